@@ -126,13 +126,12 @@ func (n *Narration) list(p *Plan) error {
 	for _, c := range append(p.before.calls, cloneCall(&p.clone)) {
 		n.print(os.Stdout, "host", c)
 	}
-	answer := p.answer(p.held, "PID")
+	answer := p.answer("PID")
 	for _, c := range p.calls {
 		if c.meets {
 			for _, c := range answer.calls {
 				n.print(os.Stdout, "host", c)
 			}
-			answer = p.answer(nil, "PID")
 		}
 		n.print(os.Stdout, "box", c)
 	}

@@ -159,9 +159,9 @@ func (p *Plan) meet() *Call {
 func (p *Plan) WhileHeld(do func(h *Plan, pid string)) { p.held = append(p.held, do) }
 
 // answer is what the host does at a meeting: what was held, and the byte that says go on.
-func (p *Plan) answer(held []func(*Plan, string), pid string) *Plan {
+func (p *Plan) answer(pid string) *Plan {
 	host := &Plan{}
-	for _, do := range held {
+	for _, do := range p.held {
 		do(host, pid)
 	}
 	host.Write(Arg{from: p.host}, "g").Why("go on")
@@ -268,6 +268,9 @@ func (e StepError) Error() string {
 	}
 	return text
 }
+
+// Unwrap is the error number, for errors.Is.
+func (e StepError) Unwrap() error { return e.errno }
 
 // failure is nil for a call that did what the list needs.
 func (c *Call) failure() error {

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -73,14 +74,27 @@ func (p *Plan) launch(n *Narration) (*Process, error) {
 	if err := p.before.perform(n); err != nil {
 		return nil, err
 	}
-	defer unix.Close(int(p.ends[0]))
 	c := &Process{plan: p, leash: int(p.ends[0])}
+	if len(p.held) == 0 && !n.telling() {
+		// The answer is there before the process is: it need not wait for a parent whose
+		// every page is copied at the first touch after the clone.
+		if err := p.answer("").perform(n); err != nil {
+			return nil, err
+		}
+	}
 	err := c.start(n)
 	unix.Close(int(p.ends[1]))
 	if err != nil {
+		unix.Close(c.leash)
 		return nil, err
 	}
-	return c, c.follow(n)
+	err = c.follow(n)
+	unix.Close(c.leash) // a process that still waits at its end gives up
+	if err != nil {
+		reap(c.pid)
+		return nil, err
+	}
+	return c, nil
 }
 
 // start makes the child. ForkLock keeps it from getting copies of descriptors that other
@@ -182,26 +196,35 @@ func (p *Plan) steps() []step {
 }
 
 // follow answers the process at its meetings until it has become its program, or has
-// failed at a step. When nobody reads along, the answer is there before the question.
+// failed at a step. What nobody reads along is answered before the question comes.
 func (c *Process) follow(n *Narration) error {
 	defer unix.MunmapPtr(unsafe.Pointer(&c.tape[0]), uintptr(len(c.tape))*unsafe.Sizeof(mark{}))
-	answer := c.plan.answer(c.plan.held, fmt.Sprint(c.pid))
-	if !n.telling() {
-		if err := answer.perform(n); err != nil {
+	if len(c.plan.held) > 0 && !n.telling() {
+		if err := c.say(c.plan.answer(fmt.Sprint(c.pid)), n); err != nil {
 			return err
 		}
 	}
 	for c.met() {
 		if n.telling() {
 			n.follow(c.plan.calls[:c.at])
-			if err := answer.perform(n.gate(c, answer)); err != nil {
+			answer := c.plan.answer(fmt.Sprint(c.pid))
+			if err := c.say(answer, n.gate(c, answer)); err != nil {
 				return err
 			}
-			answer = c.plan.answer(nil, "")
+			c.plan.held = nil
 		}
 	}
 	n.follow(c.plan.calls)
 	return c.outcome()
+}
+
+// say performs an answer. A broken leash is no error of its own: the process has failed
+// before it came to listen, and outcome will tell at which step.
+func (c *Process) say(answer *Plan, n *Narration) error {
+	if err := answer.perform(n); !errors.Is(err, unix.EPIPE) {
+		return err
+	}
+	return nil
 }
 
 // met waits for the process at its next meeting; false means that there is none: the
@@ -241,11 +264,7 @@ func (c *Process) outcome() error {
 			c.pid = int(call.ret)
 		}
 	}
-	err := last.failure()
-	if err != nil {
-		reap(c.pid)
-	}
-	return err
+	return last.failure()
 }
 
 // reap waits for the end of a child.
