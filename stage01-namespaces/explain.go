@@ -70,7 +70,7 @@ func (p *Plan) addGates(all bool) {
 		inMeeting := c.meets || calls[min(i+1, len(calls)-1)].meets
 		inSearch := c.try && calls[i-1].try
 		if c.name == "execve" || all && i > 0 && !inMeeting && !inSearch {
-			p.meet()
+			p.meet().Why("so that this is on the screen before the program's first word")
 			p.calls[len(p.calls)-2].gate, p.calls[len(p.calls)-1].gate = true, true
 		}
 		p.calls = append(p.calls, c)

@@ -113,8 +113,8 @@ func namespaces(c *Container, p *Plan) error {
 		p.Sethostname(c.Hostname).Why("a name of its own").Look("sudo nsenter -t PID -u hostname")
 	}
 	if isNew(unix.CLONE_NEWNET) {
-		socket := p.Socket().Result()
-		p.LinkUp(socket, "lo").Why("loopback is the only interface in a new network").Look("sudo nsenter -t PID -n ip addr")
+		socket := p.Socket().Why("any socket serves to reach the interfaces").Result()
+		p.LinkUp(socket, "lo").Why("a new network has one, loopback, and it is down").Look("sudo nsenter -t PID -n ip addr")
 		p.Close(socket)
 	}
 	return nil

@@ -193,7 +193,7 @@ func (p *Plan) search(name, path string) Arg {
 	for _, dir := range strings.Split(path, ":") {
 		c := p.add("faccessat", unix.SYS_FACCESSAT, cwd, p.str(dir+"/"+name), sym(unix.X_OK, "X_OK"))
 		c.try, c.out = true, found
-		c.Hint(unix.ENOENT, "not found in any directory of PATH="+path)
+		c.Why("is it here?").Hint(unix.ENOENT, name+" is in no directory of PATH="+path)
 	}
 	return Arg{from: found}
 }

@@ -36,7 +36,7 @@ func (psCmd) Run() error {
 		}
 	}
 	if hidden > 0 {
-		defer fmt.Fprintf(os.Stderr, "box: %d processes of other users are left out: only root may see their namespaces\n", hidden)
+		defer fmt.Fprintf(os.Stderr, "box: left out are %d processes that do not show this user their namespaces\n", hidden)
 	}
 	return table.Flush()
 }
