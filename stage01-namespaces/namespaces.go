@@ -91,13 +91,16 @@ func namespaces(c *Container, p *Plan) error {
 		return err
 	}
 	isNew := func(flag uint64) bool { return flags&flag == flag }
-	p.clone.flags |= flags
+	p.clone.flags |= flags &^ unix.CLONE_NEWCGROUP
 	if isNew(unix.CLONE_NEWUSER) {
 		if err := mapIDs(p); err != nil {
 			return err
 		}
 	}
 	p.Leash()
+	if isNew(unix.CLONE_NEWCGROUP) {
+		p.Unshare(unix.CLONE_NEWCGROUP).Why("the cgroup it is in now becomes the root it sees").Look("cat /proc/PID/cgroup")
+	}
 	if isNew(unix.CLONE_NEWNS) {
 		// First of all, and always: on most hosts / is shared, and without this line
 		// every mount below would also appear outside.
@@ -118,6 +121,11 @@ func namespaces(c *Container, p *Plan) error {
 		p.Close(socket)
 	}
 	return nil
+}
+
+// Unshare is unshare(2).
+func (p *Plan) Unshare(flags uint64) *Call {
+	return p.add("unshare", unix.SYS_UNSHARE, bits(flags, cloneFlags))
 }
 
 // Mount is mount(2). An empty source, fstype or data is given as NULL.

@@ -36,6 +36,7 @@ static void child(int host, int box)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (write(box, &b, 1) != 1 || read(box, &b, 1) != 1)
 		_exit(127);
+	unshare(CLONE_NEWCGROUP);
 	mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	if (sethostname("box", 3) != 0)
@@ -59,7 +60,7 @@ static double once(void)
 	int end[2];
 	char b;
 	struct clone_args args = {
-		.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME | CLONE_CLEAR_SIGHAND,
+		.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWTIME | CLONE_CLEAR_SIGHAND,
 		.exit_signal = SIGCHLD,
 	};
 
