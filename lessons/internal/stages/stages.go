@@ -1,0 +1,117 @@
+// Package stages finds the stage directories of the repository and builds them.
+//
+// A stage is a directory named stageNN-capability that holds one whole program,
+// `package main`, without sub-packages. Nothing here knows how many there are.
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+)
+
+// Stage is one numbered program of the repository.
+type Stage struct {
+	Number int    // 1 for stage01-namespaces
+	Topic  string // "namespaces"
+	Dir    string // absolute path of its directory
+}
+
+var dirName = regexp.MustCompile(`^stage(\d\d)-([a-z0-9]+)$`)
+
+// Name returns the directory's name, such as "stage01-namespaces".
+func (s Stage) Name() string { return filepath.Base(s.Dir) }
+
+// Lesson returns the path of the stage's lesson below the repository root.
+func (s Stage) Lesson() string { return fmt.Sprintf("lessons/%02d-%s.md", s.Number, s.Topic) }
+
+// Files returns the names of the stage's Go files, sorted; tests only when asked for.
+func (s Stage) Files(tests bool) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(s.Dir, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, path := range paths {
+		if isTest, _ := filepath.Match("*_test.go", filepath.Base(path)); !isTest || tests {
+			names = append(names, filepath.Base(path))
+		}
+	}
+	return names, nil
+}
+
+// Build compiles the stage as the static binary that the README describes. The state of
+// git is left out: root would be refused in a checkout of somebody else.
+func (s Stage) Build(ctx context.Context, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", binary, ".")
+	cmd.Dir = s.Dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", s.Name(), err, out)
+	}
+	return nil
+}
+
+// All returns the stages below the repository root, in their order.
+// A gap in the numbers is an error: every stage is compared with the one before.
+func All(root string) ([]Stage, error) {
+	entries, err := os.ReadDir(root) // sorted by name, which sorts by number
+	if err != nil {
+		return nil, err
+	}
+	var all []Stage
+	for _, entry := range entries {
+		m := dirName.FindStringSubmatch(entry.Name())
+		if m == nil || !entry.IsDir() {
+			continue
+		}
+		number, _ := strconv.Atoi(m[1]) // two digits, by the expression above
+		if number != len(all)+1 {
+			return nil, fmt.Errorf("%s: expected stage%02d here: the stages are numbered without gaps", entry.Name(), len(all)+1)
+		}
+		all = append(all, Stage{Number: number, Topic: m[2], Dir: filepath.Join(root, entry.Name())})
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s holds no stage: run this inside the repository", root)
+	}
+	return all, nil
+}
+
+// Get returns stage n of the repository at root.
+func Get(root string, n int) (Stage, error) {
+	all, err := All(root)
+	if err != nil {
+		return Stage{}, err
+	}
+	if n < 1 || n > len(all) {
+		return Stage{}, fmt.Errorf("there is no stage %d: the stages are 1 to %d", n, len(all))
+	}
+	return all[n-1], nil
+}
+
+// Root returns the repository's root: the directory at or above the working
+// directory that holds go.mod and lessons.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if exists(filepath.Join(dir, "go.mod")) && exists(filepath.Join(dir, "lessons")) {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no go.mod beside a lessons directory here or above: run this inside the repository")
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
