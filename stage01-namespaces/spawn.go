@@ -27,6 +27,9 @@ func cloneCall(args *cloneArgs) *Call {
 	if args.exitSignal != 0 {
 		text += ", exit_signal=SIGCHLD"
 	}
+	if args.cgroup != 0 {
+		text += fmt.Sprintf(", cgroup=%d", args.cgroup)
+	}
 	size := unsafe.Sizeof(*args)
 	call := &Call{name: "clone3", nr: unix.SYS_CLONE3, args: []Arg{ptr(unsafe.Pointer(args), text+"}"), num(int(size))}}
 	return call.Why("a copy of box that replays the rest").
@@ -41,9 +44,9 @@ func cloneCall(args *cloneArgs) *Call {
 type step struct {
 	nr    uintptr
 	args  [6]uintptr
-	from  [6]uint8 // the slot to take the argument from, or 0
-	into  uint8    // the slot to put the result in
-	left  int      // how many more places there are to try
+	from  [6]int // the slot to take the argument from, or 0
+	into  int    // the slot to put the result in
+	left  int    // how many more places there are to try
 	want  uintptr
 	exact bool // the result has to be want
 	try   bool
@@ -57,7 +60,6 @@ type mark struct{ done, result, errno uintptr }
 type Process struct {
 	pid   int // as the host counts
 	plan  *Plan
-	leash int // the host's end: brings a byte for a meeting, closed by execve and by death
 	tape  []mark
 	at    int          // the call in which it waits, or has waited last
 	ended atomic.Int32 // the signal for which box killed it
@@ -71,30 +73,42 @@ func (p *Plan) launch(n *Narration) (*Process, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	if err := p.before.perform(n); err != nil {
-		return nil, err
+	c := &Process{plan: p}
+	err := c.become(n)
+	p.cut(&p.ends[0]) // a process that still waits at its end gives up
+	p.cut(&p.ends[1])
+	if err != nil && c.pid != 0 {
+		reap(c.pid)
 	}
-	c := &Process{plan: p, leash: int(p.ends[0])}
-	if len(p.held) == 0 && !n.telling() {
+	return c, err
+}
+
+// become makes the process and follows it until it has become its program.
+func (c *Process) become(n *Narration) error {
+	if err := c.plan.before.perform(n); err != nil {
+		return err
+	}
+	if len(c.plan.held) == 0 && !n.telling() {
 		// The answer is there before the process is: it need not wait for a parent whose
 		// every page is copied at the first touch after the clone.
-		if err := p.answer("").perform(n); err != nil {
-			return nil, err
+		if err := c.plan.answer("").perform(n); err != nil {
+			return err
 		}
 	}
 	err := c.start(n)
-	unix.Close(int(p.ends[1]))
+	c.plan.cut(&c.plan.ends[1])
 	if err != nil {
-		unix.Close(c.leash)
-		return nil, err
+		return err
 	}
-	err = c.follow(n)
-	unix.Close(c.leash) // a process that still waits at its end gives up
-	if err != nil {
-		reap(c.pid)
-		return nil, err
+	return c.follow(n)
+}
+
+// cut closes an end of the leash, once.
+func (p *Plan) cut(end *int32) {
+	if *end != 0 {
+		unix.Close(int(*end))
+		*end = 0
 	}
-	return c, nil
 }
 
 // start makes the child. ForkLock keeps it from getting copies of descriptors that other
@@ -106,7 +120,8 @@ func (c *Process) start(n *Narration) error {
 		return fmt.Errorf("mmap(%d bytes for the tape): %w", size, err)
 	}
 	c.tape = unsafe.Slice((*mark)(shared), len(c.plan.calls))
-	call, steps, slots := cloneCall(&c.plan.clone), c.plan.steps(), new([256]uintptr)
+	call := cloneCall(&c.plan.clone)
+	steps, slots := c.plan.steps()
 	syscall.ForkLock.Lock()
 	pid, errno := clone(&c.plan.clone, steps, slots, c.tape)
 	syscall.ForkLock.Unlock()
@@ -123,7 +138,7 @@ func (c *Process) start(n *Narration) error {
 //go:noinline
 //go:norace
 //go:nocheckptr
-func clone(args *cloneArgs, steps []step, slots *[256]uintptr, tape []mark) (uintptr, unix.Errno) {
+func clone(args *cloneArgs, steps []step, slots []uintptr, tape []mark) (uintptr, unix.Errno) {
 	all, old := ^uint64(0), uint64(0)
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
 	pid, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
@@ -140,7 +155,7 @@ func clone(args *cloneArgs, steps []step, slots *[256]uintptr, tape []mark) (uin
 //go:noinline
 //go:norace
 //go:nocheckptr
-func replay(steps []step, slots *[256]uintptr, tape []mark) {
+func replay(steps []step, slots []uintptr, tape []mark) {
 	for i := 0; i < len(steps); i++ {
 		s := &steps[i]
 		args := s.args
@@ -170,19 +185,19 @@ func replay(steps []step, slots *[256]uintptr, tape []mark) {
 	}
 }
 
-// steps turns the list into numbers.
-func (p *Plan) steps() []step {
-	slots := map[*Value]uint8{}
+// steps turns the list into numbers, and makes the slots for the results.
+func (p *Plan) steps() ([]step, []uintptr) {
+	slot := map[*Value]int{}
 	for _, c := range p.calls {
-		if c.out != nil && slots[c.out] == 0 {
-			slots[c.out] = uint8(len(slots) + 1)
+		if c.out != nil && slot[c.out] == 0 {
+			slot[c.out] = len(slot) + 1
 		}
 	}
 	steps := make([]step, len(p.calls))
 	for i, c := range p.calls {
-		s := step{nr: c.nr, into: slots[c.out], try: c.try, forks: c.forks, exact: c.want != nil}
+		s := step{nr: c.nr, into: slot[c.out], try: c.try, forks: c.forks, exact: c.want != nil}
 		for k, arg := range c.args {
-			s.args[k], s.from[k] = arg.number(), slots[arg.from]
+			s.args[k], s.from[k] = arg.number(), slot[arg.from]
 		}
 		if s.exact {
 			s.want = *c.want
@@ -192,7 +207,7 @@ func (p *Plan) steps() []step {
 		}
 		steps[i] = s
 	}
-	return steps
+	return steps, make([]uintptr, len(slot)+1)
 }
 
 // follow answers the process at its meetings until it has become its program, or has
@@ -232,9 +247,9 @@ func (c *Process) say(answer *Plan, n *Narration) error {
 // known from the list: the mark of the write that announced it may be a moment late.
 func (c *Process) met() bool {
 	var b [1]byte
-	n, err := unix.Read(c.leash, b[:])
+	n, err := unix.Read(int(c.plan.ends[0]), b[:])
 	for err == unix.EINTR {
-		n, err = unix.Read(c.leash, b[:])
+		n, err = unix.Read(int(c.plan.ends[0]), b[:])
 	}
 	for i, call := range c.plan.calls {
 		if m := c.tape[i]; m.done != 0 && !call.done {

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // init prints how long `true` took from clone3 to execve, in microseconds, and ends box.
@@ -32,9 +30,11 @@ func launchOnce() (float64, error) {
 	if err := errors.Join(p.before.perform(nil), p.answer("").perform(nil)); err != nil {
 		return 0, err
 	}
-	process := &Process{plan: p, leash: int(p.ends[0])}
+	process := &Process{plan: p}
 	start := time.Now()
-	err := errors.Join(process.start(nil), unix.Close(int(p.ends[1])), process.follow(&c.Narration))
+	err := process.start(nil)
+	p.cut(&p.ends[1])
+	err = errors.Join(err, process.follow(&c.Narration))
 	took := time.Since(start)
 	if err != nil {
 		return 0, err
