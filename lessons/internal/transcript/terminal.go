@@ -1,0 +1,145 @@
+package transcript
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// terminal is a shell on a pseudo-terminal.
+type terminal struct {
+	file  *os.File
+	shell *exec.Cmd
+	bytes chan []byte
+	shown string // since something was typed last
+}
+
+// quiet is how long a terminal that shows a prompt has to say nothing more.
+const quiet = 80 * time.Millisecond
+
+var (
+	prompt = regexp.MustCompile(`(?:^|\n)(?:(?:sh-[0-9.]+)?[#$]| +(?:look: .*)?\[Enter\]) $`)
+	escape = regexp.MustCompile("\x1b\\[[0-9;?]*[a-zA-Z]")
+)
+
+// openTerminal starts a shell as a user, in a directory.
+func openTerminal(dir, path string, uid int) (*terminal, error) {
+	shell := exec.Command("sh", "-i")
+	shell.Dir = dir
+	shell.Env = []string{"PATH=" + path, "HOME=" + dir, "PS1=$ ", "TERM=dumb", "LANG=C.UTF-8"}
+	shell.SysProcAttr = &syscall.SysProcAttr{}
+	if uid != os.Geteuid() {
+		shell.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
+	}
+	file, err := pty.StartWithSize(shell, &pty.Winsize{Rows: 50, Cols: 400})
+	if err != nil {
+		return nil, fmt.Errorf("sh on a terminal: %w", err)
+	}
+	t := &terminal{file: file, shell: shell, bytes: make(chan []byte, 64)}
+	go t.read()
+	return t, nil
+}
+
+func (t *terminal) read() {
+	defer close(t.bytes)
+	for {
+		buf := make([]byte, 4096)
+		n, err := t.file.Read(buf)
+		if n > 0 {
+			t.bytes <- buf[:n]
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// settle reads until the terminal shows a prompt and stays quiet.
+func (t *terminal) settle(patience time.Duration) error {
+	deadline := time.After(patience)
+	for {
+		pause := time.NewTimer(quiet)
+		select {
+		case b, ok := <-t.bytes:
+			pause.Stop()
+			if !ok {
+				return fmt.Errorf("the shell has ended; it showed %q", t.shown)
+			}
+			t.shown += escape.ReplaceAllString(strings.ReplaceAll(string(b), "\r", ""), "")
+		case <-pause.C:
+			if prompt.MatchString(t.shown) {
+				return nil
+			}
+		case <-deadline:
+			return fmt.Errorf("no prompt after %v; the terminal shows:\n%s", patience, t.shown)
+		}
+	}
+}
+
+// running waits until the shell has given the terminal to a command, and that command
+// some time to begin.
+func (t *terminal) running(patience time.Duration) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		group, err := unix.IoctlGetInt(int(t.file.Fd()), unix.TIOCGPGRP)
+		if err == nil && group != t.shell.Process.Pid {
+			time.Sleep(5 * quiet)
+			return nil
+		}
+	}
+	return fmt.Errorf("nothing runs in the foreground after %v", patience)
+}
+
+// enter types a line.
+func (t *terminal) enter(line string) error {
+	t.shown = ""
+	_, err := t.file.WriteString(line + "\n")
+	return err
+}
+
+// press presses a key and forgets what was shown before.
+func (t *terminal) press(key byte) error {
+	for len(t.bytes) > 0 {
+		<-t.bytes
+	}
+	t.shown = ""
+	_, err := t.file.Write([]byte{key})
+	return err
+}
+
+// output is what was shown since the last line was typed, without its echo and without
+// the prompt of the shell that follows. The prompt that Enter answers is output.
+func (t *terminal) output(typed string) string {
+	text := strings.TrimPrefix(t.shown, typed)
+	text = strings.TrimPrefix(text, "\n")
+	if at := strings.LastIndex(text, "\n"); !strings.HasSuffix(text, "[Enter] ") {
+		text = text[:at+1]
+	}
+	return text
+}
+
+// close hangs up and ends what is left of the session.
+func (t *terminal) close() {
+	session := t.shell.Process.Pid
+	t.file.Close()
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		data, _ := os.ReadFile(path)
+		_, rest, _ := strings.Cut(string(data), ") ")
+		fields := strings.Fields(rest) // state, parent, group, session
+		if len(fields) > 3 && fields[3] == strconv.Itoa(session) {
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+				unix.Kill(pid, unix.SIGKILL)
+			}
+		}
+	}
+	t.shell.Wait()
+}

@@ -1,0 +1,90 @@
+package transcript
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func play(t *testing.T, markdown string) Report {
+	blocks, err := Parse(strings.ReplaceAll(markdown, "'''", "```"))
+	require.NoError(t, err)
+	report, err := Session{Bin: "/nonexistent", User: 65534, Patience: 3 * time.Second}.Run(blocks)
+	require.NoError(t, err)
+	return report
+}
+
+func TestSessionsThatAreTrue(t *testing.T) {
+	for name, text := range map[string]string{
+		"output":            "'''console\n$ echo hello; echo world\nhello\nworld\n$ true\n$ echo again\nagain\n'''",
+		"no output":         "'''console\n$ true\n'''",
+		"wildcards":         "'''console\n$ seq 1 9\n1\n…\n9\n$ echo pid $$ here\npid … here\n'''",
+		"a directory":       "'''console\n$ echo x > file\n'''\ntext\n'''console terminal=2\n$ cat file\nx\n'''",
+		"a session":         "'''console\n$ PS1='# ' sh\n# x=5\n'''\n'''console terminal=2\n$ echo other\nother\n'''\n'''console\n# echo $x\n5\n# exit\n$ echo out\nout\n'''",
+		"a number, kept":    "'''console\n$ echo $$\n‹pid›\n'''\n'''console terminal=2\n$ ps -o pid= -p ‹pid› | tr -d ' '\n‹pid›\n'''",
+		"a key":             "'''console\n$ sleep 100\n^C\n$ echo $?\n130\n'''",
+		"a stopped command": "'''console\n$ sleep 100\n^Z\n[1]…Stopped…\n$ kill %1\n…\n'''",
+		"Enter":             "'''console\n$ printf '      [Enter] '; read x; printf '      look: y   [Enter] '; read x; echo done\n      [Enter]\n      look: y   [Enter]\n'''\n'''console\ndone\n$ true\n'''",
+		"not run":           "'''console norun=\"needs a registry\"\n$ rm -rf /\n'''",
+		"other fences":      "'''sh\n$ false\n'''\n'''console\n$ echo yes\nyes\n'''",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, finding := range play(t, text).Findings {
+				t.Error(finding)
+			}
+		})
+	}
+}
+
+func TestSessionsThatAreNotTrue(t *testing.T) {
+	for name, c := range map[string]struct{ text, says string }{
+		"another line":   {"# Head\n'''console\n$ echo hello\nhullo\n'''", `line 3, under "Head", after "echo hello"`},
+		"a line more":    {"'''console\n$ echo hello\nhello\nworld\n'''", "the lesson shows"},
+		"a line less":    {"'''console\n$ echo hello; echo world\nhello\n'''", "the terminal shows"},
+		"another number": {"'''console\n$ echo 1\n‹n›\n$ echo 2\n‹n›\n'''", "the terminal shows"},
+		"never seen":     {"'''console\n$ echo ‹n›\n1\n'''", "‹n› has not been seen before"},
+		"hangs":          {"'''console\n$ sleep 100\n'''", "no prompt after 3s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report := play(t, c.text)
+			require.Len(t, report.Findings, 1)
+			require.ErrorContains(t, report.Findings[0], c.says)
+		})
+	}
+}
+
+func TestAsUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		require.Equal(t, 1, play(t, "'''console as=root\n$ false\n'''").Left)
+		return
+	}
+	require.Empty(t, play(t, "'''console as=user\n$ id -u\n65534\n'''\n'''console\n$ id -u\n0\n'''").Findings)
+}
+
+func TestNothingIsLeftOfASession(t *testing.T) {
+	report := play(t, "'''console\n$ sleep 987654 &\n…\n$ echo $!\n‹pid›\n'''")
+	require.Empty(t, report.Findings)
+	out, err := os.ReadFile("/proc/self/mountinfo") // any file: the point is what is not in /proc
+	require.NoError(t, err)
+	require.NotEmpty(t, out)
+	entries, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	for _, e := range entries {
+		line, _ := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		require.NotContains(t, string(line), "987654")
+	}
+}
+
+func TestBadBlocks(t *testing.T) {
+	for text, says := range map[string]string{
+		"```console as=me\n```":    "as=me: it is root or user",
+		"```console color=on\n```": "has no color=",
+		"```console\n$ true":       "is not closed",
+	} {
+		_, err := Parse(text)
+		require.ErrorContains(t, err, says)
+	}
+}

@@ -1,0 +1,30 @@
+package verify
+
+// budget is what a stage may be and change, under its topic.
+type budget struct {
+	adds    []string        // new files; each may have a test of its own
+	edits   map[string]edit // files of the stage before that it may change
+	imports []string        // packages outside the standard library that it brings
+	code    int             // new lines of code
+}
+
+// edit is how many lines of a file a stage may add and remove.
+type edit struct{ added, removed int }
+
+// testEdit is what every stage may do to the tests of the stages before.
+var testEdit = edit{60, 20}
+
+// testImports are for tests of any stage.
+var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/sys/unix"}
+
+const (
+	longest = 60   // lines of a function
+	allCode = 7000 // lines of code of the last stage
+)
+
+var budgets = map[string]budget{
+	"namespaces": {
+		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
+		code:    1350, // the engine that all stages stand on is in the first
+	},
+}

@@ -1,0 +1,215 @@
+// Package verify holds the rules that keep copies of a program and the prose about them
+// honest. Each rule is a function that looks at the repository and returns what it found
+// to be wrong; budgets.go has the numbers and names that the rules go by.
+package verify
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"stagebox/lessons/internal/difference"
+	"stagebox/lessons/internal/stages"
+)
+
+// Finding is something wrong, and where.
+type Finding struct{ Where, What string }
+
+func (f Finding) String() string { return f.Where + ": " + f.What }
+
+// Rule is a named check of the whole repository.
+type Rule struct {
+	Name  string
+	Check func(root string, all []stages.Stage) ([]Finding, error)
+}
+
+// Rules are all but the transcripts, which take longer and run commands.
+var Rules = []Rule{
+	{"names", names},
+	{"copies", copies},
+	{"imports", imports},
+	{"sizes", sizes},
+	{"functions", functions},
+	{"references", references},
+}
+
+// stageName is how a stage must not be spoken of in its own code: the words would differ
+// from copy to copy.
+var stageName = regexp.MustCompile(`(?i)\bstage[ _-]?0?[1-9]\b|\bstage0[0-9]`)
+
+// names finds stage numbers in the code of stages.
+func names(_ string, all []stages.Stage) ([]Finding, error) {
+	var found []Finding
+	err := eachFile(all, func(s stages.Stage, path string, text []byte) {
+		for i, line := range strings.Split(string(text), "\n") {
+			if m := stageName.FindString(line); m != "" {
+				found = append(found, Finding{fmt.Sprintf("%s:%d", path, i+1), fmt.Sprintf("names a stage (%q), which would differ in every copy", m)})
+			}
+		}
+	})
+	return found, err
+}
+
+// eachFile visits every Go file of every stage; path is below the repository's root.
+func eachFile(all []stages.Stage, visit func(s stages.Stage, path string, text []byte)) error {
+	for _, s := range all {
+		files, err := s.Files(true)
+		if err != nil {
+			return err
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(filepath.Join(s.Dir, name))
+			if err != nil {
+				return err
+			}
+			visit(s, filepath.Join(s.Name(), name), text)
+		}
+	}
+	return nil
+}
+
+// copies compares each stage with the one before: what it may add and edit is in the
+// budget, all else has to be the same to the byte.
+func copies(_ string, all []stages.Stage) ([]Finding, error) {
+	var found []Finding
+	for i, s := range all {
+		b := budgets[s.Topic]
+		if i == 0 {
+			continue
+		}
+		files, err := difference.Dirs(all[i-1].Dir, s.Dir, true)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			if what := b.judge(f); what != "" {
+				found = append(found, Finding{filepath.Join(s.Name(), f.Name), what})
+			}
+		}
+	}
+	return found, nil
+}
+
+// judge says what is wrong with a difference; "" when it is within the budget.
+func (b budget) judge(f difference.File) string {
+	edit, listed := b.edits[f.Name]
+	switch {
+	case f.Gone:
+		return "was there in the stage before: nothing is taken back"
+	case f.New && !slices.Contains(b.adds, strings.TrimSuffix(f.Name, "_test.go")+".go") && !slices.Contains(b.adds, f.Name):
+		return "is new and not in the stage's budget"
+	case f.New:
+		return ""
+	case !listed && strings.HasSuffix(f.Name, "_test.go"):
+		edit = testEdit
+	case !listed:
+		return fmt.Sprintf("differs from the stage before (+%d −%d) and is not in the stage's budget", f.Added, f.Removed)
+	}
+	if f.Added > edit.added || f.Removed > edit.removed {
+		return fmt.Sprintf("+%d −%d lines are more than its budget of +%d −%d", f.Added, f.Removed, edit.added, edit.removed)
+	}
+	return ""
+}
+
+// imports allows a stage what its list and the lists before it name.
+func imports(_ string, all []stages.Stage) ([]Finding, error) {
+	allowed := map[string]int{}
+	for i, s := range all {
+		for _, path := range budgets[s.Topic].imports {
+			allowed[path] = i + 1
+		}
+	}
+	var found []Finding
+	err := eachFile(all, func(s stages.Stage, path string, text []byte) {
+		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly)
+		if err != nil {
+			found = append(found, Finding{path, err.Error()})
+			return
+		}
+		for _, spec := range file.Imports {
+			name := strings.Trim(spec.Path.Value, `"`)
+			standard := !strings.Contains(strings.Split(name, "/")[0], ".") && !strings.HasPrefix(name, "stagebox")
+			test := strings.HasSuffix(path, "_test.go") && slices.Contains(testImports, name)
+			if since, ok := allowed[name]; !standard && !test && (!ok || since > s.Number) {
+				found = append(found, Finding{path, fmt.Sprintf("imports %s, which its stage's list does not name", name)})
+			}
+		}
+	})
+	return found, err
+}
+
+// sizes holds the new code of each stage against its budget: lines that are neither blank
+// nor a comment, tests left out.
+func sizes(_ string, all []stages.Stage) ([]Finding, error) {
+	var found []Finding
+	before, total := "", 0
+	for _, s := range all {
+		files, err := difference.Dirs(before, s.Dir, false)
+		if err != nil {
+			return nil, err
+		}
+		code := 0
+		for _, f := range files {
+			code += f.Code
+		}
+		if most := budgets[s.Topic].code; code > most {
+			found = append(found, Finding{s.Name(), fmt.Sprintf("%d new lines of code are more than its budget of %d", code, most)})
+		}
+		before, total = s.Dir, total+code
+	}
+	if total > allCode {
+		found = append(found, Finding{"the last stage", fmt.Sprintf("%d lines of code are more than the budget of %d", total, allCode)})
+	}
+	return found, nil
+}
+
+// functions finds functions that nobody can hold in mind, and errors that are dropped.
+func functions(_ string, all []stages.Stage) ([]Finding, error) {
+	var found []Finding
+	err := eachFile(all, func(s stages.Stage, path string, text []byte) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, text, 0)
+		if err != nil {
+			found = append(found, Finding{path, err.Error()})
+			return
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			where := func() string { return fmt.Sprintf("%s:%d", path, set.Position(n.Pos()).Line) }
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if lines := set.Position(n.End()).Line - set.Position(n.Pos()).Line; lines > longest {
+					found = append(found, Finding{where(), fmt.Sprintf("%s has %d lines; the most is %d", n.Name.Name, lines, longest)})
+				}
+			case *ast.AssignStmt:
+				if dropped(n) {
+					found = append(found, Finding{where(), "drops a result"})
+				}
+			}
+			return true
+		})
+	})
+	return found, err
+}
+
+// dropped tells whether a statement is `_ = f()`.
+func dropped(n *ast.AssignStmt) bool {
+	id, ok := n.Lhs[0].(*ast.Ident)
+	_, call := n.Rhs[0].(*ast.CallExpr)
+	return ok && call && len(n.Lhs) == 1 && id.Name == "_"
+}
+
+// readBytes reads a file below the root.
+func readBytes(root, path string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(root, path))
+	return bytes.ReplaceAll(text, []byte("\r"), nil), err
+}

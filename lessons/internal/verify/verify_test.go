@@ -1,0 +1,131 @@
+package verify
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/internal/difference"
+	"stagebox/lessons/internal/stages"
+)
+
+// TestRepository holds every rule against the repository itself.
+func TestRepository(t *testing.T) {
+	root, err := stages.Root()
+	require.NoError(t, err)
+	all, err := stages.All(root)
+	require.NoError(t, err)
+	for _, rule := range Rules {
+		t.Run(rule.Name, func(t *testing.T) {
+			found, err := rule.Check(root, all)
+			require.NoError(t, err)
+			for _, f := range found {
+				t.Error(f)
+			}
+		})
+	}
+	t.Run("transcripts", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("transcripts run commands: left out with -short")
+		}
+		found, steps, err := Transcripts(root, all, 0)
+		require.NoError(t, err)
+		require.NotZero(t, steps)
+		for _, f := range found {
+			t.Error(f)
+		}
+	})
+}
+
+// tree makes a repository of stages from their files.
+func tree(t *testing.T, files map[string]string) (string, []stages.Stage) {
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	all, err := stages.All(root)
+	require.NoError(t, err)
+	return root, all
+}
+
+// findings are those of a rule, as text.
+func findings(t *testing.T, check func(string, []stages.Stage) ([]Finding, error), files map[string]string) string {
+	found, err := check(tree(t, files))
+	require.NoError(t, err)
+	var text []string
+	for _, f := range found {
+		text = append(text, f.String())
+	}
+	return strings.Join(text, "\n")
+}
+
+func TestNames(t *testing.T) {
+	require.Empty(t, findings(t, names, map[string]string{"stage01-namespaces/a.go": "package main // a stage of life, backstage 12\n"}))
+	require.Equal(t, `stage01-namespaces/a.go:2: names a stage ("stage 2"), which would differ in every copy`,
+		findings(t, names, map[string]string{"stage01-namespaces/a.go": "package main\n// as in stage 2\n"}))
+	require.Contains(t, findings(t, names, map[string]string{"stage01-namespaces/a.go": "package main\nvar stage01dir string\n"}), "names a stage")
+}
+
+func TestCopies(t *testing.T) {
+	same := map[string]string{"stage01-namespaces/a.go": "package main\n", "stage02-made/a.go": "package main\n"}
+	require.Empty(t, findings(t, copies, same))
+	same["stage02-made/a.go"] = "package main // edited\n"
+	require.Contains(t, findings(t, copies, same), "stage02-made/a.go: differs from the stage before (+1 −1) and is not in the stage's budget")
+	delete(same, "stage02-made/a.go")
+	same["stage02-made/b.go"] = "package main\n"
+	text := findings(t, copies, same)
+	require.Contains(t, text, "stage02-made/a.go: was there in the stage before")
+	require.Contains(t, text, "stage02-made/b.go: is new and not in the stage's budget")
+}
+
+func TestBudget(t *testing.T) {
+	b := budget{adds: []string{"new.go"}, edits: map[string]edit{"main.go": {3, 0}}}
+	require.Empty(t, b.judge(difference.File{Name: "new.go", New: true, Added: 500}))
+	require.Empty(t, b.judge(difference.File{Name: "new_test.go", New: true}))
+	require.Empty(t, b.judge(difference.File{Name: "main.go", Added: 3}))
+	require.Empty(t, b.judge(difference.File{Name: "old_test.go", Added: 9}))
+	require.Equal(t, "+4 −0 lines are more than its budget of +3 −0", b.judge(difference.File{Name: "main.go", Added: 4}))
+	require.Contains(t, b.judge(difference.File{Name: "main.go", Added: 1, Removed: 1}), "budget")
+}
+
+func TestImports(t *testing.T) {
+	require.Empty(t, findings(t, imports, map[string]string{
+		"stage01-namespaces/a.go":      "package main\nimport (\n\"net/http\"\n\"golang.org/x/sys/unix\"\n)\n",
+		"stage01-namespaces/a_test.go": "package main\nimport \"github.com/stretchr/testify/require\"\n",
+	}))
+	for _, path := range []string{"github.com/stretchr/testify/require", "github.com/x/y", "stagebox/lessons/internal/stages"} {
+		require.Contains(t, findings(t, imports, map[string]string{"stage01-namespaces/a.go": "package main\nimport \"" + path + "\"\n"}),
+			"imports "+path+", which its stage's list does not name")
+	}
+}
+
+func TestSizesAndFunctions(t *testing.T) {
+	long := "package main\n\nfunc f() {\n" + strings.Repeat("\tprintln()\n", 1400) + "}\n"
+	files := map[string]string{"stage01-namespaces/a.go": long}
+	require.Contains(t, findings(t, sizes, files), "1403 new lines of code are more than its budget of")
+	require.Contains(t, findings(t, functions, files), "f has 1401 lines")
+	require.Contains(t, findings(t, functions, map[string]string{"stage01-namespaces/a.go": "package main\nfunc f() error {\n\t_ = f()\n\treturn nil\n}\n"}),
+		"stage01-namespaces/a.go:3: drops a result")
+	short := map[string]string{"stage01-namespaces/a.go": "package main\nfunc f() {}\n"}
+	require.Empty(t, findings(t, sizes, short)+findings(t, functions, short))
+}
+
+func TestReferences(t *testing.T) {
+	files := map[string]string{
+		"stage01-namespaces/a.go":  "package main\ntype T struct{}\nfunc (t *T) M() {}\nvar x, y int\n",
+		"lessons/01-namespaces.md": "# A head: with `code`, and more\n`a.go:T` `a.go:T.M` `a.go:y` [here](#a-head-with-code-and-more) [up](../README.md#top) [out](https://example.org/x)\n",
+		"README.md":                "# Top\n[stage](stage01-namespaces) [lesson](lessons/01-namespaces.md)\n",
+	}
+	require.Empty(t, findings(t, references, files))
+	files["lessons/01-namespaces.md"] = "`a.go:N` `b.go:T` `a.go:12` [x](gone.md) [y](#gone) [z](../README.md#gone)\n"
+	text := findings(t, references, files)
+	for _, says := range []string{"a.go has no N", "`b.go:T`: open", "`a.go:12` quotes a line number", "links to gone.md, which is not there",
+		"links to #gone, and there is no such heading", "links to ../README.md#gone, and there is no such heading"} {
+		require.Contains(t, text, says)
+	}
+}
