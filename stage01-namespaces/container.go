@@ -64,6 +64,7 @@ func (n *Narration) live(p *Plan) error {
 	if n.DryRun {
 		return n.list(p)
 	}
+	defer p.tty.takeBack()
 	process, err := n.start(p)
 	if err != nil {
 		return err

@@ -126,7 +126,7 @@ func (n *Narration) list(p *Plan) error {
 	for _, c := range append(p.before.calls, cloneCall(&p.clone)) {
 		n.print(os.Stdout, "host", c)
 	}
-	answer := p.answer("PID")
+	answer := p.answer("PID", false)
 	for _, c := range p.calls {
 		if c.meets {
 			for _, c := range answer.calls {

@@ -25,6 +25,7 @@ type Plan struct {
 	host   *Value
 	box    *Value
 	err    error // the first argument that no system call can take
+	tty    terminal
 }
 
 // Call is one system call and its reason.
@@ -70,7 +71,7 @@ func (v *Value) set(n uintptr) { v.n, v.text = n, fmt.Sprint(n) }
 // newPlan is an empty plan for a process, on a leash: a pair of sockets, each the other's
 // end, on which host and process tell each other to go on (socketpair(2)).
 func newPlan() *Plan {
-	p := &Plan{before: &Plan{}, host: &Value{name: "HOST_END"}, box: &Value{name: "BOX_END"}}
+	p := &Plan{before: &Plan{}, host: &Value{name: "HOST_END"}, box: &Value{name: "BOX_END"}, tty: openTerminal()}
 	p.clone.flags, p.clone.exitSignal = unix.CLONE_CLEAR_SIGHAND, uint64(unix.SIGCHLD)
 	leash := p.before.add("socketpair", unix.SYS_SOCKETPAIR, sym(unix.AF_UNIX, "AF_UNIX"),
 		sym(unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, "SOCK_SEQPACKET|SOCK_CLOEXEC"), num(0),
@@ -142,6 +143,9 @@ func (p *Plan) Prctl(option, arg Arg) *Call { return p.add("prctl", unix.SYS_PRC
 func (p *Plan) Leash() {
 	p.Prctl(sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), sym(uintptr(unix.SIGKILL), "SIGKILL")).
 		Why("when box dies, the kernel kills this process")
+	if p.tty.ours {
+		p.takeTerminal()
+	}
 	p.meet()
 }
 
@@ -158,11 +162,14 @@ func (p *Plan) meet() *Call {
 // because it also serves a list that is printed and never performed.
 func (p *Plan) WhileHeld(do func(h *Plan, pid string)) { p.held = append(p.held, do) }
 
-// answer is what the host does at a meeting: what was held, and the byte that says go on.
-func (p *Plan) answer(pid string) *Plan {
+// answer is what the host does at a meeting: what was held, unless the meeting is for the
+// narration's sake, and the byte that says go on.
+func (p *Plan) answer(pid string, gate bool) *Plan {
 	host := &Plan{}
 	for _, do := range p.held {
-		do(host, pid)
+		if !gate {
+			do(host, pid)
+		}
 	}
 	host.Write(Arg{from: p.host}, "g").Why("go on")
 	return host

@@ -1,7 +1,8 @@
 // box stays in the foreground beside its container: it passes signals on, stops and goes
 // on with it as a shell expects (signal(7), credentials(7) on process groups), and ends
-// with its exit status. The process stays in box's process group, so that a pipeline, the
-// terminal and Ctrl-C reach it as they reach any command.
+// with its exit status. At a terminal the container gets a process group of its own in
+// the foreground, as a shell's job, and box joins it there, so that Ctrl-C reaches both.
+// In a pipeline the process stays in the group of all the others.
 package main
 
 import (
@@ -9,7 +10,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +26,7 @@ func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 // a millisecond to prepare for the signals, so that is done beside; until then they end
 // box, and the kernel ends the container with it.
 func (c *Process) wait() error {
-	tty := openTerminal()
+	tty := c.plan.tty
 	signals := make(chan os.Signal, 32)
 	go func() {
 		signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
@@ -33,7 +36,6 @@ func (c *Process) wait() error {
 		}
 	}()
 	status, err := reap(c.pid)
-	tty.takeBack()
 	switch {
 	case err != nil:
 		return fmt.Errorf("wait4(%d): %w", c.pid, err)
@@ -49,8 +51,7 @@ func (c *Process) wait() error {
 func (c *Process) pass(s unix.Signal, tty terminal) {
 	switch s {
 	case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
-		unix.Kill(c.pid, unix.SIGSTOP)
-		unix.Kill(os.Getpid(), unix.SIGSTOP) // until the shell says fg or bg
+		c.stop(tty)
 	default:
 		switch {
 		case c.dropped(s):
@@ -60,6 +61,26 @@ func (c *Process) pass(s unix.Signal, tty terminal) {
 			unix.Kill(c.pid, s)
 		}
 	}
+}
+
+// stop stops the process and box, until the shell says fg or bg. The shell knows box by
+// the group that it started it in.
+func (c *Process) stop(tty terminal) {
+	unix.Kill(c.pid, unix.SIGSTOP)
+	if tty.ours {
+		unix.Setpgid(0, tty.group)
+	}
+	runtime.LockOSThread()
+	unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP) // to this thread: it does not go on before
+	runtime.UnlockOSThread()
+	if !tty.ours {
+		return // the group gets the shell's SIGCONT
+	}
+	if tty.foreground() == tty.group {
+		unix.IoctlSetPointerInt(tty.fd, unix.TIOCSPGRP, c.pid)
+		unix.Setpgid(0, c.pid)
+	}
+	unix.Kill(-c.pid, unix.SIGCONT)
 }
 
 // dropped tells whether the kernel would keep a deadly signal from the process: as PID 1
@@ -81,10 +102,11 @@ func hasSignal(status []byte, field string, s unix.Signal) bool {
 	return err == nil && mask>>(s-1)&1 == 1
 }
 
-// terminal is the controlling terminal, or -1.
+// terminal is the controlling terminal, or none with -1.
 type terminal struct {
-	fd         int
-	foreground bool // box's process group had it in the beginning
+	fd    int
+	group int  // the process group that box was started in
+	ours  bool // box has it to itself: reads from it, writes to it, is in the foreground
 }
 
 func openTerminal() terminal {
@@ -92,11 +114,19 @@ func openTerminal() terminal {
 	if err != nil {
 		return terminal{fd: -1}
 	}
-	return terminal{fd, terminal{fd: fd}.group() == unix.Getpgrp()}
+	t := terminal{fd: fd, group: unix.Getpgrp()}
+	t.ours = isTerminal(0) && isTerminal(1) && t.foreground() == t.group
+	return t
 }
 
-// group is the foreground process group.
-func (t terminal) group() int {
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
+
+// foreground is the process group that reads what is typed, and that keys like Ctrl-C
+// send a signal to.
+func (t terminal) foreground() int {
 	group, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
 	if err != nil {
 		return -1
@@ -104,19 +134,32 @@ func (t terminal) group() int {
 	return group
 }
 
+// takeTerminal has the host give the process a group of its own, put it in the foreground
+// and join it. A shell inside could not take a terminal from a group that it cannot see.
+func (p *Plan) takeTerminal() {
+	p.WhileHeld(func(h *Plan, pid string) {
+		n, _ := strconv.Atoi(pid) // no number in a list that is only printed
+		group := Arg{value: uintptr(n), text: pid}
+		h.add("setpgid", unix.SYS_SETPGID, group, group).Why("a process group of its own, as a shell's job has")
+		h.add("ioctl", unix.SYS_IOCTL, num(p.tty.fd), sym(unix.TIOCSPGRP, "TIOCSPGRP"),
+			ptr(unsafe.Pointer(&[]int32{int32(n)}[0]), "["+pid+"]")).Why("what is typed goes to the container")
+		h.add("setpgid", unix.SYS_SETPGID, num(0), group).Why("and Ctrl-C to box too")
+	})
+}
+
 // sent tells whether the terminal has sent a signal to the process too, as it does to all
 // of the foreground group for Ctrl-C, Ctrl-\ and a change of size: once is enough.
 func (t terminal) sent(s unix.Signal, pid int) bool {
 	group, err := unix.Getpgid(pid)
 	return err == nil && (s == unix.SIGINT || s == unix.SIGQUIT || s == unix.SIGWINCH) &&
-		group == unix.Getpgrp() && group == t.group()
+		group == unix.Getpgrp() && group == t.foreground()
 }
 
-// takeBack makes box's group the foreground again, when a shell in the container had made
-// its own so.
+// takeBack gives the terminal back to the group that had it in the beginning.
 func (t terminal) takeBack() {
-	if t.foreground && t.group() != unix.Getpgrp() {
+	if t.ours {
 		signal.Ignore(unix.SIGTTOU) // which asking from the background brings
-		unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, unix.Getpgrp())
+		unix.Setpgid(0, t.group)
+		unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.group)
 	}
 }

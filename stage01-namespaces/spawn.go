@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -91,7 +92,7 @@ func (c *Process) become(n *Narration) error {
 	if len(c.plan.held) == 0 && !n.telling() {
 		// The answer is there before the process is: it need not wait for a parent whose
 		// every page is copied at the first touch after the clone.
-		if err := c.plan.answer("").perform(n); err != nil {
+		if err := c.plan.answer("", false).perform(n); err != nil {
 			return err
 		}
 	}
@@ -214,23 +215,29 @@ func (p *Plan) steps() ([]step, []uintptr) {
 // failed at a step. What nobody reads along is answered before the question comes.
 func (c *Process) follow(n *Narration) error {
 	defer unix.MunmapPtr(unsafe.Pointer(&c.tape[0]), uintptr(len(c.tape))*unsafe.Sizeof(mark{}))
-	if len(c.plan.held) > 0 && !n.telling() {
-		if err := c.say(c.plan.answer(fmt.Sprint(c.pid)), n); err != nil {
+	meet := n.telling() || len(c.plan.held) > 0 && c.plan.forks() // else there is nothing to wait for
+	if len(c.plan.held) > 0 && !meet {
+		if err := c.say(c.plan.answer(fmt.Sprint(c.pid), false), n); err != nil {
 			return err
 		}
 	}
 	for c.met() {
-		if n.telling() {
+		if meet {
 			n.follow(c.plan.calls[:c.at])
-			answer := c.plan.answer(fmt.Sprint(c.pid))
+			answer := c.plan.answer(fmt.Sprint(c.pid), c.plan.calls[c.at].gate)
 			if err := c.say(answer, n.gate(c, answer)); err != nil {
 				return err
 			}
-			c.plan.held = nil
 		}
 	}
 	n.follow(c.plan.calls)
 	return c.outcome()
+}
+
+// forks tells whether the process that becomes the program is not the one that clone3
+// makes, so that its pid is known only when they meet.
+func (p *Plan) forks() bool {
+	return slices.ContainsFunc(p.calls, func(c *Call) bool { return c.forks })
 }
 
 // say performs an answer. A broken leash is no error of its own: the process has failed
@@ -251,32 +258,43 @@ func (c *Process) met() bool {
 	for err == unix.EINTR {
 		n, err = unix.Read(int(c.plan.ends[0]), b[:])
 	}
-	for i, call := range c.plan.calls {
-		if m := c.tape[i]; m.done != 0 && !call.done {
-			call.finish(m.result, unix.Errno(m.errno))
-		}
-	}
 	if n != 1 {
+		c.at = len(c.plan.calls)
+		c.readTape()
 		return false
 	}
 	for c.at++; !c.plan.calls[c.at].meets; c.at++ {
 	}
+	c.readTape()
 	c.plan.calls[c.at-1].finish(1, 0)
 	return true
 }
 
+// readTape notes what the process has done. A process that a fork in the list has made
+// takes its maker's place, once the maker has left its mark and ended.
+func (c *Process) readTape() {
+	for i, call := range c.plan.calls {
+		if call.forks && i < c.at && !call.done {
+			reap(c.pid)
+		}
+		m := c.tape[i]
+		if m.done == 0 || call.done {
+			continue
+		}
+		call.finish(m.result, unix.Errno(m.errno))
+		if call.forks && call.errno == 0 {
+			c.pid = int(call.ret)
+		}
+	}
+}
+
 // outcome reports the last step that left a mark, if it failed; an execve that succeeds
-// leaves none. A process that a fork in the list has made takes its maker's place.
+// leaves none.
 func (c *Process) outcome() error {
 	last := c.plan.calls[0]
 	for _, call := range c.plan.calls {
-		if !call.done {
-			continue
-		}
-		last = call
-		if call.forks && call.errno == 0 {
-			reap(c.pid)
-			c.pid = int(call.ret)
+		if call.done {
+			last = call
 		}
 	}
 	return last.failure()

@@ -27,7 +27,7 @@ func launchOnce() (float64, error) {
 		return 0, err
 	}
 	command(c, p)
-	if err := errors.Join(p.before.perform(nil), p.answer("").perform(nil)); err != nil {
+	if err := errors.Join(p.before.perform(nil), p.answer("", false).perform(nil)); err != nil {
 		return 0, err
 	}
 	process := &Process{plan: p}
