@@ -2,9 +2,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
@@ -44,6 +46,7 @@ func parser(args []string) *kong.Kong {
 		kong.Description("A container is a list of system calls. box makes them, and tells them with --explain."),
 		kong.Vars{"namespaces": kindNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Help(help),
 	}
 	named := func(name string) bool { return len(args) > 0 && args[0] == name }
 	for _, c := range commands {
@@ -55,6 +58,18 @@ func parser(args []string) *kong.Kong {
 		options = append(options, kong.DynamicCommand(c.name, c.help, "", c.command))
 	}
 	return kong.Must(&struct{}{}, options...)
+}
+
+// help is kong's, except that the flags stand where they have to: box leaves everything
+// behind the command's first word to the command.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	var text bytes.Buffer
+	out := ctx.Stdout
+	ctx.Stdout = &text
+	err := kong.DefaultHelpPrinter(options, ctx)
+	ctx.Stdout = out
+	fmt.Fprint(out, strings.Replace(text.String(), "<command> [flags]", "[flags] <command> [<arg> ...]", 1))
+	return err
 }
 
 // status prints an error as a sentence and returns Docker's exit status for it: 125 when

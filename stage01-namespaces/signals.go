@@ -115,7 +115,9 @@ func openTerminal() terminal {
 		return terminal{fd: -1}
 	}
 	t := terminal{fd: fd, group: unix.Getpgrp()}
-	t.ours = isTerminal(0) && isTerminal(1) && t.foreground() == t.group
+	session, err := unix.Getsid(0)
+	t.ours = err == nil && session != os.Getpid() && // the leader of a session stays in its group
+		isTerminal(0) && isTerminal(1) && t.foreground() == t.group
 	return t
 }
 
