@@ -36,15 +36,18 @@ func (c *Process) wait() error {
 		}
 	}()
 	status, err := reap(c.pid)
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("wait4(%d): %w", c.pid, err)
-	case !status.Signaled():
-		return exitStatus(status.ExitStatus())
-	case c.ended.Load() != 0:
-		return exitStatus(128 + c.ended.Load())
 	}
-	return exitStatus(128 + int(status.Signal()))
+	if !status.Signaled() {
+		return exitStatus(status.ExitStatus())
+	}
+	ended := status.Signal()
+	if n := c.ended.Load(); n != 0 {
+		ended = unix.Signal(n)
+	}
+	tty.spread(ended)
+	return exitStatus(128 + int(ended))
 }
 
 // pass hands a signal that box was sent to the process.
@@ -163,5 +166,15 @@ func (t terminal) takeBack() {
 		signal.Ignore(unix.SIGTTOU) // which asking from the background brings
 		unix.Setpgid(0, t.group)
 		unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.group)
+	}
+}
+
+// spread sends the signal of a key that ended the container to the group that box was
+// started in, where the terminal would have sent it: a script that box is part of ends.
+func (t terminal) spread(s unix.Signal) {
+	if t.ours && (s == unix.SIGINT || s == unix.SIGQUIT) {
+		t.takeBack()
+		signal.Reset(s)
+		unix.Kill(0, s)
 	}
 }

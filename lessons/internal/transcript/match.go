@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// columns are blanks between columns: how many there are depends on numbers beside them.
+var columns = regexp.MustCompile(`  +`)
+
 // memory is what ‹name› stands for.
 type memory map[string]string
 
@@ -57,7 +60,8 @@ func (m memory) pattern(line string, names *[]string) string {
 		if at != nil {
 			plain = line[:at[0]]
 		}
-		out.WriteString(strings.ReplaceAll(regexp.QuoteMeta(plain), "…", ".*"))
+		plain = strings.ReplaceAll(regexp.QuoteMeta(plain), "…", ".*")
+		out.WriteString(columns.ReplaceAllString(plain, "  +"))
 		if at == nil {
 			break
 		}

@@ -12,7 +12,8 @@
 // "^Z" is that key, typed while a command runs. A line that ends in "[Enter]" is a prompt
 // that Enter is the answer to. All others are what the terminal shows. In them, "…" stands
 // for any text, a line "…" for any number of lines, and ‹name› for digits that are kept
-// under this name: later, also in what is typed, ‹name› is what was seen first.
+// under this name: later, also in what is typed, ‹name› is what was seen first. Two blanks
+// or more stand for as many as there are.
 //
 // All blocks of a file share one working directory. Blocks of the same terminal and user
 // are one session, which can stay inside a container from block to block.

@@ -27,7 +27,7 @@ type terminal struct {
 const quiet = 80 * time.Millisecond
 
 var (
-	prompt = regexp.MustCompile(`(?:^|\n)(?:(?:sh-[0-9.]+)?[#$]| +(?:look: .*)?\[Enter\]) $`)
+	prompt = regexp.MustCompile(`(?:^|\n)(?:\^[CZ])?(?:(?:sh-[0-9.]+)?[#$]| +(?:look: .*)?\[Enter\]) $`)
 	escape = regexp.MustCompile("\x1b\\[[0-9;?]*[a-zA-Z]")
 )
 

@@ -22,6 +22,7 @@ func TestSessionsThatAreTrue(t *testing.T) {
 		"output":            "'''console\n$ echo hello; echo world\nhello\nworld\n$ true\n$ echo again\nagain\n'''",
 		"no output":         "'''console\n$ true\n'''",
 		"wildcards":         "'''console\n$ seq 1 9\n1\n…\n9\n$ echo pid $$ here\npid … here\n'''",
+		"columns":           "'''console\n$ echo 'a      b'\na  b\n'''",
 		"a directory":       "'''console\n$ echo x > file\n'''\ntext\n'''console terminal=2\n$ cat file\nx\n'''",
 		"a session":         "'''console\n$ PS1='# ' sh\n# x=5\n'''\n'''console terminal=2\n$ echo other\nother\n'''\n'''console\n# echo $x\n5\n# exit\n$ echo out\nout\n'''",
 		"a number, kept":    "'''console\n$ echo $$\n‹pid›\n'''\n'''console terminal=2\n$ ps -o pid= -p ‹pid› | tr -d ' '\n‹pid›\n'''",

@@ -25,6 +25,6 @@ const (
 var budgets = map[string]budget{
 	"namespaces": {
 		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
-		code:    1350, // the engine that all stages stand on is in the first
+		code:    1400, // the engine that all stages stand on is in the first
 	},
 }
