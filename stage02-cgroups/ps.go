@@ -36,7 +36,7 @@ func (psCmd) Run() error {
 		}
 	}
 	if hidden > 0 {
-		defer fmt.Fprintf(os.Stderr, "box: left out are %d processes that do not show this user their namespaces\n", hidden)
+		defer fmt.Fprintf(os.Stderr, "box: left out, because they do not show this user their namespaces: %d\n", hidden)
 	}
 	return table.Flush()
 }
