@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"stagebox/lessons/internal/behave"
+	"stagebox/lessons/internal/stages"
+)
+
+// checkCmd prints what the behaviour suite finds.
+type checkCmd struct {
+	Stage      int    `arg:"" help:"Expect what this stage can do, and all before it."`
+	Binary     string `arg:"" optional:"" help:"The program to check, yours for example. Without it, our stage is built and checked."`
+	Verbose    bool   `short:"v" help:"Show for every row what was run, expected and seen, with the program and with the broken one."`
+	Slow       bool   `help:"Run the rows that take many seconds, too."`
+	Only       string `help:"Run only the rows with these words in their names." placeholder:"WORDS"`
+	NoControls bool   `help:"Leave out the broken programs, which show that each row can fail."`
+}
+
+// Run fails when a row does not hold.
+func (c *checkCmd) Run() error {
+	root, err := stages.Root()
+	if err != nil {
+		return err
+	}
+	stage, err := stages.Get(root, c.Stage)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if c.Binary != "" {
+		return c.check(ctx, c.Binary, os.Stdout)
+	}
+	dir, err := os.MkdirTemp("", "stagebox-build")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "box")
+	if err := stage.Build(ctx, binary); err != nil {
+		return err
+	}
+	return c.check(ctx, binary, os.Stdout)
+}
+
+// check prints a row a line, and a line that sums up.
+func (c *checkCmd) check(ctx context.Context, binary string, out io.Writer) error {
+	suite := behave.Suite{Binary: binary, Stage: c.Stage, Words: c.Only, Slow: c.Slow, Controls: !c.NoControls}
+	if len(suite.Rows()) == 0 {
+		return fmt.Errorf("no row up to stage %d has %q in its name, or all that have are slow: add --slow", c.Stage, c.Only)
+	}
+	begin, sheet := time.Now(), checkSheet{out: out, verbose: c.Verbose}
+	if err := suite.Run(ctx, sheet.row); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%d rows hold, %d do not, %d were not run, in %.1f s\n", sheet.held, sheet.failed, sheet.skipped, time.Since(begin).Seconds())
+	switch {
+	case sheet.failed > 0:
+		return fmt.Errorf("%s does not do all that stage %d can do", binary, c.Stage)
+	case sheet.held == 0:
+		return fmt.Errorf("nothing could be checked here; go run ./lessons doctor %d may know why", c.Stage)
+	}
+	return nil
+}
+
+// checkSheet is what is written, and the counts.
+type checkSheet struct {
+	out                   io.Writer
+	verbose               bool
+	as                    string // whose rows are being written
+	held, failed, skipped int
+}
+
+func (s *checkSheet) row(r behave.Result) {
+	if r.As != s.as {
+		s.as = r.As
+		fmt.Fprintf(s.out, "\nas %s:\n", s.as)
+	}
+	switch {
+	case r.Skipped != "":
+		s.skipped++
+		fmt.Fprintf(s.out, "skip %s: %s\n", r.Row.Name, r.Skipped)
+		return
+	case r.OK():
+		s.held++
+		fmt.Fprintf(s.out, "ok   %s\n", r.Row.Name)
+	default:
+		s.failed++
+		fmt.Fprintf(s.out, "FAIL %s\n", r.Row.Name)
+	}
+	if s.verbose || !r.Holds {
+		s.outcome(r.Outcome)
+	}
+	if r.Control != nil && (s.verbose || r.Control.Holds) {
+		s.control(r)
+	}
+}
+
+// outcome writes a command a line, and then one line each.
+func (s *checkSheet) outcome(o behave.Outcome) {
+	s.field("ran", strings.Join(o.Ran, "\n"))
+	s.field("expected", o.Expected)
+	s.field("saw", o.Saw)
+}
+
+func (s *checkSheet) control(r behave.Result) {
+	if r.Control.Holds {
+		s.field("but", "the row holds as well for this broken program, so it cannot fail:")
+	} else {
+		s.field("broken", "with this program the row fails, as it should:")
+	}
+	s.field("", r.Row.Broken)
+	s.field("saw", r.Control.Saw)
+}
+
+func (s *checkSheet) field(name, text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		fmt.Fprintf(s.out, "     %-9s %s\n", name, line)
+		name = ""
+	}
+}

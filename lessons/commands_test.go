@@ -1,0 +1,50 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// workbench builds the command and returns what runs it.
+func workbench(t *testing.T) func(args ...string) (string, int) {
+	binary := filepath.Join(t.TempDir(), "lessons")
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return func(args ...string) (string, int) {
+		cmd := exec.Command(binary, args...)
+		cmd.Env = append(os.Environ(), "NO_COLOR=1")
+		out, _ := cmd.CombinedOutput() // how it ended is in the status
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+}
+
+func TestCommands(t *testing.T) {
+	lessons := workbench(t)
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"list"}, 0, `stage01-namespaces +\d+ +\d+ +\d+ +Box runs a command in namespaces of its own`},
+		{[]string{"diff", "1", "--stat"}, 0, `plan\.go \(new\)`},
+		{[]string{"diff", "1"}, 0, `\+ func \(c \*Container\) Run\(\) error \{`},
+		{[]string{"diff", "1", "--plan"}, 0, `(?m)^\+ box │ execve\(FOUND, \["true"\]`},
+		{[]string{"diff", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
+		{[]string{"carry", "99"}, 1, `there is no stage 99`},
+		{[]string{"check", "99"}, 1, `there is no stage 99`},
+		{[]string{"check", "1", "/no/such/box"}, 2, `/no/such/box`},
+		{[]string{"nonsense"}, 2, `^lessons: unexpected argument nonsense`},
+		{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
+		{[]string{"demo"}, 0, `(?s)\$ box run --explain true.*box │ execve.*\$ box run sleep 100.*\nbox\n`},
+	} {
+		t.Run(c.args[0], func(t *testing.T) {
+			out, status := lessons(c.args...)
+			require.Equal(t, c.status, status, out)
+			require.Regexp(t, c.says, out)
+		})
+	}
+}

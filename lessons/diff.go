@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/internal/difference"
+	"stagebox/lessons/internal/stages"
+)
+
+// diffCmd shows what a stage adds to the one before.
+type diffCmd struct {
+	Stage int  `arg:"" help:"The stage to compare with the one before."`
+	Plan  bool `help:"Compare the lists of system calls (box run --dry-run true) instead of the code."`
+	Stat  bool `help:"Only count the lines."`
+	Tests bool `help:"Show test files too."`
+	Color bool `help:"Use colour, whether this is a terminal or not." negatable:"" default:"${color}"`
+}
+
+// Run is `lessons diff`.
+func (c *diffCmd) Run() error {
+	root, err := stages.Root()
+	if err != nil {
+		return err
+	}
+	stage, err := stages.Get(root, c.Stage)
+	if err != nil {
+		return err
+	}
+	before := stages.Stage{}
+	if c.Stage > 1 {
+		if before, err = stages.Get(root, c.Stage-1); err != nil {
+			return err
+		}
+	}
+	if c.Plan {
+		return c.plans(before, stage)
+	}
+	files, err := difference.Dirs(before.Dir, stage.Dir, c.Tests)
+	if err != nil {
+		return err
+	}
+	if c.Stat {
+		return stat(files)
+	}
+	for _, f := range files {
+		c.file(f)
+	}
+	return nil
+}
+
+// file prints a file under its name.
+func (c *diffCmd) file(f difference.File) {
+	kind := fmt.Sprintf("+%d −%d", f.Added, f.Removed)
+	if f.New {
+		kind = fmt.Sprintf("new, %d lines", f.Added)
+	}
+	fmt.Printf("%s\n\n", c.paint("1", "── "+f.Name+"  "+kind+" "))
+	c.lines(f.Lines)
+	fmt.Println()
+}
+
+func (c *diffCmd) lines(lines []difference.Line) {
+	for i, line := range lines {
+		if i > 0 && gap(lines[i-1], line) {
+			fmt.Println(c.paint("2", "   ⋮"))
+		}
+		switch line.Kind {
+		case difference.Added:
+			fmt.Println(c.paint("32", "+ "+line.Text))
+		case difference.Removed:
+			fmt.Println(c.paint("31", "- "+line.Text))
+		case difference.Folded:
+			fmt.Println(c.paint("2", "   "+line.Brief(100)))
+		default:
+			fmt.Println("  " + line.Text)
+		}
+	}
+}
+
+// gap tells whether lines were left out between two that are shown.
+func gap(a, b difference.Line) bool {
+	return a.Kind != difference.Folded && b.Kind != difference.Folded && a.New != 0 && b.New > a.New+1
+}
+
+func (c *diffCmd) paint(code, text string) string {
+	if !c.Color {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// colorWanted is whether standard output is a terminal and nobody asked for none.
+func colorWanted() bool {
+	_, err := unix.IoctlGetTermios(1, unix.TCGETS)
+	return err == nil && os.Getenv("NO_COLOR") == ""
+}
+
+// stat prints a table of files and their lines.
+func stat(files []difference.File) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "added\tremoved\tof it code\tfile\t")
+	var added, removed, code int
+	for _, f := range files {
+		name := f.Name
+		if f.New {
+			name += " (new)"
+		}
+		fmt.Fprintf(table, "%d\t%d\t%d\t%s\t\n", f.Added, f.Removed, f.Code, name)
+		added, removed, code = added+f.Added, removed+f.Removed, code+f.Code
+	}
+	fmt.Fprintf(table, "%d\t%d\t%d\tin all\t\n", added, removed, code)
+	return table.Flush()
+}
+
+// plans compares what the two stages' binaries say that they would do.
+func (c *diffCmd) plans(before, after stages.Stage) error {
+	dir, err := os.MkdirTemp("", "stagebox-diff")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var old []string
+	if before.Dir != "" {
+		if old, err = plan(before, dir); err != nil {
+			return err
+		}
+	}
+	now, err := plan(after, dir)
+	if err != nil {
+		return err
+	}
+	c.lines(difference.Lines(old, now))
+	return nil
+}
+
+// plan is the list of system calls of a stage, a line each.
+func plan(stage stages.Stage, dir string) ([]string, error) {
+	binary := filepath.Join(dir, stage.Name())
+	if err := stage.Build(context.Background(), binary); err != nil {
+		return nil, err
+	}
+	out, err := exec.Command(binary, "run", "--dry-run", "true").Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s run --dry-run true: %w", stage.Name(), err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
+}

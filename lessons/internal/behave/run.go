@@ -1,0 +1,105 @@
+package behave
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a single run may take.
+const patience = 10 * time.Second
+
+// run is a command line of a Box on its way. Its process is the first of a session, by
+// which all that comes of it can be found later.
+type run struct {
+	*exec.Cmd
+	box    *Box
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func (b *Box) run(name string, args ...string) run {
+	b.ran = append(b.ran, b.typed(append([]string{name}, args...)...))
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = b.Dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.Dir, "TERM=dumb", "STAGEBOX_SECRET=1"}
+	cmd.ExtraFiles = make([]*os.File, 9-3+1)
+	cmd.ExtraFiles[9-3] = b.leak
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: b.credential}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	return run{cmd, b, ctx, cancel}
+}
+
+func (r run) start() error {
+	if err := r.Start(); err != nil {
+		r.cancel()
+		return err
+	}
+	r.box.sessions = append(r.box.sessions, r.Process.Pid)
+	return nil
+}
+
+func (r run) toItsEnd() Ended {
+	var out, errs bytes.Buffer
+	r.Stdout, r.Stderr = &out, &errs
+	err := r.start()
+	if err == nil {
+		err = r.Wait()
+	}
+	return r.ended(err, out.String(), errs.String())
+}
+
+// Ended is how a run ended.
+type Ended struct {
+	Stdout, Stderr string
+	Status         int            // as a shell has it: 128+n for signal n
+	By             syscall.Signal // the signal that ended the binary itself, or 0
+	Err            error          // why there is no status: it did not start, or did not end
+}
+
+// ended puts together what is known. err is that of Start or Wait.
+func (r run) ended(err error, stdout, stderr string) Ended {
+	e := Ended{Stdout: stdout, Stderr: stderr, Status: -1}
+	var exit *exec.ExitError
+	if r.ctx.Err() != nil {
+		err = fmt.Errorf("it does not end: %w", r.ctx.Err())
+	}
+	r.cancel()
+	if err != nil && !errors.As(err, &exit) {
+		e.Err = fmt.Errorf("%s: %w", r.box.ran[len(r.box.ran)-1], err)
+		return e
+	}
+	e.Status = r.ProcessState.ExitCode()
+	if state := r.ProcessState.Sys().(syscall.WaitStatus); state.Signaled() {
+		e.By = state.Signal()
+		e.Status = 128 + int(e.By)
+	}
+	return e
+}
+
+// Line is standard output without the newline at its end.
+func (e Ended) Line() string { return strings.TrimSuffix(e.Stdout, "\n") }
+
+func (e Ended) String() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	text := fmt.Sprintf("exit %d", e.Status)
+	if e.Stdout != "" {
+		text += fmt.Sprintf(", printed %q", e.Line())
+	}
+	if e.Stderr != "" {
+		text += fmt.Sprintf(", standard error %q", strings.TrimSuffix(e.Stderr, "\n"))
+	}
+	return text
+}

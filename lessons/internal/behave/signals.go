@@ -1,0 +1,93 @@
+package behave
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The rows about signals sent to the binary. The command is process 1, to which the kernel
+// gives no signal that it has no handler for; that is the binary's to mend.
+
+var signalRows = []Row{
+	aboutSignal("SIGTERM ends a command that has no handler: 143", unix.SIGTERM, noHandler, 143),
+	aboutSignal("SIGTERM is passed to a command that has a handler", unix.SIGTERM, handles("TERM"), 7),
+	aboutSignal("SIGINT ends a command that has no handler: 130", unix.SIGINT, noHandler, 130),
+	aboutSignal("SIGINT is passed to a command that has a handler", unix.SIGINT, handles("INT"), 7),
+	{
+		Name: "when the binary is killed, no process is left inside", Since: 1,
+		Check:  nobodyOutlives,
+		Broken: detached,
+	},
+}
+
+// handler is a script that ends with 7 when it gets a signal.
+func handler(signal string) []string {
+	return []string{"run", "sh", "-c", `trap "exit 7" ` + signal + `; echo ready; read line`}
+}
+
+func noHandler(b *Box) (*Container, error) { return b.Cat("run", "cat") }
+
+func handles(signal string) func(*Box) (*Container, error) {
+	return func(b *Box) (*Container, error) { return b.Start(handler(signal)...) }
+}
+
+func aboutSignal(name string, s syscall.Signal, start func(*Box) (*Container, error), expected int) Row {
+	return Row{Name: name, Since: 1, Broken: deaf, Check: func(b *Box) Seen {
+		return status(expected, b.signalled(s, start, func(c *Container) error { return c.Signal(s) }))
+	}}
+}
+
+// signalled starts a container, sends it a signal in some way, and waits for its end. It
+// tries again when the signal has ended the binary itself, which may need a moment after
+// the start until it passes signals on.
+func (b *Box) signalled(s syscall.Signal, start func(*Box) (*Container, error), send func(*Container) error) Ended {
+	var e Ended
+	for try := 0; try == 0 || try < 5 && e.By == s; try++ {
+		c, err := start(b)
+		if err == nil {
+			err = send(c)
+		}
+		if err != nil {
+			return Ended{Err: err}
+		}
+		e = c.Wait()
+	}
+	return e
+}
+
+// nobodyOutlives has the command start a child of its own.
+func nobodyOutlives(b *Box) Seen {
+	c, err := b.Start("run", "sh", "-c", "sleep 1000 & echo ready; read line")
+	if err != nil {
+		return failed(err)
+	}
+	return outlived(c)
+}
+
+// outlived kills the binary and sees who is alive a second later.
+func outlived(c *Container) Seen {
+	watched, err := c.watch()
+	if err == nil {
+		err = c.Signal(unix.SIGKILL)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	alive, deadline := 0, time.Now().Add(time.Second)
+	for _, p := range watched {
+		lasts, errPoll := p.lasts(time.Until(deadline))
+		if lasts {
+			alive++
+		}
+		err = errors.Join(err, errPoll, p.Close())
+	}
+	c.reap("") // not before: it ends the standard input, for which they may be waiting
+	if err != nil {
+		return failed(err)
+	}
+	return same(fmt.Sprintf("0 of %d processes alive", len(watched)), fmt.Sprintf("%d of %d processes alive", alive, len(watched)))
+}

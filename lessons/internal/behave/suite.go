@@ -1,0 +1,169 @@
+package behave
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Suite is the table as it is held against one binary.
+type Suite struct {
+	Binary   string // any program with box's command line
+	Stage    int    // rows of later stages are left out
+	Words    string // only rows in whose names these words stand, in any case; "" for all
+	Slow     bool   // the slow rows too
+	Controls bool   // each row against its broken binary too
+}
+
+// Outcome is what a check ran, and what it found out.
+type Outcome struct {
+	Ran []string // command lines
+	Seen
+}
+
+// Result is what came of a row for one person.
+type Result struct {
+	Row     Row
+	As      string // whose run it was: "root", "user 1000"
+	Skipped string // why there is no outcome, or ""
+	Outcome
+	Control *Outcome // of the broken binary; nil when it was not tried
+}
+
+// OK tells whether the row holds, and its check can fail: it has looked at the broken
+// binary, and has seen something else.
+func (r Result) OK() bool {
+	return r.Holds && (r.Control == nil || !r.Control.Holds && r.Control.Err == nil)
+}
+
+// Rows are those that apply, in the table's order.
+func (s Suite) Rows() []Row {
+	var rows []Row
+	for _, row := range table {
+		named := strings.Contains(strings.ToLower(row.Name), strings.ToLower(s.Words))
+		if row.Since <= s.Stage && named && (s.Slow || !row.Slow) {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// Run holds the rows against the binary, one after the other, and reports each result: all
+// of root's first, then an ordinary user's. It returns an error when it could not go on,
+// also when ctx is done, and leaves neither files nor processes.
+func (s Suite) Run(ctx context.Context, report func(Result)) (err error) {
+	w, err := s.setUp(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	people, err := people(w.binary)
+	if err != nil {
+		return err
+	}
+	for _, p := range people {
+		for _, row := range s.Rows() {
+			if row.For != 0 && row.For != p.who || row.For == 0 && p.missing != "" && p.who == Root {
+				continue // an ordinary user runs the rows for both
+			}
+			result, err := w.result(row, p)
+			if err != nil {
+				return fmt.Errorf("%q: %w", row.Name, err)
+			}
+			report(result)
+		}
+	}
+	return nil
+}
+
+// workplace is a directory that everybody can enter, with a copy of the binary.
+type workplace struct {
+	Suite
+	kernel
+	ctx    context.Context
+	dir    string
+	binary string
+	checks int      // how many were made
+	leak   *os.File // for Box
+}
+
+func (s Suite) setUp(ctx context.Context) (w *workplace, err error) {
+	program, err := os.ReadFile(s.Binary)
+	if err != nil {
+		return nil, fmt.Errorf("the binary to check: %w", err)
+	}
+	w = &workplace{Suite: s, ctx: ctx}
+	if w.dir, err = os.MkdirTemp("", "stagebox-check"); err != nil {
+		return nil, err
+	}
+	if w.dir, err = filepath.EvalSymlinks(w.dir); err != nil {
+		return nil, err
+	}
+	w.binary = filepath.Join(w.dir, "box")
+	err = errors.Join(os.Chmod(w.dir, 0o755), writeProgram(w.binary, program))
+	if err == nil {
+		w.kernel, err = openKernel()
+	}
+	if err == nil {
+		w.leak, err = os.Open(os.DevNull)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// close may find directories on which a misbehaving binary has left a mount: in another
+// mount namespace, which is no obstacle here.
+func (w *workplace) close() error {
+	if w.proc != nil {
+		w.proc.Close()
+	}
+	if w.leak != nil {
+		w.leak.Close()
+	}
+	return os.RemoveAll(w.dir)
+}
+
+// result runs the check of a row, and when it holds, its control.
+func (w *workplace) result(row Row, p person) (Result, error) {
+	r := Result{Row: row, As: p.name, Skipped: p.missing}
+	if _, err := w.proc.Lstat(row.Needs); row.Needs != "" && err != nil {
+		r.Skipped = "the kernel has no /proc/" + row.Needs
+	}
+	if r.Skipped != "" {
+		return r, nil
+	}
+	outcome, err := w.check(row, p, w.binary)
+	r.Outcome = outcome
+	if err != nil || !w.Controls || !r.Holds {
+		return r, err
+	}
+	script := filepath.Join(w.dir, "broken")
+	if err := writeProgram(script, broken(w.binary, row.Broken)); err != nil {
+		return r, err
+	}
+	outcome, err = w.check(row, p, script)
+	r.Control = &outcome
+	return r, err
+}
+
+// check has a person run a check on a binary, and ends what is left of it.
+func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
+	b := &Box{kernel: w.kernel, person: p, ctx: w.ctx, path: binary, leak: w.leak}
+	w.checks++
+	b.Dir = filepath.Join(w.dir, itoa(w.checks))
+	if err := errors.Join(os.Mkdir(b.Dir, 0o700), os.Chown(b.Dir, p.uid, p.gid)); err != nil {
+		return Outcome{}, err
+	}
+	var seen Seen
+	var errEnd error
+	err := apart(func() {
+		seen = row.Check(b)
+		errEnd = b.end()
+	})
+	return Outcome{b.ran, seen}, errors.Join(err, errEnd, w.ctx.Err(), os.RemoveAll(b.Dir))
+}

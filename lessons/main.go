@@ -1,0 +1,43 @@
+// Command lessons is the workbench of the workshop: it shows what the host
+// offers, compares stages, checks a binary against the behaviour suite and keeps
+// the copies and the prose true. Run it as `go run ./lessons COMMAND`.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli lists the workbench's commands; each lives in the file of its name.
+type cli struct {
+	Demo   demoCmd   `cmd:"" help:"Show what the stages can do, on this host, in under a minute."`
+	Doctor doctorCmd `cmd:"" help:"Say what this host offers for every stage, and how to mend what is missing."`
+	List   listCmd   `cmd:"" help:"List the stages: what each adds, and how much code that takes."`
+	Diff   diffCmd   `cmd:"" help:"Show what a stage changes against the one before."`
+	Check  checkCmd  `cmd:"" help:"Run the behaviour suite against a stage's binary, or against yours."`
+	Verify verifyCmd `cmd:"" help:"Check that the copies, the prose and the transcripts are still true."`
+	Carry  carryCmd  `cmd:"" help:"Carry what changed in a stage through the later ones."`
+}
+
+func main() {
+	parser := kong.Must(&cli{},
+		kong.Name("lessons"),
+		kong.Description("The workbench of the workshop. Run it inside the repository: go run ./lessons COMMAND."),
+		kong.Vars{"color": fmt.Sprint(colorWanted())},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	ctx, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fail(err, 2)
+	}
+	if err := ctx.Run(); err != nil {
+		fail(err, 1)
+	}
+}
+
+// fail prints one sentence and leaves.
+func fail(err error, code int) {
+	fmt.Fprintln(os.Stderr, "lessons:", err)
+	os.Exit(code)
+}
