@@ -24,7 +24,6 @@ type Container struct {
 	out   *os.File // from its standard output
 	lines *bufio.Reader
 	errs  *os.File // what it says on standard error
-	done  *Ended
 }
 
 // Start runs the binary and returns when its command has printed a line.
