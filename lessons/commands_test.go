@@ -36,7 +36,7 @@ func TestCommands(t *testing.T) {
 		{[]string{"diff", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
 		{[]string{"carry", "99"}, 1, `there is no stage 99`},
 		{[]string{"check", "99"}, 1, `there is no stage 99`},
-		{[]string{"check", "1", "/no/such/box"}, 2, `/no/such/box`},
+		{[]string{"check", "1", "/no/such/box"}, 1, `the binary to check: open /no/such/box: no such file`},
 		{[]string{"nonsense"}, 2, `^lessons: unexpected argument nonsense`},
 		{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
 		{[]string{"demo"}, 0, `(?s)\$ box run --explain true.*box │ execve.*\$ box run sleep 100.*\nbox\n`},
