@@ -71,10 +71,19 @@ func TestLeavesOut(t *testing.T) {
 			wrapper := filepath.Join(filepath.Dir(binary), "without-"+kind)
 			script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = run ] && { shift; set -- run --share %s \"$@\"; }\nexec %s \"$@\"\n", kind, binary)
 			require.NoError(t, os.WriteFile(wrapper, []byte(script), 0o755))
+			if os.Geteuid() != 0 {
+				want = slices.DeleteFunc(slices.Clone(want), forRoot)
+			}
 			slices.Sort(want)
 			require.Equal(t, want, failing(t, wrapper))
 		})
 	}
+}
+
+// forRoot tells whether only root runs a row.
+func forRoot(name string) bool {
+	i := slices.IndexFunc(table, func(r Row) bool { return r.Name == name })
+	return i >= 0 && table[i].For == Root
 }
 
 // leftOut are the rows that fail without a namespace.
