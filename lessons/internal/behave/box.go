@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,46 +18,41 @@ type Box struct {
 	kernel
 	person
 
-	ctx      context.Context
-	path     string       // of the binary, or of the script around it
-	leak     *os.File     // open in every run as descriptor 9, as if the caller had forgotten it
-	ran      []string     // the command lines, as one would type them
-	sessions []int        // one for each run, with the number of its first process
-	live     []*Container // not waited for yet
+	ctx       context.Context
+	path      string       // of the binary, or of the script around it
+	forgotten *os.File     // open as descriptor 9 in every run, as if the caller had not thought of it
+	ran       []string     // the command lines
+	live      []*Container // not waited for yet
+	sessions  []int        // in which something may run: the numbers of their first processes
 }
 
 // Run runs the binary to its end, with nothing on standard input.
-func (b *Box) Run(args ...string) Ended { return b.run(b.path, args...).toItsEnd() }
+func (b *Box) Run(args ...string) Ended { return b.prepare(b.path, args...).toItsEnd() }
 
 // Feed runs the binary to its end, with text on standard input.
 func (b *Box) Feed(text string, args ...string) Ended {
-	r := b.run(b.path, args...)
+	r := b.prepare(b.path, args...)
 	r.Stdin = strings.NewReader(text)
 	return r.toItsEnd()
 }
 
-// Around runs a shell script in new namespaces of which this person is root, as on a small
-// host of their own. In it, $0 is the binary.
-func (b *Box) Around(namespaces uintptr, script string) Ended {
-	r := b.run("sh", "-c", script, b.path)
-	r.SysProcAttr.Cloneflags = namespaces
-	r.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: b.uid, Size: 1}}
-	r.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: b.gid, Size: 1}}
-	return r.toItsEnd()
-}
-
-// left are the processes that runs have left behind.
+// left are the processes in the sessions of the runs. An empty session is forgotten at
+// once: its number may be a stranger's next time.
 func (b *Box) left() ([]int, error) {
 	processes, err := b.processes()
 	if err != nil {
 		return nil, err
 	}
-	var left []int
+	var left, sessions []int
+	for _, c := range b.live {
+		sessions = append(sessions, c.Process.Pid)
+	}
 	for _, p := range processes {
 		if slices.Contains(b.sessions, p.session) {
-			left = append(left, p.pid)
+			left, sessions = append(left, p.pid), append(sessions, p.session)
 		}
 	}
+	b.sessions = sessions
 	return left, nil
 }
 

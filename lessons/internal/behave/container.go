@@ -23,7 +23,8 @@ type Container struct {
 	in    *os.File // to its standard input
 	out   *os.File // from its standard output
 	lines *bufio.Reader
-	errs  *os.File // what it says on standard error
+	said  strings.Builder // what was read of it
+	errs  *os.File        // what it says on standard error
 }
 
 // Start runs the binary and returns when its command has printed a line.
@@ -42,7 +43,7 @@ func (b *Box) startWith(typed string, args []string) (*Container, error) {
 	if err != nil {
 		return nil, errors.Join(err, in.Close(), toIn.Close())
 	}
-	c := &Container{run: b.run(b.path, args...), in: toIn, out: out}
+	c := &Container{run: b.prepare(b.path, args...), in: toIn, out: out}
 	c.Stdin, c.Stdout = in, toOut
 	if err := c.begin(typed, in, toOut); err != nil {
 		return nil, err
@@ -51,22 +52,10 @@ func (b *Box) startWith(typed string, args []string) (*Container, error) {
 	return c, err
 }
 
-// begin types, starts the run and waits for its first line, or for what was typed. The files are the run's own ends:
-// while one of them stays open here, what the run prints has no end.
-func (c *Container) begin(typed string, files ...*os.File) (err error) {
-	c.errs, err = unnamed()
-	if c.Stderr == nil {
-		c.Stderr = c.errs
-	}
-	if err == nil {
-		err = c.out.SetReadDeadline(time.Now().Add(patience))
-	}
-	if err == nil {
-		_, err = c.in.WriteString(typed)
-	}
-	if err == nil {
-		err = c.start()
-	}
+// begin starts the run and waits until it has printed a line. The files are the run's own
+// ends: while one of them stays open here, what the run prints has no end.
+func (c *Container) begin(typed string, files ...*os.File) error {
+	err := c.launch(typed)
 	for _, file := range files {
 		file.Close()
 	}
@@ -75,20 +64,37 @@ func (c *Container) begin(typed string, files ...*os.File) (err error) {
 		return err
 	}
 	c.box.live = append(c.box.live, c)
-	c.lines = bufio.NewReader(c.out)
 	c.First, err = c.line()
 	for line := c.First; err == nil && typed != "" && line != strings.TrimSpace(typed); {
 		line, err = c.line()
 	}
 	if err != nil {
-		return fmt.Errorf("%s, before it had printed a line that was waited for", c.Stop())
+		return fmt.Errorf("%s, and not the line that was waited for", c.Stop())
 	}
 	return nil
+}
+
+func (c *Container) launch(typed string) (err error) {
+	if c.errs, err = unnamed(); err != nil {
+		return err
+	}
+	if c.Stderr == nil {
+		c.Stderr = c.errs
+	}
+	c.lines = bufio.NewReader(c.out)
+	if err := c.out.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if _, err := c.in.WriteString(typed); err != nil {
+		return err
+	}
+	return c.start()
 }
 
 // line is the next line that is printed. A terminal ends it with a carriage return too.
 func (c *Container) line() (string, error) {
 	line, err := c.lines.ReadString('\n')
+	c.said.WriteString(line)
 	return strings.TrimRight(line, "\r\n"), err
 }
 
@@ -122,18 +128,21 @@ func (c *Container) Stop() Ended {
 
 // Wait waits for the end of the run and of what it prints.
 func (c *Container) Wait() Ended {
-	rest, err := io.ReadAll(c.lines)
-	if err != nil && !errors.Is(err, unix.EIO) && !errors.Is(err, os.ErrClosed) { // EIO: all have left the terminal
-		rest = append(rest, err.Error()...)
+	_, err := io.Copy(&c.said, c.lines)
+	switch {
+	case errors.Is(err, unix.EIO): // all have left the terminal
+	case errors.Is(err, os.ErrClosed): // we have
+	case err != nil:
+		fmt.Fprintf(&c.said, "(%s)", err)
 	}
-	return c.reap(string(rest))
+	return c.reap()
 }
 
-// reap waits for the end of the run alone; others may still hold its output open.
-func (c *Container) reap(rest string) Ended {
+// reap waits for the end of the run alone: others may still hold its output open.
+func (c *Container) reap() Ended {
 	err := c.run.Wait()
-	said, errRead := io.ReadAll(io.NewSectionReader(c.errs, 0, 1<<20))
-	e := c.ended(errors.Join(err, errRead), c.First+"\n"+rest, string(said))
+	errs, errRead := io.ReadAll(io.NewSectionReader(c.errs, 0, 1<<20))
+	e := c.ended(errors.Join(err, errRead), c.said.String(), string(errs))
 	c.close()
 	c.box.live = slices.DeleteFunc(c.box.live, func(other *Container) bool { return other == c })
 	return e

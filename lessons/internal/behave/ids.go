@@ -51,8 +51,8 @@ func callerIsZero(b *Box, flags ...string) Seen {
 
 func fileInside(b *Box) Seen {
 	path := filepath.Join(b.Dir, "made")
-	if e := b.Run("run", "touch", path); e.Status != 0 {
-		return status(0, e)
+	if ran := status(0, b.Run("run", "touch", path)); !ran.Holds {
+		return ran
 	}
 	expected := fmt.Sprintf("owner %d:%d", b.uid, b.gid)
 	info, err := os.Stat(path)

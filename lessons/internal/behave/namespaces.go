@@ -53,7 +53,7 @@ var namespaceRows = slices.Concat(
 	}, {
 		Name: "a mount made inside is not seen outside, though the host's mounts are shared", Since: 1, For: Root,
 		Check: mountInside,
-		Broken: `[ "$1" = run ] && { shift; exec unshare -m --propagation unchanged "$BOX" run --share mnt "$@"; }
+		Broken: `[ "$1" = run ] && { shift; exec unshare -m --propagation shared "$BOX" run --share mnt "$@"; }
 exec "$BOX" "$@"`,
 	}, {
 		Name: "the hostname inside is its own", Since: 1,
@@ -141,7 +141,7 @@ func processOne(b *Box) Seen {
 }
 
 func mountInside(b *Box) Seen {
-	c, err := b.Cat("run", "sh", "-c", `mount -t tmpfs stagebox "$0" 2>&1; echo ready; exec cat`, b.Dir)
+	c, err := b.Cat("run", "sh", "-c", `mount -t tmpfs stagebox "$0" 2>&1; exec cat`, b.Dir)
 	if err != nil {
 		return failed(err)
 	}
@@ -150,9 +150,10 @@ func mountInside(b *Box) Seen {
 }
 
 func hostnameInside(b *Box) Seen {
-	before := b.text("sys/kernel/hostname")
+	before := words(b.text("sys/kernel/hostname"))
 	inside := b.Run("run", "sh", "-c", "hostname stagebox-other; cat /proc/sys/kernel/hostname")
-	return all(printed("stagebox-other", inside), same("outside "+before, "outside "+b.text("sys/kernel/hostname")))
+	after := words(b.text("sys/kernel/hostname"))
+	return all(printed("stagebox-other", inside), same("outside "+before, "outside "+after))
 }
 
 // sharedMemory makes a segment of System V shared memory on the host.

@@ -41,6 +41,15 @@ func people(binary string) ([]person, error) {
 	return []person{{who: Root, name: "root"}, ordinary}, nil
 }
 
+// concerns tells whether a row is about this person. When root cannot be had, the ordinary
+// user's run of a row for both is enough.
+func (p person) concerns(row Row) bool {
+	if row.For == 0 {
+		return p.who == User || p.missing == ""
+	}
+	return row.For == p.who
+}
+
 // ordinaryUser is the first that a file like /etc/subuid grants further ids, which is the
 // richer case, or nobody.
 func ordinaryUser(path string) (person, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -15,29 +16,32 @@ import (
 )
 
 // patience is how long a single run may take.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // run is a command line of a Box on its way. Its process is the first of a session, by
 // which all that comes of it can be found later.
 type run struct {
 	*exec.Cmd
 	box    *Box
+	typed  string // the command line, as one would type it
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-func (b *Box) run(name string, args ...string) run {
-	b.ran = append(b.ran, b.typed(append([]string{name}, args...)...))
+// prepare is a run that has not been started.
+func (b *Box) prepare(name string, args ...string) run {
+	typed := b.typed(append([]string{name}, args...)...)
+	b.ran = append(b.ran, typed)
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = b.Dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.Dir, "TERM=dumb", "STAGEBOX_SECRET=1"}
 	cmd.ExtraFiles = make([]*os.File, 9-3+1)
-	cmd.ExtraFiles[9-3] = b.leak
+	cmd.ExtraFiles[9-3] = b.forgotten
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: b.credential}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	return run{cmd, b, ctx, cancel}
+	return run{cmd, b, typed, ctx, cancel}
 }
 
 func (r run) start() error {
@@ -52,11 +56,10 @@ func (r run) start() error {
 func (r run) toItsEnd() Ended {
 	var out, errs bytes.Buffer
 	r.Stdout, r.Stderr = &out, &errs
-	err := r.start()
-	if err == nil {
-		err = r.Wait()
+	if err := r.start(); err != nil {
+		return Ended{Err: err}
 	}
-	return r.ended(err, out.String(), errs.String())
+	return r.ended(r.Wait(), out.String(), errs.String())
 }
 
 // Ended is how a run ended.
@@ -67,7 +70,7 @@ type Ended struct {
 	Err            error          // why there is no status: it did not start, or did not end
 }
 
-// ended puts together what is known. err is that of Start or Wait.
+// ended puts together what is known. err is that of Wait.
 func (r run) ended(err error, stdout, stderr string) Ended {
 	e := Ended{Stdout: stdout, Stderr: stderr, Status: -1}
 	var exit *exec.ExitError
@@ -76,7 +79,7 @@ func (r run) ended(err error, stdout, stderr string) Ended {
 	}
 	r.cancel()
 	if err != nil && !errors.As(err, &exit) {
-		e.Err = fmt.Errorf("%s: %w", r.box.ran[len(r.box.ran)-1], err)
+		e.Err = fmt.Errorf("%s: %w", r.typed, err)
 		return e
 	}
 	e.Status = r.ProcessState.ExitCode()
@@ -96,10 +99,19 @@ func (e Ended) String() string {
 	}
 	text := fmt.Sprintf("exit %d", e.Status)
 	if e.Stdout != "" {
-		text += fmt.Sprintf(", printed %q", e.Line())
+		text += ", printed " + short(e.Line())
 	}
 	if e.Stderr != "" {
-		text += fmt.Sprintf(", standard error %q", strings.TrimSuffix(e.Stderr, "\n"))
+		text += ", standard error " + short(strings.TrimSuffix(e.Stderr, "\n"))
 	}
 	return text
+}
+
+// short is text in quotes, without the middle of a long one.
+func short(text string) string {
+	const half = 150
+	if len(text) <= 2*half {
+		return strconv.Quote(text)
+	}
+	return strconv.Quote(text[:half]) + "…" + strconv.Quote(text[len(text)-half:])
 }

@@ -85,7 +85,7 @@ func outlived(c *Container) Seen {
 		}
 		err = errors.Join(err, errPoll, p.Close())
 	}
-	c.reap("") // not before: it ends the standard input, for which they may be waiting
+	c.reap() // not before: it ends the standard input, for which they may be waiting
 	if err != nil {
 		return failed(err)
 	}

@@ -27,7 +27,7 @@ type Outcome struct {
 // Result is what came of a row for one person.
 type Result struct {
 	Row     Row
-	As      string // whose run it was: "root", "user 1000"
+	As      string // whose runs they were: "root", "user 1000"
 	Skipped string // why there is no outcome, or ""
 	Outcome
 	Control *Outcome // of the broken binary; nil when it was not tried
@@ -66,10 +66,13 @@ func (s Suite) Run(ctx context.Context, report func(Result)) (err error) {
 	}
 	for _, p := range people {
 		for _, row := range s.Rows() {
-			if row.For != 0 && row.For != p.who || row.For == 0 && p.missing != "" && p.who == Root {
-				continue // an ordinary user runs the rows for both
+			if !p.concerns(row) {
+				continue
 			}
 			result, err := w.result(row, p)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			if err != nil {
 				return fmt.Errorf("%q: %w", row.Name, err)
 			}
@@ -83,11 +86,11 @@ func (s Suite) Run(ctx context.Context, report func(Result)) (err error) {
 type workplace struct {
 	Suite
 	kernel
-	ctx    context.Context
-	dir    string
-	binary string
-	checks int      // how many were made
-	leak   *os.File // for Box
+	ctx       context.Context
+	dir       string
+	binary    string
+	checks    int      // how many were made
+	forgotten *os.File // for Box
 }
 
 func (s Suite) setUp(ctx context.Context) (w *workplace, err error) {
@@ -95,11 +98,12 @@ func (s Suite) setUp(ctx context.Context) (w *workplace, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the binary to check: %w", err)
 	}
-	w = &workplace{Suite: s, ctx: ctx}
-	if w.dir, err = os.MkdirTemp("", "stagebox-check"); err != nil {
+	temp, err := filepath.EvalSymlinks(os.TempDir()) // the kernel tells no other paths
+	if err != nil {
 		return nil, err
 	}
-	if w.dir, err = filepath.EvalSymlinks(w.dir); err != nil {
+	w = &workplace{Suite: s, ctx: ctx}
+	if w.dir, err = os.MkdirTemp(temp, "stagebox-check"); err != nil {
 		return nil, err
 	}
 	w.binary = filepath.Join(w.dir, "box")
@@ -108,7 +112,7 @@ func (s Suite) setUp(ctx context.Context) (w *workplace, err error) {
 		w.kernel, err = openKernel()
 	}
 	if err == nil {
-		w.leak, err = os.Open(os.DevNull)
+		w.forgotten, err = os.Open(os.DevNull)
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.close())
@@ -122,8 +126,8 @@ func (w *workplace) close() error {
 	if w.proc != nil {
 		w.proc.Close()
 	}
-	if w.leak != nil {
-		w.leak.Close()
+	if w.forgotten != nil {
+		w.forgotten.Close()
 	}
 	return os.RemoveAll(w.dir)
 }
@@ -153,7 +157,7 @@ func (w *workplace) result(row Row, p person) (Result, error) {
 
 // check has a person run a check on a binary, and ends what is left of it.
 func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
-	b := &Box{kernel: w.kernel, person: p, ctx: w.ctx, path: binary, leak: w.leak}
+	b := &Box{kernel: w.kernel, person: p, ctx: w.ctx, path: binary, forgotten: w.forgotten}
 	w.checks++
 	b.Dir = filepath.Join(w.dir, itoa(w.checks))
 	if err := errors.Join(os.Mkdir(b.Dir, 0o700), os.Chown(b.Dir, p.uid, p.gid)); err != nil {
@@ -165,5 +169,5 @@ func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
 		seen = row.Check(b)
 		errEnd = b.end()
 	})
-	return Outcome{b.ran, seen}, errors.Join(err, errEnd, w.ctx.Err(), os.RemoveAll(b.Dir))
+	return Outcome{b.ran, seen}, errors.Join(err, errEnd, os.RemoveAll(b.Dir))
 }

@@ -38,7 +38,7 @@ func (b *Box) StartAtTerminal(typed string, args ...string) (*Container, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &Container{run: b.run(b.path, args...), in: ours, out: ours}
+	c := &Container{run: b.prepare(b.path, args...), in: ours, out: ours}
 	c.Stdin, c.Stdout, c.Stderr = theirs, theirs, theirs
 	c.SysProcAttr.Setctty = true
 	return c, c.begin(typed, theirs)
