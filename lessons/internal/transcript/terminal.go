@@ -126,20 +126,36 @@ func (t *terminal) output(typed string) string {
 	return text
 }
 
-// close hangs up and ends what is left of the session.
+// close hangs up and ends what is left of the session. Killing takes effect a moment
+// later, and who is killed may have just made a child: so it looks until nobody is left.
 func (t *terminal) close() {
-	session := t.shell.Process.Pid
 	t.file.Close()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		left := inSession(t.shell.Process.Pid)
+		if len(left) == 0 {
+			break
+		}
+		for _, pid := range left {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+	t.shell.Wait()
+}
+
+// inSession are the processes of a session that have not ended (proc_pid_stat(5)).
+func inSession(session int) []int {
+	var found []int
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
 		data, _ := os.ReadFile(path)
 		_, rest, _ := strings.Cut(string(data), ") ")
 		fields := strings.Fields(rest) // state, parent, group, session
-		if len(fields) > 3 && fields[3] == strconv.Itoa(session) {
-			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-				unix.Kill(pid, unix.SIGKILL)
-			}
+		if len(fields) < 4 || fields[3] != strconv.Itoa(session) || fields[0] == "Z" || fields[0] == "X" {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			found = append(found, pid)
 		}
 	}
-	t.shell.Wait()
+	return found
 }
