@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,6 +46,9 @@ func (c *updateCmd) Run() error {
 		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
 	}
 	host := &Plan{}
+	if c.Memory != 0 && c.MemorySwap != 0 { // version 1 takes no memory above memory and swap: lift that first
+		settings = slices.Insert(settings, 0, setting{"--memory-swap", "memory", "memory.swap.max", "", "memory.memsw.limit_in_bytes", "-1"})
+	}
 	for _, s := range settings {
 		if _, _, err := g.file(s); err != nil {
 			return err

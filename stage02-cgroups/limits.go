@@ -16,7 +16,7 @@ import (
 // Limits are what a container may use at the most.
 type Limits struct {
 	Memory            size       `short:"m" help:"Memory; whoever needs more is killed: 64m, 1.5g." placeholder:"BYTES" group:"Limits:"`
-	MemorySwap        size       `help:"Memory and swap together; -1 for as much swap as there is." placeholder:"BYTES" group:"Limits:"`
+	MemorySwap        size       `help:"Memory and swap together; -1 for as much swap as there is. Usual is twice the memory." placeholder:"BYTES" group:"Limits:"`
 	MemoryReservation size       `help:"Memory that others' needs shall not take away." placeholder:"BYTES" group:"Limits:"`
 	CPUs              cpus       `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
 	CPUShares         int64      `name:"cpu-shares" help:"Weight against others when CPUs are scarce; 1024 is usual." placeholder:"N" group:"Limits:"`
@@ -55,6 +55,9 @@ func (l *Limits) settings() ([]setting, error) {
 			list = append(list, s)
 		}
 	}
+	if l.MemorySwap == 0 && l.Memory < math.MaxInt64/2 && hasSwap() {
+		l.MemorySwap = 2 * l.Memory // as Docker: as much again
+	}
 	memory, swap, low := l.Memory.String(), l.MemorySwap.String(), l.MemoryReservation.String()
 	add(l.Memory != 0, setting{"--memory", "memory", "memory.max", memory, "memory.limit_in_bytes", memory})
 	add(l.Memory != 0, setting{"--memory", "memory", "memory.oom.group", "1", "memory", ""})
@@ -81,6 +84,11 @@ func (l *Limits) settings() ([]setting, error) {
 		}
 	}
 	return list, nil
+}
+
+// hasSwap tells whether the host has any swap: a line of /proc/swaps after the heading.
+func hasSwap() bool {
+	return len(words("/proc/swaps")) > 5
 }
 
 // minMemory is Docker's: less, and a process cannot even start.

@@ -24,8 +24,13 @@ func (g *group) tellOOM() {
 		if field(filepath.Join(dir, kills), "oom_kill") == 0 {
 			continue
 		}
+		most := number(filepath.Join(dir, limit))
+		used := number(filepath.Join(dir, peak))
+		if used < 0 { // memory.peak is there since Linux 5.19
+			used = most
+		}
 		fmt.Fprintf(os.Stderr, "box: the kernel killed the container's process %s: it used %s of %s\n",
-			victim(strings.TrimPrefix(dir, p.mount)), human(number(filepath.Join(dir, peak))), human(number(filepath.Join(dir, limit))))
+			victim(strings.TrimPrefix(dir, p.mount)), human(used), human(most))
 	}
 }
 

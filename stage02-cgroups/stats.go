@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -99,16 +100,20 @@ func (c *statsCmd) groups() ([]*group, error) {
 	}
 	found := map[string]*group{}
 	for _, t := range all {
-		for _, at := range []string{t.mount, filepath.Join(t.mount, t.ours)} {
-			dirs, _ := filepath.Glob(filepath.Join(at, "box-[0-9]*"))
-			for _, dir := range dirs {
-				name := filepath.Base(dir)
-				if found[name] == nil {
-					found[name] = &group{name: name}
-				}
-				found[name].parents = append(found[name].parents, parent{t, at})
+		filepath.WalkDir(t.mount, func(path string, d fs.DirEntry, err error) error {
+			name := filepath.Base(path)
+			ours, _ := filepath.Match("box-[0-9]*", name)
+			switch {
+			case err != nil || !d.IsDir(): // a group may end meanwhile
+				return nil
+			case !ours:
+				return nil
+			case found[name] == nil:
+				found[name] = &group{name: name}
 			}
-		}
+			found[name].parents = append(found[name].parents, parent{t, filepath.Dir(path)})
+			return fs.SkipDir
+		})
 	}
 	return values(found), nil
 }
