@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -17,6 +18,7 @@ type cli struct {
 	List   listCmd   `cmd:"" help:"List the stages: what each adds, and how much code that takes."`
 	Diff   diffCmd   `cmd:"" help:"Show what a stage changes against the one before."`
 	Check  checkCmd  `cmd:"" help:"Run the behaviour suite against a stage's binary, or against yours."`
+	VM     vmCmd     `cmd:"" name:"vm" help:"Run a program in a virtual machine with cgroup version 2 alone."`
 	Verify verifyCmd `cmd:"" help:"Check that the copies, the prose and the transcripts are still true."`
 	Carry  carryCmd  `cmd:"" help:"Carry what changed in a stage through the later ones."`
 }
@@ -31,7 +33,12 @@ func main() {
 	if err != nil {
 		fail(err, 2)
 	}
-	if err := ctx.Run(); err != nil {
+	err = ctx.Run()
+	var exit exitError
+	switch {
+	case errors.As(err, &exit):
+		os.Exit(int(exit))
+	case err != nil:
 		fail(err, 1)
 	}
 }

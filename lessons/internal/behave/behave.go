@@ -4,7 +4,7 @@
 // inside and from outside; what the binary says of itself proves nothing.
 //
 // Read Row and Box first, then the rows: namespaces.go, ids.go, command.go, signals.go,
-// exec.go, telling.go, terminal.go and leftovers.go. The other files are how they are run.
+// exec.go, telling.go, terminal.go, leftovers.go and cgroups.go. The other files are how they are run.
 package behave
 
 import (
@@ -35,14 +35,21 @@ const (
 )
 
 // table is the whole suite; a stage's rows stand behind those of the stage before.
-var table = slices.Concat(namespaceRows, idRows, commandRows, signalRows, execRows, tellingRows, terminalRows, leftoverRows)
+var table = slices.Concat(namespaceRows, idRows, commandRows, signalRows, execRows, tellingRows, terminalRows, leftoverRows,
+	cgroupRows)
+
+// Last is the last stage that rows are about.
+func Last() int {
+	return slices.MaxFunc(table, func(a, b Row) int { return a.Since - b.Since }).Since
+}
 
 // Seen is what a check has found out.
 type Seen struct {
 	Expected string // what should have been seen
 	Saw      string // what was seen
 	Holds    bool
-	Err      error // why the check could not look: it does not hold, and proves nothing
+	Err      error  // why the check could not look: it does not hold, and proves nothing
+	Cannot   string // what this host lacks for the check, which is no fault of the binary
 }
 
 func holds(ok bool, expected, saw string) Seen { return Seen{Expected: expected, Saw: saw, Holds: ok} }

@@ -20,6 +20,7 @@ type Box struct {
 
 	ctx       context.Context
 	path      string       // of the binary, or of the script around it
+	group2    *os.File     // the group of version 2 to start runs in, or nil for ours
 	forgotten *os.File     // open as descriptor 9 in every run, as if the caller had not thought of it
 	ran       []string     // the command lines
 	live      []*Container // not waited for yet

@@ -39,6 +39,9 @@ func (b *Box) prepare(name string, args ...string) run {
 	cmd.ExtraFiles = make([]*os.File, 9-3+1)
 	cmd.ExtraFiles[9-3] = b.forgotten
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: b.credential}
+	if b.group2 != nil {
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(b.group2.Fd())
+	}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	return run{cmd, b, typed, ctx, cancel}

@@ -142,7 +142,7 @@ func (w *workplace) result(row Row, p person) (Result, error) {
 		return r, nil
 	}
 	outcome, err := w.check(row, p, w.binary)
-	r.Outcome = outcome
+	r.Outcome, r.Skipped = outcome, outcome.Cannot
 	if err != nil || !w.Controls || !r.Holds {
 		return r, err
 	}

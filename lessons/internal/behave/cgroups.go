@@ -1,0 +1,388 @@
+package behave
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The rows about limits, which an ordinary user has only where a group was delegated:
+// cgroups(7).
+
+var cgroupRows = slices.Concat([]Row{
+	aboutLimit("memory", "--memory", "64m", "memory.max", "67108864", "memory.limit_in_bytes", "67108864"),
+	aboutLimit("memory", "--memory-reservation", "32m", "memory.low", "33554432", "memory.soft_limit_in_bytes", "33554432"),
+	aboutLimit("pids", "--pids-limit", "17", "pids.max", "17", "pids.max", "17"),
+	aboutLimit("cpu", "--cpus", "0.5", "cpu.max", "50000 100000", "cpu.cfs_quota_us", "50000"),
+	aboutLimit("cpu", "--cpu-shares", "512", "cpu.weight", "20", "cpu.shares", "512"),
+}, []Row{{
+	Name: "--memory-swap counts memory and swap together", Since: 2, For: Root,
+	Check:  memorySwap,
+	Broken: drop("--memory-swap | 96m"),
+}, {
+	Name: "--cpuset-cpus is where the kernel lets the command run", Since: 2, For: Root,
+	Check: cpuset,
+	Broken: `[ "$2" = --cpuset-cpus ] && { shift 3; set -- run "$@"; }
+exec "$BOX" "$@"`,
+}, {
+	Name: "--oom-score-adj is the command's", Since: 2,
+	Check: func(b *Box) Seen {
+		return printed("500", b.Run("run", "--oom-score-adj", "500", "cat", "/proc/self/oom_score_adj"))
+	},
+	Broken: drop("--oom-score-adj | 500"),
+}, {
+	Name: "an allocation beyond --memory is killed: 137, and a sentence says by whom", Since: 2, For: Root,
+	Check:  outOfMemory,
+	Broken: drop("--memory | 32m"),
+}, {
+	Name: "a fork beyond --pids-limit is refused, and the kernel has counted it", Since: 2, For: Root,
+	Check:  forkRefused,
+	Broken: drop("--pids-limit | 3"),
+}, {
+	Name: "--cpus is all the CPU time that a spinning loop gets, within 15 percent", Since: 2, For: Root,
+	Check: throttledCPU,
+	Broken: `[ "$3" = 0.2 ] && { shift 3; set -- run --cpus 0.5 "$@"; }
+exec "$BOX" "$@"`,
+}, {
+	Name: "writes beyond --device-write-bps are held up", Since: 2, For: Root, Slow: true,
+	Check:  throttledWrite,
+	Broken: drop("--device-write-bps | /dev/loop*"),
+}, {
+	Name: "a container's group is gone after it", Since: 2, For: Root,
+	Check:  groupGone,
+	Broken: beside + `p=$!; wait $p; mkdir "$(cat group)"`,
+}, {
+	Name: "a process that lingers is killed, and the group is gone", Since: 2, For: Root,
+	Check:  lingering,
+	Broken: `[ "$1" = run ] && { shift 3; "$@"; exit; }`,
+}, {
+	Name: "a group that a killed binary has left behind is removed by the next run", Since: 2, For: Root,
+	Check: sweptGroup,
+	Broken: `[ "$4" = true ] && exit
+exec "$BOX" "$@"`,
+}, {
+	Name: "groups are shown from the container's own on", Since: 2, For: Root,
+	Check: func(b *Box) Seen {
+		e := b.Run("run", "sh", "-c", `grep -v ":/$" /proc/self/cgroup; :`)
+		return printed("", e)
+	},
+	Broken: addFlags("--share cgroup"),
+}, {
+	Name: "exec's command is in the container's groups", Since: 2, For: Root,
+	Check: execGroup,
+	Broken: `[ "$1" = exec ] && { shift 2; "$@"; exit; }
+exec "$BOX" "$@"`,
+}, {
+	Name: "pause stops every process of a container, and unpause lets them go on", Since: 2, For: Root,
+	Check:  paused,
+	Broken: `[ "$1" = pause ] && exit; exec "$BOX" "$@"`,
+}, {
+	Name: "update changes a limit of a container that runs", Since: 2, For: Root,
+	Check:  updated,
+	Broken: `[ "$1" = update ] && exit; exec "$BOX" "$@"`,
+}, {
+	Name: "stats tells the limit and the use that the kernel tells", Since: 2, For: Root,
+	Check:  statistics,
+	Broken: drop("--memory | 64m"),
+}, {
+	Name: "a limit that cannot be is refused", Since: 2,
+	Check:  badLimits,
+	Broken: one,
+}, {
+	Name: "a limit that a user cannot have is refused, and it says how to get it", Since: 2, For: User,
+	Check:  undelegated,
+	Broken: one,
+}, {
+	Name: "an ordinary user has limits in a group of version 2 that was delegated", Since: 2, For: User,
+	Check:  delegated,
+	Broken: drop("--memory | 64m"),
+}})
+
+// aboutLimit is a row about a flag and what the kernel has of it, in either version.
+func aboutLimit(controller, flag, value, v2, is2, v1, is1 string) Row {
+	return Row{
+		Name: flag + " is the group's limit", Since: 2, For: Root, Broken: drop(flag + " | " + value),
+		Check: func(b *Box) Seen {
+			if !b.hasController(controller) {
+				return Seen{Cannot: "the kernel offers no " + controller + " controller"}
+			}
+			c, err := b.Cat("run", flag, value, "cat")
+			if err != nil {
+				return failed(err)
+			}
+			_, isV2, err := b.group(c.pid(), controller)
+			if err != nil {
+				return failed(err)
+			}
+			expected := is1
+			if isV2 {
+				expected = is2
+			}
+			return same(expected, c.limit(v2, v1))
+		},
+	}
+}
+
+func memorySwap(b *Box) Seen {
+	c, err := b.Cat("run", "--memory", "64m", "--memory-swap", "96m", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	_, isV2, err := b.group(c.pid(), "memory")
+	expected := "100663296"
+	if isV2 {
+		expected = "33554432" // swap alone
+	}
+	return all(holds(err == nil, "a memory controller", fmt.Sprint(err)), same(expected, c.limit("memory.swap.max", "memory.memsw.limit_in_bytes")))
+}
+
+// cpuset takes the last CPU that there is.
+func cpuset(b *Box) Seen {
+	online := b.status(host, "Cpus_allowed_list")
+	last := online[strings.LastIndexAny(online, ",-")+1:]
+	if last == online {
+		return Seen{Cannot: "there is one CPU"}
+	}
+	c, err := b.Cat("run", "--cpuset-cpus", last, "cat")
+	if err != nil {
+		return failed(err)
+	}
+	return same(last, b.status(c.pid(), "Cpus_allowed_list"))
+}
+
+// outOfMemory lets dd fill a buffer.
+func outOfMemory(b *Box) Seen {
+	e := b.Run("run", "--memory", "32m", "dd", "if=/dev/zero", "of=/dev/null", "bs=128M", "count=1")
+	told := strings.Contains(e.Stderr, "box: the kernel killed") && strings.Contains(e.Stderr, "(dd)") && strings.Contains(e.Stderr, "of 32 MiB")
+	return ended(e.Status == 137 && told, "exit 137, standard error \"box: the kernel killed … (dd) … of 32 MiB\"", e)
+}
+
+// forkRefused has exec bring in a shell, beside process 1, that forks twice.
+func forkRefused(b *Box) Seen {
+	c, err := b.Cat("run", "--pids-limit", "3", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	e := b.Run("exec", c.pid(), "sh", "-c", "sleep 5 & sleep 5 & sleep 5 &")
+	refusals := counter(c.limit("pids.events", "pids.events"), "max")
+	told := strings.Contains(strings.ToLower(e.Stderr), "fork")
+	return holds(e.Status != 0 && told && refusals > 0, "a failure, standard error \"… fork …\"; pids.events max 1 or more",
+		fmt.Sprintf("%v; pids.events max %d", e, refusals))
+}
+
+// throttledCPU reads how much CPU time a loop was given, and in how many periods.
+func throttledCPU(b *Box) Seen {
+	c, err := b.Cat("run", "--cpus", "0.2", "sh", "-c", "while :; do :; done & exec cat")
+	if err != nil {
+		return failed(err)
+	}
+	periods := func() int { return counter(c.limit("cpu.stat", "cpu.stat"), "nr_periods") }
+	first, ok := c.reach(periods, 3)
+	before := c.usage()
+	last, ok2 := c.reach(periods, first+20)
+	given := c.usage() - before
+	fair := time.Duration(last-first) * 20 * time.Millisecond
+	return holds(ok && ok2 && given > fair*85/100 && given < fair*115/100,
+		"20 ms of CPU time in each period of 100 ms", fmt.Sprintf("%v in %d periods, which is %.1f ms each", given, last-first, given.Seconds()*1000/float64(max(1, last-first))))
+}
+
+// reach waits until a counter has come to n.
+func (c *Container) reach(count func() int, n int) (int, bool) {
+	for end := time.Now().Add(patience / 2); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if at := count(); at >= n {
+			return at, true
+		}
+	}
+	return count(), false
+}
+
+// usage is the CPU time that the group has had.
+func (c *Container) usage() time.Duration {
+	dir, v2, err := c.box.group(c.pid(), "cpuacct")
+	switch {
+	case err != nil:
+		return -1
+	case v2:
+		return time.Duration(counter(contentOf(filepath.Join(dir, "cpu.stat")), "usage_usec")) * time.Microsecond
+	}
+	return time.Duration(number(contentOf(filepath.Join(dir, "cpuacct.usage"))))
+}
+
+// throttledWrite writes two megabytes, at one a second, to a device that is a file. It
+// cannot be done in less than a second; how much longer it takes, nobody can say.
+func throttledWrite(b *Box) Seen {
+	file := filepath.Join(b.Dir, "disk")
+	if err := os.WriteFile(file, make([]byte, 8<<20), 0o600); err != nil {
+		return failed(err)
+	}
+	device, detach, err := loopDevice(file)
+	if err != nil {
+		return Seen{Cannot: "no loop device to write to: " + err.Error()}
+	}
+	defer detach()
+	begin := time.Now()
+	e := b.Run("run", "--device-write-bps", device+":1mb", "dd", "if=/dev/zero", "of="+device, "bs=64k", "count=32", "oflag=direct")
+	took := time.Since(begin)
+	return all(status(0, e), holds(took > time.Second, "more than a second for 2 MB", fmt.Sprintf("%.1f s", took.Seconds())))
+}
+
+func groupGone(b *Box) Seen {
+	c, err := b.Cat("run", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	dir, _, err := b.group(c.pid(), "")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(b.Dir, "group"), []byte(dir), 0o644)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	defer os.Remove(dir)
+	if ours, _, _ := b.group(host, ""); dir == ours {
+		return same("a group of its own", "ours")
+	}
+	c.Stop()
+	return same("gone", gone(dir))
+}
+
+// lingering makes a process that nobody waits for, and that no PID namespace takes along.
+func lingering(b *Box) Seen {
+	if ran := status(0, b.Run("run", "--share", "pid", "sh", "-c", "sleep 1000 >/dev/null 2>&1 &")); !ran.Holds {
+		return ran
+	}
+	left, err := b.left()
+	if err != nil {
+		return failed(err)
+	}
+	return same("0 processes left", fmt.Sprintf("%d processes left", len(left)))
+}
+
+// sweptGroup is about groups in a place of our own: elsewhere somebody else's run may be
+// the next.
+func sweptGroup(b *Box) Seen {
+	parent, done, err := b.nursery()
+	if err != nil {
+		return failed(err)
+	}
+	defer done()
+	c, err := b.Cat("run", "--cgroup-parent", parent, "cat")
+	if err != nil {
+		return failed(err)
+	}
+	dir, _, err := b.group(c.pid(), "")
+	if err == nil {
+		err = c.Signal(unix.SIGKILL)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	c.Wait()
+	if ran := status(0, b.Run("run", "--cgroup-parent", parent, "true")); !ran.Holds {
+		return ran
+	}
+	return all(holds(strings.Contains(dir, parent), "a group in "+parent, dir), same("gone", gone(dir)))
+}
+
+func execGroup(b *Box) Seen {
+	c, err := b.Cat("run", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	joined, err := b.Cat("exec", c.pid(), "cat")
+	if err != nil {
+		return failed(err)
+	}
+	return all(same(b.text(c.pid()+"/cgroup"), b.text(joined.pid()+"/cgroup")),
+		holds(b.text(c.pid()+"/cgroup") != b.text(host+"/cgroup"), "groups that are not ours", "ours"))
+}
+
+func paused(b *Box) Seen {
+	c, err := b.Cat("run", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	dir, _, err := b.group(c.pid(), "")
+	if err != nil {
+		return failed(err)
+	}
+	frozen := func(command string) string {
+		e := b.Run(command, c.pid())
+		return fmt.Sprintf("%s: exit %d, frozen %d", command, e.Status, counter(contentOf(filepath.Join(dir, "cgroup.events")), "frozen"))
+	}
+	return all(same("pause: exit 0, frozen 1", frozen("pause")), same("unpause: exit 0, frozen 0", frozen("unpause")))
+}
+
+func updated(b *Box) Seen {
+	c, err := b.Cat("run", "--memory", "64m", "--memory-swap", "64m", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	if ran := status(0, b.Run("update", c.pid(), "--memory", "96m", "--memory-swap", "96m")); !ran.Holds {
+		return ran
+	}
+	return same("100663296", c.limit("memory.max", "memory.limit_in_bytes"))
+}
+
+func statistics(b *Box) Seen {
+	c, err := b.Cat("run", "--memory", "64m", "--pids-limit", "7", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	e := b.Run("stats", "--no-stream", "--format", "json", c.pid())
+	told := strings.Contains(e.Stdout, `"memory_limit":67108864`) && strings.Contains(e.Stdout, `"pids":1,"pids_limit":7`)
+	return ended(e.Status == 0 && told, `"memory_limit":67108864 … "pids":1,"pids_limit":7`, e)
+}
+
+// badLimits are refused whether the user may have any or not.
+func badLimits(b *Box) Seen {
+	var seen []Seen
+	for _, flag := range []string{"--memory=0", "--memory=-5", "--memory=64x", "--memory=1m", "--memory=99999999999999g", "--memory-swap=64m",
+		"--cpus=0", "--cpus=-1", "--cpus=nan", "--cpus=100000", "--cpu-shares=1", "--cpuset-cpus=99999", "--cpuset-cpus=a", "--pids-limit=-2",
+		"--device-write-bps=/dev/null:1m", "--device-write-bps=/dev/none:1m", "--oom-score-adj=5000", "--cgroup-parent=/stagebox-none"} {
+		seen = append(seen, refused(b.Run("run", flag, "true")))
+	}
+	return all(seen...)
+}
+
+func undelegated(b *Box) Seen {
+	e := b.Run("run", "--memory", "64m", "true")
+	if e.Status == 0 {
+		return Seen{Cannot: "this user has a group that was delegated"}
+	}
+	return all(refused(e), holds(strings.Contains(e.Stderr, "systemd-run"), "a sentence with systemd-run", e.Stderr))
+}
+
+// delegated makes a group, as systemd does for a user, and runs the binary in it.
+func delegated(b *Box) Seen {
+	mount, _, err := b.tree("")
+	if _, _, v1 := b.tree("memory"); err != nil || v1 == nil || os.Geteuid() != 0 {
+		return Seen{Cannot: "it takes root to delegate a group, and memory in version 2"}
+	}
+	dir := filepath.Join(mount, "stagebox-delegated")
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(mount, "cgroup.subtree_control"), []byte("+memory"), 0),
+		os.Mkdir(dir, 0o755), os.Chown(dir, b.uid, b.gid), os.Chown(filepath.Join(dir, "cgroup.procs"), b.uid, b.gid),
+		os.Chown(filepath.Join(dir, "cgroup.subtree_control"), b.uid, b.gid),
+	} {
+		if err != nil {
+			return failed(err)
+		}
+	}
+	defer func() { os.Remove(filepath.Join(dir, "box")); os.Remove(dir) }()
+	if b.group2, err = os.Open(dir); err != nil {
+		return failed(err)
+	}
+	defer b.group2.Close()
+	c, err := b.Cat("run", "--memory", "64m", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	is := c.limit("memory.max", "memory.max")
+	return all(same("67108864", is), status(0, c.Stop()))
+}

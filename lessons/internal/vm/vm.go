@@ -1,0 +1,120 @@
+// Package vm runs a program as root in a virtual machine with a kernel of its own, in
+// which cgroup version 2 has every controller and nothing but busybox is installed. The
+// machine is QEMU without hardware support, so it runs on any host, slowly: nothing is to
+// be timed in it. What it leaves is gone when it is switched off.
+package vm
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Job is a program to run, and what to bring along.
+type Job struct {
+	Command []string // the program's path inside, and its arguments
+	Files   []File
+	Memory  int // of the machine, in MiB
+}
+
+// File is a copy of a file of the host, inside.
+type File struct{ From, To string }
+
+//go:embed init.sh
+var initScript []byte
+
+// modules are loaded before the program runs, because inside a container nobody may.
+var modules = []string{"overlay", "veth", "bridge", "br_netfilter", "tun", "fuse", "loop", "dummy",
+	"nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_compat", "nft_fib_ipv4",
+	"virtio_pci", "virtio_console"}
+
+// Run runs a job to its end, writes what it prints to out, and returns its exit status.
+func (j Job) Run(ctx context.Context, out io.Writer) (status int, err error) {
+	h, err := findHost()
+	if err != nil {
+		return 0, err
+	}
+	dir, err := os.MkdirTemp("", "stagebox-vm")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	root, err := j.root(h)
+	if err != nil {
+		return 0, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "root"), root, 0o600); err != nil {
+		return 0, err
+	}
+	return boot(ctx, h, dir, j.Memory, out)
+}
+
+// root is the first root file system, as an archive.
+func (j Job) root(h host) ([]byte, error) {
+	a := &archive{}
+	for _, f := range append(j.Files, File{h.busybox, "/bin/busybox"}) {
+		content, err := os.ReadFile(f.From)
+		if err != nil {
+			return nil, err
+		}
+		a.file(f.To, 0o755, content)
+	}
+	for _, dir := range []string{"/proc", "/sys", "/dev", "/tmp", "/root", "/usr/bin"} {
+		a.dir(dir)
+	}
+	a.link("/sbin/modprobe", "../bin/busybox") // where the kernel looks for it
+	a.file("/init", 0o755, initScript)
+	a.file("/run/modules", 0o644, []byte(strings.Join(modules, "\n")))
+	a.file("/run/command", 0o644, []byte("exec "+quoted(j.Command)+"\n"))
+	if err := h.addModules(a, modules); err != nil {
+		return nil, err
+	}
+	return a.finish(), nil
+}
+
+// quoted is a command line for sh.
+func quoted(words []string) string {
+	var list []string
+	for _, word := range words {
+		list = append(list, "'"+strings.ReplaceAll(word, "'", `'\''`)+"'")
+	}
+	return strings.Join(list, " ")
+}
+
+// boot runs the machine until it switches itself off. Its first serial line is the
+// kernel's log, its second says how the command has ended.
+func boot(ctx context.Context, h host, dir string, memory int, out io.Writer) (int, error) {
+	log, end := filepath.Join(dir, "kernel.log"), filepath.Join(dir, "end")
+	qemu := exec.CommandContext(ctx, h.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+		"-m", strconv.Itoa(memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-kernel", h.kernel, "-initrd", filepath.Join(dir, "root"),
+		"-append", "console=ttyS0 panic=-1 quiet loglevel=1 mitigations=off",
+		"-serial", "file:"+log, "-serial", "file:"+end,
+		"-device", "virtio-serial-pci", "-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out")
+	var said bytes.Buffer
+	qemu.Stdout, qemu.Stderr = out, &said
+	err := qemu.Run()
+	if ctx.Err() != nil {
+		return 0, fmt.Errorf("the virtual machine: %w", context.Cause(ctx))
+	}
+	text, _ := os.ReadFile(end)
+	var status int
+	if n, _ := fmt.Sscanf(strings.TrimSpace(string(text)), "exit %d", &status); n == 1 {
+		return status, nil
+	}
+	kernel, _ := os.ReadFile(log)
+	return 0, errors.Join(fmt.Errorf("the virtual machine ended before the command did: %s%s", said.String(), last(kernel)), err)
+}
+
+// last is the end of a log.
+func last(log []byte) string {
+	return string(log[max(0, len(log)-2000):])
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+
+	"stagebox/lessons/internal/stages"
+	"stagebox/lessons/internal/vm"
+)
+
+// vmCmd runs a program of one's own in the machine.
+type vmCmd struct {
+	Memory int      `help:"Memory of the machine, in MiB." default:"1024"`
+	File   []string `help:"A file to bring along, to the same path inside." placeholder:"PATH"`
+	Argv   []string `arg:"" name:"command" help:"A static program, and its arguments; sh and busybox's other tools are there." passthrough:"partial"`
+}
+
+// Run ends with the program's status.
+func (c *vmCmd) Run() error {
+	if len(c.Argv) > 1 && c.Argv[0] == "--" {
+		c.Argv = c.Argv[1:]
+	}
+	job := vm.Job{Command: c.Argv, Memory: c.Memory}
+	for _, path := range append(c.File, c.Argv[0]) {
+		if abs, err := filepath.Abs(path); err == nil && filepath.IsAbs(abs) && isFile(abs) {
+			job.Files = append(job.Files, vm.File{From: abs, To: abs})
+			if path == c.Argv[0] {
+				job.Command[0] = abs
+			}
+		}
+	}
+	return inMachine(job)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// exitError is a status to leave with, when all has been said.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func inMachine(job vm.Job) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	status, err := job.Run(ctx, os.Stdout)
+	if err == nil && status != 0 {
+		err = exitError(status)
+	}
+	return err
+}
+
+// checkInMachine takes this workbench and a binary into the machine, and checks it there.
+func (c *checkCmd) checkInMachine(ctx context.Context, binary string) error {
+	dir, err := os.MkdirTemp("", "stagebox-build")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	workbench := filepath.Join(dir, "lessons")
+	if err := buildWorkbench(ctx, workbench); err != nil {
+		return err
+	}
+	job := vm.Job{Memory: 1024, Files: []vm.File{{From: workbench, To: "/bin/lessons"}, {From: binary, To: "/bin/box"}}}
+	job.Command = append([]string{"/bin/lessons", "check"}, c.flags()...)
+	job.Command = append(job.Command, fmt.Sprint(c.Stage), "/bin/box")
+	return inMachine(job)
+}
+
+// flags are this check's flags, for the one inside.
+func (c *checkCmd) flags() (list []string) {
+	for flag, set := range map[string]bool{"--verbose": c.Verbose, "--slow": c.Slow, "--no-controls": c.NoControls} {
+		if set {
+			list = append(list, flag)
+		}
+	}
+	if c.Only != "" {
+		list = append(list, "--only="+c.Only)
+	}
+	return list
+}
+
+// buildWorkbench compiles this program so that it needs no other file.
+func buildWorkbench(ctx context.Context, binary string) error {
+	root, err := stages.Root()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", binary, "./lessons")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build ./lessons: %w\n%s", err, out)
+	}
+	return nil
+}
