@@ -49,7 +49,7 @@ exec "$BOX" "$@"`,
 	Broken: `[ "$3" = 0.2 ] && { shift 3; set -- run --cpus 0.5 "$@"; }
 exec "$BOX" "$@"`,
 }, {
-	Name: "writes beyond --device-write-bps are held up", Since: 2, For: Root, Slow: true,
+	Name: "writes beyond --device-write-bps are held up", Since: 2, For: Root,
 	Check:  throttledWrite,
 	Broken: drop("--device-write-bps | /dev/loop*"),
 }, {
