@@ -58,7 +58,11 @@ func (n *Narration) start(p *Plan) (*Process, error) {
 	if n.telling() {
 		p.addGates(n.Pause)
 	}
-	return p.launch(n)
+	c, err := p.launch(n)
+	if n.Pause && err == nil {
+		go c.forward()
+	}
+	return c, err
 }
 
 // addGates adds meetings for the narration's sake: before execve, so that all is told

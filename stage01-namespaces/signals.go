@@ -22,19 +22,22 @@ type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// wait stays with the process until its end and returns its exitStatus. The runtime takes
-// a millisecond to prepare for the signals, so that is done beside; until then they end
-// box, and the kernel ends the container with it.
+// forward passes signals on to the process from now on. Until then they end box, and the
+// kernel ends the container with it. The runtime takes half a millisecond to prepare, while
+// the process makes its first calls: to wait for that would delay every container.
+func (c *Process) forward() {
+	signals := make(chan os.Signal, 32)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
+		unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH)
+	<-c.numbered
+	for s := range signals {
+		c.pass(s.(unix.Signal), c.plan.tty)
+	}
+}
+
+// wait stays with the process until its end and returns its exitStatus.
 func (c *Process) wait() error {
 	tty := c.plan.tty
-	signals := make(chan os.Signal, 32)
-	go func() {
-		signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
-			unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH)
-		for s := range signals {
-			c.pass(s.(unix.Signal), tty)
-		}
-	}()
 	status, err := reap(c.pid)
 	if err != nil {
 		return fmt.Errorf("wait4(%d): %w", c.pid, err)

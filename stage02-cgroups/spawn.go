@@ -64,6 +64,8 @@ type Process struct {
 	tape  []mark
 	at    int          // the call in which it waits, or has waited last
 	ended atomic.Int32 // the signal for which box killed it
+
+	numbered chan struct{} // closed when pid is known for good
 }
 
 // launch makes a process that replays the plan, and returns when it has become its
@@ -74,7 +76,7 @@ func (p *Plan) launch(n *Narration) (*Process, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	c := &Process{plan: p}
+	c := &Process{plan: p, numbered: make(chan struct{})}
 	err := c.become(n)
 	p.cut(&p.ends[0]) // a process that still waits at its end gives up
 	p.cut(&p.ends[1])
@@ -127,7 +129,12 @@ func (c *Process) start(n *Narration) error {
 	pid, errno := clone(&c.plan.clone, steps, slots, c.tape)
 	syscall.ForkLock.Unlock()
 	runtime.KeepAlive(c.plan)
-	c.pid = int(pid)
+	if c.pid = int(pid); !c.plan.forks() {
+		close(c.numbered)
+	}
+	if !n.Pause { // Ctrl-C at a pause is for box
+		go c.forward()
+	}
 	call.finish(pid, errno)
 	n.tell("host", call)
 	return call.failure()
@@ -284,6 +291,7 @@ func (c *Process) readTape() {
 		call.finish(m.result, unix.Errno(m.errno))
 		if call.forks && call.errno == 0 {
 			c.pid = int(call.ret)
+			close(c.numbered)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 #!/bin/busybox sh
-# The first process of the virtual machine. It runs /run/command, says how that ended on
-# the second serial line, and switches the machine off.
+# The first process of the virtual machine. It runs /run/command, and says behind all that
+# was printed how that has ended. Then it waits: whoever reads along switches the machine
+# off, because what is still on its way would be lost if it did so itself.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp
 
 # pivot_root(2) refuses the root file system that the kernel unpacks at first. So that
@@ -34,11 +35,10 @@ for m in $(cat /run/modules); do modprobe "$m"; done
 # What is printed must arrive as it is: no carriage returns, no echo. A terminal forgets
 # its settings when the last who has it open closes it.
 until (true >/dev/hvc0) 2>/dev/null; do sleep 0.1; done # its driver takes a moment
-exec 3>/dev/ttyS1 4>/dev/hvc0
-stty -F /dev/ttyS1 raw -echo
+exec 3>/dev/hvc0
 stty -F /dev/hvc0 raw -echo
 cd /root
-setsid sh /run/command </dev/null >&4 2>&1 3>&- 4>&-
-echo "exit $?" >&3
-sync
+setsid sh /run/command </dev/null >&3 2>&1 3>&-
+printf '\004exit %d\004' $? >&3
+sleep 60
 poweroff -f

@@ -89,32 +89,27 @@ func quoted(words []string) string {
 	return strings.Join(list, " ")
 }
 
-// boot runs the machine until it switches itself off. Its first serial line is the
-// kernel's log, its second says how the command has ended.
+// boot runs the machine until the command has ended. Its serial line is the kernel's log.
 func boot(ctx context.Context, h host, dir string, memory int, out io.Writer) (int, error) {
-	log, end := filepath.Join(dir, "kernel.log"), filepath.Join(dir, "end")
-	qemu := exec.CommandContext(ctx, h.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+	log := filepath.Join(dir, "kernel.log")
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	qemu := exec.CommandContext(running, h.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
 		"-m", strconv.Itoa(memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", h.kernel, "-initrd", filepath.Join(dir, "root"),
-		"-append", "console=ttyS0 panic=-1 quiet loglevel=1 mitigations=off",
-		"-serial", "file:"+log, "-serial", "file:"+end,
+		"-append", "console=ttyS0 panic=-1 quiet loglevel=1 mitigations=off", "-serial", "file:"+log,
 		"-device", "virtio-serial-pci", "-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out")
+	end := &ending{out: out, seen: stop}
 	var said bytes.Buffer
-	qemu.Stdout, qemu.Stderr = out, &said
+	qemu.Stdout, qemu.Stderr = end, &said
 	err := qemu.Run()
+	if status, ok := end.status(); ok {
+		return status, nil
+	}
 	if ctx.Err() != nil {
 		return 0, fmt.Errorf("the virtual machine: %w", context.Cause(ctx))
 	}
-	text, _ := os.ReadFile(end)
-	var status int
-	if n, _ := fmt.Sscanf(strings.TrimSpace(string(text)), "exit %d", &status); n == 1 {
-		return status, nil
-	}
 	kernel, _ := os.ReadFile(log)
-	return 0, errors.Join(fmt.Errorf("the virtual machine ended before the command did: %s%s", said.String(), last(kernel)), err)
-}
-
-// last is the end of a log.
-func last(log []byte) string {
-	return string(log[max(0, len(log)-2000):])
+	kernel = kernel[max(0, len(kernel)-2000):]
+	return 0, errors.Join(fmt.Errorf("the virtual machine ended before the command did: %s%s", said.String(), kernel), err)
 }

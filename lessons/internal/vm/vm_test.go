@@ -59,3 +59,22 @@ func TestArchive(t *testing.T) {
 	require.Contains(t, string(data), "12345\x00\x00\x00")
 	require.Contains(t, string(data), "TRAILER!!!\x00")
 }
+
+// However the bytes arrive, all before the ending is passed on, and nothing of it.
+func TestEnding(t *testing.T) {
+	const printed, all = "a\x04b\x04exitc", "a\x04b\x04exitc\x04exit 42\x04"
+	for size := 1; size <= len(all); size++ {
+		var out bytes.Buffer
+		ends := 0
+		e := &ending{out: &out, seen: func() { ends++ }}
+		for rest := []byte(all); len(rest) > 0; rest = rest[min(size, len(rest)):] {
+			_, err := e.Write(rest[:min(size, len(rest))])
+			require.NoError(t, err)
+		}
+		status, ok := e.status()
+		require.True(t, ok, "%d bytes at a time", size)
+		require.Equal(t, 42, status)
+		require.Equal(t, printed, out.String())
+		require.Equal(t, 1, ends)
+	}
+}
