@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +43,8 @@ func (c *Container) Run() error {
 
 // command decides what the container becomes.
 func command(c *Container, p *Plan) {
-	p.Execve(c.Command.argv(), environment(c.Hostname), defaultPath)
+	env := environment(c.Hostname)
+	p.Execve(c.Command.argv(), env, pathIn(env))
 }
 
 // Argv is a command line, of which box reads nothing after the first word.
@@ -58,6 +60,16 @@ func (a Argv) argv() []string {
 
 // defaultPath is where programs are looked for, as in Docker.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// pathIn is where programs are looked for: PATH in an environment.
+func pathIn(env []string) string {
+	for _, variable := range env {
+		if path, ok := strings.CutPrefix(variable, "PATH="); ok {
+			return path
+		}
+	}
+	return defaultPath
+}
 
 // environment is what a container knows when nobody has told it more, as in Docker:
 // nothing that the caller has in its own environment, except the kind of its terminal.

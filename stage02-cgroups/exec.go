@@ -37,7 +37,8 @@ func (e *Entry) Run() error {
 	if flags&unix.CLONE_NEWUSER != 0 {
 		p.Setresid(0, 0)
 	}
-	p.Execve(e.Command.argv(), environment("box"), defaultPath)
+	env := environment("box")
+	p.Execve(e.Command.argv(), env, pathIn(env))
 	return e.live(p)
 }
 

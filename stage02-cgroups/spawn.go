@@ -49,7 +49,8 @@ type step struct {
 	into  int    // the slot to put the result in
 	left  int    // how many more places there are to try
 	want  uintptr
-	exact bool // the result has to be want
+	fine  uintptr // the error that is as good as success, or 0
+	exact bool    // the result has to be want
 	try   bool
 	forks bool
 }
@@ -180,7 +181,7 @@ func replay(steps []step, slots []uintptr, tape []mark) {
 		if errno != 0 && s.left > 0 {
 			continue // there are more places to try
 		}
-		if errno != 0 || s.forks || s.exact && r != s.want {
+		if errno != 0 && uintptr(errno) != s.fine || s.forks || s.exact && r != s.want {
 			break
 		}
 		if s.try {
@@ -203,7 +204,7 @@ func (p *Plan) steps() ([]step, []uintptr) {
 	}
 	steps := make([]step, len(p.calls))
 	for i, c := range p.calls {
-		s := step{nr: c.nr, into: slot[c.out], try: c.try, forks: c.forks, exact: c.want != nil}
+		s := step{nr: c.nr, into: slot[c.out], try: c.try, forks: c.forks, exact: c.want != nil, fine: uintptr(c.fine)}
 		for k, arg := range c.args {
 			s.args[k], s.from[k] = arg.number(), slot[arg.from]
 		}

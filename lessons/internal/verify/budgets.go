@@ -30,7 +30,7 @@ var budgets = map[string]budget{
 	"cgroups": {
 		adds: []string{"cgroups.go", "limits.go", "stats.go", "control.go", "oom.go"},
 		edits: map[string]edit{"main.go": {5, 1}, "container.go": {12, 0}, "exec.go": {3, 0},
-			"info.go": {1, 0}, "plan.go": {5, 1}}, // a call may have an error that is fine
+			"info.go": {1, 0}, "plan.go": {5, 1}, "spawn.go": {3, 2}}, // a call may have an error that is fine
 		code: 1050,
 	},
 }
