@@ -49,10 +49,10 @@ type step struct {
 	into  int    // the slot to put the result in
 	left  int    // how many more places there are to try
 	want  uintptr
-	fine  uintptr // the error that is as good as success, or 0
-	exact bool    // the result has to be want
+	exact bool // the result has to be want
 	try   bool
 	forks bool
+	fine  uintptr
 }
 
 // mark is what came of a step.

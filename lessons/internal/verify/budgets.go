@@ -25,7 +25,7 @@ const (
 var budgets = map[string]budget{
 	"namespaces": {
 		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
-		code:    1400, // the engine that all stages stand on is in the first
+		code:    1410, // the engine that all stages stand on is in the first
 	},
 	"cgroups": {
 		adds: []string{"cgroups.go", "limits.go", "stats.go", "control.go", "oom.go"},
