@@ -23,7 +23,7 @@ import (
 type told struct{ call, result string }
 
 var (
-	callLine = regexp.MustCompile(`^(\w+\(.*\))(?:\s+= (.*))?$`)
+	callLine = regexp.MustCompile(`^(\w+\(.*?\))(?:\s+= ([-\d?].*))?$`)
 	unsaid   = regexp.MustCompile(`, (exit_signal=0|stack=NULL|stack_size=0)\b`)
 	flagList = regexp.MustCompile(`[A-Z_0-9]+(\|[A-Z_0-9]+)+`)
 )

@@ -166,36 +166,46 @@ type ifreq struct {
 // programs newuidmap(1) and newgidmap(1) map the ranges of /etc/subuid and /etc/subgid.
 func mapIDs(p *Plan) error {
 	uid, gid := os.Geteuid(), os.Getegid()
-	who, err := user.LookupId(strconv.Itoa(uid))
-	if err != nil {
-		who = &user.User{Username: strconv.Itoa(uid)}
-	}
-	uids, err := subIDs("/etc/subuid", who.Username, uid)
-	if err != nil {
-		return err
-	}
-	gids, err := subIDs("/etc/subgid", who.Username, uid)
-	if err != nil {
-		return err
-	}
-	newuidmap, errUID := exec.LookPath("newuidmap")
-	newgidmap, errGID := exec.LookPath("newgidmap")
-	ranges := len(uids) > 0 && len(gids) > 0
+	uids, gids, err := grants()
 	switch {
-	case ranges && uid == 0:
-		p.WhileHeld(func(h *Plan, pid string) { writeMaps(h, pid, mapText(0, uids), mapText(0, gids)) })
-	case ranges && errUID == nil && errGID == nil:
-		p.WhileHeld(func(h *Plan, pid string) {
-			h.Command(append([]string{newuidmap, pid}, strings.Fields(mapText(uid, uids))...)...).Why("more users than one")
-			h.Command(append([]string{newgidmap, pid}, strings.Fields(mapText(gid, gids))...)...).Why("and groups")
-		})
-	default:
+	case err != nil:
+		return err
+	case len(uids) == 0:
 		p.WhileHeld(func(h *Plan, pid string) {
 			h.WriteFile("/proc/"+pid+"/setgroups", "deny").Why("or a user could drop a group that is denied something")
 			writeMaps(h, pid, mapText(uid, nil), mapText(gid, nil))
 		})
+	case uid == 0:
+		p.WhileHeld(func(h *Plan, pid string) { writeMaps(h, pid, mapText(0, uids), mapText(0, gids)) })
+	default:
+		p.WhileHeld(func(h *Plan, pid string) {
+			h.Command(append([]string{"newuidmap", pid}, strings.Fields(mapText(uid, uids))...)...).Why("more users than one")
+			h.Command(append([]string{"newgidmap", pid}, strings.Fields(mapText(gid, gids))...)...).Why("and groups")
+		})
 	}
 	return nil
+}
+
+// grants are the ranges of users and groups that the caller may map besides itself: both,
+// or none.
+func grants() (uids, gids []idRange, err error) {
+	uid := os.Geteuid()
+	who, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		who = &user.User{Username: strconv.Itoa(uid)}
+	}
+	if uids, err = subIDs("/etc/subuid", who.Username, uid); err != nil {
+		return nil, nil, err
+	}
+	if gids, err = subIDs("/etc/subgid", who.Username, uid); err != nil {
+		return nil, nil, err
+	}
+	_, errUID := exec.LookPath("newuidmap")
+	_, errGID := exec.LookPath("newgidmap")
+	if len(uids) == 0 || len(gids) == 0 || uid != 0 && (errUID != nil || errGID != nil) {
+		return nil, nil, nil
+	}
+	return uids, gids, nil
 }
 
 func writeMaps(h *Plan, pid, uids, gids string) {

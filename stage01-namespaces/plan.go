@@ -207,6 +207,9 @@ func (p *Plan) search(name, path string) Arg {
 
 // Command has the host run a program to its end. It cannot be a step of a box.
 func (p *Plan) Command(argv ...string) *Call {
+	if path, err := exec.LookPath(argv[0]); err == nil {
+		argv[0] = path
+	}
 	c := p.add("execve", unix.SYS_EXECVE, p.str(argv[0]), p.strs(argv), Arg{text: "environ"})
 	c.run = argv
 	return c
