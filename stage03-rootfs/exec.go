@@ -36,7 +36,7 @@ func (e *Entry) Run() error {
 	if err := joinGroup(e.PID, p); err != nil {
 		return err
 	}
-	walls, err := p.wallsOf(e.PID)
+	walls, err := p.wallsOf(e.PID, flags)
 	if err != nil {
 		return err
 	}

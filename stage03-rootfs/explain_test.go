@@ -34,7 +34,7 @@ func parse(line string) (told, bool) {
 		return told{}, false
 	}
 	call := unsaid.ReplaceAllString(m[1], "")
-	call = strings.Replace(call, "TIOCGPTPEER, 0x80102", "TIOCGPTPEER, O_RDWR|O_NOCTTY|O_CLOEXEC", 1) // strace before 6.9
+	call = strings.Replace(call, "TIOCGPTPEER, 0x80102", "TIOCGPTPEER, O_RDWR|O_NOCTTY|O_CLOEXEC", 1)                   // strace before 6.9
 	call = strings.Replace(call, "clone(child_stack=NULL, flags=SIGCHLD)", "clone(flags=SIGCHLD, child_stack=NULL)", 1) // as the kernel has them
 	call = flagList.ReplaceAllStringFunc(call, func(list string) string {
 		flags := strings.Split(list, "|")

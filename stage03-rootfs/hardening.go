@@ -66,7 +66,7 @@ func walls(c *Container, p *Plan, id *identity) error {
 	if c.open() && s.profile == "" {
 		s.profile = "unconfined"
 	}
-	known := p.knownCaps()
+	known := knownCaps(p.clone.flags)
 	caps, err := c.capabilities(known, c.open())
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 // wallsOf has a process that exec brings in keep away from those inside until it is their
 // like (CVE-2016-9962), and returns what then makes it so: the walls of the process pid,
 // and a terminal no more than that has one.
-func (p *Plan) wallsOf(pid int) (plan func(), err error) {
+func (p *Plan) wallsOf(pid int, namespaces uint64) (plan func(), err error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (p *Plan) wallsOf(pid int) (plan func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("/proc/%d/status: CapBnd: %w", pid, err)
 	}
-	keep, known := capset(bounding), p.knownCaps()
+	keep, known := capset(bounding), knownCaps(namespaces)
 	filtered := statusField(status, "Seccomp") == "2"
 	filter, err := security{profile: map[bool]string{false: "unconfined"}[filtered]}.filter(keep)
 	if err != nil {
@@ -209,12 +209,13 @@ func parseCap(name string) (capset, error) {
 	return 1 << i, nil
 }
 
-// knownCaps is what the process may have: what the kernel knows in a user namespace of its
-// own, else what box has, which is less than everything inside another container.
-func (p *Plan) knownCaps() capset {
+// knownCaps is what the process may have: all that the kernel knows in a user namespace of
+// its own, else what box has, which is less than everything inside another container.
+func knownCaps(namespaces uint64) capset {
 	var set capset
 	for i := range capabilities {
-		if has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(i), 0, 0, 0); err == nil && has == 1 || err == nil && p.clone.flags&unix.CLONE_NEWUSER != 0 {
+		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(i), 0, 0, 0)
+		if err == nil && (has == 1 || namespaces&unix.CLONE_NEWUSER != 0) {
 			set |= 1 << i
 		}
 	}

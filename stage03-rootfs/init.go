@@ -5,6 +5,7 @@
 package main
 
 import (
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -17,6 +18,11 @@ func (p *Plan) Init() *Call {
 	c := p.add("clone", unix.SYS_CLONE, sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"), Arg{text: "child_stack=NULL"})
 	c.reigns = true
 	return c.Why("PID 1 stays, to pass signals on and to bury the dead")
+}
+
+// reigns tells whether PID 1 takes every signal, and hands it down.
+func (p *Plan) reigns() bool {
+	return slices.ContainsFunc(p.calls, func(c *Call) bool { return c.reigns })
 }
 
 // reign is the life of PID 1. It makes raw system calls only, like replay, which it is

@@ -93,7 +93,7 @@ func (c *Process) stop(tty terminal) {
 // of its namespace it gets no signal that it has no handler for (pid_namespaces(7)). Any
 // other process would end, and so shall this one.
 func (c *Process) dropped(s unix.Signal) bool {
-	if c.plan.clone.flags&unix.CLONE_NEWPID == 0 || s == unix.SIGCONT || s == unix.SIGWINCH {
+	if c.plan.reigns() || c.plan.clone.flags&unix.CLONE_NEWPID == 0 || s == unix.SIGCONT || s == unix.SIGWINCH {
 		return false
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.pid))

@@ -267,7 +267,7 @@ func (c *Process) say(answer *Plan, n *Narration) error {
 func (c *Process) met() bool {
 	var b [1]byte
 	n, err := unix.Read(int(c.plan.ends[0]), b[:])
-	for err == unix.EINTR {
+	for err == unix.EINTR || n == 1 && b[0] != 'b' { // what is no meeting
 		n, err = unix.Read(int(c.plan.ends[0]), b[:])
 	}
 	if n != 1 {

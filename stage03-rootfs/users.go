@@ -252,4 +252,14 @@ func (id *identity) become(p *Plan) {
 		Unless(unix.EPERM).Hint(unix.EINVAL, outside)
 	p.add("setresgid", unix.SYS_SETRESGID, num(id.gid), num(id.gid), num(id.gid)).Why("its group").Hint(unix.EINVAL, outside)
 	p.add("setresuid", unix.SYS_SETRESUID, num(id.uid), num(id.uid), num(id.uid)).Why("and the user itself").Hint(unix.EINVAL, outside)
+	if id.uid != 0 || id.gid != 0 {
+		p.leashAgain()
+	}
+}
+
+// leashAgain says once more what the kernel forgets when a process changes its user: that it
+// shall die with box. A write to a box that has died meanwhile fails.
+func (p *Plan) leashAgain() {
+	p.Prctl(sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), sym(uintptr(unix.SIGKILL), "SIGKILL")).Why("the kernel has forgotten it with the user")
+	p.Write(Arg{from: p.box}, "a").Must(1).Why("is box still there?")
 }

@@ -4,7 +4,7 @@
 // inside and from outside; what the binary says of itself proves nothing.
 //
 // Read Row and Box first, then the rows: namespaces.go, ids.go, command.go, signals.go,
-// exec.go, telling.go, terminal.go, leftovers.go and cgroups.go. The other files are how they are run.
+// exec.go, telling.go, terminal.go, leftovers.go, cgroups.go, roots.go and walls.go. The other files are how they are run.
 package behave
 
 import (
@@ -36,7 +36,7 @@ const (
 
 // table is the whole suite; a stage's rows stand behind those of the stage before.
 var table = slices.Concat(namespaceRows, idRows, commandRows, signalRows, execRows, tellingRows, terminalRows, leftoverRows,
-	cgroupRows)
+	cgroupRows, rootRows, wallRows)
 
 // Last is the last stage that rows are about.
 func Last() int {

@@ -24,7 +24,8 @@ type Box struct {
 	forgotten *os.File     // open as descriptor 9 in every run, as if the caller had not thought of it
 	ran       []string     // the command lines
 	live      []*Container // not waited for yet
-	sessions  []int        // in which something may run: the numbers of their first processes
+	place     *workplace
+	sessions  []int // in which something may run: the numbers of their first processes
 }
 
 // Run runs the binary to its end, with nothing on standard input.

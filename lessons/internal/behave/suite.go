@@ -91,6 +91,7 @@ type workplace struct {
 	binary    string
 	checks    int      // how many were made
 	forgotten *os.File // for Box
+	roots     map[string]string
 }
 
 func (s Suite) setUp(ctx context.Context) (w *workplace, err error) {
@@ -157,7 +158,7 @@ func (w *workplace) result(row Row, p person) (Result, error) {
 
 // check has a person run a check on a binary, and ends what is left of it.
 func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
-	b := &Box{kernel: w.kernel, person: p, ctx: w.ctx, path: binary, forgotten: w.forgotten}
+	b := &Box{kernel: w.kernel, person: p, ctx: w.ctx, path: binary, forgotten: w.forgotten, place: w}
 	w.checks++
 	b.Dir = filepath.Join(w.dir, itoa(w.checks))
 	if err := errors.Join(os.Mkdir(b.Dir, 0o700), os.Chown(b.Dir, p.uid, p.gid)); err != nil {

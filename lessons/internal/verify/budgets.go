@@ -25,7 +25,7 @@ const (
 var budgets = map[string]budget{
 	"namespaces": {
 		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
-		code:    1410, // the engine that all stages stand on is in the first
+		code:    1420, // the engine that all stages stand on is in the first
 	},
 	"cgroups": {
 		adds: []string{"cgroups.go", "limits.go", "stats.go", "control.go", "oom.go"},
@@ -37,9 +37,9 @@ var budgets = map[string]budget{
 		adds: []string{"rootfs.go", "mounts.go", "binds.go", "devices.go", "guard.go", "console.go", "users.go", "hardening.go",
 			"seccomp.go", "init.go", "self.go", "tiny.go"},
 		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {5, 0},
-			"spawn.go": {5, 1}, // a fork whose maker stays as PID 1
+			"spawn.go":      {5, 1}, // a fork whose maker stays as PID 1
 			"namespaces.go": {1, 1}, "cgroups.go": {2, 2}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
-		code:    1950,
+		code:    2150,
 	},
 }

@@ -1,0 +1,438 @@
+package behave
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The rows about a root of the container's own, its devices, its terminal and its user.
+
+var rootRows = []Row{{
+	Name: "--rootfs is the whole of what is seen", Since: 3,
+	Check: func(b *Box) Seen {
+		return printed("none of the host's", b.script(`[ -e "`+b.Dir+`" ] || echo "none of the host's"`))
+	},
+	Broken: hostFiles,
+}, {
+	Name: "the container's processes are all that its /proc shows", Since: 3,
+	Check: func(b *Box) Seen {
+		return printed("1", b.script(`cd /proc; echo [0-9]*`))
+	},
+	Broken: unwalled("--share pid"),
+}, {
+	Name: "/dev holds the usual devices and nothing else", Since: 3,
+	Check: func(b *Box) Seen {
+		core, mqueue := "", ""
+		if _, err := os.Stat("/proc/kcore"); err == nil {
+			core = "core "
+		}
+		if b.hasFilesystem("mqueue") {
+			mqueue = "mqueue "
+		}
+		return printed(core+"fd full "+mqueue+"null ptmx pts random shm stderr stdin stdout tty urandom zero", b.script("cd /dev; echo *"))
+	},
+	Broken: unwalled("--privileged --device /dev/null:/dev/attack"),
+}, {
+	Name: "what is written to /dev/null and read from /dev/zero is as everywhere", Since: 3,
+	Check: func(b *Box) Seen {
+		return printed("4", b.script(`echo x >/dev/null && dd if=/dev/zero bs=4 count=1 2>/dev/null | wc -c`))
+	},
+	Broken: `[ "$1" = run ] && exit 1; exec "$BOX" "$@"`,
+}, {
+	Name: "hostname, hosts and resolv.conf are the container's, and the root is not written to", Since: 3,
+	Check:  names,
+	Broken: drop("--hostname | attic"),
+}, {
+	Name: "-t is a terminal of the container's own: /dev/pts/0", Since: 3,
+	Check:  func(b *Box) Seen { return b.atTerminal("/dev/pts/0", "tty") },
+	Broken: drop("-t | -it | -i"),
+}, {
+	Name: "-t has the size of the caller's terminal, and follows it", Since: 3,
+	Check:  resized,
+	Broken: drop("-t | -it | -i"),
+}, {
+	Name: "Ctrl-C at -it is typed into the container's terminal: 130", Since: 3,
+	Check:  func(b *Box) Seen { return b.ctrlC() },
+	Broken: statusLost,
+}, {
+	Name: "after -it the caller's terminal is as it was", Since: 3,
+	Check:  restored,
+	Broken: `"$BOX" "$@"; status=$?; [ "$1" = run ] && stty raw; exit $status`,
+}, {
+	Name: "-v shows a directory of the host's, to read and write", Since: 3,
+	Check: func(b *Box) Seen {
+		e := b.script("echo inside >/data/file", "-v", b.Dir+":/data")
+		return all(status(0, e), same("inside", contentOf(filepath.Join(b.Dir, "file"))))
+	},
+	Broken: drop("-v | */stagebox-check*:/data"),
+}, {
+	Name: "-v with ro is for reading only", Since: 3,
+	Check: func(b *Box) Seen {
+		e := b.script("touch /data/file 2>/dev/null || echo refused", "--volume", b.Dir+":/data:ro")
+		return printed("refused", e)
+	},
+	Broken: `for word; do shift; case $word in *:ro) word=${word%:ro} ;; esac; set -- "$@" "$word"; done
+exec "$BOX" "$@"`,
+}, {
+	Name: "--mount does what -v does", Since: 3,
+	Check: func(b *Box) Seen {
+		e := b.script("touch /data/file 2>/dev/null || echo refused", "--mount", "type=bind,src="+b.Dir+",dst=/data,readonly")
+		return printed("refused", e)
+	},
+	Broken: `for word; do shift; case $word in *,readonly) word=${word%,readonly} ;; esac; set -- "$@" "$word"; done
+exec "$BOX" "$@"`,
+}, {
+	Name: "--tmpfs is memory of the size that is given", Since: 3,
+	Check: func(b *Box) Seen {
+		return printed("tmpfs 1024", b.script(`stat -f -c %T /scratch; df -k /scratch | awk 'NR==2 {print $2}'`, "--tmpfs", "/scratch:size=1m").oneLine())
+	},
+	Broken: drop("--tmpfs | /scratch:size=1m"),
+}, {
+	Name: "--read-only: the root cannot be written to, and volumes can", Since: 3,
+	Check: func(b *Box) Seen {
+		e := b.script("touch /file 2>/dev/null && echo written; touch /data/file /dev/shm/file && echo volume", "--read-only", "-v", b.Dir+":/data")
+		return printed("volume", e)
+	},
+	Broken: drop("--read-only"),
+}, {
+	Name: "-w is where the command starts, and is made when it is missing", Since: 3,
+	Check: func(b *Box) Seen {
+		return all(printed("/tmp", b.script("pwd", "-w", "/tmp")), printed("/tmp/a/b", b.script("pwd", "--workdir", "/tmp/a/b")))
+	},
+	Broken: drop("-w | --workdir | /tmp | /tmp/a/b"),
+}, {
+	Name: "-e and --env-file are in the environment", Since: 3,
+	Check: func(b *Box) Seen {
+		file := filepath.Join(b.Dir, "env")
+		if err := os.WriteFile(file, []byte("# comment\nFROM_FILE=1 2\nBOTH=file\n"), 0o644); err != nil {
+			return failed(err)
+		}
+		e := b.script(`echo "$A $FROM_FILE $BOTH $STAGEBOX_SECRET"`, "-e", "A=b", "-e", "BOTH=flag", "-e", "STAGEBOX_SECRET", "--env-file", file)
+		return printed("b 1 2 flag 1", e)
+	},
+	Broken: drop("-e | BOTH=flag"),
+}, {
+	Name: "-u is looked up in the container's own passwd and group", Since: 3, For: Root,
+	Check:  users,
+	Broken: drop("-u | somebody | somebody:others"),
+}, {
+	Name: "a command with -u does not outlive the binary", Since: 3, For: Root,
+	Check: func(b *Box) Seen {
+		root, err := b.root()
+		if err != nil {
+			return failed(err)
+		}
+		c, err := b.Cat("run", "--rootfs", root, "--share", "pid", "-u", "1000:1000", "cat")
+		if err != nil {
+			return failed(err)
+		}
+		return outlived(c)
+	},
+	Broken: detached,
+}, {
+	Name: "root has the capabilities that Docker gives, and another user none", Since: 3,
+	Check: func(b *Box) Seen {
+		caps := `echo $(grep -E "^Cap(Inh|Prm|Eff|Bnd|Amb)" /proc/self/status)`
+		set := "00000000a80425fb"
+		return printed("CapInh: 0000000000000000 CapPrm: "+set+" CapEff: "+set+" CapBnd: "+set+" CapAmb: 0000000000000000", b.script(caps))
+	},
+	Broken: unwalled("--cap-add SYS_ADMIN"),
+}, {
+	Name: "--cap-add and --cap-drop", Since: 3,
+	Check: func(b *Box) Seen {
+		eff := func(flags ...string) Ended { return b.script(`grep CapEff /proc/self/status`, flags...) }
+		return all(printed("CapEff:\t0000000000000000", eff("--cap-drop", "ALL")),
+			printed("CapEff:\t0000000000000001", eff("--cap-drop", "all", "--cap-add", "CAP_CHOWN")),
+			printed("CapEff:\t00000000a80435fb", eff("--cap-add", "net_admin")))
+	},
+	Broken: drop("--cap-add | CAP_CHOWN | net_admin"),
+}, {
+	Name: "a filter of system calls is in force", Since: 3,
+	Check: func(b *Box) Seen {
+		return printed("Seccomp:\t2", b.script("grep ^Seccomp: /proc/self/status"))
+	},
+	Broken: unwalled("--security-opt seccomp=unconfined"),
+}, {
+	Name: "a seccomp profile of one's own decides over each system call and its arguments", Since: 3,
+	Check: ownProfile,
+	Broken: `for word; do shift; case $word in seccomp=*) word=seccomp=unconfined ;; esac; set -- "$@" "$word"; done
+exec "$BOX" "$@"`,
+}, {
+	Name: "--ulimit is a limit of the command's", Since: 3,
+	Check: func(b *Box) Seen {
+		return printed("100 200", b.script("ulimit -Sn; ulimit -Hn", "--ulimit", "nofile=100:200").oneLine())
+	},
+	Broken: drop("--ulimit | nofile=100:200"),
+}, {
+	Name: "--device is a device of the host's, to do only what is allowed with", Since: 3, For: Root,
+	Check: func(b *Box) Seen {
+		e := b.script(`dd if=/dev/mine bs=1 count=0 2>/dev/null && echo read; : >/dev/mine && echo written; :`, "--device", "/dev/loop-control:/dev/mine:w")
+		if _, err := os.Stat("/dev/loop-control"); err != nil {
+			return Seen{Cannot: "this host has no /dev/loop-control"}
+		}
+		return printed("written", Ended{Stdout: e.Stdout, Status: e.Status, Err: e.Err})
+	},
+	Broken: `for word; do shift; case $word in *:w) word=${word%:w} ;; esac; set -- "$@" "$word"; done
+exec "$BOX" "$@"`,
+}, {
+	Name: "--sysctl is a setting of the container's namespaces", Since: 3, For: Root,
+	Check: func(b *Box) Seen {
+		return printed("1", b.script("cat /proc/sys/net/ipv4/ip_forward", "--sysctl", "net.ipv4.ip_forward=1"))
+	},
+	Broken: drop("--sysctl | net.ipv4.ip_forward=1"),
+}, {
+	Name: "--init waits for orphans and passes signals on", Since: 3,
+	Check:  withInit,
+	Broken: drop("--init"),
+}, {
+	Name: "exec's command has the container's root and its walls", Since: 3,
+	Check: execWalls,
+	Broken: `[ "$1" = exec ] && { shift 2; exec "$@"; }
+exec "$BOX" "$@"`,
+}, {
+	Name: "a root that cannot be one is refused", Since: 3,
+	Check:  badRoots,
+	Broken: one,
+}, {
+	Name: "what cannot be mounted, or be had, is refused", Since: 3,
+	Check:  badFiles,
+	Broken: one,
+}, {
+	Name: "a program for another processor is said to be one", Since: 3,
+	Check:  otherProcessor,
+	Broken: one,
+}}
+
+// hostFiles leaves the root out.
+const hostFiles = `[ "$1" = run ] && [ "$2" = --rootfs ] && { shift 3; set -- run "$@"; }
+exec "$BOX" "$@"`
+
+func (k kernel) hasFilesystem(name string) bool {
+	data, err := os.ReadFile("/proc/filesystems")
+	return err == nil && strings.Contains(string(data), "\t"+name+"\n")
+}
+
+// oneLine has the lines of standard output in one.
+func (e Ended) oneLine() Ended {
+	e.Stdout = words(e.Stdout) + "\n"
+	return e
+}
+
+func names(b *Box) Seen {
+	root, err := b.root()
+	if err != nil {
+		return failed(err)
+	}
+	e := b.script("cat /etc/hostname; grep -c attic /etc/hosts; echo x >>/etc/hosts && echo written", "--hostname", "attic")
+	return all(printed("attic 1 written", e.oneLine()), same("", contentOf(filepath.Join(root, "etc/hosts"))), same("", contentOf(filepath.Join(root, "etc/hostname"))))
+}
+
+// terminalRun starts a run with a terminal of its own, at a terminal.
+func (b *Box) terminalRun(typed string, command ...string) (*Container, error) {
+	root, err := b.root()
+	if err != nil {
+		return nil, err
+	}
+	return b.StartAtTerminal(typed, append([]string{"run", "--rootfs", root, "-i", "-t"}, command...)...)
+}
+
+func (b *Box) atTerminal(expected string, command ...string) Seen {
+	c, err := b.terminalRun("", command...)
+	if err != nil {
+		return failed(err)
+	}
+	return same(expected, c.First)
+}
+
+func resized(b *Box) Seen {
+	c, err := b.terminalRun("", "sh", "-c", `tty; while :; do size=$(stty size); [ "$size" = "$old" ] || echo "$size"; old=$size; sleep 0.05; done`)
+	if err != nil {
+		return failed(err)
+	}
+	before, err := c.line()
+	if err != nil {
+		return failed(err)
+	}
+	if err := unix.IoctlSetWinsize(int(c.in.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 33, Col: 99}); err != nil {
+		return failed(err)
+	}
+	if err := c.Signal(unix.SIGWINCH); err != nil {
+		return failed(err)
+	}
+	line, err := c.line()
+	if err != nil {
+		line = err.Error()
+	}
+	return same("/dev/pts/0: 0 0, then 33 99", c.First+": "+before+", then "+line)
+}
+
+func (b *Box) ctrlC() Seen {
+	c, err := b.terminalRun("", "sh", "-c", "echo ready; sleep 20")
+	if err != nil {
+		return failed(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if _, err := c.in.WriteString("\x03"); err != nil {
+		return failed(err)
+	}
+	return status(130, c.Wait())
+}
+
+// restored compares the settings of the caller's terminal before and after.
+func restored(b *Box) Seen {
+	ours, theirs, err := openTerminal()
+	if err != nil {
+		return failed(err)
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	root, err := b.root()
+	if err != nil {
+		return failed(err)
+	}
+	before, err := unix.IoctlGetTermios(int(theirs.Fd()), unix.TCGETS)
+	if err != nil {
+		return failed(err)
+	}
+	r := b.prepare(b.path, "run", "--rootfs", root, "-i", "-t", "sh", "-c", "exit 3")
+	r.Stdin, r.Stdout, r.Stderr = theirs, theirs, theirs
+	r.SysProcAttr.Setctty = true
+	if err := r.start(); err != nil {
+		return failed(err)
+	}
+	e := r.ended(r.Wait(), "", "")
+	after, err := unix.IoctlGetTermios(int(theirs.Fd()), unix.TCGETS)
+	if err != nil {
+		return failed(err)
+	}
+	return all(status(3, e), same(fmt.Sprint(*before), fmt.Sprint(*after)))
+}
+
+// users has a passwd and a group in a root of its own.
+func users(b *Box) Seen {
+	root, err := b.root()
+	if err != nil {
+		return failed(err)
+	}
+	mine := filepath.Join(b.Dir, "etc")
+	if err := os.Mkdir(mine, 0o755); err != nil {
+		return failed(err)
+	}
+	files := map[string]string{"passwd": "root:x:0:0::/root:/bin/sh\nsomebody:x:1234:1235::/home/somebody:/bin/sh\n",
+		"group": "crowd:x:77:somebody\nothers:x:78:\n"}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(root, "etc", name), []byte(content), 0o644); err != nil {
+			return failed(err)
+		}
+	}
+	who := `echo $(id -u) $(id -g) $(id -G) $HOME; grep CapEff /proc/self/status`
+	none := " CapEff: 0000000000000000"
+	return all(printed("1234 1235 1235 77 /home/somebody"+none, b.script(who, "-u", "somebody").oneLine()),
+		printed("1234 78 78 /home/somebody"+none, b.script(who, "-u", "somebody:others").oneLine()),
+		printed("4321 0 0 /"+none, b.script(who, "-u", "4321").oneLine()),
+		refused(b.script(who, "-u", "stagebox-nobody")))
+}
+
+// ownProfile forbids mkdir, and a socket of one family.
+func ownProfile(b *Box) Seen {
+	file := filepath.Join(b.Dir, "profile.json")
+	profile := `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+		{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 122},
+		{"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 122, "args": [{"index": 1, "value": 10, "op": "SCMP_CMP_EQ"}]}]}`
+	if err := os.WriteFile(file, []byte(profile), 0o644); err != nil {
+		return failed(err)
+	}
+	e := b.script(`trap : USR1 USR2; mkdir /tmp/x 2>/dev/null || echo no mkdir; kill -10 $$ 2>/dev/null || echo no kill; kill -12 $$ && echo kill`,
+		"--security-opt", "seccomp="+file)
+	return printed("no mkdir no kill kill", e.oneLine())
+}
+
+// withInit leaves an orphan behind, whose end nobody but PID 1 can wait for.
+func withInit(b *Box) Seen {
+	root, err := b.root()
+	if err != nil {
+		return failed(err)
+	}
+	orphan := `(sleep 0.1 & ); sleep 0.3; cat /proc/[0-9]*/stat 2>/dev/null | grep -c ") Z"; [ $$ = 2 ] && exit 4`
+	e := b.script(orphan, "--init")
+	c, err := b.Start("run", "--init", "--rootfs", root, "sh", "-c", `trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done`)
+	if err != nil {
+		return failed(err)
+	}
+	if err := c.Signal(unix.SIGTERM); err != nil {
+		return failed(err)
+	}
+	return all(ended(e.Status == 4 && e.Line() == "0", "exit 4, printed 0", e), status(9, c.Wait()))
+}
+
+// execWalls compares what the kernel tells of exec's command with what it tells of PID 1.
+func execWalls(b *Box) Seen {
+	root, err := b.root()
+	if err != nil {
+		return failed(err)
+	}
+	c, err := b.Cat("run", "--rootfs", root, "sh", "-c", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	e := b.Run("exec", c.pid(), "sh", "-c", `grep -E "^(Cap|Seccomp:|NoNew)" /proc/1/status >/tmp/1; grep -E "^(Cap|Seccomp:|NoNew)" /proc/self/status | cmp - /tmp/1 && ls -d /stagebox-attack`)
+	return printed("/stagebox-attack", e)
+}
+
+func badRoots(b *Box) Seen {
+	file, empty := filepath.Join(b.Dir, "file"), filepath.Join(b.Dir, "empty")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		return failed(err)
+	}
+	if err := os.Mkdir(empty, 0o755); err != nil {
+		return failed(err)
+	}
+	var parts []Seen
+	for _, dir := range []string{filepath.Join(b.Dir, "none"), file, empty} {
+		parts = append(parts, refused(b.Run("run", "--rootfs", dir, "true")))
+	}
+	return all(append(parts, status(127, b.inRoot(nil, "/bin/stagebox-no-such")))...)
+}
+
+func badFiles(b *Box) Seen {
+	socket := filepath.Join(b.Dir, "fifo")
+	if err := unix.Mkfifo(socket, 0o600); err != nil {
+		return failed(err)
+	}
+	var parts []Seen
+	for _, flags := range []string{
+		"-v none:/data", "-v /stagebox-none:/data", "-v " + b.Dir + ":data", "-v " + b.Dir + ":/proc", "-v " + b.Dir + ":/", "-v " + b.Dir,
+		"-v " + b.Dir + ":/data:rx", "-v " + b.Dir + ":/data -v " + b.Dir + ":/data", "--tmpfs data", "--tmpfs /t:size=x", "--mount type=x,dst=/d",
+		"--user stagebox-nobody", "--cap-add NONSENSE", "--ulimit nonsense=1", "--ulimit nofile=5:1", "--sysctl kernel.core_pattern=x",
+		"--sysctl net.ipv4.ip_forward", "--security-opt nonsense", "--security-opt seccomp=/etc/passwd", "--security-opt seccomp=/stagebox-none",
+		"--device /etc/passwd", "--device /dev/stagebox-none", "--env =x", "--env-file /stagebox-none", "--workdir tmp",
+	} {
+		parts = append(parts, refused(b.inRoot(strings.Fields(flags), "true")))
+	}
+	return all(append(parts, refused(b.Run("run", "--read-only", "true")), refused(b.Run("run", "--rootfs", b.Dir, "--share", "mnt", "true")))...)
+}
+
+// otherProcessor has a program whose ELF header names a processor that nobody has.
+func otherProcessor(b *Box) Seen {
+	root, err := b.root()
+	if err != nil {
+		return failed(err)
+	}
+	program, err := os.ReadFile(filepath.Join(root, "bin/cat"))
+	if err != nil {
+		return failed(err)
+	}
+	program = slices.Clone(program)
+	program[18], program[19] = 0x2b, 0 // e_machine: SPARC
+	if err := os.WriteFile(filepath.Join(b.Dir, "sparc"), program, 0o755); err != nil {
+		return failed(err)
+	}
+	e := b.inRoot([]string{"-v", b.Dir + ":/data"}, "/data/sparc")
+	return all(status(126, e), holds(strings.Contains(e.Stderr, "processor"), "a sentence about the processor", e.Stderr))
+}
