@@ -251,6 +251,9 @@ func (c *Call) perform() {
 		a[i] = arg.number()
 	}
 	r, _, errno := syscall.Syscall6(c.nr, a[0], a[1], a[2], a[3], a[4], a[5])
+	for errno == unix.EAGAIN && c.name == "bpf" { // a signal to this thread, of Go's scheduler, came between
+		r, _, errno = syscall.Syscall6(c.nr, a[0], a[1], a[2], a[3], a[4], a[5])
+	}
 	if c.finish(r, errno); errno == 0 && c.then != nil {
 		c.then()
 	}

@@ -213,7 +213,7 @@ func traceIncoming([]string) error {
 	fmt.Println("ready")
 	return eachNew(10*time.Second, func(pid int) bool {
 		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-		return err == nil && filepath.Base(exe) != "sleep" && unix.PtraceSeize(pid) == nil
+		return err == nil && filepath.Base(exe) != Name && unix.PtraceSeize(pid) == nil
 	})
 }
 

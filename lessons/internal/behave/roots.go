@@ -269,11 +269,11 @@ func resized(b *Box) Seen {
 	if err != nil {
 		line = err.Error()
 	}
-	return same("/dev/pts/0: 0 0, then 33 99", c.First+": "+before+", then "+line)
+	return same("/dev/pts/0: 24 80, then 33 99", c.First+": "+before+", then "+line)
 }
 
 func (b *Box) ctrlC() Seen {
-	c, err := b.terminalRun("", "sh", "-c", "echo ready; sleep 20")
+	c, err := b.terminalRun("", "sh", "-c", `trap "exit 130" INT; echo ready; sleep 20 & wait`)
 	if err != nil {
 		return failed(err)
 	}

@@ -58,6 +58,9 @@ func openTerminal() (ours, theirs *os.File, err error) {
 	if err == nil {
 		err = hideTyping(fd)
 	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
+	}
 	ours = os.NewFile(uintptr(fd), "/dev/ptmx") // not blocking, so that reads can have a deadline
 	if err == nil {
 		theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
