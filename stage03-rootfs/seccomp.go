@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unsafe"
 
 	profiles "github.com/moby/profiles/seccomp"
@@ -19,11 +20,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filter reads the profile and compiles it; no code is no filter.
-func (s security) filter(caps capset) ([]unix.SockFilter, error) {
-	if s.profile == "unconfined" {
-		return nil, nil
+// usualFilter is the filter of most containers. It takes half a millisecond to compile, so
+// another processor does it while this one still reads the flags.
+var usualFilter = sync.OnceValues(func() (code, error) { return compileFor("", usualCaps) })
+
+func init() {
+	if len(os.Args) > 1 && (os.Args[1] == "run" || os.Args[1] == "exec") {
+		go usualFilter()
 	}
+}
+
+// filter reads the profile and compiles it; no code is no filter.
+func (s security) filter(caps capset) (code, error) {
+	switch {
+	case s.profile == "unconfined":
+		return nil, nil
+	case s.profile == "" && caps == usualCaps:
+		return usualFilter()
+	}
+	return compileFor(s.profile, caps)
+}
+
+// compileFor compiles a profile from a file, or the default one: it depends on the
+// capabilities which system calls make sense.
+func compileFor(path string, caps capset) (code, error) {
 	var names []string
 	for i, name := range capabilities {
 		if caps>>i&1 == 1 {
@@ -33,10 +53,10 @@ func (s security) filter(caps capset) ([]unix.SockFilter, error) {
 	spec := &specs.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{Bounding: names}}}
 	var profile *specs.LinuxSeccomp
 	var err error
-	if s.profile == "" {
+	if path == "" {
 		profile, err = profiles.GetDefaultProfile(spec)
 	} else {
-		profile, err = loadProfile(s.profile, spec)
+		profile, err = loadProfile(path, spec)
 	}
 	if err != nil {
 		return nil, err
