@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -67,6 +68,9 @@ func (b *bind) check(others []bind) error {
 	info, err := os.Stat(b.source)
 	if err != nil {
 		return fmt.Errorf("%w; make it first", err)
+	}
+	if info.Mode()&os.ModeSocket != 0 {
+		return errors.New("it is a socket, a door to a service of the host: give the directory that it is in, if that is what you want")
 	}
 	b.isDir = info.IsDir()
 	return nil
