@@ -36,10 +36,10 @@ var budgets = map[string]budget{
 	"rootfs": {
 		adds: []string{"rootfs.go", "mounts.go", "binds.go", "devices.go", "guard.go", "console.go", "users.go", "hardening.go",
 			"seccomp.go", "init.go", "self.go", "tiny.go"},
-		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {5, 0},
-			"spawn.go":      {5, 1}, // a fork whose maker stays as PID 1
+		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {7, 0}, "signals.go": {1, 1},
+			"spawn.go":      {6, 2}, // a fork whose maker stays as PID 1
 			"namespaces.go": {1, 1}, "cgroups.go": {2, 2}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
-		code:    2150,
+		code:    2170,
 	},
 }
