@@ -1,6 +1,7 @@
 package behave
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -213,10 +214,7 @@ func hostileLinks(b *Box) Seen {
 		}
 		os.RemoveAll(filepath.Join(hostile, "data"))
 		if name != "data" {
-			if err := os.Remove(link); err == nil {
-				err = os.Rename(saved, link)
-			}
-			if err != nil {
+			if err := errors.Join(os.Remove(link), os.Rename(saved, link)); err != nil {
 				return failed(err)
 			}
 		}
