@@ -24,10 +24,12 @@ var scenes = []scene{
 		"box run sh -c 'hostname; echo $$; echo /proc/[0-9]*'"},
 	{"It has a network of its own too, in which there is nothing but loopback:",
 		"box run tail -n +3 /proc/net/dev"},
+	{"A root is only files. This one is made of copies of your own programs, and root in it can do little:",
+		"box rootfs tiny && box run --rootfs tiny sh -c 'ls -C /; id -un; mount -t tmpfs none /tmp; grep CapEff /proc/self/status'"},
 	{"Every system call that made it, and why. `host│` is box, `box │` is the container:",
 		"box run --explain true"},
 	{"A second command joins a container that runs; box ps finds it by its namespaces alone:",
-		"box run sleep 100 & until pid=$(pgrep -x -P $! sleep); do :; done; box ps | grep -w $pid; box exec $pid hostname; kill $!; wait $! || true"},
+		"box run sleep 100 & until pid=$(pgrep -x -P $! sleep); do :; done; box ps | grep -w $pid; box exec $pid hostname; kill $!; wait $!; :"},
 }
 
 // Run builds the last stage and plays the scenes with it.
@@ -65,6 +67,7 @@ func (demoCmd) Run() error {
 func (s scene) play(ctx context.Context, dir string) error {
 	fmt.Printf("\n%s\n\n$ %s\n", s.says, s.typed)
 	cmd := exec.CommandContext(ctx, "sh", "-c", s.typed)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -18,7 +18,7 @@ import (
 // diffCmd shows what a stage adds to the one before.
 type diffCmd struct {
 	Stage int  `arg:"" help:"The stage to compare with the one before."`
-	Plan  bool `help:"Compare the lists of system calls (box run --dry-run true) instead of the code."`
+	Plan  bool `help:"Compare the lists of system calls (box run --dry-run) instead of the code."`
 	Stat  bool `help:"Only count the lines."`
 	Tests bool `help:"Show test files too."`
 	Color bool `help:"Use colour, whether this is a terminal or not." negatable:"" default:"${color}"`
@@ -147,9 +147,17 @@ func plan(stage stages.Stage, dir string) ([]string, error) {
 	if err := stage.Build(context.Background(), binary); err != nil {
 		return nil, err
 	}
-	out, err := exec.Command(binary, "run", "--dry-run", "true").Output()
+	args := []string{"run", "--dry-run", "true"}
+	if stage.Number >= 3 { // from here on a container has a root of its own
+		root := filepath.Join(dir, "tiny")
+		if out, err := exec.Command(binary, "rootfs", root).CombinedOutput(); err != nil && stage.Number == 3 {
+			return nil, fmt.Errorf("%s rootfs: %w: %s", stage.Name(), err, out)
+		}
+		args = []string{"run", "--rootfs", root, "--dry-run", "true"}
+	}
+	out, err := exec.Command(binary, args...).Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s run --dry-run true: %w", stage.Name(), err)
+		return nil, fmt.Errorf("%s %s: %w", stage.Name(), strings.Join(args, " "), err)
 	}
 	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
 }
