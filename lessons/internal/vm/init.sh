@@ -34,7 +34,7 @@ for m in $(cat /run/modules); do modprobe "$m"; done
 
 # What is printed must arrive as it is: no carriage returns, no echo. A terminal forgets
 # its settings when the last who has it open closes it.
-until (true >/dev/hvc0) 2>/dev/null; do sleep 0.1; done # its driver takes a moment
+until [ -c /dev/hvc0 ] && (true >>/dev/hvc0) 2>/dev/null; do sleep 0.1; done # its driver takes a moment
 exec 3>/dev/hvc0
 stty -F /dev/hvc0 raw -echo
 cd /root
