@@ -202,7 +202,7 @@ func (r *newRoot) names() {
 	for _, file := range []struct{ target, content string }{
 		{"/etc/hostname", r.Hostname + "\n"}, {"/etc/hosts", hosts}, {"/etc/resolv.conf", resolvConf()},
 	} {
-		r.will(gathered{target: linkTarget(r.dir, file.target), isFile: func(at Arg) { r.fill(at, file.content) }})
+		r.will(gathered{target: r.linkTarget(file.target), isFile: func(at Arg) { r.fill(at, file.content) }})
 	}
 }
 
@@ -243,22 +243,21 @@ func (r *newRoot) attach() {
 	}
 }
 
-// mountPoint makes the directory or the empty file that a mount needs to lie on, where
-// the root lacks it.
+// mountPoint makes the directory or the empty file that a mount needs to lie on. Where it
+// is there already, the calls say so, and that is as good.
 func (r *newRoot) mountPoint(m gathered) {
-	inDev := strings.HasPrefix(m.target, "/dev/") // which is not the root's any more
-	if m.made || !inDev && inRoot(r.dir, m.target) == nil {
+	if m.made {
 		return
 	}
 	parts := strings.Split(strings.Trim(m.target, "/"), "/")
 	for i := range parts {
 		prefix := "/" + path.Join(parts[:i+1]...)
-		switch {
-		case i == len(parts)-1 && !m.isDir:
+		if i == len(parts)-1 && !m.isDir {
 			r.Mknod(cwd, prefix, unix.S_IFREG|0o644, 0, 0).Unless(unix.EEXIST)
-		case inDev && i > 0 || !inDev && inRoot(r.dir, prefix) != nil:
-			r.MkdirAt(cwd, prefix).Hint(unix.EROFS, "the root is on a file system that is mounted read-only: make this directory there yourself")
+			continue
 		}
+		r.MkdirAt(cwd, prefix).Hint(unix.EROFS, "the root is on a file system that is mounted read-only: make this directory there yourself").
+			Hint(unix.EACCES, "the root belongs to somebody else, who has to make this directory")
 	}
 }
 
@@ -284,17 +283,13 @@ func (r *newRoot) maps(id int) bool {
 	return err == nil && len(groups) > 0 && id > 0
 }
 
-// inRoot tells whether a path exists in a directory, as seen from inside.
-func inRoot(dir, path string) error {
-	fd, err := openInRoot(dir, path, unix.O_PATH)
-	if err == nil {
-		unix.Close(fd)
+// openInside opens a file of the root as somebody inside would. Magic links, such as
+// /proc/PID/fd/N, are never followed.
+func (c *Container) openInside(path string, flags uint64) (int, error) {
+	dir := c.Rootfs
+	if dir == "" {
+		dir = "/"
 	}
-	return err
-}
-
-// openInRoot opens a file of a directory as somebody would whose root that is.
-func openInRoot(dir, path string, flags uint64) (int, error) {
 	root, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return -1, err
@@ -306,13 +301,23 @@ func openInRoot(dir, path string, flags uint64) (int, error) {
 
 // linkTarget is where a path leads, if it is a symbolic link to a file that does not
 // exist: distributions ship such an /etc/resolv.conf.
-func linkTarget(dir, name string) string {
-	target, err := os.Readlink(filepath.Join(dir, name))
-	if err != nil || inRoot(dir, name) == nil {
+func (c *Container) linkTarget(name string) string {
+	link, err := c.openInside(name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
 		return name
 	}
-	if !path.IsAbs(target) {
-		target = path.Join(path.Dir(name), target)
+	defer unix.Close(link)
+	target := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(link, "", target)
+	if err != nil { // it is no link
+		return name
 	}
-	return path.Clean("/" + target)
+	if file, err := c.openInside(name, unix.O_PATH); err == nil {
+		unix.Close(file)
+		return name
+	}
+	if path.IsAbs(string(target[:n])) {
+		return path.Clean(string(target[:n]))
+	}
+	return path.Join(path.Dir(name), string(target[:n]))
 }

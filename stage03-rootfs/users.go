@@ -37,17 +37,16 @@ type identity struct {
 
 // person decides who the program is, and what it knows.
 func person(c *Container) (*identity, error) {
-	dir := "/"
 	if c.Rootfs != "" {
-		path, err := rootDir(c.Rootfs)
+		dir, err := rootDir(c.Rootfs)
 		if err != nil {
 			return nil, err
 		}
-		c.Rootfs, dir = path, path
+		c.Rootfs = dir
 	}
 	id := &identity{home: "/root"}
 	if c.Rootfs != "" || c.User != "" {
-		if err := id.find(dir, c.User); err != nil {
+		if err := id.find(c.readInside, c.User); err != nil {
 			return nil, fmt.Errorf("--user %s: %w", c.User, err)
 		}
 	}
@@ -60,12 +59,12 @@ func person(c *Container) (*identity, error) {
 const largest = 1 << 20
 
 // find looks the user up in the files of a root. Numbers need no entry there.
-func (id *identity) find(root, text string) error {
-	passwd, err := readInRoot(root, "/etc/passwd")
+func (id *identity) find(read func(name string) ([]byte, error), text string) error {
+	passwd, err := read("/etc/passwd")
 	if err != nil {
 		return err
 	}
-	groups, err := readInRoot(root, "/etc/group")
+	groups, err := read("/etc/group")
 	if err != nil {
 		return err
 	}
@@ -129,10 +128,10 @@ func number31(text string) (int, error) {
 	return int(n), err
 }
 
-// readInRoot reads a file as somebody inside would; one that is not there is empty. A
+// readInside reads a file as somebody inside would; one that is not there is empty. A
 // hostile root may hold a FIFO or a device in its place, or a file without end.
-func readInRoot(root, name string) ([]byte, error) {
-	fd, err := openInRoot(root, name, unix.O_RDONLY|unix.O_NONBLOCK)
+func (c *Container) readInside(name string) ([]byte, error) {
+	fd, err := c.openInside(name, unix.O_RDONLY|unix.O_NONBLOCK)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return nil, nil
 	}

@@ -9,14 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rootWith makes a directory with some files in etc.
-func rootWith(t testing.TB, files map[string]string) string {
-	root := t.TempDir()
+// rootWith makes a container whose root has some files in etc.
+func rootWith(t testing.TB, files map[string]string) *Container {
+	c := &Container{}
+	c.Rootfs = t.TempDir()
+	root := c.Rootfs
 	require.NoError(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
 	for name, content := range files {
 		require.NoError(t, os.WriteFile(filepath.Join(root, "etc", name), []byte(content), 0o644))
 	}
-	return root
+	return c
 }
 
 func TestUsersAreLookedUpInside(t *testing.T) {
@@ -36,27 +38,27 @@ func TestUsersAreLookedUpInside(t *testing.T) {
 		"7":         {uid: 70, gid: 70, home: "/seven"}, // a name first, then a number
 	} {
 		id := identity{home: "/root"}
-		require.NoError(t, id.find(root, text), text)
+		require.NoError(t, id.find(root.readInside, text), text)
 		require.Equal(t, want, id, text)
 	}
 	for _, text := range []string{"nobody-here", "app:no-group", "-1", "2147483648", "app:-2"} {
 		id := identity{}
-		require.Error(t, id.find(root, text), text)
+		require.Error(t, id.find(root.readInside, text), text)
 	}
 }
 
 func TestAHostilePasswdIsNotRead(t *testing.T) {
 	root := rootWith(t, nil)
-	passwd := filepath.Join(root, "etc/passwd")
+	passwd := filepath.Join(root.Rootfs, "etc/passwd")
 	require.NoError(t, unix.Mkfifo(passwd, 0o644))
-	require.ErrorContains(t, (&identity{}).find(root, "app"), "is not a file")
+	require.ErrorContains(t, (&identity{}).find(root.readInside, "app"), "is not a file")
 	require.NoError(t, os.Remove(passwd))
 	require.NoError(t, os.Symlink("/etc/shadow-of-the-host", passwd))
-	require.ErrorContains(t, (&identity{}).find(root, "app"), "there is no user")
+	require.ErrorContains(t, (&identity{}).find(root.readInside, "app"), "there is no user")
 	require.NoError(t, os.Remove(passwd))
 	require.NoError(t, os.WriteFile(passwd, nil, 0o644))
 	require.NoError(t, os.Truncate(passwd, 1<<40))
-	require.ErrorContains(t, (&identity{}).find(root, "app"), "of up to 1048576 bytes")
+	require.ErrorContains(t, (&identity{}).find(root.readInside, "app"), "of up to 1048576 bytes")
 }
 
 func TestVariables(t *testing.T) {
@@ -77,7 +79,7 @@ func FuzzUsers(f *testing.F) {
 	f.Add(":::::::", ":::", ":")
 	f.Fuzz(func(t *testing.T, passwd, group, text string) {
 		id := identity{}
-		if id.find(rootWith(t, map[string]string{"passwd": passwd, "group": group}), text) == nil {
+		if id.find(rootWith(t, map[string]string{"passwd": passwd, "group": group}).readInside, text) == nil {
 			require.GreaterOrEqual(t, id.uid, 0)
 			require.GreaterOrEqual(t, id.gid, 0)
 		}
