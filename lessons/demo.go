@@ -28,8 +28,8 @@ var scenes = []scene{
 		"box rootfs tiny && box run --rootfs tiny sh -c 'ls -C /; id -un; mount -t tmpfs none /tmp; grep CapEff /proc/self/status'"},
 	{"Every system call that made it, and why. `host│` is box, `box │` is the container:",
 		"box run --explain true"},
-	{"A second command joins a container that runs; box ps finds it by its namespaces alone:",
-		"box run sleep 100 & until pid=$(pgrep -x -P $! sleep); do :; done; box ps | grep -w $pid; box exec $pid hostname; kill $!; wait $!; :"},
+	{"A second command joins a container that runs; box lsns finds it by its namespaces alone:",
+		"box run sleep 100 & until pid=$(pgrep -x -P $! sleep); do :; done; box lsns | grep -w $pid; box exec $pid hostname; kill $!; wait $!; :"},
 }
 
 // Run builds the last stage and plays the scenes with it.

@@ -19,7 +19,7 @@ var commands = []struct {
 }{
 	{"run", "Run a command in a new container.", &Container{}},
 	{"exec", "Run a command in a container that runs already.", &Entry{}},
-	{"ps", "List the processes that live in other namespaces than this one.", &psCmd{}},
+	{"lsns", "List the processes that live in other namespaces than this one.", &lsnsCmd{}},
 	{"info", "Say what this host offers to containers.", &infoCmd{}},
 	{"version", "Print the version.", &versionCmd{}},
 }

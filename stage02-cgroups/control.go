@@ -13,7 +13,7 @@ import (
 )
 
 type pauseCmd struct {
-	PID int `arg:"" name:"pid" help:"A process in the container, by its number on the host (see box ps)."`
+	PID int `arg:"" name:"pid" help:"A process in the container, by its number on the host (see box lsns)."`
 }
 
 // Run is `box pause`.
@@ -72,7 +72,7 @@ func groupOf(pid int) (*group, error) {
 		}
 	}
 	if g.name == "" {
-		return nil, fmt.Errorf("process %d is in no cgroup that box made: box ps lists processes in containers", pid)
+		return nil, fmt.Errorf("process %d is in no cgroup that box made: box lsns lists processes in containers", pid)
 	}
 	return g, nil
 }

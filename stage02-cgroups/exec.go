@@ -15,7 +15,7 @@ import (
 
 // Entry is a command for a container that runs already.
 type Entry struct {
-	PID     int  `arg:"" name:"pid" help:"A process in the container, by its number on the host (see box ps)."`
+	PID     int  `arg:"" name:"pid" help:"A process in the container, by its number on the host (see box lsns)."`
 	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
 	Narration
 }
@@ -51,7 +51,7 @@ func foreign(pid int) (uint64, error) {
 		switch {
 		case errOurs != nil: // a kernel without this kind
 		case errors.Is(err, os.ErrNotExist):
-			return 0, fmt.Errorf("no process has the number %d: box ps lists those that live in other namespaces", pid)
+			return 0, fmt.Errorf("no process has the number %d: box lsns lists those that live in other namespaces", pid)
 		case errors.Is(err, os.ErrPermission):
 			return 0, fmt.Errorf("process %d is not yours to join: it belongs to another user, so become that user, or root", pid)
 		case err != nil:

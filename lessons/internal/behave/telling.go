@@ -11,9 +11,9 @@ import (
 // The rows about what the binary tells, held against what the kernel knows.
 
 var tellingRows = []Row{{
-	Name: "ps shows a running container by its process and its PID namespace", Since: 1,
+	Name: "lsns shows a running container by its process and its PID namespace", Since: 1,
 	Check:  listed,
-	Broken: `[ "$1" = ps ] && exit; exec "$BOX" "$@"`,
+	Broken: `[ "$1" = lsns ] && exit; exec "$BOX" "$@"`,
 }, {
 	Name: "info names the kernel", Since: 1,
 	Check: func(b *Box) Seen {
@@ -53,7 +53,7 @@ func listed(b *Box) Seen {
 	}
 	number := strings.Trim(b.namespace(c.pid(), "pid"), "pid:[]")
 	var line string
-	e := b.Run("ps")
+	e := b.Run("lsns")
 	for l := range strings.Lines(e.Stdout) {
 		if fields := strings.Fields(l); len(fields) > 0 && fields[0] == c.pid() {
 			line = l

@@ -1,4 +1,4 @@
-// box ps finds containers without anybody's help: a process is in a container when the
+// box lsns finds containers without anybody's help: a process is in a container when the
 // links in its /proc/PID/ns point elsewhere than ours. Docker's and other runtimes'
 // containers show as well, and so do services that systemd has set apart.
 package main
@@ -12,10 +12,10 @@ import (
 	"text/tabwriter"
 )
 
-type psCmd struct{}
+type lsnsCmd struct{}
 
-// Run is `box ps`. A namespace that is ours too is shown as a dash.
-func (psCmd) Run() error {
+// Run is `box lsns`. A namespace that is ours too is shown as a dash.
+func (lsnsCmd) Run() error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PID\t"+strings.ToUpper(strings.ReplaceAll(kindNames(), ", ", "\t"))+"\tCOMMAND")
 	entries, err := os.ReadDir("/proc")
