@@ -113,7 +113,7 @@ func (r *runner) block(b Block) error {
 		case !last && b.Steps[i+1].Key:
 			err = t.running(r.Patience)
 		case last && step.Typed != nil && *step.Typed == "":
-			return nil // what Enter brings is in a later block
+			return t.settle(r.Patience) // what Enter brings is in a later block
 		default:
 			err = r.compare(t, b, step)
 		}
