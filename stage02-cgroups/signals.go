@@ -96,7 +96,12 @@ func (c *Process) dropped(s unix.Signal) bool {
 	if c.plan.clone.flags&unix.CLONE_NEWPID == 0 || s == unix.SIGCONT || s == unix.SIGWINCH {
 		return false
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.pid))
+	return deaf(c.pid, s)
+}
+
+// deaf tells whether a process has no handler for a signal, and does not ignore it either.
+func deaf(pid int, s unix.Signal) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	return err == nil && !hasSignal(status, "SigCgt", s) && !hasSignal(status, "SigIgn", s)
 }
 

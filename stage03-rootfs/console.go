@@ -51,29 +51,35 @@ func stdio(c *Container, p *Plan) error {
 	return nil
 }
 
-// openConsole has the process make the pair and send its master's end.
+// openConsole gives the container a terminal, and /dev/console.
 func (r *newRoot) openConsole(owner int) {
-	c, dev := r.console, r.dev
+	slave := r.openPair(r.dev, "pts/ptmx", owner)
+	mount := r.CopyMount(slave, "").Result()
+	r.Mknod(r.dev, "console", unix.S_IFREG|0o620, 0, 0)
+	r.Attach(mount, r.dev, "console").Why("/dev/console is this terminal too")
+}
+
+// openPair has the process make the pair and send its master's end.
+func (p *Plan) openPair(dev Arg, ptmx string, owner int) (slave Arg) {
+	c := p.console
 	sender := &Value{name: "CONSOLE"}
-	pair := r.before.add("socketpair", unix.SYS_SOCKETPAIR, sym(unix.AF_UNIX, "AF_UNIX"), sym(unix.SOCK_STREAM|unix.SOCK_CLOEXEC, "SOCK_STREAM|SOCK_CLOEXEC"),
+	pair := p.before.add("socketpair", unix.SYS_SOCKETPAIR, sym(unix.AF_UNIX, "AF_UNIX"), sym(unix.SOCK_STREAM|unix.SOCK_CLOEXEC, "SOCK_STREAM|SOCK_CLOEXEC"),
 		num(0), ptr(unsafe.Pointer(&c.ends), "[MASTER, CONSOLE]")).Why("for the terminal to come through")
 	pair.then = func() {
 		sender.set(uintptr(c.ends[1]))
 		pair.args[3].text = fmt.Sprintf("[%d, %d]", c.ends[0], c.ends[1])
 	}
-	master := r.Open(dev, "pts/ptmx", unix.O_RDWR|unix.O_NOCTTY).Why("a new terminal: the end that box will hold").Look("ls /proc/PID/root/dev/pts").Result()
-	r.Ioctl(master, unix.TIOCSPTLCK, "TIOCSPTLCK", ptr(unsafe.Pointer(new(int32)), "[0]"))
-	slave := r.Ioctl(master, unix.TIOCGPTPEER, "TIOCGPTPEER", sym(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, "O_RDWR|O_NOCTTY|O_CLOEXEC")).
+	master := p.Open(dev, ptmx, unix.O_RDWR|unix.O_NOCTTY).Why("a new terminal: the end that box will hold").Look("ls /proc/PID/root/dev/pts").Result()
+	p.Ioctl(master, unix.TIOCSPTLCK, "TIOCSPTLCK", ptr(unsafe.Pointer(new(int32)), "[0]"))
+	slave = p.Ioctl(master, unix.TIOCGPTPEER, "TIOCGPTPEER", sym(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, "O_RDWR|O_NOCTTY|O_CLOEXEC")).
 		Why("and the end that the program will see").Result()
-	r.Ioctl(slave, unix.TIOCSWINSZ, "TIOCSWINSZ", winsize(&c.size))
-	r.add("fchown", unix.SYS_FCHOWN, slave, num(owner), num(-1)).Why("it belongs to the user inside")
+	p.Ioctl(slave, unix.TIOCSWINSZ, "TIOCSWINSZ", winsize(&c.size))
+	p.add("fchown", unix.SYS_FCHOWN, slave, num(owner), num(-1)).Why("it belongs to the user inside")
 	const fixed = 100 // a number that is known before, for the message
-	r.Dup3(master, fixed, true)
-	r.SendFile(Arg{from: sender}, fixed)
-	mount := r.CopyMount(slave, "").Result()
-	r.Mknod(dev, "console", unix.S_IFREG|0o620, 0, 0)
-	r.Attach(mount, dev, "console").Why("/dev/console is this terminal too")
+	p.Dup3(master, fixed, true)
+	p.SendFile(Arg{from: sender}, fixed)
 	c.slave = slave
+	return slave
 }
 
 // session leaves the caller's terminal, and makes the new one, if there is one, the
