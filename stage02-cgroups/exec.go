@@ -60,6 +60,9 @@ func foreign(pid int) (uint64, error) {
 			flags |= k.flag
 		}
 	}
+	if flags == 0 {
+		return 0, fmt.Errorf("process %d lives in no namespace but ours, so there is none to join: box lsns lists those that do", pid)
+	}
 	return flags, nil
 }
 

@@ -248,13 +248,18 @@ func (p *Plan) forks() bool {
 	return slices.ContainsFunc(p.calls, func(c *Call) bool { return c.forks })
 }
 
-// say performs an answer. A broken leash is no error of its own: the process has failed
-// before it came to listen, and outcome will tell at which step.
+// say performs an answer. A broken leash, or whatever else comes of it that a process has
+// failed before it came to listen, is no error of its own: that step is.
 func (c *Process) say(answer *Plan, n *Narration) error {
-	if err := answer.perform(n); !errors.Is(err, unix.EPIPE) {
-		return err
+	err := answer.perform(n)
+	if err == nil || errors.Is(err, unix.EPIPE) {
+		return nil
 	}
-	return nil
+	c.readTape()
+	if failed := c.outcome(); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // met waits for the process at its next meeting; false means that there is none: the

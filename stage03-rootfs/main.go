@@ -52,6 +52,7 @@ func parser(args []string) *kong.Kong {
 		kong.Vars{"namespaces": kindNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(help),
+		kong.WithHyphenPrefixedParameters(true), // a flag's value may be negative
 	}
 	named := func(name string) bool { return len(args) > 0 && args[0] == name }
 	for _, c := range commands {
