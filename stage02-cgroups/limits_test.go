@@ -99,13 +99,18 @@ func TestBadLimits(t *testing.T) {
 		{"--cpus=0", "the least is 0.01"},
 		{"--cpus=4096", "this host has"},
 		{"--cpu-shares=1", "a weight from 2 to 262144"},
+		{"--cpu-shares=0", "a weight from 2 to 262144"},
 		{"--cpuset-cpus=4096", "this host has no CPU 4096"},
 		{"--cpuset-cpus=one", "is not a list of CPUs"},
 		{"--pids-limit=-2", "or -1 for any number"},
+		{"--pids-limit=0", "or -1 for any number"},
+		{"--pids-limit=99999999999999999999", "or -1 for any number"},
 		{"--device-read-bps=/dev/null:1m", "is not a block device"},
 		{"--device-read-bps=/no/such/dev:1m", "no such file or directory"},
 		{"--device-write-bps=" + file, "is not a device and a rate"},
 		{"--cgroup-parent=/no/such/group", "make it first: mkdir"},
+		{"--cgroup-parent=../../../tmp", "make it first: mkdir"},
+		{"--oom-score-adj=5000", "from -1000 to 1000"},
 	} {
 		t.Run(c.flag, func(t *testing.T) {
 			cmd := exec.Command(box, "run", c.flag, "true")

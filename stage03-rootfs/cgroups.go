@@ -123,7 +123,7 @@ func cgroup(c *Container, p *Plan) (*group, error) {
 	}
 	if c.OOMScoreAdj != nil {
 		p.WriteFile("/proc/self/oom_score_adj", fmt.Sprint(*c.OOMScoreAdj)).Why("who is killed first when the host runs out").
-			Hint(unix.EACCES, "only root may make a process less likely to be killed").
+			Hint(unix.EACCES, "it takes CAP_SYS_RESOURCE to make a process less likely to be killed").
 			Hint(unix.EINVAL, "it is a number from -1000 to 1000")
 	}
 	return g, nil
@@ -159,7 +159,7 @@ func findGroup(at string, settings []setting) (*group, error) {
 func (t tree) placeFor(at string, settings []setting) string {
 	needed := t.v2 || slices.ContainsFunc(counted, func(c string) bool { return slices.Contains(t.controllers, c) }) ||
 		slices.ContainsFunc(settings, func(s setting) bool { return t.has(s) })
-	dir := filepath.Join(t.mount, at)
+	dir := filepath.Join(t.mount, filepath.Clean("/"+at)) // no ".." leads out of the tree
 	switch {
 	case !needed:
 		return ""

@@ -19,9 +19,9 @@ type Limits struct {
 	MemorySwap        size       `help:"Memory and swap together; -1 for as much swap as there is. Usual is twice the memory." placeholder:"BYTES" group:"Limits:"`
 	MemoryReservation size       `help:"Memory that others' needs shall not take away." placeholder:"BYTES" group:"Limits:"`
 	CPUs              cpus       `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
-	CPUShares         int64      `name:"cpu-shares" help:"Weight against others when CPUs are scarce; 1024 is usual." placeholder:"N" group:"Limits:"`
+	CPUShares         weight     `name:"cpu-shares" help:"Weight against others when CPUs are scarce; 1024 is usual." placeholder:"N" group:"Limits:"`
 	CPUSetCPUs        string     `name:"cpuset-cpus" help:"The CPUs to run on: 0, 0-2,4." placeholder:"LIST" group:"Limits:"`
-	PidsLimit         int64      `help:"Processes and threads; -1 for any number." placeholder:"N" group:"Limits:"`
+	PidsLimit         count      `help:"Processes and threads; -1 for any number." placeholder:"N" group:"Limits:"`
 	DeviceReadBps     []throttle `help:"Bytes a second read from a device: /dev/sda:1mb." placeholder:"DEV:BYTES" group:"Limits:"`
 	DeviceWriteBps    []throttle `help:"Bytes a second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
 	DeviceReadIOps    []throttle `name:"device-read-iops" help:"Reads a second from a device." placeholder:"DEV:N" group:"Limits:"`
@@ -113,10 +113,6 @@ func (l *Limits) check() error {
 		return fmt.Errorf("--memory-reservation cannot be more than --memory")
 	case int64(l.CPUs) > int64(len(online))*period:
 		return fmt.Errorf("--cpus: this host has %d CPUs", len(online))
-	case l.CPUShares != 0 && (l.CPUShares < 2 || l.CPUShares > 262144):
-		return fmt.Errorf("--cpu-shares %d: it is a weight from 2 to 262144, and 1024 is usual", l.CPUShares)
-	case l.PidsLimit < -1:
-		return fmt.Errorf("--pids-limit %d: give a number of processes, or -1 for any number", l.PidsLimit)
 	case l.CPUSetCPUs != "":
 		return checkCPUs(l.CPUSetCPUs, online)
 	}
@@ -230,6 +226,35 @@ func (c *cpus) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is more than any machine can have", text)
 	}
 	*c = cpus(math.Round(n * period))
+	return nil
+}
+
+// weight is a share of the CPUs, beside others' weights.
+type weight int64
+
+// UnmarshalText reads a weight in version 1's scale.
+func (w *weight) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n < 2 || n > 262144 {
+		return fmt.Errorf("%q is not a weight from 2 to 262144, of which 1024 is usual", text)
+	}
+	*w = weight(n)
+	return nil
+}
+
+// count is a number of processes; -1 stands for any number, 0 for none given.
+type count int64
+
+// mostPids is how many process numbers a kernel can give out (proc(5), pid_max).
+const mostPids = 4 << 20
+
+// UnmarshalText reads a number of processes.
+func (c *count) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n == 0 || n < -1 || n > mostPids {
+		return fmt.Errorf("%q is not a number of processes from 1 to %d, or -1 for any number", text, mostPids)
+	}
+	*c = count(n)
 	return nil
 }
 
