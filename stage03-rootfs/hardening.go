@@ -410,15 +410,16 @@ func (r *newRoot) sysctls() error {
 			}
 		}
 		switch {
-		case !given || strings.Contains(name, "/"):
+		case !given || name == "" || strings.Contains(name, "/"):
 			return fmt.Errorf("--sysctl %s: give NAME=VALUE, the name with dots: net.ipv4.ip_forward=1", spec)
 		case kind == 0:
 			return fmt.Errorf("--sysctl %s: %s is the whole host's; a container has kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.* and net.* of its own", spec, name)
 		case r.clone.flags&kind == 0:
 			return fmt.Errorf("--sysctl %s: the container shares this namespace with the host, whose setting it is", spec)
 		}
-		r.WriteFile("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), value).Why("--sysctl").
-			Hint(unix.EINVAL, "the kernel does not take this value for "+name)
+		file := r.Open(cwd, "/proc/sys/"+strings.ReplaceAll(name, ".", "/"), unix.O_RDWR).Hint(unix.ENOENT, "there is no setting "+name).Result()
+		r.Write(file, value).Why("--sysctl").Hint(unix.EINVAL, "the kernel does not take this value for "+name)
+		r.Close(file)
 	}
 	return nil
 }

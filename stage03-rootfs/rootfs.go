@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,6 +26,17 @@ type Files struct {
 	Tmpfs    []string `help:"A directory in memory: /tmp:size=64m,mode=1777." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
 	Device   []string `help:"A device of the host's to have inside; r, w and m for read, write, mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
 	Sysctl   []string `help:"A setting of the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
+}
+
+// AfterApply refuses a root without a name, which may come of a shell's variable that was
+// never set: not to be meant is one thing, to run on the host's files is another.
+func (f *Files) AfterApply(ctx *kong.Context) error {
+	for _, flag := range ctx.Flags() {
+		if flag.Name == "rootfs" && flag.Set && f.Rootfs == "" {
+			return errors.New(`--rootfs "": give the name of a directory`)
+		}
+	}
+	return nil
 }
 
 // root decides what the container sees of the files.
@@ -238,7 +250,7 @@ func (r *newRoot) attach() {
 		if m.isFile != nil {
 			m.isFile(at)
 		} else {
-			r.Attach(m.mount, at, "").Why(m.target)
+			r.Attach(m.mount, at, "").Why(m.target).Hint(unix.EINVAL, "a file can only lie on a file, and "+m.target+" in the root is a directory")
 		}
 	}
 }

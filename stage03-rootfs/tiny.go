@@ -57,6 +57,9 @@ func (c *rootfsCmd) Run() error {
 
 // makeTiny makes the directory under another name, and gives it its own when it is whole.
 func makeTiny(dir string) (programs, files int, size int64, err error) {
+	if dir == "" {
+		return 0, 0, 0, errors.New("give the name of a new directory")
+	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return 0, 0, 0, errors.New("the directory holds something already; give the name of a new one")
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -25,13 +25,13 @@ const (
 var budgets = map[string]budget{
 	"namespaces": {
 		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
-		code:    1420, // the engine that all stages stand on is in the first
+		code:    1430, // the engine that all stages stand on is in the first
 	},
 	"cgroups": {
 		adds: []string{"cgroups.go", "limits.go", "stats.go", "control.go", "oom.go"},
 		edits: map[string]edit{"main.go": {5, 1}, "container.go": {12, 0}, "exec.go": {3, 0},
 			"info.go": {1, 0}, "plan.go": {5, 1}, "spawn.go": {3, 2}}, // a call may have an error that is fine
-		code: 1050,
+		code: 1075,
 	},
 	"rootfs": {
 		adds: []string{"rootfs.go", "mounts.go", "binds.go", "devices.go", "guard.go", "console.go", "users.go", "hardening.go",
@@ -40,6 +40,6 @@ var budgets = map[string]budget{
 			"spawn.go":      {6, 2}, // a fork whose maker stays as PID 1
 			"namespaces.go": {1, 1}, "cgroups.go": {2, 2}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
-		code:    2170,
+		code:    2190,
 	},
 }
