@@ -136,58 +136,92 @@ func TestIncomingCannotBeTraced(t *testing.T) {
 	require.True(t, traced(dumpable), "the control: a process that may be looked into")
 }
 
-// swapping renames two paths against each other until the test ends.
-func swapping(t *testing.T, one, two string) {
-	done, ended := make(chan bool), make(chan bool)
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case <-done:
-				return
-			default:
-				unix.Renameat2(unix.AT_FDCWD, one, unix.AT_FDCWD, two, unix.RENAME_EXCHANGE)
+// TestOpenDescriptorIsNoWayOut is CVE-2024-21626: the caller has left the host's root open,
+// and the directory to start in leads to it through /proc/self/fd.
+func TestOpenDescriptorIsNoWayOut(t *testing.T) {
+	asBoth(t, func(t *testing.T, user string) {
+		root := newTiny(t)
+		require.NoError(t, os.Chmod(root+"/proc", 0o777)) // box makes the directory where it is missing
+		here, err := os.Getwd()
+		require.NoError(t, err)
+		out := func(binary string) bool {
+			for _, dir := range []string{filepath.Dir(binary), filepath.Dir(filepath.Dir(binary))} {
+				if user != "" && binary != box {
+					require.NoError(t, os.Chmod(dir, 0o755)) // for the user to come to it
+				}
 			}
+			script := `exec 8</; exec "$0" run --rootfs "$1" --workdir /proc/self/fd/8 ls -d "./$2"`
+			args := []string{"sh", "-c", script, binary, root, here}
+			if user != "" {
+				args = append([]string{"setpriv", "--reuid", user, "--regid", "nogroup", "--clear-groups"}, args...)
+			}
+			return exec.Command(args[0], args[1:]...).Run() == nil
 		}
-	}()
-	t.Cleanup(func() { close(done); <-ended })
+		require.False(t, out(box))
+		follows := without(t, "mounts.go", "resolve |= unix.RESOLVE_NO_MAGICLINKS", "")
+		require.True(t, out(follows), "the control: a box that follows magic links")
+	})
 }
 
-// TestSwappedLinks has a directory of the root, or of a volume that two containers share,
-// change into a link to the host's files and back, while box mounts on it and below it
-// (CVE-2021-30465, CVE-2025-31133 and its like).
+// TestSwappedLinks has a directory of the root, or of a volume, change into a link to the
+// host's files and back, while box mounts on it and below it (CVE-2021-30465, CVE-2025-31133
+// and its like). In the volume, two containers that share it do that.
 func TestSwappedLinks(t *testing.T) {
+	root := withAttacker(t)
 	asBoth(t, func(t *testing.T, user string) {
-		base := newTiny(t)
-		shared, outside := base+"/../shared", t.TempDir()
-		require.NoError(t, os.Chmod(outside, 0o777))
+		base, outside := newTiny(t), t.TempDir()
+		shared := filepath.Dir(base) + "/shared"
 		require.NoError(t, os.MkdirAll(shared+"/data", 0o755))
+		for _, dir := range []string{outside, base, shared, shared + "/data"} {
+			require.NoError(t, os.Chmod(dir, 0o777)) // for box to make what it mounts on
+		}
+		start := func(args ...string) error {
+			if user != "" {
+				args = append([]string{"setpriv", "--reuid", user, "--regid", "nogroup", "--clear-groups"}, args...)
+			}
+			out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+			require.NotContains(t, string(out), "panic")
+			return err
+		}
+		made := func() bool {
+			left, err := os.ReadDir(outside)
+			require.NoError(t, err)
+			return len(left) > 0
+		}
 		for _, swapped := range []string{shared + "/data", base + "/etc", base + "/dev", base + "/proc", base + "/sys"} {
 			link := swapped + ".link"
 			require.NoError(t, os.Symlink(outside, link))
 			t.Run(filepath.Base(swapped), func(t *testing.T) {
-				swapping(t, swapped, link)
-				for range 30 {
-					args := []string{box, "run", "--rootfs", base, "-v", filepath.Clean(shared) + ":/shared", "-v", "/usr:/shared/data/below", "sh", "-c", ": >/etc/hosts"}
-					if user != "" {
-						args = append([]string{"setpriv", "--reuid", user, "--regid", "nogroup", "--clear-groups"}, args...)
-					}
-					out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-					require.NotContains(t, string(out), "panic")
-					if err == nil {
-						continue
-					}
-					var exit *exec.ExitError
-					require.ErrorAs(t, err, &exit)
+				attackers := 1
+				if swapped == shared+"/data" {
+					attackers = 2
 				}
+				for range attackers {
+					dir := filepath.Dir(swapped)
+					inside(t, box, "--rootfs", root, "-v", dir+":/shared", "/stagebox-attack", "swap", "/shared/"+filepath.Base(swapped), "/shared/"+filepath.Base(link))
+				}
+				worked := 0
+				for i := 0; i < 10 || worked == 0 && i < 200; i++ {
+					if start(box, "run", "--rootfs", base, "-v", shared+":/shared", "-v", "/usr:/shared/data/below", "sh", "-c", ": >/etc/hosts") == nil {
+						worked++
+					}
+				}
+				require.NotZero(t, worked, "some found the directory in its place")
+				require.False(t, made(), "nothing was made outside")
 			})
 			if info, err := os.Lstat(swapped); err == nil && info.Mode()&os.ModeSymlink != 0 {
 				require.NoError(t, unix.Renameat2(unix.AT_FDCWD, swapped, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE))
 			}
 		}
-		left, err := os.ReadDir(outside)
-		require.NoError(t, err)
-		require.Empty(t, left, "nothing was made outside")
+		t.Run("the control: who looks first and uses the name then", func(t *testing.T) {
+			inside(t, box, "--rootfs", root, "-v", shared+":/shared", "/stagebox-attack", "swap", "/shared/data", "/shared/data.link")
+			for i := 0; !made() && i < 100000; i++ {
+				if info, err := os.Lstat(shared + "/data"); err == nil && info.IsDir() {
+					os.Mkdir(shared+"/data/below", 0o755) // it exists in the directory, and not behind the link
+				}
+			}
+			require.True(t, made())
+		})
 	})
 }
 

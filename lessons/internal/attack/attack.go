@@ -35,6 +35,7 @@ var attacks = map[string]func(args []string) error{
 	"nothing":  func([]string) error { return nil },
 	"mountns":  func([]string) error { return unix.Unshare(unix.CLONE_NEWNS) },
 	"mount":    func([]string) error { return unix.Mount("none", "/tmp", "tmpfs", 0, "") },
+	"umount":   func([]string) error { return unix.Unmount("/proc", unix.MNT_DETACH) },
 	"time":     setTime,
 	"hostname": func([]string) error { return unix.Sethostname([]byte("attacked")) },
 	"nice":     func([]string) error { return unix.Setpriority(unix.PRIO_PROCESS, 0, -5) },
@@ -46,6 +47,8 @@ var attacks = map[string]func(args []string) error{
 	"overwrite":     overwrite,
 	"traceIncoming": traceIncoming,
 	"open":          open,
+	"releaseAgent":  releaseAgent,
+	"swap":          swap,
 }
 
 // Main runs the attack that args name, and returns an exit status.
@@ -150,6 +153,30 @@ func userns([]string) error {
 func setTime([]string) error {
 	now := unix.NsecToTimeval(time.Now().UnixNano())
 	return unix.Settimeofday(&now)
+}
+
+// releaseAgent names a program in a new tree of cgroups of version 1, which the host's kernel
+// would run, as root and outside, when a group of that tree has lost its last process
+// (cgroups(7), release_agent).
+func releaseAgent([]string) error {
+	const dir = "/tmp/agent"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount("cgroup", dir, "cgroup", 0, "none,name="+Name); err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(dir+"/release_agent", []byte("/tmp/program"), 0), unix.Unmount(dir, 0))
+}
+
+// swap changes two names against each other for as long as it may, as fast as it can.
+func swap(args []string) error {
+	fmt.Println("ready")
+	for {
+		if err := unix.Renameat2(unix.AT_FDCWD, args[0], unix.AT_FDCWD, args[1], unix.RENAME_EXCHANGE); err != nil {
+			return err
+		}
+	}
 }
 
 // euid is an attack for a setuid copy of this program.

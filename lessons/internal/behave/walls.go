@@ -37,6 +37,12 @@ func aScript(name string, who Who, off, text string) Row {
 		}}
 }
 
+// needing is a row for kernels that have a file below /proc.
+func needing(file string, row Row) Row {
+	row.Needs = file
+	return row
+}
+
 var wallRows = []Row{{
 	Name: "a program that breaks out of chroot finds itself in the container's root", Since: 3, For: Root,
 	Check: func(b *Box) Seen {
@@ -51,8 +57,11 @@ exec "$BOX" "$@"`,
 },
 	aScript("settings of the host in /proc/sys cannot be written", Root, "--privileged",
 		`v=$(cat /proc/sys/kernel/core_pattern); printf "%s\n" "$v" >/proc/sys/kernel/core_pattern`),
+	needing("sysrq-trigger", aScript("the kernel's emergency keys cannot be pressed", Root, "--privileged", `echo h >/proc/sysrq-trigger`)),
+	anAttack("no program can be named that the host runs when a cgroup is empty", Root, "--privileged --share cgroup", "releaseAgent"),
 	aScript("cgroups cannot be made in the tree that is shown", Root, "--privileged",
 		`for d in /sys/fs/cgroup/memory /sys/fs/cgroup; do [ -e $d/cgroup.procs ] && break; done; mkdir $d/attack && rmdir $d/attack`),
+	needing("kcore", aScript("the kernel's memory cannot be read through /proc/kcore", Root, "--privileged", `dd if=/proc/kcore bs=4 count=1 | grep -q ELF`)),
 	aScript("the kernel's list of timers is empty", Root, "--privileged", `[ -n "$(cat /proc/timer_list)" ]`),
 	aScript("/sys/firmware is empty", Root, "--privileged", `[ -n "$(ls /sys/firmware)" ]`),
 	aScript("nothing can be written in /sys", Root, "--privileged", `touch -c /sys/kernel/uevent_helper; for f in /sys/kernel/mm/transparent_hugepage/khugepaged/defrag; do v=$(cat $f); echo $v >$f; done`),
@@ -72,6 +81,7 @@ exec "$BOX" "$@"`,
 	anAttack("no user namespace can be made", 0, "--security-opt seccomp=unconfined", "userns"),
 	anAttack("no mount namespace can be made", 0, "--privileged", "mountns"),
 	anAttack("nothing can be mounted", 0, "--privileged", "mount"),
+	anAttack("nothing can be unmounted, so that what is below would be seen", 0, "--privileged", "umount"),
 	anAttack("the clock cannot be set", Root, "--privileged", "time"),
 	anAttack("the host name cannot be changed", 0, "--privileged", "hostname"),
 	anAttack("no process can be given a higher priority", Root, "--privileged", "nice"),
@@ -99,15 +109,20 @@ exec "$BOX" "$@"`,
 exec "$BOX" "$@"`,
 	}, {
 		Name: "symbolic links in the root are followed inside, or refused", Since: 3,
-		Check: hostileLinks,
-		Broken: `[ "$1" = run ] && { cp /etc/passwd "$3"/etc/hostname; exit 125; }
-exec "$BOX" "$@"`,
+		Check:  hostileLinks,
+		Broken: early,
 	}, {
 		Name: "no process that exec brings in can be traced from inside", Since: 3, For: Root,
 		Check: incoming,
 		Broken: `[ "$1" = exec ] && exec "$BOX" exec "$2" sh -c 'sleep 0.2; :'
 exec "$BOX" "$@"`,
 	}}
+
+// early makes a container in which what is to be mounted on is made before the root changes.
+const early = `[ "$1" = run ] && { root=$3; shift 5; exec unshare -rm sh -c '
+	mkdir -p "$0/proc/1" "$0/dev/shm" "$0/sys/fs" "$0/data/below" "$0/etc"
+	echo box >"$0/etc/hostname"; exec chroot "$0" "$@"' "$root" "$@"; }
+exec "$BOX" "$@"`
 
 // openDisk has mknod make the node of the first disk that the kernel tells of.
 func openDisk(b *Box) Seen {
