@@ -225,14 +225,15 @@ func (c *statsCmd) show(now map[string]*Usage) error {
 		return nil
 	}
 	if _, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil && !c.NoStream {
-		fmt.Print("\x1b[H\x1b[J")
+		fmt.Print("\x1b[?7l\x1b[H\x1b[J") // lines too long for it are cut, not broken
+		defer fmt.Print("\x1b[?7h")
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PID\tCOMMAND\tCPU\tMEMORY / LIMIT\tPIDS / LIMIT\tREAD / WRITTEN\tWAITED cpu/mem/io\tCPU LATELY")
+	fmt.Fprintln(table, "PID\tCOMMAND\tCPU\tLATELY\tMEMORY / LIMIT\tPIDS / LIMIT\tREAD / WRITTEN\tWAITED cpu/mem/io")
 	for _, u := range list {
-		fmt.Fprintf(table, "%d\t%.20s\t%.1f%%\t%s / %s\t%d / %s\t%s / %s\t%s\t%s\n", u.PID, u.Command, u.CPU,
+		fmt.Fprintf(table, "%d\t%.20s\t%.1f%%\t%s\t%s / %s\t%d / %s\t%s / %s\t%s\n", u.PID, u.Command, u.CPU, sparkline(u.history),
 			human(u.Memory), orNone(u.MemoryLimit, human(u.MemoryLimit)), u.Pids, orNone(u.PidsLimit, fmt.Sprint(u.PidsLimit)),
-			human(u.Read), human(u.Written), u.Pressure, sparkline(u.history))
+			human(u.Read), human(u.Written), u.Pressure)
 	}
 	return table.Flush()
 }
