@@ -125,3 +125,20 @@ func TestBadLimits(t *testing.T) {
 		})
 	}
 }
+
+// TestCgroupsThatCannotBeWritten hides the trees, or makes them read-only, for one run.
+func TestCgroupsThatCannotBeWritten(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount: run this as root")
+	}
+	for _, change := range []string{
+		`awk '$9 ~ /^cgroup/ {print $5}' /proc/self/mountinfo | while read -r dir; do mount -o remount,bind,ro "$dir"; done`,
+		`mount -t tmpfs none /sys/fs/cgroup`,
+	} {
+		cmd := exec.Command("unshare", "-m", "sh", "-c", change+`; exec "$0" run -m 64m true`, box)
+		out, err := cmd.CombinedOutput()
+		require.Error(t, err, change)
+		require.Equal(t, 125, cmd.ProcessState.ExitCode())
+		require.Regexp(t, "^box: --memory: no cgroup tree that box can write to has the memory controller", string(out))
+	}
+}
