@@ -234,7 +234,10 @@ func bits(value uint64, names []flagName) Arg {
 			set, rest = append(set, name.name), rest&^name.bit
 		}
 	}
-	if rest != 0 || len(set) == 0 {
+	if value == 0 {
+		return num(0)
+	}
+	if rest != 0 {
 		set = append(set, fmt.Sprintf("%#x", rest))
 	}
 	return sym(uintptr(value), strings.Join(set, "|"))
