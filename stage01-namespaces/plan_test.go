@@ -69,7 +69,7 @@ func TestHostStepThatFailsStopsTheProcess(t *testing.T) {
 
 func TestBits(t *testing.T) {
 	require.Equal(t, "MS_REC|MS_PRIVATE", bits(unix.MS_REC|unix.MS_PRIVATE, mountFlags).text)
-	require.Equal(t, "0x0", bits(0, mountFlags).text)
+	require.Equal(t, "0", bits(0, mountFlags).text)
 	require.Equal(t, "MS_BIND|0x80000000", bits(unix.MS_BIND|1<<31, mountFlags).text)
 }
 
