@@ -18,8 +18,8 @@ var testEdit = edit{60, 20}
 var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/sys/unix"}
 
 const (
-	longest = 60   // lines of a function
-	allCode = 7000 // lines of code of the last stage
+	longest = 60    // lines of a function
+	allCode = 12000 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
@@ -41,5 +41,13 @@ var budgets = map[string]budget{
 			"namespaces.go": {1, 1}, "cgroups.go": {2, 2}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
 		code:    2190,
+	},
+	"unionfs": {
+		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
+			"copytree.go", "archive.go", "ps.go", "inspect.go", "guest.go"},
+		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 3}, "plan.go": {6, 1}, "exec.go": {26, 10},
+			"hardening.go": {9, 4}, "console.go": {10, 3}, "rootfs.go": {10, 8}, "binds.go": {13, 3}, "users.go": {1, 7},
+			"control.go": {16, 6}, "stats.go": {10, 4}},
+		code: 2700,
 	},
 }
