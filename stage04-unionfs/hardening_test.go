@@ -141,7 +141,6 @@ func TestIncomingCannotBeTraced(t *testing.T) {
 func TestOpenDescriptorIsNoWayOut(t *testing.T) {
 	asBoth(t, func(t *testing.T, user string) {
 		root := newTiny(t)
-		require.NoError(t, os.Chmod(root+"/proc", 0o777)) // box makes the directory where it is missing
 		here, err := os.Getwd()
 		require.NoError(t, err)
 		out := func(binary string) bool {
@@ -153,11 +152,14 @@ func TestOpenDescriptorIsNoWayOut(t *testing.T) {
 			script := `exec 8</; exec "$0" run --rootfs "$1" --workdir /proc/self/fd/8 ls -d "./$2"`
 			args := []string{"sh", "-c", script, binary, root, here}
 			if user != "" {
-				args = append([]string{"setpriv", "--reuid", user, "--regid", "nogroup", "--clear-groups"}, args...)
+				args = append([]string{"setpriv", "--reuid", user, "--regid", "nogroup", "--clear-groups", "env", "BOX_ROOT=" + nobodysStore()}, args...)
 			}
 			return exec.Command(args[0], args[1:]...).Run() == nil
 		}
 		require.False(t, out(box))
+		left, err := os.ReadDir(root + "/proc")
+		require.NoError(t, err)
+		require.Empty(t, left, "no directory was made for it below what /proc lies on")
 		follows := without(t, "mounts.go", "resolve |= unix.RESOLVE_NO_MAGICLINKS", "")
 		require.True(t, out(follows), "the control: a box that follows magic links")
 	})
@@ -177,7 +179,7 @@ func TestSwappedLinks(t *testing.T) {
 		}
 		start := func(args ...string) error {
 			if user != "" {
-				args = append([]string{"setpriv", "--reuid", user, "--regid", "nogroup", "--clear-groups"}, args...)
+				args = append([]string{"setpriv", "--reuid", user, "--regid", "nogroup", "--clear-groups", "env", "BOX_ROOT=" + nobodysStore()}, args...)
 			}
 			out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 			require.NotContains(t, string(out), "panic")
