@@ -120,7 +120,7 @@ exec "$BOX" "$@"`,
 
 // early makes a container in which what is to be mounted on is made before the root changes.
 const early = `[ "$1" = run ] && { root=$3; shift 5; exec unshare -rm sh -c '
-	mkdir -p "$0/proc/1" "$0/dev/shm" "$0/sys/fs" "$0/data/below" "$0/etc"
+	mkdir -p "$0/dev/shm" "$0/data/below" "$0/etc"
 	echo box >"$0/etc/hostname"; exec chroot "$0" "$@"' "$root" "$@"; }
 exec "$BOX" "$@"`
 
