@@ -22,13 +22,18 @@ type change struct {
 	path string
 }
 
-// changes compares an upper directory with the layers below it, as docker diff does: a
+// changes compares the upper directory with the layers below it, as docker diff does: a
 // directory has changed when its mode or owner has, or something in it; a file when its mode,
 // owner, size, time or capabilities have.
-func changes(upper string, below *union) ([]change, error) {
-	fd, err := unix.Open(upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (o *overlay) changes() ([]change, error) {
+	below, err := openUnion(o.lowers)
 	if err != nil {
-		return nil, about("open", upper, err)
+		return nil, err
+	}
+	defer below.close()
+	fd, err := unix.Open(o.upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, about("open", o.upper, err)
 	}
 	defer unix.Close(fd)
 	return changesIn(fd, "/", below.root)
@@ -158,29 +163,20 @@ func (c *diffCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	below, err := openUnion(r.Run.topFirst())
-	if err != nil {
-		return err
+	if os.Geteuid() != 0 {
+		return r.store.asInside()
 	}
-	defer below.close()
-	list, err := changes(r.path("upper"), below)
-	if errors.Is(err, fs.ErrPermission) {
-		return again(err)
-	}
+	list, err := r.overlay().changes()
 	for _, change := range list {
 		fmt.Printf("%c %s\n", change.kind, change.path)
 	}
 	return err
 }
 
-// again has an ordinary user's command run as the owner of what its containers have made.
-// In there it is user 0, so it does not come here twice.
-func again(why error) error {
-	uids, _, err := grants()
-	if os.Geteuid() == 0 || err != nil || len(uids) == 0 {
-		return why
-	}
-	return asOwner(append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
+// asInside runs the same command as user 0 of an ordinary user's containers: what others in
+// there have made, and what its owner has made unreadable, can be read there only.
+func (s Store) asInside() error {
+	return asOwner(s, append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
 }
 
 type commitCmd struct {
@@ -199,38 +195,64 @@ func (c *commitCmd) Run() error {
 	if _, err := os.Lstat(c.Dir); err == nil {
 		return fmt.Errorf("commit: %s is there already: give the name of a new directory", c.Dir)
 	}
-	err = r.quietly(func() error { return commitLayer(r.path("upper"), filepath.Clean(c.Dir)) })
-	if errors.Is(err, fs.ErrPermission) {
-		return again(err)
+	if os.Geteuid() != 0 {
+		return r.store.asInside()
 	}
-	return err
+	return r.quietly(func() error { return r.store.make(c.Dir, unix.RENAME_NOREPLACE, r.commit) })
 }
 
-// quietly does something while the container's processes are stopped, if it runs.
-func (r *Record) quietly(do func() error) error {
-	if !r.isRunning() || freeze(r.State.PID, true) != nil { // a user whose cgroup is not delegated cannot
-		return do()
-	}
-	return errors.Join(do(), freeze(r.State.PID, false))
-}
-
-// commitLayer makes a directory that can be a layer, of an upper directory.
-func commitLayer(upper, dir string) error {
-	build, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-*")
+// make makes a file or directory of the user's: all of it, or nothing. The flags are those of
+// renameat2(2).
+func (s Store) make(path string, flags uint, fill func(build string) error) error {
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	err = copyTree(upper, build, true)
-	if err == nil {
-		err = syncTree(build)
+	build := filepath.Join(filepath.Dir(path), "."+newID()[:12])
+	done, err := s.begun(build)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
+	if err = fill(build); err == nil {
+		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, flags)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("commit to %s: %w", dir, err), removeTree(build))
+		return errors.Join(fmt.Errorf("%s: %w", path, err), removeTree(build), done())
 	}
-	return syncDir(filepath.Dir(dir))
+	return errors.Join(syncDir(filepath.Dir(path)), done())
+}
+
+// commit makes a directory that can be a layer, of the upper directory.
+func (r *Record) commit(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	if err := copyTree(r.path("upper"), dir, true); err != nil {
+		return err
+	}
+	return syncTree(dir)
+}
+
+// quietly does something while the container's processes are stopped, if it runs, and if its
+// cgroup is one that can be stopped.
+func (r *Record) quietly(do func() error) error {
+	g, err := groupOf(r.State.PID)
+	if err != nil || !r.isRunning() || r.isPaused() {
+		return do()
+	}
+	dir, _ := g.dir("")
+	file := filepath.Join(dir, "cgroup.freeze")
+	if unix.Access(file, unix.W_OK) != nil {
+		return do()
+	}
+	done, err := r.store.begun(file)
+	if err != nil {
+		return err
+	}
+	if err = freeze(r.State.PID, true); err == nil {
+		err = do()
+	}
+	return errors.Join(err, os.WriteFile(file, []byte("0"), 0), done())
 }
 
 // syncTree brings to the disk all that was written on a file system (syncfs(2)).
@@ -251,29 +273,31 @@ type exportCmd struct {
 }
 
 // Run is `box export`.
-func (c *exportCmd) Run() (err error) {
+func (c *exportCmd) Run() error {
 	r, err := c.Store.find(c.Name)
 	if err != nil {
 		return err
 	}
-	out := os.Stdout
-	if c.Output != "" {
-		if out, err = os.CreateTemp(filepath.Dir(c.Output), ".export-*"); err != nil {
-			return err
-		}
-	} else if isTerminal(1) {
+	if c.Output == "" && isTerminal(1) {
 		return errors.New("export writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe")
 	}
-	if err = r.quietly(func() error { return r.export(out) }); err == nil && c.Output != "" {
-		err = errors.Join(out.Chmod(0o644), out.Close(), os.Rename(out.Name(), c.Output))
+	if os.Geteuid() != 0 {
+		return r.store.asInside()
 	}
-	if err != nil && c.Output != "" {
-		err = errors.Join(err, os.Remove(out.Name()))
+	return r.quietly(func() error {
+		if c.Output == "" {
+			return r.export(os.Stdout)
+		}
+		return r.store.make(c.Output, 0, r.exportTo)
+	})
+}
+
+func (r *Record) exportTo(path string) error {
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		return again(err)
-	}
-	return err
+	return errors.Join(r.export(out), out.Close())
 }
 
 // export writes the container's files, as it sees them without its mounts, as a tar stream.
