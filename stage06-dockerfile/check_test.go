@@ -1,0 +1,118 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// knownImages have a PATH and nothing else, as the recorder's.
+var knownImages = CheckOptions{Platform: platformArgs("linux/amd64", "linux/amd64", ""), ImageEnv: func(string) (map[string]string, bool) {
+	return map[string]string{"PATH": "/usr/bin:/bin"}, true
+}}
+
+// ourRules are those that Docker does not have.
+var ourRules = []string{"AptGetUpdateAlone", "BrokenJSON", "CopyBeforeInstall", "InvalidatesEarly", "PackageListsNotCleaned"}
+
+// foundByBuild are errors that the build finds and the check cannot: what a word means.
+const foundByBuild = "invalid signal|invalid containerPort|invalid port|failed to parse stage name|invalid mount target|failed to parse platform|numeric uid|VOLUME specified"
+
+func TestChecksWarnAsDockers(t *testing.T) {
+	var want map[string]recorded
+	records(t, "testdata/dockerfiles.json", &want)
+	files := archived(t, "testdata/dockerfiles.txtar")
+	rules := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		w := want[name]
+		if _, strict := strictHere[name]; w.Error != "" || strict {
+			continue
+		}
+		f, err := parseDockerfile("Dockerfile", files[name])
+		o := knownImages
+		if src, ok := files[name+".dockerignore"]; ok {
+			var e error
+			o.Ignore, e = parseIgnore(".dockerignore", src)
+			require.NoError(t, e)
+		}
+		var warnings []CheckWarning
+		fatal := false
+		if err == nil {
+			warnings, fatal, err = checkDockerfile(f, o)
+		}
+		got := map[string][]string{}
+		for _, warning := range warnings {
+			line := strconv.Itoa(warning.First)
+			if !slices.Contains(ourRules, warning.Rule) && !slices.Contains(got[line], warning.Rule) {
+				got[line] = append(got[line], warning.Rule)
+				slices.Sort(got[line])
+				rules[warning.Rule] = true
+			}
+		}
+		switch {
+		case strings.HasPrefix(w.CheckError, "lint violation"):
+			require.True(t, fatal && len(got) > 0, name)
+		case w.CheckError != "" && err == nil:
+			require.Regexp(t, foundByBuild, w.CheckError, name)
+		case w.CheckError == "":
+			require.NoError(t, err, name)
+			require.Equal(t, len(w.Warnings), len(got), "%s: %v", name, got)
+			for line, rules := range w.Warnings {
+				require.Equal(t, rules, got[line], "%s, line %s", name, line)
+			}
+		}
+	}
+	require.Len(t, rules, 20, "the corpus shows every rule of Docker's: %v", rules)
+}
+
+func TestChecksOfLayersAndCache(t *testing.T) {
+	for src, want := range map[string][]string{
+		"RUN apt-get update":                                                             {"2 AptGetUpdateAlone"},
+		"RUN apt-get -qq update && apt-get install -y x":                                 {"2 PackageListsNotCleaned"},
+		"RUN apt-get update && apt-get install -y x && rm -rf /var/lib/apt/lists/*":      nil,
+		"RUN <<E\napt-get update\nE":                                                     {"2 AptGetUpdateAlone"},
+		"RUN --mount=type=cache,target=/var/lib/apt apt-get update && apt-get install x": nil,
+		"RUN apk add x":                              {"2 PackageListsNotCleaned"},
+		"RUN apk add --no-cache x":                   nil,
+		"RUN dnf -y install x":                       {"2 PackageListsNotCleaned"},
+		"RUN dnf -y install x && dnf clean all":      nil,
+		"COPY . /app\nRUN npm ci":                    {"3 CopyBeforeInstall"},
+		"COPY package.json ./\nRUN npm ci\nCOPY . .": nil,
+		"COPY --from=x . /app\nRUN npm ci":           nil,
+		"CMD [\"a\"]\nRUN b":                         {"2 InvalidatesEarly"},
+		"RUN b\nCMD [\"a\"]":                         nil,
+		"ENV APP_VERSION=1\nRUN b":                   {"2 InvalidatesEarly"},
+		"ENV APP_VERSION=1\nRUN b $APP_VERSION":      nil,
+		"WORKDIR /app\nRUN apk add --no-cache x":     {"2 InvalidatesEarly"},
+		"WORKDIR /app\nRUN npm ci":                   nil,
+		"RUN [\"a\" \"b\"]":                          {"2 BrokenJSON"},
+		"COPY [\"a\", \"b\"":                         {"2 BrokenJSON"},
+		"RUN [ \"$x\" = y ]":                         nil,
+		"# check=skip=BrokenJSON\nRUN [\"a\" \"b\"]": nil,
+	} {
+		f, err := parseDockerfile("Dockerfile", []byte("FROM x\n"+src+"\n"))
+		require.NoError(t, err)
+		warnings, fatal, err := checkDockerfile(f, knownImages)
+		require.NoError(t, err)
+		require.False(t, fatal)
+		var got []string
+		for _, w := range warnings {
+			got = append(got, strconv.Itoa(w.First)+" "+w.Rule)
+			require.Contains(t, w.String(), "Dockerfile:"+strconv.Itoa(w.First)+": "+w.Rule+": ")
+		}
+		require.Equal(t, want, got, src)
+	}
+}
+
+// Where nobody knows an image's variables, none of them is called undefined.
+func TestUnknownImagesVariablesAreNotUndefined(t *testing.T) {
+	f, err := parseDockerfile("Dockerfile", []byte("FROM golang AS a\nENV PATH=$GOPATH/bin:$PATH\nFROM a\nUSER $NAME\nFROM scratch\nUSER $NAME\n"))
+	require.NoError(t, err)
+	warnings, _, err := checkDockerfile(f, CheckOptions{})
+	require.NoError(t, err)
+	require.Len(t, warnings, 1)
+	require.Equal(t, 6, warnings[0].First)
+}
