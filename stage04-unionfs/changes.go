@@ -12,6 +12,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +38,9 @@ func (o *overlay) changes() ([]change, error) {
 		return nil, about("open", o.upper, err)
 	}
 	defer unix.Close(fd)
-	return changesIn(fd, "/", below.root)
+	list, err := changesIn(fd, "/", below.root)
+	slices.SortFunc(list, func(a, b change) int { return strings.Compare(a.path, b.path) })
+	return list, err
 }
 
 // changesIn compares a directory of the upper layer with the one in its place below, or nil.

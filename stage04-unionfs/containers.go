@@ -250,26 +250,28 @@ func (r *Record) end(how error) error {
 	return how
 }
 
-func (r *Record) finish(how error) error {
-	if r.Run.Rm = r.Run.Rm || r.State.Status == "created"; r.State.Status == "running" {
+func (r *Record) finish(how error) (err error) {
+	doomed := r.isDoomed()
+	if r.State.Status == "running" {
 		var status exitStatus
 		if !errors.As(how, &status) {
 			status = 128 + exitStatus(unix.SIGKILL) // box has ended it, because of an error
 		}
 		r.State.exit(int(status))
-		_, err := fmt.Fprintln(r.lock, int(status)) // for those who wait
-		if err = errors.Join(err, r.log.end()); err != nil {
-			return err
-		}
+		_, err = fmt.Fprintln(r.lock, int(status)) // for those who wait
+		err = errors.Join(err, r.log.end())
 	}
-	if r.Run.Rm {
-		return r.remove()
+	if doomed {
+		return errors.Join(err, r.remove())
 	}
-	if err := r.write(); err != nil {
+	if err = errors.Join(err, r.write()); err != nil {
 		return err
 	}
 	return r.release()
 }
+
+// isDoomed tells whether a container leaves nothing at its end.
+func (r *Record) isDoomed() bool { return r.Run.Rm || r.State.Status == "created" }
 
 // release lets go of the container: from now on others may be at work on it.
 func (r *Record) release() error {
@@ -289,7 +291,7 @@ func (r *Record) remove() error {
 			return err
 		}
 	}
-	if r.Run != nil && r.Run.Rm {
+	if r.Run != nil && r.isDoomed() {
 		if err := r.removeVolumes(); err != nil {
 			return err
 		}
@@ -321,8 +323,14 @@ func asOwner(s Store, argv ...string) error {
 	return nil
 }
 
-// repair brings one container to a state in which it could have been left.
-func (s Store) repair(id string, held *os.File) error {
+// repair brings one container to a state in which it could have been left. It lets go of the
+// lock in any case.
+func (s Store) repair(id string, held *os.File) (err error) {
+	defer func() {
+		if err != nil {
+			held.Close()
+		}
+	}()
 	r, err := s.read(id)
 	gone := errors.Is(err, fs.ErrNotExist)
 	if gone {
@@ -330,17 +338,16 @@ func (s Store) repair(id string, held *os.File) error {
 			r = &Record{}
 		}
 	} else if err != nil { // damaged: nothing is known of it that could be repaired
-		fmt.Fprintf(os.Stderr, "box: %v\n", err)
-		return errors.Join(os.Remove(held.Name()), held.Close())
+		return errors.Join(err, os.Remove(held.Name()))
 	}
 	r.ID, r.store, r.lock = id, s, held
-	if gone || r.Run.Rm {
+	if gone || r.isDoomed() {
 		return r.remove()
 	}
 	if r.State.Status == "running" {
 		r.State.exit(128 + int(unix.SIGKILL))
 		if err := r.write(); err != nil {
-			return errors.Join(err, held.Close())
+			return err
 		}
 	}
 	return r.release()
@@ -373,8 +380,12 @@ func (s Store) known(id string) (*Record, error) {
 	if err == nil {
 		err = s.repair(id, held)
 	}
-	if err != nil && err != errBusy {
-		return nil, err
+	if err == errBusy {
+		return r, nil
+	}
+	if err != nil { // the disk is full, perhaps
+		r.State.exit(128 + int(unix.SIGKILL))
+		return r, nil
 	}
 	return s.read(id)
 }
