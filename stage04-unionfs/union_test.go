@@ -1,0 +1,233 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// layered are random layers and paths to look up in them, for the kernel to say what is there.
+type layered struct {
+	Layers []string // the top one first
+	Paths  []string
+	User   bool // marked as in the overlay of an ordinary user
+}
+
+var someNames = []string{"a", "b", "c", "d"}
+
+func somePath(r *rand.Rand, parts int) string {
+	words := make([]string, 1+r.Intn(parts))
+	for i := range words {
+		words[i] = someNames[r.Intn(len(someNames))]
+	}
+	return filepath.Join(words...)
+}
+
+// randomLayer fills a directory with all that can be in a layer.
+func randomLayer(t *testing.T, r *rand.Rand, dir, mark string) {
+	for range 25 {
+		name := filepath.Join(dir, somePath(r, 3))
+		if os.MkdirAll(filepath.Dir(name), 0o755) != nil {
+			continue // there is a file in the way
+		}
+		var err error
+		switch r.Intn(5) {
+		case 0:
+			err = os.WriteFile(name, []byte(name), 0o644)
+		case 1:
+			target := strings.Repeat("../", r.Intn(3)) + somePath(r, 3)
+			if r.Intn(3) == 0 {
+				target = "/" + target
+			}
+			err = os.Symlink(target, name)
+		case 2:
+			err = unix.Mknod(name, unix.S_IFCHR, 0) // a whiteout
+		case 3:
+			if err = os.Mkdir(name, 0o755); err == nil {
+				err = unix.Setxattr(name, mark, []byte("y"), 0)
+			}
+		default:
+			err = os.Mkdir(name, 0o700+fs.FileMode(r.Intn(64)))
+		}
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) {
+			t.Skipf("whiteouts and marks cannot be made here: %v", err)
+		}
+	}
+}
+
+// seenAt tells what is at a path.
+func seenAt(fd int, err error) string {
+	if err != nil {
+		var errno unix.Errno
+		errors.As(err, &errno)
+		return errno.Error()
+	}
+	file := os.NewFile(uintptr(fd), "")
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err.Error()
+	}
+	text, _ := io.ReadAll(file)
+	return fmt.Sprintf("%v %s", info.Mode(), text)
+}
+
+// tree is all that lies below a path.
+func treeOf(look func(path string, flags int) (int, error), dir string) (list []string) {
+	fd, err := look(dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return []string{dir + ": " + err.Error()}
+	}
+	file := os.NewFile(uintptr(fd), dir)
+	defer file.Close()
+	names, _ := file.Readdirnames(-1)
+	slices.Sort(names)
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		fd, err := look(path, unix.O_PATH|unix.O_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) {
+			continue // a whiteout where there is nothing below: the kernel lists it, and then does not find it
+		}
+		if err != nil {
+			return append(list, path+": "+err.Error())
+		}
+		var st unix.Stat_t
+		target, _ := readLink(fd)
+		err = unix.Fstat(fd, &st)
+		unix.Close(fd)
+		list = append(list, fmt.Sprintf("%s %o %d %s %v", path, st.Mode, st.Size*int64(st.Mode>>15&1), target, err))
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			list = append(list, treeOf(look, path)...)
+		}
+	}
+	return list
+}
+
+// TestKernelsView is no test by itself: it mounts the layers, in namespaces that the real
+// test has made for it, and writes down what the kernel shows.
+func TestKernelsView(t *testing.T) {
+	if os.Getenv("LAYERED") == "" {
+		t.Skip("it is for TestUnionIsAsTheKernels")
+	}
+	var all []layered
+	var views [][]string
+	require.NoError(t, json.Unmarshal([]byte(contentOf(t, os.Getenv("LAYERED"))), &all))
+	merged := t.TempDir()
+	for _, l := range all {
+		options := "lowerdir=" + strings.Join(l.Layers, ":")
+		if l.User {
+			options += ",userxattr"
+		}
+		require.NoError(t, unix.Mount("overlay", merged, "overlay", unix.MS_RDONLY, options))
+		root := openTree(t, merged)
+		look := func(path string, flags int) (int, error) {
+			return unix.Openat2(root, path, &unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_IN_ROOT})
+		}
+		view := treeOf(look, ".")
+		for _, path := range l.Paths {
+			view = append(view, path+": "+seenAt(look(path, unix.O_RDONLY)))
+		}
+		views = append(views, view)
+		require.NoError(t, unix.Unmount(merged, unix.MNT_DETACH))
+	}
+	text, err := json.Marshal(views)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(os.Getenv("LAYERED")+".seen", text, 0o644))
+}
+
+func TestUnionIsAsTheKernels(t *testing.T) {
+	for _, user := range []bool{false, true} {
+		t.Run(map[bool]string{false: "root", true: "user"}[user], func(t *testing.T) {
+			if !user {
+				needsRoot(t)
+			}
+			dir, r, mark := t.TempDir(), rand.New(rand.NewSource(rand.Int63())), map[bool]string{false: "trusted", true: "user"}[user]+".overlay.opaque"
+			usual := opaqueMark
+			opaqueMark = func() string { return mark }
+			defer func() { opaqueMark = usual }()
+			var all []layered
+			for i := range 60 {
+				l := layered{User: user}
+				for n := range 2 + r.Intn(4) {
+					layer := fmt.Sprintf("%s/%d.%d", dir, i, n)
+					require.NoError(t, os.Mkdir(layer, 0o755))
+					randomLayer(t, r, layer, mark)
+					l.Layers = append(l.Layers, layer)
+				}
+				for range 40 {
+					l.Paths = append(l.Paths, somePath(r, 3)+[]string{"", "/..", "/../" + somePath(r, 2), "/./", "//" + somePath(r, 1)}[r.Intn(5)])
+				}
+				all = append(all, l)
+			}
+			for i, want := range kernelsViews(t, dir+"/all", all) {
+				u, err := openUnion(all[i].Layers)
+				require.NoError(t, err)
+				require.Equal(t, want, viewOf(u, all[i].Paths), "%v", all[i].Layers)
+				u.close()
+			}
+		})
+	}
+}
+
+// kernelsViews asks TestKernelsView in new namespaces.
+func kernelsViews(t *testing.T, file string, all []layered) (views [][]string) {
+	text, err := json.Marshal(all)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, text, 0o644))
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestKernelsView$")
+	cmd.Env = append(os.Environ(), "LAYERED="+file)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	if all[0].User {
+		self := func(id int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{HostID: id, Size: 1}} }
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS, UidMappings: self(os.Geteuid()), GidMappings: self(os.Getegid())}
+	}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.NoError(t, json.Unmarshal([]byte(contentOf(t, file+".seen")), &views))
+	return views
+}
+
+// viewOf is the same as openUnion has it.
+func viewOf(u *union, paths []string) []string {
+	var list func(n *node, prefix string) []string
+	list = func(n *node, prefix string) (all []string) {
+		children, err := n.children()
+		if err != nil {
+			return []string{err.Error()}
+		}
+		for _, c := range children {
+			path, target := filepath.Join(prefix, c.name), ""
+			if c.is(unix.S_IFLNK) {
+				target, err = c.readLink()
+			}
+			all = append(all, fmt.Sprintf("%s %o %d %s %v", path, c.Mode, c.Size*int64(c.Mode>>15&1), target, err))
+			if c.dirs != nil {
+				all = append(all, list(c, path)...)
+			}
+		}
+		return all
+	}
+	all := list(u.root, ".")
+	for _, path := range paths {
+		n, err := u.find(path, true)
+		if err != nil {
+			all = append(all, path+": "+seenAt(-1, err))
+			continue
+		}
+		all = append(all, path+": "+seenAt(n.openFile(unix.O_RDONLY)))
+	}
+	return all
+}
