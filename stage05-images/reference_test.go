@@ -1,9 +1,11 @@
 package main
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/distribution/reference"
 	"github.com/stretchr/testify/require"
 )
 
@@ -57,7 +59,7 @@ func TestBadNamesGetASentence(t *testing.T) {
 		"host:5000/-a":                          `"-a" must be of`,
 		someDigest[7:]:                          "an image's ID",
 		"host:5000/" + strings.Repeat("a", 300): "more than 255 characters",
-		"hö.st/a":                               `"hö.st" must be of`,
+		"hö.st/a":                               `the address "hö.st" must be of`,
 		"ho_st:5000/a":                          "the address",
 	} {
 		_, err := parseReference(name)
@@ -101,8 +103,12 @@ func FuzzReference(f *testing.F) {
 	for _, name := range []string{"alpine", "docker.io/localhost/a", "docker.io/library/a.b/c", "host:5000/a/b:1@" + someDigest, "a@sha512:00", "[::1]:5000/x", "A:B@C/D", ":", "@", "/", "x:/"} {
 		f.Add(name)
 	}
+	for _, name := range []string{"a_b.c/d", "a__b:1/c", "a___b/c", "a.-b/c", "a-.b/c", "a--b/c--d", "[::1]/a", "[::g]/a", "[]:1/a", "x:/a", "X/y", "é.b/c", "a:é", someDigest[7:], someDigest, "a@" + strings.ToUpper(someDigest)} {
+		f.Add(name)
+	}
 	f.Fuzz(func(t *testing.T, name string) {
 		ref, err := parseReference(name)
+		require.Equal(t, referenceByLibrary(name), ref)
 		if err != nil {
 			require.NotEmpty(t, complaint(name))
 			return
@@ -117,4 +123,41 @@ func FuzzReference(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, ref.Host == defaultAPI, host != ref.Host)
 	})
+}
+
+// referenceByLibrary reads a name with the library whose grammar ours has to be. A name
+// without an address, which it makes of one like a_b.c/d, is nobody's.
+func referenceByLibrary(name string) (ref Reference) {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil || reference.Domain(named) == "" {
+		return ref
+	}
+	named = reference.TagNameOnly(named)
+	ref = Reference{Host: reference.Domain(named), Repository: reference.Path(named)}
+	if tagged, ok := named.(reference.Tagged); ok {
+		ref.Tag = tagged.Tag()
+	}
+	if digested, ok := named.(reference.Digested); ok {
+		ref.Digest = digested.Digest()
+	}
+	return ref
+}
+
+// TestNamesMadeOfPieces holds the grammar against the library's on many names that are
+// nearly right.
+func TestNamesMadeOfPieces(t *testing.T) {
+	pieces := []string{"a", "B", "9", ".", "_", "__", "-", "--", "/", ":", "@", "[::1]", "localhost", "docker.io", "index.docker.io", "library", ":5000/", "sha256:", someDigest, "@" + someDigest, "é", " ", strings.Repeat("a", 100)}
+	random := rand.New(rand.NewPCG(1, 2))
+	good := 0
+	for range 50_000 {
+		name := ""
+		for range 1 + random.IntN(7) {
+			name += pieces[random.IntN(len(pieces))]
+		}
+		ref, err := parseReference(name)
+		require.Equal(t, referenceByLibrary(name), ref, name)
+		require.Equal(t, err == nil, ref.Host != "", name)
+		good += btoi(err == nil)
+	}
+	require.Greater(t, good, 1000)
 }

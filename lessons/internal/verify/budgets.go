@@ -15,7 +15,8 @@ type edit struct{ added, removed int }
 var testEdit = edit{60, 20}
 
 // testImports are for tests of any stage.
-var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/sys/unix"}
+var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/sys/unix",
+	"github.com/distribution/reference"} // whose grammar of names ours has to be
 
 const (
 	longest = 60    // lines of a function
