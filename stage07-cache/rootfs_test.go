@@ -1,0 +1,155 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// newTiny makes a root of the host's programs, for every user.
+func newTiny(t testing.TB) string {
+	t.Helper()
+	base, err := os.MkdirTemp("", "box-root")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(base)) })
+	require.NoError(t, os.Chmod(base, 0o755))
+	dir := filepath.Join(base, "tiny")
+	out, stderr, status := run(t, "rootfs", dir)
+	require.Zero(t, status, stderr)
+	require.Regexp(t, `tiny: \d+ programs of this host and \d+ other files`, out)
+	return dir
+}
+
+func TestStraceOfRootAgrees(t *testing.T) {
+	dir := newTiny(t)
+	asBoth(t, func(t *testing.T, user string) {
+		for _, flags := range [][]string{
+			nil,
+			{"-t", "--workdir", "/tmp"},
+			{"--read-only", "--tmpfs", "/run:size=1m", "-v", "/usr:/usr:ro", "--init", "--ulimit", "nofile=64"},
+			{"--security-opt", "no-new-privileges", "--cap-drop", "ALL", "--cap-add", "CHOWN", "--sysctl", "net.ipv4.ip_forward=1"},
+			{"--privileged"},
+		} {
+			stderr, calls := traced(t, user, append(append([]string{"run", "--explain", "--rootfs", dir}, flags...), "true")...)
+			host, inside := narrated(t, stderr)
+			pids := []int{resultOf(t, host, "clone3")}
+			for tid, list := range calls {
+				if tid != pids[0] && slices.ContainsFunc(list, func(c told) bool { return strings.Contains(c.call, `bin/true", ["true"]`) }) {
+					pids = append(pids, tid) // with --init it is a child of the first
+				}
+			}
+			agree(t, inside, calls, pids...)
+			hostAgrees(t, host, calls, pids[0])
+		}
+	})
+}
+
+func TestTinyIsReproducible(t *testing.T) {
+	archive := func(dir string) string {
+		out, err := exec.Command("sh", "-c", `tar -C "$0" --sort=name -cf - . | sha256sum`, dir).Output()
+		require.NoError(t, err)
+		return string(out)
+	}
+	one, two := newTiny(t), newTiny(t)
+	require.Equal(t, archive(one), archive(two))
+	require.NoError(t, os.Chmod(filepath.Join(two, "bin/ls"), 0o700))
+	require.NotEqual(t, archive(one), archive(two), "the control")
+}
+
+func TestTinyLeavesNothingHalfMade(t *testing.T) {
+	parent := t.TempDir()
+	full := filepath.Join(parent, "full")
+	require.NoError(t, os.MkdirAll(filepath.Join(full, "x"), 0o755))
+	_, stderr, status := run(t, "rootfs", full)
+	require.Equal(t, 125, status)
+	require.Contains(t, stderr, "the directory holds something already")
+
+	cmd := exec.Command(box, "rootfs", filepath.Join(parent, "none"))
+	cmd.Env = []string{"PATH=/nowhere"}
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "this host has no shell in PATH")
+	left, err := os.ReadDir(parent)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "nothing but full is there")
+}
+
+func TestParseList(t *testing.T) {
+	glibc := "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f1)\n\t/lib64/ld-linux-x86-64.so.2 (0x00007f2)\n"
+	require.Equal(t, []string{"/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"}, parseList(glibc))
+	musl := "\t/lib/ld-musl-x86_64.so.1 (0x7f3)\n\tlibc.musl-x86_64.so.1 => /lib/ld-musl-x86_64.so.1 (0x7f3)\n"
+	require.Equal(t, []string{"/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-x86_64.so.1"}, parseList(musl))
+}
+
+func TestVolumes(t *testing.T) {
+	for text, want := range map[string]bind{
+		"/a:/b":       {source: "/a", target: "/b"},
+		"/a:/b:ro":    {source: "/a", target: "/b", readOnly: true},
+		"/a:/b:ro,rw": {source: "/a", target: "/b", readOnly: true},
+	} {
+		got, err := parseVolume(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got, text)
+	}
+	for text, want := range map[string]bind{
+		"/a": {target: "/a", isVolume: true}, "data:/b:ro": {source: "data", target: "/b", readOnly: true, isVolume: true},
+	} {
+		got, err := parseVolume(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"", ":/b", "/a:", "/a:/b:x", "/a:/b:ro:rw"} {
+		_, err := parseVolume(text)
+		require.Error(t, err, text)
+	}
+	b, err := parseMount("type=bind,src=/a,dst=/b,readonly")
+	require.NoError(t, err)
+	require.Equal(t, bind{source: "/a", target: "/b", readOnly: true}, b)
+	b, err = parseMount("type=tmpfs,dst=/t,tmpfs-size=64m,tmpfs-mode=700")
+	require.NoError(t, err)
+	require.Equal(t, []string{"mode=700", "size=67108864"}, b.options)
+	b, err = parseTmpfs("/t:size=1k,mode=755,exec,ro")
+	require.NoError(t, err)
+	require.Equal(t, bind{target: "/t", readOnly: true, attrs: noSuid | noDev, options: []string{"mode=755", "size=1024"}}, b)
+}
+
+func TestDevicesAreParsed(t *testing.T) {
+	for text, want := range map[string]device{
+		"/dev/null":             {"/dev/null", "/dev/null", unix.S_IFCHR, 1, 3, 0o666, "rwm"},
+		"/dev/null:r":           {"/dev/null", "/dev/null", unix.S_IFCHR, 1, 3, 0o666, "r"},
+		"/dev/null:/dev/x":      {"/dev/null", "/dev/x", unix.S_IFCHR, 1, 3, 0o666, "rwm"},
+		"/dev/null:/dev/y/x:rw": {"/dev/null", "/dev/y/x", unix.S_IFCHR, 1, 3, 0o666, "rw"},
+	} {
+		got, err := parseDevice(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"", "/etc/passwd", "/dev/none", "/dev/null:/x", "/dev/null:/dev/x:rwx", "/dev/null:/dev/../etc/x", ":::"} {
+		_, err := parseDevice(text)
+		require.Error(t, err, text)
+	}
+	require.Equal(t, "c 136:* rwm", device{kind: unix.S_IFCHR, major: 136, minor: any32, access: "rwm"}.String())
+}
+
+func FuzzBinds(f *testing.F) {
+	for _, seed := range []string{"/a:/b:ro", "type=bind,src=/,dst=/x", "/t:size=1m", "type=tmpfs,dst=/t", "/usr:/proc/x", "::::"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, files := range []Files{{Volume: []string{text}}, {Mount: []string{text}}, {Tmpfs: []string{text}}} {
+			list, err := files.binds()
+			if err != nil {
+				require.Empty(t, list)
+				continue
+			}
+			require.NotContains(t, []string{"/", "/proc", "/sys", "/dev"}, list[0].target)
+			require.True(t, filepath.IsAbs(list[0].target))
+		}
+	})
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// rootWith makes a container whose root has some files in etc.
+func rootWith(t testing.TB, files map[string]string) *Container {
+	c := &Container{}
+	c.Rootfs = t.TempDir()
+	root := c.Rootfs
+	require.NoError(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
+	for name, content := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(root, "etc", name), []byte(content), 0o644))
+	}
+	return c
+}
+
+func TestUsersAreLookedUpInside(t *testing.T) {
+	root := rootWith(t, map[string]string{
+		"passwd": "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:App:/home/app:/bin/sh\nbroken\n7:x:70:70::/seven:\n",
+		"group":  "root:x:0:\nstaff:x:50:app,other\napp:x:1001:\naudio:x:29:other,app\n",
+	})
+	for text, want := range map[string]identity{
+		"":          {home: "/root", groups: nil},
+		"app":       {uid: 1000, gid: 1001, groups: []int{50, 29}, home: "/home/app"},
+		"1000":      {uid: 1000, gid: 1001, groups: []int{50, 29}, home: "/home/app"},
+		"app:staff": {uid: 1000, gid: 50, home: "/home/app"},
+		"app:77":    {uid: 1000, gid: 77, home: "/home/app"},
+		"4242":      {uid: 4242, home: "/"},
+		"4242:29":   {uid: 4242, gid: 29, home: "/"},
+		":staff":    {gid: 50, home: "/root"},
+		"7":         {uid: 70, gid: 70, home: "/seven"}, // a name first, then a number
+	} {
+		id := identity{home: "/root"}
+		require.NoError(t, id.find(root.readInside, text), text)
+		require.Equal(t, want, id, text)
+	}
+	for _, text := range []string{"nobody-here", "app:no-group", "-1", "2147483648", "app:-2"} {
+		id := identity{}
+		require.Error(t, id.find(root.readInside, text), text)
+	}
+}
+
+func TestAHostilePasswdIsNotRead(t *testing.T) {
+	root := rootWith(t, nil)
+	passwd := filepath.Join(root.Rootfs, "etc/passwd")
+	require.NoError(t, unix.Mkfifo(passwd, 0o644))
+	require.ErrorContains(t, (&identity{}).find(root.readInside, "app"), "is not a file")
+	require.NoError(t, os.Remove(passwd))
+	require.NoError(t, os.Symlink("/etc/shadow-of-the-host", passwd))
+	require.ErrorContains(t, (&identity{}).find(root.readInside, "app"), "there is no user")
+	require.NoError(t, os.Remove(passwd))
+	require.NoError(t, os.WriteFile(passwd, nil, 0o644))
+	require.NoError(t, os.Truncate(passwd, 1<<40))
+	require.ErrorContains(t, (&identity{}).find(root.readInside, "app"), "of up to 1048576 bytes")
+}
+
+func TestVariables(t *testing.T) {
+	t.Setenv("OURS", "here")
+	require.Equal(t, []string{"A=1", "C=", "B=2", "OURS=here"}, setAll([]string{"A=1", "B=0"}, []string{"C=", "B=2", "OURS", "NOT_SET_ANYWHERE"}))
+	file := filepath.Join(t.TempDir(), "env")
+	require.NoError(t, os.WriteFile(file, []byte("# a comment\n\n  A=1 # not one\nOURS\n"), 0o644))
+	lines, err := readEnvFile(file)
+	require.NoError(t, err)
+	require.Equal(t, []string{"A=1 # not one", "OURS"}, lines)
+	require.NoError(t, os.WriteFile(file, []byte("A B=1\n"), 0o644))
+	_, err = readEnvFile(file)
+	require.ErrorContains(t, err, `line 1: "A B=1" is not NAME=VALUE`)
+}
+
+func FuzzUsers(f *testing.F) {
+	f.Add("root:x:0:0::/:", "g:x:1:a", "a:g")
+	f.Add(":::::::", ":::", ":")
+	f.Fuzz(func(t *testing.T, passwd, group, text string) {
+		id := identity{}
+		if id.find(rootWith(t, map[string]string{"passwd": passwd, "group": group}).readInside, text) == nil {
+			require.GreaterOrEqual(t, id.uid, 0)
+			require.GreaterOrEqual(t, id.gid, 0)
+		}
+	})
+}
