@@ -1,0 +1,227 @@
+// A bridge is a switch in the kernel, a veth(4) pair a cable with a plug at each end. One
+// plug is in the bridge, the other is born inside the container's network namespace
+// (network_namespaces(7)), as its eth0. This file composes the messages for that, in the
+// order of rtnetlink(7): links, addresses, routes; then it reads back what there is.
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+const vethInfoPeer = 1 // VETH_INFO_PEER, which x/sys/unix does not have
+
+// linkBody is struct ifinfomsg, for a link that shall be up.
+func linkBody() nlBody {
+	b := nlBody{texts: []string{"ifi_flags=IFF_UP"}, data: make([]byte, unix.SizeofIfInfomsg)}
+	binary.NativeEndian.PutUint32(b.data[8:], unix.IFF_UP)
+	binary.NativeEndian.PutUint32(b.data[12:], unix.IFF_UP)
+	return b
+}
+
+// newBridge makes a bridge, or finds that it is there already.
+func newBridge(n *network) nlMessage {
+	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, unix.NLM_F_CREATE, linkBody().
+		str(unix.IFLA_IFNAME, "IFLA_IFNAME", n.Bridge).
+		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
+		mac(n.Gateway). // else it takes that of a plug, and loses it when the plug goes
+		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", nlBody{}.str(unix.IFLA_INFO_KIND, "IFLA_INFO_KIND", "bridge"))}
+}
+
+// newVeth makes a cable from a bridge to the network namespace of a process.
+func newVeth(name string, n *network, l lease, bridge int, pid string) nlMessage {
+	number := 0
+	fmt.Sscan(pid, &number)                                  // "PID" in a list that is only printed
+	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)} // not up: it has no other end yet
+	peer := body.
+		str(unix.IFLA_IFNAME, "IFLA_IFNAME", "eth0").
+		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
+		mac(l.addr).
+		u32(unix.IFLA_NET_NS_PID, "IFLA_NET_NS_PID", uint32(number), pid)
+	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, unix.NLM_F_CREATE | unix.NLM_F_EXCL, linkBody().
+		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name).
+		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
+		u32(unix.IFLA_MASTER, "IFLA_MASTER", uint32(bridge), `if_nametoindex("`+n.Bridge+`")`).
+		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", nlBody{}.str(unix.IFLA_INFO_KIND, "IFLA_INFO_KIND", "veth").
+			nest(unix.IFLA_INFO_DATA, "IFLA_INFO_DATA", nlBody{}.nest(vethInfoPeer, "VETH_INFO_PEER", peer)))}
+}
+
+// hairpin lets the bridge send a frame back through the plug that it came from. A container
+// that asks for its own published port needs that where bridged frames pass the host's
+// rules (br_netfilter), which then readdress them on the way through the bridge.
+func hairpin(name string) nlMessage {
+	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, 0, linkBody().
+		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name).
+		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", nlBody{}.str(unix.IFLA_INFO_SLAVE_KIND, "IFLA_INFO_SLAVE_KIND", "bridge").
+			nest(unix.IFLA_INFO_SLAVE_DATA, "IFLA_INFO_SLAVE_DATA", nlBody{}.attr(unix.IFLA_BRPORT_MODE, "IFLA_BRPORT_MODE", []byte{1}, "1")))}
+}
+
+// setUp switches a link on.
+func setUp(name string) nlMessage {
+	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, 0, linkBody().str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
+}
+
+// delLink takes a link away. With one end of a veth pair the other goes too.
+func delLink(name string) nlMessage {
+	return nlMessage{"RTM_DELLINK", unix.RTM_DELLINK, 0, nlBody{data: make([]byte, unix.SizeofIfInfomsg)}.str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
+}
+
+// mac gives a link an address that follows from its IPv4 address: who gets that address
+// next is found at once, because nobody has to forget the MAC address of the last.
+func (b nlBody) mac(addr netip.Addr) nlBody {
+	hardware := net.HardwareAddr(append([]byte{0x02, 0x42}, addr.AsSlice()...))
+	return b.attr(unix.IFLA_ADDRESS, "IFLA_ADDRESS", hardware, hardware.String())
+}
+
+// newAddress gives a link an address. The link is named when the message is sent: see
+// nameLink. No duplicate is looked for, which would take IPv6 a second.
+func newAddress(link string, index int, addr netip.Addr, bits int) nlMessage {
+	family, text := family(addr)
+	data := make([]byte, unix.SizeofIfAddrmsg)
+	data[0], data[1], data[2] = family, byte(bits), unix.IFA_F_NODAD
+	binary.NativeEndian.PutUint32(data[4:], uint32(index))
+	b := nlBody{data: data, texts: []string{"ifa_family=" + text, fmt.Sprintf("ifa_prefixlen=%d", bits), "ifa_flags=IFA_F_NODAD", "ifa_index=if_nametoindex(\"" + link + "\")"}}
+	return nlMessage{"RTM_NEWADDR", unix.RTM_NEWADDR, unix.NLM_F_CREATE | unix.NLM_F_REPLACE,
+		b.ip(unix.IFA_LOCAL, "IFA_LOCAL", addr).ip(unix.IFA_ADDRESS, "IFA_ADDRESS", addr)}
+}
+
+// nameLink completes the messages of a datagram that give a link addresses.
+func nameLink(data []byte, index int) {
+	for m := range replies(data) {
+		if m.kind == unix.RTM_NEWADDR {
+			binary.NativeEndian.PutUint32(m.body[4:], uint32(index))
+		}
+	}
+}
+
+// defaultRoute sends everything that is for nobody here to a gateway.
+func defaultRoute(gateway netip.Addr) nlMessage {
+	family, text := family(gateway)
+	data := make([]byte, unix.SizeofRtMsg)
+	data[0], data[4], data[5], data[6], data[7] = family, unix.RT_TABLE_MAIN, unix.RTPROT_BOOT, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST
+	b := nlBody{data: data, texts: []string{"rtm_family=" + text, "rtm_dst_len=0", "rtm_table=RT_TABLE_MAIN", "rtm_type=RTN_UNICAST"}}
+	return nlMessage{"RTM_NEWROUTE", unix.RTM_NEWROUTE, unix.NLM_F_CREATE | unix.NLM_F_EXCL, b.ip(unix.RTA_GATEWAY, "RTA_GATEWAY", gateway)}
+}
+
+func (b nlBody) ip(kind uint16, name string, addr netip.Addr) nlBody {
+	return b.attr(kind, name, addr.AsSlice(), quote(addr.String()))
+}
+
+func family(addr netip.Addr) (number byte, text string) {
+	if addr.Is4() {
+		return unix.AF_INET, "AF_INET"
+	}
+	return unix.AF_INET6, "AF_INET6"
+}
+
+// linkInfo is a link as the kernel tells it.
+type linkInfo struct {
+	Index, Master, MTU int
+	Peer               int // the index of a cable's other end, in its own namespace
+	Name, MAC          string
+	Up                 bool
+}
+
+// linkNamed asks for one link; without it the error is ENODEV.
+func linkNamed(name string) (linkInfo, error) {
+	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)}.str(unix.IFLA_IFNAME, "", name)
+	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETLINK, 0, body.data)
+	if err == nil && len(found) == 0 {
+		err = unix.ENODEV
+	}
+	if err != nil {
+		return linkInfo{}, fmt.Errorf("link %s: %w", name, err)
+	}
+	return parseLink(found[0]), nil
+}
+
+// hostLinks are all links of this network namespace.
+func hostLinks() ([]linkInfo, error) {
+	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETLINK, unix.NLM_F_DUMP, make([]byte, unix.SizeofIfInfomsg))
+	if err != nil {
+		return nil, fmt.Errorf("the list of links: %w", err)
+	}
+	var list []linkInfo
+	for _, m := range found {
+		list = append(list, parseLink(m))
+	}
+	return list, nil
+}
+
+func parseLink(m nlReply) linkInfo {
+	if len(m.body) < unix.SizeofIfInfomsg {
+		return linkInfo{}
+	}
+	attrs, native := nlAttrs(m.body, unix.SizeofIfInfomsg), binary.NativeEndian
+	return linkInfo{
+		Index: int(native.Uint32(m.body[4:])), Up: native.Uint32(m.body[8:])&unix.IFF_UP != 0,
+		Master: nlNumber(native, attrs[unix.IFLA_MASTER]), MTU: nlNumber(native, attrs[unix.IFLA_MTU]), Peer: nlNumber(native, attrs[unix.IFLA_LINK]),
+		Name: nlString(attrs[unix.IFLA_IFNAME]), MAC: net.HardwareAddr(attrs[unix.IFLA_ADDRESS]).String(),
+	}
+}
+
+// routeInfo is a route; one to everywhere has no bits.
+type routeInfo struct {
+	to      netip.Prefix
+	link    int
+	learned bool // from a router's advertisement
+}
+
+// hostRoutes are the routes of all tables, to a host's own addresses too.
+func hostRoutes() ([]routeInfo, error) {
+	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETROUTE, unix.NLM_F_DUMP, make([]byte, unix.SizeofRtMsg))
+	if err != nil {
+		return nil, fmt.Errorf("the list of routes: %w", err)
+	}
+	var list []routeInfo
+	for _, m := range found {
+		if route, ok := readRoute(m); ok {
+			list = append(list, route)
+		}
+	}
+	return list, nil
+}
+
+func readRoute(m nlReply) (route routeInfo, ok bool) {
+	if len(m.body) < unix.SizeofRtMsg {
+		return route, false
+	}
+	attrs := nlAttrs(m.body, unix.SizeofRtMsg)
+	addr, ok := netip.AddrFromSlice(attrs[unix.RTA_DST])
+	switch {
+	case ok:
+	case m.body[0] == unix.AF_INET6:
+		addr = netip.IPv6Unspecified()
+	default:
+		addr = netip.IPv4Unspecified()
+	}
+	route = routeInfo{netip.PrefixFrom(addr, int(m.body[1])), nlNumber(binary.NativeEndian, attrs[unix.RTA_OIF]), m.body[5] == unix.RTPROT_RA}
+	return route, route.to.IsValid()
+}
+
+// uplinkMTU is the MTU of the way out: larger packets of a container would not fit.
+func uplinkMTU(routes []routeInfo) (uint32, error) {
+	links, err := hostLinks()
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range routes {
+		i := slices.IndexFunc(links, func(l linkInfo) bool { return l.Index == r.link })
+		if r.to.Bits() == 0 && i >= 0 && links[i].Name != "lo" && links[i].MTU >= 1280 { // what IPv6 needs
+			return uint32(min(links[i].MTU, 65535)), nil
+		}
+	}
+	return 1500, nil
+}
+
+// hasIPv6 tells whether the host speaks IPv6.
+func hasIPv6() bool {
+	off, err := os.ReadFile("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+	return err == nil && string(off) == "0\n"
+}

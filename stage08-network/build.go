@@ -1,0 +1,710 @@
+// box build: a Dockerfile becomes an image, step by step (the Dockerfile reference). Each
+// instruction is a function below. Those that change files make a layer: RUN in a container
+// of its own, COPY and ADD by writing into an upper directory; the others change only the
+// configuration. A stage is an image in the making; FROM can go on from an earlier one.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+type buildCmd struct {
+	Context  string   `arg:"" help:"The directory that COPY takes files from; - is a tar archive or a Dockerfile on standard input."`
+	Tag      []string `short:"t" help:"A name for the image." placeholder:"NAME" sep:"none"`
+	File     string   `short:"f" help:"The Dockerfile; - is standard input. Usual is Dockerfile in the context." placeholder:"FILE"`
+	BuildArg []string `help:"A value for an ARG; NAME alone takes the caller's." placeholder:"NAME=VALUE" sep:"none"`
+	Target   string   `help:"The stage to build; usual is the last." placeholder:"STAGE"`
+	Label    []string `help:"A label for the image." placeholder:"NAME=VALUE" sep:"none"`
+	Platform string   `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH"`
+	Pull     bool     `help:"Ask the registries for all images, also for those that are here."`
+	Secret   []string `help:"A secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE." placeholder:"SPEC" sep:"none"`
+	Network  string   `help:"The network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
+	Quiet    bool     `short:"q" help:"Print the image's id alone."`
+	Iidfile  string   `help:"A file to write the image's id to." placeholder:"FILE"`
+	Progress string   `help:"How to tell of the steps: tty in place, plain in lines, auto." enum:"auto,plain,tty" default:"auto"`
+	Check    bool     `help:"Do not build; tell what in the Dockerfile is doubtful."`
+	Keep     bool     `help:"Keep the container of a RUN that fails."`
+	NoCache  bool     `help:"Take no step from an earlier build."`
+
+	Remote
+
+	Store
+
+	LayerLimits
+}
+
+// builder is a build on its way.
+type builder struct {
+	*buildCmd
+	ctx     context.Context
+	file    *Dockerfile
+	files   *buildContext
+	args    map[string]string // --build-arg
+	globals map[string]string // what FROM may use
+	native  map[string]string // of the platforms
+	want    ocispec.Platform
+	secrets map[string]secret
+	show    *steps
+	done    map[*Stage]*stageBuild
+}
+
+// stageBuild is a stage while it is built.
+type stageBuild struct {
+	*Stage
+	b      *builder
+	config ImageConfig
+	blobs  []ocispec.Descriptor
+	args   map[string]string // ARGs that were declared
+}
+
+// Run is `box build`.
+func (c *buildCmd) Run() error {
+	ctx, stop := interruptible()
+	defer stop()
+	c.Store.limits = c.LayerLimits
+	b := &builder{buildCmd: c, ctx: ctx, done: map[*Stage]*stageBuild{}}
+	if err := b.prepare(); err != nil {
+		return shown(err)
+	}
+	defer b.files.close()
+	if c.Check {
+		return b.check()
+	}
+	done, err := c.Store.using()
+	if err != nil {
+		return err
+	}
+	defer done()
+	b.show = newSteps(os.Stderr, c.Progress, c.Quiet)
+	image, err := b.build()
+	if err != nil {
+		return shown(err)
+	}
+	if c.Iidfile != "" {
+		if err := writeFile(c.Iidfile, []byte(image.ID.String()), false); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Println(image.ID)
+	return err
+}
+
+// errBuild is a build that failed: what is wrong was shown already.
+type errBuild struct{ error }
+
+// shown shows where in the Dockerfile an error is.
+func shown(err error) error {
+	if place := (*DockerfileError)(nil); errors.As(err, &place) {
+		fmt.Fprint(os.Stderr, place.Show())
+		return errBuild{err}
+	}
+	return err
+}
+
+// prepare reads all that the build begins with.
+func (b *builder) prepare() (err error) {
+	if b.args, err = keyValues("--build-arg", b.BuildArg); err != nil {
+		return err
+	}
+	if b.secrets, err = parseSecrets(b.Secret); err != nil {
+		return err
+	}
+	for _, name := range b.Tag {
+		if _, err := newName(name); err != nil {
+			return fmt.Errorf("--tag %w", err)
+		}
+	}
+	if b.want, err = parsePlatform(b.Platform); err != nil {
+		return err
+	}
+	if b.files, err = openContext(b.Context, b.File); err != nil {
+		return err
+	}
+	if b.file, err = parseDockerfile(b.files.dockerfileName, b.files.dockerfile); err != nil {
+		return errors.Join(err, b.files.close())
+	}
+	target := b.Target
+	if target == "" {
+		target = "default"
+	}
+	b.native = platformArgs(platformText(here()), platformText(b.want), target)
+	b.globals, err = b.file.globals(b.native, b.args)
+	return err
+}
+
+// keyValues reads NAME=VALUE; NAME alone takes the caller's value.
+func keyValues(flag string, list []string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, text := range list {
+		name, value, given := strings.Cut(text, "=")
+		if name == "" {
+			return nil, fmt.Errorf("%s %q: give NAME=VALUE", flag, text)
+		}
+		if !given {
+			if value, given = os.LookupEnv(name); !given {
+				continue
+			}
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
+// check tells what is doubtful.
+func (b *builder) check() error {
+	warnings, fatal, err := checkDockerfile(b.file, CheckOptions{Args: b.args, Platform: b.native, Ignore: b.files.ignore, ImageEnv: b.imageEnv})
+	if err != nil {
+		return shown(err)
+	}
+	for _, w := range warnings {
+		fmt.Println(w)
+	}
+	if len(warnings) == 0 {
+		fmt.Println("Check complete, no warnings found.")
+	}
+	if fatal && len(warnings) > 0 {
+		return errBuild{errors.New("the Dockerfile wants warnings to be errors")}
+	}
+	return nil
+}
+
+// imageEnv are the variables of an image that is here.
+func (b *builder) imageEnv(name string) (map[string]string, bool) {
+	image, err := b.Store.image(name)
+	if err != nil {
+		return nil, false
+	}
+	return envMap(image.Config.Config.Env), true
+}
+
+func envMap(env []string) map[string]string {
+	m := map[string]string{}
+	for _, variable := range env {
+		name, value, _ := strings.Cut(variable, "=")
+		m[name] = value
+	}
+	return m
+}
+
+// build builds the target and what it needs, and makes it an image.
+func (b *builder) build() (*Image, error) {
+	target, err := b.target()
+	if err != nil {
+		return nil, err
+	}
+	b.show.total = b.count(target)
+	s, err := b.stage(target)
+	if err != nil {
+		return nil, err
+	}
+	labels, err := keyValues("--label", b.Label)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range labels {
+		s.config.Config.Labels = withKey(maps.Clone(s.config.Config.Labels), name, value)
+	}
+	if err := syncTree(b.Store.path("layers")); err != nil {
+		return nil, err
+	}
+	var image *Image
+	for _, name := range append(b.Tag, "")[:max(1, len(b.Tag))] {
+		if name != "" {
+			ref, err := newName(name)
+			if err != nil {
+				return nil, err
+			}
+			name = ref.String()
+		}
+		if image, err = b.Store.putImage(s.config, s.blobs, name); err != nil {
+			return nil, err
+		}
+	}
+	return image, nil
+}
+
+// target is the stage to build: the last, or that of --target, by name or number.
+func (b *builder) target() (*Stage, error) {
+	stages := b.file.Stages
+	if b.Target == "" {
+		return stages[len(stages)-1], nil
+	}
+	if s := b.file.stageNamed(b.Target); s != nil {
+		return s, nil
+	}
+	names := []string{}
+	for i, s := range stages {
+		if b.Target == fmt.Sprint(i) {
+			return s, nil
+		}
+		if s.Name != "" {
+			names = append(names, s.Name)
+		}
+	}
+	return nil, fmt.Errorf("--target %s: no stage has this name; there are %s", b.Target, strings.Join(names, ", "))
+}
+
+// needs are the stages that a stage builds on.
+func (b *builder) needs(s *Stage) (list []*Stage) {
+	if base, err := b.base(s); err == nil {
+		if parent := b.file.parent(s, base); parent != nil {
+			list = append(list, parent)
+		}
+	}
+	for _, in := range s.Steps {
+		for _, ref := range in.refs() {
+			if from, err := b.file.from(in, ref); err == nil && from != nil {
+				list = append(list, from)
+			}
+		}
+	}
+	return list
+}
+
+// count is how many steps a stage and all that it needs have.
+func (b *builder) count(target *Stage) int {
+	seen, n := map[*Stage]bool{}, 0
+	var visit func(s *Stage)
+	visit = func(s *Stage) {
+		if seen[s] {
+			return
+		}
+		seen[s] = true
+		n += 1 + len(s.Steps)
+		for _, needed := range b.needs(s) {
+			visit(needed)
+		}
+	}
+	visit(target)
+	return n
+}
+
+// base is the FROM of a stage with its variables replaced.
+func (b *builder) base(s *Stage) (string, error) {
+	base, err := expandWord(s.Base, b.file.Escape, lookupIn(b.globals))
+	if err == nil && base == "" {
+		err = fmt.Errorf("FROM %s is empty when its variables are replaced", s.Base)
+	}
+	if err != nil {
+		return "", s.From.errorAt(s.Base, "%v", err)
+	}
+	return base, nil
+}
+
+// stage builds a stage, once.
+func (b *builder) stage(stage *Stage) (*stageBuild, error) {
+	if s := b.done[stage]; s != nil {
+		return s, nil
+	}
+	for _, needed := range b.needs(stage) {
+		if _, err := b.stage(needed); err != nil {
+			return nil, err
+		}
+	}
+	s := &stageBuild{Stage: stage, b: b, args: map[string]string{}}
+	b.done[stage] = s
+	return s, s.build()
+}
+
+func (s *stageBuild) build() error {
+	if err := s.do(s.From, s.from); err != nil {
+		return err
+	}
+	triggers := s.config.Config.OnBuild
+	s.config.Config.OnBuild = nil
+	for _, text := range triggers {
+		in, err := parseTrigger(text)
+		if err != nil {
+			return s.From.errorAt(s.Base, "%v", err)
+		}
+		if err := s.do(in, func(in *Instruction) error { return s.instruction(in) }); err != nil {
+			return err
+		}
+	}
+	for _, in := range s.Steps {
+		if err := s.do(in, s.instruction); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do does one step, and says at which one something went wrong.
+func (s *stageBuild) do(in *Instruction, what func(in *Instruction) error) error {
+	if err := s.b.ctx.Err(); err != nil {
+		return errors.New("the build was interrupted")
+	}
+	step := s.b.show.begin(s.label(), in)
+	err := what(in)
+	step.end(err)
+	if err == nil {
+		return nil
+	}
+	if place := (*DockerfileError)(nil); errors.As(err, &place) {
+		return err
+	}
+	return in.errorAt("", "%v", err)
+}
+
+func (s *stageBuild) label() string {
+	if s.Name != "" {
+		return s.Name
+	}
+	if len(s.b.file.Stages) > 1 {
+		return fmt.Sprintf("stage-%d", s.Index)
+	}
+	return ""
+}
+
+// from begins with an earlier stage, an image, or nothing.
+func (s *stageBuild) from(in *Instruction) error {
+	base, err := s.b.base(s.Stage)
+	if err != nil {
+		return err
+	}
+	if parent := s.b.file.parent(s.Stage, base); parent != nil {
+		p := s.b.done[parent]
+		s.config, s.blobs, s.args = p.config.clone(), slices.Clone(p.blobs), maps.Clone(p.args)
+		return nil
+	}
+	if base == "scratch" {
+		s.config = newConfig()
+		s.config.Platform = s.b.want
+		s.config.Config.Env = []string{"PATH=" + defaultPath}
+		return nil
+	}
+	platform, err := s.platform(in)
+	if err != nil {
+		return err
+	}
+	image, err := s.b.image(base, platform)
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC()
+	s.config, s.blobs = image.Config.clone(), slices.Clone(image.Blobs)
+	s.config.Created = &now
+	if !slices.ContainsFunc(s.config.Config.Env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
+		s.config.Config.Env = append(s.config.Config.Env, "PATH="+defaultPath)
+	}
+	return nil
+}
+
+// platform is what FROM --platform says, or the build's.
+func (s *stageBuild) platform(in *Instruction) (ocispec.Platform, error) {
+	text, err := expandWord(in.flag("platform"), s.b.file.Escape, lookupIn(s.b.globals))
+	if err != nil || text == "" {
+		return s.b.want, err
+	}
+	return parsePlatform(text)
+}
+
+// image gets an image that FROM or --from names.
+func (b *builder) image(name string, platform ocispec.Platform) (*Image, error) {
+	pull := "missing"
+	if b.Pull {
+		pull = "always"
+	}
+	c := &Container{Store: b.Store, Imaged: Imaged{Pull: pull, Insecure: b.Insecure, Platform: platformText(platform)}}
+	here, err := b.Store.image(name)
+	if err == nil && b.Platform != "" && (here.Config.OS != platform.OS || here.Config.Architecture != platform.Architecture) {
+		here, err = nil, fmt.Errorf("%w: %q for %s", errNoImage, name, platformText(platform))
+	}
+	return c.obtain(name, here, err)
+}
+
+// clone copies a configuration, so that two stages can go on from it.
+func (c ImageConfig) clone() ImageConfig {
+	r := &c.Config
+	r.Env, r.Cmd, r.Entrypoint, r.OnBuild, r.Shell = slices.Clone(r.Env), slices.Clone(r.Cmd), slices.Clone(r.Entrypoint), slices.Clone(r.OnBuild), slices.Clone(r.Shell)
+	r.Labels, r.Volumes, r.ExposedPorts = maps.Clone(r.Labels), maps.Clone(r.Volumes), maps.Clone(r.ExposedPorts)
+	c.RootFS.DiffIDs, c.History = slices.Clone(c.RootFS.DiffIDs), slices.Clone(c.History)
+	return c
+}
+
+// variables are what an instruction may use: the environment before the arguments.
+func (s *stageBuild) variables(name string) (string, bool) {
+	if value, set := envMap(s.config.Config.Env)[name]; set {
+		return value, true
+	}
+	value, set := s.args[name]
+	return value, set
+}
+
+// instructions are what each of them does.
+var instructions = map[string]func(s *stageBuild, in *Instruction) error{
+	"ADD": (*stageBuild).copy, "COPY": (*stageBuild).copy, "RUN": (*stageBuild).run, "WORKDIR": (*stageBuild).workdir,
+	"ARG": (*stageBuild).arg, "ENV": (*stageBuild).env, "LABEL": (*stageBuild).setLabel, "CMD": (*stageBuild).cmd,
+	"ENTRYPOINT": (*stageBuild).entrypoint, "EXPOSE": (*stageBuild).expose, "VOLUME": (*stageBuild).volume,
+	"USER": (*stageBuild).user, "STOPSIGNAL": (*stageBuild).stopsignal, "SHELL": (*stageBuild).shell,
+	"HEALTHCHECK": (*stageBuild).healthcheck, "ONBUILD": (*stageBuild).onbuild, "MAINTAINER": (*stageBuild).maintainer,
+}
+
+func (s *stageBuild) instruction(in *Instruction) error {
+	expanded, err := in.expand(s.variables)
+	if err != nil {
+		return err
+	}
+	return instructions[in.Name](s, expanded)
+}
+
+// note adds a step that changes no files to the history.
+func (s *stageBuild) note(in *Instruction) {
+	s.config.History = append(s.config.History, made(in.Text, "", true))
+}
+
+func (s *stageBuild) arg(in *Instruction) error {
+	for _, pair := range in.Pairs {
+		value, set := s.b.args[pair.Name]
+		switch {
+		case set:
+		case !pair.Bare:
+			var err error
+			in.expandInto(&pair.Value, s.variables, &err)
+			if err != nil {
+				return err
+			}
+			value, set = pair.Value, true
+		default:
+			if value, set = s.b.globals[pair.Name]; !set {
+				value, set = s.b.native[pair.Name]
+			}
+		}
+		if delete(s.args, pair.Name); set {
+			s.args[pair.Name] = value
+		}
+	}
+	s.note(in)
+	return nil
+}
+
+func (s *stageBuild) env(in *Instruction) error {
+	for _, pair := range in.Pairs {
+		if pair.Name == "" {
+			return in.errorAt("", "ENV: a name that is empty")
+		}
+		s.config.Config.Env = setInPlace(s.config.Config.Env, pair.Name, pair.Value)
+	}
+	s.note(in)
+	return nil
+}
+
+// setInPlace sets a variable where it stands, or at the end.
+func setInPlace(env []string, name, value string) []string {
+	i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+	if i < 0 {
+		return append(env, name+"="+value)
+	}
+	env[i] = name + "=" + value
+	return env
+}
+
+func (s *stageBuild) setLabel(in *Instruction) error {
+	for _, pair := range in.Pairs {
+		s.config.Config.Labels = withKey(s.config.Config.Labels, pair.Name, pair.Value)
+	}
+	s.note(in)
+	return nil
+}
+
+// shellWords are what runs a command in the shell form.
+func (s *stageBuild) shellWords() []string {
+	if len(s.config.Config.Shell) > 0 {
+		return s.config.Config.Shell
+	}
+	return []string{"/bin/sh", "-c"}
+}
+
+// words are the command of an instruction, in either form.
+func (s *stageBuild) words(in *Instruction) []string {
+	if in.JSON {
+		return in.Args
+	}
+	if len(in.Args) == 0 || in.Args[0] == "" {
+		return nil
+	}
+	return append(slices.Clone(s.shellWords()), in.Args[0])
+}
+
+func (s *stageBuild) cmd(in *Instruction) error {
+	s.config.Config.Cmd = s.words(in)
+	s.note(in)
+	return nil
+}
+
+// entrypoint does away with a CMD of the base image, but not with one of this stage.
+func (s *stageBuild) entrypoint(in *Instruction) error {
+	s.config.Config.Entrypoint = s.words(in)
+	if !slices.ContainsFunc(s.Steps, func(o *Instruction) bool { return o.Name == "CMD" && o.First < in.First }) {
+		s.config.Config.Cmd = nil
+	}
+	s.note(in)
+	return nil
+}
+
+func (s *stageBuild) expose(in *Instruction) error {
+	for _, text := range in.Args {
+		ports, err := parsePorts(text)
+		if err != nil {
+			return in.errorAt(text, "EXPOSE %v", err)
+		}
+		for _, port := range ports {
+			s.config.Config.ExposedPorts = withKey(s.config.Config.ExposedPorts, port, struct{}{})
+		}
+	}
+	s.note(in)
+	return nil
+}
+
+// parsePorts reads PORT or FROM-TO, with /tcp, /udp or /sctp.
+func parsePorts(text string) ([]string, error) {
+	ports, protocol, given := strings.Cut(text, "/")
+	if protocol = strings.ToLower(protocol); !given {
+		protocol = "tcp"
+	}
+	from, to, ranged := strings.Cut(ports, "-")
+	if !ranged {
+		to = from
+	}
+	low, errLow := number31(from)
+	high, errHigh := number31(to)
+	if errLow != nil || errHigh != nil || low > high || high > 65535 || !slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
+		return nil, fmt.Errorf("%s: give a port from 1 to 65535 or two with a dash between, and tcp, udp or sctp behind a slash", text)
+	}
+	var list []string
+	for port := low; port <= high; port++ {
+		list = append(list, fmt.Sprintf("%d/%s", port, protocol))
+	}
+	return list, nil
+}
+
+func (s *stageBuild) volume(in *Instruction) error {
+	for _, target := range in.Args {
+		s.config.Config.Volumes = withKey(s.config.Config.Volumes, target, struct{}{})
+	}
+	s.note(in)
+	return nil
+}
+
+func (s *stageBuild) user(in *Instruction) error {
+	s.config.Config.User = in.Args[0]
+	s.note(in)
+	return nil
+}
+
+func (s *stageBuild) stopsignal(in *Instruction) error {
+	if _, err := parseSignal(in.Args[0]); err != nil {
+		return in.errorAt(in.Args[0], "STOPSIGNAL %v", err)
+	}
+	s.config.Config.StopSignal = in.Args[0]
+	s.note(in)
+	return nil
+}
+
+func (s *stageBuild) shell(in *Instruction) error {
+	s.config.Config.Shell = in.Args
+	s.note(in)
+	return nil
+}
+
+func (s *stageBuild) healthcheck(in *Instruction) error {
+	s.config.Config.Healthcheck = in.Health
+	s.note(in)
+	return nil
+}
+
+func (s *stageBuild) onbuild(in *Instruction) error {
+	s.config.Config.OnBuild = append(s.config.Config.OnBuild, in.Args[0])
+	s.note(in)
+	return nil
+}
+
+func (s *stageBuild) maintainer(in *Instruction) error {
+	s.config.Author = strings.Join(in.Args, " ")
+	s.note(in)
+	return nil
+}
+
+// workdir names the directory for what follows, and makes it.
+func (s *stageBuild) workdir(in *Instruction) error {
+	dir := in.Args[0]
+	if !path.IsAbs(dir) {
+		dir = path.Join("/", s.config.Config.WorkingDir, dir)
+	}
+	s.config.Config.WorkingDir = dir
+	return s.layer(in, func(w *writer) error { return w.mkdirs(path.Clean(dir), owner{}) })
+}
+
+// dirs are the layers of the stage, the lowest first.
+func (s *stageBuild) dirs() ([]string, error) {
+	dirs, err := s.b.Store.dirs(&Image{Config: s.config})
+	if err == nil && len(dirs) == 0 {
+		return s.b.Store.nothing()
+	}
+	return dirs, err
+}
+
+// layer makes a layer of what write writes; if that is nothing, there is none.
+func (s *stageBuild) layer(in *Instruction, write func(w *writer) error) error {
+	dirs, err := s.dirs()
+	if err != nil {
+		return err
+	}
+	build, err := os.MkdirTemp(s.b.Store.path("images/partial"), "layer-*")
+	if err != nil {
+		return err
+	}
+	w, err := newWriter(build, dirs)
+	if err == nil {
+		err = errors.Join(write(w), w.close())
+	}
+	if err != nil {
+		return errors.Join(err, s.b.Store.dropLayer(build))
+	}
+	return s.adopt(in, build)
+}
+
+// adopt makes a directory that was filled the stage's next layer. It is moved, not copied,
+// and its tar is only hashed: who wants the blob, makes it then.
+func (s *stageBuild) adopt(in *Instruction, build string) error {
+	names, err := os.ReadDir(build)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		s.note(in)
+		return s.b.Store.dropLayer(build)
+	}
+	dirs, err := s.dirs()
+	if err != nil {
+		return err
+	}
+	slices.Reverse(dirs)
+	packed, err := packLayer(io.Discard, build, ownersOf(dirs)...)
+	if err != nil {
+		return errors.Join(err, s.b.Store.dropLayer(build))
+	}
+	if err := s.b.Store.keepLayer(build, packed.DiffID); err != nil {
+		return err
+	}
+	s.add(in, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: packed.DiffID, Size: packed.Bytes})
+	return nil
+}
+
+func (s *stageBuild) add(in *Instruction, layer ocispec.Descriptor) {
+	s.config.RootFS.DiffIDs = append(s.config.RootFS.DiffIDs, digest.Digest(layer.Digest))
+	s.blobs = append(s.blobs, layer)
+	s.config.History = append(s.config.History, made(in.Text, "", false))
+}

@@ -1,0 +1,123 @@
+// What is wrong in a Dockerfile, shown where it is wrong: the sentence, the lines, a caret
+// below the place. A misspelt word is told with the nearest right one.
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// DockerfileError says what is wrong in a Dockerfile, and where.
+type DockerfileError struct {
+	File        string
+	First, Last int // the instruction's lines, from 1
+	Line        int // the line that is shown with a caret; 0: the whole file is meant
+	Column      int // in characters, from 1
+	Width       int
+	Message     string
+	Suggestion  string // what may have been meant, or ""
+
+	shown []string
+}
+
+// Error is one line.
+func (e *DockerfileError) Error() string {
+	text := e.File + ": " + e.Message
+	if e.Line > 0 {
+		text = fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
+	}
+	if e.Suggestion != "" {
+		text += ": did you mean " + e.Suggestion + "?"
+	}
+	return text
+}
+
+// Show is the error, the file's lines that lead to it, and a caret below the place.
+func (e *DockerfileError) Show() string {
+	text := e.Error() + "\n"
+	width := len(strconv.Itoa(e.Line))
+	for i, line := range e.shown {
+		text += fmt.Sprintf("  %*d | %s\n", width, e.Line-len(e.shown)+1+i, line)
+	}
+	if len(e.shown) > 0 {
+		before := []rune(e.shown[len(e.shown)-1])[:e.Column-1]
+		for i, r := range before {
+			if r != '\t' {
+				before[i] = ' '
+			}
+		}
+		text += fmt.Sprintf("  %*s | %s%s\n", width, "", string(before), strings.Repeat("^", max(1, e.Width)))
+	}
+	return text
+}
+
+// errorAt makes an error whose caret is below the first occurrence of place in the
+// instruction's lines, or below its keyword.
+func (in *Instruction) errorAt(place, format string, args ...any) *DockerfileError {
+	e := &DockerfileError{File: in.file.Name, First: in.First, Last: in.Last, Message: fmt.Sprintf(format, args...)}
+	place, _, _ = strings.Cut(place, "\n")
+	for e.Line = in.First; e.Line < in.Last; e.Line++ {
+		if place != "" && strings.Contains(in.file.lines[e.Line-1], place) {
+			break
+		}
+	}
+	at := strings.Index(in.file.lines[e.Line-1], place)
+	if place == "" || at < 0 {
+		e.Line, place = in.First, in.Keyword
+		at = max(0, strings.Index(in.file.lines[e.Line-1], place))
+	}
+	line := in.file.lines[e.Line-1]
+	e.Column, e.Width = len([]rune(line[:at]))+1, len([]rune(place))
+	for n := max(in.First, e.Line-3); n <= e.Line; n++ {
+		e.shown = append(e.shown, printableLine(in.file.lines[n-1]))
+	}
+	return e
+}
+
+// printableLine keeps a file's control characters from the terminal.
+func printableLine(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\t' && unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.TrimRight(line, "\r\n"))
+}
+
+func (f *Dockerfile) lineError(line int, place, format string, args ...any) error {
+	return (&Instruction{file: f, First: line, Last: line}).errorAt(place, format, args...)
+}
+
+// nearest is the word that a misspelt one is at most two changes away from, or "".
+func nearest(word string, words []string) (best string) {
+	least := min(3, len(word)) // else every word of one letter would be near
+	for _, w := range words {
+		if d := editDistance(word, w); d < least {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// editDistance counts the characters to add, remove or replace (Levenshtein's).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := corner
+			if a[i] != b[j] {
+				change++
+			}
+			corner = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

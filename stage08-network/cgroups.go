@@ -1,0 +1,426 @@
+// A cgroup holds a group of processes to limits and counts what they use (cgroups(7)).
+// It is a directory: making one makes the group, writing files in it sets limits. In
+// version 2 there is one tree with all controllers (memory, cpu, pids …); in version 1
+// each has a tree of its own; many hosts have both. This file finds the trees and makes
+// the container's group in them; limits.go says what is written there.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// tree is a mounted hierarchy of cgroups.
+type tree struct {
+	mount       string
+	v2          bool
+	controllers []string // version 1's names for version 1
+	ours        string   // the cgroup that the process is in, from the mount on
+}
+
+// trees are the hierarchies, and our place in each.
+func trees() ([]tree, error) { return treesOf(os.Getpid()) }
+
+// treesOf finds the hierarchies in mountinfo, because where they are mounted is the
+// host's choice, and the place of a process in each in /proc/PID/cgroup.
+func treesOf(pid int) ([]tree, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	places, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return nil, err
+	}
+	return parseTrees(string(mounts), string(places)), nil
+}
+
+// parseTrees reads lines of mountinfo, "id parent dev root mountpoint options … - type
+// source options", and of /proc/PID/cgroup, "id:controllers:path" (proc(5)).
+func parseTrees(mounts, places string) []tree {
+	var list []tree
+	for line := range strings.Lines(mounts) {
+		before, after, _ := strings.Cut(line, " - ")
+		head, tail := strings.Fields(before), strings.Fields(after)
+		if len(head) < 5 || len(tail) < 3 || tail[0] != "cgroup" && tail[0] != "cgroup2" {
+			continue
+		}
+		t := tree{mount: head[4], v2: tail[0] == "cgroup2"}
+		options := strings.Split(tail[2], ",") // in version 1 the controllers are among them
+		for place := range strings.Lines(places) {
+			f := strings.SplitN(strings.TrimSpace(place), ":", 3)
+			if len(f) != 3 || t.v2 != (f[1] == "") || !t.v2 && !slices.Contains(options, strings.Split(f[1], ",")[0]) {
+				continue
+			}
+			t.ours = "/" + strings.Trim(strings.TrimPrefix(f[2], head[3]), "/")
+			if !t.v2 {
+				t.controllers = strings.Split(f[1], ",")
+			}
+		}
+		if !slices.ContainsFunc(list, func(old tree) bool { return old.v2 == t.v2 && slices.Equal(old.controllers, t.controllers) }) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// has tells whether the tree has the controller of a setting.
+func (t tree) has(s setting) bool {
+	if t.v2 {
+		return slices.Contains(words(filepath.Join(t.mount, "cgroup.controllers")), s.controller)
+	}
+	name, _, _ := strings.Cut(s.v1, ".")
+	return slices.Contains(t.controllers, name)
+}
+
+// words are the words of a file; none when it cannot be read.
+func words(path string) []string {
+	data, _ := os.ReadFile(path)
+	return strings.Fields(string(data))
+}
+
+// group is a container's cgroup, a directory of the same name in each tree that it needs.
+type group struct {
+	name    string
+	parents []parent
+}
+
+// parent is where in a tree the group's directory is made.
+type parent struct {
+	tree
+	dir string
+}
+
+// counted are the controllers of version 1 in which a group is made without a limit too,
+// because they count what stats shows; devices is there for guard.
+var counted = []string{"memory", "cpu", "cpuacct", "pids", "blkio", "devices"}
+
+// cgroup decides what the container may use: its group is made and given the limits
+// before there is a process, which is then born inside, or joins first of all.
+func cgroup(c *Container, p *Plan) (*group, error) {
+	settings, err := c.settings()
+	if err != nil {
+		return nil, err
+	}
+	g, err := findGroup(c.CgroupParent, settings)
+	if err != nil {
+		return nil, err
+	}
+	g.sweep()
+	for _, parent := range g.parents {
+		g.make(p, parent)
+	}
+	for _, s := range settings {
+		g.set(p.before, s)
+	}
+	if c.OOMScoreAdj != nil {
+		p.WriteFile("/proc/self/oom_score_adj", fmt.Sprint(*c.OOMScoreAdj)).Why("who is killed first when the host runs out").
+			Hint(unix.EACCES, "it takes CAP_SYS_RESOURCE to make a process less likely to be killed").
+			Hint(unix.EINVAL, "it is a number from -1000 to 1000")
+	}
+	return g, nil
+}
+
+// findGroup chooses the trees and the place in each: at the root of the tree for root,
+// under our own cgroup for an ordinary user whom it was delegated to. Where a user has
+// none, the group is empty, and only a limit is an error.
+func findGroup(at string, settings []setting) (*group, error) {
+	all, err := trees()
+	if err != nil {
+		return nil, err
+	}
+	g := &group{name: fmt.Sprintf("box-%d", os.Getpid())}
+	for _, t := range all {
+		if dir := t.placeFor(at, settings); dir != "" {
+			g.parents = append(g.parents, parent{t, dir})
+			if _, err := os.Stat(dir); at != "" && err != nil {
+				return nil, fmt.Errorf("--cgroup-parent %s: %w; make it first: mkdir %s", at, err, dir)
+			}
+		}
+	}
+	for _, s := range settings {
+		if _, _, err := g.file(s); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// placeFor is the directory to make a group in, or "" for a tree that is not needed or
+// not ours to write to.
+func (t tree) placeFor(at string, settings []setting) string {
+	needed := t.v2 || slices.ContainsFunc(counted, func(c string) bool { return slices.Contains(t.controllers, c) }) ||
+		slices.ContainsFunc(settings, func(s setting) bool { return t.has(s) })
+	dir := filepath.Join(t.mount, filepath.Clean("/"+at)) // no ".." leads out of the tree
+	switch {
+	case !needed:
+		return ""
+	case at != "":
+		return dir
+	case unix.Access(t.mount, unix.W_OK) == nil:
+		return t.mount
+	case unix.Access(filepath.Join(t.mount, t.ours, "cgroup.procs"), unix.W_OK) == nil:
+		return filepath.Join(t.mount, t.ours)
+	}
+	return ""
+}
+
+// file finds the file for a setting, and the value in its form.
+func (g *group) file(s setting) (path, value string, err error) {
+	for _, p := range g.parents {
+		switch {
+		case !p.has(s):
+		case p.v2:
+			return filepath.Join(p.dir, g.name, s.v2), s.value2, nil
+		default:
+			return filepath.Join(p.dir, g.name, s.v1), s.value1, nil
+		}
+	}
+	if os.Geteuid() != 0 {
+		return "", "", fmt.Errorf("%s needs a cgroup that you may write to; systemd makes you one: systemd-run --user --scope -p Delegate=yes box run …", s.flag)
+	}
+	v1, _, _ := strings.Cut(s.v1, ".")
+	return "", "", fmt.Errorf("%s: no cgroup tree that box can write to has the %s controller; where the kernel has it (see /proc/cgroups), root mounts it: mount -t cgroup -o %s none DIR",
+		s.flag, s.controller, v1)
+}
+
+// make plans the group's directory in one tree. In version 2 the process is born there;
+// in version 1 it goes in by itself: the kernel lets a thread move itself ("0" in tasks)
+// at once, and makes anybody who moves another process wait some 14 ms for its sake.
+func (g *group) make(p *Plan, in parent) {
+	dir := filepath.Join(in.dir, g.name)
+	if in.v2 {
+		g.delegate(p.before, in)
+	}
+	p.before.Mkdir(dir).Why("a cgroup: "+strings.Join(in.names(), ", ")).
+		Hint(unix.EROFS, "the cgroup file system is mounted read-only: box needs one it can write to")
+	if in.v2 {
+		fd := p.before.OpenDir(dir)
+		p.before.Flock(fd.Result()).Why("while box lives and holds this, the group is nobody's leftover")
+		p.intoGroup(fd)
+		return
+	}
+	if slices.Contains(in.controllers, "cpuset") { // it has no CPU and no memory node until it is given some
+		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+			all, _ := os.ReadFile(filepath.Join(in.mount, file))
+			p.before.WriteFile(filepath.Join(dir, file), strings.TrimSpace(string(all)))
+		}
+	}
+	p.WriteFile(filepath.Join(dir, "tasks"), "0").Why("go in: " + strings.Join(in.names(), ", "))
+}
+
+func (p parent) names() []string {
+	if p.v2 {
+		return []string{"version 2"}
+	}
+	return p.controllers
+}
+
+// delegate lets groups below a place of version 2 have its controllers. A group that has
+// processes of its own may not do that (the "no internal processes" rule), so box makes
+// way, into a group beside the container's, when it is the only one.
+func (g *group) delegate(h *Plan, in parent) {
+	controllers := words(filepath.Join(in.mount, "cgroup.controllers"))
+	controllers = slices.DeleteFunc(controllers, func(c string) bool {
+		return !slices.Contains([]string{"cpu", "cpuset", "io", "memory", "pids"}, c)
+	})
+	if len(controllers) == 0 {
+		return
+	}
+	if procs := words(filepath.Join(in.dir, "cgroup.procs")); in.dir != in.mount && slices.Contains(procs, fmt.Sprint(os.Getpid())) {
+		aside := filepath.Join(in.dir, "box")
+		h.Mkdir(aside).Unless(unix.EEXIST)
+		h.WriteFile(filepath.Join(aside, "cgroup.procs"), "0").Why("no group may have both processes and groups with limits")
+	}
+	for _, dir := range chain(in.mount, in.dir) {
+		enabled := words(filepath.Join(dir, "cgroup.subtree_control"))
+		if missing := slices.DeleteFunc(slices.Clone(controllers), func(c string) bool { return slices.Contains(enabled, c) }); len(missing) > 0 {
+			h.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), "+"+strings.Join(missing, " +")).
+				Why("let groups below have these controllers").
+				Hint(unix.EBUSY, "processes live in this cgroup itself: start box in one of its own, with systemd-run --user --scope -p Delegate=yes")
+		}
+	}
+}
+
+// chain are the directories from root down to dir, both included.
+func chain(root, dir string) []string {
+	list := []string{dir}
+	for dir != root && dir != "/" {
+		dir = filepath.Dir(dir)
+		list = append(list, dir)
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// set plans one limit: what is written is read back, because the kernel may round it.
+func (g *group) set(h *Plan, s setting) {
+	path, value, err := g.file(s)
+	if err != nil || value == "" { // version 1 has no such file
+		return
+	}
+	fd := h.add("openat", unix.SYS_OPENAT, cwd, h.str(path), sym(unix.O_RDWR|unix.O_CLOEXEC, "O_RDWR|O_CLOEXEC")).
+		Hint(unix.ENOENT, "this kernel was built or booted without "+s.flag).Result()
+	h.Write(fd, value).Why(s.flag).
+		Hint(unix.EINVAL, "the kernel does not take this value for "+s.flag).
+		Hint(unix.EBUSY, "more is in use already than "+s.flag+" would allow")
+	h.ReadBack(fd, value)
+	h.Close(fd)
+}
+
+// sweep removes the groups of boxes that were killed before they could do it. The number
+// in a group's name is its box's pid; a box in another PID namespace holds the lock.
+func (g *group) sweep() {
+	left := map[string]bool{} // by name: nobody holds a lock on it
+	for _, p := range g.parents {
+		old, _ := filepath.Glob(filepath.Join(p.dir, "box-[0-9]*"))
+		for _, dir := range old {
+			name := filepath.Base(dir)
+			pid, err := strconv.Atoi(strings.TrimPrefix(name, "box-"))
+			if err != nil || pid != os.Getpid() && unix.Kill(pid, 0) != unix.ESRCH {
+				continue
+			}
+			if was, seen := left[name]; !seen || was {
+				left[name] = !isLocked(dir)
+			}
+		}
+	}
+	for name, isLeft := range left {
+		if isLeft {
+			g.remove(name)
+		}
+	}
+}
+
+// isLocked tells whether somebody holds a lock on a directory (flock(2)).
+func isLocked(dir string) bool {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK
+}
+
+// end tells of a process that was killed for want of memory, and removes the group.
+func (g *group) end() {
+	g.tellOOM()
+	g.remove(g.name)
+}
+
+// remove removes a group from every tree, and first what still runs in it.
+func (g *group) remove(name string) {
+	for _, p := range g.parents {
+		dir := filepath.Join(p.dir, name)
+		if err := removeGroup(dir); err != nil {
+			fmt.Fprintf(os.Stderr, "box: rmdir(%q): %v: the cgroup was left behind\n", dir, err)
+		}
+	}
+}
+
+// removeGroup removes a directory and, deepest first, the groups that were made in it. A
+// process that was killed is in its group until it has ended.
+func removeGroup(dir string) (err error) {
+	for range 1000 {
+		if err = unix.Rmdir(dir); err == nil || err == unix.ENOENT {
+			return nil
+		}
+		below, _ := filepath.Glob(filepath.Join(dir, "*/cgroup.procs"))
+		for _, procs := range below {
+			removeGroup(filepath.Dir(procs))
+		}
+		for _, pid := range words(filepath.Join(dir, "cgroup.procs")) {
+			if n, err := strconv.Atoi(pid); err == nil && n > 0 {
+				unix.Kill(n, unix.SIGKILL)
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return err
+}
+
+// joinGroup lets a process that exec brings in join the container's group in every tree
+// in which it is not ours.
+func joinGroup(pid int, p *Plan) error {
+	all, err := treesOf(pid)
+	if err != nil {
+		return err
+	}
+	ours, err := trees()
+	if err != nil {
+		return err
+	}
+	for i, t := range all {
+		if t.ours == ours[i].ours {
+			continue
+		}
+		dir := filepath.Join(t.mount, t.ours)
+		if !t.v2 {
+			p.WriteFile(filepath.Join(dir, "tasks"), "0").Why("go in: " + strings.Join(t.controllers, ", "))
+			continue
+		}
+		p.intoGroup(p.before.OpenDir(dir))
+	}
+	return nil
+}
+
+// Mkdir is mkdirat(2).
+func (p *Plan) Mkdir(path string) *Call {
+	return p.add("mkdirat", unix.SYS_MKDIRAT, cwd, p.str(path), sym(0o755, "0755"))
+}
+
+// OpenDir is openat(2) of a directory.
+func (p *Plan) OpenDir(path string) *Call {
+	return p.add("openat", unix.SYS_OPENAT, cwd, p.str(path),
+		sym(unix.O_RDONLY|unix.O_CLOEXEC|unix.O_DIRECTORY, "O_RDONLY|O_CLOEXEC|O_DIRECTORY"))
+}
+
+// Flock is flock(2), which waits for the lock.
+func (p *Plan) Flock(fd Arg) *Call {
+	return p.add("flock", unix.SYS_FLOCK, fd, sym(unix.LOCK_EX, "LOCK_EX"))
+}
+
+// intoGroup lets the process be born in the group whose directory open opens (clone3(2)).
+func (p *Plan) intoGroup(open *Call) {
+	p.clone.flags |= unix.CLONE_INTO_CGROUP
+	open.then = func() { p.clone.cgroup = uint64(open.ret) }
+}
+
+// ReadBack is pread64(2) of a small file that wanted was written to; it tells when the
+// kernel has made something else of it.
+func (p *Plan) ReadBack(fd Arg, wanted string) *Call {
+	buf := new([128]byte)
+	c := p.add("pread64", unix.SYS_PREAD64, fd, ptr(unsafe.Pointer(buf), quote(wanted+"\n")), num(len(buf)), num(0))
+	c.then = func() {
+		got := string(buf[:c.ret])
+		c.args[1].text = quote(got)
+		for word := range strings.FieldsSeq(wanted) {
+			if !slices.Contains(strings.Fields(got), word) {
+				c.Why("the kernel made " + strings.TrimSpace(got) + " of it")
+			}
+		}
+	}
+	return c
+}
+
+// cgroupsHere is a line of box info.
+func cgroupsHere() (string, error) {
+	all, err := trees()
+	var list []string
+	for _, t := range all {
+		if t.v2 {
+			list = append(list, "version 2 at "+t.mount+": "+strings.Join(words(filepath.Join(t.mount, "cgroup.controllers")), " "))
+		} else if slices.ContainsFunc(counted, func(c string) bool { return slices.Contains(t.controllers, c) }) {
+			list = append(list, "version 1 at "+t.mount)
+		}
+	}
+	return strings.Join(list, "; "), err
+}

@@ -1,0 +1,323 @@
+// What a container has changed is all in its upper directory (overlayfs in the kernel's
+// Documentation/filesystems): files that are new or were copied up, whiteouts for those that
+// are gone, and directories marked opaque, which were removed and made anew. box diff reads
+// it, box commit makes a layer of it, box export writes what it makes of the layers below.
+// The cost follows what has changed, not what the layers hold.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// change is a line of box diff: A for added, C for changed, D for deleted.
+type change struct {
+	kind byte
+	path string
+}
+
+// changes compares an upper directory with the layers below it, as docker diff does: a
+// directory has changed when its mode or owner has, or something in it; a file when its mode,
+// owner, size, time or capabilities have.
+func changes(upper string, below *union) ([]change, error) {
+	fd, err := unix.Open(upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, about("open", upper, err)
+	}
+	defer unix.Close(fd)
+	return changesIn(fd, "/", below.root)
+}
+
+// changesIn compares a directory of the upper layer with the one in its place below, or nil.
+func changesIn(dir int, prefix string, below *node) ([]change, error) {
+	names, err := namesIn(dir)
+	if err != nil {
+		return nil, about("read the directory", prefix, err)
+	}
+	var list []change
+	there := map[string]bool{}
+	for _, name := range names {
+		there[name] = true
+		fd, err := openBeneath(dir, name, unix.O_PATH)
+		if errors.Is(err, unix.ENOENT) {
+			continue // gone meanwhile
+		}
+		if err != nil {
+			return nil, about("open", path.Join(prefix, name), err)
+		}
+		more, err := changesOf(fd, path.Join(prefix, name), below)
+		unix.Close(fd)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, more...)
+	}
+	if below == nil || below.dirs == nil || !isOpaque(dir) {
+		return list, nil
+	}
+	gone, err := below.children()
+	for _, n := range gone {
+		if !there[n.name] {
+			list = append(list, change{'D', path.Join(prefix, n.name)})
+		}
+	}
+	return list, err
+}
+
+// changesOf compares one file of the upper layer, and what is in it.
+func changesOf(fd int, name string, dir *node) ([]change, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH); err != nil {
+		return nil, about("stat", name, err)
+	}
+	var below *node
+	if dir != nil {
+		n, err := dir.child(path.Base(name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		below = n
+	}
+	switch {
+	case isWhiteout(&st) && below == nil:
+		return nil, nil
+	case isWhiteout(&st):
+		return []change{{'D', name}}, nil
+	}
+	var list []change
+	if below == nil {
+		list = []change{{'A', name}}
+	} else if differs, err := below.differs(fd, &st); err != nil {
+		return nil, err
+	} else if differs {
+		list = []change{{'C', name}}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return list, nil
+	}
+	open, err := os.OpenFile(procFD(fd), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, about("open", name, err)
+	}
+	defer open.Close()
+	inside, err := changesIn(int(open.Fd()), name, below)
+	if len(list) == 0 && len(inside) > 0 {
+		list = []change{{'C', name}}
+	}
+	return append(list, inside...), err
+}
+
+// differs tells whether a file is another one than this of a lower layer.
+func (n *node) differs(fd int, st *unix.Stat_t) (bool, error) {
+	if st.Mode != n.Mode || st.Uid != n.Uid || st.Gid != n.Gid || st.Rdev != n.Rdev {
+		return true, nil
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return false, nil
+	}
+	if st.Size != n.Size || st.Mtim != n.Mtim {
+		return true, nil
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return false, nil
+	}
+	old, err := n.openFile(unix.O_PATH)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(old)
+	before, errBefore := capabilityOf(old)
+	now, errNow := capabilityOf(fd)
+	return before != now, errors.Join(errBefore, errNow)
+}
+
+// capabilityOf is the attribute that gives a program rights (capabilities(7)), or "".
+func capabilityOf(fd int) (string, error) {
+	value, err := readXattr(fd, "security.capability")
+	if errors.Is(err, unix.ENODATA) {
+		return "", nil
+	}
+	return value, err
+}
+
+type diffCmd struct {
+	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+
+	Store
+}
+
+// Run is `box diff`.
+func (c *diffCmd) Run() error {
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	below, err := openUnion(r.Run.topFirst())
+	if err != nil {
+		return err
+	}
+	defer below.close()
+	list, err := changes(r.path("upper"), below)
+	if errors.Is(err, fs.ErrPermission) {
+		return again(err)
+	}
+	for _, change := range list {
+		fmt.Printf("%c %s\n", change.kind, change.path)
+	}
+	return err
+}
+
+// again has an ordinary user's command run as the owner of what its containers have made.
+// In there it is user 0, so it does not come here twice.
+func again(why error) error {
+	uids, _, err := grants()
+	if os.Geteuid() == 0 || err != nil || len(uids) == 0 {
+		return why
+	}
+	return asOwner(append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
+}
+
+type commitCmd struct {
+	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+	Dir  string `arg:"" name:"image|layerdir" help:"The name of the image to make; or with a slash or dot in front, a directory."`
+
+	Store
+
+	Author  string   `short:"a" help:"Who made it."`
+	Message string   `short:"m" help:"What it is."`
+	Change  []string `short:"c" help:"An instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR." sep:"none" placeholder:"INSTRUCTION"`
+}
+
+// Run is `box commit`. The container is stopped meanwhile, if it runs.
+func (c *commitCmd) Run() error {
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(c.Dir, "/") && !strings.HasPrefix(c.Dir, ".") {
+		return c.commitImage(r)
+	}
+	if _, err := os.Lstat(c.Dir); err == nil {
+		return fmt.Errorf("commit: %s is there already: give the name of a new directory", c.Dir)
+	}
+	err = r.quietly(func() error { return commitLayer(r.path("upper"), filepath.Clean(c.Dir)) })
+	if errors.Is(err, fs.ErrPermission) {
+		return again(err)
+	}
+	return err
+}
+
+// quietly does something while the container's processes are stopped, if it runs.
+func (r *Record) quietly(do func() error) error {
+	if !r.isRunning() || freeze(r.State.PID, true) != nil { // a user whose cgroup is not delegated cannot
+		return do()
+	}
+	return errors.Join(do(), freeze(r.State.PID, false))
+}
+
+// commitLayer makes a directory that can be a layer, of an upper directory.
+func commitLayer(upper, dir string) error {
+	build, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-*")
+	if err != nil {
+		return err
+	}
+	err = copyTree(upper, build, true)
+	if err == nil {
+		err = syncTree(build)
+	}
+	if err == nil {
+		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("commit to %s: %w", dir, err), removeTree(build))
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+// syncTree brings to the disk all that was written on a file system (syncfs(2)).
+func syncTree(dir string) error {
+	file, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return about("syncfs", dir, unix.Syncfs(int(file.Fd())))
+}
+
+type exportCmd struct {
+	Name   string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+	Output string `short:"o" help:"The file to write to; else it is standard output." placeholder:"FILE"`
+
+	Store
+}
+
+// Run is `box export`.
+func (c *exportCmd) Run() (err error) {
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	out := os.Stdout
+	if c.Output != "" {
+		if out, err = os.CreateTemp(filepath.Dir(c.Output), ".export-*"); err != nil {
+			return err
+		}
+	} else if isTerminal(1) {
+		return errors.New("export writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe")
+	}
+	if err = r.quietly(func() error { return r.export(out) }); err == nil && c.Output != "" {
+		err = errors.Join(out.Chmod(0o644), out.Close(), os.Rename(out.Name(), c.Output))
+	}
+	if err != nil && c.Output != "" {
+		err = errors.Join(err, os.Remove(out.Name()))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return again(err)
+	}
+	return err
+}
+
+// export writes the container's files, as it sees them without its mounts, as a tar stream.
+func (r *Record) export(out *os.File) error {
+	u, err := r.overlay().union()
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	a := newArchive(out)
+	if err := exportNode(a, u.root, ""); err != nil {
+		return err
+	}
+	return a.close()
+}
+
+func exportNode(a *archive, dir *node, prefix string) error {
+	children, err := dir.children()
+	if err != nil {
+		return err
+	}
+	for _, n := range children {
+		name := path.Join(prefix, n.name)
+		fd, err := n.openFile(unix.O_PATH)
+		if err != nil {
+			return err
+		}
+		err = a.add(name, fd)
+		unix.Close(fd)
+		if err == nil && n.dirs != nil {
+			err = exportNode(a, n, name)
+		}
+		if err != nil {
+			return err
+		}
+		n.forget()
+	}
+	return nil
+}

@@ -1,0 +1,583 @@
+// `box build --check`: what is allowed in a Dockerfile and seldom meant. The rules up to
+// CopyIgnoredFile are Docker's build checks, with their names and lines; those below
+// "Layers and the cache" are ours. `# check=skip=RULE,RULE;error=true` in the file, or
+// `# check=skip=RULE` above an instruction, is for both.
+package main
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/distribution/reference"
+)
+
+// CheckWarning is a finding.
+type CheckWarning struct {
+	File        string
+	First, Last int // lines, from 1
+	Rule        string
+	Message     string
+}
+
+// String is one line.
+func (w CheckWarning) String() string {
+	return fmt.Sprintf("%s:%d: %s: %s", w.File, w.First, w.Rule, w.Message)
+}
+
+// CheckOptions say what the build would be.
+type CheckOptions struct {
+	Args     map[string]string                                   // --build-arg
+	Platform map[string]string                                   // platformArgs
+	Ignore   *Ignore                                             // nil: unknown
+	ImageEnv func(image string) (env map[string]string, ok bool) // not ok: unknown, so that no variable below is called undefined
+}
+
+// checker holds what is known while the instructions go by.
+type checker struct {
+	CheckOptions
+	file     *Dockerfile
+	skip     []string
+	warnings []CheckWarning
+}
+
+// checkScope is what a stage has at an instruction.
+type checkScope struct {
+	env      map[string]string
+	declared []string // by ARG, with or without a value
+	known    bool     // env has what the image has
+	shell    bool     // SHELL was there
+	workdir  bool
+	last     map[string]*Instruction
+}
+
+// checkDockerfile returns the warnings in the order of their lines, and whether the file
+// wants them to be errors. An error is what would end the build before its first step.
+func checkDockerfile(f *Dockerfile, o CheckOptions) (warnings []CheckWarning, fatal bool, err error) {
+	skip, fatal, err := checkDirective(f.Check)
+	if err != nil {
+		return nil, false, fmt.Errorf("%s: # check=%s: %w", f.Name, f.Check, err)
+	}
+	c := &checker{CheckOptions: o, file: f, skip: skip}
+	c.form()
+	c.stageNames()
+	c.casing()
+	c.defaultBases()
+	if err := c.stages(); err != nil {
+		return nil, false, err
+	}
+	slices.SortStableFunc(c.warnings, func(a, b CheckWarning) int { return a.First - b.First })
+	return c.warnings, fatal, nil
+}
+
+// checkDirective reads skip=RULE,RULE;error=true. There are no experimental rules here.
+func checkDirective(text string) (skip []string, fatal bool, err error) {
+	if text == "" {
+		return nil, false, nil
+	}
+	for part := range strings.SplitSeq(text, ";") {
+		key, value, ok := strings.Cut(part, "=")
+		switch key = strings.TrimSpace(key); {
+		case !ok:
+			return nil, false, fmt.Errorf("%q is not NAME=VALUE", part)
+		case key == "skip":
+			skip = strings.Split(strings.ReplaceAll(value, " ", ""), ",")
+		case key == "error":
+			if fatal, err = strconv.ParseBool(strings.TrimSpace(value)); err != nil {
+				return nil, false, fmt.Errorf("error=%s: it is true or false", value)
+			}
+		case key != "experimental":
+			return nil, false, fmt.Errorf("%q is not known: there are skip and error", key)
+		}
+	}
+	return skip, fatal, nil
+}
+
+// skips tells whether a comment above the instruction turns a rule off.
+func (in *Instruction) skips(rule string) bool {
+	for _, comment := range in.Comments {
+		if key, value, ok := directive("#" + comment); ok && key == "check" {
+			value, _, _ = strings.Cut(value, " ")
+			skip, _, err := checkDirective(value)
+			return err == nil && (slices.Contains(skip, rule) || slices.Contains(skip, "all"))
+		}
+	}
+	return false
+}
+
+// warn is for a rule that is about one instruction.
+func (c *checker) warn(in *Instruction, rule, format string, args ...any) {
+	if !in.skips(rule) {
+		c.warnFile(in.First, in.Last, rule, format, args...)
+	}
+}
+
+// warnFile is for a rule that is about the file, which a comment above one instruction
+// does not turn off.
+func (c *checker) warnFile(first, last int, rule, format string, args ...any) {
+	w := CheckWarning{c.file.Name, first, last, rule, fmt.Sprintf(format, args...)}
+	if !slices.Contains(c.skip, rule) && !slices.Contains(c.skip, "all") && !slices.Contains(c.warnings, w) {
+		c.warnings = append(c.warnings, w)
+	}
+}
+
+// all yields every instruction of the stages, FROM too.
+func (f *Dockerfile) all() (list []*Instruction) {
+	for _, s := range f.Stages {
+		list = append(append(list, s.From), s.Steps...)
+	}
+	return list
+}
+
+// form is how instructions are written.
+func (c *checker) form() {
+	for _, in := range append(slices.Clone(c.file.Args), c.file.all()...) {
+		if in.gap > 0 {
+			c.warnFile(in.gap, in.gap, "NoEmptyContinuation", "an empty line continues the instruction, which will be an error one day")
+		}
+		if in.brokenJSON() {
+			c.warn(in, "BrokenJSON", "what begins with [ and a quote is not a JSON list of strings, so it is taken as plain text")
+		}
+		if in.Name == "MAINTAINER" {
+			c.warn(in, "MaintainerDeprecated", "MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors=…")
+		}
+		if in.Name != "FROM" || len(in.Args) != 3 {
+			continue
+		}
+		if name := in.Args[2]; name != strings.ToLower(name) {
+			c.warn(in, "StageNameCasing", "the stage's name %s should be in small letters", name)
+		}
+		as, lower := in.Args[1], in.Keyword == strings.ToLower(in.Keyword)
+		if lower && as != "as" || in.Keyword == in.Name && as != "AS" {
+			c.warn(in, "FromAsCasing", "%s and %s are not written alike", in.Keyword, as)
+		}
+	}
+}
+
+// brokenJSON tells whether arguments look like a JSON list and are none: a quote or a
+// bracket is missing. No shell command begins with [" for want of a blank.
+func (in *Instruction) brokenJSON() bool {
+	return !in.JSON && slices.Contains([]string{"ADD", "CMD", "COPY", "ENTRYPOINT", "HEALTHCHECK", "RUN", "VOLUME"}, in.Name) &&
+		slices.ContainsFunc(in.Args[:min(2, len(in.Args))], func(arg string) bool { return strings.HasPrefix(arg, `["`) || strings.HasPrefix(arg, "['") })
+}
+
+func (c *checker) stageNames() {
+	var names []string
+	for _, s := range c.file.Stages {
+		if s.Name == "scratch" || s.Name == "context" {
+			c.warnFile(s.From.First, s.From.Last, "ReservedStageName", "%s has a meaning of its own: give the stage another name", s.Name)
+		}
+		if s.Name != "" && slices.Contains(names, s.Name) {
+			c.warnFile(s.From.First, s.From.Last, "DuplicateStageName", "another stage is called %s already", s.Name)
+		}
+		names = append(names, s.Name)
+	}
+}
+
+// casing compares each keyword with what most of them look like.
+func (c *checker) casing() {
+	balance := 0
+	for _, in := range c.file.all() {
+		switch in.Keyword {
+		case in.Name:
+			balance++
+		case strings.ToLower(in.Name):
+			balance--
+		}
+	}
+	for _, in := range c.file.all() {
+		if want := in.Name; balance >= 0 && in.Keyword != want {
+			c.warnFile(in.First, in.Last, "ConsistentInstructionCasing", "%s: most keywords are in capitals", in.Keyword)
+		} else if want = strings.ToLower(want); balance < 0 && in.Keyword != want {
+			c.warnFile(in.First, in.Last, "ConsistentInstructionCasing", "%s: most keywords are in small letters", in.Keyword)
+		}
+	}
+}
+
+// defaultBases looks at the images that a build without --build-arg would take.
+func (c *checker) defaultBases() {
+	args, err := c.file.globals(c.Platform, nil)
+	if err != nil {
+		return
+	}
+	for _, s := range c.file.Stages {
+		base, err := expandWord(s.Base, c.file.Escape, lookupIn(args))
+		if err != nil {
+			return
+		}
+		if _, err := reference.ParseNormalizedNamed(base); err != nil {
+			c.warnFile(s.From.First, s.From.Last, "InvalidDefaultArgInFrom", "the defaults of the ARGs make %s of %s, which is not an image's name", strconv.Quote(base), s.Base)
+		}
+	}
+}
+
+func (c *checker) stages() error {
+	globals, err := c.file.globals(c.Platform, c.Args)
+	if err != nil {
+		return err
+	}
+	scopes := make([]*checkScope, len(c.file.Stages))
+	for i, s := range c.file.Stages {
+		base, err := c.from(s, globals)
+		if err != nil {
+			return err
+		}
+		scopes[i] = c.scope(s, base, scopes)
+		for _, in := range s.Steps {
+			if err := c.step(scopes[i], in, globals); err != nil {
+				return err
+			}
+		}
+		c.layers(s)
+	}
+	return nil
+}
+
+// tracedLookup is a lookup that notes the names it was asked for.
+func tracedLookup(vars map[string]string) (get variables, found, missing map[string]bool) {
+	found, missing = map[string]bool{}, map[string]bool{}
+	return func(name string) (string, bool) {
+		value, ok := vars[name]
+		if ok {
+			found[name] = true
+		} else {
+			missing[name] = true
+		}
+		return value, ok
+	}, found, missing
+}
+
+// from checks the image and the platform of a FROM, and returns the image.
+func (c *checker) from(s *Stage, globals map[string]string) (base string, err error) {
+	get, _, missing := tracedLookup(globals)
+	base = s.Base
+	s.From.expandInto(&base, get, &err)
+	if err == nil && base == "" {
+		err = s.From.errorAt(s.Base, "%s is empty: an image must be named", s.Base)
+	}
+	c.undeclared(s, globals, missing)
+	platform := s.From.flag("platform")
+	if err != nil || platform == "" {
+		return base, err
+	}
+	get, found, missing := tracedLookup(globals)
+	s.From.expandInto(&platform, get, &err)
+	c.undeclared(s, globals, missing)
+	switch {
+	case err != nil:
+	case platform == "":
+		err = s.From.errorAt("--platform", "--platform=%s is empty", s.From.flag("platform"))
+	case len(missing) == 0 && len(found) == 1 && found["TARGETPLATFORM"] && platform == globals["TARGETPLATFORM"]:
+		c.warn(s.From, "RedundantTargetPlatform", "--platform=%s is what FROM takes without it", s.From.flag("platform"))
+	case len(missing)+len(found) == 0 && !namesPlatform(s.Name, platform):
+		c.warn(s.From, "FromPlatformFlagConstDisallowed", "--platform=%s is fixed: the file builds for no other", platform)
+	}
+	return base, err
+}
+
+// namesPlatform tells whether a stage's name says for which system it is.
+func namesPlatform(stage, platform string) bool {
+	system, arch, two := strings.Cut(strings.ToLower(platform), "/")
+	arch, _, _ = strings.Cut(arch, "/")
+	if !two && slices.Contains([]string{"linux", "windows", "darwin", "freebsd"}, system) {
+		arch = runtime.GOARCH
+	} else if !two {
+		system, arch = runtime.GOOS, system
+	}
+	short := map[string]string{"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "armel": "arm", "i386": "386"}
+	if s, ok := short[arch]; ok {
+		arch = s
+	}
+	return strings.Contains(stage, system) || strings.Contains(stage, arch)
+}
+
+func (c *checker) undeclared(s *Stage, globals map[string]string, missing map[string]bool) {
+	names := slices.Sorted(maps.Keys(globals))
+	for _, in := range c.file.Args {
+		for _, pair := range in.Pairs {
+			names = append(names, pair.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		if !slices.Contains(names, name) {
+			c.warn(s.From, "UndefinedArgInFrom", "no ARG above the first FROM declares %s%s", name, meant(nearest(name, names)))
+		}
+	}
+}
+
+func meant(word string) string {
+	if word == "" {
+		return ""
+	}
+	return ": did you mean " + word + "?"
+}
+
+// scope is what a stage begins with.
+func (c *checker) scope(s *Stage, base string, scopes []*checkScope) *checkScope {
+	st := &checkScope{env: map[string]string{}, known: true, last: map[string]*Instruction{}}
+	if parent := c.file.parent(s, base); parent != nil {
+		p := scopes[parent.Index]
+		st.env, st.known, st.shell, st.workdir = maps.Clone(p.env), p.known, p.shell, p.workdir
+		st.declared = slices.Clone(p.declared)
+	} else if base != "scratch" {
+		st.known = false
+		if c.ImageEnv != nil {
+			env, ok := c.ImageEnv(base)
+			maps.Copy(st.env, env)
+			st.known = ok
+		}
+	}
+	if _, ok := st.env["PATH"]; !ok {
+		st.env["PATH"] = defaultPath
+	}
+	return st
+}
+
+// step checks one instruction, and notes what it changes for those below.
+func (c *checker) step(st *checkScope, in *Instruction, globals map[string]string) error {
+	get, _, missing := tracedLookup(st.env)
+	out, err := in.expand(get)
+	if err != nil {
+		return err
+	}
+	if in.Name != "EXPOSE" { // as with Docker
+		c.undefined(st, in, missing)
+	}
+	switch in.Name {
+	case "ARG":
+		return c.arg(st, in, globals)
+	case "ENV", "LABEL":
+		c.keyValues(st, out)
+	case "CMD", "ENTRYPOINT", "HEALTHCHECK":
+		if before := st.last[in.Name]; before != nil && !in.skips("MultipleInstructionsDisallowed") {
+			c.warnFile(before.First, before.Last, "MultipleInstructionsDisallowed", "another %s follows in the stage, and only the last counts", in.Name)
+		}
+		st.last[in.Name] = in
+		if !in.JSON && !st.shell && in.Name != "HEALTHCHECK" {
+			c.shellForm(in)
+		}
+	case "SHELL":
+		st.shell = true
+	case "WORKDIR":
+		if !st.workdir && !path.IsAbs(out.Args[0]) {
+			c.warn(in, "WorkdirRelativePath", "%s is below a directory that the image chooses: begin with an absolute one", out.Args[0])
+		}
+		st.workdir = true
+	case "EXPOSE":
+		c.ports(out)
+	case "ADD", "COPY":
+		return c.copied(out)
+	}
+	return nil
+}
+
+// undefined reports variables that nothing above sets.
+func (c *checker) undefined(st *checkScope, in *Instruction, missing map[string]bool) {
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		if st.known && !slices.Contains(st.declared, name) {
+			c.warn(in, "UndefinedVar", "$%s is not defined%s", name, meant(nearest(name, slices.Sorted(maps.Keys(st.env)))))
+		}
+	}
+}
+
+// arg declares variables. A --build-arg goes before a default, which goes before an ARG
+// above the first FROM.
+func (c *checker) arg(st *checkScope, in *Instruction, globals map[string]string) error {
+	for _, pair := range in.Pairs {
+		c.secret(in, pair.Name)
+		value, set := c.Args[pair.Name]
+		if !set && pair.Bare {
+			value, set = globals[pair.Name]
+		} else if !set {
+			var err error
+			get, _, missing := tracedLookup(st.env)
+			value, set = pair.Value, true
+			if in.expandInto(&value, get, &err); err != nil {
+				return err
+			}
+			c.undefined(st, in, missing)
+		}
+		if set {
+			st.env[pair.Name] = value
+		}
+		st.declared = append(st.declared, pair.Name)
+	}
+	return nil
+}
+
+func (c *checker) keyValues(st *checkScope, in *Instruction) {
+	for _, pair := range in.Pairs {
+		if pair.Old {
+			c.warn(in, "LegacyKeyValueFormat", "write %s %s=VALUE: the form without = is the old one", in.Name, pair.Name)
+		}
+		if in.Name == "ENV" {
+			c.secret(in, pair.Name)
+			st.env[pair.Name] = pair.Value
+		}
+	}
+}
+
+// secret looks at the words of a name.
+func (c *checker) secret(in *Instruction, name string) {
+	words := strings.Split(strings.ToLower(name), "_")
+	has := func(list string) bool {
+		return slices.ContainsFunc(strings.Fields(list), func(w string) bool { return slices.Contains(words, w) })
+	}
+	if has("apikey auth credential credentials key password pword passwd secret token") && !has("public file version") {
+		c.warn(in, "SecretsUsedInArgOrEnv", "%s %s: whoever has the image can read it; use RUN --mount=type=secret", in.Name, name)
+	}
+}
+
+func (c *checker) shellForm(in *Instruction) {
+	c.warn(in, "JSONArgsRecommended", "%s: a shell stands between, which passes no signals on; write %s [\"program\", \"argument\"]", in.Name, in.Name)
+}
+
+// ports looks at EXPOSE's words, [[ADDRESS:]HOSTPORT:]PORT[-PORT][/PROTOCOL].
+func (c *checker) ports(in *Instruction) {
+	for _, word := range in.Args {
+		if _, protocol, _ := strings.Cut(word, "/"); protocol != strings.ToLower(protocol) {
+			c.warn(in, "ExposeProtoCasing", "%s: the protocol should be in small letters", word)
+		}
+		if i := strings.LastIndex(word, ":"); i >= 0 && strings.Trim(word[:i], ":") != "" {
+			c.warn(in, "ExposeInvalidFormat", "%s: only the container's port belongs here; the host's is for run -p", word)
+		}
+	}
+}
+
+// copied looks for sources that the patterns hide. With exceptions among them one cannot
+// tell without the files.
+func (c *checker) copied(in *Instruction) error {
+	if c.Ignore == nil || c.Ignore.matcher.Exclusions() || in.flag("from") != "" {
+		return nil
+	}
+	for _, source := range in.Args[:len(in.Args)-1] {
+		if in.Name == "ADD" && (strings.Contains(source, "://") || strings.HasPrefix(source, "git@")) {
+			continue
+		}
+		source = path.Clean(source)
+		hidden, err := c.Ignore.matcher.MatchesOrParentMatches(source)
+		if err != nil {
+			return in.errorAt(source, "%s: is it ignored? %v", source, err)
+		}
+		everything := func(p string) bool { return p == "*" || p == "**" || p == "**/*" }
+		if source == "." || source == "/" {
+			hidden = hidden && slices.ContainsFunc(c.Ignore.patterns(), everything)
+		}
+		if hidden {
+			c.warn(in, "CopyIgnoredFile", "%s is excluded by .dockerignore", source)
+		}
+	}
+	return nil
+}
+
+func (g *Ignore) patterns() (list []string) {
+	for _, p := range g.matcher.Patterns() {
+		list = append(list, p.String())
+	}
+	return list
+}
+
+// Layers and the cache.
+
+// checkInstall are the commands that bring packages in.
+const checkInstall = `(apt-get|apt|apk|yum|dnf|microdnf|zypper)\s([^&|;]*\s)?(install|add)\b|` +
+	`\bnpm (ci|install)\b|\byarn install\b|\bpnpm install\b|\bpip3? install\b|\bgo mod download\b|` +
+	`\bbundle install\b|\bcomposer install\b|\bcargo fetch\b|\bpoetry install\b|\buv sync\b`
+
+// layers checks a stage's RUN steps, and what stands above them.
+func (c *checker) layers(s *Stage) {
+	install := regexp.MustCompile(checkInstall)
+	system := regexp.MustCompile(`^(apt|apk|yum|dnf|microdnf|zypper)`)
+	for i, in := range s.Steps {
+		above := s.Steps[:i]
+		if in.Name != "RUN" {
+			continue
+		}
+		script := in.script()
+		c.packageLists(in, script)
+		for _, before := range above {
+			if before.Name == "CMD" || before.Name == "ENTRYPOINT" {
+				c.warn(before, "InvalidatesEarly", "no RUN needs %s, and a change of it makes the steps below run again: put it last", before.Name)
+			}
+			if before.Name == "ENV" {
+				c.releaseNumber(before, s.Steps)
+			}
+		}
+		found := install.FindString(script)
+		if found == "" {
+			continue
+		}
+		for _, before := range above {
+			if copiesAll(before) {
+				c.warn(in, "CopyBeforeInstall", "every change of a file copied on line %d makes this run again: copy only what it needs, install, then copy the rest", before.First)
+				break
+			}
+		}
+		if i > 0 && above[i-1].Name == "WORKDIR" && system.MatchString(found) {
+			c.warn(above[i-1], "InvalidatesEarly", "installing packages needs no WORKDIR, and a change of it makes that run again: put it below")
+		}
+	}
+}
+
+// script is all that a RUN runs, as one text.
+func (in *Instruction) script() string {
+	script := strings.Join(in.Args, " ")
+	for _, doc := range in.Docs {
+		script += "\n" + doc.Content
+	}
+	return script
+}
+
+// copiesAll tells whether a step copies the whole context.
+func copiesAll(in *Instruction) bool {
+	if in.Name != "ADD" && in.Name != "COPY" || in.flag("from") != "" {
+		return false
+	}
+	return slices.ContainsFunc(in.Args[:len(in.Args)-1], func(source string) bool {
+		return slices.Contains([]string{".", "/", "*"}, path.Clean(source))
+	})
+}
+
+// packageLists checks that a step fetches, uses and removes the lists of packages itself.
+func (c *checker) packageLists(in *Instruction, script string) {
+	has := func(pattern string) bool { return regexp.MustCompile(pattern).MatchString(script) }
+	for _, text := range in.Flags["mount"] {
+		if strings.Contains(text, "/var/") && strings.Contains(text, "cache") {
+			return // they are kept out of the layer
+		}
+	}
+	if has(`\bapt(-get)?\s([^&|;]*\s)?update\b`) {
+		if !has(`\bapt(-get)?\s([^&|;]*\s)?(install|upgrade|dist-upgrade|full-upgrade|build-dep)\b`) {
+			c.warn(in, "AptGetUpdateAlone", "the lists are kept with this step, and an install below would use old ones: join the two with &&")
+		} else if !has(`rm\s[^&|;]*/var/lib/apt/lists`) {
+			c.warn(in, "PackageListsNotCleaned", "the layer keeps the package lists: end the step with && rm -rf /var/lib/apt/lists/*")
+		}
+	}
+	if has(`\bapk\s([^&|;]*\s)?add\b`) && !has(`--no-cache|rm\s[^&|;]*/var/cache/apk`) {
+		c.warn(in, "PackageListsNotCleaned", "the layer keeps the package index: use apk add --no-cache")
+	}
+	if has(`\b(yum|dnf|microdnf)\s([^&|;]*\s)?install\b`) && !has(`clean all|rm\s[^&|;]*/var/cache/(yum|dnf)`) {
+		c.warn(in, "PackageListsNotCleaned", "the layer keeps what was downloaded: end the step with && dnf clean all")
+	}
+}
+
+// releaseNumber warns of an ENV that a release changes and no step of the stage uses.
+func (c *checker) releaseNumber(in *Instruction, steps []*Instruction) {
+	for _, pair := range in.Pairs {
+		words := strings.Split(strings.ToUpper(pair.Name), "_")
+		changes := slices.ContainsFunc(words, func(w string) bool {
+			return slices.Contains([]string{"VERSION", "BUILD", "COMMIT", "SHA", "DATE", "REVISION", "RELEASE"}, w)
+		})
+		used := slices.ContainsFunc(steps, func(step *Instruction) bool {
+			return step != in && strings.Contains(step.Text+step.script(), pair.Name)
+		})
+		if changes && !used {
+			c.warn(in, "InvalidatesEarly", "no step uses %s, and each new value makes the steps below run again: put it last", pair.Name)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+// Layers travel compressed: with gzip (RFC 1952) usually, with zstd (RFC 8878) of late. What a
+// stream is compressed with, its first bytes say. For gzip on all processors, the stream is
+// cut into blocks of one size that are compressed side by side, each ending on a byte's
+// boundary: put one after the other they are one deflate stream (RFC 1951), in one member.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// zstdWindow is how far back a zstd stream may refer. All of it has to be kept in memory, so
+// a stranger must not choose it; zstd itself asks for more only with --ultra or --long.
+const zstdWindow = 8 << 20
+
+// decompress returns what a stream holds, and what it was compressed with: gzip, zstd,
+// bzip2, or "" for nothing. Closing does not close r.
+func decompress(r io.Reader) (io.ReadCloser, string, error) {
+	in := bufio.NewReaderSize(r, 1<<18)
+	magic, err := in.Peek(6)
+	if err != nil && err != io.EOF {
+		return nil, "", fmt.Errorf("read the first bytes: %w", err)
+	}
+	is := func(prefix string) bool { return bytes.HasPrefix(magic, []byte(prefix)) }
+	switch {
+	case is("\x1f\x8b"):
+		out, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, "gzip", fmt.Errorf("gzip: %w", err)
+		}
+		return out, "gzip", nil
+	case is("\x28\xb5\x2f\xfd"), len(magic) > 3 && magic[0]&0xf0 == 0x50 && is(string(magic[0])+"\x2a\x4d\x18"): // a frame, or one to skip
+		out, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return nil, "zstd", fmt.Errorf("zstd: %w", err)
+		}
+		return out.IOReadCloser(), "zstd", nil
+	case is("BZh"):
+		return io.NopCloser(bzip2.NewReader(in)), "bzip2", nil
+	case is("\xfd7zXZ\x00"):
+		return nil, "xz", errors.New("it is compressed with xz, which no registry takes: decompress it first, with xz -d")
+	}
+	return io.NopCloser(in), "", nil
+}
+
+// gzipBlock is how much is compressed at once. What the bytes of the result are depends on it,
+// and not on the number of processors.
+const gzipBlock = 1 << 20
+
+// compressGzip returns a writer that compresses to w on all processors. The same bytes give
+// the same stream. Nothing is complete before Close, which does not close w.
+func compressGzip(w io.Writer) io.WriteCloser {
+	z := &gzipWriter{w: w, queue: make(chan chan *gzipPart, runtime.GOMAXPROCS(0)), done: make(chan struct{}), failed: make(chan struct{})}
+	go z.write()
+	return z
+}
+
+// gzipWriter cuts a stream into blocks.
+type gzipWriter struct {
+	w      io.Writer
+	part   *gzipPart
+	crc    uint32
+	size   uint32
+	queue  chan chan *gzipPart // of the blocks that are being compressed, in their order
+	failed chan struct{}       // closed when err is set
+	done   chan struct{}       // closed when everything has been written
+	err    error
+	closed bool
+}
+
+// gzipPart is a block, before and after.
+type gzipPart struct {
+	plain  []byte
+	packed bytes.Buffer
+	flate  *flate.Writer
+	err    error
+}
+
+// gzipParts keeps their buffers for the next blocks.
+var gzipParts = sync.Pool{New: func() any { return &gzipPart{plain: make([]byte, 0, gzipBlock)} }}
+
+// Write is io.Writer's.
+func (z *gzipWriter) Write(data []byte) (n int, err error) {
+	for n < len(data) {
+		n += z.fill(data[n:])
+		if len(z.part.plain) == gzipBlock {
+			if err := z.send(false); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// fill takes as much into the block as there is room for.
+func (z *gzipWriter) fill(data []byte) int {
+	if z.part == nil {
+		z.part = gzipParts.Get().(*gzipPart)
+		z.part.plain = z.part.plain[:0]
+	}
+	n := min(len(data), gzipBlock-len(z.part.plain))
+	z.part.plain = append(z.part.plain, data[:n]...)
+	return n
+}
+
+// send has the block compressed, and takes its place in the order of the result.
+func (z *gzipWriter) send(last bool) error {
+	part, result := z.part, make(chan *gzipPart, 1)
+	z.part = nil
+	z.crc, z.size = crc32.Update(z.crc, crc32.IEEETable, part.plain), z.size+uint32(len(part.plain))
+	select {
+	case z.queue <- result:
+	case <-z.failed:
+		return z.err
+	}
+	go func() {
+		part.compress(last)
+		result <- part
+	}()
+	return nil
+}
+
+func (p *gzipPart) compress(last bool) {
+	p.packed.Reset()
+	if p.flate == nil {
+		if p.flate, p.err = flate.NewWriter(nil, flate.BestSpeed); p.err != nil {
+			return
+		}
+	}
+	p.flate.Reset(&p.packed)
+	if _, p.err = p.flate.Write(p.plain); p.err != nil {
+		return
+	}
+	if last {
+		p.err = p.flate.Close()
+	} else {
+		p.err = p.flate.Flush()
+	}
+}
+
+// write writes the header, which names no file and no time, and the blocks in their order.
+func (z *gzipWriter) write() {
+	defer close(z.done)
+	fail := func(err error) {
+		if err != nil && z.err == nil {
+			z.err = fmt.Errorf("gzip: %w", err)
+			close(z.failed)
+		}
+	}
+	_, err := z.w.Write([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"))
+	fail(err)
+	for result := range z.queue {
+		part := <-result
+		if fail(part.err); z.err == nil {
+			_, err := z.w.Write(part.packed.Bytes())
+			fail(err)
+		}
+		gzipParts.Put(part)
+	}
+}
+
+// Close writes the last block, the checksum and the length.
+func (z *gzipWriter) Close() error {
+	if z.closed {
+		return z.err
+	}
+	z.closed = true
+	z.fill(nil)
+	err := z.send(true)
+	close(z.queue)
+	<-z.done
+	if err != nil || z.err != nil {
+		return z.err
+	}
+	trailer := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, z.crc), z.size)
+	if _, err := z.w.Write(trailer); err != nil {
+		return fmt.Errorf("gzip: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+// A terminal of the container's own (pty(7), pts(4), ioctl_tty(2)). The process opens a new
+// pair of its own devpts and sends the master's end to box over a socket (unix(7),
+// SCM_RIGHTS). The slave is what it reads from and writes to. box then copies what is typed
+// to the master, and what comes from it to the screen.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// Terminal says how the container is talked to.
+type Terminal struct {
+	Interactive bool `short:"i" help:"Pass on what is typed, or comes on standard input." group:"Terminal:"`
+	TTY         bool `short:"t" name:"tty" help:"A terminal of the container's own." group:"Terminal:"`
+}
+
+// console is the host's side of that terminal; nil for a container without one.
+type console struct {
+	ends   [2]int32 // of a socket pair: box's and the process's
+	size   unix.Winsize
+	typed  bool // what is typed is passed on
+	slave  Arg
+	master *os.File
+
+	screen *os.File
+}
+
+// stdio decides what the container reads from and writes to. Without one of its own it
+// loses the caller's at least: it could type commands into it (ioctl_tty(2), TIOCSTI).
+func stdio(c *Container, p *Plan) error {
+	if c.Rootfs == "" {
+		return nil
+	}
+	p.tty = terminal{fd: -1}
+	if !c.TTY {
+		return nil
+	}
+	if c.Interactive && !c.Detach && !isTerminal(0) {
+		return errors.New("--tty with --interactive needs a terminal to read from, and standard input is none: leave one of the two out")
+	}
+	p.console = &console{typed: c.Interactive && !c.Detach, screen: p.screen}
+	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
+		p.console.size = *size
+	}
+	return nil
+}
+
+// openConsole gives the container a terminal, and /dev/console.
+func (r *newRoot) openConsole(owner int) {
+	slave := r.openPair(r.dev, "pts/ptmx", owner)
+	mount := r.CopyMount(slave, "").Result()
+	r.Mknod(r.dev, "console", unix.S_IFREG|0o620, 0, 0)
+	r.Attach(mount, r.dev, "console").Why("/dev/console is this terminal too")
+}
+
+// openPair has the process make the pair and send its master's end.
+func (p *Plan) openPair(dev Arg, ptmx string, owner int) (slave Arg) {
+	c := p.console
+	sender := &Value{name: "CONSOLE"}
+	pair := p.before.add("socketpair", unix.SYS_SOCKETPAIR, sym(unix.AF_UNIX, "AF_UNIX"), sym(unix.SOCK_STREAM|unix.SOCK_CLOEXEC, "SOCK_STREAM|SOCK_CLOEXEC"),
+		num(0), ptr(unsafe.Pointer(&c.ends), "[MASTER, CONSOLE]")).Why("for the terminal to come through")
+	pair.then = func() {
+		sender.set(uintptr(c.ends[1]))
+		pair.args[3].text = fmt.Sprintf("[%d, %d]", c.ends[0], c.ends[1])
+	}
+	master := p.Open(dev, ptmx, unix.O_RDWR|unix.O_NOCTTY).Why("a new terminal: the end that box will hold").Look("ls /proc/PID/root/dev/pts").Result()
+	p.Ioctl(master, unix.TIOCSPTLCK, "TIOCSPTLCK", ptr(unsafe.Pointer(new(int32)), "[0]"))
+	slave = p.Ioctl(master, unix.TIOCGPTPEER, "TIOCGPTPEER", sym(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, "O_RDWR|O_NOCTTY|O_CLOEXEC")).
+		Why("and the end that the program will see").Result()
+	p.Ioctl(slave, unix.TIOCSWINSZ, "TIOCSWINSZ", winsize(&c.size))
+	p.add("fchown", unix.SYS_FCHOWN, slave, num(owner), num(-1)).Why("it belongs to the user inside")
+	const fixed = 100 // a number that is known before, for the message
+	p.Dup3(master, fixed, true)
+	p.SendFile(Arg{from: sender}, fixed)
+	c.slave = slave
+	return slave
+}
+
+// session leaves the caller's terminal, and makes the new one, if there is one, the
+// process's own, and its three standard files.
+func (c *Container) session(p *Plan) {
+	if c.Rootfs == "" {
+		return
+	}
+	p.add("setsid", unix.SYS_SETSID).Why("a session of its own, away from the caller's terminal")
+	for fd, from := range p.stdio {
+		if from != 0 {
+			p.Dup3(num(from), fd, false).Why("what it prints goes into its log")
+		}
+	}
+	if p.console == nil {
+		return
+	}
+	p.Ioctl(p.console.slave, unix.TIOCSCTTY, "TIOCSCTTY", num(0)).Why("whose terminal this is")
+	for fd := range 3 {
+		p.Dup3(p.console.slave, fd, false)
+	}
+}
+
+// serve copies between the caller's terminal and the container's. The function that it
+// returns waits for the last output, and leaves the caller's terminal as it was.
+func (c *console) serve() (end func(), err error) {
+	if c == nil {
+		return func() {}, nil
+	}
+	if c.master, err = c.receive(); err != nil {
+		return nil, err
+	}
+	sizes := make(chan os.Signal, 1)
+	signal.Notify(sizes, unix.SIGWINCH)
+	go c.follow(sizes)
+	restore := func() {}
+	if state, err := c.raw(); err != nil {
+		return nil, err
+	} else if state != nil {
+		restore = func() { term.Restore(0, state) }
+		go io.Copy(c.master, os.Stdin)
+	}
+	done := make(chan struct{})
+	go func() {
+		io.Copy(c.screen, c.master) // ends with EIO when nobody has the slave open any more
+		close(done)
+	}()
+	return func() { <-done; restore() }, nil
+}
+
+// raw lets the caller's terminal pass every key on, Ctrl-C too.
+func (c *console) raw() (*term.State, error) {
+	if !c.typed {
+		return nil, nil
+	}
+	state, err := term.MakeRaw(0)
+	if err != nil {
+		return nil, fmt.Errorf("raw mode of the terminal: %w", err)
+	}
+	return state, nil
+}
+
+// follow gives the container's terminal the size of the caller's, whenever it changes.
+func (c *console) follow(sizes chan os.Signal) {
+	for ; ; <-sizes {
+		if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
+			unix.IoctlSetWinsize(int(c.master.Fd()), unix.TIOCSWINSZ, size)
+		}
+	}
+}
+
+// receive takes the master's end from the socket.
+func (c *console) receive() (*os.File, error) {
+	unix.Close(int(c.ends[1]))
+	control := make([]byte, unix.CmsgSpace(4))
+	_, n, _, _, err := unix.Recvmsg(int(c.ends[0]), make([]byte, 1), control, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("recvmsg: the container's terminal: %w", err)
+	}
+	unix.Close(int(c.ends[0]))
+	messages, err := unix.ParseSocketControlMessage(control[:n])
+	if err != nil || len(messages) == 0 {
+		return nil, fmt.Errorf("recvmsg: the container sent no terminal: %v", err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return nil, fmt.Errorf("recvmsg: the container's terminal: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "/dev/ptmx"), nil
+}
+
+// winsize is struct winsize in strace's notation.
+func winsize(w *unix.Winsize) Arg {
+	return ptr(unsafe.Pointer(w), fmt.Sprintf("{ws_row=%d, ws_col=%d, ws_xpixel=%d, ws_ypixel=%d}", w.Row, w.Col, w.Xpixel, w.Ypixel))
+}
+
+// Open is openat(2) for reading and writing.
+func (p *Plan) Open(dir Arg, path string, flags uint64) *Call {
+	return p.add("openat", unix.SYS_OPENAT, dir, p.str(path), bits(flags|unix.O_CLOEXEC, openFlags))
+}
+
+// Ioctl is ioctl(2).
+func (p *Plan) Ioctl(fd Arg, request uintptr, name string, arg Arg) *Call {
+	return p.add("ioctl", unix.SYS_IOCTL, fd, sym(request, name), arg)
+}
+
+// Dup3 is dup3(2).
+func (p *Plan) Dup3(fd Arg, to int, cloexec bool) *Call {
+	flags := num(0)
+	if cloexec {
+		flags = sym(unix.O_CLOEXEC, "O_CLOEXEC")
+	}
+	return p.add("dup3", unix.SYS_DUP3, fd, num(to), flags)
+}
+
+// SendFile is sendmsg(2) of an open file (SCM_RIGHTS of unix(7)).
+func (p *Plan) SendFile(socket Arg, fd int) *Call {
+	rights := unix.UnixRights(fd)
+	vector := &unix.Iovec{Base: &[]byte("t")[0], Len: 1}
+	message := &unix.Msghdr{Iov: vector, Iovlen: 1, Control: &rights[0], Controllen: uint64(len(rights))}
+	text := fmt.Sprintf("{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=\"t\", iov_len=1}], msg_iovlen=1, "+
+		"msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[%d]}], msg_controllen=%d, msg_flags=0}", fd, len(rights))
+	return p.add("sendmsg", unix.SYS_SENDMSG, socket, ptr(unsafe.Pointer(message), text), num(0)).Must(1)
+}

@@ -1,0 +1,154 @@
+// A container from beginning to end. Run composes the list of system calls, topic by
+// topic; live makes the process that replays it, and stays with it until its end.
+package main
+
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Container is a command to run and what it shall see.
+type Container struct {
+	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
+
+	Isolation
+
+	Narration `json:"-"`
+
+	Limits
+
+	Placement
+
+	Files
+
+	Person
+
+	Walls
+
+	Terminal
+
+	Layers
+
+	Lasting
+
+	Store `json:"-"`
+
+	Imaged
+
+	Wiring
+}
+
+// Run is `box run`.
+func (c *Container) Run() (err error) {
+	p := newPlan()
+
+	record, err := begin(c, p)
+	if err != nil || record.isElsewhere() {
+		return err
+	}
+	defer func() { err = record.end(err) }()
+
+	who, err := person(c)
+	if err != nil {
+		return err
+	}
+
+	group, err := cgroup(c, p)
+	if err != nil {
+		return err
+	}
+	defer group.end()
+
+	if err := stdio(c, p); err != nil {
+		return err
+	}
+
+	wire, err := c.connect(p)
+	if err != nil {
+		return err
+	}
+	defer func() { complain(wire.unplug()) }()
+
+	if err := namespaces(c, p); err != nil {
+		return err
+	}
+	wire.hold(p)
+
+	if err := root(c, p, group, who); err != nil {
+		return err
+	}
+
+	if err := walls(c, p, who); err != nil {
+		return err
+	}
+
+	command(c, p, who)
+
+	return c.live(p)
+}
+
+// command decides what the container becomes.
+func command(c *Container, p *Plan, who *identity) {
+	if c.Init {
+		p.Init()
+	}
+	c.session(p)
+	p.Execve(c.Command.argv(), who.env, pathIn(who.env))
+}
+
+// Argv is a command line, of which box reads nothing after the first word.
+type Argv []string
+
+// argv leaves out the "--" that may stand before the first word.
+func (a Argv) argv() []string {
+	if len(a) > 1 && a[0] == "--" {
+		return a[1:]
+	}
+	return a
+}
+
+// defaultPath is where programs are looked for, as in Docker.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// pathIn is where programs are looked for: PATH in an environment.
+func pathIn(env []string) string {
+	for _, variable := range env {
+		if path, ok := strings.CutPrefix(variable, "PATH="); ok {
+			return path
+		}
+	}
+	return defaultPath
+}
+
+// environment is what a container knows when nobody has told it more, as in Docker:
+// nothing that the caller has in its own environment, except the kind of its terminal.
+func environment(hostname string) []string {
+	env := []string{"PATH=" + defaultPath, "HOSTNAME=" + hostname, "HOME=/root"}
+	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
+		env = append(env, "TERM="+os.Getenv("TERM"))
+	}
+	return env
+}
+
+// live makes the process of a plan and returns how it ended, as an exitStatus.
+func (n *Narration) live(p *Plan) error {
+	if n.DryRun {
+		return n.list(p)
+	}
+	defer p.tty.takeBack()
+	process, err := n.start(p)
+	if err != nil {
+		return err
+	}
+	if err := p.born(process.pid); err != nil {
+		return err
+	}
+	end, err := p.console.serve()
+	if err != nil {
+		return err
+	}
+	defer end()
+	return process.wait()
+}

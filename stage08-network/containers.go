@@ -1,0 +1,527 @@
+// A container that lasts: a directory in the store with its record, its own layer and its
+// log. While it runs, the box that stays with it holds a lock on a file of its name in
+// running/, so everybody can see whether it lives, and what a box that was killed has left
+// behind. Its name is a symbolic link beside it.
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+)
+
+// Lasting says what stays of a container, and for how long.
+type Lasting struct {
+	Name   string `help:"A name for it; else it gets two words." group:"Store:"`
+	Detach bool   `short:"d" help:"Leave it running, and print its id." group:"Store:"`
+	Rm     bool   `help:"Remove it when it has ended, with the volumes that have no name." group:"Store:"`
+
+	record    *Record
+	source    *Image // that it is made of, if it is
+	imageName string
+
+	output  *os.File                 // where it prints to, if not where box does
+	harvest func(upper string) error // takes its layer away, when it has ended well
+}
+
+// Record is what is known of a container, in containers/ID/container.json.
+type Record struct {
+	ID      string
+	Name    string
+	Created time.Time
+	Run     *Container // as it was asked for
+	Volumes []string   // those that have no name of the user's
+	State   State
+
+	Image   string        // as it was asked for
+	ImageID digest.Digest // "" for a container of plain directories
+
+	store Store
+	lock  *os.File // while this box is at work on it
+	ready *os.File // for the monitor to say that it runs
+	log   *journal
+	files *union // of its root, while a run is planned
+}
+
+// State is how it stands with the process.
+type State struct {
+	Status     string // created, running, exited
+	PID        int    // as the host counts, while it runs
+	ExitCode   int    // as a shell has it
+	StartedAt  time.Time
+	FinishedAt time.Time
+	Address    string   `json:",omitempty"` // on its network, while it runs
+	Ports      []string `json:",omitempty"` // as published
+}
+
+// begin gives a container with a root of its own its place on disk. It returns nil for one
+// that lives on the host's files, of which nothing stays.
+func begin(c *Container, p *Plan) (*Record, error) {
+	if c.record == nil {
+		if err := c.fromImage(); err != nil {
+			return nil, err
+		}
+		if err := c.layers(); err != nil {
+			return nil, err
+		}
+		if c.Rootfs == "" {
+			return nil, c.lastsNot()
+		}
+		if err := c.create(); err != nil {
+			return nil, err
+		}
+	}
+	r := c.record
+	if r.isElsewhere() {
+		return r, r.detach()
+	}
+	if err := r.openLog(p); err != nil {
+		return nil, err
+	}
+	p.born = r.running
+	return r, nil
+}
+
+// isElsewhere tells whether another process, the monitor, runs the container.
+func (r *Record) isElsewhere() bool {
+	return r != nil && r.Run.Detach && r.ready == nil && !r.Run.DryRun
+}
+
+// lastsNot names a flag that is about what stays.
+func (c *Container) lastsNot() error {
+	for flag, given := range map[string]bool{"--name": c.Name != "", "--detach": c.Detach} {
+		if given {
+			return fmt.Errorf("%s is for a container with a root of its own: add --rootfs DIR; box rootfs DIR makes one", flag)
+		}
+	}
+	return nil
+}
+
+// create makes the record and its directory: complete, under a name with a dot, then under
+// its own.
+func (c *Container) create() (err error) {
+	r := &Record{ID: newID(), Name: c.Name, Created: time.Now(), Run: c, store: c.Store, State: State{Status: "created"}}
+	if c.source != nil {
+		r.Image, r.ImageID = c.imageName, c.source.ID
+	}
+	if c.record = r; c.DryRun {
+		return nil
+	}
+	if err := c.settle(); err != nil {
+		return err
+	}
+	if err := c.nameVolumes(r); err != nil {
+		return err
+	}
+	if err := c.Store.open(); err != nil {
+		return err
+	}
+	if err := c.Store.sweep(); err != nil {
+		return err
+	}
+	if r.lock, err = lockSoon(r.livePath(), func() bool { return true }); err != nil {
+		return err
+	}
+	if err := r.make(); err != nil {
+		return errors.Join(err, r.remove())
+	}
+	return nil
+}
+
+// newID is a random number of 64 digits.
+func newID() string {
+	id := make([]byte, 32)
+	rand.Read(id) // never fails
+	return fmt.Sprintf("%x", id)
+}
+
+// settle makes what the record shall hold independent of where and in what environment the
+// command was given.
+func (c *Container) settle() error {
+	for _, file := range c.EnvFile {
+		lines, err := readEnvFile(file)
+		if err != nil {
+			return fmt.Errorf("--env-file %s: %w", file, err)
+		}
+		c.Env = append(setAll(nil, lines), c.Env...)
+	}
+	for i, variable := range c.Env {
+		if name, _, given := strings.Cut(variable, "="); !given {
+			if value, known := os.LookupEnv(name); known && name != "" {
+				c.Env[i] = name + "=" + value
+			}
+		}
+	}
+	c.EnvFile = nil
+	for i, option := range c.SecurityOpt {
+		if file, is := strings.CutPrefix(option, "seccomp="); is && file != "unconfined" {
+			path, err := filepath.Abs(file)
+			if err != nil {
+				return err
+			}
+			c.SecurityOpt[i] = "seccomp=" + path
+		}
+	}
+	return nil
+}
+
+// make writes what create has decided.
+func (r *Record) make() error {
+	dir := r.newPath()
+	for _, path := range []string{dir, dir + "/upper", dir + "/work", dir + "/merged"} {
+		if err := os.Mkdir(path, 0o711); err != nil {
+			return err
+		}
+	}
+	o := r.overlay()
+	o.upper = dir + "/upper"
+	if err := o.asRoot(); err != nil {
+		return err
+	}
+	if err := r.takeName(); err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(dir, "container.json"), r, r.isDurable()); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, r.path()); err != nil {
+		return err
+	}
+	if r.isDurable() {
+		return syncDir(r.store.path("containers"))
+	}
+	return nil
+}
+
+// isDurable tells whether the record shall survive the machine.
+func (r *Record) isDurable() bool { return !r.Run.Rm }
+
+var goodName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+var anID = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var allDigits = regexp.MustCompile(`^[0-9]+$`)
+
+// takeName makes the link that is the name: of two containers, only one can.
+func (r *Record) takeName() error {
+	random := r.Name == ""
+	for {
+		if random {
+			r.Name = twoWords()
+		}
+		if !goodName.MatchString(r.Name) || anID.MatchString(r.Name) || allDigits.MatchString(r.Name) {
+			return fmt.Errorf("--name %q: a name is made of letters, digits and _ . -, begins with a letter or digit, and is no number and no id", r.Name)
+		}
+		err := os.Symlink(r.ID, r.store.path("containers", r.Name))
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if !random {
+			return fmt.Errorf("--name %s: a container has this name already; box rm %s removes it, if it has ended", r.Name, r.Name)
+		}
+	}
+}
+
+func (r *Record) path(names ...string) string {
+	return r.store.path(append([]string{"containers", r.ID}, names...)...)
+}
+func (r *Record) newPath() string  { return r.store.path("containers", "."+r.ID) }
+func (r *Record) livePath() string { return r.store.path("running", r.ID) }
+
+// overlay is the container's root.
+func (r *Record) overlay() *overlay {
+	return &overlay{lowers: r.Run.topFirst(), upper: r.path("upper"), work: r.path("work"), merged: r.path("merged"), volatile: r.Run.Rm}
+}
+
+// running notes that the process runs.
+func (r *Record) running(pid int) error {
+	r.State = State{Status: "running", PID: pid, StartedAt: time.Now(), Address: r.Run.wire.address(), Ports: r.Run.wire.published()}
+	if err := r.write(); err != nil {
+		return err
+	}
+	return r.announce()
+}
+
+func (r *Record) write() error { return writeJSON(r.path("container.json"), r, r.isDurable()) }
+
+// end notes how the process has ended, and lets go of the container. One that never ran
+// leaves nothing.
+func (r *Record) end(how error) error {
+	if r == nil || r.lock == nil {
+		return how
+	}
+	if r.State.Status == "running" {
+		complain(r.log.end())
+	}
+	var ended exitStatus
+	if r.State.Status == "running" && errors.As(how, &ended) {
+		r.State.Status, r.State.PID, r.State.ExitCode, r.State.FinishedAt = "exited", 0, int(ended), time.Now()
+		r.State.Address, r.State.Ports = "", nil
+		if _, err := fmt.Fprintln(r.lock, r.State.ExitCode); err != nil { // for those who wait
+			return err
+		}
+	}
+	if r.Run.harvest != nil && ended == 0 && r.State.Status == "exited" {
+		if err := r.Run.harvest(r.path("upper")); err != nil {
+			how = err
+		}
+	}
+	if r.Run.Rm || r.State.Status == "created" {
+		complain(r.remove())
+		return how
+	}
+	complain(r.write())
+	complain(r.release())
+	return how
+}
+
+// complain tells of what went wrong with what is left of a container: how its command ended
+// counts for more.
+func complain(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "box:", err)
+	}
+}
+
+// release lets go of the container: from now on others may be at work on it.
+func (r *Record) release() error {
+	err := os.Remove(r.livePath())
+	return errors.Join(err, r.lock.Close())
+}
+
+// remove takes the container away. Whoever holds the lock may do it; it can be killed at any
+// point and be done again.
+func (r *Record) remove() error {
+	if err := os.Rename(r.path(), r.newPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	name := r.store.path("containers", r.Name)
+	if id, err := os.Readlink(name); err == nil && id == r.ID {
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	if err := removeTree(r.newPath()); err != nil {
+		return err
+	}
+	if r.Run != nil && r.Run.Rm {
+		if err := r.store.removeVolumes(r.Volumes, r.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return r.release()
+}
+
+// removeTree removes a directory. What others of an ordinary user's containers have made
+// there, is theirs: only in their user namespace it can be removed.
+func removeTree(dir string) error {
+	err := os.RemoveAll(dir)
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		return asOwner("rm", "-rf", "--", dir)
+	}
+	return err
+}
+
+// asOwner runs a program as user 0 of a user namespace that maps the same users as the
+// containers of an ordinary user: a container that shares everything else with the host.
+func asOwner(argv ...string) error {
+	c := &Container{Command: argv, Isolation: Isolation{Share: strings.Split("mnt pid uts ipc net cgroup time", " ")}}
+	c.Env = os.Environ()
+	if err := c.Run(); err != exitStatus(0) {
+		return fmt.Errorf("%s: %w", strings.Join(argv, " "), err)
+	}
+	return nil
+}
+
+// sweep finishes what boxes that were killed had begun. Whoever is in running/ without a
+// lock on it is dead; the kernel has ended its container with it.
+func (s Store) sweep() error {
+	entries, err := os.ReadDir(s.path("running"))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		held, err := lock(s.path("running", entry.Name()))
+		if err == errBusy {
+			continue
+		}
+		if err == nil {
+			err = s.repair(entry.Name(), held)
+		}
+		if err != nil {
+			return fmt.Errorf("what a box that was killed has left: %w", err)
+		}
+	}
+	return nil
+}
+
+// repair brings one container to a state in which it could have been left.
+func (s Store) repair(id string, held *os.File) error {
+	r, err := s.read(id)
+	unfinished := errors.Is(err, fs.ErrNotExist)
+	if unfinished {
+		if r, err = s.read("." + id); err != nil {
+			r = &Record{}
+		}
+	} else if err != nil { // damaged: nothing is known of it that could be repaired
+		fmt.Fprintf(os.Stderr, "box: %v\n", err)
+		return errors.Join(os.Remove(held.Name()), held.Close())
+	}
+	r.ID, r.store, r.lock = id, s, held
+	if err := s.removeUnfinished(id); err != nil {
+		return errors.Join(err, held.Close())
+	}
+	if err := s.networks().forget(id); err != nil {
+		return errors.Join(err, held.Close())
+	}
+	if unfinished || r.Run.Rm {
+		return r.remove()
+	}
+	if r.State.Status == "running" {
+		r.State.Status, r.State.PID, r.State.ExitCode, r.State.FinishedAt = "exited", 0, 128+int(unix.SIGKILL), time.Now()
+		r.State.Address, r.State.Ports = "", nil
+		if err := r.write(); err != nil {
+			return errors.Join(err, held.Close())
+		}
+	}
+	return r.release()
+}
+
+// removeUnfinished removes the volumes that a container had begun to make.
+func (s Store) removeUnfinished(id string) error {
+	begun, err := filepath.Glob(s.path("volumes", "."+id+"-*"))
+	for _, dir := range begun {
+		err = errors.Join(err, removeTree(dir))
+	}
+	return err
+}
+
+// read reads a record.
+func (s Store) read(id string) (*Record, error) {
+	r := &Record{}
+	if err := readJSON(s.path("containers", id, "container.json"), r); err != nil {
+		return nil, err
+	}
+	if r.Run == nil {
+		return nil, fmt.Errorf("%s: it is no container's record; remove this directory if it is not yours", s.path("containers", id, "container.json"))
+	}
+	r.store, r.Run.Store, r.Run.record = s, s, r
+	return r, nil
+}
+
+// all are the containers, the latest first.
+func (s Store) all() ([]*Record, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	if err := s.sweep(); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(s.path("containers"))
+	if err != nil {
+		return nil, err
+	}
+	var list []*Record
+	for _, entry := range entries {
+		if !anID.MatchString(entry.Name()) {
+			continue
+		}
+		r, err := s.read(entry.Name())
+		if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+			continue
+		}
+		if err != nil { // damaged: the others shall be seen all the same
+			fmt.Fprintf(os.Stderr, "box: %v\n", err)
+			continue
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// errNoContainer means that a name is nobody's.
+var errNoContainer = errors.New("there is no such container")
+
+// find finds a container by its name, its id, or the beginning of its id.
+func (s Store) find(text string) (*Record, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	if err := s.sweep(); err != nil {
+		return nil, err
+	}
+	if id, err := os.Readlink(s.path("containers", text)); err == nil && goodName.MatchString(text) {
+		return s.read(id)
+	}
+	entries, err := os.ReadDir(s.path("containers"))
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, entry := range entries {
+		if anID.MatchString(entry.Name()) && text != "" && strings.HasPrefix(entry.Name(), text) {
+			found = append(found, entry.Name())
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("%w: %q; box ps -a lists them by name and id", errNoContainer, text)
+	case 1:
+		return s.read(found[0])
+	}
+	return nil, fmt.Errorf("%q is the beginning of the ids of %d containers: give more of it", text, len(found))
+}
+
+// take finds a container for a change, and keeps others from it.
+func (s Store) take(text string) (*Record, error) {
+	r, err := s.find(text)
+	if err != nil {
+		return nil, err
+	}
+	held, err := lockSoon(r.livePath(), func() bool { return !r.isRunning() })
+	if err == errBusy {
+		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it", r.Name, errBusy, r.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.read(r.ID) // as it is now that nobody else changes it
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("there is no container %q any more", text), os.Remove(held.Name()), held.Close())
+	}
+	now.lock = held
+	return now, nil
+}
+
+// isRunning tells whether a container runs, and its process can be asked for.
+func (r *Record) isRunning() bool { return r.State.Status == "running" && isHeld(r.livePath()) }
+
+// In a record, limits are numbers as the kernel takes them, and not what was typed.
+
+// UnmarshalJSON reads bytes.
+func (b *size) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(b)) }
+
+// UnmarshalJSON reads microseconds of a period.
+func (c *cpus) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(c)) }
+
+// UnmarshalJSON reads a weight.
+func (w *weight) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(w)) }
+
+// UnmarshalJSON reads a number of processes.
+func (c *count) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(c)) }
+
+// MarshalJSON writes the number of the device and the rate.
+func (t throttle) MarshalJSON() ([]byte, error) { return json.Marshal([]any{t.device, t.rate}) }
+
+// UnmarshalJSON reads them.
+func (t *throttle) UnmarshalJSON(data []byte) error {
+	return json.Unmarshal(data, &[]any{&t.device, &t.rate})
+}

@@ -1,0 +1,132 @@
+// What can be done to the cgroup of a container that runs: stop it, let it go on, change
+// its limits. Any of its processes stands for the container.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+type pauseCmd struct {
+	PID target `arg:"" name:"container" help:"A container, or the number of a process in one."`
+
+	Store
+}
+
+// Run is `box pause`.
+func (c *pauseCmd) Run() error { return c.PID.freeze(c.Store, true) }
+
+type unpauseCmd struct {
+	PID target `arg:"" name:"container" help:"A container, or the number of a process in one."`
+
+	Store
+}
+
+// Run is `box unpause`.
+func (c *unpauseCmd) Run() error { return c.PID.freeze(c.Store, false) }
+
+type updateCmd struct {
+	PID target `arg:"" name:"container" help:"A container, or the number of a process in one."`
+
+	Limits
+
+	Store
+}
+
+// Run is `box update`.
+func (c *updateCmd) Run() error {
+	pid, _, err := c.PID.find(c.Store)
+	if err != nil {
+		return err
+	}
+	g, err := groupOf(pid)
+	if err != nil {
+		return err
+	}
+	settings, err := c.settings()
+	if err != nil {
+		return err
+	}
+	if len(settings) == 0 {
+		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
+	}
+	host := &Plan{}
+	if c.Memory != 0 && c.MemorySwap != 0 { // version 1 takes no memory above memory and swap: lift that first
+		settings = slices.Insert(settings, 0, setting{"--memory-swap", "memory", "memory.swap.max", "", "memory.memsw.limit_in_bytes", "-1"})
+	}
+	for _, s := range settings {
+		if _, _, err := g.file(s); err != nil {
+			return err
+		}
+		g.set(host, s)
+	}
+	return host.perform(nil)
+}
+
+// groupOf finds the group that box made for the container of a process.
+func groupOf(pid int) (*group, error) {
+	all, err := treesOf(pid)
+	if err != nil {
+		return nil, fmt.Errorf("no process has the number %d: %w", pid, err)
+	}
+	g := &group{}
+	for _, t := range all {
+		dir, name := filepath.Split(filepath.Join(t.mount, t.ours))
+		if ours, _ := filepath.Match("box-[0-9]*", name); ours {
+			g.name, g.parents = name, append(g.parents, parent{t, filepath.Clean(dir)})
+		}
+	}
+	if g.name == "" {
+		return nil, fmt.Errorf("process %d is in no cgroup that box made: box lsns lists processes in containers", pid)
+	}
+	return g, nil
+}
+
+// dir is the group's directory where a controller is, or version 2's for "", and whether
+// that is version 2; "" where there is none.
+func (g *group) dir(controller string) (path string, v2 bool) {
+	for _, p := range g.parents {
+		if p.v2 && (controller == "" || p.has(setting{controller: controller})) || !p.v2 && p.has(setting{v1: controller + "."}) {
+			return filepath.Join(p.dir, g.name), p.v2
+		}
+	}
+	return "", false
+}
+
+// freeze stops a group or lets it go on, and waits until that has happened. cgroup.freeze
+// of version 2 needs no controller, so it also serves where the controllers are on version 1.
+func freeze(pid int, stop bool) error {
+	g, err := groupOf(pid)
+	if err != nil {
+		return err
+	}
+	path, _ := g.dir("")
+	if path == "" {
+		return errors.New("pause needs a cgroup tree of version 2; it may be mounted beside version 1: mount -t cgroup2 none DIR")
+	}
+	text, want := "0", "frozen 0"
+	if stop {
+		text, want = "1", "frozen 1"
+	}
+	host := &Plan{}
+	host.WriteFile(filepath.Join(path, "cgroup.freeze"), text)
+	if err := host.perform(nil); err != nil {
+		return err
+	}
+	for range 1000 {
+		events, err := os.ReadFile(filepath.Join(path, "cgroup.events"))
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(events), want) {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("%s is not %q after a second: a process in it waits for something that cannot be interrupted", path, want)
+}

@@ -1,0 +1,506 @@
+// COPY and ADD. Sources are found in the context, in an earlier stage or in an image, which
+// are all read as a union of layers; patterns are those of Go's path.Match. ADD also fetches
+// URLs and unpacks archives of the context.
+package main
+
+import (
+	"archive/tar"
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/patternmatcher"
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+)
+
+// copying is a COPY or ADD on its way.
+type copying struct {
+	s       *stageBuild
+	in      *Instruction
+	w       *writer
+	from    *union
+	ignore  *Ignore // of the context
+	exclude *patternmatcher.PatternMatcher
+	who     owner
+	chown   bool
+	chmod   *uint32
+	dest    string // absolute
+	isDir   bool   // the destination is a directory, whether it is there or not
+}
+
+// copy is COPY and ADD.
+func (s *stageBuild) copy(in *Instruction) error {
+	c := &copying{s: s, in: in}
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	defer c.from.close()
+	return s.layer(in, func(w *writer) error {
+		c.w = w
+		return c.all()
+	})
+}
+
+func (c *copying) prepare() (err error) {
+	in := c.in
+	if err := c.owner(in.flag("chown")); err != nil {
+		return in.errorAt("--chown", "%v", err)
+	}
+	if text := in.flag("chmod"); text != "" {
+		mode, err := strconv.ParseUint(text, 8, 12)
+		if err != nil {
+			return in.errorAt("--chmod", "--chmod=%s: give a mode such as 755", text)
+		}
+		c.chmod = new(uint32)
+		*c.chmod = uint32(mode)
+	}
+	if c.exclude, err = patternmatcher.New(cleaned(in.Flags["exclude"])); err != nil {
+		return in.errorAt("--exclude", "--exclude: %v", err)
+	}
+	c.dest = in.Args[len(in.Args)-1]
+	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || len(in.Args)-1+len(in.Docs) > 1 || in.flag("parents") == "true"
+	if !path.IsAbs(c.dest) {
+		c.dest = path.Join("/", c.s.config.Config.WorkingDir, c.dest)
+	}
+	c.dest = path.Clean(c.dest)
+	c.from, err = c.source()
+	return err
+}
+
+func cleaned(patterns []string) []string {
+	list := slices.Clone(patterns)
+	for i, p := range list {
+		list[i] = strings.TrimPrefix(path.Clean(p), "/")
+	}
+	return list
+}
+
+// owner reads USER[:GROUP], by the names of the stage's own passwd and group.
+func (c *copying) owner(text string) error {
+	if text == "" {
+		return nil
+	}
+	c.chown = true
+	dirs, err := c.s.dirs()
+	if err != nil {
+		return err
+	}
+	slices.Reverse(dirs)
+	u, err := openUnion(dirs)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	user, _, given := strings.Cut(text, ":")
+	id := &identity{}
+	if err := id.find(u.readSmall, text); err != nil {
+		return fmt.Errorf("--chown=%s: %w", text, err)
+	}
+	if _, err := number31(user); err == nil && !given {
+		id.gid = id.uid // of a number, the group is the same number
+	}
+	c.who = owner{id.uid, id.gid}
+	return nil
+}
+
+// source is where the files come from.
+func (c *copying) source() (*union, error) {
+	ref := c.in.flag("from")
+	if ref == "" {
+		c.ignore = c.s.b.files.ignore
+		return c.s.b.files.union()
+	}
+	dirs, err := c.s.b.dirsOf(c.in, ref)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(dirs)
+	return openUnion(dirs)
+}
+
+// dirsOf are the layers of a stage or an image that --from names, the lowest first.
+func (b *builder) dirsOf(in *Instruction, ref string) ([]string, error) {
+	stage, err := b.file.from(in, ref)
+	if err != nil {
+		return nil, err
+	}
+	if stage != nil {
+		return b.done[stage].dirs()
+	}
+	image, err := b.image(ref, b.want)
+	if err != nil {
+		return nil, err
+	}
+	dirs, err := b.Store.dirs(image)
+	if err == nil && len(dirs) == 0 {
+		return b.Store.nothing()
+	}
+	return dirs, err
+}
+
+// change makes of a source's attributes those of the copy.
+func (c *copying) change(st *unix.Stat_t) {
+	if c.in.flag("from") == "" || c.chown {
+		st.Uid, st.Gid = uint32(c.who.uid), uint32(c.who.gid)
+	}
+	if c.chmod != nil {
+		st.Mode = st.Mode&unix.S_IFMT | *c.chmod
+	}
+}
+
+// all copies every source.
+func (c *copying) all() error {
+	c.w.change, c.w.bare = c.change, c.in.flag("from") == ""
+	for _, doc := range c.in.Docs {
+		if err := c.text(path.Base(doc.Name), []byte(doc.Content), 0o644, time.Now()); err != nil {
+			return err
+		}
+	}
+	for _, source := range c.in.Args[:len(c.in.Args)-1] {
+		if err := c.one(source); err != nil {
+			return c.in.errorAt(source, "%s %s: %v", c.in.Name, source, err)
+		}
+	}
+	return nil
+}
+
+// one copies one source, which may be a pattern.
+func (c *copying) one(source string) error {
+	if c.in.Name == "ADD" && isURL(source) {
+		return c.fetch(source)
+	}
+	found, err := c.glob(path.Clean(path.Join("/", source)))
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if err := c.file(f, source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// found is a file of the source, and its path there.
+type found struct {
+	*node
+	path string // relative
+}
+
+// glob finds what a path or pattern stands for.
+func (c *copying) glob(pattern string) ([]found, error) {
+	list := []found{{c.from.root, "."}}
+	for part := range strings.SplitSeq(strings.Trim(pattern, "/"), "/") {
+		var next []found
+		for _, dir := range list {
+			more, err := c.match(dir, part)
+			if err != nil {
+				return nil, err
+			}
+			next = append(next, more...)
+		}
+		list = next
+	}
+	var seen []found
+	for _, f := range list {
+		ignored, err := c.isIgnored(f)
+		if err != nil {
+			return nil, err
+		}
+		if !ignored {
+			seen = append(seen, f)
+		}
+	}
+	if len(seen) == 0 && !strings.ContainsAny(pattern, `*?[`) {
+		where := "the context"
+		if c.in.flag("from") != "" {
+			where = "--from=" + c.in.flag("from")
+		}
+		if len(list) > 0 {
+			return nil, fmt.Errorf("the file is in %s, but .dockerignore leaves it out", where)
+		}
+		return nil, fmt.Errorf("there is no such file in %s", where)
+	}
+	c.isDir = c.isDir || len(seen) > 1
+	return seen, nil
+}
+
+// match finds the files of a directory that one part of a path stands for.
+func (c *copying) match(dir found, part string) ([]found, error) {
+	if part == "" || part == "." {
+		return []found{dir}, nil
+	}
+	if !strings.ContainsAny(part, `*?[\`) {
+		n, err := c.from.find(path.Join(dir.path, part), true)
+		if errors.Is(err, unix.ENOENT) {
+			return nil, nil
+		}
+		return []found{{n, path.Join(dir.path, part)}}, err
+	}
+	if dir.dirs == nil {
+		return nil, nil
+	}
+	children, err := dir.children()
+	var list []found
+	for _, child := range children {
+		ok, errMatch := path.Match(part, child.name)
+		if errMatch != nil {
+			return nil, fmt.Errorf("%q is not a pattern: %w", part, errMatch)
+		}
+		name := path.Join(dir.path, child.name)
+		if !ok {
+			continue
+		}
+		n, errFind := c.from.find(name, true)
+		if errors.Is(errFind, unix.ENOENT) { // a link to nowhere is copied as it is
+			n, errFind = child, nil
+		}
+		if errFind != nil {
+			return nil, errFind
+		}
+		list = append(list, found{n, name})
+	}
+	return list, err
+}
+
+// isIgnored tells whether .dockerignore leaves a file out altogether.
+func (c *copying) isIgnored(f found) (bool, error) {
+	wanted, inside, err := c.keep(f.path, f.dirs != nil)
+	if err == nil && !wanted && inside {
+		wanted, err = anyWanted(f.node, f.path, c.keep)
+	}
+	return !wanted, err
+}
+
+// keep tells whether a path of the source is wanted, and whether something in it may be.
+func (c *copying) keep(rel string, isDir bool) (wanted, inside bool, err error) {
+	if rel == "." {
+		return true, true, nil
+	}
+	if c.ignore != nil {
+		ignored, whole, err := c.ignore.ignored(rel, isDir)
+		if err != nil || ignored {
+			return false, isDir && !whole, err
+		}
+	}
+	return true, true, nil
+}
+
+// file copies one source to its place.
+func (c *copying) file(f found, source string) error {
+	dest := c.dest
+	if c.in.flag("parents") == "true" {
+		kept := pivot(source, f.path)
+		if err := c.parents(f.path, kept); err != nil {
+			return err
+		}
+		dest = path.Join(dest, path.Dir(kept))
+		if f.dirs != nil {
+			dest = path.Join(c.dest, kept)
+		}
+	}
+	if c.in.Name == "ADD" && c.in.flag("unpack") != "false" && c.in.flag("from") == "" {
+		if unpacked, err := c.unpack(f, dest); unpacked || err != nil {
+			return err
+		}
+	}
+	if f.dirs != nil {
+		real, err := c.w.resolve(dest, true, c.who)
+		if err != nil {
+			return err
+		}
+		return c.w.tree(f.node, f.path, real, c.excluding(f.path))
+	}
+	target, err := c.target(dest, path.Base(f.path))
+	if err != nil {
+		return err
+	}
+	return c.w.put(f.node, target)
+}
+
+// parents makes the directories above a file that --parents keeps, like those of the source.
+func (c *copying) parents(name, kept string) error {
+	above := strings.TrimSuffix(name, kept)
+	for i, r := range kept + "/" {
+		if r != '/' {
+			continue
+		}
+		n, err := c.from.find(path.Join(above, kept[:i]), true)
+		if err != nil || n.dirs == nil {
+			return err
+		}
+		real, err := c.w.resolve(path.Join(c.dest, kept[:i]), true, c.who)
+		if err != nil {
+			return err
+		}
+		if err := c.w.like(n, real); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pivot is what of a source's path --parents keeps: what is behind /./ if that is in it.
+func pivot(source, found string) string {
+	before, _, cut := strings.Cut(source, "/./")
+	if !cut {
+		return found
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(found, strings.Trim(path.Clean(before), "/")), "/")
+}
+
+// excluding is keep without what --exclude names.
+func (c *copying) excluding(base string) func(string, bool) (bool, bool, error) {
+	return func(rel string, isDir bool) (bool, bool, error) {
+		wanted, inside, err := c.keep(rel, isDir)
+		if err != nil || len(c.in.Flags["exclude"]) == 0 {
+			return wanted, inside, err
+		}
+		below := strings.TrimPrefix(strings.TrimPrefix(rel, base), "/")
+		if base == "." {
+			below = rel
+		}
+		excluded, err := c.exclude.MatchesOrParentMatches(below)
+		return wanted && !excluded, inside && isDir, err
+	}
+}
+
+// target is the path to write a file to; its directory is made.
+func (c *copying) target(dest, name string) (string, error) {
+	if !c.isDir {
+		real, err := c.w.resolve(dest, false, c.who)
+		if err != nil {
+			return "", err
+		}
+		st, _, err := c.w.stat(real)
+		if err != nil {
+			return "", err
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			dir, err := c.w.resolve(path.Dir(real), true, c.who)
+			return path.Join(dir, path.Base(real)), err
+		}
+	}
+	dir, err := c.w.resolve(dest, true, c.who)
+	if err != nil {
+		return "", err
+	}
+	return path.Join(dir, name), nil
+}
+
+// text writes a file of which only the content is given.
+func (c *copying) text(name string, data []byte, mode uint32, at time.Time) error {
+	target, err := c.target(c.dest, name)
+	if err != nil {
+		return err
+	}
+	if c.chmod != nil {
+		mode = *c.chmod
+	}
+	return c.w.write(target, data, mode, c.who, at)
+}
+
+// unpack unpacks an archive, if the file is one, as if its files were copied.
+func (c *copying) unpack(f found, dest string) (bool, error) {
+	if !f.is(unix.S_IFREG) || f.Size == 0 {
+		return false, nil
+	}
+	fd, err := f.openFile(unix.O_RDONLY)
+	if err != nil {
+		return false, err
+	}
+	file := os.NewFile(uintptr(fd), f.path)
+	defer file.Close()
+	in := bufio.NewReaderSize(file, 1<<20)
+	if !looksLikeLayer(in) {
+		return false, nil
+	}
+	stream, _, err := decompress(in)
+	if err != nil {
+		return true, err
+	}
+	defer stream.Close()
+	root, err := c.w.resolve(dest, true, c.who)
+	if err != nil {
+		return true, err
+	}
+	u := &untarring{copying: c, root: root, tar: tar.NewReader(stream), times: map[string]time.Time{}}
+	return true, u.all()
+}
+
+func isURL(source string) bool {
+	return strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")
+}
+
+// fetch gets a file from a web server.
+func (c *copying) fetch(source string) error {
+	request, err := http.NewRequestWithContext(c.s.b.ctx, http.MethodGet, source, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("the server says %s", answer.Status)
+	}
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	if sum := digest.Digest(c.in.flag("checksum")); sum != "" {
+		if err := sum.Validate(); err != nil {
+			return fmt.Errorf("--checksum=%s: %w", sum, err)
+		}
+		if got := sum.Algorithm().FromBytes(data); got != sum {
+			return fmt.Errorf("it has the checksum %s, and should have %s", got, sum)
+		}
+	}
+	at, err := http.ParseTime(answer.Header.Get("Last-Modified"))
+	if err != nil {
+		at = time.Now()
+	}
+	u, err := url.Parse(source)
+	if err != nil {
+		return err
+	}
+	name := path.Base(u.Path)
+	if strings.HasSuffix(u.Path, "/") || name == "." || name == "/" {
+		return errors.New("the address has no file's name at its end")
+	}
+	return c.text(cmp.Or(name, "download"), data, 0o600, at)
+}
+
+// readSmall reads a file of a union; one that is not there is empty.
+func (u *union) readSmall(name string) ([]byte, error) {
+	n, err := u.find(name, true)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !n.is(unix.S_IFREG) || n.Size > largest {
+		return nil, fmt.Errorf("%s is not a file of up to %d bytes", name, largest)
+	}
+	fd, err := n.openFile(unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), name)
+	defer file.Close()
+	return io.ReadAll(file)
+}

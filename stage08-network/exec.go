@@ -1,0 +1,119 @@
+// box exec brings another command into the namespaces of a running process. setns(2) on
+// a pidfd joins them all at once, the user namespace too, which a process with several
+// threads may not do: the child that replays the list has one. A PID namespace is entered
+// by children only, so the list forks once more, with CLONE_PARENT, which makes the new
+// process box's own child.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Entry is a command for a container that runs already.
+type Entry struct {
+	PID     target `arg:"" name:"container" help:"A container, or the number of a process in one (see box ps, box lsns)."`
+	Command Argv   `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
+	Narration
+
+	Entrant
+
+	Terminal
+
+	Store
+}
+
+// Run is `box exec`.
+func (e *Entry) Run() error {
+	g, err := e.guest()
+	if err != nil {
+		return err
+	}
+	flags, err := foreign(g.pid)
+	if err != nil {
+		return err
+	}
+	if flags&unix.CLONE_NEWUSER == 0 && !e.DryRun {
+		if err := seal(); err != nil {
+			return err
+		}
+	}
+	p := newPlan()
+	pidfd := p.before.PidfdOpen(g.pid).Why("a handle on the process, which its number is not").Result()
+	if err := joinGroup(g.pid, p); err != nil {
+		return err
+	}
+	walls, err := p.wallsOf(g.pid, flags)
+	if err != nil {
+		return err
+	}
+	if g.TTY {
+		if err := stdio(g.Container, p); err != nil {
+			return err
+		}
+	}
+	p.Setns(pidfd, flags).Why("into all its namespaces at once")
+	p.Fork().Why("only a child is inside the PID namespace")
+	p.Leash()
+	if flags&unix.CLONE_NEWUSER != 0 {
+		p.Setresid(0, 0)
+	}
+	if err := g.settle(p, walls); err != nil {
+		return err
+	}
+	p.Execve(e.Command.argv(), g.who.env, pathIn(g.who.env))
+	return e.live(p)
+}
+
+// foreign returns the flags of the namespaces that pid does not share with us.
+func foreign(pid int) (uint64, error) {
+	var flags uint64
+	for _, k := range kinds {
+		ours, errOurs := os.Readlink("/proc/self/ns/" + k.name)
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, k.name))
+		switch {
+		case errOurs != nil: // a kernel without this kind
+		case errors.Is(err, os.ErrNotExist):
+			return 0, fmt.Errorf("no process has the number %d: box lsns lists those that live in other namespaces", pid)
+		case errors.Is(err, os.ErrPermission):
+			return 0, fmt.Errorf("process %d is not yours to join: it belongs to another user, so become that user, or root", pid)
+		case err != nil:
+			return 0, err
+		case ours != theirs:
+			flags |= k.flag
+		}
+	}
+	if flags == 0 {
+		return 0, fmt.Errorf("process %d lives in no namespace but ours, so there is none to join: box lsns lists those that do", pid)
+	}
+	return flags, nil
+}
+
+// PidfdOpen is pidfd_open(2).
+func (p *Plan) PidfdOpen(pid int) *Call {
+	return p.add("pidfd_open", unix.SYS_PIDFD_OPEN, num(pid), num(0))
+}
+
+// Setns is setns(2) on a pidfd.
+func (p *Plan) Setns(pidfd Arg, flags uint64) *Call {
+	return p.add("setns", unix.SYS_SETNS, pidfd, bits(flags, cloneFlags)).
+		Hint(unix.EPERM, "the namespaces belong to another user: become that user, or root").
+		Hint(unix.ESRCH, "the process has ended meanwhile")
+}
+
+// Fork is clone3(2) in the middle of a list: the new process replays the rest.
+func (p *Plan) Fork() *Call {
+	c := cloneCall(&cloneArgs{flags: unix.CLONE_PARENT})
+	c.forks = true
+	p.calls = append(p.calls, c)
+	return c
+}
+
+// Setresid is setresgid(2) and setresuid(2), for the real, effective and saved id alike.
+func (p *Plan) Setresid(uid, gid int) {
+	p.add("setresgid", unix.SYS_SETRESGID, num(gid), num(gid), num(gid)).Why("group 0 of the joined user namespace")
+	p.add("setresuid", unix.SYS_SETRESUID, num(uid), num(uid), num(uid)).Why("and its user 0")
+}

@@ -1,0 +1,272 @@
+// --explain prints the system calls as they are made, --dry-run the list alone, and
+// --pause stops before each: one narration of one list, in the notation of strace(1),
+// with the reason beside each call. host│ marks what box does, box │ what its child does.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+)
+
+// Narration is how a run is told.
+type Narration struct {
+	Explain telling `help:"Tell each system call and its reason on standard error; =json for tools." placeholder:"json" group:"Look inside:"`
+	DryRun  bool    `help:"Print the system calls that would be made, and make none." group:"Look inside:"`
+	Pause   bool    `help:"Stop before each system call, until Enter, and say what to look at meanwhile from a second terminal." group:"Look inside:"`
+
+	told  int // how many calls of the list were told
+	enter *bufio.Reader
+}
+
+// telling is "", "text" or "json". The flag can stand without a value.
+type telling string
+
+func (telling) IsBool() bool { return true }
+
+// Decode reads --explain, --explain=text and --explain=json.
+func (t *telling) Decode(ctx *kong.DecodeContext) error {
+	*t = "text"
+	if ctx.Scan.Peek().Type != kong.FlagValueToken {
+		return nil
+	}
+	value := fmt.Sprint(ctx.Scan.Pop().Value)
+	if *t = telling(value); value != "text" && value != "json" {
+		return fmt.Errorf("%q is not a way to tell: say --explain or --explain=json", value)
+	}
+	return nil
+}
+
+func (n *Narration) telling() bool { return n.Pause || n.Explain != "" }
+
+// start makes the process, told as it was asked for.
+func (n *Narration) start(p *Plan) (*Process, error) {
+	if n.Pause {
+		tty, err := os.Open("/dev/tty")
+		if err != nil {
+			return nil, fmt.Errorf("--pause waits for Enter on a terminal, and there is none: %w", err)
+		}
+		defer tty.Close()
+		n.enter = bufio.NewReader(tty)
+	}
+	if n.telling() {
+		p.addGates(n.Pause)
+	}
+	c, err := p.launch(n)
+	if n.Pause && err == nil {
+		go c.forward()
+	}
+	return c, err
+}
+
+// addGates adds meetings for the narration's sake: before execve, so that all is told
+// before the program's first word, or before every call.
+func (p *Plan) addGates(all bool) {
+	calls := p.calls
+	p.calls = nil
+	for i, c := range calls {
+		inMeeting := c.meets || calls[min(i+1, len(calls)-1)].meets
+		inSearch := c.try && calls[i-1].try
+		if c.name == "execve" || all && i > 0 && !inMeeting && !inSearch {
+			p.meet().Why("so that this is on the screen before the program's first word")
+			p.calls[len(p.calls)-2].gate, p.calls[len(p.calls)-1].gate = true, true
+		}
+		p.calls = append(p.calls, c)
+	}
+}
+
+// follow tells what the process has done since the last time.
+func (n *Narration) follow(calls []*Call) {
+	for ; n.told < len(calls); n.told++ {
+		if c := calls[n.told]; c.done && !(n.Pause && c.gate) {
+			n.tell("box", c)
+		}
+	}
+}
+
+// gate is called while the process waits. At a gate it tells what comes next, before it
+// happens, and returns nil, because the answer needs no telling then.
+func (n *Narration) gate(c *Process, answer *Plan) *Narration {
+	read := c.plan.calls[c.at]
+	if !read.gate {
+		return n
+	}
+	next := c.plan.calls[c.at+1]
+	n.told = c.at + 2
+	if n.Pause {
+		n.tell("box", next)
+		n.wait(next, c.pid)
+		return nil
+	}
+	n.tell("host", answer.calls[0])
+	n.tell("box", read)
+	n.tell("box", next)
+	return nil
+}
+
+// wait says where to look, if there is something to see, and waits for Enter.
+func (n *Narration) wait(next *Call, pid int) {
+	look := ""
+	if next.look != "" {
+		look = "look: " + strings.ReplaceAll(next.look, "PID", fmt.Sprint(pid)) + "   "
+	}
+	fmt.Fprintf(os.Stderr, "      %s[Enter] ", look)
+	if _, err := n.enter.ReadString('\n'); err != nil {
+		fmt.Fprintln(os.Stderr) // the terminal is gone: nobody is left to look
+	}
+}
+
+// list prints the plan as it would be carried out.
+func (n *Narration) list(p *Plan) error {
+	if p.err != nil {
+		return p.err
+	}
+	for _, c := range append(p.before.calls, cloneCall(&p.clone)) {
+		n.print(os.Stdout, "host", c)
+	}
+	answer := p.answer("PID", false)
+	for _, c := range p.calls {
+		if c.meets {
+			for _, c := range answer.calls {
+				n.print(os.Stdout, "host", c)
+			}
+		}
+		n.print(os.Stdout, "box", c)
+	}
+	return answer.err
+}
+
+// tell prints a call on standard error when that was asked for.
+func (n *Narration) tell(side string, c *Call) {
+	if n != nil && n.telling() {
+		n.print(os.Stderr, side, c)
+	}
+}
+
+func (n *Narration) print(w io.Writer, side string, c *Call) {
+	if n.Explain == "json" {
+		fmt.Fprintf(w, "%s\n", c.json(side))
+		return
+	}
+	line := fmt.Sprintf("%-4s│ %s%s", side, c, c.result())
+	if c.why != "" {
+		line = fmt.Sprintf("%-76s  # %s", line, c.why)
+	}
+	fmt.Fprintln(w, line)
+}
+
+// json is one object on a line. Its arguments are text as in --explain; ret and errno
+// are absent for a call that has not been made.
+func (c *Call) json(side string) []byte {
+	told := struct {
+		Side  string   `json:"side"`
+		Call  string   `json:"call"`
+		Args  []string `json:"args"`
+		Ret   *uintptr `json:"ret,omitempty"`
+		Errno string   `json:"errno,omitempty"`
+		Why   string   `json:"why,omitempty"`
+	}{side, c.name, c.texts(), nil, unix.ErrnoName(c.errno), c.why}
+	if c.done && c.errno == 0 {
+		told.Ret = &c.ret
+	}
+	line, err := json.Marshal(told)
+	if err != nil { // strings and a number
+		return []byte(err.Error())
+	}
+	return line
+}
+
+// brief is String with long arguments left out, for a message.
+func (c *Call) brief() string {
+	texts := c.texts()
+	for i, text := range texts {
+		if len(text) > 80 {
+			texts[i] = "…"
+		}
+	}
+	return c.name + "(" + strings.Join(texts, ", ") + ")"
+}
+
+// String is the call in the notation of strace(1), without its result.
+func (c *Call) String() string { return c.name + "(" + strings.Join(c.texts(), ", ") + ")" }
+
+func (c *Call) texts() []string {
+	texts := make([]string, len(c.args))
+	for i, arg := range c.args {
+		texts[i] = arg.String()
+	}
+	return texts
+}
+
+func (a Arg) String() string {
+	switch {
+	case a.from == nil:
+		return a.text
+	case a.from.text != "":
+		return a.from.text
+	}
+	return a.from.name
+}
+
+func (c *Call) result() string {
+	switch {
+	case !c.done:
+		return ""
+	case c.name == "umask":
+		return fmt.Sprintf(" = %#03o", c.ret)
+	case c.errno == 0:
+		return fmt.Sprintf(" = %d", c.ret)
+	}
+	message := c.errno.Error()
+	return fmt.Sprintf(" = -1 %s (%s)", unix.ErrnoName(c.errno), strings.ToUpper(message[:1])+message[1:])
+}
+
+// bits is an argument made of flags; names are in the order of their bits.
+func bits(value uint64, names []flagName) Arg {
+	var set []string
+	rest := value
+	for _, name := range names {
+		if rest&name.bit != 0 {
+			set, rest = append(set, name.name), rest&^name.bit
+		}
+	}
+	if value == 0 {
+		return num(0)
+	}
+	if rest != 0 {
+		set = append(set, fmt.Sprintf("%#x", rest))
+	}
+	return sym(uintptr(value), strings.Join(set, "|"))
+}
+
+// flagName is the name of one bit.
+type flagName struct {
+	bit  uint64
+	name string
+}
+
+// quote writes a string as strace does: C escapes, octal for what cannot be printed.
+func quote(s string) string {
+	const named = "\t\n\v\f\r\"\\"
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch k := strings.IndexByte(named, c); {
+		case k >= 0:
+			b.WriteString("\\" + `tnvfr"\`[k:k+1])
+		case c >= ' ' && c < 0x7f:
+			b.WriteByte(c)
+		case i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9':
+			fmt.Fprintf(&b, "\\%03o", c)
+		default:
+			fmt.Fprintf(&b, "\\%o", c)
+		}
+	}
+	return `"` + b.String() + `"`
+}

@@ -1,0 +1,275 @@
+// box run IMAGE: what the first word names, and how an image's configuration and the flags
+// together make a container. The flags win; what they leave open, the image says.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+)
+
+// Imaged says what a container is made of.
+type Imaged struct {
+	Entrypoint *string `help:"A program to run instead of the image's; what follows are its arguments." placeholder:"PROGRAM" group:"Program:"`
+	StopSignal string  `help:"The signal with which stop asks it to end; else the image's, or TERM." placeholder:"SIGNAL" group:"Program:"`
+	Pull       string  `help:"When to ask the registry for the image: always, missing, never." enum:"always,missing,never" default:"missing" group:"Registry:"`
+	Platform   string  `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH" group:"Registry:"`
+	Insecure   bool    `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
+}
+
+// fromImage makes a container's root of the image that the first word of its command names.
+// A program of the host is one only where no image here has its name, and as long as
+// nothing says that an image is meant.
+func (c *Container) fromImage() error {
+	if c.Rootfs != "" || len(c.Layer) > 0 {
+		return nil
+	}
+	words := c.Command.argv()
+	image, err := c.Store.image(words[0])
+	isHosts := errors.Is(err, errNoImage) && c.isProgram(words[0])
+	if isHosts && c.Pull == "missing" || err != nil && !errors.Is(err, errNoImage) && c.isProgram(words[0]) {
+		return nil
+	}
+	if image, err = c.obtain(words[0], image, err); err != nil {
+		return err
+	}
+	dirs, err := c.Store.dirs(image)
+	if err != nil {
+		return err
+	}
+	if len(dirs) == 0 {
+		if dirs, err = c.Store.nothing(); err != nil {
+			return err
+		}
+	}
+	c.Rootfs, c.Layer = dirs[0], dirs[1:]
+	c.source, c.imageName = image, words[0]
+	return c.merge(words[1:], image.Config.Config)
+}
+
+// isProgram tells whether a word would be a program on the host: a path, or in PATH.
+func (c *Container) isProgram(word string) bool {
+	if strings.HasPrefix(word, "/") || strings.HasPrefix(word, ".") {
+		return true
+	}
+	_, err := exec.LookPath(word)
+	return err == nil && !strings.ContainsAny(word, "/:@")
+}
+
+// obtain gets the image, from here or from its registry, as --pull says.
+func (c *Container) obtain(name string, here *Image, err error) (*Image, error) {
+	if err == nil && c.Pull != "always" {
+		return here, nil
+	}
+	if err != nil && !errors.Is(err, errNoImage) {
+		return nil, err
+	}
+	if isTiny(name) && c.Pull != "always" {
+		return c.Store.makeTinyImage()
+	}
+	if c.Pull == "never" {
+		return nil, err
+	}
+	ref, err := parseReference(name)
+	if err != nil {
+		return nil, err
+	}
+	platform, err := parsePlatform(c.Platform)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	fmt.Fprintf(os.Stderr, "box: the image %s is pulled from %s\n", ref.Familiar(), ref.Host)
+	show := newProgress(os.Stderr, false)
+	defer show.end()
+	image, err := c.Store.pull(ctx, ref, platform, Remote{Explain: c.Explain != "", Insecure: c.Insecure}, show)
+	if err != nil {
+		return nil, fmt.Errorf("there is no image %s here, and it cannot be pulled: %w", ref.Familiar(), err)
+	}
+	return image, nil
+}
+
+// nothing is the layer of an image that has none.
+func (s Store) nothing() ([]string, error) {
+	dir := s.path("layers", "nothing")
+	return []string{dir}, os.MkdirAll(dir, 0o755)
+}
+
+// merge fills in what the flags have left open. Entrypoint and command go together as
+// Docker has it: whoever gives an entrypoint does away with the image's command too.
+func (c *Container) merge(words []string, config RunConfig) error {
+	entrypoint, cmd := config.Entrypoint, config.Cmd
+	if c.Entrypoint != nil {
+		entrypoint, cmd = nil, nil
+		if *c.Entrypoint != "" {
+			entrypoint = []string{*c.Entrypoint}
+		}
+	}
+	if len(words) > 0 {
+		cmd = words
+	}
+	c.Command = append(slices.Clone(entrypoint), cmd...)
+	if len(c.Command) == 0 {
+		return errors.New("the image does not say what to run: give a command after its name")
+	}
+	c.Env = append(slices.Clone(config.Env), c.Env...)
+	if c.User == "" {
+		c.User = config.User
+	}
+	if c.Workdir == "" {
+		c.Workdir = config.WorkingDir
+	}
+	if c.StopSignal == "" {
+		c.StopSignal = config.StopSignal
+	}
+	binds, err := c.binds()
+	if err != nil {
+		return err
+	}
+	for target := range config.Volumes {
+		if !slices.ContainsFunc(binds, func(b bind) bool { return b.target == filepath.Clean(target) }) {
+			c.Volume = append(c.Volume, target)
+		}
+	}
+	slices.Sort(c.Volume[len(binds)-len(c.Mount)-len(c.Tmpfs):])
+	return nil
+}
+
+// stopSignal is what asks the container to end.
+func (c *Container) stopSignal() unix.Signal {
+	if c.StopSignal == "" {
+		return unix.SIGTERM
+	}
+	s, err := parseSignal(c.StopSignal)
+	if err != nil { // an image's, which nobody here has typed
+		return unix.SIGTERM
+	}
+	return s
+}
+
+func isTiny(name string) bool { return name == "tiny" || name == "tiny:latest" }
+
+// makeTinyImage makes the image that needs no registry, of this host's own programs.
+func (s Store) makeTinyImage() (*Image, error) {
+	done, err := s.using()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	dir, err := os.MkdirTemp(s.path("images/partial"), "tiny-*")
+	if err != nil {
+		return nil, err
+	}
+	image, err := s.imageOf(dir)
+	return image, errors.Join(err, removeTree(dir))
+}
+
+func (s Store) imageOf(dir string) (*Image, error) {
+	if _, _, _, err := makeTiny(filepath.Join(dir, "tiny")); err != nil {
+		return nil, err
+	}
+	layer, err := s.keepUpper(filepath.Join(dir, "tiny"))
+	if err != nil {
+		return nil, err
+	}
+	config := newConfig()
+	config.Config.Env, config.Config.Cmd = []string{"PATH=" + defaultPath}, []string{"sh"}
+	config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
+	config.History = []ocispec.History{made("box rootfs", "this host's own programs", false)}
+	ref, err := parseReference("tiny")
+	if err != nil {
+		return nil, err
+	}
+	return s.putImage(config, []ocispec.Descriptor{layer}, ref.String())
+}
+
+// applyChanges changes a configuration by instructions as a Dockerfile has them.
+func applyChanges(config *RunConfig, changes []string) error {
+	for _, change := range changes {
+		name, rest, _ := strings.Cut(strings.TrimSpace(change), " ")
+		if err := applyChange(config, strings.ToUpper(name), strings.TrimSpace(rest)); err != nil {
+			return fmt.Errorf("--change %q: %w", change, err)
+		}
+	}
+	return nil
+}
+
+func applyChange(config *RunConfig, name, rest string) error {
+	if rest == "" {
+		return errors.New("something has to follow the instruction's name")
+	}
+	switch name {
+	case "CMD":
+		config.Cmd = wordsOf(rest)
+	case "ENTRYPOINT":
+		config.Entrypoint = wordsOf(rest)
+	case "ENV":
+		key, value, _ := strings.Cut(strings.Replace(rest, " ", "=", btoi(!strings.Contains(rest, "="))), "=")
+		config.Env = setAll(config.Env, []string{key + "=" + strings.Trim(value, `"`)})
+	case "LABEL":
+		key, value, _ := strings.Cut(rest, "=")
+		config.Labels = withKey(config.Labels, key, strings.Trim(value, `"`))
+	case "EXPOSE":
+		for port := range strings.FieldsSeq(rest) {
+			if !strings.Contains(port, "/") {
+				port += "/tcp"
+			}
+			config.ExposedPorts = withKey(config.ExposedPorts, port, struct{}{})
+		}
+	case "VOLUME":
+		for _, target := range listOf(rest) {
+			config.Volumes = withKey(config.Volumes, target, struct{}{})
+		}
+	case "USER":
+		config.User = rest
+	case "WORKDIR":
+		config.WorkingDir = rest
+	case "STOPSIGNAL":
+		config.StopSignal = rest
+	default:
+		return errors.New("there are CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME and WORKDIR")
+	}
+	return nil
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func withKey[V any](m map[string]V, key string, value V) map[string]V {
+	if m == nil {
+		m = map[string]V{}
+	}
+	m[key] = value
+	return m
+}
+
+// wordsOf reads a command: a JSON list of words, or a line for the shell.
+func wordsOf(text string) []string {
+	var list []string
+	if json.Unmarshal([]byte(text), &list) == nil {
+		return list
+	}
+	return []string{"/bin/sh", "-c", text}
+}
+
+// listOf reads a JSON list, or words.
+func listOf(text string) []string {
+	var list []string
+	if json.Unmarshal([]byte(text), &list) == nil {
+		return list
+	}
+	return strings.Fields(text)
+}

@@ -1,0 +1,93 @@
+// Whom box exec brings into a container: by default the container's own user, in its
+// directory, with its variables; and with -t a terminal of the container's.
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Entrant says who the command is.
+type Entrant struct {
+	User    string   `short:"u" help:"Who runs the command, by the container's own passwd and group; else its own user." placeholder:"NAME|UID[:GROUP]" group:"Program:"`
+	Workdir string   `short:"w" help:"The directory that it starts in." placeholder:"DIR" group:"Program:"`
+	Env     []string `short:"e" help:"A variable more; NAME alone takes the caller's value." placeholder:"NAME=VALUE" sep:"none" group:"Program:"`
+}
+
+// target is a container of the store, or a process by its number.
+type target string
+
+// find returns the number of the first process, and the record of a container of the store.
+func (t target) find(s Store) (pid int, r *Record, err error) {
+	if n, err := strconv.Atoi(string(t)); err == nil && len(t) < 8 { // longer ones are ids
+		return n, nil, nil
+	}
+	if r, err = s.find(string(t)); err != nil {
+		return 0, nil, err
+	}
+	if !r.isRunning() {
+		return 0, nil, fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
+	}
+	return r.State.PID, r, nil
+}
+
+// freeze stops a container or lets it go on.
+func (t target) freeze(s Store, stop bool) error {
+	pid, _, err := t.find(s)
+	if err != nil {
+		return err
+	}
+	return freeze(pid, stop)
+}
+
+// guest is the command as if it were a container of its own: what has to be known of its
+// terminal, its user and its directory.
+type guest struct {
+	*Container
+	pid int
+	who *identity
+}
+
+func (e *Entry) guest() (*guest, error) {
+	pid, r, err := e.PID.find(e.Store)
+	if err != nil {
+		return nil, err
+	}
+	c := &Container{Command: e.Command, Terminal: e.Terminal, Person: Person{User: e.User, Workdir: e.Workdir, Env: e.Env}}
+	c.Hostname, c.Rootfs = "box", fmt.Sprintf("/proc/%d/root", pid)
+	g := &guest{c, pid, &identity{home: "/root"}}
+	if r != nil {
+		c.Hostname, c.Env = r.Run.Hostname, append(slices.Clone(r.Run.Env), e.Env...)
+		if e.User == "" {
+			c.User = r.Run.User
+		}
+		if e.Workdir == "" {
+			c.Workdir = r.Run.Workdir
+		}
+	}
+	if g.who.given = r != nil || e.User != ""; g.who.given {
+		if err := g.who.find(c.readInside, c.User); err != nil {
+			return nil, fmt.Errorf("--user %s: %w", c.User, err)
+		}
+	}
+	if r == nil && !e.TTY {
+		g.who.env = setAll(environment("box"), e.Env)
+		return g, nil
+	}
+	g.who.env, err = c.environment(g.who.home)
+	return g, err
+}
+
+// settle gives the command its terminal, its place, the walls of the others, and its user.
+func (g *guest) settle(p *Plan, walls func(who *identity)) error {
+	if g.TTY {
+		p.openPair(cwd, "/dev/ptmx", g.who.uid)
+		g.session(p)
+	}
+	if err := g.workdir(p); err != nil {
+		return err
+	}
+	walls(g.who)
+	return nil
+}

@@ -1,0 +1,68 @@
+// PID 1 of a namespace has two duties (pid_namespaces(7)): to wait for the processes that
+// others have left behind, or they stay as zombies, and to react to signals that no handler
+// is set for. Most programs do neither. With --init the list forks before its end: the new
+// process becomes the program, and its maker stays as PID 1 and does what is here.
+package main
+
+import (
+	"slices"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Init is clone(2) in the middle of a list: its maker reigns over the new process, which
+// replays the rest. The arguments of clone3 a seccomp filter could not see, so it forbids it.
+func (p *Plan) Init() *Call {
+	c := p.add("clone", unix.SYS_CLONE, sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"), Arg{text: "child_stack=NULL"})
+	c.reigns = true
+	return c.Why("PID 1 stays, to pass signals on and to bury the dead")
+}
+
+// reigns tells whether PID 1 takes every signal, and hands it down.
+func (p *Plan) reigns() bool {
+	return slices.ContainsFunc(p.calls, func(c *Call) bool { return c.reigns })
+}
+
+// reign is the life of PID 1. It makes raw system calls only, like replay, which it is
+// called by. All signals are blocked, so that they are taken here one by one.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func reign(child uintptr) {
+	all := ^uint64(0)
+	syscall.RawSyscall(unix.SYS_CLOSE_RANGE, 0, 1<<32-1, 0) // the leash, too: the child has its own
+	for {
+		signal, _, _ := syscall.RawSyscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&all)), 0, 0, 8, 0, 0)
+		if unix.Signal(signal) == unix.SIGCHLD {
+			bury(child)
+		} else if signal < 1<<16 { // else it is an error: interrupted
+			syscall.RawSyscall(unix.SYS_KILL, child, signal, 0)
+		}
+	}
+}
+
+// bury waits for all who have ended. When it is the child, PID 1 ends in the same way, as
+// far as it can: nobody else may end it by a signal.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func bury(child uintptr) {
+	for {
+		status := unix.WaitStatus(0)
+		pid, _, errno := syscall.RawSyscall6(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WNOHANG, 0, 0, 0)
+		if errno != 0 || pid == 0 {
+			return
+		}
+		if pid == child {
+			code := uintptr(status>>8) & 0xff
+			if status&0x7f != 0 {
+				code = 128 + uintptr(status&0x7f)
+			}
+			syscall.RawSyscall(unix.SYS_EXIT_GROUP, code, 0, 0)
+		}
+	}
+}

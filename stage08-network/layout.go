@@ -1,0 +1,269 @@
+// Images on disk: an OCI image layout (the OCI Image Format Specification, image-layout.md),
+// which other tools read as it stands. blobs/ holds everything under the digest of its
+// bytes, index.json gives names to manifests. Beside it, layers/ holds each layer once,
+// unpacked, under the digest of its uncompressed tar, for all images that have it.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+)
+
+// openImages makes the directories for images that are missing.
+func (s Store) openImages() error {
+	for _, dir := range []string{"images/blobs/sha256", "images/partial", "layers"} {
+		if err := os.MkdirAll(s.path(dir), 0o711); err != nil {
+			return fmt.Errorf("the store: %w; another place for it is given by --root DIR or BOX_ROOT", err)
+		}
+	}
+	layout := s.path("images", ocispec.ImageLayoutFile)
+	if _, err := os.Stat(layout); err == nil {
+		return nil
+	}
+	return s.withLock("images/index.lock", func() error {
+		if err := s.open(); err != nil {
+			return err
+		}
+		if err := writeJSON(s.path("images/index.json"), emptyIndex(), true); err != nil {
+			return err
+		}
+		return writeJSON(layout, ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}, true)
+	})
+}
+
+func emptyIndex() ocispec.Index {
+	return ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
+}
+
+// withLock does something while nobody else does it.
+func (s Store) withLock(name string, do func() error) error {
+	file, err := s.waitForLock(name, unix.F_WRLCK)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(), file.Close())
+}
+
+// waitForLock takes a lock, shared or alone, however long that takes.
+func (s Store) waitForLock(name string, kind int16) (*os.File, error) {
+	file, err := os.OpenFile(s.path(name), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	whole := unix.Flock_t{Type: kind}
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &whole)
+	}
+	if err != nil {
+		return nil, errors.Join(about("lock", file.Name(), err), file.Close())
+	}
+	return file, nil
+}
+
+// using keeps the garbage collector away while something is made that no name refers to yet.
+func (s Store) using() (done func() error, err error) {
+	if err := s.openImages(); err != nil {
+		return nil, err
+	}
+	file, err := s.waitForLock("images/use.lock", unix.F_RDLCK)
+	if err != nil {
+		return nil, err
+	}
+	return file.Close, nil
+}
+
+func (s Store) blobPath(d digest.Digest) string {
+	return s.path("images", "blobs", d.Algorithm().String(), d.Encoded())
+}
+
+func (s Store) layerPath(diffID digest.Digest) string { return s.path("layers", diffID.Encoded()) }
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// putBlob keeps a small blob.
+func (s Store) putBlob(mediaType string, data []byte) (ocispec.Descriptor, error) {
+	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	if exists(s.blobPath(d.Digest)) {
+		return d, nil
+	}
+	file, err := os.CreateTemp(s.path("images/partial"), "blob-*")
+	if err != nil {
+		return d, err
+	}
+	_, err = file.Write(data)
+	return d, s.keepBlob(file, d.Digest, err)
+}
+
+// keepBlob gives a file that was written its name, unless that has failed.
+func (s Store) keepBlob(file *os.File, d digest.Digest, err error) error {
+	if err == nil {
+		err = errors.Join(file.Chmod(0o644), file.Sync())
+	}
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), s.blobPath(d))
+	}
+	if err != nil {
+		return errors.Join(about("write the blob", d.String(), err), os.Remove(file.Name()))
+	}
+	return syncDir(filepath.Dir(s.blobPath(d)))
+}
+
+// readBlob reads a small blob, and holds it against its digest.
+func (s Store) readBlob(d digest.Digest) ([]byte, error) {
+	if err := d.Validate(); err != nil {
+		return nil, fmt.Errorf("the digest %q: %w", d, err)
+	}
+	info, err := os.Stat(s.blobPath(d))
+	if err == nil && info.Size() > maxAnswer {
+		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s", d, human(info.Size()), human(maxAnswer))
+	}
+	data, err := os.ReadFile(s.blobPath(d))
+	if err != nil {
+		return nil, fmt.Errorf("the blob %s: %w; pull or load its image again", d, err)
+	}
+	if d.Algorithm().FromBytes(data) != d {
+		return nil, fmt.Errorf("the blob %s is damaged: remove %s, and pull or load its image again", d, s.blobPath(d))
+	}
+	return data, nil
+}
+
+// readObject reads a blob that is JSON.
+func (s Store) readObject(d digest.Digest, value any) error {
+	data, err := s.readBlob(d)
+	if err == nil {
+		err = json.Unmarshal(data, value)
+	}
+	return about("read", d.String(), err)
+}
+
+// readIndex reads the names.
+func (s Store) readIndex() (ocispec.Index, error) {
+	index := emptyIndex()
+	err := readJSON(s.path("images/index.json"), &index)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return index, err
+}
+
+// nameOf is the full name of an entry of the index; "" for an image without one.
+func nameOf(d ocispec.Descriptor) string { return d.Annotations[ocispec.AnnotationRefName] }
+
+// setNames changes the index: change gets its entries, and returns what they shall be.
+func (s Store) setNames(change func([]ocispec.Descriptor) ([]ocispec.Descriptor, error)) error {
+	return s.withLock("images/index.lock", func() error {
+		index, err := s.readIndex()
+		if err != nil {
+			return err
+		}
+		before, err := json.Marshal(index)
+		if err != nil {
+			return err
+		}
+		if index.Manifests, err = change(index.Manifests); err != nil {
+			return err
+		}
+		if after, err := json.Marshal(index); err != nil || bytes.Equal(before, after) {
+			return err
+		}
+		return writeJSON(s.path("images/index.json"), index, true)
+	})
+}
+
+// tag gives a manifest a name, which another one may have had until now: that stays
+// without one. An empty name keeps the image without one.
+func (s Store) tag(manifest ocispec.Descriptor, name string) error {
+	return s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+		kept := slices.DeleteFunc(slices.Clone(list), func(d ocispec.Descriptor) bool {
+			return nameOf(d) == name && name != "" || nameOf(d) == "" && d.Digest == manifest.Digest
+		})
+		for _, d := range list {
+			lost := nameOf(d) == name && d.Digest != manifest.Digest
+			if lost && !slices.ContainsFunc(kept, func(o ocispec.Descriptor) bool { return o.Digest == d.Digest }) {
+				kept = append(kept, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+			}
+		}
+		named := ocispec.Descriptor{MediaType: manifest.MediaType, Digest: manifest.Digest, Size: manifest.Size}
+		if name != "" {
+			named.Annotations = map[string]string{ocispec.AnnotationRefName: name}
+		} else if slices.ContainsFunc(kept, func(o ocispec.Descriptor) bool { return o.Digest == manifest.Digest }) {
+			return kept, nil
+		}
+		return append(kept, named), nil
+	})
+}
+
+// collect removes what no image and no container needs any more, unless somebody is making
+// something: then the next time will do.
+func (s Store) collect() error {
+	alone, err := os.OpenFile(s.path("images/use.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
+	whole := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(alone.Fd(), unix.F_OFD_SETLK, &whole); err != nil {
+		return nil
+	}
+	needed, err := s.needed()
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{"images/blobs/sha256", "images/partial", "layers"} {
+		entries, err := os.ReadDir(s.path(dir))
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			name, _, _ := strings.Cut(entry.Name(), ".") // beside a layer lies what is known of it
+			if dir != "images/partial" && needed[name] {
+				continue
+			}
+			if err := removeTree(s.path(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// needed are the digests that images and containers refer to.
+func (s Store) needed() (map[string]bool, error) {
+	images, err := s.images()
+	if err != nil {
+		return nil, err
+	}
+	needed := map[string]bool{}
+	for _, image := range images {
+		needed[image.Manifest.Digest.Encoded()], needed[image.ID.Encoded()] = true, true
+		for _, layer := range image.Blobs {
+			needed[layer.Digest.Encoded()] = true
+		}
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			needed[diffID.Encoded()] = true
+		}
+	}
+	containers, err := s.all()
+	for _, r := range containers {
+		for _, dir := range r.Run.topFirst() {
+			needed[filepath.Base(dir)] = true
+		}
+	}
+	return needed, err
+}

@@ -1,0 +1,126 @@
+// login, logout and search: what one says to a registry besides pull and push.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/term"
+)
+
+type loginCmd struct {
+	Host          string `arg:"" optional:"" name:"registry" help:"Its address; the default one without."`
+	Username      string `short:"u" help:"Who; asked for without."`
+	PasswordStdin bool   `help:"Read the password from standard input."`
+
+	Remote
+}
+
+// Run is `box login`.
+func (c *loginCmd) Run() error {
+	ctx, stop := interruptible()
+	defer stop()
+	host, err := parseHost(c.Host)
+	if err != nil {
+		return err
+	}
+	name, password, err := c.ask()
+	if err != nil {
+		return err
+	}
+	registry, err := c.dial(host)
+	if err != nil {
+		return err
+	}
+	if err := registry.Login(ctx, name, password); err != nil {
+		return err
+	}
+	_, err = fmt.Println("Login Succeeded")
+	return err
+}
+
+// ask asks for what was not given. A password is not shown.
+func (c *loginCmd) ask() (name, password string, err error) {
+	if !c.PasswordStdin && !isTerminal(0) {
+		return "", "", errors.New("login asks for a password, and standard input is no terminal: add --password-stdin")
+	}
+	if name = c.Username; name == "" {
+		fmt.Fprint(os.Stderr, "Username: ")
+		if _, err := fmt.Scanln(&name); err != nil {
+			return "", "", fmt.Errorf("a user name: %w", err)
+		}
+	}
+	if c.PasswordStdin {
+		data, err := io.ReadAll(io.LimitReader(os.Stdin, 64<<10))
+		return name, strings.TrimRight(string(data), "\r\n"), err
+	}
+	fmt.Fprint(os.Stderr, "Password: ")
+	secret, err := term.ReadPassword(0)
+	fmt.Fprintln(os.Stderr)
+	return name, string(secret), err
+}
+
+type logoutCmd struct {
+	Host string `arg:"" optional:"" name:"registry" help:"Its address; the default one without."`
+}
+
+// Run is `box logout`.
+func (c *logoutCmd) Run() error {
+	ctx, stop := interruptible()
+	defer stop()
+	host, err := parseHost(c.Host)
+	if err != nil {
+		return err
+	}
+	were, err := logout(ctx, host)
+	if err == nil && !were {
+		err = fmt.Errorf("nobody was logged in to %s", host)
+	}
+	if err == nil {
+		_, err = fmt.Println("Removed login credentials for " + host)
+	}
+	return err
+}
+
+type searchCmd struct {
+	Word  string `arg:"" help:"What to look for; with the address of another registry before it, its repositories: localhost:5000/app."`
+	Limit int    `help:"How many to show." default:"25"`
+
+	Remote
+}
+
+// Run is `box search`.
+func (c *searchCmd) Run() error {
+	ctx, stop := interruptible()
+	defer stop()
+	address, word, elsewhere := strings.Cut(c.Word, "/")
+	if !elsewhere || !strings.ContainsAny(address, ".:") && address != "localhost" {
+		address, word = "", c.Word
+	}
+	host, err := parseHost(address)
+	if err != nil {
+		return err
+	}
+	registry, err := c.dial(host)
+	if err != nil {
+		return err
+	}
+	found, err := registry.Search(ctx, word, c.Limit)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "NAME\tDESCRIPTION\tSTARS\tOFFICIAL")
+	for _, f := range found {
+		official := ""
+		if f.Official {
+			official = "[OK]"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", f.Name, f.Description, f.Stars, official)
+	}
+	return table.Flush()
+}

@@ -1,0 +1,132 @@
+// Box builds images from Dockerfiles, and runs containers from them.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+)
+
+// commands are what box can do; each has its flags and its Run in the file of its subject.
+var commands = []struct {
+	name, help string
+	command    any
+}{
+	{"run", "Run a command in a new container.", &Container{}},
+	{"exec", "Run a command in a container that runs already.", &Entry{}},
+	{"lsns", "List the processes that live in other namespaces than this one.", &lsnsCmd{}},
+	{"info", "Say what this host offers to containers.", &infoCmd{}},
+	{"version", "Print the version.", &versionCmd{}},
+	{"stats", "Show what containers use of what they may use.", &statsCmd{}},
+	{"pause", "Stop all processes of a container.", &pauseCmd{}},
+	{"unpause", "Let them go on.", &unpauseCmd{}},
+	{"update", "Change the limits of a container that runs.", &updateCmd{}},
+	{"rootfs", "Make a small root for containers, of this host's own programs.", &rootfsCmd{}},
+	{"ps", "List the containers.", &psCmd{}},
+	{"start", "Run containers again that have ended.", &startCmd{}},
+	{"stop", "Ask containers to end, and kill those that do not.", &stopCmd{}},
+	{"kill", "Send a signal to containers.", &killCmd{}},
+	{"wait", "Wait until containers have ended, and print their exit statuses.", &waitCmd{}},
+	{"logs", "Show what a container that was left running has printed.", &logsCmd{}},
+	{"rm", "Remove containers.", &rmCmd{}},
+	{"inspect", "Show all that is known of containers, or a picture of their layers.", &inspectCmd{}},
+	{"diff", "List what a container has changed in its files.", &diffCmd{}},
+	{"commit", "Make a layer of what a container has changed.", &commitCmd{}},
+	{"export", "Write a container's files as a tar archive.", &exportCmd{}},
+	{"network", "Make, list, show and remove networks.", &networkCmd{}},
+	{"port", "Show which ports of the host lead to a container.", &portCmd{}},
+	{"volume", "List and remove volumes.", &volumeCmd{}},
+	{"pull", "Get an image from a registry.", &pullCmd{}},
+	{"push", "Send an image to a registry.", &pushCmd{}},
+	{"login", "Log in to a registry.", &loginCmd{}},
+	{"logout", "Forget a login.", &logoutCmd{}},
+	{"search", "Look for images in a registry.", &searchCmd{}},
+	{"images", "List the images that are here.", &imagesCmd{}},
+	{"tag", "Give an image another name.", &tagCmd{}},
+	{"rmi", "Remove images.", &rmiCmd{}},
+	{"history", "Show how an image came to be, and what each step has added.", &historyCmd{}},
+	{"save", "Write images to an archive.", &saveCmd{}},
+	{"load", "Read images from an archive.", &loadCmd{}},
+	{"import", "Make an image of an archive of files.", &importCmd{}},
+	{"completion", "Print what teaches a shell to complete the words of a box command.", &completionCmd{}},
+	{"build", "Make an image by the instructions of a Dockerfile.", &buildCmd{}},
+}
+
+func main() {
+	args := os.Args[1:]
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	ctx, err := parser(args).Parse(args)
+	if err != nil {
+		err = fmt.Errorf("%w; see box --help, and box COMMAND --help", err)
+	} else {
+		err = ctx.Run()
+	}
+	os.Exit(status(err))
+}
+
+// parser knows the command that args name, or all of them for a help text. To describe
+// one takes a tenth of the time that a container takes, to describe all a multiple.
+func parser(args []string) *kong.Kong {
+	options := []kong.Option{
+		kong.Name("box"),
+		kong.Description("A container is a list of system calls. box makes them, and tells them with --explain."),
+		kong.Vars{"namespaces": kindNames()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Help(help),
+		kong.WithHyphenPrefixedParameters(true), // a flag's value may be negative
+	}
+	named := func(name string) bool { return len(args) > 0 && args[0] == name }
+	for _, c := range commands {
+		if named(c.name) {
+			return kong.Must(&struct{}{}, append(options, kong.DynamicCommand(c.name, c.help, "", c.command))...)
+		}
+	}
+	for _, c := range commands {
+		options = append(options, kong.DynamicCommand(c.name, c.help, "", c.command))
+	}
+	return kong.Must(&struct{}{}, options...)
+}
+
+// help is kong's, except that the flags stand where they have to: box leaves everything
+// behind the command's first word to the command.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	var text bytes.Buffer
+	out := ctx.Stdout
+	ctx.Stdout = &text
+	err := kong.DefaultHelpPrinter(options, ctx)
+	ctx.Stdout = out
+	fmt.Fprint(out, strings.Replace(text.String(), "<command> [flags]", "[flags] <command> [<arg> ...]", 1))
+	return err
+}
+
+// status prints an error as a sentence and returns Docker's exit status for it: 125 when
+// box could not do its part, 127 for a command that does not exist, 126 for one that
+// exists and cannot be run, else the command's own.
+func status(err error) int {
+	var ended exitStatus
+	if err == nil || errors.As(err, &ended) {
+		return int(ended)
+	}
+	if errors.As(err, new(errBuild)) {
+		return 1
+	}
+	fmt.Fprintln(os.Stderr, "box:", err)
+	var step StepError
+	if !errors.As(err, &step) || step.name != "execve" && step.name != "faccessat" || step.run != nil {
+		return 125
+	}
+	switch step.errno {
+	case unix.ENOENT, unix.ENOTDIR:
+		return 127
+	case unix.E2BIG:
+		return 125
+	}
+	return 126
+}

@@ -1,0 +1,472 @@
+// A container that is left running needs somebody who stays with it: who keeps what it
+// prints, and notes how it has ended. That is its monitor: box itself, started once more,
+// in a session of its own, away from every terminal. It inherits the lock on the container.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// detach starts the monitor and waits until the container runs. What hinders that, the
+// monitor says itself, on the caller's standard error.
+func (r *Record) detach() error {
+	ready, report, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	monitor := exec.Command("/proc/self/exe", "start", "--monitor", "--root", r.store.dir(), r.ID)
+	monitor.ExtraFiles = []*os.File{r.lock, report}
+	monitor.Stderr, monitor.Dir = os.Stderr, "/"
+	monitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = monitor.Start()
+	if err = errors.Join(err, report.Close(), r.lock.Close()); err != nil {
+		return fmt.Errorf("the monitor of the container: %w", err)
+	}
+	if n, _ := ready.Read(make([]byte, 1)); n == 1 {
+		return nil
+	}
+	var exit *exec.ExitError
+	if err := monitor.Wait(); !errors.As(err, &exit) || !exit.Exited() {
+		return fmt.Errorf("the monitor of the container has died: %v", err)
+	}
+	return exitStatus(exit.ExitCode())
+}
+
+// monitor takes over what detach has handed on: it is called in the new process.
+func (r *Record) monitor() error {
+	r.lock, r.ready = os.NewFile(3, r.livePath()), os.NewFile(4, "ready")
+	unix.CloseOnExec(3)
+	unix.CloseOnExec(4)
+	return r.Run.Run()
+}
+
+// announce tells who waits that the container runs, and lets go of the caller's files.
+func (r *Record) announce() error {
+	if r.ready == nil {
+		return nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	errors := int(r.log.errors().Fd()) // what box has to say of the container, is in its log too
+	if err := unix.Dup2(errors, 2); err != nil {
+		return fmt.Errorf("dup2(%d, 2): %w", errors, err)
+	}
+	r.log.closeWriters()
+	if _, err := r.ready.Write([]byte("!")); err != nil {
+		return fmt.Errorf("nobody waits for the container: %w", err)
+	}
+	return r.ready.Close()
+}
+
+// journal keeps what a container prints, a JSON object a line, in the form of Docker's log
+// files. It reads from pipes whose other ends are the container's standard files, or from
+// its terminal.
+type journal struct {
+	file    *os.File
+	writers []*os.File // the container's ends
+	copied  sync.WaitGroup
+}
+
+// logLine is a line of the log.
+type logLine struct {
+	Log    string    `json:"log"`
+	Stream string    `json:"stream"`
+	Time   time.Time `json:"time"`
+}
+
+// openLog has the process print into the log, if this is its monitor.
+func (r *Record) openLog(p *Plan) error {
+	if r.Run.output != nil {
+		p.stdio[1], p.stdio[2] = int(r.Run.output.Fd()), int(r.Run.output.Fd())
+	}
+	if r.ready == nil {
+		return nil
+	}
+	file, err := os.OpenFile(r.path("log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	r.log = &journal{file: file}
+	if r.Run.TTY {
+		p.screen, err = r.log.pipe("stdout")
+		return err
+	}
+	for fd, stream := range []string{1: "stdout", 2: "stderr"} {
+		end := (*os.File)(nil)
+		if stream != "" {
+			end, err = r.log.pipe(stream)
+		} else if r.Run.Interactive { // as if somebody could type, who never does
+			end, err = r.log.silence()
+		}
+		if err != nil {
+			return err
+		}
+		if end != nil {
+			p.stdio[fd] = int(end.Fd())
+		}
+	}
+	return nil
+}
+
+// pipe is the end of a pipe for the container to write to.
+func (j *journal) pipe(stream string) (*os.File, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	j.writers = append(j.writers, write)
+	j.copied.Go(func() { j.copy(read, stream) })
+	return write, nil
+}
+
+// silence is the end of a pipe to read from, into which nobody writes.
+func (j *journal) silence() (*os.File, error) {
+	read, write, err := os.Pipe()
+	if err == nil {
+		_, err = unix.FcntlInt(write.Fd(), unix.F_DUPFD_CLOEXEC, 0) // one that is never closed
+	}
+	j.writers = append(j.writers, read, write)
+	return read, err
+}
+
+// copy writes a line for each line, or for as much of it as fits.
+func (j *journal) copy(from *os.File, stream string) {
+	defer from.Close()
+	lines := bufio.NewReaderSize(from, 16<<10)
+	for {
+		text, err := lines.ReadSlice('\n')
+		if len(text) > 0 {
+			line, errJSON := json.Marshal(logLine{string(text), stream, time.Now().UTC()})
+			if errJSON == nil {
+				_, errJSON = j.file.Write(append(line, '\n'))
+			}
+			if errJSON != nil { // the disk is full, perhaps: the container shall go on
+				_, err = io.Copy(io.Discard, from)
+			}
+		}
+		if err != nil && err != bufio.ErrBufferFull {
+			return
+		}
+	}
+}
+
+// errors is where box itself writes to.
+func (j *journal) errors() *os.File { return j.writers[len(j.writers)-1] }
+
+func (j *journal) closeWriters() {
+	for _, end := range j.writers {
+		end.Close()
+	}
+}
+
+// end waits until all is written that was printed. A process that the container has left
+// behind on the host must not keep it.
+func (j *journal) end() error {
+	if j == nil {
+		return nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err == nil {
+		err = unix.Dup2(int(null.Fd()), 2) // the last writer
+	}
+	if err != nil {
+		return err
+	}
+	all := make(chan struct{})
+	go func() { j.copied.Wait(); close(all) }()
+	select {
+	case <-all:
+	case <-time.After(time.Second):
+	}
+	return j.file.Close()
+}
+
+type startCmd struct {
+	Names   []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
+	Attach  bool     `short:"a" help:"Stay with it, as run does without -d."`
+	Monitor bool     `hidden:"" help:"Be the monitor of a container; box does this itself."`
+
+	Store
+}
+
+// Run is `box start`.
+func (c *startCmd) Run() error {
+	if c.Monitor {
+		r, err := c.Store.read(c.Names[0])
+		if err != nil {
+			return err
+		}
+		return r.monitor()
+	}
+	if c.Attach && len(c.Names) > 1 {
+		return errors.New("--attach stays with one container: name one only")
+	}
+	return each(c.Names, func(name string) error {
+		r, err := c.Store.take(name)
+		if err != nil {
+			return err
+		}
+		if r.Run.Detach = !c.Attach; c.Attach {
+			return r.Run.Run()
+		}
+		if err := r.detach(); err != nil {
+			return err
+		}
+		_, err = fmt.Println(name)
+		return err
+	})
+}
+
+// each does something with every name, and tells all errors.
+func each(names []string, do func(name string) error) error {
+	var all []error
+	for _, name := range names {
+		if err := do(name); err != nil {
+			all = append(all, err)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return errors.Join(all...)
+}
+
+// signal sends a signal to the container's first process, and to no other: the descriptor
+// of a process (pidfd_open(2)) is asked for before the lock proves that it lives.
+func (r *Record) signal(s unix.Signal) error {
+	fd, err := unix.PidfdOpen(r.State.PID, 0)
+	if err == nil {
+		defer unix.Close(fd)
+	}
+	if err != nil || !r.isRunning() {
+		return fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
+	}
+	if err := unix.PidfdSendSignal(fd, s, nil, 0); err != nil && err != unix.ESRCH {
+		return fmt.Errorf("pidfd_send_signal(%d, %s): %w", r.State.PID, unix.SignalName(s), err)
+	}
+	return nil
+}
+
+// waitUntilEnd returns the exit status when the container has ended: the box that stays with
+// it writes it into the locked file and lets go of the lock.
+func (r *Record) waitUntilEnd() (string, error) {
+	file, err := os.Open(r.livePath())
+	if errors.Is(err, os.ErrNotExist) {
+		now, err := r.store.read(r.ID)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprint(now.State.ExitCode), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	whole := unix.Flock_t{Type: unix.F_RDLCK}
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &whole)
+	}
+	if err != nil {
+		return "", fmt.Errorf("fcntl(%q, F_OFD_SETLKW): %w", file.Name(), err)
+	}
+	status, err := io.ReadAll(file)
+	if len(status) == 0 { // it was killed, box and all
+		return fmt.Sprint(128 + int(unix.SIGKILL)), err
+	}
+	return strings.TrimSpace(string(status)), err
+}
+
+// waitFor tells whether the container has ended within some time.
+func (r *Record) waitFor(patience time.Duration) bool {
+	for end := time.Now().Add(patience); isHeld(r.livePath()); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+type stopCmd struct {
+	Names []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
+	Time  int      `short:"t" help:"Seconds until it is killed." default:"10"`
+
+	Store
+}
+
+// Run is `box stop`.
+func (c *stopCmd) Run() error {
+	if c.Time < 0 {
+		return fmt.Errorf("--time %d: it is a number of seconds, 0 or more", c.Time)
+	}
+	return each(c.Names, func(name string) error {
+		r, err := c.Store.find(name)
+		if err != nil {
+			return err
+		}
+		if err := r.stop(time.Duration(c.Time) * time.Second); err != nil {
+			return err
+		}
+		_, err = fmt.Println(name)
+		return err
+	})
+}
+
+// stop asks the container to end, and then kills it. A first process without a handler for
+// the request never gets it (pid_namespaces(7)): there is nothing to wait for.
+func (r *Record) stop(patience time.Duration) error {
+	if !r.isRunning() {
+		return nil
+	}
+	if !r.Run.Init && deaf(r.State.PID, r.Run.stopSignal()) {
+		patience = 0
+	}
+	if patience > 0 {
+		if err := r.signal(r.Run.stopSignal()); err != nil || r.waitFor(patience) {
+			return err
+		}
+	}
+	return r.kill()
+}
+
+// kill ends the container for sure.
+func (r *Record) kill() error {
+	if err := r.signal(unix.SIGKILL); err != nil && r.isRunning() {
+		return err
+	}
+	if !r.waitFor(10 * time.Second) {
+		return fmt.Errorf("container %s was killed and has not ended: a process in it waits for something that cannot be interrupted", r.Name)
+	}
+	return nil
+}
+
+type killCmd struct {
+	Names  []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
+	Signal string   `short:"s" help:"The signal, as a name or number." default:"KILL"`
+
+	Store
+}
+
+// Run is `box kill`.
+func (c *killCmd) Run() error {
+	s, err := parseSignal(c.Signal)
+	if err != nil {
+		return fmt.Errorf("--signal %w", err)
+	}
+	return each(c.Names, func(name string) error {
+		r, err := c.Store.find(name)
+		if err != nil {
+			return err
+		}
+		if err := r.signal(s); err != nil {
+			return err
+		}
+		_, err = fmt.Println(name)
+		return err
+	})
+}
+
+// parseSignal reads TERM, SIGTERM or 15.
+func parseSignal(text string) (unix.Signal, error) {
+	upper := "SIG" + strings.TrimPrefix(strings.ToUpper(text), "SIG")
+	if s := unix.SignalNum(upper); s != 0 {
+		return s, nil
+	}
+	var n int
+	if _, err := fmt.Sscanf(text, "%d", &n); err == nil && n > 0 && n < 65 && fmt.Sprint(n) == text {
+		return unix.Signal(n), nil
+	}
+	return 0, fmt.Errorf("%s: there is no such signal; kill -l lists them", text)
+}
+
+type waitCmd struct {
+	Names []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
+
+	Store
+}
+
+// Run is `box wait`.
+func (c *waitCmd) Run() error {
+	return each(c.Names, func(name string) error {
+		r, err := c.Store.find(name)
+		if err != nil {
+			return err
+		}
+		status, err := r.waitUntilEnd()
+		if err == nil {
+			_, err = fmt.Println(status)
+		}
+		return err
+	})
+}
+
+type logsCmd struct {
+	Name   string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+	Follow bool   `short:"f" help:"Go on until the container has ended."`
+
+	Store
+}
+
+// Run is `box logs`.
+func (c *logsCmd) Run() error {
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(r.path("log"))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("container %s has no log: it has run in the foreground only, and has printed to the terminal", r.Name)
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	lines := bufio.NewReader(file)
+	for begun := ""; ; {
+		ended := !isHeld(r.livePath()) // asked first: what is printed after that is in the file
+		part, err := lines.ReadString('\n')
+		begun += part
+		switch {
+		case err == nil:
+			if err := printLog(begun); err != nil {
+				return err
+			}
+			begun = ""
+		case err != io.EOF:
+			return err
+		case ended || !c.Follow: // half a line is one that was being written when box was killed
+			return nil
+		default:
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+}
+
+// printLog prints a line of the log where the container has printed it.
+func printLog(text string) error {
+	var line logLine
+	if err := json.Unmarshal([]byte(text), &line); err != nil {
+		return fmt.Errorf("a line of the log is damaged: %w", err)
+	}
+	to := os.Stdout
+	if line.Stream == "stderr" {
+		to = os.Stderr
+	}
+	_, err := to.WriteString(line.Log)
+	return err
+}

@@ -1,0 +1,285 @@
+// A namespace gives a process its own instance of one kind of thing: mounts, process
+// numbers, names of the system, and so on (namespaces(7), and a page for each kind, such
+// as mount_namespaces(7)). clone3 makes them; a few calls inside then furnish them.
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Isolation says which namespaces are new, and what is in them.
+type Isolation struct {
+	Share    []string `help:"Leave these namespaces out and use the host's: ${namespaces}." placeholder:"NS" group:"Isolation:"`
+	Unshare  []string `help:"Make these new as well: user, which root's containers do without." placeholder:"NS" group:"Isolation:"`
+	Hostname string   `help:"The host name inside." default:"box" group:"Isolation:"`
+}
+
+// kind is one kind of namespace, under its name in /proc/PID/ns.
+type kind struct {
+	name string
+	flag uint64
+}
+
+var kinds = []kind{
+	{"mnt", unix.CLONE_NEWNS},
+	{"pid", unix.CLONE_NEWPID},
+	{"uts", unix.CLONE_NEWUTS},
+	{"ipc", unix.CLONE_NEWIPC},
+	{"net", unix.CLONE_NEWNET},
+	{"cgroup", unix.CLONE_NEWCGROUP},
+	{"user", unix.CLONE_NEWUSER},
+	{"time", unix.CLONE_NEWTIME},
+}
+
+// flags returns the CLONE_NEW flags: every namespace that the kernel has, the user
+// namespace for ordinary users only, who need it to be allowed the others.
+func (iso Isolation) flags() (uint64, error) {
+	var flags uint64
+	for _, k := range kinds {
+		if _, err := os.Stat("/proc/self/ns/" + k.name); err == nil && (k.name != "user" || os.Geteuid() != 0) {
+			flags |= k.flag
+		}
+	}
+	for _, name := range iso.Unshare {
+		flag, err := flagOf(name)
+		if err != nil {
+			return 0, fmt.Errorf("--unshare %w", err)
+		}
+		flags |= flag
+	}
+	for _, name := range iso.Share {
+		flag, err := flagOf(name)
+		if err != nil {
+			return 0, fmt.Errorf("--share %w", err)
+		}
+		flags &^= flag
+	}
+	return flags, nil
+}
+
+func flagOf(name string) (uint64, error) {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
+	if i < 0 {
+		return 0, fmt.Errorf("%q: no such namespace; there are %s", name, kindNames())
+	}
+	return kinds[i].flag, nil
+}
+
+func kindNames() string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.name
+	}
+	return strings.Join(names, ", ")
+}
+
+// namespaces decides what the container sees of the system.
+func namespaces(c *Container, p *Plan) error {
+	flags, err := c.flags()
+	if err != nil {
+		return err
+	}
+	if c.wire.isShared() {
+		flags &^= unix.CLONE_NEWNET
+	}
+	isNew := func(flag uint64) bool { return flags&flag == flag }
+	p.clone.flags |= flags &^ unix.CLONE_NEWCGROUP
+	if isNew(unix.CLONE_NEWUSER) {
+		if err := mapIDs(p); err != nil {
+			return err
+		}
+	}
+	p.Leash()
+	if isNew(unix.CLONE_NEWCGROUP) {
+		p.Unshare(unix.CLONE_NEWCGROUP).Why("the cgroup it is in now becomes the root it sees").Look("cat /proc/PID/cgroup")
+	}
+	if isNew(unix.CLONE_NEWNS) {
+		// First of all, and always: on most hosts / is shared, and without this line
+		// every mount below would also appear outside.
+		p.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "").
+			Why("no mount made in here shows outside").Look("grep -c shared: /proc/PID/mountinfo")
+	}
+	if c.Rootfs == "" && isNew(unix.CLONE_NEWNS|unix.CLONE_NEWPID) {
+		p.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "").
+			Why("a /proc of the new PID namespace").Look("sudo ls /proc/PID/root/proc").
+			Hint(unix.EPERM, "inside another container, whose /proc is masked, only root may mount a fresh one: add --share pid")
+	}
+	if isNew(unix.CLONE_NEWUTS) {
+		p.Sethostname(c.Hostname).Why("a name of its own").Look("sudo nsenter -t PID -u hostname")
+	}
+	if isNew(unix.CLONE_NEWNET) {
+		socket := p.Socket().Why("any socket serves to reach the interfaces").Result()
+		p.LinkUp(socket, "lo").Why("a new network has one, loopback, and it is down").Look("sudo nsenter -t PID -n ip addr")
+		p.Close(socket)
+	}
+	return nil
+}
+
+// Unshare is unshare(2).
+func (p *Plan) Unshare(flags uint64) *Call {
+	return p.add("unshare", unix.SYS_UNSHARE, bits(flags, cloneFlags))
+}
+
+// Mount is mount(2). An empty source, fstype or data is given as NULL.
+func (p *Plan) Mount(source, target, fstype string, flags uint64, data string) *Call {
+	return p.add("mount", unix.SYS_MOUNT, p.strOrNull(source), p.str(target), p.strOrNull(fstype),
+		bits(flags, mountFlags), p.strOrNull(data))
+}
+
+// Sethostname is sethostname(2).
+func (p *Plan) Sethostname(name string) *Call {
+	return p.add("sethostname", unix.SYS_SETHOSTNAME, p.str(name), num(len(name))).
+		Hint(unix.EINVAL, "a host name has 64 bytes at the most")
+}
+
+// Socket is socket(2): any socket serves as the handle for ioctls on interfaces.
+func (p *Plan) Socket() *Call {
+	return p.add("socket", unix.SYS_SOCKET, sym(unix.AF_INET, "AF_INET"),
+		sym(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, "SOCK_DGRAM|SOCK_CLOEXEC"), sym(unix.IPPROTO_IP, "IPPROTO_IP"))
+}
+
+// LinkUp is ioctl(2) SIOCSIFFLAGS of netdevice(7).
+func (p *Plan) LinkUp(socket Arg, name string) *Call {
+	req := &ifreq{flags: unix.IFF_UP}
+	copy(req.name[:len(req.name)-1], name)
+	return p.add("ioctl", unix.SYS_IOCTL, socket, sym(unix.SIOCSIFFLAGS, "SIOCSIFFLAGS"),
+		ptr(unsafe.Pointer(req), "{ifr_name="+quote(name)+", ifr_flags=IFF_UP}"))
+}
+
+// ifreq is struct ifreq of netdevice(7), as far as flags need it.
+type ifreq struct {
+	name  [unix.IFNAMSIZ]byte
+	flags uint16
+	_     [22]byte
+}
+
+// mapIDs has the host say who is who in the new user namespace (user_namespaces(7)).
+// User 0 inside is the caller. An ordinary user may map that one id alone; the setuid
+// programs newuidmap(1) and newgidmap(1) map the ranges of /etc/subuid and /etc/subgid.
+func mapIDs(p *Plan) error {
+	uid, gid := os.Geteuid(), os.Getegid()
+	uids, gids, err := grants()
+	switch {
+	case err != nil:
+		return err
+	case len(uids) == 0:
+		p.WhileHeld(func(h *Plan, pid string) {
+			h.WriteFile("/proc/"+pid+"/setgroups", "deny").Why("or a user could drop a group that is denied something")
+			writeMaps(h, pid, mapText(uid, nil), mapText(gid, nil))
+		})
+	case uid == 0:
+		p.WhileHeld(func(h *Plan, pid string) { writeMaps(h, pid, mapText(0, uids), mapText(0, gids)) })
+	default:
+		p.WhileHeld(func(h *Plan, pid string) {
+			h.Command(append([]string{"newuidmap", pid}, strings.Fields(mapText(uid, uids))...)...).Why("more users than one")
+			h.Command(append([]string{"newgidmap", pid}, strings.Fields(mapText(gid, gids))...)...).Why("and groups")
+		})
+	}
+	return nil
+}
+
+// grants are the ranges of users and groups that the caller may map besides itself: both,
+// or none.
+func grants() (uids, gids []idRange, err error) {
+	uid := os.Geteuid()
+	who, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		who = &user.User{Username: strconv.Itoa(uid)}
+	}
+	if uids, err = subIDs("/etc/subuid", who.Username, uid); err != nil {
+		return nil, nil, err
+	}
+	if gids, err = subIDs("/etc/subgid", who.Username, uid); err != nil {
+		return nil, nil, err
+	}
+	_, errUID := exec.LookPath("newuidmap")
+	_, errGID := exec.LookPath("newgidmap")
+	if len(uids) == 0 || len(gids) == 0 || uid != 0 && (errUID != nil || errGID != nil) {
+		return nil, nil, nil
+	}
+	return uids, gids, nil
+}
+
+func writeMaps(h *Plan, pid, uids, gids string) {
+	h.WriteFile("/proc/"+pid+"/uid_map", uids).Why("user 0 inside is who outside?")
+	h.WriteFile("/proc/"+pid+"/gid_map", gids).Why("and group 0")
+}
+
+// idRange is a line of subuid(5): count ids from start on.
+type idRange struct{ start, count uint32 }
+
+// mapText is what uid_map takes, a line "inside outside count" each: 0 is the caller,
+// and the ranges follow from 1 on.
+func mapText(caller int, ranges []idRange) string {
+	text := fmt.Sprintf("0 %d 1\n", caller)
+	next := uint64(1)
+	for _, r := range ranges {
+		text += fmt.Sprintf("%d %d %d\n", next, r.start, r.count)
+		next += uint64(r.count)
+	}
+	return text
+}
+
+// subIDs returns the ranges that a file like /etc/subuid grants to a user.
+func subIDs(path, name string, uid int) ([]idRange, error) {
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	ranges, err := parseSubIDs(f, name, uid)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return ranges, nil
+}
+
+// parseSubIDs reads lines "user:start:count"; the user is a name or a number.
+func parseSubIDs(r io.Reader, name string, uid int) ([]idRange, error) {
+	var ranges []idRange
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		fields := strings.Split(strings.TrimSpace(lines.Text()), ":")
+		if fields[0] != name && fields[0] != strconv.Itoa(uid) {
+			continue
+		}
+		if len(fields) != 3 {
+			return nil, fmt.Errorf("line %d: %q is not user:start:count", n, lines.Text())
+		}
+		start, err1 := strconv.ParseUint(fields[1], 10, 32)
+		count, err2 := strconv.ParseUint(fields[2], 10, 32)
+		if err1 != nil || err2 != nil || count == 0 || start+count > 1<<32-1 {
+			return nil, fmt.Errorf("line %d: %q is not a range of 32-bit ids", n, lines.Text())
+		}
+		ranges = append(ranges, idRange{uint32(start), uint32(count)})
+	}
+	return ranges, lines.Err()
+}
+
+var mountFlags = []flagName{
+	{unix.MS_RDONLY, "MS_RDONLY"}, {unix.MS_NOSUID, "MS_NOSUID"}, {unix.MS_NODEV, "MS_NODEV"},
+	{unix.MS_NOEXEC, "MS_NOEXEC"}, {unix.MS_REMOUNT, "MS_REMOUNT"}, {unix.MS_BIND, "MS_BIND"},
+	{unix.MS_MOVE, "MS_MOVE"}, {unix.MS_REC, "MS_REC"}, {unix.MS_PRIVATE, "MS_PRIVATE"},
+	{unix.MS_SLAVE, "MS_SLAVE"}, {unix.MS_SHARED, "MS_SHARED"},
+}
+
+var cloneFlags = []flagName{
+	{unix.CLONE_PIDFD, "CLONE_PIDFD"}, {unix.CLONE_PARENT, "CLONE_PARENT"}, {unix.CLONE_NEWTIME, "CLONE_NEWTIME"},
+	{unix.CLONE_NEWNS, "CLONE_NEWNS"}, {unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
+	{unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, {unix.CLONE_NEWPID, "CLONE_NEWPID"},
+	{unix.CLONE_NEWNET, "CLONE_NEWNET"}, {unix.CLONE_CLEAR_SIGHAND, "CLONE_CLEAR_SIGHAND"}, {unix.CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"},
+}

@@ -1,0 +1,203 @@
+// The commands about networks: network create, ls, inspect and rm, and port. What they say
+// is read from the files of the networks and from the kernel; networks.go does the work.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/alecthomas/kong"
+)
+
+type networkCmd struct {
+	Create  networkCreateCmd  `cmd:"" help:"Make a network, on which containers find each other by name."`
+	Ls      networkLsCmd      `cmd:"" help:"List the networks."`
+	Inspect networkInspectCmd `cmd:"" help:"Show who is on a network, or a picture of it."`
+	Rm      networkRmCmd      `cmd:"" help:"Remove networks that no container is on."`
+}
+
+func (s Store) networks() networks { return networks(s.path("networks")) }
+
+type networkCreateCmd struct {
+	Name     string `arg:"" help:"A name for it."`
+	Subnet   string `help:"Its IPv4 addresses; else some that nobody uses." placeholder:"IP/BITS"`
+	Internal bool   `help:"Without a way out."`
+
+	Store
+}
+
+// Run is `box network create`.
+func (c *networkCreateCmd) Run() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("network create: only root may make a bridge; an ordinary user's container has a network of its own, through pasta or slirp4netns")
+	}
+	var subnet netip.Prefix
+	if c.Subnet != "" {
+		var err error
+		if subnet, err = netip.ParsePrefix(c.Subnet); err != nil {
+			return fmt.Errorf("--subnet %s: give an address and how many of its bits are the network's, such as 10.20.0.0/16", c.Subnet)
+		}
+	}
+	n, err := c.networks().create(c.Name, subnet, c.Internal, false)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(n.Name)
+	return err
+}
+
+type networkLsCmd struct {
+	Quiet bool `short:"q" help:"Names only."`
+
+	Store
+}
+
+// Run is `box network ls`.
+func (c *networkLsCmd) Run() error {
+	all, err := c.networks().list()
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	if !c.Quiet {
+		fmt.Fprintln(table, "NAME\tBRIDGE\tSUBNET\tIPV6\tCONTAINERS\t")
+	}
+	for _, n := range all {
+		if c.Quiet {
+			fmt.Fprintln(table, n.Name)
+			continue
+		}
+		list, _, err := c.networks().leases(n, true)
+		if err != nil {
+			return err
+		}
+		subnet6, internal := "-", ""
+		if n.Subnet6.IsValid() {
+			subnet6 = n.Subnet6.String()
+		}
+		if n.Internal {
+			internal = "internal"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", n.Name, n.Bridge, n.Subnet, subnet6, len(list), internal)
+	}
+	return table.Flush()
+}
+
+type networkInspectCmd struct {
+	Name    string  `arg:"" name:"network" help:"Its name."`
+	Picture drawing `help:"Draw it as it is in the kernel at this moment; =svg for browsers." placeholder:"svg"`
+
+	Store
+}
+
+// drawing is "", "text" or "svg". The flag can stand without a value.
+type drawing string
+
+func (drawing) IsBool() bool { return true }
+
+// Decode reads --picture, --picture=text and --picture=svg.
+func (d *drawing) Decode(ctx *kong.DecodeContext) error {
+	*d = "text"
+	if ctx.Scan.Peek().Type != kong.FlagValueToken {
+		return nil
+	}
+	value := fmt.Sprint(ctx.Scan.Pop().Value)
+	if *d = drawing(value); value != "text" && value != "svg" {
+		return fmt.Errorf("%q is no kind of picture: say --picture or --picture=svg", value)
+	}
+	return nil
+}
+
+// Run is `box network inspect`.
+func (c *networkInspectCmd) Run() error {
+	n, err := c.networks().find(c.Name)
+	if err != nil {
+		return err
+	}
+	if c.Picture != "" {
+		p, err := c.networks().look(n)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Print(map[drawing]func() string{"text": p.text, "svg": p.svg}[c.Picture]())
+		return err
+	}
+	list, _, err := c.networks().leases(n, true)
+	if err != nil {
+		return err
+	}
+	type member struct {
+		ID      string
+		Names   []string
+		Address netip.Addr
+		IPv6    netip.Addr `json:",omitzero"`
+	}
+	members := []member{}
+	for _, l := range list {
+		members = append(members, member{l.id, l.names, l.addr, l.addr6})
+	}
+	out := json.NewEncoder(os.Stdout)
+	out.SetIndent("", "  ")
+	return out.Encode(struct {
+		*network
+		Containers []member `json:"containers"`
+	}{n, members})
+}
+
+type networkRmCmd struct {
+	Names []string `arg:"" name:"network" help:"Their names."`
+
+	Store
+}
+
+// Run is `box network rm`.
+func (c *networkRmCmd) Run() error {
+	return each(c.Names, func(name string) error {
+		if err := c.networks().remove(name); err != nil {
+			return err
+		}
+		_, err := fmt.Println(name)
+		return err
+	})
+}
+
+type portCmd struct {
+	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+	Port string `arg:"" optional:"" help:"The container's port: 80, or 53/udp."`
+
+	Store
+}
+
+// Run is `box port`.
+func (c *portCmd) Run() error {
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	if !r.isRunning() {
+		return fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
+	}
+	var lines []string
+	for _, published := range r.State.Ports {
+		host, port, _ := strings.Cut(published, "->")
+		switch {
+		case c.Port == "":
+			lines = append(lines, port+" -> "+host)
+		case port == c.Port || port == c.Port+"/tcp":
+			lines = append(lines, host)
+		}
+	}
+	if c.Port != "" && lines == nil {
+		return fmt.Errorf("container %s has not published its port %s: run -p does", r.Name, c.Port)
+	}
+	slices.Sort(lines)
+	for _, line := range lines {
+		fmt.Println(line)
+	}
+	return nil
+}

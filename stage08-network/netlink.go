@@ -1,0 +1,277 @@
+// The kernel's network is asked and changed by messages on a socket (netlink(7)). A message
+// is a header, a fixed part that depends on its type, and attributes: length, type, value,
+// filled up to four bytes; a value may be attributes again. Messages are composed as data
+// here, bytes beside their text, and sent by sendto(2); the answer is an error number, 0 for
+// success, and often a sentence. Attributes are native-endian for rtnetlink(7), and
+// big-endian for nf_tables.
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// nlMessage is a message that asks the kernel for a change.
+type nlMessage struct {
+	name  string // of its type
+	kind  uint16
+	flags uint16
+	body  nlBody
+}
+
+// nlBody is what follows the header: the bytes, and their text in the manner of strace.
+type nlBody struct {
+	data  []byte
+	texts []string
+}
+
+// nlHeader is the size of struct nlmsghdr, nlAlign what every part is filled up to.
+const nlHeader, nlAlign = 16, 4
+
+func (b nlBody) attr(kind uint16, name string, value []byte, text string) nlBody {
+	data := binary.NativeEndian.AppendUint16(b.data, uint16(4+len(value)))
+	data = binary.NativeEndian.AppendUint16(data, kind)
+	data = append(data, value...)
+	b.data = append(data, make([]byte, -len(data)&(nlAlign-1))...)
+	if name != "" {
+		b.texts = append(b.texts, name+"="+text)
+	}
+	return b
+}
+
+func (b nlBody) str(kind uint16, name, s string) nlBody {
+	return b.attr(kind, name, append([]byte(s), 0), quote(s))
+}
+
+func (b nlBody) u32(kind uint16, name string, n uint32, text string) nlBody {
+	return b.attr(kind, name, binary.NativeEndian.AppendUint32(nil, n), text)
+}
+
+func (b nlBody) be32(kind uint16, n uint32) nlBody {
+	return b.attr(kind, "", binary.BigEndian.AppendUint32(nil, n), "")
+}
+
+func (b nlBody) nest(kind uint16, name string, inner nlBody) nlBody {
+	return b.attr(kind|unix.NLA_F_NESTED, name, inner.data, "{"+strings.Join(inner.texts, ", ")+"}")
+}
+
+// pack makes one datagram of messages, numbered from 1 on. Only the last asks for an answer:
+// the kernel does them in turn and answers those that fail in any case, so that the first
+// answer tells everything.
+func pack(messages []nlMessage) (data []byte, text string) {
+	last := len(messages) - 1
+	for last > 0 && messages[last].kind == unix.NFNL_MSG_BATCH_END { // which older kernels do not answer
+		last--
+	}
+	var texts []string
+	for i, m := range messages {
+		m.flags |= unix.NLM_F_REQUEST
+		if i == last {
+			m.flags |= unix.NLM_F_ACK
+		}
+		data = binary.NativeEndian.AppendUint32(data, uint32(nlHeader+len(m.body.data)))
+		data = binary.NativeEndian.AppendUint16(data, m.kind)
+		data = binary.NativeEndian.AppendUint16(data, m.flags)
+		data = binary.NativeEndian.AppendUint32(data, uint32(i+1))
+		data = binary.NativeEndian.AppendUint32(data, 0) // to the kernel
+		data = append(data, m.body.data...)
+		fields := append([]string{"nlmsg_type=" + m.name, "nlmsg_flags=" + bits(uint64(m.flags), nlFlags).text}, m.body.texts...)
+		texts = append(texts, "{"+strings.Join(fields, ", ")+"}")
+	}
+	return data, "[" + strings.Join(texts, ", ") + "]"
+}
+
+// NetlinkSocket is socket(2) and setsockopt(2) of a netlink protocol.
+func (p *Plan) NetlinkSocket(protocol uintptr, name string) Arg {
+	socket := p.add("socket", unix.SYS_SOCKET, sym(unix.AF_NETLINK, "AF_NETLINK"),
+		sym(unix.SOCK_RAW|unix.SOCK_CLOEXEC, "SOCK_RAW|SOCK_CLOEXEC"), sym(protocol, name)).
+		Why("to talk to the kernel about the network").
+		Hint(unix.EPROTONOSUPPORT, "the kernel has no netfilter: modprobe nf_tables").Result()
+	p.add("setsockopt", unix.SYS_SETSOCKOPT, socket, sym(unix.SOL_NETLINK, "SOL_NETLINK"), sym(unix.NETLINK_EXT_ACK, "NETLINK_EXT_ACK"),
+		ptr(unsafe.Pointer(&[]int32{1}[0]), "[1]"), num(4)).Why("errors shall come with a sentence")
+	return socket
+}
+
+// Netlink is sendto(2) of messages in one datagram, and recvfrom(2) of the answer. What it
+// returns is the datagram, which may be completed until it is sent. done, unless it is nil,
+// is called when the kernel has done all of it.
+func (p *Plan) Netlink(socket Arg, why string, done func() error, messages ...nlMessage) []byte {
+	data, text := pack(messages)
+	p.add("sendto", unix.SYS_SENDTO, socket, ptr(unsafe.Pointer(&data[0]), text), num(len(data)), num(0), null, num(0)).Why(why)
+	buffer := make([]byte, 1<<14)
+	c := p.add("recvfrom", unix.SYS_RECVFROM, socket, ptr(unsafe.Pointer(&buffer[0]), "{nlmsg_type=NLMSG_ERROR, error=0}"),
+		num(len(buffer)), num(0), null, null).Why("done?")
+	c.then = func() {
+		at, err := readAck(buffer[:min(int(c.ret), len(buffer))])
+		if err != nil {
+			c.args[1].text = "{nlmsg_type=NLMSG_ERROR, error=" + err.Error() + "}"
+			if at > 0 && at <= len(messages) {
+				err = fmt.Errorf("%s: %w", messages[at-1].name, err)
+			}
+		} else if done != nil {
+			err = done()
+		}
+		if err != nil { // the call has worked, what it brought stops the list
+			other := c.ret + 1
+			c.want, c.said = &other, "the kernel refuses "+err.Error()
+		}
+	}
+	return data
+}
+
+// sendNetlink sends messages at once, outside of any list that is told.
+func sendNetlink(protocol uintptr, messages ...nlMessage) error {
+	p := &Plan{}
+	socket := p.NetlinkSocket(protocol, fmt.Sprint(protocol))
+	p.Netlink(socket, "", nil, messages...)
+	err := p.perform(nil)
+	if p.calls[0].errno == 0 {
+		unix.Close(int(socket.number()))
+	}
+	return err
+}
+
+// nlReply is a message of the kernel's.
+type nlReply struct {
+	kind, flags uint16
+	seq         uint32
+	body        []byte
+}
+
+// replies yields the messages of a datagram, up to the first whose length is wrong.
+func replies(data []byte) iter.Seq[nlReply] {
+	return func(yield func(nlReply) bool) {
+		for len(data) >= nlHeader {
+			size := binary.NativeEndian.Uint32(data)
+			if size < nlHeader || uint64(size) > uint64(len(data)) {
+				return
+			}
+			m := nlReply{binary.NativeEndian.Uint16(data[4:]), binary.NativeEndian.Uint16(data[6:]), binary.NativeEndian.Uint32(data[8:]), data[nlHeader:size]}
+			if !yield(m) {
+				return
+			}
+			data = data[min((int(size)+nlAlign-1)&^(nlAlign-1), len(data)):]
+		}
+	}
+}
+
+// nlAttrs returns the attributes behind the first skip bytes, by type without its flags; of
+// attributes that come twice, the last. Broken ones end the reading.
+func nlAttrs(data []byte, skip int) map[uint16][]byte {
+	attrs := map[uint16][]byte{}
+	for kind, value := range nlList(data, skip) {
+		attrs[kind] = value
+	}
+	return attrs
+}
+
+// nlList yields the attributes behind the first skip bytes, in their order.
+func nlList(data []byte, skip int) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		data := data[min(skip, len(data)):]
+		for len(data) >= 4 {
+			size := int(binary.NativeEndian.Uint16(data))
+			if size < 4 || size > len(data) {
+				return
+			}
+			if !yield(binary.NativeEndian.Uint16(data[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), data[4:size]) {
+				return
+			}
+			data = data[min((size+nlAlign-1)&^(nlAlign-1), len(data)):]
+		}
+	}
+}
+
+// nlNumber reads an attribute of four bytes; what is too short is 0.
+func nlNumber(order binary.ByteOrder, value []byte) int {
+	if len(value) < 4 {
+		return 0
+	}
+	return int(order.Uint32(value))
+}
+
+// nlString reads a string up to its NUL byte.
+func nlString(value []byte) string {
+	s, _, _ := strings.Cut(string(value), "\x00")
+	return s
+}
+
+// readAck reads an answer: the number of the message that it is for, and its error.
+func readAck(data []byte) (at int, err error) {
+	for m := range replies(data) {
+		if m.kind == unix.NLMSG_ERROR {
+			return int(m.seq), m.ack()
+		}
+	}
+	return 0, fmt.Errorf("the answer, of %d bytes, is none", len(data))
+}
+
+// ack is the error of an NLMSG_ERROR message: int32 error, the header of the message that
+// is answered and, unless the flags say otherwise, its body; then attributes, of which the
+// first is the kernel's sentence.
+func (m nlReply) ack() error {
+	if len(m.body) < 4 {
+		return fmt.Errorf("an answer without an error number")
+	}
+	errno := unix.Errno(-int32(nlNumber(binary.NativeEndian, m.body)))
+	if errno == 0 {
+		return nil
+	}
+	skip := 4 + nlHeader
+	if m.flags&unix.NLM_F_CAPPED == 0 && len(m.body) >= skip {
+		skip = 4 + max(nlHeader, int(binary.NativeEndian.Uint32(m.body[4:])+nlAlign-1)&^(nlAlign-1))
+	}
+	if says := nlString(nlAttrs(m.body, skip)[unix.NLMSGERR_ATTR_MSG]); m.flags&unix.NLM_F_ACK_TLVS != 0 && says != "" {
+		return fmt.Errorf("%w (%s)", errno, says)
+	}
+	return errno
+}
+
+// askNetlink returns what the kernel knows: one message, or all with NLM_F_DUMP.
+func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error) {
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return nil, fmt.Errorf("socket(AF_NETLINK): %w", err)
+	}
+	defer unix.Close(socket)
+	request, _ := pack([]nlMessage{{kind: kind, flags: flags, body: nlBody{data: body}}})
+	if flags&unix.NLM_F_DUMP == 0 { // an answer is answer enough
+		request[6] &^= unix.NLM_F_ACK
+	}
+	if err := unix.Sendto(socket, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, fmt.Errorf("sendto(AF_NETLINK): %w", err)
+	}
+	var all []nlReply
+	for {
+		buffer := make([]byte, 1<<16)
+		n, _, err := unix.Recvfrom(socket, buffer, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("recvfrom(AF_NETLINK): %w", err)
+		}
+		for m := range replies(buffer[:n]) {
+			switch {
+			case m.kind == unix.NLMSG_ERROR:
+				return all, m.ack()
+			case m.kind == unix.NLMSG_DONE:
+				return all, nil
+			}
+			all = append(all, m)
+		}
+		if flags&unix.NLM_F_DUMP == 0 {
+			return all, nil
+		}
+	}
+}
+
+var nlFlags = []flagName{
+	{unix.NLM_F_REQUEST, "NLM_F_REQUEST"}, {unix.NLM_F_ACK, "NLM_F_ACK"}, {unix.NLM_F_REPLACE, "NLM_F_REPLACE"},
+	{unix.NLM_F_EXCL, "NLM_F_EXCL"}, {unix.NLM_F_CREATE, "NLM_F_CREATE"}, {unix.NLM_F_APPEND, "NLM_F_APPEND"},
+}

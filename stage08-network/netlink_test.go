@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestErrorsComeWithASentence(t *testing.T) {
+	needs(t, "ip", "nsenter")
+	if _, here := onOwnHost(t); !here {
+		return
+	}
+	require.ErrorContains(t, sendNetlink(unix.NETLINK_ROUTE, setUp("no-such-link")), "the kernel refuses RTM_NEWLINK: no such device")
+	_, err := linkNamed("no-such-link")
+	require.ErrorIs(t, err, unix.ENODEV)
+	lo, err := linkNamed("lo")
+	require.NoError(t, err)
+	require.Equal(t, 1, lo.Index)
+
+	// The second of three is refused, in the kernel's own words.
+	err = sendNetlink(unix.NETLINK_ROUTE, setUp("lo"), defaultRoute(netip.MustParseAddr("203.0.113.1")), setUp("lo"))
+	require.ErrorContains(t, err, "the kernel refuses RTM_NEWROUTE: ")
+	require.ErrorContains(t, err, "(Nexthop has invalid gateway)")
+	err = sendNat(elementChange(unix.NFT_MSG_NEWSETELEM, "NFT_MSG_NEWSETELEM", []natElement{{set: "any4", key: make([]byte, 8), data: make([]byte, 8)}})...)
+	require.ErrorContains(t, err, "the kernel refuses NFT_MSG_NEWSETELEM: no such file or directory")
+}
+
+func TestTheKernelsListsAreRead(t *testing.T) {
+	needs(t, "ip")
+	links, err := hostLinks()
+	require.NoError(t, err)
+	require.Len(t, links, strings.Count(sh(t, "ip -o link"), "\n"))
+	routes, err := hostRoutes()
+	require.NoError(t, err)
+	require.Len(t, routes, strings.Count(sh(t, "ip -4 -o route show table all; ip -6 -o route show table all"), "\n"))
+}
+
+func TestOrdinaryUserIsToldWhoMay(t *testing.T) {
+	if _, err := hasTable(); err != nil {
+		require.ErrorContains(t, err, "only root may change the host's network")
+	}
+}
+
+func FuzzNetlink(f *testing.F) {
+	data, _ := pack([]nlMessage{setUp("lo"), newAddress("lo", 1, netip.MustParseAddr("::1"), 128), defaultRoute(netip.MustParseAddr("10.0.0.1"))})
+	f.Add(data)
+	f.Add([]byte{})
+	f.Add([]byte{16, 0, 0, 0, 2, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(append([]byte{36, 0, 0, 0, 2, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 128, 255, 255, 255, 255, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+	f.Add([]byte{255, 255, 255, 255, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		readAck(data)
+		total := 0
+		for m := range replies(data) {
+			total += nlHeader + len(m.body)
+			parseLink(m)
+			readRoute(m)
+			for kind, value := range nlList(m.body, 4) {
+				require.Zero(t, kind&unix.NLA_F_NESTED)
+				natElement{set: "on4", key: value, data: value}.picture()
+				nftComment(value)
+			}
+		}
+		require.LessOrEqual(t, total, len(data))
+	})
+}
+
+func TestAttributesAreFilledUp(t *testing.T) {
+	b := nlBody{}.str(1, "", "abc").str(2, "", "abcd").u32(3, "", 7, "")
+	require.Zero(t, len(b.data)%4)
+	attrs := nlAttrs(b.data, 0)
+	require.Equal(t, "abcd", nlString(attrs[2]))
+	require.Equal(t, 7, nlNumber(binary.NativeEndian, attrs[3]))
+	require.Zero(t, nlNumber(binary.NativeEndian, attrs[9]))
+}

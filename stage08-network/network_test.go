@@ -1,0 +1,736 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/sys/unix"
+)
+
+// The test binary is also what runs in containers and outside: see helpers.
+func init() {
+	switch os.Getenv("BOX_NETWORK_HELPER") {
+	case "serve":
+		serveAll(os.Args[1])
+	case "box":
+		lonelyBox(os.Args[1], os.Args[2])
+	}
+}
+
+// serveAll answers with its name and the address that it sees of the client, on port 80 of
+// TCP and UDP.
+func serveAll(name string) {
+	l, err := net.Listen("tcp", ":80")
+	if err != nil {
+		panic(err)
+	}
+	packets, err := net.ListenPacket("udp", ":80")
+	if err != nil {
+		panic(err)
+	}
+	go func() {
+		b := make([]byte, 100)
+		for {
+			if _, from, err := packets.ReadFrom(b); err == nil {
+				packets.WriteTo([]byte(name+" "+from.String()), from)
+			}
+		}
+	}()
+	for {
+		if c, err := l.Accept(); err == nil {
+			fmt.Fprintf(c, "%s %s", name, c.RemoteAddr())
+			c.Close()
+		}
+	}
+}
+
+// lonelyBox runs a container that publishes 8080, says so, and waits to be killed.
+func lonelyBox(dir, root string) {
+	runtime.LockOSThread()
+	w := Wiring{Publish: []string{"8080:80"}}
+	if _, err := launchWired(networks(dir), "lonely", w); err != nil {
+		panic(err)
+	}
+	fmt.Println("ready")
+	select {}
+}
+
+// wired is a container of a test.
+type wired struct {
+	*wire
+	*Process
+}
+
+// launchWired runs the test binary as a server in a container.
+func launchWired(dir networks, name string, w Wiring) (*wired, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := &Container{}
+	c.Hostname = name
+	p := newPlan()
+	wire, err := w.plug(p, c.Isolation, dir, tenant{id: fmt.Sprintf("%x%04x", name, os.Getpid()), name: name, hostname: name})
+	if err != nil {
+		return nil, err
+	}
+	c.wire = wire
+	if err := namespaces(c, p); err != nil {
+		return nil, err
+	}
+	wire.hold(p)
+	p.Execve([]string{self, name}, []string{"BOX_NETWORK_HELPER=serve", "PATH=/bin"}, "/bin")
+	process, err := p.launch(&c.Narration)
+	if err == nil {
+		err = wire.listen()
+	}
+	if err != nil {
+		return nil, errors.Join(err, wire.unplug())
+	}
+	return &wired{wire, process}, nil
+}
+
+func startWired(t *testing.T, dir networks, name string, w Wiring) *wired {
+	t.Helper()
+	c, err := launchWired(dir, name, w)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.end(t) })
+	if c.Addr.IsValid() {
+		require.Eventually(t, func() bool { return talk("tcp", netip.AddrPortFrom(c.Addr, 80).String(), time.Second) != "" }, 5*time.Second, 5*time.Millisecond)
+	}
+	return c
+}
+
+func (c *wired) end(t *testing.T) {
+	if c.Process == nil {
+		return
+	}
+	require.NoError(t, unix.Kill(c.pid, unix.SIGKILL))
+	_, err := reap(c.pid)
+	require.NoError(t, err)
+	require.NoError(t, c.unplug())
+	c.Process = nil
+}
+
+// onOwnHost runs a test once more, as a process with a network and mounts of its own: for
+// the test these are the host's. What else is there is outside's, a third network.
+func onOwnHost(t *testing.T) (outside int, here bool) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("root only: an ordinary user may make no bridge")
+	}
+	if os.Getenv("BOX_NETWORK_HOST") != t.Name() {
+		cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v="+strconv.FormatBool(testing.Verbose()), "-test.timeout=90s")
+		cmd.Env = append(os.Environ(), "BOX_NETWORK_HOST="+t.Name())
+		cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
+		out, err := cmd.CombinedOutput()
+		if testing.Verbose() {
+			t.Log(string(out))
+		}
+		require.NoError(t, err, string(out))
+		if bytes.Contains(out, []byte("--- SKIP")) {
+			t.Skip(string(out))
+		}
+		return 0, false
+	}
+	runtime.LockOSThread()
+	require.NoError(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self, "outside")
+	cmd.Env = []string{"BOX_NETWORK_HELPER=serve"}
+	cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { require.NoError(t, cmd.Process.Kill()); cmd.Wait() })
+	outside = cmd.Process.Pid
+	sh(t, fmt.Sprintf(`ip link set lo up
+ip link add uplink type veth peer name out0 netns %d
+ip addr add 198.18.0.1/30 dev uplink; ip addr add 2001:db8::1/64 dev uplink nodad; ip link set uplink up
+nsenter -t %[1]d -n sh -c 'ip link set lo up; ip addr add 198.18.0.2/30 dev out0; ip addr add 2001:db8::2/64 dev out0 nodad; ip link set out0 up'
+ip route add default via 198.18.0.2; ip -6 route add default via 2001:db8::2`, outside))
+	require.Eventually(t, func() bool { return talk("tcp", "[2001:db8::2]:80", time.Second) != "" }, 5*time.Second, 5*time.Millisecond)
+	return outside, true
+}
+
+func sh(t testing.TB, script string) string {
+	t.Helper()
+	out, err := exec.Command("sh", "-ec", script).CombinedOutput()
+	require.NoError(t, err, "%s\n%s", script, out)
+	return string(out)
+}
+
+// needs skips a test where a program is missing that it asks.
+func needs(t testing.TB, programs ...string) {
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not installed", program)
+		}
+	}
+}
+
+// talk returns what a server says, or nothing.
+func talk(network, addr string, patience time.Duration) string {
+	c, err := net.DialTimeout(network, addr, patience)
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if network == "udp" {
+		c.Write([]byte("?"))
+		b := make([]byte, 100)
+		n, _ := c.Read(b)
+		return string(b[:n])
+	}
+	b, _ := io.ReadAll(c)
+	return string(b)
+}
+
+// inside calls f on a thread that has the network of a process.
+func inside(t *testing.T, pid int, f func()) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never again: the thread ends with the goroutine
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err == nil {
+			err = unix.Setns(fd, unix.CLONE_NEWNET)
+			unix.Close(fd)
+		}
+		if err == nil {
+			f()
+		}
+		done <- err
+	}()
+	require.NoError(t, <-done)
+}
+
+func heard(t *testing.T, pid int, network, addr string, patience time.Duration) (got string) {
+	t.Helper()
+	inside(t, pid, func() { got = talk(network, addr, patience) })
+	return got
+}
+
+func says(t *testing.T, pid int, network, addr, want string) {
+	t.Helper()
+	require.Regexp(t, "^"+want, heard(t, pid, network, addr, 3*time.Second), "%s %s", network, addr)
+}
+
+func silent(t *testing.T, pid int, network, addr string) {
+	t.Helper()
+	require.Empty(t, heard(t, pid, network, addr, 300*time.Millisecond), "%s %s", network, addr)
+}
+
+// snapshot is all of a host's network that has to be as before: links, addresses, routes,
+// rules and settings.
+func snapshot(t *testing.T) string {
+	out := sh(t, `ip -br addr | sed 's/@if[0-9]*//'; ip route show table all; ip -6 route show table all | sort; nft list ruleset; find /proc/sys/net -type f \( -name '*forward*' -o -name accept_ra -o -name 'accept_redirects' -o -name route_localnet \) | sort | xargs grep . `)
+	return regexp.MustCompile(`(?m)expires \S+|.*\bfe80::.*\n| fe80::\S+`).ReplaceAllString(out, "") // link-local ones come by themselves
+}
+
+func TestNetwork(t *testing.T) {
+	needs(t, "ip", "nft", "nsenter")
+	outside, here := onOwnHost(t)
+	if !here {
+		return
+	}
+	before := snapshot(t)
+	dir := networks(t.TempDir())
+	t.Run("bridge", func(t *testing.T) { testBridge(t, dir, outside) })
+	t.Run("published", func(t *testing.T) { testPublished(t, dir, outside) })
+	t.Run("bridged frames filtered", func(t *testing.T) {
+		const setting = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+		old, err := os.ReadFile(setting)
+		if err != nil {
+			t.Skip("the kernel's br_netfilter is not loaded")
+		}
+		other := map[string]string{"0\n": "1", "1\n": "0"}[string(old)]
+		require.NoError(t, os.WriteFile(setting, []byte(other), 0))
+		require.NoError(t, os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-ip6tables", []byte(other), 0))
+		testPublished(t, dir, outside)
+		require.NoError(t, os.WriteFile(setting, old, 0))
+		require.NoError(t, os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-ip6tables", old, 0))
+	})
+	t.Run("networks are apart", func(t *testing.T) { testApart(t, dir, outside) })
+	t.Run("names", func(t *testing.T) { testNames(t, dir) })
+	t.Run("killed", func(t *testing.T) { testKilled(t, dir) })
+	t.Run("table", func(t *testing.T) { testTable(t, dir) })
+	t.Run("picture", func(t *testing.T) { testPicture(t, dir) })
+
+	list, err := dir.list()
+	require.NoError(t, err)
+	require.NotEmpty(t, list)
+	require.NotEqual(t, before, snapshot(t), "this check would not see anything")
+	for _, n := range list {
+		require.NoError(t, dir.remove(n.Name))
+	}
+	for range 20 { // the last cables go a moment after their containers
+		if before != snapshot(t) {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	require.Equal(t, before, snapshot(t))
+	left, err := os.ReadDir(string(dir))
+	require.NoError(t, err)
+	require.Len(t, left, 1, "the lock alone")
+}
+
+func testBridge(t *testing.T, dir networks, outside int) {
+	c := startWired(t, dir, "web", Wiring{Network: "default"})
+	n := c.network
+
+	var addrs []struct {
+		Ifname, Address string
+		AddrInfo        []struct {
+			Local     string
+			Prefixlen int
+			Tentative bool
+		} `json:"addr_info"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(sh(t, fmt.Sprintf("nsenter -t %d -n ip -j addr show eth0", c.pid))), &addrs))
+	require.Len(t, addrs, 1)
+	require.Equal(t, "02:42:0a:c9:00:02", addrs[0].Address)
+	require.Equal(t, "10.201.0.2", addrs[0].AddrInfo[0].Local)
+	require.Equal(t, 16, addrs[0].AddrInfo[0].Prefixlen)
+	require.Equal(t, nth(n.Subnet6, 2).String(), addrs[0].AddrInfo[1].Local)
+	require.False(t, addrs[0].AddrInfo[1].Tentative)
+	require.Contains(t, sh(t, fmt.Sprintf("nsenter -t %d -n sh -c 'ip route; ip -6 route'", c.pid)), "default via 10.201.0.1 dev eth0")
+	require.Regexp(t, c.link+`@\S+ +UP`, sh(t, "ip -br link show master "+c.network.Bridge))
+	require.Regexp(t, c.network.Bridge+` +UP +10\.201\.0\.1/16 fd\S+::1/64`, sh(t, "ip -br addr show "+c.network.Bridge))
+
+	silent(t, outside, "tcp", "10.201.0.2:80") // it has no route there
+	says(t, c.pid, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
+	says(t, c.pid, "udp", "198.18.0.2:80", "outside 198.18.0.1:")
+	says(t, c.pid, "tcp", "[2001:db8::2]:80", `outside \[2001:db8::1]:`)
+	sh(t, "nft flush chain inet stagebox leaving")
+	silent(t, c.pid, "tcp", "198.18.0.2:80")
+	silent(t, c.pid, "tcp", "[2001:db8::2]:80")
+	require.NoError(t, sendNat(newTable()...))
+	says(t, c.pid, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
+	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+	silent(t, c.pid, "tcp", "198.18.0.2:80")
+	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
+
+	// A route there is not enough to reach what is not published.
+	sh(t, fmt.Sprintf("nsenter -t %d -n ip route add 10.201.0.0/16 via 198.18.0.1", outside))
+	silent(t, outside, "tcp", "10.201.0.2:80")
+	sh(t, fmt.Sprintf("nsenter -t %d -n ip route del 10.201.0.0/16", outside))
+}
+
+func testPublished(t *testing.T, dir networks, outside int) {
+	c := startWired(t, dir, "web", Wiring{Publish: []string{"8080:80", "8080:80/udp", "127.0.0.1:8081:80", "[::1]:8082:80", "198.18.0.1:8083:80", "[2001:db8::1]:8084:80", "80"}})
+	neighbour := startWired(t, dir, "neighbour", Wiring{Network: "default"})
+	self := os.Getpid()
+	for _, network := range []string{"tcp", "udp"} {
+		says(t, outside, network, "198.18.0.1:8080", "web 198.18.0.2:")
+		says(t, outside, network, "[2001:db8::1]:8080", `web \[2001:db8::2]:`)
+		for _, on := range []string{"127.0.0.1", "[::1]", "198.18.0.1", "10.201.0.1", "[2001:db8::1]"} {
+			says(t, self, network, on+":8080", "web ")
+			if on[0] != '[' || on[1] == '2' { // loopback is a container's own
+				for _, from := range []*wired{c, neighbour} {
+					if on != "127.0.0.1" {
+						says(t, from.pid, network, on+":8080", "web ")
+					}
+				}
+			}
+		}
+	}
+	says(t, self, "tcp", "127.0.0.1:8081", "web 10.201.0.1:")
+	silent(t, outside, "tcp", "198.18.0.1:8081")
+	says(t, self, "tcp", "[::1]:8082", "web 10.201.0.1:")
+	silent(t, self, "tcp", "127.0.0.1:8082")
+	says(t, outside, "tcp", "198.18.0.1:8083", "web ")
+	silent(t, self, "tcp", "127.0.0.1:8083")
+	says(t, outside, "tcp", "[2001:db8::1]:8084", "web ")
+	silent(t, outside, "tcp", "198.18.0.1:8084")
+	chosen := c.Ports[len(c.Ports)-1]
+	says(t, outside, "tcp", fmt.Sprintf("198.18.0.1:%d", chosen.host), "web ")
+	require.Equal(t, fmt.Sprintf("*:%d->80/tcp", chosen.host), chosen.String())
+
+	_, err := launchWired(dir, "second", Wiring{Publish: []string{"8080:80"}})
+	require.ErrorContains(t, err, "port 8080/tcp of the host is in use by")
+	require.ErrorContains(t, err, fmt.Sprintf("(process %d)", self))
+	leases, err := os.ReadFile(dir.file("bridge.leases"))
+	require.NoError(t, err)
+	require.NotContains(t, string(leases), "second")
+
+	// What comes from a container to the host's loopback is dropped.
+	sh(t, fmt.Sprintf("nsenter -t %d -n ip route add 127.0.0.9/32 via 10.201.0.1 table local; nsenter -t %[1]d -n sysctl -qw net.ipv4.conf.eth0.route_localnet=1", c.pid))
+	l, err := net.Listen("tcp", "127.0.0.9:99")
+	require.NoError(t, err)
+	go func() {
+		for {
+			victim, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprint(victim, "host")
+			victim.Close()
+		}
+	}()
+	sh(t, fmt.Sprintf("nsenter -t %d -n sh -c 'ip route del local 127.0.0.0/8 dev lo table local; ip route del 127.0.0.9 table local; ip route add 127.0.0.9 via 10.201.0.1'", c.pid))
+	attack := func() string { // from an address that the host can answer
+		var got string
+		inside(t, c.pid, func() {
+			d := net.Dialer{Timeout: 300 * time.Millisecond, LocalAddr: &net.TCPAddr{IP: net.ParseIP("10.201.0.2")}}
+			if conn, err := d.Dial("tcp", "127.0.0.9:99"); err == nil {
+				b, _ := io.ReadAll(conn)
+				got = string(b)
+				conn.Close()
+			}
+		})
+		return got
+	}
+	require.Empty(t, attack())
+	sh(t, "nft flush chain inet stagebox guard")
+	require.Equal(t, "host", attack())
+	require.NoError(t, sendNat(newTable()...))
+	require.NoError(t, l.Close())
+
+	c.end(t)
+	silent(t, outside, "tcp", "198.18.0.1:8080")
+	require.NotContains(t, sh(t, "nft list table inet stagebox"), "8080")
+}
+
+func testApart(t *testing.T, dir networks, outside int) {
+	n, err := dir.create("red", netip.MustParsePrefix("10.99.0.0/24"), false, false)
+	require.NoError(t, err)
+	_, err = dir.create("secret", netip.Prefix{}, true, false)
+	require.NoError(t, err)
+	red := startWired(t, dir, "r1", Wiring{Network: "red", IP: "10.99.0.77"})
+	red2 := startWired(t, dir, "r2", Wiring{Network: "red", Publish: []string{"8090:80"}})
+	blue := startWired(t, dir, "b1", Wiring{Network: "default"})
+	secret := startWired(t, dir, "s1", Wiring{Network: "secret"})
+	secret2 := startWired(t, dir, "s2", Wiring{Network: "secret"})
+	require.Equal(t, "10.99.0.77", red.Addr.String())
+	require.Equal(t, "10.99.0.2", red2.Addr.String())
+	says(t, red.pid, "tcp", "10.99.0.2:80", "r2 10.99.0.77:")
+	silent(t, blue.pid, "tcp", "10.99.0.2:80")
+	silent(t, blue.pid, "tcp", netip.AddrPortFrom(red2.lease.addr6, 80).String())
+	says(t, red.pid, "tcp", netip.AddrPortFrom(red2.lease.addr6, 80).String(), "r2 ")
+	says(t, blue.pid, "tcp", "198.18.0.1:8090", "r2 ")
+	says(t, secret.pid, "tcp", netip.AddrPortFrom(secret2.Addr, 80).String(), "s2 ")
+	silent(t, secret.pid, "tcp", "198.18.0.2:80")
+	sh(t, fmt.Sprintf("nsenter -t %d -n ip route add default via %s", secret.pid, secret.network.Gateway))
+	silent(t, secret.pid, "tcp", "198.18.0.2:80")
+	says(t, red.pid, "tcp", "198.18.0.2:80", "outside ")
+	sh(t, "nft flush chain inet stagebox forward")
+	says(t, blue.pid, "tcp", "10.99.0.2:80", "r2 ") // it was the rules that kept them apart
+	require.NoError(t, sendNat(newTable()...))
+
+	_, err = launchWired(dir, "r3", Wiring{Network: "red", IP: "10.99.0.77"})
+	require.EqualError(t, err, "--ip 10.99.0.77 is taken: by container r1")
+	require.ErrorContains(t, dir.remove("red"), "network red is in use by r2, r1: stop them first")
+	_, err = dir.create("green", netip.MustParsePrefix("10.99.0.128/25"), false, false)
+	require.EqualError(t, err, "--subnet 10.99.0.128/25 overlaps with 10.99.0.0/24 of network red: choose another, or leave --subnet out")
+	_, err = dir.create("green", netip.MustParsePrefix("198.18.0.0/24"), false, false)
+	require.EqualError(t, err, "--subnet 198.18.0.0/24 overlaps with the host's route to 198.18.0.0/30: choose another, or leave --subnet out")
+	red.end(t)
+	red2.end(t)
+	require.NoError(t, dir.remove("red"))
+	require.NotContains(t, sh(t, "nft list table inet stagebox; ip link"), n.Bridge)
+	require.NotContains(t, sh(t, "nft list table inet stagebox"), "10.99.0.0")
+	says(t, blue.pid, "tcp", "198.18.0.2:80", "outside ")
+}
+
+// query asks the resolver inside a container and returns the answers' addresses and names.
+func query(t *testing.T, pid int, over, name string, kind dnsmessage.Type) (answers []string, code dnsmessage.RCode) {
+	t.Helper()
+	q := dnsmessage.Message{Header: dnsmessage.Header{ID: 7, RecursionDesired: true},
+		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName(name), Type: kind, Class: dnsmessage.ClassINET}}}
+	packed, err := q.Pack()
+	require.NoError(t, err)
+	var got []byte
+	inside(t, pid, func() { got, err = ask(resolverAddr, packed, over) })
+	require.NoError(t, err, name)
+	var m dnsmessage.Message
+	require.NoError(t, m.Unpack(got))
+	for _, a := range m.Answers {
+		switch body := a.Body.(type) {
+		case *dnsmessage.AResource:
+			answers = append(answers, netip.AddrFrom4(body.A).String())
+		case *dnsmessage.AAAAResource:
+			answers = append(answers, netip.AddrFrom16(body.AAAA).String())
+		case *dnsmessage.PTRResource:
+			answers = append(answers, body.PTR.String())
+		}
+	}
+	return answers, m.RCode
+}
+
+// hostResolver answers every question with 192.0.2.53, on the host's loopback, and has
+// /etc/resolv.conf name it.
+func hostResolver(t *testing.T) {
+	conf := filepath.Join(t.TempDir(), "resolv.conf")
+	require.NoError(t, os.WriteFile(conf, []byte("nameserver 127.0.0.53\nsearch example.org\noptions ndots:2\n"), 0o644))
+	require.NoError(t, unix.Mount(conf, "/etc/resolv.conf", "", unix.MS_BIND, ""))
+	t.Cleanup(func() { require.NoError(t, unix.Unmount("/etc/resolv.conf", unix.MNT_DETACH)) })
+	answer := func(b []byte) []byte {
+		var m dnsmessage.Message
+		if m.Unpack(b) != nil {
+			return nil
+		}
+		m.Response = true
+		m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: m.Questions[0].Name, Class: dnsmessage.ClassINET}, Body: &dnsmessage.AResource{A: [4]byte{192, 0, 2, 53}}}}
+		packed, _ := m.Pack()
+		return packed
+	}
+	packets, err := net.ListenPacket("udp", "127.0.0.53:53")
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.53:53")
+	require.NoError(t, err)
+	t.Cleanup(func() { packets.Close(); l.Close() })
+	go func() {
+		b := make([]byte, 600)
+		for {
+			n, from, err := packets.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			packets.WriteTo(bytes.Repeat([]byte{1}, 40), from) // a forgery that must be passed over
+			packets.WriteTo(answer(b[:n]), from)
+		}
+	}()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if q, err := readDNS(c); err == nil {
+				writeDNS(c, answer(q))
+			}
+			c.Close()
+		}
+	}()
+}
+
+func testNames(t *testing.T, dir networks) {
+	hostResolver(t)
+	_, err := dir.create("named", netip.Prefix{}, false, false)
+	require.NoError(t, err)
+	a := startWired(t, dir, "alpha", Wiring{Network: "named", NetworkAlias: []string{"db", "shared"}})
+	b := startWired(t, dir, "beta", Wiring{Network: "named", NetworkAlias: []string{"shared"}})
+	elsewhere := startWired(t, dir, "gamma", Wiring{Network: "default"})
+	for _, over := range []string{"udp", "tcp"} {
+		for _, name := range []string{"alpha.", "DB.", a.lease.id[:min(12, len(a.lease.id))] + "."} {
+			answers, _ := query(t, b.pid, over, name, dnsmessage.TypeA)
+			require.Equal(t, []string{a.Addr.String()}, answers, name)
+		}
+		answers, _ := query(t, b.pid, over, "alpha.", dnsmessage.TypeAAAA)
+		require.Equal(t, []string{a.lease.addr6.String()}, answers)
+		answers, code := query(t, b.pid, over, "alpha.", dnsmessage.TypeMX)
+		require.Empty(t, answers)
+		require.Equal(t, dnsmessage.RCodeSuccess, code)
+		answers, _ = query(t, b.pid, over, "shared.", dnsmessage.TypeA)
+		require.Equal(t, []string{a.Addr.String(), b.Addr.String()}, answers)
+		answers, _ = query(t, b.pid, over, reverseName(a.Addr)+".", dnsmessage.TypePTR)
+		require.Equal(t, []string{"alpha."}, answers)
+		answers, _ = query(t, b.pid, over, "example.com.", dnsmessage.TypeA)
+		require.Equal(t, []string{"192.0.2.53"}, answers, "the host's resolver")
+		answers, _ = query(t, elsewhere.pid, over, "alpha.", dnsmessage.TypeA)
+		require.Equal(t, []string{"192.0.2.53"}, answers, "a name of another network is not known")
+	}
+	if _, err := exec.LookPath("dig"); err == nil {
+		require.Equal(t, a.Addr.String()+"\n", sh(t, fmt.Sprintf("nsenter -t %d -n dig +short @127.0.0.11 alpha", b.pid)))
+	}
+	require.Equal(t, "nameserver 127.0.0.11\nsearch example.org\noptions ndots:2\n", a.resolvConf())
+	require.Contains(t, a.hosts, a.Addr.String()+"\talpha alpha\n")
+	_, err = launchWired(dir, "delta", Wiring{Network: "named", AddHost: []string{"x"}})
+	require.EqualError(t, err, "--add-host x: give NAME:IP, or NAME:host-gateway for the host on a bridge")
+	a.end(t)
+	answers, _ := query(t, b.pid, "udp", "alpha.", dnsmessage.TypeA)
+	require.Equal(t, []string{"192.0.2.53"}, answers, "it has gone")
+}
+
+func testKilled(t *testing.T, dir networks) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self, string(dir), "/")
+	cmd.Env = append(os.Environ(), "BOX_NETWORK_HELPER=box")
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	n, err := out.Read(make([]byte, 10))
+	require.NoError(t, err, errs.String())
+	require.Equal(t, 6, n)
+	require.Contains(t, sh(t, "nft list map inet stagebox any4"), "tcp . 8080 comment")
+	require.NoError(t, cmd.Process.Kill())
+	cmd.Wait()
+	require.Eventually(t, func() bool { return !strings.Contains(sh(t, "ip -br link"), "veth") }, 5*time.Second, 20*time.Millisecond)
+	leases, err := os.ReadFile(dir.file("bridge.leases"))
+	require.NoError(t, err)
+	require.Contains(t, string(leases), "lonely")
+	require.Contains(t, sh(t, "nft list map inet stagebox any4"), "8080") // nobody was left to remove it
+
+	c := startWired(t, dir, "web", Wiring{Publish: []string{"8080:80"}})
+	require.Equal(t, "10.201.0.2", c.Addr.String())
+	says(t, os.Getpid(), "tcp", "127.0.0.1:8080", "web ")
+	leases, err = os.ReadFile(dir.file("bridge.leases"))
+	require.NoError(t, err)
+	require.NotContains(t, string(leases), "lonely")
+}
+
+// testTable holds the text that is told of every rule against what nft lists.
+func testTable(t *testing.T, dir networks) {
+	startWired(t, dir, "web", Wiring{Publish: []string{"127.0.0.1:8080:80/udp", "[2001:db8::1]:8080:80"}})
+	listing := sh(t, "nft -n list table inet stagebox")
+	listed := map[string][]string{}
+	chain := ""
+	for line := range strings.Lines(strings.ReplaceAll(listing, "0x00000002", "established")) {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "chain "); ok {
+			chain = strings.TrimSuffix(name, " {")
+		} else if chain != "" && line != "}" && line != "" && !strings.HasPrefix(line, "type ") {
+			listed[chain] = append(listed[chain], line)
+		}
+	}
+	symbolic := sh(t, "nft list table inet stagebox")
+	told := map[string][]string{}
+	for _, r := range natRules() {
+		told[r.chain] = append(told[r.chain], r.text)
+		require.Contains(t, symbolic, "\t\t"+r.text+"\n")
+	}
+	for chain, rules := range told {
+		require.Len(t, listed[chain], len(rules), chain)
+	}
+	require.Regexp(t, `127\.0\.0\.1 . udp . 8080 comment "\w+" : 10\.201\.0\.2 . 80`, symbolic)
+	require.Contains(t, symbolic, "2001:db8::1 . tcp . 8080 comment")
+	require.Contains(t, symbolic, "10.201.0.0/16")
+	require.NoError(t, sendNat(newTable()...))
+	require.Equal(t, symbolic, sh(t, "nft list table inet stagebox"), "made twice, it is the same")
+	require.Contains(t, symbolic, "type filter hook forward priority filter; policy accept;")
+}
+
+func testPicture(t *testing.T, dir networks) {
+	c := startWired(t, dir, "a<b", Wiring{Publish: []string{"8080:80", "127.0.0.1:8081:81/udp"}})
+	p, err := dir.look(c.network)
+	require.NoError(t, err)
+	for _, want := range []string{"bridge " + c.network.Bridge + "  10.201.0.1/16", c.link, "a<b", "eth0 10.201.0.2", "tcp *:8080 -> 80", "udp 127.0.0.1:8081 -> 81", "masquerade: from 10.201.0.0/16"} {
+		require.Contains(t, p.text(), want)
+	}
+	require.Contains(t, sh(t, "ip -br link show master "+c.network.Bridge), p.boxes[len(p.boxes)-1].link)
+	require.Contains(t, p.svg(), "a&lt;b")
+	require.NoError(t, xml.Unmarshal([]byte(p.svg()), new(struct{})))
+	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
+	p, err = dir.look(c.network)
+	require.NoError(t, err)
+	require.Contains(t, p.text(), "ip_forward is 0: no way out")
+	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
+}
+
+func TestDroppersAreSeen(t *testing.T) {
+	needs(t, "nft", "ip", "nsenter")
+	if _, here := onOwnHost(t); !here {
+		return
+	}
+	found, err := droppers()
+	require.NoError(t, err)
+	require.Empty(t, found)
+	sh(t, "nft add table ip filter; nft add chain ip filter FORWARD '{ type filter hook forward priority 0; policy drop; }'; nft add chain ip filter MINE '{ type filter hook forward priority 1; policy accept; }'")
+	found, err = droppers()
+	require.NoError(t, err)
+	require.Equal(t, []string{"ip filter FORWARD"}, found)
+	dir := networks(t.TempDir())
+	c := startWired(t, dir, "web", Wiring{Network: "default"})
+	require.Len(t, c.Notes, 1)
+	require.Contains(t, c.Notes[0], "(chain ip filter FORWARD)")
+	silent(t, c.pid, "tcp", "198.18.0.2:80")
+	sh(t, "nft add rule ip filter FORWARD iifname "+c.network.Bridge+" accept; nft add rule ip filter FORWARD oifname "+c.network.Bridge+" accept") // as advised
+	says(t, c.pid, "tcp", "198.18.0.2:80", "outside ")
+	c.end(t)
+	require.NoError(t, dir.remove("bridge"))
+	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
+	require.NoError(t, err)
+	require.Equal(t, "1\n", string(forward), "others rely on it")
+}
+
+// TestManyAtOnce has containers come and go at the same time.
+func TestManyAtOnce(t *testing.T) {
+	needs(t, "ip", "nft", "nsenter")
+	if _, here := onOwnHost(t); !here {
+		return
+	}
+	dir := networks(t.TempDir())
+	self, err := os.Executable()
+	require.NoError(t, err)
+	addresses := make(chan string, 20)
+	for i := range 20 {
+		go func() {
+			runtime.LockOSThread()
+			c, err := launchWired(dir, fmt.Sprintf("c%d", i), Wiring{Publish: []string{"80"}})
+			if err != nil {
+				addresses <- err.Error()
+				return
+			}
+			addresses <- c.Addr.String()
+			select {} // the container lives as long as its thread
+		}()
+	}
+	var all []string
+	for range 20 {
+		all = append(all, <-addresses)
+	}
+	slices.Sort(all)
+	require.Len(t, slices.Compact(all), 20, "%v %s", all, self)
+	for _, a := range all {
+		require.Regexp(t, `^10\.201\.0\.\d+$`, a)
+	}
+}
+
+// TestOwnNetwork is an ordinary user's, and so is run by one.
+func TestOwnNetwork(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("for an ordinary user: root has a bridge")
+	}
+	dir := networks(t.TempDir())
+	_, err := launchWired(dir, "x", Wiring{Network: "bridge"})
+	require.ErrorContains(t, err, "only root may make a bridge")
+	_, err = launchWired(dir, "x", Wiring{Publish: []string{"80:80"}})
+	require.Error(t, err)
+	_, pasta := exec.LookPath("pasta")
+	_, slirp := exec.LookPath("slirp4netns")
+	if pasta != nil && slirp != nil {
+		_, err := findUserStack([]portMap{{proto: "tcp", host: 8080, box: 80}})
+		require.ErrorContains(t, err, "neither is installed")
+		t.Skip("neither pasta nor slirp4netns is installed")
+	}
+	if pasta != nil {
+		c := startWired(t, dir, "web", Wiring{Network: "default"})
+		require.NotNil(t, c.stack)
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
+	require.NoError(t, err)
+	port := l.Addr().(*net.TCPAddr).Port
+	require.NoError(t, l.Close())
+	c := startWired(t, dir, "web", Wiring{Publish: []string{fmt.Sprintf("%d:80", port)}})
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	require.Eventually(t, func() bool { return strings.HasPrefix(talk("tcp", addr, time.Second), "web ") }, 5*time.Second, 20*time.Millisecond)
+	require.Equal(t, "nameserver 169.254.0.53\n", resolvConfInside("", c.stack.dns()))
+	stack := c.stack.cmd.Process.Pid
+	c.end(t)
+	require.Empty(t, talk("tcp", addr, time.Second))
+	require.Equal(t, unix.ESRCH, unix.Kill(stack, 0))
+}

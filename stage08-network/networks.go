@@ -1,0 +1,497 @@
+// What is known about networks, in plain files. NAME.json is a network; NAME.leases has a
+// line for each container in it: address, IPv6 address or -, container, the box process that
+// keeps it, and names. A lease counts as long as that process lives, so that none is lost
+// when a box is killed. Who changes something holds the lock on the file lock (flock(2)).
+package main
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// networks is the directory of the files.
+type networks string
+
+// network is a bridge and the addresses that are given out on it.
+type network struct {
+	Name     string       `json:"name"`
+	Bridge   string       `json:"bridge"`
+	Subnet   netip.Prefix `json:"subnet"`
+	Gateway  netip.Addr   `json:"gateway"`
+	Subnet6  netip.Prefix `json:"subnet6,omitzero"`
+	Gateway6 netip.Addr   `json:"gateway6,omitzero"`
+	MTU      uint32       `json:"mtu"`
+	Internal bool         `json:"internal,omitempty"` // no way out
+}
+
+// lease is an address and who has it.
+type lease struct {
+	addr, addr6 netip.Addr // addr6 may be invalid
+	id          string
+	keeper      string // PID@START of the box process, see keeperOf
+	names       []string
+}
+
+// defaultNetwork is made when it is first needed.
+const defaultNetwork = "bridge"
+
+var networkName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
+
+// locked runs do while nobody else changes anything.
+func (dir networks) locked(do func() error) error {
+	if err := os.MkdirAll(string(dir), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(string(dir), "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		return fmt.Errorf("flock(%s): %w", f.Name(), err)
+	}
+	return do()
+}
+
+func (dir networks) file(name string) string { return filepath.Join(string(dir), name) }
+
+// replace writes a file under another name first, so that nobody sees half of it.
+func (dir networks) replace(name string, data []byte) error {
+	f, err := os.CreateTemp(string(dir), ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err == nil && !strings.HasSuffix(name, ".leases") { // those do not outlive a power cut
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), dir.file(name))
+}
+
+// find reads a network.
+func (dir networks) find(name string) (*network, error) {
+	if !networkName.MatchString(name) {
+		return nil, fmt.Errorf("network %q: a name has letters, digits, and inside also _ . and -, at the most 63 in all", name)
+	}
+	data, err := os.ReadFile(dir.file(name + ".json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("network %s: %w; box network ls lists those that exist, box network create %s makes it", name, os.ErrNotExist, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	n := &network{}
+	if err := json.Unmarshal(data, n); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir.file(name+".json"), err)
+	}
+	if !n.Subnet.IsValid() || !n.Subnet.Addr().Is4() || !n.Gateway.Is4() || n.Subnet6.IsValid() != n.Gateway6.IsValid() || len(n.Bridge) == 0 || len(n.Bridge) >= unix.IFNAMSIZ {
+		return nil, fmt.Errorf("%s is no network: remove the file", dir.file(name+".json"))
+	}
+	return n, nil
+}
+
+// list are all networks, by name.
+func (dir networks) list() ([]*network, error) {
+	files, err := filepath.Glob(dir.file("*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var list []*network
+	for _, file := range files {
+		n, err := dir.find(strings.TrimSuffix(filepath.Base(file), ".json"))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
+
+// create records a network, with a subnet that nobody uses unless one is given. The bridge
+// is made with the first container. Nothing is written when dry.
+func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool) (n *network, err error) {
+	if slices.Contains([]string{"none", "host", "container", "default"}, name) {
+		return nil, fmt.Errorf("network %s: the word means something else for --network; choose another name", name)
+	}
+	n = &network{Name: name, Bridge: dir.bridgeOf(name), Internal: internal}
+	make := func() error {
+		switch _, err := dir.find(name); {
+		case err == nil:
+			return fmt.Errorf("network %s exists already", name)
+		case !errors.Is(err, os.ErrNotExist):
+			return err
+		}
+		if err := dir.number(n, subnet); err != nil || dry {
+			return err
+		}
+		data, err := json.MarshalIndent(n, "", "  ")
+		if err != nil {
+			return err
+		}
+		return dir.replace(name+".json", append(data, '\n'))
+	}
+	if dry {
+		return n, make()
+	}
+	return n, dir.locked(make)
+}
+
+// bridgeOf is the name of a network's bridge: another one in every store of the host.
+func (dir networks) bridgeOf(name string) string {
+	if name == defaultNetwork && string(dir) == (Store{}).path("networks") {
+		return "box0"
+	}
+	sum := sha256.Sum256([]byte(string(dir) + " " + name))
+	return fmt.Sprintf("box-%x", sum[:4])
+}
+
+// number chooses the addresses of a network: the first candidate that no route of the
+// host's and no other network uses, or the one that is given, if it is free.
+func (dir networks) number(n *network, given netip.Prefix) error {
+	routes, err := hostRoutes()
+	if err != nil {
+		return err
+	}
+	others, err := dir.list()
+	if err != nil {
+		return err
+	}
+	if n.MTU, err = uplinkMTU(routes); err != nil {
+		return err
+	}
+	if n.Subnet, err = chooseSubnet(given, routes, others); err != nil {
+		return err
+	}
+	n.Gateway = nth(n.Subnet, 1)
+	if hasIPv6() {
+		local := [16]byte{0xfd} // a unique local address: RFC 4193 wants 40 random bits
+		rand.Read(local[1:6])
+		n.Subnet6 = netip.PrefixFrom(netip.AddrFrom16(local), 64)
+		n.Gateway6 = nth(n.Subnet6, 1)
+	}
+	return nil
+}
+
+// chooseSubnet checks the given subnet, or takes the first free one.
+func chooseSubnet(given netip.Prefix, routes []routeInfo, others []*network) (netip.Prefix, error) {
+	if !given.IsValid() {
+		for _, s := range candidates() {
+			if overlap(s, routes, others) == "" {
+				return s, nil
+			}
+		}
+		return given, errors.New("every subnet from 10.201.0.0/16 to 10.250.0.0/16 and from 192.168.201.0/24 to 192.168.250.0/24 overlaps with something: give one with --subnet")
+	}
+	if given = given.Masked(); !given.Addr().Is4() || given.Bits() > 29 || given.Bits() < 8 || !given.Addr().IsGlobalUnicast() {
+		return given, fmt.Errorf("--subnet %s: give an IPv4 subnet for hosts, from /8 to /29; IPv6 comes by itself", given)
+	}
+	if who := overlap(given, routes, others); who != "" {
+		return given, fmt.Errorf("--subnet %s overlaps with %s: choose another, or leave --subnet out", given, who)
+	}
+	return given, nil
+}
+
+// candidates are subnets that are seldom in use elsewhere.
+func candidates() (list []netip.Prefix) {
+	for i := byte(201); i <= 250; i++ {
+		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, i}), 16))
+	}
+	for i := byte(201); i <= 250; i++ {
+		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, i}), 24))
+	}
+	return list
+}
+
+// overlap says what a subnet overlaps with, or nothing.
+func overlap(s netip.Prefix, routes []routeInfo, others []*network) string {
+	for _, n := range others {
+		if s.Overlaps(n.Subnet) {
+			return fmt.Sprintf("%s of network %s", n.Subnet, n.Name)
+		}
+	}
+	for _, r := range routes {
+		if r.to.Bits() > 0 && s.Overlaps(r.to) {
+			return fmt.Sprintf("the host's route to %s", r.to.Masked())
+		}
+	}
+	return ""
+}
+
+// nth is the address number i of a subnet.
+func nth(subnet netip.Prefix, i uint32) netip.Addr {
+	b := subnet.Masked().Addr().AsSlice()
+	tail := b[len(b)-4:]
+	binary.BigEndian.PutUint32(tail, binary.BigEndian.Uint32(tail)+i)
+	addr, _ := netip.AddrFromSlice(b)
+	return addr
+}
+
+// last is a subnet's broadcast address, as a number like nth's.
+func last(subnet netip.Prefix) uint32 { return 1<<(32-subnet.Bits()) - 1 }
+
+// leases are those whose keeper lives; dead are the others. When it need not be sure, a
+// process that has got the number of a dead keeper counts as one: to look closer takes
+// twenty microseconds each, and a hundred containers would be felt.
+func (dir networks) leases(n *network, sure bool) (list, dead []lease, err error) {
+	data, err := os.ReadFile(dir.file(n.Name + ".leases"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, nil, err
+	}
+	for line := range strings.Lines(string(data)) {
+		l, ok := parseLease(line)
+		switch {
+		case !ok: // a line that somebody else has written
+		case l.alive(sure):
+			list = append(list, l)
+		default:
+			dead = append(dead, l)
+		}
+	}
+	return list, dead, nil
+}
+
+func parseLease(line string) (l lease, ok bool) {
+	fields := strings.Fields(line)
+	if len(fields) < 4 {
+		return l, false
+	}
+	addr, err := netip.ParseAddr(fields[0])
+	addr6, err6 := netip.ParseAddr(fields[1])
+	return lease{addr, addr6, fields[2], fields[3], fields[4:]}, err == nil && addr.Is4() && (err6 == nil || fields[1] == "-")
+}
+
+func (l lease) String() string {
+	addr6 := "-"
+	if l.addr6.IsValid() {
+		addr6 = l.addr6.String()
+	}
+	return strings.Join(append([]string{l.addr.String(), addr6, l.id, l.keeper}, l.names...), " ") + "\n"
+}
+
+// writeLeases replaces the file.
+func (dir networks) writeLeases(n *network, list []lease) error {
+	slices.SortFunc(list, func(a, b lease) int { return a.addr.Compare(b.addr) })
+	var text strings.Builder
+	for _, l := range list {
+		text.WriteString(l.String())
+	}
+	return dir.replace(n.Name+".leases", []byte(text.String()))
+}
+
+// take leases the lowest free address, or the wanted one, to this process's container, and
+// removes what dead boxes have left. Nothing is written when dry.
+func (dir networks) take(n *network, id string, wanted netip.Addr, names []string, dry bool) (l lease, err error) {
+	l = lease{id: id, keeper: keeperOf(os.Getpid()), names: names}
+	take := func() error {
+		if _, err := dir.find(n.Name); err != nil && !dry { // removed meanwhile
+			return err
+		}
+		list, dead, err := dir.leases(n, false)
+		if err != nil {
+			return err
+		}
+		number, err := freeNumber(n, list, wanted)
+		if err != nil { // look closer
+			if list, dead, err = dir.leases(n, true); err == nil {
+				number, err = freeNumber(n, list, wanted)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if l.addr = nth(n.Subnet, number); n.Subnet6.IsValid() && hasIPv6() {
+			l.addr6 = nth(n.Subnet6, number)
+		}
+		if dry {
+			return nil
+		}
+		if len(dead) > 0 {
+			if err := unpublish(dead); err != nil {
+				return err
+			}
+		}
+		return dir.writeLeases(n, append(list, l))
+	}
+	if dry {
+		return l, take()
+	}
+	return l, dir.locked(take)
+}
+
+// freeNumber is the number of the wanted address, or of the lowest that nobody has; 0 and
+// the last are not for hosts, and 1 is the gateway.
+func freeNumber(n *network, list []lease, wanted netip.Addr) (uint32, error) {
+	taken := map[netip.Addr]string{n.Gateway: "the gateway", nth(n.Subnet, 0): "the subnet itself", nth(n.Subnet, last(n.Subnet)): "broadcasts"}
+	for _, l := range list {
+		taken[l.addr] = "container " + l.label()
+	}
+	if wanted.IsValid() {
+		if !n.Subnet.Contains(wanted) {
+			return 0, fmt.Errorf("--ip %s is not in %s, the subnet of network %s", wanted, n.Subnet, n.Name)
+		}
+		if who := taken[wanted]; who != "" {
+			return 0, fmt.Errorf("--ip %s is taken: by %s", wanted, who)
+		}
+		b, base := wanted.As4(), n.Subnet.Masked().Addr().As4()
+		return binary.BigEndian.Uint32(b[:]) - binary.BigEndian.Uint32(base[:]), nil
+	}
+	for i := uint32(2); i < last(n.Subnet); i++ {
+		if taken[nth(n.Subnet, i)] == "" {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("network %s has no address left: all of %s are taken; box network create --subnet makes a larger one", n.Name, n.Subnet)
+}
+
+// label is the name that a container is called by, or its id.
+func (l lease) label() string {
+	if len(l.names) > 0 {
+		return l.names[0]
+	}
+	return l.id
+}
+
+// giveBack ends the lease of a container.
+func (dir networks) giveBack(n *network, id string) error {
+	return dir.locked(func() error {
+		list, dead, err := dir.leases(n, false)
+		if err != nil {
+			return err
+		}
+		list = slices.DeleteFunc(append(list, dead...), func(l lease) bool { return l.id == id })
+		return dir.writeLeases(n, list)
+	})
+}
+
+// remove takes a network away: bridge, rules and files. With the last one goes the table,
+// and the host's settings become what they were.
+func (dir networks) remove(name string) error {
+	n, err := dir.find(name)
+	if err != nil {
+		return err
+	}
+	return dir.locked(func() error {
+		list, dead, err := dir.leases(n, true)
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 {
+			users := make([]string, len(list))
+			for i, l := range list {
+				users[i] = l.label()
+			}
+			return fmt.Errorf("network %s is in use by %s: stop them first", name, strings.Join(users, ", "))
+		}
+		if err := dir.tearDown(n, dead); err != nil {
+			return err
+		}
+		if err := os.Remove(dir.file(name + ".leases")); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return os.Remove(dir.file(name + ".json"))
+	})
+}
+
+// tearDown removes what a network has in the kernel, as far as it is there.
+func (dir networks) tearDown(n *network, dead []lease) error {
+	if err := sendNetlink(unix.NETLINK_ROUTE, delLink(n.Bridge)); err != nil && !strings.Contains(err.Error(), unix.ENODEV.Error()) {
+		return err
+	}
+	if there, err := hasTable(); err != nil || !there {
+		return err
+	}
+	if err := unpublish(dead); err != nil {
+		return err
+	}
+	bridges, err := elementsOf("bridges")
+	if err != nil {
+		return err
+	}
+	own := func(e natElement) bool { return nlString(e.key) == n.Bridge }
+	others := slices.ContainsFunc(bridges, func(e natElement) bool { return !own(e) })
+	switch there := slices.ContainsFunc(bridges, own); {
+	case there && others:
+		return sendNat(n.elements(unix.NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM")...)
+	case others: // no container of it has run since the host started
+		return nil
+	}
+	if err := sendNat(delTable()); err != nil {
+		return err
+	}
+	return dir.restoreSettings()
+}
+
+// forget takes back what a box that was killed has left of a container.
+func (dir networks) forget(id string) error {
+	all, err := dir.list()
+	if err != nil {
+		return err
+	}
+	for _, n := range all {
+		list, dead, err := dir.leases(n, false)
+		if err != nil {
+			return err
+		}
+		isIts := func(l lease) bool { return l.id == id }
+		if !slices.ContainsFunc(append(list, dead...), isIts) {
+			continue
+		}
+		if err := errors.Join(unpublish([]lease{{id: id}}), dir.giveBack(n, id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell prints what a user should know, once in the life of the networks.
+func (dir networks) tell(note string) error {
+	return dir.locked(func() error {
+		told, err := os.ReadFile(dir.file("told"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) || strings.Contains(string(told), note+"\n") {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "box:", note)
+		return dir.replace("told", fmt.Append(told, note, "\n"))
+	})
+}
+
+// keeperOf names a process so that no later one is taken for it: by its number and the
+// time of its start, in clock ticks since boot, field 22 of /proc/PID/stat (proc(5)).
+func keeperOf(pid int) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "-"
+	}
+	_, rest, _ := strings.Cut(string(data[strings.LastIndexByte(string(data), ')')+1:]), " ")
+	if fields := strings.Fields(rest); len(fields) > 19 {
+		return fmt.Sprintf("%d@%s", pid, fields[19])
+	}
+	return "-"
+}
+
+// alive tells whether the box that keeps a lease lives.
+func (l lease) alive(sure bool) bool {
+	number, _, _ := strings.Cut(l.keeper, "@")
+	pid, err := strconv.Atoi(number)
+	return err == nil && pid > 0 && unix.Kill(pid, 0) != unix.ESRCH && (!sure || keeperOf(pid) == l.keeper)
+}

@@ -1,0 +1,202 @@
+// What an image is (the OCI Image Format Specification): a manifest names a configuration
+// and layers, each by the digest of its bytes. The configuration says how to run it, and
+// names the layers once more, by the digests of their uncompressed tars. Its own digest is
+// the image's id.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Image is an image of the store.
+type Image struct {
+	ID       digest.Digest // of its configuration
+	Names    []string      // in full, such as docker.io/library/alpine:latest
+	Manifest ocispec.Descriptor
+	Blobs    []ocispec.Descriptor // its layers as they were got
+	Config   ImageConfig
+}
+
+// ImageConfig is the configuration of an image: OCI's, and what Docker adds to it.
+type ImageConfig struct {
+	ocispec.Image
+	Config RunConfig `json:"config"`
+}
+
+// RunConfig is how to run an image.
+type RunConfig struct {
+	ocispec.ImageConfig
+	Healthcheck *Healthcheck `json:",omitempty"`
+	OnBuild     []string     `json:",omitempty"`
+	Shell       []string     `json:",omitempty"`
+}
+
+// Healthcheck is how to see whether a container is well. Times are nanoseconds.
+type Healthcheck struct {
+	Test          []string      `json:",omitempty"`
+	Interval      time.Duration `json:",omitempty"`
+	Timeout       time.Duration `json:",omitempty"`
+	StartPeriod   time.Duration `json:",omitempty"`
+	StartInterval time.Duration `json:",omitempty"`
+	Retries       int           `json:",omitempty"`
+}
+
+// newConfig is the configuration of an image that is made here.
+func newConfig() ImageConfig {
+	now := time.Now().UTC()
+	return ImageConfig{Image: ocispec.Image{Created: &now, Platform: here(), RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{}}}}
+}
+
+// here is the platform that programs run on without help.
+func here() ocispec.Platform { return ocispec.Platform{Architecture: runtime.GOARCH, OS: "linux"} }
+
+// readImage reads the image of a manifest.
+func (s Store) readImage(manifest ocispec.Descriptor) (*Image, error) {
+	var m ocispec.Manifest
+	if err := s.readObject(manifest.Digest, &m); err != nil {
+		return nil, err
+	}
+	image := &Image{ID: m.Config.Digest, Manifest: manifest, Blobs: m.Layers}
+	if err := s.readObject(m.Config.Digest, &image.Config); err != nil {
+		return nil, err
+	}
+	if len(image.Config.RootFS.DiffIDs) != len(m.Layers) {
+		return nil, fmt.Errorf("the image %s: its manifest has %d layers, and its configuration %d", manifest.Digest, len(m.Layers), len(image.Config.RootFS.DiffIDs))
+	}
+	return image, nil
+}
+
+// images are all images of the store, each with its names. One that is damaged is told of,
+// and left out.
+func (s Store) images() ([]*Image, error) {
+	index, err := s.readIndex()
+	if err != nil {
+		return nil, err
+	}
+	var list []*Image
+	for _, d := range index.Manifests {
+		i := slices.IndexFunc(list, func(o *Image) bool { return o.Manifest.Digest == d.Digest })
+		if i < 0 {
+			image, err := s.readImage(ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "box: %v\n", err)
+				continue
+			}
+			list, i = append(list, image), len(list)
+		}
+		if name := nameOf(d); name != "" {
+			list[i].Names = append(list[i].Names, name)
+		}
+	}
+	return list, nil
+}
+
+// errNoImage means that no image here has a name.
+var errNoImage = errors.New("there is no such image here")
+
+// image finds an image by its name, or by its id or the beginning of it.
+func (s Store) image(text string) (*Image, error) {
+	index, err := s.readIndex()
+	if err != nil {
+		return nil, err
+	}
+	ref, errName := parseReference(text)
+	for _, d := range index.Manifests {
+		if errName == nil && (nameOf(d) == ref.String() || ref.Digest != "" && d.Digest == ref.Digest) {
+			return s.readImage(d)
+		}
+	}
+	return s.imageByID(text)
+}
+
+func (s Store) imageByID(text string) (*Image, error) {
+	hex := strings.TrimPrefix(text, "sha256:")
+	if len(hex) < 2 || strings.Trim(hex, "0123456789abcdef") != "" {
+		return nil, fmt.Errorf("%w: %q; box images lists them", errNoImage, text)
+	}
+	all, err := s.images()
+	if err != nil {
+		return nil, err
+	}
+	var found []*Image
+	for _, image := range all {
+		same := slices.ContainsFunc(found, func(o *Image) bool { return o.ID == image.ID })
+		if strings.HasPrefix(image.ID.Encoded(), hex) && !same {
+			found = append(found, image)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("%w: %q; box images lists them", errNoImage, text)
+	case 1:
+		return found[0], nil
+	}
+	return nil, fmt.Errorf("%q is the beginning of the ids of %d images: give more of it", text, len(found))
+}
+
+// putImage writes the configuration and the manifest of an image whose layers are here, and
+// gives it a name.
+func (s Store) putImage(config ImageConfig, layers []ocispec.Descriptor, name string) (*Image, error) {
+	data, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	return s.putImageAs(data, layers, name)
+}
+
+// putImageAs keeps a configuration to the byte, because its digest is the image's id.
+func (s Store) putImageAs(config []byte, layers []ocispec.Descriptor, name string) (*Image, error) {
+	d, err := s.putBlob(ocispec.MediaTypeImageConfig, config)
+	if err != nil {
+		return nil, err
+	}
+	if layers == nil {
+		layers = []ocispec.Descriptor{}
+	}
+	data, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: d, Layers: layers})
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := s.putBlob(ocispec.MediaTypeImageManifest, data)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.tag(manifest, name); err != nil {
+		return nil, err
+	}
+	return s.readImage(manifest)
+}
+
+// made is a line of an image's history, for a layer or for none.
+func made(by, comment string, empty bool) ocispec.History {
+	now := time.Now().UTC()
+	return ocispec.History{Created: &now, CreatedBy: by, Comment: comment, EmptyLayer: empty}
+}
+
+// dirs are the unpacked layers of an image, the lowest first.
+func (s Store) dirs(image *Image) ([]string, error) {
+	var list []string
+	for _, diffID := range image.Config.RootFS.DiffIDs {
+		dir := s.layerPath(diffID)
+		if !exists(dir) {
+			return nil, fmt.Errorf("the layer %s of the image %s is gone: pull or load the image again", diffID, short(image.ID))
+		}
+		// The kernel takes a directory once. Of the same layer twice, the upper one hides all of the lower.
+		list = append(slices.DeleteFunc(list, func(o string) bool { return o == dir }), dir)
+	}
+	return list, nil
+}
+
+// short is a digest for people.
+func short(d digest.Digest) string { return d.Encoded()[:min(12, len(d.Encoded()))] }

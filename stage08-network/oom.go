@@ -1,0 +1,93 @@
+// What the kernel has to say after it killed a process for want of memory: the cgroup
+// counts the kills, and the kernel's log (kmsg, see proc(5)) names the process.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// tellOOM says that a process of the group was killed when its memory was used up.
+func (g *group) tellOOM() {
+	for _, p := range g.parents {
+		dir := filepath.Join(p.dir, g.name)
+		kills, peak, limit := "memory.oom_control", "memory.max_usage_in_bytes", "memory.limit_in_bytes"
+		if p.v2 {
+			kills, peak, limit = "memory.events", "memory.peak", "memory.max"
+		}
+		if field(filepath.Join(dir, kills), "oom_kill") == 0 {
+			continue
+		}
+		most := number(filepath.Join(dir, limit))
+		used := number(filepath.Join(dir, peak))
+		if used < 0 { // memory.peak is there since Linux 5.19
+			used = most
+		}
+		fmt.Fprintf(os.Stderr, "box: the kernel killed the container's process %s: it used %s of %s\n",
+			victim(strings.TrimPrefix(dir, p.mount)), human(used), human(most))
+	}
+}
+
+var oomLine = regexp.MustCompile(`oom-kill:.*oom_memcg=([^,]*),.*task=(.*),pid=(\d+),`)
+
+// victim is the pid, as the host counts, and the name of the process that was killed last in a group.
+func victim(cgroup string) string {
+	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "(the kernel's log, which only root may read, says which)"
+	}
+	defer unix.Close(fd)
+	found, buf := "(the kernel's log does not say which)", make([]byte, 8192)
+	for {
+		n, err := unix.Read(fd, buf) // a record at a time
+		if err == unix.EPIPE {       // records were overwritten before we came to them
+			continue
+		}
+		if err != nil || n == 0 {
+			return found
+		}
+		if m := oomLine.FindStringSubmatch(string(buf[:n])); m != nil && m[1] == cgroup {
+			found = m[3] + " (" + m[2] + ")"
+		}
+	}
+}
+
+// field is the number after a word in a file of lines "word number"; 0 where there is none.
+func field(path, word string) int64 {
+	data, _ := os.ReadFile(path)
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == word {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// number is the number in a file; -1 for "max", and where there is none.
+func number(path string) int64 {
+	data, _ := os.ReadFile(path)
+	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// human is a number of bytes for people, such as 64 MiB.
+func human(n int64) string {
+	if n < 0 || n > 1<<60 {
+		return "no limit"
+	}
+	value, unit := float64(n), 0
+	for ; value >= 1024 && unit < 4; unit++ {
+		value /= 1024
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + []string{" B", " KiB", " MiB", " GiB", " TiB"}[unit]
+}

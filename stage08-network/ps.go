@@ -1,0 +1,142 @@
+// box ps lists the containers of the store, box rm removes them.
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type psCmd struct {
+	All   bool `short:"a" help:"Those too that do not run."`
+	Quiet bool `short:"q" help:"Ids only."`
+
+	Store
+}
+
+// Run is `box ps`.
+func (c *psCmd) Run() error {
+	all, err := c.Store.all()
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b *Record) int { return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID)) })
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	if !c.Quiet {
+		fmt.Fprintln(table, "CONTAINER ID\tIMAGE\tCOMMAND\tCREATED\tSTATUS\tPORTS\tNAMES")
+	}
+	for _, r := range all {
+		switch {
+		case !c.All && !r.isRunning():
+		case c.Quiet:
+			fmt.Fprintln(table, r.ID[:12])
+		default:
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s ago\t%s\t%s\t%s\n", r.ID[:12], cmp.Or(r.Image, "-"), r.shortCommand(), age(r.Created), r.status(), strings.Join(r.State.Ports, ", "), r.Name)
+		}
+	}
+	return table.Flush()
+}
+
+// shortCommand is the beginning of the command line, in quotes.
+func (r *Record) shortCommand() string {
+	line := []rune(strings.Join(r.Run.Command.argv(), " "))
+	if len(line) > 20 {
+		line = append(line[:19], '…')
+	}
+	return fmt.Sprintf("%q", string(line))
+}
+
+// status is how it stands, for people.
+func (r *Record) status() string {
+	switch {
+	case r.isRunning() && r.isPaused():
+		return "Up " + age(r.State.StartedAt) + " (Paused)"
+	case r.isRunning():
+		return "Up " + age(r.State.StartedAt)
+	case r.State.Status == "created":
+		return "Created"
+	}
+	return fmt.Sprintf("Exited (%d) %s ago", r.State.ExitCode, age(r.State.FinishedAt))
+}
+
+// isPaused asks the container's cgroup.
+func (r *Record) isPaused() bool {
+	g, err := groupOf(r.State.PID)
+	if err != nil {
+		return false
+	}
+	dir, _ := g.dir("")
+	return field(dir+"/cgroup.events", "frozen") == 1
+}
+
+// age is how long ago something was, for people: the largest unit of which there are two.
+func age(since time.Time) string {
+	d := time.Since(since)
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{365 * 24 * time.Hour, "years"}, {30 * 24 * time.Hour, "months"}, {7 * 24 * time.Hour, "weeks"}, {24 * time.Hour, "days"},
+		{time.Hour, "hours"}, {time.Minute, "minutes"}, {time.Second, "seconds"}} {
+		if d >= 2*unit.length {
+			return fmt.Sprintf("%d %s", d/unit.length, unit.name)
+		}
+	}
+	return "a moment"
+}
+
+type rmCmd struct {
+	Names   []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
+	Force   bool     `short:"f" help:"End it first, if it runs; and do not mind if there is none."`
+	Volumes bool     `short:"v" help:"Its volumes without a name too."`
+
+	Store
+}
+
+// Run is `box rm`.
+func (c *rmCmd) Run() error {
+	return each(c.Names, func(name string) error {
+		if err := c.remove(name); err != nil {
+			return err
+		}
+		_, err := fmt.Println(name)
+		return err
+	})
+}
+
+func (c *rmCmd) remove(name string) error {
+	if c.Force {
+		r, err := c.Store.find(name)
+		if errors.Is(err, errNoContainer) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if r.isRunning() {
+			if err := r.kill(); err != nil {
+				return err
+			}
+			if _, err := os.Stat(r.path()); errors.Is(err, unix.ENOENT) {
+				return nil // it was to be removed at its end
+			}
+		}
+	}
+	r, err := c.Store.take(name)
+	if err != nil {
+		return err
+	}
+	if err := r.remove(); err != nil {
+		return err
+	}
+	if c.Volumes {
+		return c.Store.removeVolumes(r.Volumes, r.ID)
+	}
+	return nil
+}

@@ -1,0 +1,491 @@
+// pull and push bring images from and to a registry: which requests these are, is in
+// registry.go, and --explain tells them. Blobs go side by side, a layer is unpacked while it
+// comes, and what a broken pull has got is used by the next.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+)
+
+// atOnce is how many blobs go at the same time.
+const atOnce = 3
+
+// Remote is how registries are talked to.
+type Remote struct {
+	Explain  bool `help:"Tell each request and its answer." group:"Registry:"`
+	Insecure bool `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
+}
+
+// dial is a client of a registry.
+func (r Remote) dial(host string) (*Registry, error) {
+	registry, err := newRegistry(host, r.Insecure)
+	if err == nil && r.Explain {
+		registry.Tell = func(e Exchange) { fmt.Fprintln(os.Stderr, e) }
+	}
+	return registry, err
+}
+
+type pullCmd struct {
+	Name     string `arg:"" name:"image" help:"Such as alpine, user/app:1.2 or localhost:5000/app."`
+	Platform string `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH"`
+	Quiet    bool   `short:"q" help:"Print nothing but the name."`
+
+	Remote
+
+	Store
+
+	LayerLimits
+}
+
+// interruptible is a context that Ctrl-C ends.
+func interruptible() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+}
+
+// Run is `box pull`.
+func (c *pullCmd) Run() error {
+	ctx, stop := interruptible()
+	defer stop()
+	ref, err := parseReference(c.Name)
+	if err != nil {
+		return err
+	}
+	platform, err := parsePlatform(c.Platform)
+	if err != nil {
+		return err
+	}
+	show := newProgress(os.Stderr, c.Quiet)
+	c.Store.limits = c.LayerLimits
+	image, err := c.Store.pull(ctx, ref, platform, c.Remote, show)
+	show.end()
+	if err != nil {
+		return fmt.Errorf("pull %s: %w", ref.Familiar(), err)
+	}
+	if !c.Quiet {
+		fmt.Printf("Digest: %s\n", image.Manifest.Digest)
+	}
+	_, err = fmt.Println(ref.String())
+	return err
+}
+
+// parsePlatform reads OS/ARCH or OS/ARCH/VARIANT; nothing is this machine's.
+func parsePlatform(text string) (ocispec.Platform, error) {
+	parts := strings.Split(text, "/")
+	switch {
+	case text == "":
+		return here(), nil
+	case len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "":
+		return ocispec.Platform{}, fmt.Errorf("--platform %s: give OS/ARCH, such as linux/arm64", text)
+	}
+	return ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: strings.Join(parts[2:], "")}, nil
+}
+
+// pull gets an image, and all of it that is not here yet.
+func (s Store) pull(ctx context.Context, ref Reference, platform ocispec.Platform, remote Remote, show *progress) (*Image, error) {
+	done, err := s.using()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	registry, err := remote.dial(ref.Host)
+	if err != nil {
+		return nil, err
+	}
+	desc, data, err := registry.manifestFor(ctx, ref, platform)
+	if err != nil {
+		return nil, err
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, fmt.Errorf("the manifest %s: %w", desc.Digest, err)
+	}
+	config, err := s.pullConfig(ctx, registry, ref.Repository, m)
+	if err != nil {
+		return nil, err
+	}
+	err = together(atOnce, len(m.Layers), func(i int) error {
+		return s.pullLayer(ctx, registry, ref.Repository, m.Layers[i], config.RootFS.DiffIDs[i], show)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.putBlob(desc.MediaType, data); err != nil {
+		return nil, err
+	}
+	if err := syncTree(s.path("layers")); err != nil {
+		return nil, err
+	}
+	if err := s.tag(desc, ref.String()); err != nil {
+		return nil, err
+	}
+	return s.readImage(desc)
+}
+
+// manifestFor gets the manifest of an image for a platform: an index lists one for each.
+func (r *Registry) manifestFor(ctx context.Context, ref Reference, platform ocispec.Platform) (ocispec.Descriptor, []byte, error) {
+	desc, data, err := r.Manifest(ctx, ref)
+	if err != nil || !strings.Contains(desc.MediaType, "index") && !strings.Contains(desc.MediaType, "list") {
+		return desc, data, err
+	}
+	var index ocispec.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return desc, nil, fmt.Errorf("the index %s: %w", desc.Digest, err)
+	}
+	one, err := choose(index, platform)
+	if err != nil {
+		return desc, nil, err
+	}
+	ref.Digest = one.Digest
+	desc, data, err = r.Manifest(ctx, ref)
+	if err == nil && (strings.Contains(desc.MediaType, "index") || strings.Contains(desc.MediaType, "list")) {
+		err = fmt.Errorf("the manifest %s for %s is an index again", one.Digest, platformText(platform))
+	}
+	return desc, data, err
+}
+
+// choose finds the entry of an index for a platform.
+func choose(index ocispec.Index, platform ocispec.Platform) (ocispec.Descriptor, error) {
+	var there []string
+	for _, d := range index.Manifests {
+		p := d.Platform
+		if p == nil || p.OS == "unknown" {
+			continue // what was told of another entry, such as how it was built
+		}
+		if p.OS == platform.OS && p.Architecture == platform.Architecture && (platform.Variant == "" || p.Variant == platform.Variant) {
+			return d, nil
+		}
+		there = append(there, platformText(*p))
+	}
+	return ocispec.Descriptor{}, fmt.Errorf("there is none for %s; there are %s", platformText(platform), strings.Join(there, ", "))
+}
+
+func platformText(p ocispec.Platform) string {
+	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
+}
+
+// pullConfig gets the configuration, which says what the layers have to be.
+func (s Store) pullConfig(ctx context.Context, registry *Registry, repo string, m ocispec.Manifest) (ImageConfig, error) {
+	var config ImageConfig
+	if m.Config.Size > maxAnswer {
+		return config, fmt.Errorf("its configuration has %s, and may have %s", human(m.Config.Size), human(maxAnswer))
+	}
+	if m.Config.Digest.Validate() != nil || !exists(s.blobPath(m.Config.Digest)) {
+		blob, err := registry.Blob(ctx, repo, m.Config, nil)
+		if err != nil {
+			return config, err
+		}
+		data, err := io.ReadAll(blob)
+		if err = errors.Join(err, blob.Close()); err != nil {
+			return config, err
+		}
+		if _, err := s.putBlob(m.Config.MediaType, data); err != nil {
+			return config, err
+		}
+	}
+	if err := s.readObject(m.Config.Digest, &config); err != nil {
+		return config, err
+	}
+	if n := len(config.RootFS.DiffIDs); n != len(m.Layers) {
+		return config, fmt.Errorf("its manifest has %d layers, and its configuration names %d: it is no image to run", len(m.Layers), n)
+	}
+	for _, diffID := range config.RootFS.DiffIDs {
+		if err := diffID.Validate(); err != nil {
+			return config, fmt.Errorf("its configuration names the layer %q: %w", diffID, err)
+		}
+	}
+	return config, nil
+}
+
+// pullLayer gets a layer and unpacks it meanwhile. The file that it is written to is its
+// lock too: who comes later waits, and finds the layer there.
+func (s Store) pullLayer(ctx context.Context, registry *Registry, repo string, blob ocispec.Descriptor, diffID digest.Digest, show *progress) error {
+	label := short(blob.Digest)
+	if err := blob.Digest.Validate(); err != nil {
+		return fmt.Errorf("the layer %q: %w", blob.Digest, err)
+	}
+	part, err := s.waitForLock(filepath.Join("images/partial", blob.Digest.Encoded()), unix.F_WRLCK)
+	if err != nil {
+		return err
+	}
+	defer part.Close()
+	if exists(s.blobPath(blob.Digest)) && exists(s.layerPath(diffID)) {
+		show.say(label, "Already exists")
+		return nil
+	}
+	download, err := registry.Blob(ctx, repo, blob, func(n int64) { show.at(label, n, blob.Size) })
+	if err != nil {
+		return err
+	}
+	had, err := download.Resume(part)
+	if err != nil {
+		return errors.Join(err, download.Close())
+	}
+	if _, err := part.Seek(had, io.SeekStart); err != nil {
+		return err
+	}
+	from := io.MultiReader(io.NewSectionReader(part, 0, had), io.TeeReader(download, part))
+	err = s.unpackAs(from, diffID)
+	if err == nil {
+		_, err = io.Copy(io.Discard, from) // what follows the last entry is of the blob too
+	}
+	if err = errors.Join(err, download.Close()); err != nil {
+		if wrong := new(wrongLayer); errors.As(err, &wrong) || had > 0 && ctx.Err() == nil {
+			err = errors.Join(err, part.Truncate(0)) // what is there is of no use
+		}
+		return err
+	}
+	show.say(label, "Pull complete")
+	return s.keepPart(part, blob.Digest)
+}
+
+// keepPart gives a blob that has come its name.
+func (s Store) keepPart(part *os.File, d digest.Digest) error {
+	if err := errors.Join(part.Chmod(0o644), part.Sync()); err != nil {
+		return err
+	}
+	if err := os.Rename(part.Name(), s.blobPath(d)); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(s.blobPath(d)))
+}
+
+// wrongLayer is a layer that is not what its image says.
+type wrongLayer struct{ is, want digest.Digest }
+
+func (e *wrongLayer) Error() string {
+	return fmt.Sprintf("the layer that should be %s is %s when it is unpacked: the image is damaged, or somebody has changed it", e.want, e.is)
+}
+
+// unpackAs unpacks a layer under its digest: all of it and the right one, or nothing.
+func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
+	if exists(s.layerPath(want)) {
+		return nil
+	}
+	build, err := os.MkdirTemp(s.path("images/partial"), "layer-*")
+	if err != nil {
+		return err
+	}
+	got, err := s.unpackInto(blob, build)
+	if err == nil && got != want {
+		err = &wrongLayer{got, want}
+	}
+	if err == nil {
+		return s.keepLayer(build, want)
+	}
+	return errors.Join(err, s.dropLayer(build))
+}
+
+// unpackInto unpacks a layer, compressed or not, and returns the digest of its tar.
+func (s Store) unpackInto(blob io.Reader, dir string) (digest.Digest, error) {
+	stream, _, err := decompress(blob)
+	if err != nil {
+		return "", err
+	}
+	defer stream.Close()
+	sum, err := unpackLayer(stream, dir, s.layerLimits())
+	return sum.DiffID, err
+}
+
+// together does n things, some at a time. The first error ends it.
+func together(most, n int, do func(i int) error) error {
+	var all sync.WaitGroup
+	places, failed := make(chan struct{}, most), make(chan error, n)
+	for i := range n {
+		places <- struct{}{}
+		if len(failed) > 0 {
+			break
+		}
+		all.Go(func() {
+			if err := do(i); err != nil {
+				failed <- err
+			}
+			<-places
+		})
+	}
+	all.Wait()
+	close(failed)
+	return <-failed
+}
+
+type pushCmd struct {
+	Name  string `arg:"" name:"image" help:"Its name says where to: localhost:5000/app, user/app:1.2."`
+	Quiet bool   `short:"q" help:"Print nothing but the name."`
+
+	Remote
+
+	Store
+}
+
+// Run is `box push`.
+func (c *pushCmd) Run() error {
+	ctx, stop := interruptible()
+	defer stop()
+	ref, err := parseReference(c.Name)
+	if err != nil {
+		return err
+	}
+	if err := ref.pushable(); err != nil {
+		return err
+	}
+	show := newProgress(os.Stderr, c.Quiet)
+	manifest, err := c.Store.push(ctx, ref, c.Remote, show)
+	show.end()
+	if err != nil {
+		return fmt.Errorf("push %s: %w", ref.Familiar(), err)
+	}
+	if !c.Quiet {
+		fmt.Printf("%s: digest: %s size: %d\n", ref.Tag, manifest.Digest, manifest.Size)
+	}
+	_, err = fmt.Println(ref.String())
+	return err
+}
+
+// push sends an image: its blobs, those first that are not compressed yet, and then the
+// manifest that names them.
+func (s Store) push(ctx context.Context, ref Reference, remote Remote, show *progress) (ocispec.Descriptor, error) {
+	var manifest ocispec.Descriptor
+	done, err := s.using()
+	if err != nil {
+		return manifest, err
+	}
+	defer done()
+	image, err := s.image(ref.String())
+	if err != nil {
+		return manifest, err
+	}
+	if image, err = s.compressed(image, ref.String(), show); err != nil {
+		return manifest, err
+	}
+	registry, err := remote.dial(ref.Host)
+	if err != nil {
+		return manifest, err
+	}
+	config, err := s.readBlob(image.ID)
+	if err != nil {
+		return manifest, err
+	}
+	blobs := append([]ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageConfig, Digest: image.ID, Size: int64(len(config))}}, image.Blobs...)
+	err = together(atOnce, len(blobs), func(i int) error { return s.pushBlob(ctx, registry, ref, image, blobs[i], show) })
+	if err != nil {
+		return manifest, err
+	}
+	data, err := s.readBlob(image.Manifest.Digest)
+	if err != nil {
+		return manifest, err
+	}
+	return image.Manifest, registry.PutManifest(ctx, ref, image.Manifest.MediaType, data)
+}
+
+func (s Store) pushBlob(ctx context.Context, registry *Registry, ref Reference, image *Image, blob ocispec.Descriptor, show *progress) error {
+	file, err := os.Open(s.blobPath(blob.Digest))
+	if err != nil {
+		return fmt.Errorf("the blob %s: %w; pull or load its image again", blob.Digest, err)
+	}
+	defer file.Close()
+	label := short(blob.Digest)
+	how, err := registry.Push(ctx, ref.Repository, blob, file, s.otherRepository(image, ref), func(n int64) { show.at(label, n, blob.Size) })
+	if err != nil {
+		return err
+	}
+	show.say(label, map[string]string{"there": "Layer already exists", "mounted": "Mounted from another repository", "pushed": "Pushed"}[how])
+	return nil
+}
+
+// otherRepository is another repository of the same registry that may have the blobs.
+func (s Store) otherRepository(image *Image, ref Reference) string {
+	index, err := s.readIndex()
+	if err != nil {
+		return ""
+	}
+	for _, d := range index.Manifests {
+		other, err := parseReference(nameOf(d))
+		if err == nil && d.Digest == image.Manifest.Digest && other.Host == ref.Host && other.Repository != ref.Repository {
+			return other.Repository
+		}
+	}
+	return ""
+}
+
+// compressed makes the layers of an image that are not compressed so: the same layers, and
+// so the same id, under a new manifest, which takes the name.
+func (s Store) compressed(image *Image, name string, show *progress) (*Image, error) {
+	blobs, changed := make([]ocispec.Descriptor, len(image.Blobs)), false
+	for i, blob := range image.Blobs {
+		diffID := image.Config.RootFS.DiffIDs[i]
+		if blob.Digest != diffID {
+			blobs[i] = blob
+			continue
+		}
+		show.say(short(diffID), "Compressing")
+		d, err := s.compressLayer(diffID)
+		if err != nil {
+			return nil, fmt.Errorf("compress the layer %s: %w", short(diffID), err)
+		}
+		blobs[i], changed = d, true
+	}
+	if !changed {
+		return image, nil
+	}
+	config, err := s.readBlob(image.ID)
+	if err != nil {
+		return nil, err
+	}
+	return s.putImageAs(config, blobs, name)
+}
+
+// compressLayer makes the compressed blob of a layer, or finds it made before.
+func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
+	note := s.layerPath(diffID) + ".gzip" // which blob that is
+	var d ocispec.Descriptor
+	if err := readJSON(note, &d); err == nil && exists(s.blobPath(d.Digest)) {
+		return d, nil
+	}
+	source, err := s.layerTar(diffID)
+	if err != nil {
+		return d, err
+	}
+	defer source.Close()
+	file, err := os.CreateTemp(s.path("images/partial"), "blob-*")
+	if err != nil {
+		return d, err
+	}
+	hash := digest.SHA256.Digester()
+	out := compressGzip(io.MultiWriter(file, hash.Hash()))
+	_, err = io.Copy(out, source)
+	err = errors.Join(err, out.Close())
+	size, errSeek := file.Seek(0, io.SeekCurrent)
+	d = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: hash.Digest(), Size: size}
+	if err := s.keepBlob(file, d.Digest, errors.Join(err, errSeek)); err != nil {
+		return d, err
+	}
+	return d, writeJSON(note, d, false)
+}
+
+// layerTar is the uncompressed tar of a layer: the blob, if there is one, or packed anew.
+func (s Store) layerTar(diffID digest.Digest) (io.ReadCloser, error) {
+	if file, err := os.Open(s.blobPath(diffID)); err == nil {
+		return file, nil
+	}
+	read, write := io.Pipe()
+	go func() {
+		packed, err := packLayer(write, s.layerPath(diffID), s.layerPath(diffID)+ownersSuffix)
+		if err == nil && packed.DiffID != diffID {
+			err = &wrongLayer{packed.DiffID, diffID}
+		}
+		write.CloseWithError(err)
+	}()
+	return read, nil
+}

@@ -1,0 +1,336 @@
+// A root of its own: pivot_root(2) makes a directory the root of everything the container
+// sees, and takes the host's files out of its reach. It is done in three steps. What comes
+// from outside or has to be new is made while the host is still in sight, and attached
+// nowhere. Then the root changes. Only then is everything attached, inside, where no path
+// and no symbolic link of a hostile root can lead out any more.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+)
+
+// Files is what a container sees of the file system.
+type Files struct {
+	Rootfs   string   `help:"A directory that becomes the container's root; without it the host's files are seen." placeholder:"DIR" group:"Files:"`
+	ReadOnly bool     `help:"Let nothing be written to the root." group:"Files:"`
+	Volume   []string `short:"v" help:"A directory or file of the host's to have inside; ro for reading only." placeholder:"SRC:DST[:ro]" sep:"none" group:"Files:"`
+	Mount    []string `help:"The same in many words: type=bind,src=SRC,dst=DST,readonly; type=tmpfs,dst=DST,tmpfs-size=64m." placeholder:"SPEC" sep:"none" group:"Files:"`
+	Tmpfs    []string `help:"A directory in memory: /tmp:size=64m,mode=1777." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
+	Device   []string `help:"A device of the host's to have inside; r, w and m for read, write, mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
+	Sysctl   []string `help:"A setting of the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
+}
+
+// AfterApply refuses a root without a name, which may come of a shell's variable that was
+// never set: not to be meant is one thing, to run on the host's files is another.
+func (f *Files) AfterApply(ctx *kong.Context) error {
+	for _, flag := range ctx.Flags() {
+		if flag.Name == "rootfs" && flag.Set && f.Rootfs == "" {
+			return errors.New(`--rootfs "": give the name of a directory`)
+		}
+	}
+	return nil
+}
+
+// root decides what the container sees of the files.
+func root(c *Container, p *Plan, g *group, who *identity) error {
+	if c.Rootfs == "" {
+		return c.needsRoot()
+	}
+	if p.clone.flags&unix.CLONE_NEWNS == 0 {
+		return errors.New("--rootfs with --share mnt would change the host's own root: leave one of the two out")
+	}
+	r := &newRoot{Container: c, Plan: p}
+	if err := r.guardSelf(); err != nil {
+		return err
+	}
+	binds, err := c.binds()
+	if err != nil {
+		return err
+	}
+	if err := c.openVolumes(binds); err != nil {
+		return err
+	}
+	if err := r.guard(g); err != nil {
+		return err
+	}
+	p.Umask(0).Why("what is made below gets exactly the mode that is named")
+	r.enter()
+	proc, err := r.gather(g, binds)
+	if err != nil {
+		return err
+	}
+	p.PivotRoot(".", ".").Why("the new root; the old one now lies on top of it").
+		Look("ls /proc/PID/root").
+		Hint(unix.EINVAL, "pivot_root cannot leave the root file system that the kernel started with (initramfs): switch_root to another first")
+	p.Detach(".").Why("and the old one is gone: from here no path leads out").Look("findmnt -N PID")
+	r.attach()
+	if c.TTY {
+		r.openConsole(who.uid)
+	}
+	if err := r.protect(proc); err != nil {
+		return err
+	}
+	if c.ReadOnly {
+		top := p.OpenPath("/", unix.O_DIRECTORY, 0).Result()
+		p.SetMountAlone(top, rdOnly).Why("--read-only; what lies on it stays as it is")
+	}
+	p.Umask(0o022)
+	return nil
+}
+
+// needsRoot names a flag that makes no sense on the host's files.
+func (c *Container) needsRoot() error {
+	for flag, given := range map[string]bool{"--sysctl": len(c.Sysctl) > 0, "--read-only": c.ReadOnly, "--volume": len(c.Volume) > 0, "--mount": len(c.Mount) > 0,
+		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY} {
+		if given {
+			return fmt.Errorf("%s needs a root of the container's own: add --rootfs DIR; box rootfs DIR makes one", flag)
+		}
+	}
+	return nil
+}
+
+// rootDir checks that a directory can be a root, and returns its path without links.
+func rootDir(path string) (string, error) {
+	dir, err := filepath.Abs(path)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	var entries []os.DirEntry
+	if err == nil {
+		entries, err = os.ReadDir(dir)
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", fmt.Errorf("--rootfs %s: there is no such directory; box rootfs %s makes a small one of the host's own programs", path, path)
+	case errors.Is(err, unix.ENOTDIR):
+		return "", fmt.Errorf("--rootfs %s: it is a file, and a root is a directory; tar -x unpacks an archive into one", path)
+	case err != nil:
+		return "", fmt.Errorf("--rootfs %s: %w", path, err)
+	case len(entries) == 0:
+		return "", fmt.Errorf("--rootfs %s: it is empty, so there is nothing to run in it; box rootfs %s fills it", path, path)
+	}
+	return dir, nil
+}
+
+// newRoot is a root while it is planned.
+type newRoot struct {
+	*Container
+	*Plan
+	dev     Arg // the mount of /dev
+	trees   Arg // the mount of /sys/fs/cgroup, where it has directories of its own
+	mounted []gathered
+}
+
+// gathered is a mount that waits to be attached.
+type gathered struct {
+	mount  Arg
+	target string
+	isDir  bool
+	isFile func(at Arg) // instead of a mount: plans one of a file, when /dev is there
+	exact  bool         // the path may hold no symbolic link
+	made   bool         // the place is there already
+}
+
+// enter makes the union of the layers, of which pivot_root makes a root.
+func (r *newRoot) enter() { r.record.overlay().mount(r.Plan) }
+
+// gather makes or copies every mount that shall be inside.
+func (r *newRoot) gather(g *group, binds []bind) (proc Arg, err error) {
+	if r.owns(unix.CLONE_NEWPID) {
+		proc = r.NewMount("proc", noSuid|noDev|noExec)
+	} else {
+		proc = r.CopyMount(cwd, "/proc").Why("the host's, as its processes are shared").Result()
+	}
+	r.will(gathered{mount: r.sys(), target: "/sys", isDir: true, exact: true})
+	if err := r.devices(); err != nil {
+		return proc, err
+	}
+	r.cgroups(g)
+	r.names()
+	if r.Workdir != "" {
+		r.will(gathered{target: path.Clean("/" + r.Workdir), isDir: true})
+	}
+	for _, b := range binds {
+		mount := r.bind(b)
+		r.will(gathered{mount: mount, target: b.target, isDir: b.isDir})
+	}
+	r.will(gathered{mount: proc, target: "/proc", isDir: true, exact: true}) // last: see attach
+	return proc, nil
+}
+
+func (r *newRoot) will(m gathered) { r.mounted = append(r.mounted, m) }
+
+// sys is the kernel's devices and settings. The network's part of it belongs to who made
+// the network namespace; a user who shares the host's gets the host's /sys.
+func (r *newRoot) sys() Arg {
+	attrs := uint64(noSuid | noDev | noExec)
+	if !r.Privileged {
+		attrs |= rdOnly
+	}
+	if r.clone.flags&unix.CLONE_NEWUSER != 0 && r.clone.flags&unix.CLONE_NEWNET == 0 {
+		sys := r.CopyMount(cwd, "/sys").Why("the host's, as its network is shared").Result()
+		r.SetMount(sys, attrs)
+		return sys
+	}
+	return r.NewMount("sysfs", attrs)
+}
+
+// cgroups shows the container's own groups, in either version, where programs look for them.
+func (r *newRoot) cgroups(g *group) {
+	attrs := uint64(noSuid | noDev | noExec)
+	if !r.Privileged {
+		attrs |= rdOnly
+	}
+	many := len(g.parents) > 1
+	if many { // the trees stand side by side, in a directory made for them
+		r.trees = r.NewMount("tmpfs", attrs&^rdOnly, "mode=755", "size=64k")
+		r.will(gathered{mount: r.trees, target: "/sys/fs/cgroup", isDir: true, made: true})
+	}
+	for _, parent := range g.parents {
+		mount := r.CopyMount(cwd, filepath.Join(parent.dir, g.name)).Why("its own cgroup, in " + strings.Join(parent.names(), ", ")).Result()
+		r.SetMount(mount, attrs)
+		target := "/sys/fs/cgroup"
+		if many {
+			target += "/" + filepath.Base(parent.mount)
+			r.MkdirAt(r.trees, filepath.Base(parent.mount))
+		}
+		r.will(gathered{mount: mount, target: target, isDir: true, made: true})
+	}
+}
+
+// names are three files of the container's own in /etc: files without a name, in the
+// memory of its /dev, so that the root is not written to.
+func (r *newRoot) names() {
+	for _, file := range []struct{ target, content string }{
+		{"/etc/hostname", r.Hostname + "\n"}, {"/etc/hosts", r.wire.hosts}, {"/etc/resolv.conf", r.wire.resolvConf()},
+	} {
+		r.will(gathered{target: r.linkTarget(file.target), isFile: func(at Arg) { r.fill(at, file.content) }})
+	}
+}
+
+// resolvConf is the host's, which the container shares a way to ask with only when it
+// shares its network.
+func resolvConf() string {
+	data, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
+
+// attach puts every mount to its place, /dev first. /proc comes last: until then no magic
+// link, such as /proc/self/fd/7, can stand in the way.
+func (r *newRoot) attach() {
+	for _, m := range r.mounted {
+		r.mountPoint(m)
+		if m.mount.from == nil && m.isFile == nil {
+			continue // the program's directory: it is enough that it is there
+		}
+		resolve, flags := uint64(unix.RESOLVE_IN_ROOT), uint64(0)
+		if m.exact {
+			resolve = unix.RESOLVE_NO_SYMLINKS
+		}
+		if m.isDir {
+			flags = unix.O_DIRECTORY
+		}
+		at := r.OpenPath(m.target, flags, resolve).
+			Hint(unix.ELOOP, m.target+" in the root is a symbolic link, and box mounts through none there: make it a directory").
+			Hint(unix.ENOTDIR, m.target+" in the root is not a directory").
+			Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").Result()
+		if m.isFile != nil {
+			m.isFile(at)
+		} else {
+			r.Attach(m.mount, at, "").Why(m.target).Hint(unix.EINVAL, "a file can only lie on a file, and "+m.target+" in the root is a directory")
+		}
+	}
+}
+
+// mountPoint makes the directory or the empty file that a mount needs to lie on. Where it
+// is there already, the calls say so, and that is as good.
+func (r *newRoot) mountPoint(m gathered) {
+	if m.made {
+		return
+	}
+	parts := strings.Split(strings.Trim(m.target, "/"), "/")
+	for i := range parts {
+		prefix := "/" + path.Join(parts[:i+1]...)
+		if i == len(parts)-1 && !m.isDir {
+			r.Mknod(cwd, prefix, unix.S_IFREG|0o644, 0, 0).Unless(unix.EEXIST)
+			continue
+		}
+		r.MkdirAt(cwd, prefix).Hint(unix.EROFS, "the root is on a file system that is mounted read-only: make this directory there yourself").
+			Hint(unix.EACCES, "the root belongs to somebody else, who has to make this directory")
+	}
+}
+
+// fill makes a file in the memory of /dev and lays it over another. Its name is then taken
+// away: a mount needs a name at the start only.
+func (r *newRoot) fill(at Arg, content string) {
+	const name = ".new"
+	file := r.add("openat", unix.SYS_OPENAT, r.dev, r.str(name), sym(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, "O_WRONLY|O_CREAT|O_CLOEXEC"), sym(0o644, "0644")).Result()
+	if content != "" {
+		r.Write(file, content)
+	}
+	r.Attach(r.CopyMount(r.dev, name).Result(), at, "")
+	r.add("unlinkat", unix.SYS_UNLINKAT, r.dev, r.str(name), num(0))
+	r.Close(file)
+}
+
+// maps tells whether a number of a user or group means somebody in the container.
+func (r *newRoot) maps(id int) bool {
+	if r.clone.flags&unix.CLONE_NEWUSER == 0 {
+		return true
+	}
+	_, groups, err := grants()
+	return err == nil && len(groups) > 0 && id > 0
+}
+
+// openInside opens a file of the root as somebody inside would. Magic links, such as
+// /proc/PID/fd/N, are never followed.
+func (c *Container) openInside(path string, flags uint64) (int, error) {
+	if c.record != nil {
+		return c.record.openInside(path, int(flags))
+	}
+	dir := c.Rootfs
+	if dir == "" {
+		dir = "/"
+	}
+	root, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(root)
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	return unix.Openat2(root, path, &how)
+}
+
+// linkTarget is where a path leads, if it is a symbolic link to a file that does not
+// exist: distributions ship such an /etc/resolv.conf.
+func (c *Container) linkTarget(name string) string {
+	link, err := c.openInside(name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return name
+	}
+	defer unix.Close(link)
+	target := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(link, "", target)
+	if err != nil { // it is no link
+		return name
+	}
+	if file, err := c.openInside(name, unix.O_PATH); err == nil {
+		unix.Close(file)
+		return name
+	}
+	if path.IsAbs(string(target[:n])) {
+		return path.Clean(string(target[:n]))
+	}
+	return path.Join(path.Dir(name), string(target[:n]))
+}

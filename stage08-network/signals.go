@@ -1,0 +1,188 @@
+// box stays in the foreground beside its container: it passes signals on, stops and goes
+// on with it as a shell expects (signal(7), credentials(7) on process groups), and ends
+// with its exit status. At a terminal the container gets a process group of its own in
+// the foreground, as a shell's job, and box joins it there, so that Ctrl-C reaches both.
+// In a pipeline the process stays in the group of all the others.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// exitStatus is how the container's command ended; 128+n when signal n ended it.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// forward passes signals on to the process from now on. Until then they end box, and the
+// kernel ends the container with it. The runtime takes half a millisecond to prepare, while
+// the process makes its first calls: to wait for that would delay every container.
+func (c *Process) forward() {
+	signals := make(chan os.Signal, 32)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
+		unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH)
+	<-c.numbered
+	for s := range signals {
+		c.pass(s.(unix.Signal), c.plan.tty)
+	}
+}
+
+// wait stays with the process until its end and returns its exitStatus.
+func (c *Process) wait() error {
+	tty := c.plan.tty
+	status, err := reap(c.pid)
+	if err != nil {
+		return fmt.Errorf("wait4(%d): %w", c.pid, err)
+	}
+	if !status.Signaled() {
+		return exitStatus(status.ExitStatus())
+	}
+	ended := status.Signal()
+	if n := c.ended.Load(); n != 0 {
+		ended = unix.Signal(n)
+	}
+	tty.spread(ended)
+	return exitStatus(128 + int(ended))
+}
+
+// pass hands a signal that box was sent to the process.
+func (c *Process) pass(s unix.Signal, tty terminal) {
+	switch s {
+	case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
+		c.stop(tty)
+	default:
+		switch {
+		case c.dropped(s):
+			c.ended.Store(int32(s))
+			unix.Kill(c.pid, unix.SIGKILL)
+		case !tty.sent(s, c.pid):
+			unix.Kill(c.pid, s)
+		}
+	}
+}
+
+// stop stops the process and box, until the shell says fg or bg. The shell knows box by
+// the group that it started it in.
+func (c *Process) stop(tty terminal) {
+	unix.Kill(c.pid, unix.SIGSTOP)
+	if tty.ours {
+		unix.Setpgid(0, tty.group)
+	}
+	runtime.LockOSThread()
+	unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP) // to this thread: it does not go on before
+	runtime.UnlockOSThread()
+	if !tty.ours {
+		return // the group gets the shell's SIGCONT
+	}
+	if tty.foreground() == tty.group {
+		unix.IoctlSetPointerInt(tty.fd, unix.TIOCSPGRP, c.pid)
+		unix.Setpgid(0, c.pid)
+	}
+	unix.Kill(-c.pid, unix.SIGCONT)
+}
+
+// dropped tells whether the kernel would keep a deadly signal from the process: as PID 1
+// of its namespace it gets no signal that it has no handler for (pid_namespaces(7)). Any
+// other process would end, and so shall this one.
+func (c *Process) dropped(s unix.Signal) bool {
+	if c.plan.reigns() || c.plan.clone.flags&unix.CLONE_NEWPID == 0 || s == unix.SIGCONT || s == unix.SIGWINCH {
+		return false
+	}
+	return deaf(c.pid, s)
+}
+
+// deaf tells whether a process has no handler for a signal, and does not ignore it either.
+func deaf(pid int, s unix.Signal) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return err == nil && !hasSignal(status, "SigCgt", s) && !hasSignal(status, "SigIgn", s)
+}
+
+// hasSignal reads a line of /proc/PID/status such as "SigCgt:\t0000000000004002".
+func hasSignal(status []byte, field string, s unix.Signal) bool {
+	_, rest, _ := bytes.Cut(status, []byte("\n"+field+":\t"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	mask, err := strconv.ParseUint(string(line), 16, 64)
+	return err == nil && mask>>(s-1)&1 == 1
+}
+
+// terminal is the controlling terminal, or none with -1.
+type terminal struct {
+	fd    int
+	group int  // the process group that box was started in
+	ours  bool // box has it to itself: reads from it, writes to it, is in the foreground
+}
+
+func openTerminal() terminal {
+	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return terminal{fd: -1}
+	}
+	t := terminal{fd: fd, group: unix.Getpgrp()}
+	session, err := unix.Getsid(0)
+	t.ours = err == nil && session != os.Getpid() && // the leader of a session stays in its group
+		isTerminal(0) && isTerminal(1) && t.foreground() == t.group
+	return t
+}
+
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
+
+// foreground is the process group that reads what is typed, and that keys like Ctrl-C
+// send a signal to.
+func (t terminal) foreground() int {
+	group, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
+	if err != nil {
+		return -1
+	}
+	return group
+}
+
+// takeTerminal has the host give the process a group of its own, put it in the foreground
+// and join it. A shell inside could not take a terminal from a group that it cannot see.
+func (p *Plan) takeTerminal() {
+	p.WhileHeld(func(h *Plan, pid string) {
+		n, _ := strconv.Atoi(pid) // no number in a list that is only printed
+		group := Arg{value: uintptr(n), text: pid}
+		h.add("setpgid", unix.SYS_SETPGID, group, group).Why("a process group of its own, as a shell's job has")
+		h.add("ioctl", unix.SYS_IOCTL, num(p.tty.fd), sym(unix.TIOCSPGRP, "TIOCSPGRP"),
+			ptr(unsafe.Pointer(&[]int32{int32(n)}[0]), "["+pid+"]")).Why("what is typed goes to the container")
+		h.add("setpgid", unix.SYS_SETPGID, num(0), group).Why("and Ctrl-C to box too")
+	})
+}
+
+// sent tells whether the terminal has sent a signal to the process too, as it does to all
+// of the foreground group for Ctrl-C, Ctrl-\ and a change of size: once is enough.
+func (t terminal) sent(s unix.Signal, pid int) bool {
+	group, err := unix.Getpgid(pid)
+	return err == nil && (s == unix.SIGINT || s == unix.SIGQUIT || s == unix.SIGWINCH) &&
+		group == unix.Getpgrp() && group == t.foreground()
+}
+
+// takeBack gives the terminal back to the group that had it in the beginning.
+func (t terminal) takeBack() {
+	if t.ours {
+		signal.Ignore(unix.SIGTTOU) // which asking from the background brings
+		unix.Setpgid(0, t.group)
+		unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.group)
+	}
+}
+
+// spread sends the signal of a key that ended the container to the group that box was
+// started in, where the terminal would have sent it: a script that box is part of ends.
+func (t terminal) spread(s unix.Signal) {
+	if t.ours && (s == unix.SIGINT || s == unix.SIGQUIT) {
+		t.takeBack()
+		signal.Reset(s)
+		unix.Kill(0, s)
+	}
+}

@@ -1,0 +1,328 @@
+// clone3(2) makes the process; the process replays its Plan with raw system calls and
+// ends in execve(2). Between the two it is a copy of a Go program that has one thread
+// where the runtime expects several, so nothing of the runtime may run in it: no
+// allocation, no lock, no growing stack. Therefore the list is turned into numbers
+// before, and the results come back through memory shared with the host, the tape.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// cloneArgs is struct clone_args of clone3(2).
+type cloneArgs struct {
+	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+}
+
+// cloneCall is clone3(2) as a call. The arguments that are zero are not told.
+func cloneCall(args *cloneArgs) *Call {
+	text := "{flags=" + bits(args.flags, cloneFlags).text
+	if args.exitSignal != 0 {
+		text += ", exit_signal=SIGCHLD"
+	}
+	if args.cgroup != 0 {
+		text += fmt.Sprintf(", cgroup=%d", args.cgroup)
+	}
+	size := unsafe.Sizeof(*args)
+	call := &Call{name: "clone3", nr: unix.SYS_CLONE3, args: []Arg{ptr(unsafe.Pointer(args), text+"}"), num(int(size))}}
+	return call.Why("a copy of box that replays the rest").
+		Hint(unix.EPERM, "root may make namespaces, an ordinary user only together with a user namespace, if sysctl\n"+
+			"     kernel.unprivileged_userns_clone is 1 and kernel.apparmor_restrict_unprivileged_userns is 0, where they exist").
+		Hint(unix.ENOSPC, "a limit on namespaces is reached: see sysctl user.max_user_namespaces and its neighbours").
+		Hint(unix.EINVAL, "the kernel has no namespace of one of these kinds; leave it out with --share").
+		Hint(unix.ENOSYS, "this kernel is older than 5.5, or a seccomp filter around box forbids clone3")
+}
+
+// step is a Call as numbers. A slot is a place for a result; nobody reads slot 0.
+type step struct {
+	nr    uintptr
+	args  [6]uintptr
+	from  [6]int // the slot to take the argument from, or 0
+	into  int    // the slot to put the result in
+	left  int    // how many more places there are to try
+	want  uintptr
+	exact bool // the result has to be want
+	try   bool
+	forks bool
+	fine  uintptr
+	reign bool // after the fork
+}
+
+// mark is what came of a step.
+type mark struct{ done, result, errno uintptr }
+
+// Process is a child: first a replayed plan, then the program that it becomes.
+type Process struct {
+	pid   int // as the host counts
+	plan  *Plan
+	tape  []mark
+	at    int          // the call in which it waits, or has waited last
+	ended atomic.Int32 // the signal for which box killed it
+
+	numbered chan struct{} // closed when pid is known for good
+}
+
+// launch makes a process that replays the plan, and returns when it has become its
+// program, or with the step that failed. The thread stays locked for good: to the
+// kernel, the death of the thread that called clone3 is the death of the parent.
+func (p *Plan) launch(n *Narration) (*Process, error) {
+	runtime.LockOSThread()
+	if p.err != nil {
+		return nil, p.err
+	}
+	c := &Process{plan: p, numbered: make(chan struct{})}
+	err := c.become(n)
+	p.cut(&p.ends[0]) // a process that still waits at its end gives up
+	p.cut(&p.ends[1])
+	if err != nil && c.pid != 0 {
+		reap(c.pid)
+	}
+	return c, err
+}
+
+// become makes the process and follows it until it has become its program.
+func (c *Process) become(n *Narration) error {
+	if err := c.plan.before.perform(n); err != nil {
+		return err
+	}
+	if len(c.plan.held) == 0 && !n.telling() {
+		// The answer is there before the process is: it need not wait for a parent whose
+		// every page is copied at the first touch after the clone.
+		if err := c.plan.answer("", false).perform(n); err != nil {
+			return err
+		}
+	}
+	err := c.start(n)
+	c.plan.cut(&c.plan.ends[1])
+	if err != nil {
+		return err
+	}
+	return c.follow(n)
+}
+
+// cut closes an end of the leash, once.
+func (p *Plan) cut(end *int32) {
+	if *end != 0 {
+		unix.Close(int(*end))
+		*end = 0
+	}
+}
+
+// start makes the child. ForkLock keeps it from getting copies of descriptors that other
+// goroutines are opening and have not marked close-on-exec yet.
+func (c *Process) start(n *Narration) error {
+	size := uintptr(len(c.plan.calls)) * unsafe.Sizeof(mark{})
+	shared, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return fmt.Errorf("mmap(%d bytes for the tape): %w", size, err)
+	}
+	c.tape = unsafe.Slice((*mark)(shared), len(c.plan.calls))
+	call := cloneCall(&c.plan.clone)
+	steps, slots := c.plan.steps()
+	syscall.ForkLock.Lock()
+	pid, errno := clone(&c.plan.clone, steps, slots, c.tape)
+	syscall.ForkLock.Unlock()
+	runtime.KeepAlive(c.plan)
+	if c.pid = int(pid); !c.plan.forks() {
+		close(c.numbered)
+	}
+	if !n.Pause { // Ctrl-C at a pause is for box
+		go c.forward()
+	}
+	call.finish(pid, errno)
+	n.tell("host", call)
+	return call.failure()
+}
+
+// clone returns in the parent only. The child is born with all signals blocked: a
+// handler of the Go runtime must not run in it.
+//
+//go:noinline
+//go:norace
+//go:nocheckptr
+func clone(args *cloneArgs, steps []step, slots []uintptr, tape []mark) (uintptr, unix.Errno) {
+	all, old := ^uint64(0), uint64(0)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
+	pid, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
+	if errno == 0 && pid == 0 {
+		replay(steps, slots, tape)
+	}
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&old)), 0, 8, 0, 0)
+	return pid, errno
+}
+
+// replay is all that runs in the child. It leaves by execve, or ends the process.
+//
+//go:nosplit
+//go:noinline
+//go:norace
+//go:nocheckptr
+func replay(steps []step, slots []uintptr, tape []mark) {
+	for i := 0; i < len(steps); i++ {
+		s := &steps[i]
+		args := s.args
+		for k, slot := range s.from {
+			if slot != 0 {
+				args[k] = slots[slot]
+			}
+		}
+		r, _, errno := syscall.RawSyscall6(s.nr, args[0], args[1], args[2], args[3], args[4], args[5])
+		if s.forks && errno == 0 && r == 0 {
+			continue // the new process goes on; its maker leaves a mark, and ends
+		}
+		tape[i] = mark{1, r, uintptr(errno)}
+		if s.reign && errno == 0 {
+			reign(r)
+		}
+		if errno != 0 && s.left > 0 {
+			continue // there are more places to try
+		}
+		if errno != 0 && uintptr(errno) != s.fine || s.forks || s.exact && r != s.want {
+			break
+		}
+		if s.try {
+			r, i = args[1], i+s.left // the path that was found; no need to look further
+		}
+		slots[s.into] = r
+	}
+	for {
+		syscall.RawSyscall(unix.SYS_EXIT, 127, 0, 0)
+	}
+}
+
+// steps turns the list into numbers, and makes the slots for the results.
+func (p *Plan) steps() ([]step, []uintptr) {
+	slot := map[*Value]int{}
+	for _, c := range p.calls {
+		if c.out != nil && slot[c.out] == 0 {
+			slot[c.out] = len(slot) + 1
+		}
+	}
+	steps := make([]step, len(p.calls))
+	for i, c := range p.calls {
+		s := step{nr: c.nr, into: slot[c.out], try: c.try, forks: c.forks || c.reigns, exact: c.want != nil, fine: uintptr(c.fine), reign: c.reigns}
+		for k, arg := range c.args {
+			s.args[k], s.from[k] = arg.number(), slot[arg.from]
+		}
+		if s.exact {
+			s.want = *c.want
+		}
+		for s.try && p.calls[i+1+s.left].try { // an execve follows at the latest
+			s.left++
+		}
+		steps[i] = s
+	}
+	return steps, make([]uintptr, len(slot)+1)
+}
+
+// follow answers the process at its meetings until it has become its program, or has
+// failed at a step. What nobody reads along is answered before the question comes.
+func (c *Process) follow(n *Narration) error {
+	defer unix.MunmapPtr(unsafe.Pointer(&c.tape[0]), uintptr(len(c.tape))*unsafe.Sizeof(mark{}))
+	meet := n.telling() || len(c.plan.held) > 0 && c.plan.forks() // else there is nothing to wait for
+	if len(c.plan.held) > 0 && !meet {
+		if err := c.say(c.plan.answer(fmt.Sprint(c.pid), false), n); err != nil {
+			return err
+		}
+	}
+	for c.met() {
+		if meet {
+			n.follow(c.plan.calls[:c.at])
+			answer := c.plan.answer(fmt.Sprint(c.pid), c.plan.calls[c.at].gate)
+			if err := c.say(answer, n.gate(c, answer)); err != nil {
+				return err
+			}
+		}
+	}
+	n.follow(c.plan.calls)
+	return c.outcome()
+}
+
+// forks tells whether the process that becomes the program is not the one that clone3
+// makes, so that its pid is known only when they meet.
+func (p *Plan) forks() bool {
+	return slices.ContainsFunc(p.calls, func(c *Call) bool { return c.forks })
+}
+
+// say performs an answer. A broken leash, or whatever else comes of it that a process has
+// failed before it came to listen, is no error of its own: that step is.
+func (c *Process) say(answer *Plan, n *Narration) error {
+	err := answer.perform(n)
+	if err == nil || errors.Is(err, unix.EPIPE) {
+		return nil
+	}
+	c.readTape()
+	if failed := c.outcome(); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// met waits for the process at its next meeting; false means that there is none: the
+// leash was closed, by execve or because the process has ended. Where the meeting is, is
+// known from the list: the mark of the write that announced it may be a moment late.
+func (c *Process) met() bool {
+	var b [1]byte
+	n, err := unix.Read(int(c.plan.ends[0]), b[:])
+	for err == unix.EINTR || n == 1 && b[0] != 'b' { // what is no meeting
+		n, err = unix.Read(int(c.plan.ends[0]), b[:])
+	}
+	if n != 1 {
+		c.at = len(c.plan.calls)
+		c.readTape()
+		return false
+	}
+	for c.at++; !c.plan.calls[c.at].meets; c.at++ {
+	}
+	c.readTape()
+	c.plan.calls[c.at-1].finish(1, 0)
+	return true
+}
+
+// readTape notes what the process has done. A process that a fork in the list has made
+// takes its maker's place, once the maker has left its mark and ended.
+func (c *Process) readTape() {
+	for i, call := range c.plan.calls {
+		if call.forks && i < c.at && !call.done {
+			reap(c.pid)
+		}
+		m := c.tape[i]
+		if m.done == 0 || call.done {
+			continue
+		}
+		call.finish(m.result, unix.Errno(m.errno))
+		if call.forks && call.errno == 0 {
+			c.pid = int(call.ret)
+			close(c.numbered)
+		}
+	}
+}
+
+// outcome reports the last step that left a mark, if it failed; an execve that succeeds
+// leaves none.
+func (c *Process) outcome() error {
+	last := c.plan.calls[0]
+	for _, call := range c.plan.calls {
+		if call.done {
+			last = call
+		}
+	}
+	return last.failure()
+}
+
+// reap waits for the end of a child.
+func reap(pid int) (status unix.WaitStatus, err error) {
+	for {
+		if _, err = unix.Wait4(pid, &status, 0, nil); err != unix.EINTR {
+			return status, err
+		}
+	}
+}

@@ -1,0 +1,189 @@
+// ADD of an archive: its files are laid over what is there. Links of the archive, and those
+// that are there already, are followed as if the destination were the root of everything.
+package main
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// untarring is an archive on its way.
+type untarring struct {
+	*copying
+	root  string // the destination
+	tar   *tar.Reader
+	times map[string]time.Time // of directories: set when nothing is put into them any more
+	bytes int64
+	files int64
+}
+
+func (u *untarring) all() error {
+	for {
+		header, err := u.tar.Next()
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			u.files++
+			u.bytes += header.Size
+			err = u.s.b.Store.layerLimits().check(u.bytes, u.files)
+		}
+		if err == nil {
+			err = u.entry(header)
+		}
+		if err != nil {
+			return fmt.Errorf("the archive: %w", err)
+		}
+	}
+	for dir, at := range u.times {
+		times := []unix.Timespec{unix.NsecToTimespec(at.UnixNano()), unix.NsecToTimespec(at.UnixNano())}
+		if err := unix.UtimesNanoAt(u.w.root, dir, times, unix.AT_SYMLINK_NOFOLLOW); err != nil && err != unix.ENOENT {
+			return about("utimensat", dir, err)
+		}
+	}
+	return nil
+}
+
+// entry makes one file.
+func (u *untarring) entry(h *tar.Header) error {
+	name := path.Clean("/" + h.Name)
+	if name == "/" {
+		return nil
+	}
+	if err := checkIDs(h); err != nil {
+		return err
+	}
+	dir, err := u.w.resolveIn(u.root, path.Dir(name), true, u.who)
+	if err != nil {
+		return err
+	}
+	target := path.Join(dir, path.Base(name))
+	if err := u.make(h, target); err != nil {
+		return about("unpack", h.Name, err)
+	}
+	if h.Typeflag == tar.TypeLink {
+		return nil
+	}
+	return u.attributes(h, target)
+}
+
+func (u *untarring) make(h *tar.Header, target string) error {
+	if h.Typeflag == tar.TypeDir {
+		return u.directory(target)
+	}
+	if err := u.w.replace(target); err != nil {
+		return err
+	}
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeGNUSparse:
+		fd, err := unix.Openat(u.w.root, target, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return err
+		}
+		file := os.NewFile(uintptr(fd), target)
+		_, err = io.Copy(file, u.tar)
+		return errors.Join(err, file.Close())
+	case tar.TypeSymlink:
+		return unix.Symlinkat(h.Linkname, u.w.root, target)
+	case tar.TypeLink:
+		return u.link(h, target)
+	case tar.TypeChar:
+		return unix.Mknodat(u.w.root, target, unix.S_IFCHR|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
+	case tar.TypeBlock:
+		return unix.Mknodat(u.w.root, target, unix.S_IFBLK|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
+	case tar.TypeFifo:
+		return unix.Mknodat(u.w.root, target, unix.S_IFIFO|0o600, 0)
+	}
+	return fmt.Errorf("a file of kind %q, which is not known", h.Typeflag)
+}
+
+// directory makes a directory, in place of anything else.
+func (u *untarring) directory(target string) error {
+	st, _, err := u.w.stat(target)
+	if err != nil {
+		return err
+	}
+	if st.Mode != 0 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		if err := u.w.replace(target); err != nil {
+			return err
+		}
+		st.Mode = 0
+	}
+	return u.w.mkdir(target, st.Mode != 0, u.who)
+}
+
+// link gives a file of this archive, or one that is there, another name.
+func (u *untarring) link(h *tar.Header, target string) error {
+	dir, err := u.w.resolveIn(u.root, path.Dir(path.Clean("/"+h.Linkname)), false, u.who)
+	if err != nil {
+		return err
+	}
+	first := path.Join(dir, path.Base(h.Linkname))
+	err = unix.Linkat(u.w.root, first, u.w.root, target, 0)
+	if err != unix.ENOENT {
+		return err
+	}
+	n, err := u.w.below.exactly(first) // of a lower layer: a link across layers is a copy
+	if err != nil {
+		return err
+	}
+	return u.w.put(n, target)
+}
+
+func (u *untarring) attributes(h *tar.Header, target string) error {
+	uid, gid := h.Uid, h.Gid
+	if u.chown {
+		uid, gid = u.who.uid, u.who.gid
+	}
+	if err := u.w.own(target, owner{uid, gid}); err != nil {
+		return err
+	}
+	if h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeDir {
+		if err := u.xattrs(h, target); err != nil {
+			return err
+		}
+	}
+	mode := uint32(h.Mode) & 0o7777
+	if u.chmod != nil {
+		mode = *u.chmod
+	}
+	if h.Typeflag != tar.TypeSymlink {
+		if err := unix.Fchmodat(u.w.root, target, mode, 0); err != nil {
+			return about("chmod", target, err)
+		}
+	}
+	if h.Typeflag == tar.TypeDir {
+		delete(u.w.same, target)
+		u.times[target] = h.ModTime
+		return nil
+	}
+	times := []unix.Timespec{unix.NsecToTimespec(h.ModTime.UnixNano()), unix.NsecToTimespec(h.ModTime.UnixNano())}
+	return about("utimensat", target, unix.UtimesNanoAt(u.w.root, target, times, unix.AT_SYMLINK_NOFOLLOW))
+}
+
+func (u *untarring) xattrs(h *tar.Header, target string) error {
+	for record, value := range h.PAXRecords {
+		name, is := strings.CutPrefix(record, xattrPrefix)
+		if !is || !portable(name) {
+			continue
+		}
+		fd, err := unix.Openat(u.w.root, target, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return about("open", target, err)
+		}
+		err = unix.Setxattr(procFD(fd), name, []byte(value), 0)
+		unix.Close(fd)
+		if err != nil && err != unix.EPERM && err != unix.ENOTSUP {
+			return about("setxattr "+name, target, err)
+		}
+	}
+	return nil
+}

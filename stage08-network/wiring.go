@@ -1,0 +1,535 @@
+// How a container is wired: which network it is in, by which address and names it is found
+// there, and which of its ports the host publishes. The bridge, the rules and the address
+// are prepared before the process is made; while it is held, the host puts the cable into its
+// network namespace, steps inside for a moment with setns(2), and configures the end there.
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Wiring is what a container has of the network.
+type Wiring struct {
+	Network      string   `help:"bridge, none, host, container:NAME, or a network that box network create made; an ordinary user's default is a network of its own." placeholder:"NET" group:"Network:"`
+	Publish      []string `short:"p" help:"Let a port of the host's lead to one of the container's: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone takes any free one." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
+	PublishAll   bool     `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
+	DNS          []string `help:"Ask this server for names, instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
+	AddHost      []string `help:"A line more in /etc/hosts; host-gateway is the host." placeholder:"NAME:IP" sep:"none" group:"Network:"`
+	NetworkAlias []string `help:"Another name on the network." placeholder:"NAME" sep:"none" group:"Network:"`
+	IP           string   `name:"ip" help:"The IPv4 address on a network that has it free." placeholder:"IP" group:"Network:"`
+
+	wire *wire
+}
+
+// connect wires a container. One that asks for no network has one all the same if it is made
+// of an image. On a directory, or the host's files, it has loopback alone.
+func (c *Container) connect(p *Plan) (*wire, error) {
+	w := c.Wiring
+	who := tenant{id: newID(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.networkOf}
+	if r := c.record; r != nil {
+		who.id, who.name = r.ID, r.Name
+		if w.Network == "" && r.ImageID != "" {
+			w.Network = "default"
+		}
+		if w.PublishAll && r.ImageID != "" {
+			image, err := c.Store.image(r.ImageID.String())
+			if err != nil {
+				return nil, err
+			}
+			who.exposed = slices.Sorted(maps.Keys(image.Config.Config.ExposedPorts))
+		}
+	}
+	wire, err := w.plug(p, c.Isolation, c.Store.networks(), who)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range wire.Notes {
+		if c.DryRun {
+			break
+		}
+		if err := wire.dir.tell(note); err != nil {
+			return nil, errors.Join(err, wire.unplug())
+		}
+	}
+	born := p.born
+	p.born = func(pid int) error { // names are answered from now on
+		if err := wire.listen(); err != nil {
+			return err
+		}
+		return born(pid)
+	}
+	c.wire = wire
+	return wire, nil
+}
+
+// networkOf is the network of a container that runs: by its process, and its address if it
+// has one.
+func (s Store) networkOf(name string) (pid int, addr netip.Addr, err error) {
+	r, err := s.find(name)
+	if err != nil {
+		return 0, addr, err
+	}
+	if !r.isRunning() {
+		return 0, addr, fmt.Errorf("it does not run: box start %s starts it", r.Name)
+	}
+	if r.State.Address != "" {
+		addr, err = netip.ParseAddr(r.State.Address)
+	}
+	return r.State.PID, addr, err
+}
+
+// tenant is who is wired.
+type tenant struct {
+	id, name, hostname string
+	exposed            []string                                                // ports of the image, such as 80/tcp
+	other              func(name string) (pid int, addr netip.Addr, err error) // another container
+	dry                bool                                                    // make nothing
+}
+
+// wire is a container's connection.
+type wire struct {
+	Ports []portMap  // as published, for box ps
+	Addr  netip.Addr // invalid without one
+	Notes []string   // what the user should know
+
+	shared   bool // somebody else's network namespace
+	dir      networks
+	network  *network // nil without a bridge
+	lease    lease
+	link     string // the cable's end on the host
+	doors    []*door
+	resolver *resolver
+	stack    *userStack
+	own, out *Call // the host's network namespace, and the way back to it
+	hosts    string
+	servers  []netip.Addr
+	dry      bool
+}
+
+// plug decides how a container is wired, and prepares it. It comes before the namespaces,
+// to which it adds what is shared; hold comes after them. unplug undoes both.
+func (w *Wiring) plug(p *Plan, iso Isolation, dir networks, who tenant) (*wire, error) {
+	c := &wire{dir: dir, dry: who.dry}
+	mode, other, err := w.mode(iso)
+	if err != nil {
+		return nil, err
+	}
+	if c.Ports, err = w.ports(who.exposed); err != nil {
+		return nil, err
+	}
+	if c.servers, err = parseServers(w.DNS); err != nil {
+		return nil, err
+	}
+	bridged := !slices.Contains([]string{"none", "host", "container", "default"}, mode)
+	if err := w.check(mode, bridged, len(c.Ports)); err != nil {
+		return nil, err
+	}
+	switch {
+	case mode == "host":
+		c.shared = true
+	case mode == "container":
+		err = c.join(p, other, who)
+	case mode == "default":
+		err = c.userNetwork()
+	case bridged:
+		err = c.bridge(mode, w, p, who)
+	}
+	if err == nil {
+		c.hosts, err = w.hostsFile(c, who)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.unplug())
+	}
+	return c, nil
+}
+
+// mode is which kind of network it is: none, host, container and of which, default for an
+// ordinary user's own, else the name of one with a bridge.
+func (w *Wiring) mode(iso Isolation) (mode, other string, err error) {
+	mode, other, found := strings.Cut(w.Network, ":")
+	asks := len(w.Publish) > 0 || w.PublishAll || len(w.NetworkAlias) > 0 || w.IP != ""
+	switch {
+	case slices.Contains(iso.Share, "net") && mode != "" && mode != "host" && mode != "default":
+		err = fmt.Errorf("--network %s and --share net exclude one another", w.Network)
+	case slices.Contains(iso.Share, "net"):
+		return "host", "", nil
+	case (mode == "container") != found || found && other == "":
+		err = fmt.Errorf("--network %s: give bridge, none, host, container:NAME, or the name of a network", w.Network)
+	case mode == "" && !asks:
+		mode = "none"
+	case (mode == "" || mode == "default") && os.Geteuid() == 0:
+		mode = defaultNetwork
+	case mode == "":
+		mode = "default"
+	}
+	return mode, other, err
+}
+
+func (w *Wiring) ports(exposed []string) ([]portMap, error) {
+	specs := w.Publish
+	if w.PublishAll {
+		specs = append(slices.Clone(specs), exposed...)
+	}
+	return parsePublished(specs)
+}
+
+func parseServers(specs []string) (list []netip.Addr, err error) {
+	for _, spec := range specs {
+		server, err := netip.ParseAddr(spec)
+		if err != nil {
+			return nil, fmt.Errorf("--dns %s is not an IP address", spec)
+		}
+		list = append(list, server)
+	}
+	return list, nil
+}
+
+// check refuses what a kind of network cannot have.
+func (w *Wiring) check(mode string, bridged bool, ports int) error {
+	switch {
+	case bridged && os.Geteuid() != 0:
+		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network of your own, through pasta or slirp4netns", w.Network)
+	case ports > 0 && !bridged && mode != "default":
+		return fmt.Errorf("--publish with --network %s: there is no network of its own to publish from", w.Network)
+	case !bridged && (w.IP != "" || len(w.NetworkAlias) > 0):
+		return errors.New("--ip and --network-alias need a network that box has made: box network create")
+	}
+	for _, alias := range w.NetworkAlias {
+		if !networkName.MatchString(alias) {
+			return fmt.Errorf("--network-alias %q: a name has letters, digits, and inside also _ . and -", alias)
+		}
+	}
+	return nil
+}
+
+// join has the container share the network of another.
+func (c *wire) join(p *Plan, name string, who tenant) error {
+	if os.Geteuid() != 0 {
+		return errors.New("--network container:NAME: another container's network belongs to its user namespace; only root may join it")
+	}
+	pid, addr, err := who.other(name)
+	if err != nil {
+		return fmt.Errorf("--network container:%s: %w", name, err)
+	}
+	c.shared, c.Addr = true, addr
+	pidfd := p.before.PidfdOpen(pid).Why("a handle on the process whose network is shared").Result()
+	p.Setns(pidfd, unix.CLONE_NEWNET).Why("into its network")
+	return nil
+}
+
+// userNetwork is an ordinary user's, where a program for it is installed.
+func (c *wire) userNetwork() error {
+	stack, err := findUserStack(c.Ports)
+	if err != nil && len(c.Ports) == 0 {
+		c.Notes = append(c.Notes, err.Error()+"; this container has none")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.stack = stack
+	return nil
+}
+
+// hold adds what the host does while the process is held: the namespaces are there then,
+// and it is known who is who in them.
+func (c *wire) hold(p *Plan) {
+	switch {
+	case c.stack != nil:
+		p.WhileHeld(c.stack.plan)
+	case c.resolver != nil:
+		p.WhileHeld(c.connect)
+	}
+}
+
+// bridge prepares all that the process need not be there for.
+func (c *wire) bridge(name string, w *Wiring, p *Plan, who tenant) (err error) {
+	there, err := hasTable()
+	if err != nil {
+		return err
+	}
+	if err := c.choose(name, w, who); err != nil {
+		return err
+	}
+	// Never the same twice: the cable of a container's last run may be there for some
+	// milliseconds yet.
+	unique := make([]byte, 3)
+	rand.Read(unique)
+	c.link = fmt.Sprintf("veth%.5s%x", who.id, unique)
+	if c.network.Internal && len(c.Ports) > 0 {
+		return fmt.Errorf("--publish: network %s is internal, and nobody outside reaches it", c.network.Name)
+	}
+	if err := c.openDoors(); err != nil {
+		return err
+	}
+	if err := c.prepareHost(p.before); err != nil {
+		return err
+	}
+	c.prepareBridge(p.before, there)
+	c.resolver = &resolver{dir: c.dir, network: c.network, servers: c.servers}
+	return nil
+}
+
+// choose finds the network and leases an address.
+func (c *wire) choose(name string, w *Wiring, who tenant) (err error) {
+	c.network, err = c.dir.find(name)
+	if errors.Is(err, os.ErrNotExist) && name == defaultNetwork {
+		c.network, err = c.dir.create(name, netip.Prefix{}, false, c.dry)
+		if again, gone := c.dir.find(name); gone == nil { // somebody else was faster
+			c.network, err = again, nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	var wanted netip.Addr
+	if w.IP != "" {
+		if wanted, err = netip.ParseAddr(w.IP); err != nil || !wanted.Is4() {
+			return fmt.Errorf("--ip %s is not an IPv4 address", w.IP)
+		}
+	}
+	names := slices.Clone(w.NetworkAlias)
+	if who.name != "" {
+		names = append([]string{who.name}, names...)
+	}
+	if c.lease, err = c.dir.take(c.network, who.id, wanted, names, c.dry); err != nil {
+		c.network = nil // there is nothing to give back
+		return err
+	}
+	c.Addr = c.lease.addr
+	return nil
+}
+
+// openDoors holds the ports on the host's side.
+func (c *wire) openDoors() error {
+	for i := range c.Ports {
+		if c.dry {
+			continue
+		}
+		doors, err := c.Ports[i].open(c.lease)
+		if err != nil {
+			return err
+		}
+		c.doors = append(c.doors, doors...)
+	}
+	for _, d := range c.doors {
+		go d.serve()
+	}
+	return nil
+}
+
+// prepareHost lets the host pass packets on, and notes who might not let it.
+func (c *wire) prepareHost(h *Plan) error {
+	missing, err := settings(c.network.Subnet6.IsValid())
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 && !c.dry {
+		if err := c.dir.noteSettings(missing); err != nil {
+			return err
+		}
+	}
+	for _, s := range missing {
+		h.WriteFile(s.path, s.value).Why(s.why)
+		h.calls[len(h.calls)-3].Hint(unix.EROFS, "forwarding is off, and may not be switched on from here: sysctl -w, as the host's root").
+			Hint(unix.EACCES, "forwarding is off, and only root may switch it on")
+	}
+	chains, err := droppers()
+	if err != nil {
+		return err
+	}
+	if advice := dropAdvice(c.network.Bridge, chains); advice != "" {
+		c.Notes = append(c.Notes, advice)
+	}
+	return nil
+}
+
+// prepareBridge makes the bridge and the rules; what is there already stays as it is.
+func (c *wire) prepareBridge(h *Plan, hasTable bool) {
+	n := c.network
+	addresses := []nlMessage{newAddress(n.Bridge, 0, n.Gateway, n.Subnet.Bits())}
+	if c.lease.addr6.IsValid() {
+		addresses = append(addresses, newAddress(n.Bridge, 0, n.Gateway6, n.Subnet6.Bits()))
+	}
+	var gateway []byte
+	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
+	h.Netlink(socket, "a bridge: a switch for all containers of the network", func() error {
+		bridge, err := linkNamed(n.Bridge)
+		nameLink(gateway, bridge.Index)
+		return err
+	}, newBridge(n))
+	gateway = h.Netlink(socket, "the host's addresses on it, the containers' gateway", nil, addresses...)
+	h.Close(socket)
+	h.WriteFile("/proc/sys/net/ipv4/conf/"+n.Bridge+"/route_localnet", "1").Why("so that 127.0.0.1 can be published")
+	c.prepareRules(h, hasTable)
+}
+
+// prepareRules is one transaction for the network and the ports of this container.
+func (c *wire) prepareRules(h *Plan, hasTable bool) {
+	var changes []nlMessage
+	if !hasTable {
+		changes = newTable()
+	}
+	changes = append(changes, c.network.elements(unix.NFT_MSG_NEWSETELEM, "NFT_MSG_NEWSETELEM")...)
+	changes = append(changes, elementChange(unix.NFT_MSG_NEWSETELEM, "NFT_MSG_NEWSETELEM", c.portElements())...)
+	socket := h.NetlinkSocket(unix.NETLINK_NETFILTER, "NETLINK_NETFILTER")
+	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports", nil, transaction(changes)...)
+	h.Close(socket)
+}
+
+func (c *wire) portElements() (list []natElement) {
+	for _, m := range c.Ports {
+		for _, v6 := range []bool{false, true} {
+			if e, ok := m.element(c.lease, v6); ok {
+				list = append(list, e)
+			}
+		}
+	}
+	return list
+}
+
+// connect puts the cable in, while the process is held.
+func (c *wire) connect(h *Plan, pid string) {
+	n, l := c.network, c.lease
+	bridge, err := linkNamed(n.Bridge)
+	if err != nil && !c.dry {
+		h.err = err
+		return
+	}
+	inside := []nlMessage{setUp("lo"), newAddress("eth0", 0, l.addr, n.Subnet.Bits()), setUp("eth0")}
+	if l.addr6.IsValid() {
+		inside = append(inside, newAddress("eth0", 0, l.addr6, n.Subnet6.Bits()))
+	}
+	if !n.Internal {
+		inside = append(inside, defaultRoute(n.Gateway))
+		if l.addr6.IsValid() {
+			inside = append(inside, defaultRoute(n.Gateway6))
+		}
+	}
+	var configuration []byte
+	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
+	h.Netlink(socket, "a cable: one end in the bridge, the other inside, as eth0", func() error {
+		cable, err := linkNamed(c.link)
+		nameLink(configuration, cable.Peer)
+		return err
+	}, newVeth(c.link, n, l, bridge.Index, pid), hairpin(c.link))
+	h.Close(socket)
+	c.stepInside(h, pid)
+	socket = h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
+	configuration = h.Netlink(socket, "its addresses and the way out", nil, inside...)
+	h.Close(socket)
+	c.resolver.plan(h)
+	c.out = h.Setns(c.own.Result(), unix.CLONE_NEWNET).Why("and back to the host's network")
+}
+
+// stepInside joins the network namespace of the process: what follows happens there.
+func (c *wire) stepInside(h *Plan, pid string) {
+	open := func(path string) *Call {
+		return h.add("openat", unix.SYS_OPENAT, cwd, h.str(path), sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
+	}
+	c.own = open("/proc/thread-self/ns/net").Why("to find the way back")
+	theirs := open("/proc/" + pid + "/ns/net").Result()
+	c.own.Result()
+	h.Setns(theirs, unix.CLONE_NEWNET).Why("this thread of box steps into the container's network")
+	h.Close(theirs)
+}
+
+// listen is called when the process runs: names are answered from now on.
+func (c *wire) listen() error {
+	if c.resolver == nil || c.dry {
+		return nil
+	}
+	return c.resolver.start()
+}
+
+// unplug takes back what plug and the plan have made. The cable is gone with the container.
+func (c *wire) unplug() error {
+	var all []error
+	if c.own != nil && c.own.done && !c.out.done { // a failure has left us inside
+		all = append(all, unix.Setns(int(c.own.ret), unix.CLONE_NEWNET))
+	}
+	if c.resolver != nil {
+		c.resolver.stop()
+	}
+	closeAll(c.doors)
+	if c.stack != nil {
+		all = append(all, c.stack.stop())
+	}
+	if c.network == nil || c.dry {
+		return errors.Join(all...)
+	}
+	if len(c.Ports) > 0 {
+		all = append(all, unpublish([]lease{c.lease}))
+	}
+	return errors.Join(append(all, c.dir.giveBack(c.network, c.lease.id))...)
+}
+
+// isShared tells whether the container has somebody else's network namespace.
+func (c *wire) isShared() bool { return c != nil && c.shared }
+
+// address and published are what the record says of a container that runs.
+func (c *wire) address() string {
+	if c == nil || !c.Addr.IsValid() {
+		return ""
+	}
+	return c.Addr.String()
+}
+
+func (c *wire) published() (list []string) {
+	if c == nil {
+		return nil
+	}
+	for _, m := range c.Ports {
+		list = append(list, m.String())
+	}
+	return list
+}
+
+// hostsFile is /etc/hosts: the container itself, and what was asked for.
+func (w *Wiring) hostsFile(c *wire, who tenant) (string, error) {
+	text := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+	own := strings.TrimSpace(who.hostname + " " + who.name)
+	if !c.Addr.IsValid() {
+		text += "127.0.1.1\t" + own + "\n"
+	} else {
+		text += c.Addr.String() + "\t" + own + "\n"
+		if c.lease.addr6.IsValid() {
+			text += c.lease.addr6.String() + "\t" + own + "\n"
+		}
+	}
+	for _, spec := range w.AddHost {
+		name, ip, _ := strings.Cut(spec, ":")
+		addr, err := netip.ParseAddr(strings.Trim(ip, "[]"))
+		if ip == "host-gateway" && c.network != nil {
+			addr, err = c.network.Gateway, nil
+		}
+		if err != nil || name == "" || strings.ContainsAny(name, " \t\n#") {
+			return "", fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host on a bridge", spec)
+		}
+		text += addr.String() + "\t" + name + "\n"
+	}
+	return text, nil
+}
+
+// resolvConf is /etc/resolv.conf inside.
+func (c *wire) resolvConf() string {
+	host := resolvConf()
+	switch {
+	case c.resolver != nil, c.shared && c.Addr.IsValid():
+		return resolvConfInside(host, resolverAddr)
+	case len(c.servers) > 0:
+		return resolvConfInside(host, c.servers...)
+	case c.stack != nil:
+		return resolvConfInside(host, c.stack.dns())
+	}
+	return host
+}
