@@ -63,9 +63,11 @@ type State struct {
 // that lives on the host's files, of which nothing stays.
 func begin(c *Container, p *Plan) (*Record, error) {
 	if c.record == nil {
-		if err := c.fromImage(); err != nil {
+		done, err := c.fromImage()
+		if err != nil {
 			return nil, err
 		}
+		defer done()
 		if err := c.layers(); err != nil {
 			return nil, err
 		}

@@ -174,6 +174,11 @@ func (c *rmiCmd) Run() error {
 
 func (c *rmiCmd) remove(text string) error {
 	image, err := c.Store.image(text)
+	if err != nil {
+		if damaged, err := c.Store.removeDamaged(text); damaged || err != nil {
+			return err
+		}
+	}
 	if errors.Is(err, errNoImage) && c.Force {
 		return nil
 	}
@@ -201,6 +206,24 @@ func (c *rmiCmd) remove(text string) error {
 		}
 	}
 	return c.Store.untag(image, names)
+}
+
+// removeDamaged takes an image that cannot be read out of the index: by a name of it, or by
+// the digest of its manifest.
+func (s Store) removeDamaged(text string) (found bool, err error) {
+	ref, errName := parseReference(text)
+	err = s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+		return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool {
+			named := errName == nil && nameOf(d) == ref.String() || d.Digest.String() == "sha256:"+strings.TrimPrefix(text, "sha256:")
+			if !named {
+				return false
+			}
+			_, err := s.readImage(d)
+			found = found || err != nil
+			return err != nil
+		}), nil
+	})
+	return found, err
 }
 
 // unused refuses to take away an image that a container was made of.
