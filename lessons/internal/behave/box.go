@@ -28,6 +28,9 @@ type Box struct {
 	sessions  []int // in which something may run: the numbers of their first processes
 }
 
+// store is where a binary that keeps state keeps it, for this check alone.
+func (b *Box) store() string { return b.Dir + "-store" }
+
 // Run runs the binary to its end, with nothing on standard input.
 func (b *Box) Run(args ...string) Ended { return b.prepare(b.path, args...).toItsEnd() }
 

@@ -35,7 +35,7 @@ func (b *Box) prepare(name string, args ...string) run {
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = b.Dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.Dir, "TERM=dumb", "STAGEBOX_SECRET=1"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.Dir, "TERM=dumb", "STAGEBOX_SECRET=1", "BOX_ROOT=" + b.store()}
 	cmd.ExtraFiles = make([]*os.File, 9-3+1)
 	cmd.ExtraFiles[9-3] = b.forgotten
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: b.credential}

@@ -166,7 +166,12 @@ func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
 	b := &Box{kernel: w.kernel, person: p, ctx: w.ctx, path: binary, forgotten: w.forgotten, place: w}
 	w.checks++
 	b.Dir = filepath.Join(w.dir, itoa(w.checks))
-	if err := errors.Join(os.Mkdir(b.Dir, 0o700), os.Chown(b.Dir, p.uid, p.gid)); err != nil {
+	for _, dir := range []string{b.Dir, b.store()} {
+		if err := errors.Join(os.Mkdir(dir, 0o711), os.Chown(dir, p.uid, p.gid)); err != nil {
+			return Outcome{}, err
+		}
+	}
+	if err := os.Chmod(b.Dir, 0o700); err != nil {
 		return Outcome{}, err
 	}
 	var seen Seen
@@ -175,5 +180,5 @@ func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
 		seen = row.Check(b)
 		errEnd = b.end()
 	})
-	return Outcome{b.ran, seen}, errors.Join(err, errEnd, os.RemoveAll(b.Dir))
+	return Outcome{b.ran, seen}, errors.Join(err, errEnd, os.RemoveAll(b.Dir), os.RemoveAll(b.store()))
 }

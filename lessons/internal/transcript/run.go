@@ -3,6 +3,7 @@ package transcript
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -44,6 +45,7 @@ func (s Session) Run(blocks []Block) (Report, error) {
 		return Report{}, err
 	}
 	defer os.RemoveAll(dir)
+	defer removeStores(dir)
 	r := &runner{Session: s, dir: dir, terminals: map[string]*terminal{}, memory: memory{}, typed: map[*terminal]string{}}
 	defer r.close()
 	if os.Geteuid() == 0 {
@@ -62,6 +64,14 @@ func (s Session) Run(blocks []Block) (Report, error) {
 		}
 	}
 	return r.report, nil
+}
+
+// removeStores removes what the boxes of a session have kept.
+func removeStores(dir string) {
+	stores, _ := filepath.Glob(dir + "-store-*")
+	for _, store := range stores {
+		os.RemoveAll(store)
+	}
 }
 
 type runner struct {

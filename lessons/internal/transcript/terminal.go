@@ -35,7 +35,7 @@ var (
 func openTerminal(dir, path string, uid int) (*terminal, error) {
 	shell := exec.Command("sh", "-i")
 	shell.Dir = dir
-	shell.Env = []string{"PATH=" + path, "HOME=" + dir, "PS1=$ ", "TERM=dumb", "LANG=C.UTF-8"}
+	shell.Env = []string{"PATH=" + path, "HOME=" + dir, "PS1=$ ", "TERM=dumb", "LANG=C.UTF-8", fmt.Sprintf("BOX_ROOT=%s-store-%d", dir, uid)}
 	shell.SysProcAttr = &syscall.SysProcAttr{}
 	if uid != os.Geteuid() {
 		shell.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
