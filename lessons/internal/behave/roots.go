@@ -407,7 +407,7 @@ func badFiles(b *Box) Seen {
 	}
 	var parts []Seen
 	for _, flags := range []string{
-		"-v none:/data", "-v /stagebox-none:/data", "-v " + b.Dir + ":data", "-v " + b.Dir + ":/proc", "-v " + b.Dir + ":/", "-v " + b.Dir,
+		"-v ./none:/data", "-v /stagebox-none:/data", "-v " + b.Dir + ":data", "-v " + b.Dir + ":/proc", "-v " + b.Dir + ":/", "-v x:",
 		"-v " + b.Dir + ":/data:rx", "-v " + b.Dir + ":/data -v " + b.Dir + ":/data", "--tmpfs data", "--tmpfs /t:size=x", "--mount type=x,dst=/d",
 		"--user stagebox-nobody", "--cap-add NONSENSE", "--ulimit nonsense=1", "--ulimit nofile=5:1", "--sysctl kernel.core_pattern=x",
 		"--sysctl net.ipv4.ip_forward", "--security-opt nonsense", "--security-opt seccomp=/etc/passwd", "--security-opt seccomp=/stagebox-none",

@@ -17,9 +17,12 @@ type Suite struct {
 	Slow     bool   // the slow rows too
 	Controls bool   // each row against its broken binary too
 
-	// New leaves the slow rows and the controls of earlier stages out: a control is about
-	// the check, which is the same in every stage.
+	// New leaves out the controls of earlier stages' rows: a control is about the check,
+	// which is the same in every stage.
 	New bool
+	// Thin leaves out the slow rows of earlier stages, and of the rows that are older than
+	// the stage before two thirds, in each stage others.
+	Thin bool
 }
 
 // Outcome is what a check ran, and what it found out.
@@ -46,9 +49,12 @@ func (r Result) OK() bool {
 // Rows are those that apply, in the table's order.
 func (s Suite) Rows() []Row {
 	var rows []Row
-	for _, row := range table {
+	for i, row := range table {
+		if s.Thin && row.Since < s.Stage-1 && i%3 != s.Stage%3 {
+			continue
+		}
 		named := strings.Contains(strings.ToLower(row.Name), strings.ToLower(s.Words))
-		slow := s.Slow && (!s.New || row.Since == s.Stage)
+		slow := s.Slow && (!s.Thin || row.Since == s.Stage)
 		if row.Since <= s.Stage && named && (slow || !row.Slow) {
 			rows = append(rows, row)
 		}

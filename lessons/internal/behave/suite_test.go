@@ -32,12 +32,14 @@ func everyStage(t *testing.T) []stages.Stage {
 	return list
 }
 
-// TestStages holds every row up to a stage against that stage's binary, the rows that are
-// new in it with their controls.
+// TestStages holds the rows up to a stage against that stage's binary, the new ones with
+// their controls; against the last stage's all of them.
 func TestStages(t *testing.T) {
-	for _, s := range everyStage(t) {
+	all := everyStage(t)
+	for i, s := range all {
 		t.Run(s.Name(), func(t *testing.T) {
-			suite := Suite{Binary: built(t, s), Stage: s.Number, Slow: !testing.Short(), Controls: true, New: true}
+			last := i == len(all)-1
+			suite := Suite{Binary: built(t, s), Stage: s.Number, Slow: !testing.Short(), Controls: true, New: true, Thin: !last}
 			require.NoError(t, suite.Run(t.Context(), func(r Result) {
 				if r.Skipped == "" && !r.OK() {
 					t.Errorf("%s, as %s: ran %q, expected %s, saw %s, control %+v", r.Row.Name, r.As, r.Ran, r.Expected, r.Saw, r.Control)
