@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 
 	"stagebox/lessons/internal/stages"
 )
@@ -17,23 +19,39 @@ type demoCmd struct{}
 // scene is one thing to see: a sentence, and what is typed at a shell.
 type scene struct{ says, typed string }
 
+const demoDockerfile = `FROM tiny AS page
+RUN mkdir /page
+COPY page.html /page/index.html
+RUN echo "<p>Built in a container, by $(whoami), process $$.</p>" >>/page/index.html
+
+FROM scratch
+COPY web /web
+COPY --from=page /page /page
+EXPOSE 80
+CMD ["/web", "/page", ":80"]
+`
+
+// scenes are the tour. PORT is a port that is free; PUBLISH publishes the service there, and
+// FETCH gets its page, for somebody who may do that; else both stay inside the container.
 var scenes = []scene{
-	{"What this host offers to containers:",
-		"box info"},
-	{"A command in namespaces of its own has another host name, is process 1, and sees no process but its own:",
-		"box run sh -c 'hostname; echo $$; echo /proc/[0-9]*'"},
-	{"It has a network of its own too, in which there is nothing but loopback:",
-		"box run tail -n +3 /proc/net/dev"},
-	{"A root is only files. This one is made of copies of your own programs, and root in it can do little:",
-		"box rootfs tiny && box run --rootfs tiny sh -c 'ls -C /; id -un; mount -t tmpfs none /tmp; grep CapEff /proc/self/status'"},
-	{"Every system call that made it, and why. `host│` is box, `box │` is the container:",
-		"box run --explain true"},
-	{"A second command joins a container that runs; box lsns finds it by its namespaces alone:",
-		"box run sleep 100 & until pid=$(pgrep -x -P $! sleep); do :; done; box lsns | grep -w $pid; box exec $pid hostname; kill $!; wait $!; :"},
+	{"A container is a process for which the kernel made some calls. These, and why; `host│` is box, `box │` is the container:",
+		"box run --explain hostname"},
+	{"An image is made by a recipe. This one has two stages: the first writes a page, the second is nothing but the page and a small web service:",
+		"cat site/Dockerfile; box build -t site site"},
+	{"The same again. No step has changed, so none is run:",
+		"box build -t site site"},
+	{"One file changes. The steps below its COPY are run, and box says why:",
+		"echo '<p>Changed.</p>' >>site/page.html; box build -t site site"},
+	{"A container from the image, left running:",
+		"box run -d --name web PUBLISH site; FETCH"},
+	{"What there is now: the container, what it uses, its layers:",
+		"box ps; box stats --no-stream web; box inspect --picture text web; box images --tree"},
+	{"Gone again:",
+		"box rm -f web; box rmi site tiny >/dev/null; box builder prune -a"},
 }
 
 // Run builds the last stage and plays the scenes with it.
-func (demoCmd) Run() error {
+func (demoCmd) Run() (err error) {
 	root, err := stages.Root()
 	if err != nil {
 		return err
@@ -54,8 +72,15 @@ func (demoCmd) Run() error {
 	if err := last.Build(ctx, filepath.Join(dir, "box")); err != nil {
 		return err
 	}
+	if err := makeSite(ctx, root, filepath.Join(dir, "site")); err != nil {
+		return err
+	}
+	fill, err := demoWords()
+	if err != nil {
+		return err
+	}
 	for _, s := range scenes {
-		if err := s.play(ctx, dir); err != nil {
+		if err := (scene{s.says, fill.Replace(s.typed)}).play(ctx, dir); err != nil {
 			return err
 		}
 	}
@@ -63,12 +88,42 @@ func (demoCmd) Run() error {
 	return nil
 }
 
+// makeSite makes the context of the build.
+func makeSite(ctx context.Context, root, dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, "web"), "./lessons/web")
+	build.Dir = root
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build ./lessons/web: %w\n%s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "page.html"), []byte("<h1>Hello from a container</h1>\n"), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(demoDockerfile), 0o644)
+}
+
+// demoWords fills in what depends on who plays.
+func demoWords() (*strings.Replacer, error) {
+	if os.Geteuid() != 0 {
+		return strings.NewReplacer(" PUBLISH", "", "FETCH", "box exec web /web -get http://127.0.0.1:80/"), nil
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	port := fmt.Sprint(free.Addr().(*net.TCPAddr).Port)
+	return strings.NewReplacer("PUBLISH", "-p "+port+":80", "FETCH", "site/web -get http://127.0.0.1:"+port+"/; box network inspect --picture text bridge"), free.Close()
+}
+
 // play shows what is typed, runs it, and lets it speak for itself.
 func (s scene) play(ctx context.Context, dir string) error {
 	fmt.Printf("\n%s\n\n$ %s\n", s.says, s.typed)
-	cmd := exec.CommandContext(ctx, "sh", "-c", s.typed)
+	cmd := exec.CommandContext(ctx, "sh", "-ec", s.typed)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "BOX_ROOT="+filepath.Join(dir, "store"))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w; go run ./lessons doctor may know why", s.typed, err)
