@@ -38,13 +38,15 @@ func (o *overlay) changes() ([]change, error) {
 		return nil, about("open", o.upper, err)
 	}
 	defer unix.Close(fd)
-	list, err := changesIn(fd, "/", below.root)
+	list, err := changesIn(fd, "/", below.root, false)
 	slices.SortFunc(list, func(a, b change) int { return strings.Compare(a.path, b.path) })
 	return list, err
 }
 
 // changesIn compares a directory of the upper layer with the one in its place below, or nil.
-func changesIn(dir int, prefix string, below *node) ([]change, error) {
+// What is in an opaque directory needs no mark of its own to hide what is below.
+func changesIn(dir int, prefix string, below *node, opaque bool) ([]change, error) {
+	opaque = opaque || isOpaque(dir)
 	names, err := namesIn(dir)
 	if err != nil {
 		return nil, about("read the directory", prefix, err)
@@ -60,14 +62,14 @@ func changesIn(dir int, prefix string, below *node) ([]change, error) {
 		if err != nil {
 			return nil, about("open", path.Join(prefix, name), err)
 		}
-		more, err := changesOf(fd, path.Join(prefix, name), below)
+		more, err := changesOf(fd, path.Join(prefix, name), below, opaque)
 		unix.Close(fd)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, more...)
 	}
-	if below == nil || below.dirs == nil || !isOpaque(dir) {
+	if below == nil || below.dirs == nil || !opaque {
 		return list, nil
 	}
 	gone, err := below.children()
@@ -80,7 +82,7 @@ func changesIn(dir int, prefix string, below *node) ([]change, error) {
 }
 
 // changesOf compares one file of the upper layer, and what is in it.
-func changesOf(fd int, name string, dir *node) ([]change, error) {
+func changesOf(fd int, name string, dir *node, opaque bool) ([]change, error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH); err != nil {
 		return nil, about("stat", name, err)
@@ -115,7 +117,7 @@ func changesOf(fd int, name string, dir *node) ([]change, error) {
 		return nil, about("open", name, err)
 	}
 	defer open.Close()
-	inside, err := changesIn(int(open.Fd()), name, below)
+	inside, err := changesIn(int(open.Fd()), name, below, opaque)
 	if len(list) == 0 && len(inside) > 0 {
 		list = []change{{'C', name}}
 	}

@@ -229,8 +229,10 @@ func (r *Record) overlay() *overlay {
 
 // running notes that the process runs.
 func (r *Record) running(pid int) error {
+	before := r.State
 	r.State = State{Status: "running", PID: pid, StartedAt: time.Now()}
 	if err := r.write(); err != nil {
+		r.State = before
 		return err
 	}
 	return r.announce()
@@ -251,8 +253,8 @@ func (r *Record) end(how error) error {
 }
 
 func (r *Record) finish(how error) (err error) {
-	doomed := r.isDoomed()
-	if r.State.Status == "running" {
+	doomed, ran := r.isDoomed(), r.State.Status == "running"
+	if ran {
 		var status exitStatus
 		if !errors.As(how, &status) {
 			status = 128 + exitStatus(unix.SIGKILL) // box has ended it, because of an error
@@ -264,7 +266,10 @@ func (r *Record) finish(how error) (err error) {
 	if doomed {
 		return errors.Join(err, r.remove())
 	}
-	if err = errors.Join(err, r.write()); err != nil {
+	if ran {
+		err = errors.Join(err, r.write())
+	}
+	if err != nil {
 		return err
 	}
 	return r.release()

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// someOperations are a few hundred changes of files, as a shell script that runs in any
+// directory: what cannot be done is left out.
+func someOperations(r *rand.Rand) string {
+	var script strings.Builder
+	name := func() string { return "w/" + somePath(r, 3) }
+	for i := range 300 {
+		one, two := name(), name()
+		operations := []string{
+			fmt.Sprintf("mkdir %s; mkdir -p %s", one, two), fmt.Sprintf("[ -d %s -o -p %[1]s ] || echo %d >%[1]s", one, i), fmt.Sprintf("[ -f %s ] && echo %d >>%[1]s", one, i),
+			"rm -rf " + one, fmt.Sprintf("rm -rf %s; mkdir %[1]s", one), "rmdir " + one, fmt.Sprintf("chmod %o %s", 0o700+r.Intn(64), one),
+			fmt.Sprintf("[ -d %s ] || ln -sfn %s %[1]s", one, filepath.Base(two)), fmt.Sprintf("[ -f %s ] && ln %[1]s %s", one, two), "mknod " + one + " p",
+			fmt.Sprintf("mv -T %s %s", one, two), fmt.Sprintf("[ -f %s ] && touch %[1]s", one), fmt.Sprintf("cp -r %s %s", one, two),
+		}
+		if os.Geteuid() == 0 {
+			operations = append(operations, fmt.Sprintf("chown -h %d %s", r.Intn(3), one))
+		}
+		fmt.Fprintln(&script, operations[r.Intn(len(operations))])
+	}
+	return "set +e; exec 2>/dev/null\n" + script.String() + "true\n"
+}
+
+// told by the rules of docker diff, of two plain directories.
+func plainChanges(t *testing.T, before, after string) (list []string) {
+	kept := map[string]bool{} // directories in which something has changed
+	add := func(kind, path string) {
+		list = append(list, kind+" "+path)
+		for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
+			kept[dir] = true
+		}
+	}
+	each := func(root string, visit func(path string, st *unix.Stat_t)) {
+		require.NoError(t, filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			var st unix.Stat_t
+			if err == nil {
+				err = unix.Lstat(path, &st)
+			}
+			if path != root && err == nil {
+				visit(strings.TrimPrefix(path, root), &st)
+			}
+			return err
+		}))
+	}
+	there := func(path string) bool { _, err := os.Lstat(path); return err == nil }
+	each(after, func(path string, now *unix.Stat_t) {
+		var old unix.Stat_t
+		isDir := now.Mode&unix.S_IFMT == unix.S_IFDIR
+		switch {
+		case unix.Lstat(before+path, &old) != nil:
+			add("A", path)
+		case now.Mode != old.Mode || now.Uid != old.Uid || now.Gid != old.Gid || !isDir && (now.Size != old.Size || now.Mtim != old.Mtim):
+			add("C", path)
+		}
+	})
+	each(before, func(path string, _ *unix.Stat_t) {
+		if parent, err := os.Lstat(after + filepath.Dir(path)); !there(after+path) && err == nil && parent.IsDir() {
+			add("D", path)
+		}
+	})
+	for dir := range kept {
+		if !slices.Contains(list, "C "+dir) && !slices.Contains(list, "A "+dir) {
+			list = append(list, "C "+dir)
+		}
+	}
+	slices.SortFunc(list, func(a, b string) int { return strings.Compare(a[2:], b[2:]) })
+	return list
+}
+
+// TestDiffAndExport does the same to a container and to a plain copy of a layer of its root.
+func TestDiffAndExport(t *testing.T) {
+	tools(t, "tar", "cp")
+	l := newLife(t)
+	dir := filepath.Dir(l.store)
+	for i := range 3 {
+		r := rand.New(rand.NewSource(rand.Int63()))
+		before, after, layer, name := fmt.Sprintf("%s/%d.before", dir, i), fmt.Sprintf("%s/%d.after", dir, i), fmt.Sprintf("%s/%d.layer", dir, i), fmt.Sprint("c", i)
+		sh(t, dir, "mkdir -p "+before+"/w; cd "+before+"\n"+someOperations(r)+"find . -exec touch -h -d @1000000000 {} +")
+		sh(t, dir, "cp -a "+before+" "+after)
+		script := someOperations(r)
+		sh(t, after, script)
+		l.box("run", "--name", name, "--rootfs", l.tiny, "--layer", before, "sh", "-c", script)
+		require.Equal(t, strings.Join(plainChanges(t, before, after), "\n"), l.box("diff", name), "%s", script)
+		require.Equal(t, l.plain(after), l.plain(l.export(name)))
+
+		l.box("commit", name, layer)
+		l.box("run", "--name", name+"again", "--rootfs", l.tiny, "--layer", before, "--layer", layer, "true")
+		require.Empty(t, l.box("diff", name+"again"))
+		require.Equal(t, l.plain(after), l.plain(l.export(name+"again")), "the layer makes the same of the root")
+	}
+}
+
+// export unpacks what box export writes.
+func (l *life) export(name string) (dir string) {
+	dir = l.T.TempDir()
+	var errs bytes.Buffer
+	export := exec.Command("sh", "-c", `"$0" export "$1" | tar -xpf - -C "$2" w`, box, name, dir)
+	export.Env, export.Stderr = append(os.Environ(), "BOX_ROOT="+l.store), &errs
+	require.NoError(l, export.Run(), errs.String())
+	return dir
+}
+
+// plain is a tree without what differs between two runs, its times and the number of names.
+func (l *life) plain(dir string) string {
+	return sh(l.T, dir+"/w", `export LC_ALL=C; find . -printf '%P %y %m %U:%G %l\n' | sort; find . -type f -exec md5sum {} + | sort`)
+}
