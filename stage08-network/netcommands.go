@@ -4,10 +4,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -200,4 +202,29 @@ func (c *portCmd) Run() error {
 		fmt.Println(line)
 	}
 	return nil
+}
+
+// traffic is what came in and went out by all links but loopback of a process's network, if
+// that is not ours: "eth0: bytes packets errs drop fifo frame compressed multicast bytes …".
+func traffic(pid int) (received, sent int64) {
+	dir := fmt.Sprintf("/proc/%d/", pid)
+	ours, err := os.Readlink("/proc/self/ns/net")
+	theirs, errTheirs := os.Readlink(dir + "ns/net")
+	data, errData := os.ReadFile(dir + "net/dev")
+	if errors.Join(err, errTheirs, errData) != nil || ours == theirs {
+		return 0, 0
+	}
+	for line := range strings.Lines(string(data)) {
+		link, counts, found := strings.Cut(line, ":")
+		fields := strings.Fields(counts)
+		if !found || strings.TrimSpace(link) == "lo" || len(fields) < 9 {
+			continue
+		}
+		in, errIn := strconv.ParseInt(fields[0], 10, 64)
+		out, errOut := strconv.ParseInt(fields[8], 10, 64)
+		if errors.Join(errIn, errOut) == nil {
+			received, sent = received+in, sent+out
+		}
+	}
+	return received, sent
 }

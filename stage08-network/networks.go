@@ -88,6 +88,9 @@ func (dir networks) replace(name string, data []byte) error {
 	return os.Rename(f.Name(), dir.file(name))
 }
 
+// errNoNetwork means that a name is no network's.
+var errNoNetwork = errors.New("there is no network")
+
 // find reads a network.
 func (dir networks) find(name string) (*network, error) {
 	if !networkName.MatchString(name) {
@@ -95,7 +98,7 @@ func (dir networks) find(name string) (*network, error) {
 	}
 	data, err := os.ReadFile(dir.file(name + ".json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("network %s: %w; box network ls lists those that exist, box network create %s makes it", name, os.ErrNotExist, name)
+		return nil, fmt.Errorf("%w %s: box network ls lists those that exist, box network create %s makes it", errNoNetwork, name, name)
 	}
 	if err != nil {
 		return nil, err
@@ -138,7 +141,7 @@ func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool)
 		switch _, err := dir.find(name); {
 		case err == nil:
 			return fmt.Errorf("network %s exists already", name)
-		case !errors.Is(err, os.ErrNotExist):
+		case !errors.Is(err, errNoNetwork):
 			return err
 		}
 		if err := dir.number(n, subnet); err != nil || dry {
@@ -461,6 +464,21 @@ func (dir networks) forget(id string) error {
 		}
 	}
 	return nil
+}
+
+// containerOf names the container that a box process keeps, if it has a lease.
+func (dir networks) containerOf(pid int) string {
+	all, err := dir.list()
+	if err != nil {
+		return ""
+	}
+	for _, n := range all {
+		list, _, err := dir.leases(n, true)
+		if i := slices.IndexFunc(list, func(l lease) bool { return l.keeper == keeperOf(pid) }); err == nil && i >= 0 {
+			return "container " + list[i].label()
+		}
+	}
+	return ""
 }
 
 // tell prints what a user should know, once in the life of the networks.

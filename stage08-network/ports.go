@@ -131,7 +131,7 @@ type door struct {
 
 // open takes the port on the host, on both families unless an address says which. The first
 // chooses the number, if none was given.
-func (m *portMap) open(l lease) (doors []*door, err error) {
+func (m *portMap) open(l lease, dir networks) (doors []*door, err error) {
 	families := []string{"4", "6"}
 	switch {
 	case m.ip.Is4() || !m.ip.IsValid() && !hasIPv6():
@@ -143,7 +143,7 @@ func (m *portMap) open(l lease) (doors []*door, err error) {
 		d := &door{to: netip.AddrPortFrom(l.addr, m.box).String()}
 		if err := d.listen(m, family); err != nil {
 			closeAll(doors)
-			return nil, m.explain(err)
+			return nil, m.explain(err, dir)
 		}
 		doors = append(doors, d)
 	}
@@ -167,10 +167,10 @@ func (d *door) listen(m *portMap, family string) (err error) {
 }
 
 // explain says who has a port, where that can be known.
-func (m *portMap) explain(err error) error {
+func (m *portMap) explain(err error, dir networks) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		who := portUser(m.proto, m.host)
+		who := portUser(m.proto, m.host, dir)
 		if who == "" {
 			who = "something that cannot be seen from here"
 		}
@@ -280,7 +280,7 @@ func (d *door) answer(inside net.Conn, to netip.AddrPort) {
 
 // portUser names the process that has a port, from /proc/net/tcp or udp, where a socket has
 // a number, and /proc/PID/fd, where that number is found again (proc(5)).
-func portUser(proto string, port uint16) string {
+func portUser(proto string, port uint16, dir networks) string {
 	for _, file := range []string{proto, proto + "6"} {
 		f, err := os.Open("/proc/thread-self/net/" + file)
 		if err != nil {
@@ -298,6 +298,9 @@ func portUser(proto string, port uint16) string {
 		for _, fd := range fds {
 			if link, err := os.Readlink(fd); err == nil && link == "socket:["+inode+"]" {
 				pid := strings.Split(fd, "/")[2]
+				if number, err := strconv.Atoi(pid); err == nil && dir.containerOf(number) != "" {
+					return dir.containerOf(number)
+				}
 				name, err := os.ReadFile("/proc/" + pid + "/comm")
 				if err != nil {
 					name = []byte("?")

@@ -36,6 +36,8 @@ type Usage struct {
 	PidsLimit   int64   `json:"pids_limit"`
 	Read        int64   `json:"block_read"`
 	Written     int64   `json:"block_written"`
+	Received    int64   `json:"net_received"` // on a network of its own
+	Sent        int64   `json:"net_sent"`
 	Pressure    string  `json:"pressure,omitempty"` // percent of time that some process waited for cpu/memory/io
 
 	used    time.Duration // CPU time since the beginning
@@ -160,6 +162,7 @@ func (g *group) usage() *Usage {
 		u.Pids, u.PidsLimit = number(filepath.Join(dir, "pids.current")), limit(filepath.Join(dir, "pids.max"))
 	}
 	u.Read, u.Written = g.blockIO()
+	u.Received, u.Sent = traffic(u.PID)
 	u.Pressure = g.pressure()
 	return u
 }
@@ -235,11 +238,11 @@ func (c *statsCmd) show(now map[string]*Usage) error {
 		defer fmt.Print("\x1b[?7h")
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PID\tCOMMAND\tCPU\tLATELY\tMEMORY / LIMIT\tPIDS / LIMIT\tREAD / WRITTEN\tWAITED cpu/mem/io")
+	fmt.Fprintln(table, "PID\tCOMMAND\tCPU\tLATELY\tMEMORY / LIMIT\tPIDS / LIMIT\tREAD / WRITTEN\tRECEIVED / SENT\tWAITED cpu/mem/io")
 	for _, u := range list {
-		fmt.Fprintf(table, "%d\t%.20s\t%.1f%%\t%s\t%s / %s\t%d / %s\t%s / %s\t%s\n", u.PID, u.Command, u.CPU, sparkline(u.history),
+		fmt.Fprintf(table, "%d\t%.20s\t%.1f%%\t%s\t%s / %s\t%d / %s\t%s / %s\t%s / %s\t%s\n", u.PID, u.Command, u.CPU, sparkline(u.history),
 			human(u.Memory), orNone(u.MemoryLimit, human(u.MemoryLimit)), u.Pids, orNone(u.PidsLimit, fmt.Sprint(u.PidsLimit)),
-			human(u.Read), human(u.Written), u.Pressure)
+			human(u.Read), human(u.Written), human(u.Received), human(u.Sent), u.Pressure)
 	}
 	return table.Flush()
 }

@@ -282,7 +282,7 @@ func (c *wire) bridge(name string, w *Wiring, p *Plan, who tenant) (err error) {
 // choose finds the network and leases an address.
 func (c *wire) choose(name string, w *Wiring, who tenant) (err error) {
 	c.network, err = c.dir.find(name)
-	if errors.Is(err, os.ErrNotExist) && name == defaultNetwork {
+	if errors.Is(err, errNoNetwork) && name == defaultNetwork {
 		c.network, err = c.dir.create(name, netip.Prefix{}, false, c.dry)
 		if again, gone := c.dir.find(name); gone == nil { // somebody else was faster
 			c.network, err = again, nil
@@ -315,7 +315,7 @@ func (c *wire) openDoors() error {
 		if c.dry {
 			continue
 		}
-		doors, err := c.Ports[i].open(c.lease)
+		doors, err := c.Ports[i].open(c.lease, c.dir)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,309 @@
+package behave
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The rows about the network. Each is held in a network namespace made for it, which is the
+// host's for the binary: nothing of this machine's own network is seen or changed.
+
+func init() { table = append(table, networkRows...) }
+
+var networkRows = []Row{{
+	Name: "--network bridge: the world is reached, and sees the host's address", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		return printed("outside sees 198.18.0.1", n.script(get("198.18.0.2", 80), "--network", "bridge"))
+	}),
+	Broken: drop("--network | bridge"),
+}, {
+	Name: "a container of an image has a bridge without being asked, one of a directory has loopback alone", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		links := "cd /sys/class/net; echo *"
+		return all(printed("eth0 lo", n.Run("run", "--rm", "tiny", "sh", "-c", links)), printed("lo", n.script(links)))
+	}),
+	Broken: `[ "$1 $2" = "run --rm" ] && { shift; set -- run --network none "$@"; }
+exec "$BOX" "$@"`,
+}, {
+	Name: "-p: a published port is reached from outside, from the host, and from another container", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		if _, err := n.server("web", "--network", "bridge", "-p", "8080:80"); err != nil {
+			return failed(err)
+		}
+		parts := []Seen{same("web sees 198.18.0.2", n.heard(n.outside, "198.18.0.1:8080"))}
+		for _, host := range []string{"127.0.0.1", "[::1]", "198.18.0.1"} {
+			parts = append(parts, begins("web sees ", n.heard(0, host+":8080")))
+		}
+		e := n.script(get("198.18.0.1", 8080), "--network", "bridge")
+		return all(append(parts, ended(strings.HasPrefix(e.Line(), "web sees "), "web sees …", e))...)
+	}),
+	Broken: drop("-p | 8080:80"),
+}, {
+	Name: "-p with an address is published there alone", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		if _, err := n.server("web", "--network", "bridge", "-p", "127.0.0.1:8080:80"); err != nil {
+			return failed(err)
+		}
+		return all(begins("web sees ", n.heard(0, "127.0.0.1:8080")), same("", n.heard(n.outside, "198.18.0.1:8080")))
+	}),
+	Broken: `for word; do shift; set -- "$@" "${word#127.0.0.1:}"; done
+exec "$BOX" "$@"`,
+}, {
+	Name: "containers of a network find each other by name and alias", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		if e := n.Run("network", "create", "red"); e.Status != 0 {
+			return status(0, e)
+		}
+		if _, err := n.server("web", "--network", "red", "--name", "web", "--network-alias", "db"); err != nil {
+			return failed(err)
+		}
+		e := n.script(get("web", 80)+"; echo; "+get("db", 80), "--network", "red")
+		return ended(strings.Count(e.Stdout, "web sees ") == 2, "web sees …, twice", e)
+	}),
+	Broken: drop("--network-alias | db"),
+}, {
+	Name: "networks are apart, and an internal one has no way out", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		if e := n.Run("network", "create", "--internal", "inside"); e.Status != 0 {
+			return status(0, e)
+		}
+		c, err := n.server("web", "--network", "inside")
+		if err != nil {
+			return failed(err)
+		}
+		address := addressOf(c)
+		return all(same("", n.heard(c.PID, "198.18.0.2:80")),
+			printed("nothing", n.script("timeout 1 bash -c '"+get(address, 80)+"' 2>/dev/null || echo nothing", "--network", "bridge")))
+	}),
+	Broken: drop("--internal"),
+}, {
+	Name: "--network container: shares another's network, --network host the host's", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		if _, err := n.server("web", "--network", "bridge", "--name", "web"); err != nil {
+			return failed(err)
+		}
+		return all(printed("web sees 127.0.0.1", n.script(get("127.0.0.1", 80), "--network", "container:web")),
+			printed("outside sees 198.18.0.1", n.script(get("198.18.0.2", 80), "--network", "host")))
+	}),
+	Broken: `for word; do shift; case $word in container:*) word=bridge ;; esac; set -- "$@" "$word"; done
+exec "$BOX" "$@"`,
+}, {
+	Name: "what a killed binary has left is taken back by the next: address, port and cable", Since: 8, For: Root,
+	Check: inNetwork(afterKill),
+	Broken: `case "$*" in *8080*) ;; run*) shift; set -- run -p 8080:80 "$@" ;; esac
+exec "$BOX" "$@"`,
+}, {
+	Name: "an ordinary user's container has a network of its own, and publishes a port", Since: 8, For: User,
+	Check: inNetwork(func(n *testNet) Seen {
+		if _, err := exec.LookPath("pasta"); err != nil {
+			return Seen{Cannot: "pasta is not installed: package passt"}
+		}
+		if _, err := n.server("web", "-p", "8080:80"); err != nil {
+			return failed(err)
+		}
+		return all(begins("web sees ", n.heard(0, "127.0.0.1:8080")), printed("outside sees 198.18.0.1", n.script(get("198.18.0.2", 80), "--network", "default")))
+	}),
+	Broken: drop("-p | 8080:80"),
+}, {
+	Name: "a network that cannot be is refused", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		if _, err := n.server("web", "--network", "bridge", "-p", "8080:80"); err != nil {
+			return failed(err)
+		}
+		var parts []Seen
+		for _, flags := range []string{"-p 8080:90", "-p x", "-p 1:2:3:4", "-p 0:0", "-p 192.0.2.1:80:80", "-p 8081-8082:80", "--network nope", "--network a/b", "--network container:nope",
+			"--network none -p 80:80", "--network host -p 80:80", "--network bridge --ip 10.0.0.1", "--network bridge --ip x", "--network bridge --dns x",
+			"--network bridge --add-host x", "--network bridge --network-alias a/b", "--network bridge --share net"} {
+			parts = append(parts, refused(n.inRoot(strings.Fields(flags), "true")))
+		}
+		for _, args := range []string{"create host", "create a/b", "create x --subnet 198.18.0.0/24", "create x --subnet 300.0.0.0/8", "create x --subnet 10.0.0.0/31", "rm nope", "rm bridge", "inspect nope"} {
+			parts = append(parts, refused(n.Run(append([]string{"network"}, strings.Fields(args)...)...)))
+		}
+		return all(parts...)
+	}),
+	Broken: one,
+}}
+
+// testNet is a host's network with a neighbour: 198.18.0.1 is the host, 198.18.0.2 the
+// neighbour, who has a server on port 80.
+type testNet struct {
+	*Box
+	outside int // a process that is there
+	servers []net.Listener
+}
+
+// inNetwork has a check done on a thread whose network is a new one. The thread is the
+// check's own already, and ends with it.
+func inNetwork(check func(n *testNet) Seen) func(b *Box) Seen {
+	return func(b *Box) Seen {
+		if _, err := exec.LookPath("ip"); err != nil {
+			return Seen{Cannot: "there is no ip(8): package iproute2"}
+		}
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return Seen{Cannot: "only root can make a network for this check"}
+		}
+		neighbour := exec.Command("sleep", "1000")
+		neighbour.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+		if err := neighbour.Start(); err != nil {
+			return failed(err)
+		}
+		defer func() {
+			neighbour.Process.Kill()
+			neighbour.Wait()
+		}()
+		n := &testNet{Box: b, outside: neighbour.Process.Pid}
+		script := fmt.Sprintf(`ip link set lo up; ip link add up0 type veth peer name out0 netns %d; ip addr add 198.18.0.1/30 dev up0; ip link set up0 up
+nsenter -t %[1]d -n sh -ec 'ip link set lo up; ip addr add 198.18.0.2/30 dev out0; ip link set out0 up'; ip route add default via 198.18.0.2`, n.outside)
+		if out, err := exec.Command("sh", "-ec", script).CombinedOutput(); err != nil {
+			return failed(fmt.Errorf("the check's network: %w: %s", err, out))
+		}
+		l, err := serveIn(n.outside, "outside")
+		if err != nil {
+			return failed(err)
+		}
+		defer func() {
+			for _, l := range append(n.servers, l) {
+				l.Close()
+			}
+		}()
+		return check(n)
+	}
+}
+
+// server starts a container in whose network somebody answers on port 80, and which writes
+// its address to a file.
+func (n *testNet) server(name string, flags ...string) (*Container, error) {
+	root, err := n.root()
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{"run", "--rootfs", root, "--tmpfs", "/tmp"}, flags...)
+	c, err := n.Cat(append(args, "sh", "-c", `sed -n '$s/\t.*//p' /etc/hosts >/tmp/address; exec cat`)...)
+	if err != nil {
+		return nil, err
+	}
+	l, err := serveIn(c.PID, name)
+	if err == nil {
+		n.servers = append(n.servers, l)
+	}
+	return c, err
+}
+
+// addressOf is what a server has written to its file.
+func addressOf(c *Container) string {
+	text, err := os.ReadFile("/proc/" + c.pid() + "/root/tmp/address")
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// serveIn listens in a process's network, and tells who asks which address it comes from.
+func serveIn(pid int, name string) (l net.Listener, err error) {
+	err = errors.Join(visit(pid, func() { l, err = net.Listen("tcp", ":80") }), err)
+	if err != nil {
+		return nil, fmt.Errorf("a server in the network of process %d: %w", pid, err)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			from, err := netip.ParseAddrPort(c.RemoteAddr().String())
+			if err == nil {
+				fmt.Fprintf(c, "%s sees %s", name, from.Addr().Unmap())
+			}
+			c.Close()
+		}
+	}()
+	return l, nil
+}
+
+// visit does something on a thread in the network of a process, or in this one for 0.
+func visit(pid int, do func()) error {
+	if pid == 0 {
+		do()
+		return nil
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never again: the thread ends with the goroutine
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err == nil {
+			err = unix.Setns(fd, unix.CLONE_NEWNET)
+			unix.Close(fd)
+		}
+		if err == nil {
+			do()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// heard is what a server says to somebody in the network of a process, or nothing.
+func (n *testNet) heard(pid int, addr string) (said string) {
+	err := visit(pid, func() {
+		c, err := net.DialTimeout("tcp", addr, time.Second)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(time.Second))
+		b := make([]byte, 100)
+		count, _ := c.Read(b)
+		said = string(b[:count])
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return said
+}
+
+// get is a command that prints what a server says.
+func get(host string, port int) string {
+	return fmt.Sprintf("bash -c \"cat </dev/tcp/%s/%d\"", host, port)
+}
+
+func begins(with, saw string) Seen { return holds(strings.HasPrefix(saw, with), with+"…", saw) }
+
+// afterKill kills the binary, and looks whether the next container gets the same address and
+// nobody reaches it by the port of the dead one.
+func afterKill(n *testNet) Seen {
+	first, err := n.server("first", "--network", "bridge", "-p", "8080:80")
+	if err != nil {
+		return failed(err)
+	}
+	reached := n.heard(n.outside, "198.18.0.1:8080")
+	address := addressOf(first)
+	if err := first.Signal(syscall.SIGKILL); err != nil {
+		return failed(err)
+	}
+	first.Wait()
+	n.servers[0].Close() // while a socket is open, its network stays
+	second, err := n.server("second", "--network", "bridge")
+	if err != nil {
+		return failed(err)
+	}
+	cables := 0
+	for end := time.Now().Add(patience / 4); cables != 1 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		links, err := os.ReadFile("/proc/thread-self/net/dev") // a network goes a moment after its last process
+		if err != nil {
+			return failed(err)
+		}
+		cables = strings.Count(string(links), "veth")
+	}
+	return all(same("first sees 198.18.0.2", reached), same(address, addressOf(second)),
+		same("", n.heard(n.outside, "198.18.0.1:8080")), same("1", itoa(cables)))
+}
