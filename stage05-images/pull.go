@@ -75,7 +75,7 @@ func (c *pullCmd) Run() error {
 		return fmt.Errorf("pull %s: %w", ref.Familiar(), err)
 	}
 	if !c.Quiet {
-		fmt.Printf("Digest: %s\n", image.Manifest.Digest)
+		fmt.Printf("Digest: %s\n", image.Origin)
 	}
 	_, err = fmt.Println(ref.String())
 	return err
@@ -122,13 +122,18 @@ func (s Store) pull(ctx context.Context, ref Reference, platform ocispec.Platfor
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.putBlob(desc.MediaType, data); err != nil {
+	manifest, err := s.putManifest(desc, data, m)
+	if err == nil {
+		err = s.tag(manifest, ref.String())
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := s.tag(desc, ref.String()); err != nil {
-		return nil, err
+	image, err := s.readImage(manifest)
+	if err == nil {
+		image.Origin = desc.Digest
 	}
-	return s.readImage(desc)
+	return image, err
 }
 
 // manifestFor gets the manifest of an image for a platform: an index lists one for each.
@@ -207,6 +212,30 @@ func (s Store) pullConfig(ctx context.Context, registry *Registry, repo string, 
 		}
 	}
 	return config, nil
+}
+
+// putManifest keeps a manifest as it is; one in Docker's notation is written anew in OCI's,
+// which is all that other tools look for in a layout. What it names stays the same.
+func (s Store) putManifest(desc ocispec.Descriptor, data []byte, m ocispec.Manifest) (ocispec.Descriptor, error) {
+	if desc.MediaType == ocispec.MediaTypeImageManifest {
+		return s.putBlob(desc.MediaType, data)
+	}
+	m.MediaType, m.Config.MediaType = ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageConfig
+	for i, layer := range m.Layers {
+		switch {
+		case strings.HasSuffix(layer.MediaType, "gzip"):
+			m.Layers[i].MediaType = ocispec.MediaTypeImageLayerGzip
+		case strings.HasSuffix(layer.MediaType, "zstd"):
+			m.Layers[i].MediaType = ocispec.MediaTypeImageLayerZstd
+		default:
+			m.Layers[i].MediaType = ocispec.MediaTypeImageLayer
+		}
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return desc, err
+	}
+	return s.putBlob(m.MediaType, data)
 }
 
 // checkDigest refuses what is no digest of the kind that everything here is named by.

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// filtered sends data through a program.
+func filtered(t testing.TB, data []byte, argv ...string) []byte {
+	t.Helper()
+	tools(t, argv[0])
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdin = bytes.NewReader(data)
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	return out
+}
+
+// someText is such as compresses well, and the same in each run.
+func someText(n int) []byte {
+	source := rand.New(rand.NewPCG(1, 2))
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = "etaoin shrdlu\n"[min(source.IntN(14), source.IntN(14))]
+	}
+	return text
+}
+
+func TestDecompressByContent(t *testing.T) {
+	text := someText(300000)
+	for name, argv := range map[string][]string{"gzip": {"gzip", "-c"}, "zstd": {"zstd", "-c"}, "bzip2": {"bzip2", "-c"}, "": {"cat"}} {
+		t.Run(name, func(t *testing.T) {
+			out, got, err := decompress(bytes.NewReader(filtered(t, text, argv...)))
+			require.NoError(t, err)
+			require.Equal(t, name, got)
+			data, err := io.ReadAll(out)
+			require.NoError(t, errors.Join(err, out.Close()))
+			require.True(t, bytes.Equal(text, data))
+		})
+	}
+	two := append(filtered(t, text[:100], "gzip", "-c"), filtered(t, text[100:], "gzip", "-c")...)
+	out, _, err := decompress(bytes.NewReader(two))
+	require.NoError(t, err)
+	data, err := io.ReadAll(out)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(text, data), "two members, one after the other")
+}
+
+func TestDecompressTellsDamage(t *testing.T) {
+	text := someText(200000)
+	for _, tool := range []string{"gzip", "zstd", "bzip2"} {
+		t.Run(tool, func(t *testing.T) {
+			whole := filtered(t, text, tool, "-c")
+			flipped := bytes.Clone(whole)
+			flipped[len(flipped)/2] ^= 1
+			for _, broken := range [][]byte{whole[:len(whole)-3], whole[:5], flipped} {
+				out, _, err := decompress(bytes.NewReader(broken))
+				if err == nil {
+					_, err = io.Copy(io.Discard, out)
+				}
+				require.Error(t, err)
+			}
+		})
+	}
+	_, _, err := decompress(bytes.NewReader(filtered(t, text, "xz", "-c")))
+	require.EqualError(t, err, "it is compressed with xz, which no registry takes: decompress it first, with xz -d")
+	out, _, err := decompress(bytes.NewReader(filtered(t, text, "zstd", "-c", "--long=27")))
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, out)
+	require.ErrorContains(t, err, "window size exceeded")
+	for short := range 6 {
+		out, name, err := decompress(strings.NewReader("hello"[:min(short, 5)]))
+		require.NoError(t, err)
+		require.Empty(t, name)
+		data, err := io.ReadAll(out)
+		require.NoError(t, err)
+		require.Len(t, data, min(short, 5))
+	}
+}
+
+// gzipped compresses data, in pieces of a size.
+func gzipped(t testing.TB, data []byte, piece int) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := compressGzip(&out)
+	for rest := data; len(rest) > 0; rest = rest[min(piece, len(rest)):] {
+		n, err := z.Write(rest[:min(piece, len(rest))])
+		require.NoError(t, err)
+		require.Equal(t, min(piece, len(rest)), n)
+	}
+	require.NoError(t, z.Close())
+	require.NoError(t, z.Close(), "a second time")
+	return out.Bytes()
+}
+
+func TestGzipReadsWhatWeCompress(t *testing.T) {
+	for _, n := range []int{0, 1, gzipBlock - 1, gzipBlock, gzipBlock + 1, 5*gzipBlock + 7} {
+		text := someText(n)
+		data := gzipped(t, text, 100000)
+		require.True(t, bytes.Equal(text, filtered(t, data, "gzip", "-dc")), "%d bytes", n)
+	}
+}
+
+// TestSameBytesOnAnyMachine compresses with one processor and with several, in other pieces.
+func TestSameBytesOnAnyMachine(t *testing.T) {
+	text := someText(4*gzipBlock + 5)
+	many := gzipped(t, text, 4096)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	require.True(t, bytes.Equal(many, gzipped(t, text, 3<<20)))
+	require.Equal(t, make([]byte, 4), many[4:8], "no time")
+}
+
+// fullDisk is a disk that is full after some writes.
+type fullDisk struct{ left int }
+
+func (f *fullDisk) Write(p []byte) (int, error) {
+	if f.left--; f.left < 0 {
+		return 0, errors.New("no space")
+	}
+	return len(p), nil
+}
+
+func TestGzipTellsThatTheDiskIsFull(t *testing.T) {
+	for left := range 8 { // header, five blocks, trailer: the eighth is not written
+		z := compressGzip(&fullDisk{left})
+		_, err := z.Write(someText(4*gzipBlock + 5))
+		err = errors.Join(err, z.Close())
+		if left < 7 {
+			require.ErrorContains(t, err, "gzip: no space", "after %d writes", left)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+}

@@ -1,0 +1,507 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/stretchr/testify/require"
+)
+
+// newStore is an empty one.
+func newStore(t testing.TB) Store {
+	s := Store{Root: t.TempDir()}
+	require.NoError(t, s.openImages())
+	return s
+}
+
+// tool runs a program that has to succeed, and returns what it prints.
+func tool(t testing.TB, argv ...string) string {
+	t.Helper()
+	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	require.NoError(t, err, "%v: %s", argv, out)
+	return string(out)
+}
+
+// sampleLayers are what an image is made of in these tests.
+func sampleLayers(t testing.TB) [][]byte {
+	return [][]byte{
+		tarOf(t, tarDir("etc/"), tarFile("etc/name", "first"), tarFile("etc/gone", "x"), tarLink('2', "link", "etc/name"), tarLink('1', "hard", "etc/name")),
+		tarOf(t, tarFile("etc/.wh.gone", ""), tarFile("etc/name", "second")),
+	}
+}
+
+// dockerArchive is an archive as docker save writes it, with what is said of the layers.
+func dockerArchive(t testing.TB, change func(config *ImageConfig, m *dockerManifest), layers ...[]byte) []byte {
+	config := newConfig()
+	m := dockerManifest{Config: "config.json", RepoTags: []string{"loaded:1"}}
+	var entries []tarEntry
+	for i, layer := range layers {
+		name := fmt.Sprintf("%d/layer.tar", i)
+		entries = append(entries, tarFile(name, string(layer)))
+		m.Layers = append(m.Layers, name)
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, digest.FromBytes(layer))
+	}
+	if change != nil {
+		change(&config, &m)
+	}
+	for name, value := range map[string]any{"config.json": config, "manifest.json": []dockerManifest{m}} {
+		entries = append(entries, tarFile(name, string(jsonOf(t, value))))
+	}
+	return tarOf(t, entries...)
+}
+
+func jsonOf(t testing.TB, value any) []byte {
+	data, err := json.Marshal(value)
+	require.NoError(t, err)
+	return data
+}
+
+func zipped(t testing.TB, data []byte) []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, err := z.Write(data)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return out.Bytes()
+}
+
+// shapeOf is what is in a directory.
+func shapeOf(t testing.TB, dir string) string { return strings.Join(layerTree(t, dir), "\n") }
+
+// storeOf is everything in the parts of a store that are about images.
+func storeOf(t testing.TB, s Store) string {
+	return shapeOf(t, s.path("images", "blobs")) + shapeOf(t, s.path("images", "partial")) + shapeOf(t, s.path("layers")) + tool(t, "cat", s.path("images/index.json"))
+}
+
+func TestLoadsWhatOthersSave(t *testing.T) {
+	tools(t, "skopeo", "umoci")
+	s := newStore(t)
+	names, err := s.load(bytes.NewReader(zipped(t, dockerArchive(t, nil, sampleLayers(t)...))))
+	require.NoError(t, err)
+	require.Equal(t, []string{"loaded:1"}, names)
+	image, err := s.image("loaded:1")
+	require.NoError(t, err)
+
+	dir := t.TempDir()
+	layout := "oci:" + s.path("images") + ":docker.io/library/loaded:1"
+	tool(t, "skopeo", "copy", "-q", layout, "oci:"+dir+"/layout:x")
+	unpack := []string{"umoci", "unpack", "--image", dir + "/layout:x", dir + "/bundle"}
+	if os.Geteuid() != 0 {
+		unpack = append(unpack[:2:2], append([]string{"--rootless"}, unpack[2:]...)...)
+	}
+	tool(t, unpack...)
+	require.Equal(t, "second", tool(t, "cat", dir+"/bundle/rootfs/etc/name"))
+	require.NoFileExists(t, dir+"/bundle/rootfs/etc/gone")
+
+	for kind, want := range map[string]string{"docker-archive": "others:2", "oci-archive": "others:2"} {
+		file := filepath.Join(dir, kind)
+		tool(t, "skopeo", "copy", "-q", layout, kind+":"+file+":docker.io/library/others:2")
+		in, err := os.Open(file)
+		require.NoError(t, err)
+		other := newStore(t)
+		names, err := other.load(in)
+		require.NoError(t, err, kind)
+		require.NoError(t, in.Close())
+		require.Equal(t, []string{want}, names)
+		same, err := other.image(want)
+		require.NoError(t, err)
+		require.Equal(t, image.Config.RootFS, same.Config.RootFS)
+		require.Equal(t, shapeOf(t, s.path("layers")), shapeOf(t, other.path("layers")))
+	}
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	tools(t, "skopeo")
+	s, other := newStore(t), newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	var archive, again bytes.Buffer
+	require.NoError(t, s.save(&archive, []string{"loaded:1"}))
+	require.NoError(t, s.save(&again, []string{"loaded:1"}))
+	require.Equal(t, archive.Bytes(), again.Bytes())
+	_, err = other.load(bytes.NewReader(archive.Bytes()))
+	require.NoError(t, err)
+	require.Equal(t, storeOf(t, s), storeOf(t, other))
+
+	file := filepath.Join(t.TempDir(), "archive")
+	require.NoError(t, os.WriteFile(file, archive.Bytes(), 0o644))
+	image, err := s.image("loaded:1")
+	require.NoError(t, err)
+	for _, kind := range []string{"docker-archive", "oci-archive"} {
+		require.Equal(t, image.ID.String(), strings.TrimSpace(digestOfConfig(t, kind+":"+file)))
+	}
+}
+
+// digestOfConfig is an image's id as skopeo computes it.
+func digestOfConfig(t testing.TB, image string) string {
+	return digest.FromBytes([]byte(strings.TrimSuffix(tool(t, "skopeo", "inspect", "--config", "--raw", image), "\n"))).String()
+}
+
+// TestHostileArchives holds that what is refused leaves no trace.
+func TestHostileArchives(t *testing.T) {
+	layers := sampleLayers(t)
+	oci := func(index ocispec.Index, more ...tarEntry) []byte {
+		return tarOf(t, append(more, tarFile("index.json", string(jsonOf(t, index))))...)
+	}
+	indexOf := func(d ...ocispec.Descriptor) ocispec.Index { return ocispec.Index{Manifests: d} }
+	manifest := jsonOf(t, ocispec.Manifest{Config: ocispec.Descriptor{Digest: "x"}})
+	for what, c := range map[string]struct {
+		archive []byte
+		says    string
+	}{
+		"nothing":                    {nil, "neither manifest.json nor index.json"},
+		"no archive":                 {[]byte(strings.Repeat("nonsense", 200)), "no archive of docker save"},
+		"a layer alone":              {layers[0], "neither manifest.json nor index.json"},
+		"cut short":                  {dockerArchive(t, nil, layers...)[:2048], ""},
+		"a diff id that lies":        {dockerArchive(t, func(c *ImageConfig, _ *dockerManifest) { c.RootFS.DiffIDs[1] = someDigest }, layers...), "the layer that should be " + someDigest},
+		"a diff id too few":          {dockerArchive(t, func(c *ImageConfig, _ *dockerManifest) { c.RootFS.DiffIDs = c.RootFS.DiffIDs[1:] }, layers...), "2 layers, and its configuration 1"},
+		"a layer that is not there":  {dockerArchive(t, func(_ *ImageConfig, m *dockerManifest) { m.Layers[1] = "../../etc/passwd" }, layers...), "does not have it"},
+		"a layer that is none":       {dockerArchive(t, func(_ *ImageConfig, m *dockerManifest) { m.Layers[1] = "config.json" }, layers...), "has no layer"},
+		"a bad name":                 {dockerArchive(t, func(_ *ImageConfig, m *dockerManifest) { m.RepoTags = []string{"../x"} }, layers...), "cannot be the name of an image"},
+		"links in a circle":          {tarOf(t, tarLink('2', "a", "b"), tarLink('2', "b", "a"), tarFile("manifest.json", `[{"Config":"a"}]`)), "leads nowhere"},
+		"a manifest of 5 MiB":        {tarOf(t, tarFile("manifest.json", strings.Repeat(" ", 5<<20))), "a description may have 4 MiB"},
+		"many descriptions":          {tarOf(t, manyFiles(9, 4<<20-1)...), "beside layers is larger than 32 MiB"},
+		"a manifest of another type": {tarOf(t, tarFile("manifest.json", `{}`)), "manifest.json"},
+		"a digest that is none":      {oci(indexOf(ocispec.Descriptor{Digest: "nonsense"})), "no digest of the form"},
+		"a digest with a path":       {oci(indexOf(ocispec.Descriptor{Digest: "sha256:../../../etc/passwd"})), "no digest of the form"},
+		"a digest that lies":         {oci(indexOf(ocispec.Descriptor{Digest: someDigest}), tarFile("blobs/sha256/"+someDigest[7:], "{}")), "has other bytes"},
+		"a config without a digest":  {oci(indexOf(blobOf(manifest)), tarFile("blobs/sha256/"+blobOf(manifest).Digest.Encoded(), string(manifest))), "no digest of the form"},
+		"a hostile layer":            {dockerArchive(t, nil, tarOf(t, tarFile("../x", ""))), "leads out"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := newStore(t)
+			_, err := s.load(bytes.NewReader(dockerArchive(t, nil, layers[0])))
+			require.NoError(t, err)
+			before := storeOf(t, s)
+			_, err = s.load(bytes.NewReader(c.archive))
+			require.ErrorContains(t, err, c.says)
+			require.Equal(t, before, storeOf(t, s))
+		})
+	}
+}
+
+func manyFiles(n, size int) (list []tarEntry) {
+	for i := range n {
+		list = append(list, tarFile(fmt.Sprint(i), strings.Repeat(" ", size)))
+	}
+	return list
+}
+
+// fakeRegistry serves what it is given by path.
+type fakeRegistry map[string][]byte
+
+func (f fakeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	data, known := f[req.URL.Path]
+	if !known {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	if strings.Contains(req.URL.Path, "/manifests/") {
+		w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+	}
+	http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(data))
+}
+
+// image puts an image into it, with what a test changes.
+func (f fakeRegistry) image(t testing.TB, name string, change func(*ImageConfig, *ocispec.Manifest), layers ...[]byte) {
+	config, m := newConfig(), ocispec.Manifest{}
+	m.SchemaVersion = 2
+	for _, layer := range layers {
+		packed := zipped(t, layer)
+		d := blobOf(packed)
+		f["/v2/"+name+"/blobs/"+d.Digest.String()] = packed
+		m.Layers, config.RootFS.DiffIDs = append(m.Layers, d), append(config.RootFS.DiffIDs, digest.FromBytes(layer))
+	}
+	if change != nil {
+		change(&config, &m)
+	}
+	data := jsonOf(t, config)
+	if m.Config.Digest == "" {
+		m.Config = blobOf(data)
+	}
+	f["/v2/"+name+"/blobs/"+m.Config.Digest.String()] = data
+	f["/v2/"+name+"/manifests/latest"] = jsonOf(t, m)
+}
+
+// serve starts the server and returns its address.
+func (f fakeRegistry) serve(t testing.TB) string {
+	f["/v2/"] = nil
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+func pullFrom(t *testing.T, s Store, name string) (*Image, error) {
+	ref, err := parseReference(name)
+	require.NoError(t, err)
+	return s.pull(t.Context(), ref, here(), Remote{}, newProgress(os.Stderr, true))
+}
+
+// TestHostileImages holds that what is refused gets no name, and that what it has left is
+// garbage.
+func TestHostileImages(t *testing.T) {
+	noConfig(t)
+	layers := sampleLayers(t)
+	registry := fakeRegistry{}
+	says := map[string]string{}
+	bad := func(name, text string, change func(*ImageConfig, *ocispec.Manifest)) {
+		registry.image(t, name, change, layers...)
+		says[name] = text
+	}
+	bad("layer", "no digest of the form", func(_ *ImageConfig, m *ocispec.Manifest) { m.Layers[1].Digest = "x" })
+	bad("config", "no digest of the form", func(_ *ImageConfig, m *ocispec.Manifest) { m.Config.Digest = "x" })
+	bad("diffid", "no digest of the form", func(c *ImageConfig, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = "sha256:../x" })
+	bad("lies", "the layer that should be "+someDigest, func(c *ImageConfig, _ *ocispec.Manifest) { c.RootFS.DiffIDs[1] = someDigest })
+	bad("size", "the manifest says 7", func(_ *ImageConfig, m *ocispec.Manifest) { m.Layers[1].Size = 7 })
+	bad("many", "has 1 layers, and its configuration names 2", func(_ *ImageConfig, m *ocispec.Manifest) { m.Layers = m.Layers[1:] })
+	bad("bigconfig", "and may have 4 MiB", func(_ *ImageConfig, m *ocispec.Manifest) {
+		m.Config = ocispec.Descriptor{Digest: someDigest, Size: 1 << 30}
+	})
+	bad("swapped", "the layer that should be", func(_ *ImageConfig, m *ocispec.Manifest) { m.Layers[0], m.Layers[1] = m.Layers[1], m.Layers[0] })
+	bad("bytes", "other bytes", func(_ *ImageConfig, m *ocispec.Manifest) {
+		wrong := zipped(t, layers[0])
+		wrong[len(wrong)-20] ^= 1
+		m.Layers[0].Digest = digest.FromString("anything")
+		registry["/v2/bytes/blobs/"+m.Layers[0].Digest.String()] = zipped(t, layers[0])
+	})
+	registry["/v2/huge/manifests/latest"] = bytes.Repeat([]byte(" "), 5<<20)
+	says["huge"] = "larger than 4 MiB"
+	registry["/v2/html/manifests/latest"] = []byte("<html>")
+	says["html"] = "not JSON"
+	address := registry.serve(t)
+	for name, text := range says {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t)
+			_, err := s.load(bytes.NewReader(dockerArchive(t, nil, tarOf(t, tarFile("mine", "mine")))))
+			require.NoError(t, err)
+			before := storeOf(t, s)
+			for range 2 { // a second time, with what the first has left
+				_, err = pullFrom(t, s, address+"/"+name)
+				require.ErrorContains(t, err, text)
+			}
+			require.NoError(t, s.collect())
+			require.Equal(t, before, storeOf(t, s))
+		})
+	}
+}
+
+// TestWrongBlobForALayerThatIsHere: an image cannot say of any blob that it is a layer which
+// somebody else has brought.
+func TestWrongBlobForALayerThatIsHere(t *testing.T) {
+	noConfig(t)
+	layers := sampleLayers(t)
+	registry := fakeRegistry{}
+	registry.image(t, "good", nil, layers[0])
+	registry.image(t, "bad", func(c *ImageConfig, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = digest.FromBytes(layers[0]) }, layers[1])
+	address := registry.serve(t)
+	s := newStore(t)
+	_, err := pullFrom(t, s, address+"/good")
+	require.NoError(t, err)
+	_, err = pullFrom(t, s, address+"/bad")
+	require.ErrorContains(t, err, "the layer that should be")
+}
+
+func TestPullAndPush(t *testing.T) {
+	tools(t, "skopeo")
+	address := startRegistry(t, "")
+	s, other := newStore(t), newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	name := address + "/user/app:1"
+	image, err := s.image("loaded:1")
+	require.NoError(t, err)
+	require.NoError(t, s.tag(image.Manifest, name))
+
+	push := func() string {
+		_, stderr, status := run(t, "push", "--explain", "--root", s.Root, name)
+		require.Zero(t, status, stderr)
+		return stderr
+	}
+	require.Contains(t, push(), "POST ")
+	again := push()
+	require.NotContains(t, again, "POST ")
+	require.Equal(t, 1, strings.Count(again, "PUT "), "the manifest")
+
+	pulled, err := pullFrom(t, other, name)
+	require.NoError(t, err)
+	require.Equal(t, image.ID, pulled.ID)
+	require.Equal(t, snapshotOfDirs(t, s, image), snapshotOfDirs(t, other, pulled))
+
+	tool(t, "skopeo", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", "--format", "v2s2", "docker://"+name, "docker://"+address+"/user/docker:2")
+	docker, err := pullFrom(t, other, address+"/user/docker:2")
+	require.NoError(t, err)
+	require.Equal(t, image.Config.RootFS, docker.Config.RootFS)
+	require.NotEqual(t, docker.Origin, docker.Manifest.Digest, "Docker's notation")
+	tool(t, "skopeo", "copy", "-q", "oci:"+other.path("images")+":"+address+"/user/docker:2", "oci:"+t.TempDir()+":x")
+
+	digested, err := pullFrom(t, other, address+"/user/app@"+pulled.Manifest.Digest.String())
+	require.NoError(t, err)
+	require.Equal(t, pulled.ID, digested.ID)
+	_, err = pullFrom(t, other, address+"/user/none")
+	require.ErrorContains(t, err, "404")
+}
+
+// snapshotOfDirs are the unpacked layers of an image.
+func snapshotOfDirs(t testing.TB, s Store, image *Image) (all []string) {
+	dirs, err := s.dirs(image)
+	require.NoError(t, err)
+	for _, dir := range dirs {
+		all = append(all, shapeOf(t, dir))
+	}
+	return all
+}
+
+// TestKilledPulls kills pulls at random instants. Whatever they leave, no image is wrong, and
+// the next pull goes on.
+func TestKilledPulls(t *testing.T) {
+	noConfig(t)
+	var layers [][]byte
+	random := rand.New(rand.NewPCG(3, 4))
+	for i := range 4 {
+		noise := make([]byte, 1<<20)
+		for j := range noise {
+			noise[j] = byte(random.Uint32())
+		}
+		layers = append(layers, tarOf(t, tarFile("noise", string(noise)), tarFile(fmt.Sprint("file", i), "x")))
+	}
+	registry := fakeRegistry{}
+	registry.image(t, "app", nil, layers...)
+	name := registry.serve(t) + "/app"
+	whole := newStore(t)
+	image, err := pullFrom(t, whole, name)
+	require.NoError(t, err)
+	want := snapshotOfDirs(t, whole, image)
+
+	s := newStore(t)
+	killed, finished := 0, 0
+	for killed < 100 && finished < 400 {
+		var pair sync.WaitGroup
+		var both [2]bool
+		for i := range both {
+			patience := time.Duration(random.IntN(250)) * time.Millisecond
+			pair.Go(func() { both[i] = pullFor(patience, s, name) })
+		}
+		pair.Wait()
+		for _, ended := range both {
+			finished, killed = finished+btoi(ended), killed+btoi(!ended)
+		}
+		if got, err := s.image(name); err == nil {
+			require.Equal(t, want, snapshotOfDirs(t, s, got))
+			require.NoError(t, s.untag(got, got.Names))
+			if random.IntN(2) == 0 {
+				require.NoError(t, s.collect())
+			}
+		} else {
+			require.ErrorIs(t, err, errNoImage)
+		}
+	}
+	got, err := pullFrom(t, s, name)
+	require.NoError(t, err)
+	require.Equal(t, want, snapshotOfDirs(t, s, got))
+	require.NoError(t, s.collect())
+	require.Equal(t, storeOf(t, whole), storeOf(t, s))
+	t.Logf("%d killed, %d finished", killed, finished)
+}
+
+// pullFor pulls, and kills that after a time. It tells whether the pull was faster.
+func pullFor(patience time.Duration, s Store, name string) bool {
+	cmd := exec.Command(box, "pull", "-q", "--root", s.Root, name)
+	if cmd.Start() != nil {
+		return false
+	}
+	timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	return cmd.Wait() == nil
+}
+
+func TestGarbage(t *testing.T) {
+	s := newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	image, err := s.image("loaded:1")
+	require.NoError(t, err)
+	full := storeOf(t, s)
+	require.NoError(t, s.collect())
+	require.Equal(t, full, storeOf(t, s), "an image is no garbage")
+
+	done, err := s.using()
+	require.NoError(t, err)
+	require.NoError(t, s.untag(image, image.Names))
+	before := storeOf(t, s)
+	require.NoError(t, s.collect())
+	require.Equal(t, before, storeOf(t, s), "somebody is at work")
+	require.NoError(t, done())
+
+	require.NoError(t, s.tag(image.Manifest, "docker.io/library/loaded:1"))
+	require.NoError(t, os.WriteFile(s.blobPath(image.ID), []byte("damaged"), 0o644))
+	require.ErrorContains(t, s.collect(), "is damaged")
+	_, stderr, status := run(t, "rmi", "--root", s.Root, "loaded:1")
+	require.Zero(t, status, stderr)
+	require.Equal(t, storeOf(t, newStore(t)), storeOf(t, s), "nothing is left")
+}
+
+func TestContainersKeepTheirLayers(t *testing.T) {
+	s := Store{Root: t.TempDir()}
+	box := func(args ...string) (string, string, int) {
+		return run(t, append([]string{args[0], "--root", s.Root}, args[1:]...)...)
+	}
+	out, stderr, status := box("run", "--name", "keeper", "tiny", "echo", "hi")
+	require.Zero(t, status, stderr)
+	require.Equal(t, "hi\n", out)
+	_, stderr, status = box("rmi", "tiny")
+	require.Equal(t, 125, status)
+	require.Contains(t, stderr, "container keeper was made of")
+	_, stderr, status = box("rmi", "-f", "tiny")
+	require.Zero(t, status, stderr)
+	_, stderr, status = box("start", "keeper")
+	require.Zero(t, status, stderr)
+	require.NotEmpty(t, shapeOf(t, s.path("layers")))
+	_, stderr, status = box("rm", "keeper")
+	require.Zero(t, status, stderr)
+	require.NoError(t, s.collect())
+	entries, err := os.ReadDir(s.path("layers"))
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+func TestConfigAndFlagsTogether(t *testing.T) {
+	shell, none := "sh", ""
+	config := RunConfig{ImageConfig: ocispec.ImageConfig{Entrypoint: []string{"entry"}, Cmd: []string{"cmd"}}}
+	for _, c := range []struct {
+		entrypoint *string
+		words      []string
+		want       string
+	}{
+		{nil, nil, "entry cmd"}, {nil, []string{"a", "b"}, "entry a b"},
+		{&shell, nil, "sh"}, {&shell, []string{"a"}, "sh a"}, {&none, []string{"a"}, "a"},
+	} {
+		made := &Container{Imaged: Imaged{Entrypoint: c.entrypoint}}
+		require.NoError(t, made.merge(c.words, config))
+		require.Equal(t, c.want, strings.Join(made.Command, " "))
+	}
+	require.ErrorContains(t, (&Container{Imaged: Imaged{Entrypoint: &none}}).merge(nil, config), "does not say what to run")
+
+	var changed RunConfig
+	require.NoError(t, applyChanges(&changed, []string{`CMD ["a","b c"]`, "ENV A=1", "ENV A 2", "expose 80 53/udp", "LABEL k=v", "VOLUME /data", "USER me", "WORKDIR /w", "STOPSIGNAL INT", "ENTRYPOINT x y"}))
+	require.Equal(t, []string{"a", "b c"}, changed.Cmd)
+	require.Equal(t, []string{"A=2"}, changed.Env)
+	require.Equal(t, []string{"/bin/sh", "-c", "x y"}, changed.Entrypoint)
+	require.Contains(t, changed.ExposedPorts, "80/tcp")
+	require.Contains(t, changed.ExposedPorts, "53/udp")
+	require.Equal(t, "me /w INT v", changed.User+" "+changed.WorkingDir+" "+changed.StopSignal+" "+changed.Labels["k"])
+	require.ErrorContains(t, applyChanges(&changed, []string{"RUN x"}), "there are CMD")
+}
