@@ -27,7 +27,7 @@ func someOperations(r *rand.Rand) string {
 			fmt.Sprintf("mkdir %s; mkdir -p %s", one, two), fmt.Sprintf("[ -d %s -o -p %[1]s ] || echo %d >%[1]s", one, i), fmt.Sprintf("[ -f %s ] && echo %d >>%[1]s", one, i),
 			"rm -rf " + one, fmt.Sprintf("rm -rf %s; mkdir %[1]s", one), "rmdir " + one, fmt.Sprintf("chmod %o %s", 0o700+r.Intn(64), one),
 			fmt.Sprintf("[ -d %s ] || ln -sfn %s %[1]s", one, filepath.Base(two)), fmt.Sprintf("[ -f %s ] && ln %[1]s %s", one, two), "mknod " + one + " p",
-			fmt.Sprintf("mv -T %s %s", one, two), fmt.Sprintf("[ -f %s ] && touch %[1]s", one), fmt.Sprintf("cp -r %s %s", one, two),
+			fmt.Sprintf("mv -T %s %s", one, two), fmt.Sprintf("[ -f %s ] && touch %[1]s", one), fmt.Sprintf("[ -d %s ] || cp -r %[1]s %s", one, two),
 		}
 		if os.Geteuid() == 0 {
 			operations = append(operations, fmt.Sprintf("chown -h %d %s", r.Intn(3), one))
