@@ -66,12 +66,23 @@ type builder struct {
 	lock     sync.Mutex // of done
 	sums     *checksums
 	imported map[string]*entry // what --cache-from brought
-	cacheOff bool
-	missed   atomic.Bool // some step was made anew
+	missed   atomic.Bool       // some step was made anew
+
+	cacheDir  string
+	cacheTemp bool // it is for this build alone
 
 	cacheOnce sync.Once
+	ignoring  sync.Mutex // of the patterns to ignore
 	urls      sync.Mutex
 	fetched   map[string]fetched
+	images    map[string]*gotImage
+}
+
+// gotImage is an image that a build asked for: once, so that it is the same for all stages.
+type gotImage struct {
+	once  sync.Once
+	image *Image
+	err   error
 }
 
 // stageBuild is a stage while it is built.
@@ -117,9 +128,10 @@ func (c *buildCmd) Run() error {
 	if err := b.openCache(); err != nil {
 		return err
 	}
-	b.sums, b.fetched = c.Store.openChecksums(b.files.dir), map[string]fetched{}
+	defer b.closeCache()
+	b.sums, b.fetched = b.openChecksums(), map[string]fetched{}
 	image, err := b.build()
-	if errSums := b.sums.close(); errSums != nil && !b.cacheOff {
+	if errSums := b.sums.close(); errSums != nil {
 		b.cacheBroken(errSums)
 	}
 	if c.Picture != "" {
@@ -432,7 +444,7 @@ func (s *stageBuild) from(in *Instruction) error {
 	}
 	if parent := s.b.file.parent(s.Stage, base); parent != nil {
 		p := s.b.built(parent)
-		s.chain, s.base, s.at = p.chain, p.base, p.at
+		s.chain, s.base, s.at, s.missed, s.steps = p.chain, p.base, p.at, p.missed, slices.Clone(p.steps)
 		s.config, s.blobs, s.args = p.config.clone(), slices.Clone(p.blobs), maps.Clone(p.args)
 		return nil
 	}
@@ -470,6 +482,19 @@ func (s *stageBuild) platform(in *Instruction) (ocispec.Platform, error) {
 
 // image gets an image that FROM or --from names.
 func (b *builder) image(name string, platform ocispec.Platform) (*Image, error) {
+	b.lock.Lock()
+	key := name + " " + platformText(platform)
+	got := b.images[key]
+	if got == nil {
+		got = &gotImage{}
+		b.images = withKey(b.images, key, got)
+	}
+	b.lock.Unlock()
+	got.once.Do(func() { got.image, got.err = b.getImage(name, platform) })
+	return got.image, got.err
+}
+
+func (b *builder) getImage(name string, platform ocispec.Platform) (*Image, error) {
 	pull := "missing"
 	if b.Pull {
 		pull = "always"

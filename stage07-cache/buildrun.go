@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 )
 
@@ -196,13 +195,20 @@ type stepMounts struct {
 	c    *Container
 	in   *Instruction
 	temp []string // directories to remove afterwards
+
+	caches map[string]*cacheMount
 }
 
 func (m *stepMounts) add() error {
-	for _, mount := range m.in.Mounts {
+	for i, mount := range m.in.Mounts {
 		if mount.Target != "" && !path.IsAbs(mount.Target) {
-			mount.Target = path.Join("/", m.s.config.Config.WorkingDir, mount.Target)
+			m.in.Mounts[i].Target = path.Join("/", m.s.config.Config.WorkingDir, mount.Target)
 		}
+	}
+	if err := m.lockCaches(); err != nil {
+		return err
+	}
+	for _, mount := range m.in.Mounts {
 		var err error
 		switch mount.Type {
 		case "tmpfs":
@@ -228,6 +234,7 @@ func (m *stepMounts) add() error {
 }
 
 func (m *stepMounts) remove() {
+	m.unlock()
 	for _, dir := range m.temp {
 		if err := removeTree(dir); err != nil {
 			fmt.Fprintf(os.Stderr, "box: %v\n", err)
@@ -302,26 +309,6 @@ func number64(n *uint64) int {
 	return int(*n)
 }
 
-// cache is a directory that other builds see too.
-func (m *stepMounts) cache(mount RunMount) error {
-	id := cmpOr(mount.ID, mount.Target)
-	dir := m.s.b.Store.path("cache", "mounts", digest.FromString(id).Encoded()[:32])
-	if !exists(dir) {
-		mode := uint64(0o755)
-		if mount.Mode != nil {
-			mode = *mount.Mode
-		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := errors.Join(os.Chmod(dir, os.FileMode(mode)&0o777), os.Chown(dir, number64(mount.UID), number64(mount.GID))); err != nil {
-			return err
-		}
-	}
-	m.mount(dir, mount.Target, mount.ReadOnly)
-	return nil
-}
-
 // bind shows files of the context, a stage or an image. They are the step's own copy, which
 // it may change, and which is gone afterwards.
 func (m *stepMounts) bind(mount RunMount) error {
@@ -343,6 +330,9 @@ func (m *stepMounts) bind(mount RunMount) error {
 		return err
 	}
 	c := &copying{s: m.s, in: m.in, ignore: ignore}
+	if mount.From == "" {
+		w.change, w.bare = c.change, true
+	}
 	target := "root"
 	if n.dirs == nil {
 		err = w.put(n, target)

@@ -1,20 +1,24 @@
 // The build cache: a step that has not changed is not run. What a step depends on is written
 // down as a list, its inputs: the step before it, its text with the variables replaced, and
 // by the kind of instruction what else can change its result. The digest of that list is the
-// step's key; under it, cache/ remembers when the step was made and which layer came of it.
-// Because the step before is an input, everything below the first miss misses too.
+// step's key; under it, cache/ remembers when the step was made and which layer came of it. What
+// came of the step before is an input, so everything below the first miss misses too.
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -37,12 +41,13 @@ type input struct {
 	Value string
 }
 
-// entry is a step that was made, in cache/KEY.json.
+// entry is a step that was made, in cache/steps/KEY.json.
 type entry struct {
 	Version int
 	Created time.Time
 	Step    string
 	Layer   *ocispec.Descriptor `json:",omitempty"` // if it made one
+	On      digest.Digest       `json:",omitempty"` // the topmost layer afterwards
 	Bytes   int64               // of the layer's files
 }
 
@@ -52,7 +57,7 @@ const cacheVersion = 1
 // cacheStep is a step while its key is used.
 type cacheStep struct {
 	key    string
-	slot   string // the place of the step in its Dockerfile
+	slot   string // the place of the step in its Dockerfile, a file
 	inputs []input
 	why    string // of a miss, for people
 	hit    *entry
@@ -73,7 +78,7 @@ func keyOf(inputs []input) string {
 // inputs are what a step depends on. This is the whole rule.
 func (s *stageBuild) inputs(in *Instruction) ([]input, error) {
 	list := []input{{"parent", s.chain}, {"instruction", s.text(in)}}
-	if s.slots == 0 {
+	if s.chain == "" {
 		list = append(list, s.base...)
 	}
 	switch in.Name {
@@ -81,7 +86,7 @@ func (s *stageBuild) inputs(in *Instruction) ([]input, error) {
 		for _, name := range slices.Sorted(maps.Keys(s.args)) { // what ENV sets, is in the steps above
 			list = append(list, input{"ARG " + name, s.args[name]})
 		}
-		list = append(list, input{"command", strings.Join(s.script(in), "\x00")}, input{"network", cmpOr(in.flag("network"), s.b.Network)})
+		list = append(list, input{"command", fmt.Sprintf("%q", s.script(in))}, input{"network", cmpOr(in.flag("network"), s.b.Network)})
 		return s.mountInputs(in, list)
 	case "ADD", "COPY":
 		files, err := s.copyInputs(in)
@@ -90,11 +95,11 @@ func (s *stageBuild) inputs(in *Instruction) ([]input, error) {
 	return list, nil
 }
 
-// text is an instruction as it was written, and with its variables replaced.
+// text is an instruction with its variables replaced, quoted so that no two look the same.
 func (s *stageBuild) text(in *Instruction) string {
 	words := []string{in.Name}
 	for _, name := range slices.Sorted(maps.Keys(in.Flags)) {
-		words = append(words, "--"+name+"="+strings.Join(in.Flags[name], "\x00"))
+		words = append(words, fmt.Sprintf("--%s=%q", name, in.Flags[name]))
 	}
 	words = append(words, in.Args...)
 	for _, pair := range in.Pairs {
@@ -103,7 +108,7 @@ func (s *stageBuild) text(in *Instruction) string {
 	for _, doc := range in.Docs {
 		words = append(words, doc.Name, doc.Content)
 	}
-	return strings.Join(words, "\x00")
+	return fmt.Sprintf("%q", words)
 }
 
 // fromInputs are those of FROM: the image or stage that it begins with.
@@ -111,68 +116,147 @@ func (s *stageBuild) fromInputs(base string, id string) []input {
 	return []input{{"base " + base, id}, {"platform", platformText(s.b.want)}}
 }
 
-// look finds out whether a step was made before. Until remember, nobody else can make it.
-func (s *stageBuild) look(in *Instruction, inputs []input) (*cacheStep, error) {
-	c := &cacheStep{key: keyOf(inputs), inputs: inputs, slot: s.slot()}
-	if s.chain = c.key; s.b.uncached(s) {
-		c.why = "the cache is not asked"
+// look finds out whether a step was made before. Until it is remembered, or has failed,
+// nobody else makes it.
+func (s *stageBuild) look(in *Instruction, inputs []input) (c *cacheStep, err error) {
+	c = &cacheStep{key: keyOf(inputs), inputs: inputs, slot: s.slot()}
+	if s.b.uncached(s) {
+		c.why = notAsked
 		return c, nil
 	}
-	if c.hit = s.b.find(c.key); c.hit != nil {
+	if c.hit, _ = s.b.find(c.key); c.hit != nil {
 		return c, nil
 	}
-	var err error
-	if c.lock, err = s.b.Store.waitForLock(filepath.Join("cache", "locks", c.key[:16]), unix.F_WRLCK); err != nil {
-		s.b.cacheBroken(err)
-		c.lock = nil
+	if c.lock, err = s.b.waitFor("step "+c.key, unix.F_WRLCK, "another build makes this step: "+in.Text); err != nil {
+		return nil, err
 	}
-	if c.hit = s.b.find(c.key); c.hit == nil { // another build may have made it while this one waited
-		c.why = s.b.reason(c)
+	wrong := ""
+	if c.hit, wrong = s.b.find(c.key); c.hit == nil { // the other build may have made it
+		c.why = s.b.reason(c, wrong)
 	}
 	return c, nil
 }
 
+const notAsked = "the cache is not asked"
+
+// waitFor locks what a name stands for, with everybody else who uses this cache.
+func (b *builder) waitFor(name string, kind int16, says string) (*os.File, error) {
+	for ; ; says = "" {
+		file, err := lockByte(b.cachePath("lock"), name, kind)
+		if err != errBusy {
+			return file, err
+		}
+		if says != "" {
+			fmt.Fprintln(os.Stderr, "box: "+says)
+		}
+		select {
+		case <-b.ctx.Done():
+			return nil, errors.New("the build was interrupted")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// lockByte locks one byte of a file, which a name stands for: so there need not be a file
+// for each. It returns errBusy when somebody else has it.
+func lockByte(path, name string, kind int16) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(name))
+	place := unix.Flock_t{Type: kind, Start: int64(binary.BigEndian.Uint64(sum[:]) >> 2), Len: 1}
+	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &place)
+	if err == unix.EAGAIN || err == unix.EACCES {
+		complain(file.Close())
+		return nil, errBusy
+	}
+	if err != nil {
+		return nil, errors.Join(about("lock", path, err), file.Close())
+	}
+	return file, nil
+}
+
 // uncached tells whether nothing shall be taken for a stage.
 func (b *builder) uncached(s *stageBuild) bool {
-	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, func(name string) bool {
-		return strings.EqualFold(name, s.Name) || name == fmt.Sprint(s.Index)
-	})
+	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, s.isCalled)
 }
 
 // find finds an entry whose layer is there. Anything that is wrong with it is a miss.
-func (b *builder) find(key string) *entry {
-	e := b.imported[key]
-	if e == nil {
-		e = &entry{}
-		if err := readJSON(b.cachePath(key), e); err != nil || e.Version != cacheVersion {
-			return nil
-		}
+func (b *builder) find(key string) (e *entry, wrong string) {
+	path := b.cachePath("steps", key+".json")
+	e, err := readEntry(path)
+	if errors.Is(err, fs.ErrNotExist) || err != nil && b.imported[key] != nil {
+		e, err = b.imported[key], nil
 	}
-	if e.Layer != nil && (e.Layer.Digest.Validate() != nil || !exists(b.Store.layerPath(e.Layer.Digest))) {
-		return nil
+	switch {
+	case err != nil:
+		return nil, "what the cache tells of it is damaged"
+	case e == nil:
+		return nil, "the cache has forgotten it"
+	case e.Layer != nil && (e.Layer.Digest.Validate() != nil || !exists(b.Store.layerPath(e.Layer.Digest))):
+		return nil, "its layer was removed"
 	}
-	if now := time.Now(); b.imported[key] == nil {
-		if err := os.Chtimes(b.cachePath(key), now, now); err != nil { // when it was used last
-			return e
-		}
+	if now := time.Now(); b.imported[key] != e {
+		complain(os.Chtimes(path, now, now)) // when it was used last
 	}
-	return e
+	return e, ""
 }
 
-func (b *builder) cachePath(key string) string { return b.Store.path("cache", "steps", key+".json") }
+// readEntry reads an entry and holds it against the checksum in its second line.
+func readEntry(path string) (*entry, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	line, sum, _ := bytes.Cut(data, []byte("\n"))
+	if fmt.Sprintf("%x\n", sha256.Sum256(line)) != string(sum) {
+		return nil, fmt.Errorf("%s is damaged", path)
+	}
+	e := &entry{}
+	if err := json.Unmarshal(line, e); err != nil || e.Version != cacheVersion {
+		return nil, fmt.Errorf("%s is of another version", path)
+	}
+	return e, nil
+}
+
+// writeEntry writes what readEntry reads.
+func writeEntry(path string, e *entry) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, fmt.Appendf(line, "\n%x\n", sha256.Sum256(line)))
+}
+
+// replaceFile writes a file as a whole. Several builds may do so at once: the last wins.
+func replaceFile(path string, data []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}
+
+func (b *builder) cachePath(names ...string) string {
+	return filepath.Join(append([]string{b.cacheDir}, names...)...)
+}
 
 // remember keeps what came of a step that was made.
-func (s *stageBuild) remember(c *cacheStep, in *Instruction, layer *ocispec.Descriptor) {
-	if c.hit == nil && !c.racy && !s.b.cacheOff {
-		e := entry{Version: cacheVersion, Created: s.at, Step: in.Text, Layer: layer}
-		if layer != nil {
-			e.Bytes = s.b.Store.layerSize(layer.Digest)
-		}
-		if err := writeJSON(s.b.cachePath(c.key), e, false); err != nil {
+func (s *stageBuild) remember(c *cacheStep, e *entry) {
+	if c.hit == nil && !c.racy || c.hit != nil && c.hit == s.b.imported[c.key] {
+		if err := writeEntry(s.b.cachePath("steps", c.key+".json"), e); err != nil {
 			s.b.cacheBroken(err)
 		}
 	}
-	if err := s.b.rememberInputs(c); err != nil {
+	if err := c.rememberInputs(); err != nil {
 		s.b.cacheBroken(err)
 	}
 	c.release()
@@ -187,81 +271,146 @@ func (c *cacheStep) release() {
 
 // cacheBroken says once that the cache cannot be written to; the build goes on without.
 func (b *builder) cacheBroken(err error) {
-	b.cacheOnce.Do(func() { fmt.Fprintf(os.Stderr, "box: the build cache: %v; nothing is kept of this build\n", err) })
-	b.cacheOff = true
+	b.cacheOnce.Do(func() { fmt.Fprintf(os.Stderr, "box: the build cache: %v; this build goes on without it\n", err) })
 }
 
-// openCache makes the directories of the cache, and takes what images bring along.
-func (b *builder) openCache() error {
-	b.imported = map[string]*entry{}
-	for _, dir := range []string{"cache/steps", "cache/slots", "cache/locks", "cache/files"} {
-		if err := os.MkdirAll(b.Store.path(dir), 0o711); err != nil {
-			b.cacheBroken(err)
-			return nil
+// openCache opens the cache, and takes what images bring along. One that is of no use is
+// left alone: the build gets a new one, which ends with it.
+func (b *builder) openCache() (err error) {
+	b.imported, b.cacheDir = map[string]*entry{}, b.Store.path("cache")
+	if err := openCacheDir(b.cacheDir); err != nil {
+		b.cacheBroken(err)
+		if b.cacheDir, err = os.MkdirTemp(b.Store.path("images/partial"), "cache-*"); err != nil {
+			return err
 		}
-	}
-	for _, name := range b.CacheFrom {
-		image, err := b.image(name, b.want)
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "box: --cache-from %s: %v; the build goes on without\n", name, err)
-			continue
-		}
-		if err := b.importCache(image); err != nil {
-			return fmt.Errorf("--cache-from %s: %w", name, err)
+		b.cacheTemp = true
+		if err := openCacheDir(b.cacheDir); err != nil {
+			return err
 		}
 	}
 	if b.CacheTo != "" && b.CacheTo != "inline" && b.CacheTo != "type=inline" {
 		return fmt.Errorf("--cache-to %s: there is inline, which writes into the image", b.CacheTo)
 	}
+	for _, name := range b.NoCacheFilter {
+		if !slices.ContainsFunc(b.file.Stages, func(s *Stage) bool { return s.isCalled(name) }) {
+			return fmt.Errorf("--no-cache-filter %s: no stage has this name or number", name)
+		}
+	}
+	for _, name := range b.CacheFrom {
+		if err := b.importCache(strings.TrimPrefix(name, "type=registry,ref=")); err != nil {
+			fmt.Fprintf(os.Stderr, "box: --cache-from %s: %v; the build goes on without\n", name, err)
+		}
+	}
 	return nil
 }
 
-// slot is the place of a step: a Dockerfile, a stage, a number.
+func (b *builder) closeCache() {
+	if b.cacheTemp {
+		complain(removeTree(b.cacheDir))
+	}
+}
+
+// openCacheDir makes what is missing of a cache, and says why it cannot be used: somebody
+// else could write what they like into theirs, and a newer box may have other rules.
+func openCacheDir(dir string) error {
+	for _, name := range []string{"steps", "slots", "files", "urls", "mounts"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o711); err != nil {
+			return err
+		}
+		if err := unix.Access(filepath.Join(dir, name), unix.W_OK); err != nil {
+			return about("write to", filepath.Join(dir, name), err)
+		}
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to the user %d, and not to this one", dir, owner)
+	}
+	name := filepath.Join(dir, "version")
+	version, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return replaceFile(name, fmt.Appendf(nil, "%d\n", cacheVersion))
+	}
+	if text := strings.TrimSpace(string(version)); err == nil && text != fmt.Sprint(cacheVersion) {
+		return fmt.Errorf("%s is of version %q, and this box writes %d: box builder prune --all of the other box empties it", dir, shorten(text), cacheVersion)
+	}
+	return err
+}
+
+// isCalled tells whether a stage has a name or number.
+func (s *Stage) isCalled(name string) bool {
+	return s.Name != "" && strings.EqualFold(name, s.Name) || name == fmt.Sprint(s.Index)
+}
+
+// slot is the place of a step: a Dockerfile, a stage, a number. What is on standard input
+// has no place, only a number.
 func (s *stageBuild) slot() string {
 	s.slots++
-	file, err := filepath.Abs(s.b.files.dir)
+	dir := "-"
+	if abs, err := filepath.Abs(s.b.files.dir); err == nil && !s.b.files.temporary {
+		dir = abs
+	}
+	place := fmt.Sprintf("%q", []string{dir, s.b.File, s.Name, fmt.Sprint(s.Index), fmt.Sprint(s.slots)})
+	return s.b.cachePath("slots", fmt.Sprintf("%x.json", sha256.Sum256([]byte(place)))[32:])
+}
+
+// slotted is what the step at a place depended on the last time.
+type slotted struct {
+	Key    string
+	Inputs []input
+}
+
+// rememberInputs notes what the step at this place depended on, for the next reason. That
+// it is there already is seen from the beginning of the file.
+func (c *cacheStep) rememberInputs() error {
+	begin := `{"Key":"` + c.key + `"`
+	if file, err := os.Open(c.slot); err == nil {
+		is := make([]byte, len(begin))
+		n, errRead := file.Read(is)
+		complain(file.Close())
+		if errRead == nil && string(is[:n]) == begin {
+			return nil
+		}
+	}
+	data, err := json.Marshal(slotted{c.key, c.inputs})
 	if err != nil {
-		file = s.b.files.dir
+		return err
 	}
-	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d\n%d", file, s.b.File, s.Name, s.Index, s.slots)))[:32]
+	return replaceFile(c.slot, data)
 }
 
-func (b *builder) slotPath(slot string) string { return b.Store.path("cache", "slots", slot+".json") }
-
-// rememberInputs notes what the step at this place depended on, for the next reason.
-func (b *builder) rememberInputs(c *cacheStep) error {
-	if b.cacheOff || c.hit != nil && exists(b.slotPath(c.slot)) && c.why == "" {
-		return nil
+// reason says why a step is not in the cache, by what it depended on the last time; wrong
+// is what is wrong with its entry.
+func (b *builder) reason(c *cacheStep, wrong string) string {
+	var before slotted
+	if err := readJSON(c.slot, &before); err != nil {
+		return isNew
 	}
-	return writeJSON(b.slotPath(c.slot), c.inputs, false)
-}
-
-// reason says why a step is not in the cache, by what it depended on the last time.
-func (b *builder) reason(c *cacheStep) string {
-	var before []input
-	if err := readJSON(b.slotPath(c.slot), &before); err != nil {
-		return "it is new"
+	if before.Key == c.key {
+		return wrong
 	}
 	old := map[string]string{}
-	for _, in := range before {
+	for _, in := range before.Inputs {
 		old[in.Name] = in.Value
 	}
 	var reasons []string
 	for _, in := range c.inputs {
 		value, was := old[in.Name]
 		delete(old, in.Name)
-		if was && value == in.Value {
-			continue
+		switch {
+		case was && value == in.Value:
+		case in.Name == "instruction":
+			return "the instruction is another" // and so is all that it needs
+		default:
+			reasons = append(reasons, in.differs(value, was))
 		}
-		reasons = append(reasons, in.differs(value, was))
 	}
 	for _, name := range slices.Sorted(maps.Keys(old)) {
 		reasons = append(reasons, input{Name: name}.gone())
 	}
-	switch {
-	case len(reasons) == 0:
-		return "its layer was removed"
-	case slices.Contains(reasons, parentIsNew) && len(reasons) > 1:
+	if len(reasons) > 1 {
 		reasons = slices.DeleteFunc(reasons, func(r string) bool { return r == parentIsNew })
 	}
 	if len(reasons) > 3 {
@@ -270,7 +419,10 @@ func (b *builder) reason(c *cacheStep) string {
 	return strings.Join(reasons, "; ")
 }
 
-const parentIsNew = "the step above is new"
+const (
+	isNew       = "it is new"
+	parentIsNew = "the parent is new"
+)
 
 // differs says what is different about an input.
 func (in input) differs(before string, was bool) string {
@@ -285,11 +437,17 @@ func (in input) differs(before string, was bool) string {
 	case kind == "ARG" && was:
 		return fmt.Sprintf("ARG %s %s → %s", name, shorten(before), shorten(in.Value))
 	case kind == "base" && was:
-		return fmt.Sprintf("base image %s: %s → %s", name, shorten(before), shorten(in.Value))
+		return fmt.Sprintf("base image %s: %s → %s", name, shortID(before), shortID(in.Value))
 	case !was:
 		return in.Name + " is new"
 	}
-	return "its " + kind + " changed"
+	return "its " + in.Name + " changed"
+}
+
+// shortID is the beginning of a digest.
+func shortID(id string) string {
+	id = strings.TrimPrefix(id, "sha256:")
+	return id[:min(4, len(id))] + "…"
 }
 
 // gone says that an input is there no more.
@@ -312,7 +470,6 @@ func shorten(value string) string {
 
 // cached does a step, or takes it from the cache.
 func (s *stageBuild) cached(in *Instruction, do func() error) error {
-	above := s.chain
 	inputs, err := s.inputs(in)
 	if err != nil {
 		return err
@@ -330,17 +487,23 @@ func (s *stageBuild) cached(in *Instruction, do func() error) error {
 	if err := do(); err != nil {
 		return err
 	}
-	var layer *ocispec.Descriptor
+	e := &entry{Version: cacheVersion, Created: s.at, Step: in.Text}
+	s.chain = c.key
 	if len(s.blobs) > layers {
-		layer = &s.blobs[layers]
+		e.Layer = &s.blobs[layers]
+		e.Bytes = s.b.Store.layerSize(e.Layer.Digest)
+		s.chain += " " + e.Layer.Digest.String() // made anew, it can be another
 	}
+	if ids := s.config.RootFS.DiffIDs; len(ids) > 0 {
+		e.On = ids[len(ids)-1]
+	}
+	s.steps = append(s.steps, exported{c.key, e})
 	if c.hit == nil {
-		if err := s.unchanged(c, in, above); err != nil {
+		if err := s.unchanged(c, in); err != nil {
 			return err
 		}
 	}
-	s.remember(c, in, layer)
-	s.steps = append(s.steps, exported{c.key, &entry{cacheVersion, s.at, in.Text, layer, 0}})
+	s.remember(c, e)
 	return nil
 }
 
@@ -351,35 +514,43 @@ func (s *stageBuild) tell(c *cacheStep, in *Instruction) {
 		s.at = c.hit.Created
 		s.shown.note = "CACHED"
 	} else {
-		if c.why == parentIsNew {
+		s.b.missed.Store(true)
+		if c.why == parentIsNew && s.missed > 0 {
 			c.why = fmt.Sprintf("the parent is new, since step %d", s.missed)
 		}
-		s.b.missed.Store(true)
 		if s.missed == 0 {
 			s.missed = s.shown.number
 		}
-		s.shown.note = c.why
+		if c.why != isNew && c.why != notAsked {
+			s.shown.note = c.why
+		}
 	}
 	s.shown.told()
 	s.drawn = append(s.drawn, drawnStep{strings.Join(strings.Fields(in.Text), " "), c.why, c.hit != nil})
 }
 
-// unchanged looks once more at what a step was made of: if it is not what it was when the
-// key was made, the key would name something else.
-func (s *stageBuild) unchanged(c *cacheStep, in *Instruction, above string) error {
-	if in.Name != "COPY" && in.Name != "ADD" && len(in.Mounts) == 0 {
+// unchanged looks once more at the files that a step was made of: if they are not what they
+// were when the key was made, the key would name something else.
+func (s *stageBuild) unchanged(c *cacheStep, in *Instruction) error {
+	if in.Name != "COPY" && in.Name != "ADD" && len(in.Mounts) == 0 || in.flag("from") != "" {
 		return nil
 	}
-	below := s.chain
-	s.chain = above
+	chain := s.chain
+	s.chain = c.inputs[0].Value
 	again, err := s.inputs(in)
-	s.chain = below
+	s.chain = chain
 	if err != nil {
 		return err
 	}
-	for i, input := range again {
-		if i >= len(c.inputs) || input != c.inputs[i] {
-			fmt.Fprintf(os.Stderr, "box: %s while it was copied: this step is not kept in the cache\n", input.differs("", i < len(c.inputs)))
+	isFile := func(in input) bool { return strings.HasPrefix(in.Name, "file ") }
+	old := map[input]bool{}
+	for _, input := range c.inputs {
+		old[input] = true
+	}
+	for _, input := range again {
+		if isFile(input) && !old[input] || len(again) != len(c.inputs) {
+			name := strings.TrimPrefix(input.Name, "file ")
+			fmt.Fprintf(os.Stderr, "box: %s: %s changed while it was copied; this step is not kept in the cache\n", in.Text, name)
 			c.racy = true
 			break
 		}
@@ -395,7 +566,7 @@ type exported struct {
 
 // cacheNotes are the annotations of the manifest for --cache-to.
 func (s *stageBuild) cacheNotes() (map[string]string, error) {
-	if s.b.CacheTo == "" {
+	if s.b.CacheTo == "" || len(s.steps) == 0 {
 		return nil, nil
 	}
 	steps := map[string]*entry{}
@@ -418,17 +589,23 @@ func (s *stageBuild) reuse(in *Instruction) error {
 
 // explain tells all that a step depends on.
 func (c *cacheStep) explain(in *Instruction) {
-	fmt.Fprintf(os.Stderr, "key of %q: %s\n", in.Text, c.key)
+	var text strings.Builder
+	fmt.Fprintf(&text, "key of %q: %s\n", in.Text, c.key)
 	for _, i := range c.inputs {
-		fmt.Fprintf(os.Stderr, "  %-30s %q\n", i.Name, shorten(i.Value))
+		fmt.Fprintf(&text, "  %s = %q\n", i.Name, i.Value)
 	}
+	fmt.Fprint(os.Stderr, text.String())
 }
 
 // cacheNote is where a manifest says which step made which layer.
 const cacheNote = "stagebox.cache.v1"
 
 // importCache takes the steps that an image's manifest tells of.
-func (b *builder) importCache(image *Image) error {
+func (b *builder) importCache(name string) error {
+	image, err := b.image(name, b.want)
+	if err != nil {
+		return err
+	}
 	var manifest ocispec.Manifest
 	if err := b.Store.readObject(image.Manifest.Digest, &manifest); err != nil {
 		return err
@@ -438,12 +615,11 @@ func (b *builder) importCache(image *Image) error {
 		return errors.New("the image tells of no steps: build it with --cache-to inline")
 	}
 	steps := map[string]*entry{}
-	if err := decodeJSON(note, &steps); err != nil {
-		return err
+	if err := json.Unmarshal([]byte(note), &steps); err != nil {
+		return fmt.Errorf("what it tells of its steps: %w", err)
 	}
 	for key, e := range steps {
-		known := e.Layer == nil || slices.Contains(image.Config.RootFS.DiffIDs, digest.Digest(e.Layer.Digest))
-		if e.Version == cacheVersion && known {
+		if e != nil && e.Version == cacheVersion && (e.Layer == nil || slices.Contains(image.Config.RootFS.DiffIDs, e.Layer.Digest)) {
 			b.imported[key] = e
 		}
 	}

@@ -9,7 +9,6 @@ package main
 import (
 	"bufio"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -48,12 +47,15 @@ func sumOf(st *unix.Stat_t) sum {
 	return sum{st.Size, st.Mtim.Nano(), st.Ctim.Nano(), st.Ino, ""}
 }
 
-// openChecksums reads what is remembered of a directory's files, a line each.
-func (s Store) openChecksums(dir string) *checksums {
-	if abs, err := filepath.Abs(dir); err == nil {
-		dir = abs
+// openChecksums reads what is remembered of the context's files, a line each. Of one that
+// came on standard input nothing is.
+func (b *builder) openChecksums() *checksums {
+	c := &checksums{known: map[string]sum{}}
+	dir, err := filepath.Abs(b.files.dir)
+	if err != nil || b.files.temporary {
+		return c
 	}
-	c := &checksums{path: s.path("cache", "files", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:32]), known: map[string]sum{}}
+	c.path = b.cachePath("files", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:32])
 	file, err := os.Open(c.path)
 	if err != nil {
 		return c
@@ -87,14 +89,14 @@ func parseSum(line string) (name string, s sum, ok bool) {
 
 // close writes what is remembered, if there is more than before.
 func (c *checksums) close() error {
-	if !c.changed {
+	if !c.changed || c.path == "" {
 		return nil
 	}
 	var b strings.Builder
 	for name, s := range c.known {
 		fmt.Fprintf(&b, "%d %d %d %d %s %s\n", s.size, s.mtime, s.ctime, s.inode, s.digest, strconv.Quote(name))
 	}
-	return writeFile(c.path, []byte(b.String()), false)
+	return replaceFile(c.path, []byte(b.String()))
 }
 
 // of is the digest of a file of the context. An error says that it changed meanwhile.
@@ -139,6 +141,15 @@ func (c *copying) describeFile(n *node, rel string) (string, error) {
 	st := n.Stat_t
 	c.change(&st)
 	text := fmt.Sprintf("%o %d %d", st.Mode, st.Uid, st.Gid)
+	if id := (inode{uint64(st.Dev), st.Ino}); st.Nlink > 1 && n.dirs == nil { // two names of one file stay that
+		if first := c.linked[id]; first != "" {
+			return text + " the same file as " + first, nil
+		}
+		if c.linked == nil {
+			c.linked = map[inode]string{}
+		}
+		c.linked[id] = rel
+	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		sum, err := c.s.b.sums.of(n, rel)
@@ -205,40 +216,83 @@ func (c *copying) sourceInputs(source string) (list []input, err error) {
 		return nil, err
 	}
 	for _, f := range found {
-		more, err := c.treeInputs(f.node, f.path, c.excluding(f.path))
-		if err != nil {
+		if c.in.flag("parents") == "true" {
+			if list, err = c.parentInputs(f.path, list); err != nil {
+				return nil, err
+			}
+		}
+		if list, err = c.rootInputs(f.node, f.path, c.excluding(f.path), list); err != nil {
 			return nil, err
 		}
-		list = append(list, more...)
 	}
 	return list, nil
 }
 
-// treeInputs are a file and all that is in it.
-func (c *copying) treeInputs(n *node, rel string, keep func(string, bool) (bool, bool, error)) ([]input, error) {
-	text, err := c.describeFile(n, rel)
-	list := []input{{"file " + rel, text}}
-	if err != nil || n.dirs == nil {
+// parentInputs are the directories above a file, which --parents makes too.
+func (c *copying) parentInputs(name string, list []input) ([]input, error) {
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		n, err := c.from.find(dir, true)
+		if err != nil {
+			return nil, err
+		}
+		text, err := c.describeFile(n, dir)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, input{"file " + dir, text})
+	}
+	return list, nil
+}
+
+// rootInputs are a file, or all that is in a directory: of that itself nothing is copied,
+// except with --parents.
+func (c *copying) rootInputs(n *node, rel string, keep keeping, list []input) ([]input, error) {
+	text, err := "directory", error(nil)
+	if n.dirs == nil || c.in.flag("parents") == "true" && rel != "." {
+		text, err = c.describeFile(n, rel)
+	}
+	if list = append(list, input{"file " + rel, text}); err != nil || n.dirs == nil {
 		return list, err
 	}
+	return c.treeInputs(n, rel, keep, list)
+}
+
+// keeping tells whether a path is wanted, and whether something in it may be.
+type keeping func(rel string, isDir bool) (wanted, inside bool, err error)
+
+// treeInputs are the files in a directory. A directory that is not wanted itself counts
+// when something in it is.
+func (c *copying) treeInputs(n *node, rel string, keep keeping, list []input) ([]input, error) {
 	children, err := n.children()
+	if err != nil {
+		return nil, err
+	}
 	for _, child := range children {
 		below := path.Join(rel, child.name)
 		wanted, inside, err := keep(below, child.dirs != nil)
+		if err == nil && !wanted && inside {
+			wanted, err = anyWanted(child, below, keep)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if !wanted && !inside {
+		if !wanted {
 			continue
 		}
-		more, err := c.treeInputs(child, below, keep)
+		text, err := c.describeFile(child, below)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, more...)
+		list = append(list, input{"file " + below, text})
+		if child.dirs == nil {
+			continue
+		}
+		if list, err = c.treeInputs(child, below, keep, list); err != nil {
+			return nil, err
+		}
 		child.forget()
 	}
-	return list, err
+	return list, nil
 }
 
 // layersOf is what the files of a stage or an image are: the digests of its layers.
@@ -293,8 +347,5 @@ func (c *copying) mountedInputs(source string) ([]input, error) {
 		return nil, c.in.errorAt("--mount", "--mount=type=bind: there is no %s in the context", source)
 	}
 	rel := strings.Trim(path.Clean("/"+source), "/")
-	return c.treeInputs(n, cmpOr(rel, "."), c.keep)
+	return c.rootInputs(n, cmpOr(rel, "."), c.keep, nil)
 }
-
-// decodeJSON reads JSON from a text.
-func decodeJSON(text string, value any) error { return json.Unmarshal([]byte(text), value) }

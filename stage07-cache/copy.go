@@ -35,6 +35,7 @@ type copying struct {
 	chmod   *uint32
 	dest    string // absolute
 	isDir   bool   // the destination is a directory, whether it is there or not
+	linked  map[inode]string
 }
 
 // copy is COPY and ADD.
@@ -290,7 +291,9 @@ func (c *copying) keep(rel string, isDir bool) (wanted, inside bool, err error) 
 		return true, true, nil
 	}
 	if c.ignore != nil {
+		c.s.b.ignoring.Lock()
 		ignored, whole, err := c.ignore.ignored(rel, isDir)
+		c.s.b.ignoring.Unlock()
 		if err != nil || ignored {
 			return false, isDir && !whole, err
 		}

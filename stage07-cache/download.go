@@ -5,6 +5,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,17 +30,17 @@ func (c *copying) download(source string) (fetched, error) {
 	if got, asked := c.s.b.fetched[source]; asked { // once a build is enough
 		return got, nil
 	}
-	if err := os.MkdirAll(c.s.b.Store.path("cache", "urls"), 0o711); err != nil {
-		return fetched{}, err
-	}
-	note := c.s.b.Store.path("cache", "urls", fmt.Sprintf("%x", sha256.Sum256([]byte(source)))[:32]+".json")
+	note := c.s.b.cachePath("urls", fmt.Sprintf("%x", sha256.Sum256([]byte(source)))[:32]+".json")
 	var known fetched
-	if err := readJSON(note, &known); err != nil || known.URL != source || !exists(c.s.b.urlPath(known.Digest)) {
+	if err := readJSON(note, &known); err != nil || known.URL != source || known.Digest.Validate() != nil || !exists(c.s.b.urlPath(known.Digest)) {
 		known = fetched{}
 	}
 	got, err := c.s.b.ask(c, source, known)
 	if err == nil && got != known {
-		err = writeJSON(note, got, false)
+		var data []byte
+		if data, err = json.Marshal(got); err == nil {
+			err = replaceFile(note, data)
+		}
 	}
 	if err == nil {
 		c.s.b.fetched[source] = got
@@ -47,7 +48,7 @@ func (c *copying) download(source string) (fetched, error) {
 	return got, err
 }
 
-func (b *builder) urlPath(d digest.Digest) string { return b.Store.path("cache", "urls", d.Encoded()) }
+func (b *builder) urlPath(d digest.Digest) string { return b.cachePath("urls", d.Encoded()) }
 
 // ask makes the request.
 func (b *builder) ask(c *copying, source string, known fetched) (fetched, error) {
@@ -90,7 +91,7 @@ func (b *builder) ask(c *copying, source string, known fetched) (fetched, error)
 
 // keepURL writes what comes to a file, and holds it against its digest.
 func (b *builder) keepURL(body io.Reader, want digest.Digest) (digest.Digest, error) {
-	file, err := os.CreateTemp(b.Store.path("cache", "urls"), ".new-*")
+	file, err := os.CreateTemp(b.cachePath("urls"), ".new-*")
 	if err != nil {
 		return "", err
 	}

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,16 +22,23 @@ type builderCmd struct {
 }
 
 type pruneCmd struct {
-	All         bool   `short:"a" help:"Also steps whose layers an image has."`
-	KeepStorage size   `help:"Keep the steps used last, up to this size." placeholder:"BYTES"`
+	All         bool   `short:"a" help:"Also the steps of images that are here, and all else that builds have left: downloads, cache mounts that nobody uses, checksums."`
+	KeepStorage size   `help:"Of what would go, keep the steps used last, up to this size." placeholder:"BYTES"`
 	Filter      string `help:"until=DURATION: only what was not used for so long, such as until=24h." placeholder:"FILTER"`
 
 	Store
 }
 
+// pruning says what shall go.
+type pruning struct {
+	all  bool
+	keep int64         // bytes of layers
+	age  time.Duration // since the last use
+}
+
 // remembered is a step of the cache.
 type remembered struct {
-	entry
+	*entry
 	path string
 	used time.Time
 }
@@ -40,59 +48,113 @@ func (c *pruneCmd) Run() error {
 	if err := c.Store.openImages(); err != nil {
 		return err
 	}
-	var age time.Duration
+	p := pruning{all: c.All, keep: int64(c.KeepStorage)}
 	if text, is := strings.CutPrefix(c.Filter, "until="); is {
 		var err error
-		if age, err = time.ParseDuration(text); err != nil {
+		if p.age, err = time.ParseDuration(text); err != nil {
 			return fmt.Errorf("--filter %s: %w", c.Filter, err)
 		}
 	} else if c.Filter != "" {
 		return fmt.Errorf("--filter %s: there is until=DURATION", c.Filter)
 	}
-	freed, err := c.Store.prune(c.All, int64(c.KeepStorage), age)
+	freed, err := c.Store.prune(p)
 	if err == nil {
 		_, err = fmt.Println("Total reclaimed space: " + human(freed))
 	}
 	return err
 }
 
-// prune forgets steps; their layers go when nothing else needs them.
-func (s Store) prune(all bool, keep int64, age time.Duration) (freed int64, err error) {
+// prune forgets steps, and returns the bytes of the layers that no image has. They go at
+// once, unless a build is on its way: then with the next prune or rmi. A step without a
+// layer belongs to the images that have the layer under it.
+func (s Store) prune(p pruning) (freed int64, err error) {
 	steps, err := s.remembered()
 	if err != nil {
 		return 0, err
 	}
-	images, err := s.images()
+	inImages, err := s.layersOfImages()
 	if err != nil {
 		return 0, err
 	}
-	inImages := map[string]bool{}
-	for _, image := range images {
-		for _, diffID := range image.Config.RootFS.DiffIDs {
-			inImages[diffID.Encoded()] = true
-		}
-	}
-	kept := int64(0)
+	kept, counted := int64(0), map[digest.Digest]bool{}
 	for _, step := range steps { // the one used last comes first
-		inImage := step.Layer != nil && inImages[step.Layer.Digest.Encoded()]
-		if kept+step.Bytes <= keep || time.Since(step.used) < age || inImage && !all || step.Layer == nil && !all && age == 0 && keep > 0 {
+		inImage := inImages[step.On]
+		switch {
+		case inImage && !p.all, time.Since(step.used) < p.age:
+			continue
+		case p.keep > 0 && kept+step.Bytes <= p.keep:
 			kept += step.Bytes
 			continue
 		}
-		if err := os.Remove(step.path); err != nil {
+		if err := os.Remove(step.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return freed, err
 		}
-		if !inImage {
+		if step.Layer != nil && !inImage && !counted[step.Layer.Digest] {
+			counted[step.Layer.Digest] = true
 			freed += step.Bytes
 		}
 	}
-	if all {
-		err = errors.Join(os.RemoveAll(s.path("cache", "slots")), os.RemoveAll(s.path("cache", "files")), removeTree(s.path("cache", "mounts")), os.RemoveAll(s.path("cache", "urls")))
+	if p.all {
+		more, err := s.pruneFiles(p.age)
+		if freed += more; err != nil {
+			return freed, err
+		}
 	}
-	return freed, errors.Join(err, s.collect())
+	return freed, s.collect()
 }
 
-// remembered are the steps of the cache, the one used last first. What cannot be read is left out.
+// layersOfImages are the layers that images have.
+func (s Store) layersOfImages() (map[digest.Digest]bool, error) {
+	images, err := s.images()
+	layers := map[digest.Digest]bool{}
+	for _, image := range images {
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			layers[diffID] = true
+		}
+	}
+	return layers, err
+}
+
+// pruneFiles removes what is in the cache beside the steps, and was not changed for a time,
+// unless somebody may be using it.
+func (s Store) pruneFiles(age time.Duration) (freed int64, err error) {
+	alone, err := lock(s.path("images/use.lock"))
+	if err == errBusy {
+		return 0, errors.New("a build or a pull is on its way, so only steps were forgotten: prune again afterwards")
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer alone.Close()
+	for _, dir := range []string{"slots", "files", "urls", "mounts"} {
+		entries, err := os.ReadDir(s.path("cache", dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return freed, err
+		}
+		for _, file := range entries {
+			path := s.path("cache", dir, file.Name())
+			if info, err := file.Info(); err != nil || time.Since(info.ModTime()) < age {
+				continue
+			}
+			freed += sizeOf(path)
+			if err := removeTree(path); err != nil {
+				return freed, err
+			}
+		}
+	}
+	return freed, nil
+}
+
+// sizeOf is the bytes of a file, or of those in a directory.
+func sizeOf(path string) int64 {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		return info.Size()
+	}
+	return sizeOfTree(path)
+}
+
+// remembered are the steps of the cache, the one used last first. What cannot be read is
+// left out.
 func (s Store) remembered() ([]remembered, error) {
 	entries, err := os.ReadDir(s.path("cache", "steps"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -101,13 +163,13 @@ func (s Store) remembered() ([]remembered, error) {
 	var list []remembered
 	for _, file := range entries {
 		path := s.path("cache", "steps", file.Name())
-		r := remembered{path: path}
-		info, errInfo := file.Info()
-		if errInfo != nil || readJSON(path, &r.entry) != nil {
-			continue
+		info, err := file.Info()
+		if err != nil || !strings.HasSuffix(path, ".json") {
+			continue // one that is written at this moment
 		}
-		r.used = info.ModTime()
-		list = append(list, r)
+		if e, err := readEntry(path); err == nil {
+			list = append(list, remembered{e, path, info.ModTime()})
+		}
 	}
 	slices.SortFunc(list, func(a, b remembered) int { return cmp.Or(b.used.Compare(a.used), strings.Compare(a.path, b.path)) })
 	return list, err
@@ -137,13 +199,14 @@ func (c *dfCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	layers, running := map[string]int64{}, 0
+	layers, counted, running := map[string]int64{}, map[digest.Digest]bool{}, 0
 	for _, image := range images {
 		for _, diffID := range image.Config.RootFS.DiffIDs {
 			layers[diffID.Encoded()] = c.Store.layerSize(diffID)
 		}
 	}
-	var inContainers, inVolumes, inCache int64
+	var inContainers, inVolumes int64
+	inCache := sizeOfTree(c.Store.path("cache", "mounts")) + sizeOfTree(c.Store.path("cache", "urls"))
 	for _, r := range containers {
 		inContainers += sizeOfTree(r.path("upper"))
 		if r.isRunning() {
@@ -154,7 +217,10 @@ func (c *dfCmd) Run() error {
 		inVolumes += sizeOfTree(dir)
 	}
 	for _, step := range steps {
-		if step.Layer != nil && layers[step.Layer.Digest.Encoded()] == 0 {
+		if step.Layer == nil || counted[step.Layer.Digest] {
+			continue
+		}
+		if counted[step.Layer.Digest] = true; layers[step.Layer.Digest.Encoded()] == 0 {
 			inCache += step.Bytes
 		}
 	}
