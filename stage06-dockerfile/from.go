@@ -29,7 +29,7 @@ type Imaged struct {
 // A program of the host is one only where no image here has its name, and as long as
 // nothing says that an image is meant.
 func (c *Container) fromImage() error {
-	if c.Rootfs != "" || len(c.Layer) > 0 {
+	if c.Rootfs != "" || len(c.Layer) > 0 || slices.Contains(c.Share, "mnt") { // with the host's mounts there is no other root
 		return nil
 	}
 	words := c.Command.argv()

@@ -1,0 +1,112 @@
+package behave
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The rows about images that are built from a Dockerfile. All begin with the image tiny.
+
+func init() { table = append(table, buildRows...) }
+
+var buildRows = []Row{{
+	Name: "build: steps that change files are layers, and the last is what run begins with", Since: 6,
+	Check: func(b *Box) Seen {
+		return b.buildAndRun("text configured", "", "FROM tiny", "WORKDIR /w", "COPY file .", "RUN echo configured >more", `CMD ["sh", "-c", "echo $(cat file more)"]`)
+	},
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "/^COPY/d" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
+}, {
+	Name: "build: a stage takes files of an earlier one, and nothing else of it", Since: 6,
+	Check: func(b *Box) Seen {
+		return b.buildAndRun("made", "", "FROM tiny AS maker", "RUN echo made >/result; echo junk >/junk", "FROM tiny", "COPY --from=maker /result /", `CMD ["sh", "-c", "cat /result; ! cat /junk 2>/dev/null"]`)
+	},
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "3s/.*/FROM maker/" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
+}, {
+	Name: "build: ENTRYPOINT and CMD combine as in Docker's table", Since: 6,
+	Check: func(b *Box) Seen {
+		return b.buildAndRun("entry given", "given", "FROM tiny", `ENTRYPOINT ["echo", "entry"]`, `CMD ["usual"]`)
+	},
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "/^ENTRYPOINT/d" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
+}, {
+	Name: "build: a step that fails is shown with its line and status: exit 1, nothing tagged, no container left", Since: 6,
+	Check: func(b *Box) Seen {
+		e := b.build("FROM tiny", "RUN exit 3")
+		where := strings.Contains(e.Stderr, "2 | RUN exit 3\n") && strings.Contains(e.Stderr, "^^^") && strings.Contains(e.Stderr, "exit status 3")
+		left := b.Run("ps", "-a", "-q").Stdout + b.Run("images", "-q", "built").Stdout
+		return all(status(1, e), holds(where, "the line, a caret and the status", e.Stderr), same("", left))
+	},
+	Broken: zero,
+}, {
+	Name: "build: a mistake in the Dockerfile is shown with a caret, and what was meant", Since: 6,
+	Check: func(b *Box) Seen {
+		e := b.build("FROM tiny", "RUNN true")
+		return all(status(1, e), holds(strings.Contains(e.Stderr, "did you mean RUN?\n  2 | RUNN true\n    | ^^^^\n"), "the line with a caret", e.Stderr))
+	},
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "s/RUNN/RUN/" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
+}, {
+	Name: "build: .dockerignore hides files, and no link leads out of the context", Since: 6,
+	Check: func(b *Box) Seen {
+		if e := b.build("FROM tiny"); e.Status != 0 {
+			return status(0, e)
+		}
+		err := os.Symlink("/etc/passwd", filepath.Join(b.Dir, "context", "link"))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(b.Dir, "context", ".dockerignore"), []byte("file\n"), 0o644)
+		}
+		if err != nil {
+			return failed(err)
+		}
+		return all(status(1, b.build("FROM tiny", "COPY file /")), status(1, b.build("FROM tiny", "COPY link /")))
+	},
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "s/file/./; s/link/./" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
+}, {
+	Name: "build: a secret is there for its step alone", Since: 6,
+	Check: func(b *Box) Seen {
+		e := b.build("FROM tiny", "RUN --mount=type=secret,id=s,target=/s test $(cat /s) = hidden", "RUN ! test -e /s")
+		return status(0, e)
+	},
+	Broken: drop("--secret | id=s,src=*"),
+}, {
+	Name: "build --check tells what is doubtful, and builds nothing", Since: 6,
+	Check: func(b *Box) Seen {
+		e := b.build("FROM tiny", "MAINTAINER me", "CMD a", "CMD b")
+		checked := b.Run("build", "--check", b.context())
+		return all(status(0, e), holds(strings.Contains(checked.Stdout, "MaintainerDeprecated") && strings.Contains(checked.Stdout, "MultipleInstructionsDisallowed"), "two warnings", checked.String()))
+	},
+	Broken: `[ "$2" = --check ] && exit; exec "$BOX" "$@"`,
+}}
+
+func (b *Box) context() string { return filepath.Join(b.Dir, "context") }
+
+// build builds the image "built" of a Dockerfile with these lines, beside a file and a secret.
+func (b *Box) build(lines ...string) Ended {
+	for name, text := range map[string]string{"context/Dockerfile": strings.Join(lines, "\n") + "\n", "context/file": "text\n", "secret": "hidden\n"} {
+		path := filepath.Join(b.Dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o777)
+		if err == nil {
+			err = os.Chmod(filepath.Dir(path), 0o777)
+		}
+		if err == nil {
+			err = os.WriteFile(path, []byte(text), 0o644)
+		}
+		if err != nil {
+			return Ended{Err: fmt.Errorf("make the context: %w", err)}
+		}
+	}
+	return b.Run("build", "--secret", "id=s,src="+filepath.Join(b.Dir, "secret"), "-t", "built", b.context())
+}
+
+// buildAndRun builds, runs what was built, with words if there are any, and compares.
+func (b *Box) buildAndRun(expected, words string, lines ...string) Seen {
+	if e := b.build(lines...); e.Status != 0 {
+		return status(0, e)
+	}
+	return printed(expected, b.Run(append([]string{"run", "--rm", "built"}, strings.Fields(words)...)...).oneLine())
+}
