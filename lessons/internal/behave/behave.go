@@ -36,7 +36,7 @@ const (
 
 // table is the whole suite; a stage's rows stand behind those of the stage before.
 var table = slices.Concat(namespaceRows, idRows, commandRows, signalRows, execRows, tellingRows, terminalRows, leftoverRows,
-	cgroupRows, rootRows, wallRows)
+	cgroupRows, rootRows, wallRows, unionRows)
 
 // Last is the last stage that rows are about.
 func Last() int {
