@@ -31,7 +31,7 @@ type Imaged struct {
 // record names them.
 func (c *Container) fromImage() (done func() error, err error) {
 	done = func() error { return nil }
-	if c.Rootfs != "" || len(c.Layer) > 0 {
+	if c.Rootfs != "" || len(c.Layer) > 0 || c.Pull == "" { // without a choice, box runs a program of its own
 		return done, nil
 	}
 	words := c.Command.argv()
