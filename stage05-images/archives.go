@@ -59,7 +59,10 @@ func (c *loadCmd) Run() error {
 			fmt.Println("Loaded image: " + name)
 		}
 	}
-	return about("load", c.Input, err)
+	if err != nil {
+		return fmt.Errorf("load %s: %w", cmp.Or(c.Input, "what comes on standard input"), err)
+	}
+	return nil
 }
 
 // load keeps all images of an archive, and returns their names.

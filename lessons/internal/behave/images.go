@@ -1,0 +1,247 @@
+package behave
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The rows about images. What is in the store and in archives is read by these checks
+// themselves, as the OCI's formats have it.
+
+func init() { table = append(table, imageRows...) }
+
+var imageRows = []Row{{
+	Name: "tiny is an image that needs no registry", Since: 5,
+	Check: func(b *Box) Seen {
+		return printed("tiny", b.Run("run", "--rm", "tiny", "sh", "-c", ". /etc/os-release; echo $NAME"))
+	},
+	Broken: `[ "$1" = run ] && { shift 3; exec "$@"; }; exec "$BOX" "$@"`,
+}, {
+	Name: "the store is an OCI layout: everything has the name of its digest", Since: 5,
+	Check:  layout,
+	Broken: `"$BOX" "$@"; status=$?; for blob in "$BOX_ROOT"/images/blobs/sha256/*; do echo >>"$blob"; done; exit $status`,
+}, {
+	Name: "an image's words are the command: ENTRYPOINT, CMD, ENV, WORKDIR and USER", Since: 5,
+	Check:  configured,
+	Broken: `[ "$1" = commit ] && { shift 9; set -- commit -c CMD\ true "$@"; }; exec "$BOX" "$@"`,
+}, {
+	Name: "commit makes an image of one layer more, with whiteouts", Since: 5,
+	Check:  committed,
+	Broken: `[ "$1 $4" = "run tiny" ] && { "$BOX" run --name "$3" tiny true; exit; }; exec "$BOX" "$@"`,
+}, {
+	Name: "save and load bring the same image, to the byte", Since: 5,
+	Check:  savedAndLoaded,
+	Broken: `[ "$1" = load ] && exit; exec "$BOX" "$@"`,
+}, {
+	Name: "load takes an archive of Docker's from a pipe, and refuses one whose layers are not what it says", Since: 5,
+	Check:  loadedFromDocker,
+	Broken: `[ "$1" = load ] && { cat >/dev/null; echo "Loaded image: x"; exit; }; exec "$BOX" "$@"`,
+}, {
+	Name: "rmi removes what no image and no container needs", Since: 5,
+	Check:  removed,
+	Broken: `[ "$1" = rmi ] && exit; exec "$BOX" "$@"`,
+}, {
+	Name: "bad names of images are refused with a sentence", Since: 5,
+	Check: func(b *Box) Seen {
+		var parts []Seen
+		for _, name := range []string{"Tiny", "tiny:", "https://host/a", "../x", "tiny@sha256:12", "a//b"} {
+			parts = append(parts, refused(b.Run("tag", "tiny", name)), refused(b.Run("pull", name)))
+		}
+		return all(append(parts, refused(b.Run("push", "tiny")), refused(b.Run("run", "--pull", "never", "stagebox-none:1")))...)
+	},
+	Broken: one,
+}}
+
+// images is a directory of the store that holds images.
+func (b *Box) images(names ...string) string {
+	return filepath.Join(append([]string{b.store(), "images"}, names...)...)
+}
+
+// theIndex is what index.json says: names to digests.
+func (b *Box) theIndex() (map[string]string, error) {
+	var index struct {
+		Manifests []struct {
+			Digest      string
+			Annotations map[string]string
+		}
+	}
+	data, err := os.ReadFile(b.images("index.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &index)
+	}
+	names := map[string]string{}
+	for _, m := range index.Manifests {
+		names[m.Annotations["org.opencontainers.image.ref.name"]] = m.Digest
+	}
+	return names, err
+}
+
+// manifest is the part of a manifest that the checks look at.
+type manifest struct {
+	Config struct{ Digest string }
+	Layers []struct{ Digest string }
+}
+
+// theManifest reads an image's.
+func (b *Box) theManifest(name string) (m manifest, err error) {
+	names, err := b.theIndex()
+	if err != nil {
+		return m, err
+	}
+	hex := strings.TrimPrefix(names[name], "sha256:")
+	data, err := os.ReadFile(b.images("blobs/sha256", hex))
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	return m, err
+}
+
+func layout(b *Box) Seen {
+	e := b.Run("run", "--rm", "tiny", "true")
+	m, err := b.theManifest("docker.io/library/tiny:latest")
+	if err != nil {
+		return failed(err)
+	}
+	parts := []Seen{status(0, e), same("1 layer", fmt.Sprint(len(m.Layers), " layer"))}
+	blobs, err := os.ReadDir(b.images("blobs/sha256"))
+	if err != nil {
+		return failed(err)
+	}
+	for _, blob := range blobs {
+		data, err := os.ReadFile(b.images("blobs/sha256", blob.Name()))
+		if err != nil {
+			return failed(err)
+		}
+		parts = append(parts, same(blob.Name(), fmt.Sprintf("%x", sha256.Sum256(data))))
+	}
+	return all(append(parts, same("3 blobs", fmt.Sprint(len(blobs), " blobs")))...)
+}
+
+func configured(b *Box) Seen {
+	made := b.Run("run", "--name", "base", "tiny", "true")
+	e := b.Run("commit", "-c", `ENTRYPOINT ["sh","-c"]`, "-c", `CMD ["echo $WORD $(pwd) $(id -u)"]`, "-c", "ENV WORD=word", "-c", "WORKDIR /tmp", "base", "configured")
+	other := b.Run("run", "--rm", "--entrypoint", "echo", "configured", "other")
+	return all(status(0, made), status(0, e), printed("word /tmp 0", b.Run("run", "--rm", "configured")),
+		printed("mine", b.Run("run", "--rm", "configured", "echo mine")), printed("other", other))
+}
+
+// topOf lists the names in the top layer of an image.
+func (b *Box) topOf(name string) (names []string, err error) {
+	m, err := b.theManifest(name)
+	if err != nil || len(m.Layers) == 0 {
+		return nil, errors.Join(err, errors.New("the image has no layers"))
+	}
+	data, err := os.ReadFile(b.images("blobs", strings.Replace(m.Layers[len(m.Layers)-1].Digest, ":", "/", 1)))
+	if err != nil {
+		return nil, err
+	}
+	for archive := tar.NewReader(bytes.NewReader(data)); ; {
+		h, err := archive.Next()
+		if err == io.EOF {
+			return names, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, h.Name)
+	}
+}
+
+func committed(b *Box) Seen {
+	e := b.Run("run", "--name", "changed", "tiny", "sh", "-c", "echo x >/root/file; rm /bin/wc")
+	made := b.Run("commit", "changed", "user/changed:1")
+	names, err := b.topOf("docker.io/user/changed:1")
+	if err != nil {
+		return failed(err)
+	}
+	again := b.Run("run", "--rm", "user/changed:1", "sh", "-c", "cat /root/file; [ -e /bin/wc ] || echo gone")
+	return all(status(0, e), status(0, made), same("bin/ bin/.wh.wc root/ root/file", strings.Join(names, " ")), printed("x gone", again.oneLine()))
+}
+
+func savedAndLoaded(b *Box) Seen {
+	made, file := b.Run("run", "--rm", "tiny", "true"), filepath.Join(b.Dir, "archive")
+	before, err := b.theIndex()
+	if err != nil {
+		return failed(err)
+	}
+	parts := []Seen{status(0, made), status(0, b.Run("save", "-o", file, "tiny")), status(0, b.Run("rmi", "tiny")), status(0, b.Run("load", "-i", file))}
+	after, err := b.theIndex()
+	if err != nil {
+		return failed(err)
+	}
+	return all(append(parts, same(fmt.Sprint(before), fmt.Sprint(after)), printed("loaded", b.Run("run", "--rm", "tiny", "echo", "loaded")))...)
+}
+
+// dockerArchive is an archive as docker save writes it, of one layer with one file.
+func dockerArchive(diffID func(layer []byte) string) (string, error) {
+	layer, err := tarOf(map[string]string{"file": "content\n"})
+	if err != nil {
+		return "", err
+	}
+	config := fmt.Sprintf(`{"os":"linux","architecture":"amd64","config":{},"rootfs":{"type":"layers","diff_ids":["%s"]}}`, diffID([]byte(layer)))
+	return tarOf(map[string]string{"c.json": config, "l/layer.tar": layer,
+		"manifest.json": `[{"Config":"c.json","RepoTags":["fromdocker:7"],"Layers":["l/layer.tar"]}]`})
+}
+
+func tarOf(files map[string]string) (string, error) {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	var err error
+	for name, content := range files {
+		err = errors.Join(err, w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))}))
+		_, errWrite := io.WriteString(w, content)
+		err = errors.Join(err, errWrite)
+	}
+	return out.String(), errors.Join(err, w.Close())
+}
+
+func loadedFromDocker(b *Box) Seen {
+	right := func(layer []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(layer)) }
+	good, err := dockerArchive(right)
+	if err != nil {
+		return failed(err)
+	}
+	bad, err := dockerArchive(func([]byte) string { return right(nil) })
+	if err != nil {
+		return failed(err)
+	}
+	refusal := refused(b.Feed(bad, "load"))
+	left, err := os.ReadDir(b.images("blobs/sha256"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return failed(err)
+	}
+	loaded := b.Feed(good, "load")
+	names, err := b.topOf("docker.io/library/fromdocker:7")
+	if err != nil {
+		return all(refusal, status(0, loaded), same("the image", err.Error()))
+	}
+	return all(refusal, same("0 blobs left", fmt.Sprint(len(left), " blobs left")), status(0, loaded), same("file", strings.Join(names, " ")))
+}
+
+func removed(b *Box) Seen {
+	e := b.Run("run", "--name", "keeper", "tiny", "true")
+	count := func() string {
+		layers, err := os.ReadDir(filepath.Join(b.store(), "layers"))
+		if err != nil {
+			return err.Error()
+		}
+		n := 0
+		for _, layer := range layers {
+			if layer.IsDir() {
+				n++
+			}
+		}
+		return fmt.Sprint(n, " layers")
+	}
+	parts := []Seen{status(0, e), refused(b.Run("rmi", "tiny")), status(0, b.Run("rmi", "-f", "tiny")), same("1 layers", count()), status(0, b.Run("start", "keeper")),
+		status(0, b.Run("rm", "keeper")), status(0, b.Run("run", "--rm", "tiny", "true")), status(0, b.Run("rmi", "tiny"))}
+	return all(append(parts, same("0 layers", count()))...)
+}
