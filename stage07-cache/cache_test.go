@@ -1,0 +1,483 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/stretchr/testify/require"
+)
+
+// bench is a context and a store of its own to build in.
+type bench struct {
+	t   testing.TB
+	dir string
+	Store
+}
+
+func newBench(t testing.TB, dockerfile string) *bench {
+	b := &bench{t, t.TempDir(), Store{Root: filepath.Join(t.TempDir(), "store")}}
+	b.write("Dockerfile", dockerfile)
+	t.Cleanup(func() { require.NoError(t, removeTree(b.Root)) })
+	return b
+}
+
+func (b *bench) path(names ...string) string {
+	return filepath.Join(append([]string{b.dir}, names...)...)
+}
+
+// write makes a file of the context that is old enough for its times to be believed.
+func (b *bench) write(name, content string) {
+	path := b.path(name)
+	require.NoError(b.t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(b.t, os.WriteFile(path, []byte(content), 0o644))
+}
+
+// build builds, and returns the image's id and what was told of the steps.
+func (b *bench) build(args ...string) (id digest.Digest, told string) {
+	id, told, err := b.try(args...)
+	require.NoError(b.t, err, told)
+	return id, told
+}
+
+func (b *bench) try(args ...string) (digest.Digest, string, error) {
+	cmd := exec.Command(box, append([]string{"build", b.dir}, args...)...)
+	cmd.Env = append(os.Environ(), "BOX_ROOT="+b.Root)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	return digest.Digest(strings.TrimSpace(out.String())), errs.String(), err
+}
+
+// describe is all of an image but times: its configuration, and its files.
+func (b *bench) describe(id digest.Digest) string {
+	var config map[string]any
+	require.NoError(b.t, readJSON(b.blobPath(id), &config))
+	var image ImageConfig
+	require.NoError(b.t, readJSON(b.blobPath(id), &image))
+	delete(config, "created")
+	delete(config, "rootfs") // its digests are those of times too
+	for _, step := range config["history"].([]any) {
+		delete(step.(map[string]any), "created")
+	}
+	text, err := json.MarshalIndent(config, "", " ")
+	require.NoError(b.t, err)
+	dirs, err := b.dirs(&Image{ID: id, Config: image})
+	require.NoError(b.t, err)
+	lines := []string{string(text)}
+	if len(dirs) == 0 {
+		return lines[0]
+	}
+	var top []string
+	for _, dir := range dirs {
+		top = append([]string{dir}, top...)
+	}
+	u, err := openUnion(top)
+	require.NoError(b.t, err)
+	defer u.close()
+	b.describeTree(u.root, ".", &lines)
+	return strings.Join(lines, "\n")
+}
+
+func (b *bench) describeTree(n *node, name string, lines *[]string) {
+	children, err := n.children()
+	require.NoError(b.t, err)
+	for _, child := range children {
+		path := name + "/" + child.name
+		line := fmt.Sprintf("%s %o %d:%d", path, child.Mode, child.Uid, child.Gid)
+		switch {
+		case child.dirs != nil:
+		case child.is(0o120000):
+			target, err := child.readLink()
+			require.NoError(b.t, err)
+			line += " -> " + target
+		case child.Size < 1<<16 && child.is(0o100000):
+			fd, err := child.openFile(0)
+			require.NoError(b.t, err)
+			file := os.NewFile(uintptr(fd), path)
+			data := make([]byte, child.Size)
+			_, err = file.Read(data)
+			if len(data) > 0 {
+				require.NoError(b.t, err)
+			}
+			require.NoError(b.t, file.Close())
+			line += fmt.Sprintf(" %d %s", child.Nlink, digest.FromBytes(data).Encoded()[:16])
+		}
+		*lines = append(*lines, line)
+		if child.dirs != nil {
+			b.describeTree(child, path, lines)
+		}
+	}
+}
+
+// sameAsFresh builds with the cache and without, and wants the same of both.
+func (b *bench) sameAsFresh(args ...string) (id digest.Digest, told string) {
+	id, told = b.build(args...)
+	fresh, _ := b.build(append(args, "--no-cache")...)
+	require.Equal(b.t, b.describe(fresh), b.describe(id), told)
+	return id, told
+}
+
+// Each of these was once wrong in Docker's builders or in another: the number is that of the
+// report. All or nothing of it is new: a change must lead to another image, and what is no
+// change to the very same one.
+func TestWaysToBeWrong(t *testing.T) {
+	must := func(err error) func(t *testing.T) { return func(t *testing.T) { require.NoError(t, err) } }
+	for _, c := range []struct {
+		name, dockerfile string
+		change           func(b *bench) error
+		again            []string
+		same             bool
+	}{
+		{"moby 17957, 17827: one file in a directory", "COPY src /src", func(b *bench) error { b.write("src/a", "A2"); return nil }, nil, false},
+		{"buildkit 853: the second of two sources", "COPY src/a src/b /", func(b *bench) error { b.write("src/b", "B2"); return nil }, nil, false},
+		{"buildkit 894: a source whose name begins like the other's", "COPY Gemfile Gemfile.lock /", func(b *bench) error { b.write("Gemfile.lock", "2"); return nil }, nil, false},
+		{"buildkit 2008: a pattern, and a file with another name", "COPY src/* /", func(b *bench) error { return os.Rename(b.path("src/a"), b.path("src/c")) }, nil, false},
+		{"buildkit 2008: a name in other letters", "COPY src /src", func(b *bench) error { return os.Rename(b.path("src/a"), b.path("src/A")) }, nil, false},
+		{"for-linux 148: as long as before, and as old", "COPY src /src", func(b *bench) error {
+			old, err := os.Stat(b.path("src/a"))
+			if err != nil {
+				return err
+			}
+			b.write("src/a", "X")
+			return os.Chtimes(b.path("src/a"), old.ModTime(), old.ModTime())
+		}, nil, false},
+		{"moby 42718: a file with two names", "COPY src/hard2 /", func(b *bench) error { return os.WriteFile(b.path("src/hard1"), []byte("H2"), 0o644) }, nil, false},
+		{"two names become two files", "COPY src /src", func(b *bench) error {
+			if err := os.Remove(b.path("src/hard2")); err != nil {
+				return err
+			}
+			b.write("src/hard2", "H")
+			return nil
+		}, nil, false},
+		{"moby 34260, buildah 1875: another target of a link", "COPY src /src", func(b *bench) error {
+			if err := os.Remove(b.path("src/link")); err != nil {
+				return err
+			}
+			return os.Symlink("b", b.path("src/link"))
+		}, nil, false},
+		{"moby 17290: a link to nowhere elsewhere", "COPY src /src", func(b *bench) error { return os.Symlink("nowhere", b.path("dangling")) }, nil, true},
+		{"the mode alone", "COPY src /src", func(b *bench) error { return os.Chmod(b.path("src/a"), 0o600) }, nil, false},
+		{"the mode of a directory", "COPY . /all", func(b *bench) error { return os.Chmod(b.path("src"), 0o700) }, nil, false},
+		{"the mode of a directory above, with --parents", "COPY --parents src/a /", func(b *bench) error { return os.Chmod(b.path("src"), 0o700) }, nil, false},
+		{"a new empty directory", "COPY src /src", func(b *bench) error { return os.Mkdir(b.path("src/empty"), 0o755) }, nil, false},
+		{"a file that is gone", "COPY src /src", func(b *bench) error { return os.Remove(b.path("src/b")) }, nil, false},
+		{"moby 10336, DockCI 69: times alone", "COPY src /src", func(b *bench) error { return os.Chtimes(b.path("src/a"), time.Unix(1, 0), time.Unix(1, 0)) }, nil, true},
+		{".dockerignore lets a file in", "COPY . /all", func(b *bench) error {
+			return os.WriteFile(b.path(".dockerignore"), []byte("src/a\nDockerfile\n.dockerignore"), 0o644)
+		}, nil, false},
+		{"a new directory that .dockerignore leaves out", "COPY . /all", func(b *bench) error { return os.Mkdir(b.path("left"), 0o755) }, nil, true},
+		{"--exclude", "COPY --exclude=b src /src", func(b *bench) error { b.write("src/b", "B2"); return nil }, nil, true},
+		{"an ARG before FROM", "ARG W\nCOPY src /$W", nil, []string{"--build-arg", "W=other"}, false},
+		{"two values that look the same together", "ARG A\nARG B\nLABEL x=$A y=$B", nil, []string{"--build-arg", "A=1 y=2", "--build-arg", "B="}, false},
+		{"--label", "COPY src /src", nil, []string{"--label", "a=b"}, false},
+		{"--chmod by a variable", "ARG M=644\nCOPY --chmod=$M src/a /", nil, []string{"--build-arg", "M=600"}, false},
+		{"an earlier stage", "COPY src/a /x\nFROM scratch\nCOPY --from=0 /x /y", func(b *bench) error { b.write("src/a", "A2"); return nil }, nil, false},
+		{"a stage that nothing needs", "COPY src/a /x\nFROM scratch\nCOPY src/b /y", func(b *bench) error { b.write("src/a", "A2"); return nil }, nil, true},
+		{"a here-document", "COPY <<E /e\n$W\nE", func(b *bench) error { b.write("Dockerfile", "FROM scratch\nCOPY <<E /e\nother\nE\n"); return nil }, nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, "FROM scratch\n"+c.dockerfile+"\n")
+			for name, content := range map[string]string{"src/a": "A", "src/b": "B", "src/hard1": "H", "Gemfile": "1", "Gemfile.lock": "1", "left/x": "", ".dockerignore": "*\n!src\n!Gemfile*\n"} {
+				b.write(name, content)
+			}
+			must(os.Remove(b.path("left/x")))(t)
+			must(os.Remove(b.path("left")))(t)
+			must(os.Link(b.path("src/hard1"), b.path("src/hard2")))(t)
+			must(os.Symlink("a", b.path("src/link")))(t)
+			before, _ := b.build()
+			if c.change != nil {
+				require.NoError(t, c.change(b))
+			}
+			after, told := b.sameAsFresh(c.again...)
+			require.Equal(t, c.same, before == after, told)
+		})
+	}
+}
+
+func TestAskedAgainByETag(t *testing.T) {
+	var content atomic.Value
+	var full atomic.Int32
+	content.Store("one")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tag := `"` + content.Load().(string) + r.URL.RawQuery + `"`
+		w.Header().Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
+			w.Header().Del("ETag") // a server may leave it out of this answer (buildkit 2832)
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		full.Add(1)
+		fmt.Fprint(w, content.Load().(string)+r.URL.RawQuery)
+	}))
+	defer server.Close()
+	b := newBench(t, "FROM scratch\nADD "+server.URL+"/f?a /a\nADD "+server.URL+"/f?b /b\n") // buildx 2803, buildkit 4999: only the query differs
+	first, _ := b.build()
+	require.EqualValues(t, 2, full.Load())
+	second, told := b.build()
+	require.Equal(t, first, second, told)
+	require.EqualValues(t, 2, full.Load(), "what has not changed was fetched again")
+	content.Store("two")
+	third, told := b.sameAsFresh()
+	require.NotEqual(t, first, third)
+	require.Contains(t, told, "changed")
+}
+
+func TestReasons(t *testing.T) {
+	b := newBench(t, "FROM scratch\nARG VERSION=1.2\nCOPY src /src\nWORKDIR /w$VERSION\nENV A=b\n")
+	b.write("src/main.go", "package main\n")
+	_, told := b.build()
+	require.NotContains(t, told, "#")
+	b.write("src/main.go", "package other\n")
+	_, told = b.build()
+	require.Contains(t, told, "COPY src /src  # src/main.go changed (content)\n")
+	require.Contains(t, told, "ENV A=b  # the parent is new, since step 3\n")
+	_, told = b.build("--explain-cache")
+	require.Contains(t, told, "file src/main.go = ")
+	require.NoError(t, os.RemoveAll(filepath.Join(b.Root, "cache/steps")))
+	_, told = b.build()
+	require.Contains(t, told, "COPY src /src  # the cache has forgotten it\n")
+}
+
+// Whatever is wrong with the cache, the image is right.
+func TestBrokenCache(t *testing.T) {
+	for name, breaks := range map[string]func(b *bench) error{
+		"damaged entries": func(b *bench) error { return b.eachFile("steps", func(p string) error { return flip(p) }) },
+		"half entries": func(b *bench) error {
+			return b.eachFile("steps", func(p string) error { return os.Truncate(p, 40) })
+		},
+		"half reasons":   func(b *bench) error { return b.eachFile("slots", func(p string) error { return os.Truncate(p, 90) }) },
+		"half checksums": func(b *bench) error { return b.eachFile("files", func(p string) error { return os.Truncate(p, 20) }) },
+		"no layers": func(b *bench) error {
+			layers, err := filepath.Glob(filepath.Join(b.Root, "layers/*"))
+			for _, layer := range layers {
+				if err == nil {
+					err = removeTree(layer)
+				}
+			}
+			return err
+		},
+		"a newer version": func(b *bench) error {
+			return os.WriteFile(filepath.Join(b.Root, "cache/version"), []byte("99\n"), 0o644)
+		},
+		"a file for a dir": func(b *bench) error { return replaceDir(filepath.Join(b.Root, "cache/steps")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, "FROM scratch\nCOPY src /src\nWORKDIR /w\nCOPY src/a /b\n")
+			b.write("src/a", "A")
+			b.build()
+			require.NoError(t, breaks(b))
+			id, told := b.build()
+			require.Contains(t, b.describe(id), "./src/a 100644 0:0 1 "+digest.FromString("A").Encoded()[:16])
+			if !strings.HasPrefix(name, "half r") && !strings.HasPrefix(name, "half c") { // those are not of the steps
+				require.NotContains(t, told, "CACHED", name)
+			}
+			if strings.HasPrefix(name, "a ") {
+				require.Contains(t, told, "this build goes on without it")
+			}
+		})
+	}
+}
+
+func (b *bench) eachFile(dir string, do func(path string) error) error {
+	paths, err := filepath.Glob(filepath.Join(b.Root, "cache", dir, "*"))
+	for _, path := range paths {
+		if err == nil {
+			err = do(path)
+		}
+	}
+	return err
+}
+
+// flip changes one bit in the middle of a file.
+func flip(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	data[len(data)/3] ^= 1
+	return os.WriteFile(path, data, 0o644)
+}
+
+func replaceDir(path string) error {
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	return os.WriteFile(path, nil, 0o644)
+}
+
+// someDockerfile is one at random whose image depends on nothing but what a key shall hold.
+func someDockerfile(r *rand.Rand) string {
+	lines := []string{"ARG V=1", "FROM base AS one", "ARG V"}
+	step := func(n int) string {
+		return []string{
+			fmt.Sprintf("COPY src /d%d", n), fmt.Sprintf("COPY src/f* /g%d/", n), fmt.Sprintf("COPY --chmod=7%d5 src/f1 /h%d", n%8, n),
+			fmt.Sprintf("RUN cat /d*/* /g*/* /base $(pwd)/* 2>/dev/null >/r%d; echo $V $E $? >>/r%d", n, n),
+			fmt.Sprintf("RUN --mount=type=bind,target=/m cat /m/src/* 2>/dev/null >/m%d; :", n), fmt.Sprintf("ENV E=$V-%d", n), fmt.Sprintf("WORKDIR w%d", n),
+			fmt.Sprintf("LABEL l%d=$V", n), "RUN rm -rf /d1 /g2", fmt.Sprintf("COPY --exclude=f2 src /x%d", n), fmt.Sprintf("ADD src/f3 /a%d/$V/", n),
+		}[r.Intn(11)]
+	}
+	for n := range 1 + r.Intn(4) {
+		lines = append(lines, step(n))
+	}
+	if r.Intn(2) == 0 {
+		lines = append(lines, []string{"FROM base", "FROM one", "FROM scratch"}[r.Intn(3)], "COPY --from=one /r* /base /from/", "ARG V", "COPY src /last$V")
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// someChange changes something in the context, the arguments or the base.
+func (b *bench) someChange(r *rand.Rand, args []string) []string {
+	name := b.path("src", fmt.Sprintf("f%d", r.Intn(4)))
+	switch r.Intn(9) {
+	case 0, 1:
+		b.write("src/"+filepath.Base(name), strconv.Itoa(r.Intn(3)))
+	case 2:
+		require.NoError(b.t, os.RemoveAll(name))
+	case 3:
+		if _, err := os.Stat(name); err == nil {
+			require.NoError(b.t, os.Chmod(name, []os.FileMode{0o600, 0o755}[r.Intn(2)]))
+		}
+	case 4:
+		return []string{"--build-arg", fmt.Sprint("V=", r.Intn(3))}
+	case 5:
+		b.write(".dockerignore", []string{"", "src/f1", "*\n!src"}[r.Intn(3)])
+	case 6:
+		b.makeBase(r.Intn(3))
+	case 7:
+		require.NoError(b.t, os.RemoveAll(b.path("src/link")))
+		require.NoError(b.t, os.Symlink(filepath.Base(name), b.path("src/link")))
+	case 8:
+		b.write("Dockerfile", someDockerfile(r))
+	}
+	return args
+}
+
+func (b *bench) makeBase(n int) {
+	b.write("../base/Dockerfile", fmt.Sprintf("FROM tiny\nRUN echo %d >/base\n", n))
+	other := *b
+	other.dir = b.path("../base")
+	other.build("-t", "base")
+}
+
+// A build with the cache gives what one without it gives. BOX_CASES says how many changes.
+func TestCachedIsFresh(t *testing.T) {
+	cases := 24
+	if text := os.Getenv("BOX_CASES"); text != "" {
+		var err error
+		cases, err = strconv.Atoi(text)
+		require.NoError(t, err)
+	}
+	seed := time.Now().UnixNano()
+	if text := os.Getenv("BOX_SEED"); text != "" {
+		var err error
+		seed, err = strconv.ParseInt(text, 10, 64)
+		require.NoError(t, err)
+	}
+	var hits atomic.Int32
+	for worker := range 4 {
+		t.Run(strconv.Itoa(worker), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewSource(seed + int64(worker)))
+			b := newBench(t, someDockerfile(r))
+			b.dir = filepath.Join(b.dir, "context")
+			b.write("src/f1", "1")
+			b.write("src/f3", "1")
+			b.makeBase(0)
+			b.write("Dockerfile", someDockerfile(r))
+			var args []string
+			for n := range cases / 4 {
+				args = b.someChange(r, args)
+				id, told, err := b.try(args...)
+				fresh, toldFresh, errFresh := b.try(append([]string{"--no-cache"}, args...)...)
+				if err != nil || errFresh != nil { // such as a source that is not there: with and without the cache
+					require.Error(t, err, "seed %d, change %d: %s\n%s", seed, n, told, toldFresh)
+					require.Error(t, errFresh, "seed %d, change %d: %s\n%s", seed, n, told, toldFresh)
+					continue
+				}
+				hits.Add(int32(strings.Count(told, "CACHED")))
+				require.Equal(t, b.describe(fresh), b.describe(id), "seed %d, change %d: %s", seed, n, told)
+			}
+		})
+	}
+	t.Cleanup(func() { require.Positive(t, hits.Load()) })
+}
+
+// A kill at any instant leaves a store in which the next build makes the right image.
+// BOX_KILLS says how often.
+func TestKilledAtAnyInstant(t *testing.T) {
+	kills := 24
+	if text := os.Getenv("BOX_KILLS"); text != "" {
+		var err error
+		kills, err = strconv.Atoi(text)
+		require.NoError(t, err)
+	}
+	b := newBench(t, "FROM tiny\nCOPY src /src\nRUN cat /src/f >/g\nRUN cat /g /g >/h\nWORKDIR /w\n")
+	b.write("src/f", "0")
+	b.build()
+	var all sync.WaitGroup
+	places := make(chan struct{}, 4)
+	for n := range kills {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			one := *b
+			one.dir = t.TempDir()
+			one.write("Dockerfile", "FROM tiny\nCOPY src /src\nRUN cat /src/f >/g\nRUN cat /g /g >/h\nWORKDIR /w\n")
+			text := strconv.Itoa(n / 2) // two builds want the same
+			one.write("src/f", text)
+			cmd := exec.Command(box, "build", one.dir)
+			cmd.Env = append(os.Environ(), "BOX_ROOT="+b.Root)
+			if err := cmd.Start(); err != nil {
+				t.Error(err)
+				return
+			}
+			time.Sleep(time.Duration(rand.Intn(400)) * time.Millisecond)
+			if err := cmd.Process.Kill(); err == nil {
+				cmd.Wait()
+			}
+			if n%4 != 0 {
+				return
+			}
+			id, told, err := one.try("-t", fmt.Sprint("image", n))
+			if err != nil {
+				t.Errorf("kill %d: %v\n%s", n, err, told)
+				return
+			}
+			if sum := " 1 " + digest.FromString(text + text).Encoded()[:16]; !strings.Contains(one.describe(id), "./h 100644 0:0"+sum) {
+				t.Errorf("kill %d: /h is wrong\n%s", n, told)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Two builds at once make a step once: the command counts itself.
+func TestTwoBuildsAtOnce(t *testing.T) {
+	b := newBench(t, "FROM tiny\nRUN --mount=type=cache,target=/count,sharing=locked echo x >>/count/n; sleep 0.3; wc -l </count/n >/n\n")
+	b.write("../base/Dockerfile", "FROM tiny\n")
+	b.build("-f", b.path("../base/Dockerfile"))
+	ids := make([]digest.Digest, 4)
+	var all sync.WaitGroup
+	for i := range ids {
+		all.Go(func() { ids[i], _, _ = b.try() })
+	}
+	all.Wait()
+	for _, id := range ids {
+		require.Equal(t, ids[0], id)
+	}
+	require.Contains(t, b.describe(ids[0]), digest.FromString("1\n").Encoded()[:16])
+}
