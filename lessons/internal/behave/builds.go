@@ -37,8 +37,9 @@ exec "$BOX" "$@"`,
 	Check: func(b *Box) Seen {
 		e := b.build("FROM tiny", "RUN exit 3")
 		where := strings.Contains(e.Stderr, "2 | RUN exit 3\n") && strings.Contains(e.Stderr, "^^^") && strings.Contains(e.Stderr, "exit status 3")
-		left := b.Run("ps", "-a", "-q").Stdout + b.Run("images", "-q", "built").Stdout
-		return all(status(1, e), holds(where, "the line, a caret and the status", e.Stderr), same("", left))
+		images := b.Run("images")
+		untagged := ended(images.Status == 0 && !strings.Contains(images.Stdout, "built"), "no image built", images)
+		return all(status(1, e), holds(where, "the line, a caret and the status", e.Stderr), printed("", b.Run("ps", "-a", "-q")), untagged)
 	},
 	Broken: zero,
 }, {

@@ -51,4 +51,19 @@ var budgets = map[string]budget{
 			"control.go": {16, 6}, "stats.go": {10, 4}},
 		code: 2700,
 	},
+	"dockerfile": {
+		adds: []string{"build.go", "buildcontext.go", "buildrun.go", "buildshow.go", "copy.go", "writer.go", "untar.go",
+			"dockerfile.go", "instructions.go", "expand.go", "dockerignore.go", "caret.go", "check.go"},
+		edits:   map[string]edit{"main.go": {5, 1}, "containers.go": {8, 0}, "monitor.go": {3, 0}, "copytree.go": {7, 1}, "layers.go": {20, 5}},
+		imports: []string{"github.com/moby/patternmatcher", "github.com/moby/patternmatcher/ignorefile"},
+		code:    4300,
+	},
+	"network": {
+		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "picture.go",
+			"netcommands.go", "completion.go"},
+		edits: map[string]edit{"main.go": {3, 0}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {9, 1},
+			"ps.go": {2, 2}, "stats.go": {6, 3}, "buildrun.go": {1, 3}},
+		imports: []string{"golang.org/x/net/dns/dnsmessage"},
+		code:    2800,
+	},
 }
