@@ -51,6 +51,15 @@ var budgets = map[string]budget{
 			"control.go": {16, 6}, "stats.go": {10, 4}},
 		code: 2800,
 	},
+	"images": {
+		adds: []string{"reference.go", "registry.go", "connection.go", "auth.go", "login.go", "layers.go", "unpack.go", "owners.go", "compress.go",
+			"layout.go", "oci.go", "pull.go", "keep.go", "archives.go", "images.go", "from.go", "progress.go"},
+		edits: map[string]edit{"main.go": {13, 1}, "container.go": {2, 0}, "containers.go": {28, 6}, "store.go": {2, 0}, "ps.go": {2, 2},
+			"monitor.go": {2, 2}, "inspect.go": {11, 2}, "changes.go": {9, 1}},
+		imports: []string{"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec/specs-go", "github.com/opencontainers/image-spec/specs-go/v1",
+			"github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
+		code: 4850,
+	},
 	"dockerfile": {
 		adds: []string{"build.go", "buildcontext.go", "buildrun.go", "buildshow.go", "copy.go", "writer.go", "untar.go",
 			"dockerfile.go", "instructions.go", "expand.go", "dockerignore.go", "caret.go", "check.go"},
