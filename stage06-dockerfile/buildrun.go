@@ -144,8 +144,14 @@ func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
 		return err
 	}
 	defer out.close()
-	c.output = out.file
+	c.output, c.Name = out.file, "step-"+newID()[:12]
+	over := make(chan struct{})
+	go s.killWhenInterrupted(c.Name, over)
 	err = c.Run()
+	close(over)
+	if s.b.ctx.Err() != nil {
+		return errors.New("the build was interrupted")
+	}
 	var ended exitStatus
 	if !errors.As(err, &ended) || ended == 0 {
 		if ended == 0 && err == exitStatus(0) {
@@ -158,6 +164,26 @@ func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
 		advice = fmt.Sprintf("; its container was kept: box commit %s seen && box run --rm -it seen sh", c.record.Name)
 	}
 	return in.errorAt("", "%s ended with exit status %d%s", in.Name, int(ended), advice)
+}
+
+// killWhenInterrupted ends the step's container with the build: what runs in it may not heed
+// a signal, as a shell that is PID 1 does not.
+func (s *stageBuild) killWhenInterrupted(name string, over <-chan struct{}) {
+	select {
+	case <-over:
+		return
+	case <-s.b.ctx.Done():
+	}
+	for {
+		if r, err := s.b.Store.find(name); err == nil && r.signal(unix.SIGKILL) == nil {
+			return
+		}
+		select {
+		case <-over:
+			return
+		case <-time.After(5 * time.Millisecond): // it has not begun yet
+		}
+	}
 }
 
 // places are where every container has something mounted.
