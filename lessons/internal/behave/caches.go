@@ -1,0 +1,87 @@
+package behave
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The rows about the build cache. A step that runs is told from one that does not by what it
+// makes: the kernel's random uuid, which is another each time.
+
+func init() { table = append(table, cacheRows...) }
+
+// uncached has every build begin anew.
+const uncached = `[ "$1" = build ] && { shift; set -- build --no-cache "$@"; }
+exec "$BOX" "$@"`
+
+const newUUID = "RUN cat /proc/sys/kernel/random/uuid >/uuid"
+
+var cacheRows = []Row{{
+	Name: "cache: a step that has not changed is not run, also when files were written anew", Since: 7,
+	Check: func(b *Box) Seen {
+		first := b.uuid("FROM tiny", "COPY file /file", newUUID)
+		return all(status(0, first), printed(first.Line(), b.uuid("FROM tiny", "COPY file /file", newUUID)))
+	},
+	Broken: uncached,
+}, {
+	Name: "cache: a file that has changed runs its COPY and all below, and nothing above", Since: 7,
+	Check: func(b *Box) Seen {
+		first := strings.Fields(b.uuid("FROM tiny", newUUID, "COPY file /file", "RUN cat /proc/sys/kernel/random/uuid >>/uuid").Stdout)
+		if err := os.WriteFile(filepath.Join(b.context(), "file"), []byte("changed\n"), 0o644); err != nil {
+			return failed(err)
+		}
+		if e := b.Run("build", "-t", "built", b.context()); e.Status != 0 {
+			return status(0, e)
+		}
+		e := b.Run("run", "--rm", "built", "cat", "/uuid")
+		second := strings.Fields(e.Stdout)
+		ok := len(first) == 2 && len(second) == 2 && first[0] == second[0] && first[1] != second[1]
+		return ended(ok, "the uuid above the same, that below another", e)
+	},
+	Broken: uncached,
+}, {
+	Name: "cache: a miss says why: which file changed and in what, and which ARG", Since: 7,
+	Check: func(b *Box) Seen {
+		lines := []string{"FROM tiny", "ARG V=1.2", "COPY file /", "RUN true $V"}
+		if e := b.build(lines...); e.Status != 0 {
+			return status(0, e)
+		}
+		if err := os.Chmod(filepath.Join(b.context(), "file"), 0o755); err != nil {
+			return failed(err)
+		}
+		file := b.Run("build", "--progress", "plain", b.context())
+		arg := b.Run("build", "--progress", "plain", "--build-arg", "V=1.3", b.context())
+		return all(holds(strings.Contains(file.Stderr, "file changed (mode)"), "file changed (mode)", file.Stderr),
+			holds(strings.Contains(arg.Stderr, "ARG V 1.2 → 1.3"), "ARG V 1.2 → 1.3", arg.Stderr))
+	},
+	Broken: uncached,
+}, {
+	Name: "cache: a cache mount keeps its files between builds, and out of the image", Since: 7,
+	Check: func(b *Box) Seen {
+		const count = "RUN --mount=type=cache,target=/kept echo x >>/kept/n; wc -l </kept/n >/uuid"
+		first := b.uuid("FROM tiny", count, "RUN ! test -e /kept/n")
+		return all(printed("1", first), printed("2", b.uuid("FROM tiny", "ENV A=b", count, "RUN ! test -e /kept/n")))
+	},
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "s/--mount=[^ ]*/mkdir -p \/kept;/; /test -e/d" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
+}, {
+	Name: "cache: builder prune --all forgets all steps, and the image goes on", Since: 7,
+	Check: func(b *Box) Seen {
+		first := b.uuid("FROM tiny", newUUID)
+		pruned := b.Run("builder", "prune", "--all")
+		again := b.Run("run", "--rm", "built", "cat", "/uuid")
+		second := b.uuid("FROM tiny", newUUID)
+		return all(status(0, pruned), printed(first.Line(), again), ended(second.Status == 0 && second.Line() != first.Line(), "another uuid", second))
+	},
+	Broken: `[ "$1" = builder ] && exit 0
+exec "$BOX" "$@"`,
+}}
+
+// uuid builds, and shows what its steps have written.
+func (b *Box) uuid(lines ...string) Ended {
+	if e := b.build(lines...); e.Status != 0 || e.Err != nil {
+		return e
+	}
+	return b.Run("run", "--rm", "built", "cat", "/uuid")
+}
