@@ -324,10 +324,10 @@ func someDockerfile(r *rand.Rand) string {
 	lines := []string{"ARG V=1", "FROM base AS one", "ARG V"}
 	step := func(n int) string {
 		return []string{
-			fmt.Sprintf("COPY src /d%d", n), fmt.Sprintf("COPY src/f* /g%d/", n), fmt.Sprintf("COPY --chmod=7%d5 src/f1 /h%d", n%8, n),
-			fmt.Sprintf("RUN cat /d*/* /g*/* /base $(pwd)/* 2>/dev/null >/r%d; echo $V $E $? >>/r%d", n, n),
+			fmt.Sprintf("COPY src /k%d", n), fmt.Sprintf("COPY src/f* /g%d/", n), fmt.Sprintf("COPY --chmod=7%d5 src/f1 /h%d", n%8, n),
+			fmt.Sprintf("RUN (cat /k*/* /g*/* /base; ls /; pwd; echo $V $E) >/r%d 2>/dev/null", n),
 			fmt.Sprintf("RUN --mount=type=bind,target=/m cat /m/src/* 2>/dev/null >/m%d; :", n), fmt.Sprintf("ENV E=$V-%d", n), fmt.Sprintf("WORKDIR w%d", n),
-			fmt.Sprintf("LABEL l%d=$V", n), "RUN rm -rf /d1 /g2", fmt.Sprintf("COPY --exclude=f2 src /x%d", n), fmt.Sprintf("ADD src/f3 /a%d/$V/", n),
+			fmt.Sprintf("LABEL l%d=$V", n), "RUN rm -rf /k1 /g2", fmt.Sprintf("COPY --exclude=f2 src /x%d", n), fmt.Sprintf("ADD src/f3 /a%d/$V/", n),
 		}[r.Intn(11)]
 	}
 	for n := range 1 + r.Intn(4) {
