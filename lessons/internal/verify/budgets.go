@@ -80,6 +80,6 @@ var budgets = map[string]budget{
 		edits: map[string]edit{"main.go": {3, 0}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {8, 1},
 			"ps.go": {2, 2}, "stats.go": {6, 3}, "buildrun.go": {1, 3}},
 		imports: []string{"golang.org/x/net/dns/dnsmessage"},
-		code:    3040,
+		code:    3160,
 	},
 }
