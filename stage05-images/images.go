@@ -201,7 +201,7 @@ func (c *rmiCmd) remove(text string) error {
 		return fmt.Errorf("the image %s has several names: %s; remove one of them, or all with -f", short(image.ID), strings.Join(names, ", "))
 	}
 	if len(names) == len(image.Names) && !c.Force {
-		if err := c.Store.unused(image); err != nil {
+		if err := c.Store.unusedImage(image); err != nil {
 			return err
 		}
 	}
@@ -226,8 +226,8 @@ func (s Store) removeDamaged(text string) (found bool, err error) {
 	return found, err
 }
 
-// unused refuses to take away an image that a container was made of.
-func (s Store) unused(image *Image) error {
+// unusedImage refuses to take away an image that a container was made of.
+func (s Store) unusedImage(image *Image) error {
 	containers, err := s.all()
 	for _, r := range containers {
 		if r.ImageID == image.ID {
