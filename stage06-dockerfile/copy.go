@@ -302,7 +302,7 @@ func (c *copying) match(dir found, part string) ([]found, error) {
 	}
 	if !strings.ContainsAny(part, `*?[\`) {
 		n, err := c.from.find(path.Join(dir.path, part), true)
-		if errors.Is(err, unix.ENOENT) {
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 			return nil, nil
 		}
 		return []found{{n, path.Join(dir.path, part)}}, err
@@ -643,7 +643,7 @@ func (c *copying) fetched(dir, name string) error {
 // readSmall reads a file of a union; one that is not there is empty.
 func (u *union) readSmall(name string) ([]byte, error) {
 	n, err := u.find(name, true)
-	if errors.Is(err, unix.ENOENT) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}
 	if err != nil {

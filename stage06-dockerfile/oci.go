@@ -26,6 +26,7 @@ type Image struct {
 	Manifest ocispec.Descriptor
 	Blobs    []ocispec.Descriptor // its layers as they were got
 	Config   ImageConfig
+	Origin   digest.Digest // of its manifest in the registry, if it comes from there just now
 }
 
 // ImageConfig is the configuration of an image: OCI's, and what Docker adds to it.
