@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type buildCmd struct {
 	Check    bool     `help:"Do not build; tell what in the Dockerfile is doubtful."`
 	Keep     bool     `help:"Keep the container of a RUN that fails."`
 	NoCache  bool     `help:"Take no step from an earlier build."`
+	Allow    []string `help:"What a RUN may have: network.host, security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
 
 	Caching
 
@@ -93,6 +95,8 @@ type stageBuild struct {
 	blobs  []ocispec.Descriptor
 	args   map[string]string // ARGs that were declared
 
+	hasCmd bool // of its own
+
 	chain  string  // the key of the step before
 	base   []input // what FROM begins with
 	slots  int     // steps so far
@@ -112,10 +116,15 @@ func (c *buildCmd) Run() error {
 	defer stop()
 	c.Store.limits = c.LayerLimits
 	b := &builder{buildCmd: c, ctx: ctx, done: map[*Stage]*stageBuild{}}
+	return shown(b.run())
+}
+
+func (b *builder) run() (err error) {
+	c := b.buildCmd
 	if err := b.prepare(); err != nil {
-		return shown(err)
+		return err
 	}
-	defer b.files.close()
+	defer func() { err = errors.Join(err, b.files.close()) }()
 	if c.Check {
 		return b.check()
 	}
@@ -138,7 +147,7 @@ func (c *buildCmd) Run() error {
 		b.draw()
 	}
 	if err != nil {
-		return shown(err)
+		return err
 	}
 	if c.Iidfile != "" {
 		if err := writeFile(c.Iidfile, []byte(image.ID.String()), false); err != nil {
@@ -152,13 +161,18 @@ func (c *buildCmd) Run() error {
 // errBuild is a build that failed: what is wrong was shown already.
 type errBuild struct{ error }
 
-// shown shows where in the Dockerfile an error is.
+// shown shows what went wrong, and where in the Dockerfile it is.
 func shown(err error) error {
-	if place := (*DockerfileError)(nil); errors.As(err, &place) {
+	place := (*DockerfileError)(nil)
+	switch {
+	case err == nil, errors.As(err, new(errBuild)):
+		return err
+	case errors.As(err, &place):
 		fmt.Fprint(os.Stderr, place.Show())
-		return errBuild{err}
+	default:
+		fmt.Fprintln(os.Stderr, "box:", err)
 	}
-	return err
+	return errBuild{err}
 }
 
 // prepare reads all that the build begins with.
@@ -214,7 +228,7 @@ func keyValues(flag string, list []string) (map[string]string, error) {
 func (b *builder) check() error {
 	warnings, fatal, err := checkDockerfile(b.file, CheckOptions{Args: b.args, Platform: b.native, Ignore: b.files.ignore, ImageEnv: b.imageEnv})
 	if err != nil {
-		return shown(err)
+		return err
 	}
 	for _, w := range warnings {
 		fmt.Println(w)
@@ -303,11 +317,9 @@ func (b *builder) target() (*Stage, error) {
 		if b.Target == fmt.Sprint(i) {
 			return s, nil
 		}
-		if s.Name != "" {
-			names = append(names, s.Name)
-		}
+		names = append(names, cmp.Or(s.Name, fmt.Sprint(i)))
 	}
-	return nil, fmt.Errorf("--target %s: no stage has this name; there are %s", b.Target, strings.Join(names, ", "))
+	return nil, fmt.Errorf("--target %s: no stage has this name or number; there are %s", b.Target, strings.Join(names, ", "))
 }
 
 // needs are the stages that a stage builds on.
@@ -628,7 +640,7 @@ func (s *stageBuild) words(in *Instruction) []string {
 }
 
 func (s *stageBuild) cmd(in *Instruction) error {
-	s.config.Config.Cmd = s.words(in)
+	s.config.Config.Cmd, s.hasCmd = s.words(in), true
 	s.note(in)
 	return nil
 }
@@ -636,7 +648,7 @@ func (s *stageBuild) cmd(in *Instruction) error {
 // entrypoint does away with a CMD of the base image, but not with one of this stage.
 func (s *stageBuild) entrypoint(in *Instruction) error {
 	s.config.Config.Entrypoint = s.words(in)
-	if !slices.ContainsFunc(s.Steps, func(o *Instruction) bool { return o.Name == "CMD" && o.First < in.First }) {
+	if !s.hasCmd {
 		s.config.Config.Cmd = nil
 	}
 	s.note(in)
@@ -772,19 +784,16 @@ func (s *stageBuild) layer(in *Instruction, write func(w *writer) error) error {
 // and its tar is only hashed: who wants the blob, makes it then.
 func (s *stageBuild) adopt(in *Instruction, build string) error {
 	names, err := os.ReadDir(build)
-	if err != nil {
-		return err
-	}
-	if len(names) == 0 {
+	if err == nil && len(names) == 0 {
 		s.note(in)
 		return s.b.Store.dropLayer(build)
 	}
-	dirs, err := s.dirs()
-	if err != nil {
-		return err
+	dirs, errDirs := s.dirs()
+	if err = errors.Join(err, errDirs); err != nil {
+		return errors.Join(err, s.b.Store.dropLayer(build))
 	}
 	slices.Reverse(dirs)
-	packed, err := packLayer(io.Discard, build, ownersOf(dirs)...)
+	packed, err := packLayer(io.Discard, build, ownersOf(append([]string{build}, dirs...))...)
 	if err != nil {
 		return errors.Join(err, s.b.Store.dropLayer(build))
 	}

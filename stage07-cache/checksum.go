@@ -139,7 +139,12 @@ func (c *checksums) of(n *node, name string) (string, error) {
 // describeFile is all of a file that counts, in a line: the name is said beside it.
 func (c *copying) describeFile(n *node, rel string) (string, error) {
 	st := n.Stat_t
-	c.change(&st)
+	if c.in.flag("from") == "" || c.chown {
+		st.Uid, st.Gid = uint32(c.who.uid), uint32(c.who.gid)
+	}
+	if c.chmod != nil {
+		st.Mode = c.chmod(st.Mode)
+	}
 	text := fmt.Sprintf("%o %d %d", st.Mode, st.Uid, st.Gid)
 	if id := (inode{uint64(st.Dev), st.Ino}); st.Nlink > 1 && n.dirs == nil { // two names of one file stay that
 		if first := c.linked[id]; first != "" {
@@ -208,7 +213,7 @@ func (s *stageBuild) copyInputs(in *Instruction) ([]input, error) {
 // sourceInputs are the files that one source stands for.
 func (c *copying) sourceInputs(source string) (list []input, err error) {
 	if c.in.Name == "ADD" && isURL(source) {
-		got, err := c.download(source)
+		got, err := c.get(source)
 		return []input{{"content of " + source, got.Digest.String()}}, err
 	}
 	found, err := c.glob(path.Clean(path.Join("/", source)))

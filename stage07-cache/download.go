@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -21,10 +20,11 @@ type fetched struct {
 	ETag         string
 	LastModified string
 	Digest       digest.Digest
+	Name         string // what the server calls it
 }
 
-// download gets what a URL holds, or finds that it is here already.
-func (c *copying) download(source string) (fetched, error) {
+// get gets what a URL holds, or finds that it is here already.
+func (c *copying) get(source string) (fetched, error) {
 	c.s.b.urls.Lock()
 	defer c.s.b.urls.Unlock()
 	if got, asked := c.s.b.fetched[source]; asked { // once a build is enough
@@ -82,7 +82,7 @@ func (b *builder) ask(c *copying, source string, known fetched) (fetched, error)
 	case answer.StatusCode != http.StatusOK:
 		return known, fmt.Errorf("the server says %s", answer.Status)
 	}
-	got := fetched{URL: source, ETag: answer.Header.Get("ETag"), LastModified: answer.Header.Get("Last-Modified")}
+	got := fetched{URL: source, Name: fileName(request.URL, answer.Header), ETag: answer.Header.Get("ETag"), LastModified: answer.Header.Get("Last-Modified")}
 	if got.Digest, err = b.keepURL(answer.Body, want); err != nil {
 		return known, err
 	}
@@ -108,14 +108,4 @@ func (b *builder) keepURL(body io.Reader, want digest.Digest) (digest.Digest, er
 		complain(os.Remove(file.Name()))
 	}
 	return hash.Digest(), err
-}
-
-// content is what was fetched, and how old it is.
-func (b *builder) content(got fetched) ([]byte, time.Time, error) {
-	at, err := http.ParseTime(got.LastModified)
-	if err != nil {
-		at = time.Now()
-	}
-	data, err := os.ReadFile(b.urlPath(got.Digest))
-	return data, at, err
 }

@@ -26,6 +26,7 @@ type Image struct {
 	Manifest ocispec.Descriptor
 	Blobs    []ocispec.Descriptor // its layers as they were got
 	Config   ImageConfig
+	Origin   digest.Digest // of its manifest in the registry, if it comes from there just now
 }
 
 // ImageConfig is the configuration of an image: OCI's, and what Docker adds to it.
@@ -161,15 +162,16 @@ func (s Store) putImageWith(config ImageConfig, layers []ocispec.Descriptor, nam
 	if err != nil {
 		return nil, err
 	}
-	return s.putManifest(data, layers, name, notes)
+	return s.putNoted(data, layers, name, notes)
 }
 
 // putImageAs keeps a configuration to the byte, because its digest is the image's id.
 func (s Store) putImageAs(config []byte, layers []ocispec.Descriptor, name string) (*Image, error) {
-	return s.putManifest(config, layers, name, nil)
+	return s.putNoted(config, layers, name, nil)
 }
 
-func (s Store) putManifest(config []byte, layers []ocispec.Descriptor, name string, notes map[string]string) (*Image, error) {
+// putNoted writes notes into the manifest too.
+func (s Store) putNoted(config []byte, layers []ocispec.Descriptor, name string, notes map[string]string) (*Image, error) {
 	d, err := s.putBlob(ocispec.MediaTypeImageConfig, config)
 	if err != nil {
 		return nil, err
