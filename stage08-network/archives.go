@@ -8,6 +8,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,7 +59,10 @@ func (c *loadCmd) Run() error {
 			fmt.Println("Loaded image: " + name)
 		}
 	}
-	return about("load", c.Input, err)
+	if err != nil {
+		return fmt.Errorf("load %s: %w", cmp.Or(c.Input, "what comes on standard input"), err)
+	}
+	return nil
 }
 
 // load keeps all images of an archive, and returns their names.
@@ -81,33 +85,41 @@ func (s Store) load(in io.Reader) ([]string, error) {
 	return l.assemble()
 }
 
+// maxArchive is how many files an archive of images may have, and maxTold how many bytes
+// those that are not layers: they are kept in memory.
+const (
+	maxArchive = 100_000
+	maxTold    = 8 * maxAnswer
+)
+
 // loading is an archive while it is read.
 type loading struct {
 	store Store
 	files map[string]loaded // by their names in it
+	told  int64
 }
 
 // loaded is a file of it.
 type loaded struct {
 	blob   ocispec.Descriptor
-	diffID digest.Digest // of a layer
-	build  string        // the directory that it was unpacked to
-	data   []byte        // of a small file
+	data   []byte        // unless it is too large for a description, or a layer
 	link   string        // to another one
+	diffID digest.Digest // of a layer
+	temp   string        // the file that it was written to, until it is kept,
+	build  string        // and the directory that it was unpacked to
 }
 
+// drop removes what was not kept.
 func (l *loading) drop() {
 	for _, f := range l.files {
-		if f.build != "" {
-			if err := l.store.dropLayer(f.build); err != nil {
-				fmt.Fprintf(os.Stderr, "box: %v\n", err)
-			}
+		if f.temp != "" {
+			complain(errors.Join(os.Remove(f.temp), l.store.dropLayer(f.build)))
 		}
 	}
 }
 
 func (l *loading) read(archive *tar.Reader) error {
-	for {
+	for len(l.files) < maxArchive {
 		header, err := archive.Next()
 		if err == io.EOF {
 			return nil
@@ -124,36 +136,84 @@ func (l *loading) read(archive *tar.Reader) error {
 			}
 			l.files[name] = loaded{link: path.Clean(target)}
 		case tar.TypeReg:
-			if l.files[name], err = l.file(archive, header.Size); err != nil {
-				return about("read", header.Name, err)
+			f, err := l.file(archive, header.Size)
+			if err != nil {
+				return fmt.Errorf("read %.200q: %w", header.Name, err)
 			}
+			if old := l.files[name]; old.temp != "" { // the same name again
+				l.files[name+"\x00"+old.temp] = old
+			}
+			l.files[name] = f
 		}
 	}
+	return fmt.Errorf("the archive has more than %d files: no image needs that many", maxArchive)
 }
 
 // file keeps one file. What begins as a tar does, compressed or not, is unpacked as a layer.
 func (l *loading) file(from io.Reader, size int64) (f loaded, err error) {
+	in := bufio.NewReaderSize(from, 1<<18)
+	if looksLikeLayer(in) {
+		return l.layer(in)
+	}
+	f.blob.Size = size
+	if size > maxAnswer {
+		return f, nil
+	}
+	if l.told += size; l.told > maxTold {
+		return f, fmt.Errorf("what the archive has beside layers is larger than %s", human(maxTold))
+	}
+	f.data, err = io.ReadAll(in)
+	f.blob.Digest = digest.FromBytes(f.data)
+	return f, err
+}
+
+// layer writes a layer to a file, and unpacks it meanwhile.
+func (l *loading) layer(in io.Reader) (f loaded, err error) {
 	file, err := os.CreateTemp(l.store.path("images/partial"), "blob-*")
 	if err != nil {
 		return f, err
 	}
-	hash := digest.SHA256.Digester()
-	tee := bufio.NewReaderSize(io.TeeReader(from, io.MultiWriter(file, hash.Hash())), 1<<20)
-	if looksLikeLayer(tee) {
-		if f.build, err = os.MkdirTemp(l.store.path("images/partial"), "layer-*"); err == nil {
-			f.diffID, err = l.store.unpackInto(tee, f.build)
-		}
-	} else if size <= maxAnswer {
-		f.data, err = io.ReadAll(tee)
+	f.temp = file.Name()
+	if f.build, err = os.MkdirTemp(filepath.Dir(f.temp), "layer-*"); err == nil {
+		err = l.unpack(&f, in, file)
 	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return loaded{}, errors.Join(err, os.Remove(f.temp), l.store.dropLayer(f.build))
+	}
+	return f, nil
+}
+
+func (l *loading) unpack(f *loaded, in io.Reader, file *os.File) error {
+	tee := io.TeeReader(in, file)
+	stream, kind, err := decompress(tee)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	sum, err := unpackLayer(stream, f.build, l.store.layerLimits())
 	if err == nil {
 		_, err = io.Copy(io.Discard, tee)
 	}
-	f.blob = ocispec.Descriptor{Digest: hash.Digest(), Size: size}
-	if err = l.store.keepBlob(file, f.blob.Digest, err); err != nil && f.build != "" {
-		err = errors.Join(err, l.store.dropLayer(f.build))
+	if err != nil {
+		return err
 	}
-	return f, err
+	f.diffID, f.blob = sum.DiffID, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: sum.DiffID}
+	if kind != "" {
+		f.blob.MediaType += "+" + kind
+		if f.blob.Digest, err = digestOf(file); err != nil {
+			return err
+		}
+	}
+	f.blob.Size, err = file.Seek(0, io.SeekEnd)
+	return errors.Join(err, file.Chmod(0o644))
+}
+
+// digestOf is the digest of a file, which was just written and so is still in memory.
+func digestOf(file *os.File) (digest.Digest, error) {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	return digest.SHA256.FromReader(file)
 }
 
 // looksLikeLayer looks at the beginning of a file, which can still be read afterwards.
@@ -184,116 +244,146 @@ func (l *loading) find(name string) (loaded, error) {
 	return loaded{}, fmt.Errorf("the file %q of the archive is a link that leads nowhere", name)
 }
 
-// assemble makes the images of what the archive says belongs together.
+// assemble makes the images of what the archive says belongs together. Some archives say it
+// in both notations: OCI's tells more.
 func (l *loading) assemble() (names []string, err error) {
-	switch {
-	case l.files["manifest.json"].data != nil:
-		var list []dockerManifest
-		if err := json.Unmarshal(l.files["manifest.json"].data, &list); err != nil {
-			return nil, about("read", "manifest.json", err)
+	var index ocispec.Index
+	var list []dockerManifest
+	there, err := l.object("index.json", &index)
+	if err == nil && !there {
+		if there, err = l.object("manifest.json", &list); err == nil && !there {
+			err = errors.New("it is no archive of images: neither manifest.json nor index.json is in it; box import makes an image of an archive of files")
 		}
-		for _, m := range list {
-			more, err := l.fromDocker(m)
-			if names = append(names, more...); err != nil {
-				return names, err
-			}
-		}
-		return names, nil
-	case l.files["index.json"].data != nil:
-		var index ocispec.Index
-		if err := json.Unmarshal(l.files["index.json"].data, &index); err != nil {
-			return nil, about("read", "index.json", err)
-		}
-		return l.fromOCI(index)
 	}
-	return nil, errors.New("it is no archive of images: neither manifest.json nor index.json is in it; box import makes an image of an archive of files")
+	for _, d := range index.Manifests {
+		if err == nil {
+			names, err = l.fromOCI(d, names)
+		}
+	}
+	for _, m := range list {
+		if err == nil {
+			names, err = l.fromDocker(m, names)
+		}
+	}
+	return names, err
 }
 
-func (l *loading) fromDocker(m dockerManifest) (names []string, err error) {
+// object reads a file that is JSON.
+func (l *loading) object(name string, value any) (there bool, err error) {
+	f, there := l.files[name]
+	if !there {
+		return false, nil
+	}
+	if f.data == nil && f.blob.Size > maxAnswer {
+		return true, fmt.Errorf("%s has %s, and a description may have %s", name, human(f.blob.Size), human(maxAnswer))
+	}
+	return true, about("read", name, json.Unmarshal(f.data, value))
+}
+
+func (l *loading) fromDocker(m dockerManifest, names []string) ([]string, error) {
 	config, err := l.find(m.Config)
 	if err != nil {
-		return nil, err
+		return names, err
 	}
 	var layers []ocispec.Descriptor
 	for _, name := range m.Layers {
 		f, err := l.find(name)
 		if err != nil {
-			return nil, err
+			return names, err
 		}
-		layers = append(layers, ocispec.Descriptor{MediaType: layerType(f), Digest: f.blob.Digest, Size: f.blob.Size})
+		layers = append(layers, f.blob)
+	}
+	var refs []string
+	for _, tag := range m.RepoTags {
+		ref, err := newName(tag)
+		if err != nil {
+			return names, err
+		}
+		refs = append(refs, ref.String())
 	}
 	if err := l.keepLayers(config.data, layers); err != nil {
-		return nil, err
+		return names, err
 	}
-	for _, tag := range append(m.RepoTags, "")[:max(1, len(m.RepoTags))] {
-		name := ""
-		if tag != "" {
-			ref, err := newName(tag)
-			if err != nil {
-				return names, err
-			}
-			name = ref.String()
-		}
+	for _, name := range append(refs, "")[:max(1, len(refs))] {
 		image, err := l.store.putImageAs(config.data, layers, name)
 		if err != nil {
 			return names, err
 		}
-		names = append(names, orID(tag, image))
+		names = append(names, orID(name, image.ID))
 	}
 	return names, nil
 }
 
-func orID(name string, image *Image) string {
-	if name == "" {
-		return image.ID.String()
+// orID is the name of an image as people write it, or its id if it has none.
+func orID(name string, id digest.Digest) string {
+	ref, err := parseReference(name)
+	if err != nil {
+		return id.String()
 	}
-	return name
+	return ref.Familiar()
 }
 
-// layerType is the media type of a layer as it is in the archive.
-func layerType(f loaded) string {
-	if f.blob.Digest == f.diffID {
-		return ocispec.MediaTypeImageLayer
+// blob finds a description by its digest, and holds it against that.
+func (l *loading) blob(d digest.Digest) ([]byte, error) {
+	if err := checkDigest(d); err != nil {
+		return nil, err
 	}
-	return ocispec.MediaTypeImageLayerGzip
+	f, err := l.find(blobName(d))
+	if err == nil && f.data == nil {
+		err = fmt.Errorf("the blob %s of the archive is no description of an image: it has %s", d, human(f.blob.Size))
+	}
+	if err == nil && f.blob.Digest != d {
+		err = fmt.Errorf("the blob %s of the archive has other bytes; their digest is %s", d, f.blob.Digest)
+	}
+	return f.data, err
 }
 
-// fromOCI takes the images of an OCI layout as they are.
-func (l *loading) fromOCI(index ocispec.Index) (names []string, err error) {
-	for _, d := range index.Manifests {
-		f, err := l.find("blobs/sha256/" + d.Digest.Encoded())
+// fromOCI takes an image of an OCI layout as it is; of several for several platforms, ours.
+func (l *loading) fromOCI(d ocispec.Descriptor, names []string) ([]string, error) {
+	data, err := l.blob(d.Digest)
+	if err != nil {
+		return names, err
+	}
+	var index ocispec.Index
+	if err := json.Unmarshal(data, &index); err == nil && len(index.Manifests) > 0 {
+		one, err := choose(index, here())
+		if err == nil {
+			data, err = l.blob(one.Digest)
+		}
 		if err != nil {
 			return names, err
 		}
-		var m ocispec.Manifest
-		if err := json.Unmarshal(f.data, &m); err != nil || m.Config.Digest == "" {
-			return names, fmt.Errorf("%s is not the manifest of an image", d.Digest)
-		}
-		config, err := l.find("blobs/sha256/" + m.Config.Digest.Encoded())
-		if err != nil {
-			return names, err
-		}
-		if err := l.keepLayers(config.data, m.Layers); err != nil {
-			return names, err
-		}
-		name := nameOf(d)
-		if full := d.Annotations["io.containerd.image.name"]; full != "" {
-			name = full
-		}
-		if ref, err := newName(name); err == nil {
-			name = ref.String()
-		} else {
-			name = "" // a note of another tool's, and no name
-		}
-		if err := l.store.tag(d, name); err != nil {
-			return names, err
-		}
-		names = append(names, orID(name, &Image{ID: m.Config.Digest}))
+		d.MediaType, d.Digest, d.Size = one.MediaType, one.Digest, one.Size
 	}
-	return names, nil
+	var m ocispec.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return names, about("read", d.Digest.String(), err)
+	}
+	config, err := l.blob(m.Config.Digest)
+	if err == nil {
+		err = l.keepLayers(config, m.Layers)
+	}
+	if err != nil {
+		return names, about("read", "the image "+d.Digest.String(), err)
+	}
+	if _, err := l.store.putBlob(m.Config.MediaType, config); err != nil {
+		return names, err
+	}
+	manifest, err := l.store.putBlob(d.MediaType, data)
+	if err != nil {
+		return names, err
+	}
+	name := cmp.Or(d.Annotations["io.containerd.image.name"], nameOf(d))
+	if ref, err := newName(name); err == nil {
+		name = ref.String()
+	} else {
+		name = "" // a note of another tool's, and no name
+	}
+	return append(names, orID(name, m.Config.Digest)), l.store.tag(manifest, name)
 }
 
-// keepLayers holds the layers that were unpacked against the configuration, and keeps them.
+// keepLayers holds the layers that were unpacked against the configuration, and keeps them
+// when all are right.
 func (l *loading) keepLayers(config []byte, layers []ocispec.Descriptor) error {
 	var c ImageConfig
 	if err := json.Unmarshal(config, &c); err != nil {
@@ -302,31 +392,48 @@ func (l *loading) keepLayers(config []byte, layers []ocispec.Descriptor) error {
 	if len(c.RootFS.DiffIDs) != len(layers) {
 		return fmt.Errorf("its manifest has %d layers, and its configuration %d", len(layers), len(c.RootFS.DiffIDs))
 	}
+	found := make([]string, len(layers))
 	for i, d := range layers {
-		if err := l.keepLayer(d, c.RootFS.DiffIDs[i]); err != nil {
+		for name, f := range l.files {
+			if f.diffID != "" && f.blob.Digest == d.Digest {
+				found[i] = name
+			}
+		}
+		f, there := l.files[found[i]]
+		if !there || f.diffID == "" {
+			return fmt.Errorf("the archive has no layer %q", printable(d.Digest.String()))
+		}
+		if f.diffID != c.RootFS.DiffIDs[i] {
+			return &wrongLayer{f.diffID, c.RootFS.DiffIDs[i]}
+		}
+	}
+	for _, name := range found {
+		if err := l.keepLayer(name); err != nil {
 			return err
 		}
 	}
-	return syncTree(l.store.path("layers"))
+	return nil
 }
 
-func (l *loading) keepLayer(d ocispec.Descriptor, want digest.Digest) error {
-	for name, f := range l.files {
-		if f.blob.Digest != d.Digest || f.diffID == "" {
-			continue
-		}
-		if f.diffID != want {
-			return &wrongLayer{f.diffID, want}
-		}
-		if f.build == "" {
-			return nil
-		}
-		build := f.build
-		f.build = ""
-		l.files[name] = f
-		return l.store.keepLayer(build, want)
+// keepLayer keeps a layer and its blob, unless that was done.
+func (l *loading) keepLayer(name string) error {
+	f := l.files[name]
+	if f.temp == "" {
+		return nil
 	}
-	return fmt.Errorf("the archive has no layer %s", d.Digest)
+	if err := l.store.keepLayer(f.build, f.diffID); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(f.temp, os.O_RDWR, 0)
+	if err == nil {
+		err = l.store.keepBlob(file, f.blob.Digest, nil)
+	}
+	if err != nil {
+		return err
+	}
+	f.temp, f.build = "", ""
+	l.files[name] = f
+	return nil
 }
 
 type saveCmd struct {
@@ -487,35 +594,23 @@ func (s Store) importTar(in io.Reader, name string, changes []string) (*Image, e
 		return nil, err
 	}
 	defer stream.Close()
+	files := bufio.NewReaderSize(stream, 1<<18)
+	if !looksLikeLayer(files) {
+		return nil, errors.New("it is no tar archive")
+	}
 	l := &loading{store: s, files: map[string]loaded{}}
 	defer l.drop()
-	f, err := l.file(stream, -1)
+	f, err := l.layer(files)
 	if err != nil {
 		return nil, err
 	}
-	if f.build == "" {
-		return nil, errors.New("it is no tar archive")
-	}
 	l.files["layer"] = f
-	layer, err := s.describe(f.diffID)
-	if err == nil {
-		err = l.keepLayer(layer, f.diffID)
-	}
-	if err != nil {
+	if err := l.keepLayer("layer"); err != nil {
 		return nil, err
 	}
 	config.RootFS.DiffIDs = []digest.Digest{f.diffID}
 	config.History = []ocispec.History{made("", "imported", false)}
-	return s.putImage(config, []ocispec.Descriptor{layer}, name)
-}
-
-// describe describes the uncompressed blob of a layer.
-func (s Store) describe(diffID digest.Digest) (ocispec.Descriptor, error) {
-	info, err := os.Stat(s.blobPath(diffID))
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: diffID, Size: info.Size()}, nil
+	return s.putImage(config, []ocispec.Descriptor{f.blob}, name)
 }
 
 // materialize makes the blob of a layer that is only here unpacked.

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -37,6 +40,9 @@ type buildCmd struct {
 	Check    bool     `help:"Do not build; tell what in the Dockerfile is doubtful."`
 	Keep     bool     `help:"Keep the container of a RUN that fails."`
 	NoCache  bool     `help:"Take no step from an earlier build."`
+	Allow    []string `help:"What a RUN may have: network.host, security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
+
+	Caching
 
 	Remote
 
@@ -58,6 +64,27 @@ type builder struct {
 	secrets map[string]secret
 	show    *steps
 	done    map[*Stage]*stageBuild
+
+	lock     sync.Mutex // of done
+	sums     *checksums
+	imported map[string]*entry // what --cache-from brought
+	missed   atomic.Bool       // some step was made anew
+
+	cacheDir  string
+	cacheTemp bool // it is for this build alone
+
+	cacheOnce sync.Once
+	ignoring  sync.Mutex // of the patterns to ignore
+	urls      sync.Mutex
+	fetched   map[string]fetched
+	images    map[string]*gotImage
+}
+
+// gotImage is an image that a build asked for: once, so that it is the same for all stages.
+type gotImage struct {
+	once  sync.Once
+	image *Image
+	err   error
 }
 
 // stageBuild is a stage while it is built.
@@ -67,6 +94,20 @@ type stageBuild struct {
 	config ImageConfig
 	blobs  []ocispec.Descriptor
 	args   map[string]string // ARGs that were declared
+
+	hasCmd bool // of its own
+
+	chain  string  // the key of the step before
+	base   []input // what FROM begins with
+	slots  int     // steps so far
+	steps  []exported
+	hit    *entry    // what the step that is done was before
+	at     time.Time // when it was made
+	missed int       // the first step that was not in the cache
+	shown  *shownStep
+	drawn  []drawnStep
+	once   sync.Once
+	err    error
 }
 
 // Run is `box build`.
@@ -75,10 +116,15 @@ func (c *buildCmd) Run() error {
 	defer stop()
 	c.Store.limits = c.LayerLimits
 	b := &builder{buildCmd: c, ctx: ctx, done: map[*Stage]*stageBuild{}}
+	return shown(b.run())
+}
+
+func (b *builder) run() (err error) {
+	c := b.buildCmd
 	if err := b.prepare(); err != nil {
-		return shown(err)
+		return err
 	}
-	defer b.files.close()
+	defer func() { err = errors.Join(err, b.files.close()) }()
 	if c.Check {
 		return b.check()
 	}
@@ -88,9 +134,20 @@ func (c *buildCmd) Run() error {
 	}
 	defer done()
 	b.show = newSteps(os.Stderr, c.Progress, c.Quiet)
+	if err := b.openCache(); err != nil {
+		return err
+	}
+	defer b.closeCache()
+	b.sums, b.fetched = b.openChecksums(), map[string]fetched{}
 	image, err := b.build()
+	if errSums := b.sums.close(); errSums != nil {
+		b.cacheBroken(errSums)
+	}
+	if c.Picture != "" {
+		b.draw()
+	}
 	if err != nil {
-		return shown(err)
+		return err
 	}
 	if c.Iidfile != "" {
 		if err := writeFile(c.Iidfile, []byte(image.ID.String()), false); err != nil {
@@ -104,13 +161,18 @@ func (c *buildCmd) Run() error {
 // errBuild is a build that failed: what is wrong was shown already.
 type errBuild struct{ error }
 
-// shown shows where in the Dockerfile an error is.
+// shown shows what went wrong, and where in the Dockerfile it is.
 func shown(err error) error {
-	if place := (*DockerfileError)(nil); errors.As(err, &place) {
+	place := (*DockerfileError)(nil)
+	switch {
+	case err == nil, errors.As(err, new(errBuild)):
+		return err
+	case errors.As(err, &place):
 		fmt.Fprint(os.Stderr, place.Show())
-		return errBuild{err}
+	default:
+		fmt.Fprintln(os.Stderr, "box:", err)
 	}
-	return err
+	return errBuild{err}
 }
 
 // prepare reads all that the build begins with.
@@ -166,7 +228,7 @@ func keyValues(flag string, list []string) (map[string]string, error) {
 func (b *builder) check() error {
 	warnings, fatal, err := checkDockerfile(b.file, CheckOptions{Args: b.args, Platform: b.native, Ignore: b.files.ignore, ImageEnv: b.imageEnv})
 	if err != nil {
-		return shown(err)
+		return err
 	}
 	for _, w := range warnings {
 		fmt.Println(w)
@@ -216,7 +278,13 @@ func (b *builder) build() (*Image, error) {
 	for name, value := range labels {
 		s.config.Config.Labels = withKey(maps.Clone(s.config.Config.Labels), name, value)
 	}
-	if err := syncTree(b.Store.path("layers")); err != nil {
+	if b.missed.Load() {
+		if err := syncTree(b.Store.path("layers")); err != nil {
+			return nil, err
+		}
+	}
+	notes, err := s.cacheNotes()
+	if err != nil {
 		return nil, err
 	}
 	var image *Image
@@ -228,7 +296,7 @@ func (b *builder) build() (*Image, error) {
 			}
 			name = ref.String()
 		}
-		if image, err = b.Store.putImage(s.config, s.blobs, name); err != nil {
+		if image, err = b.Store.putImageWith(s.config, s.blobs, name, notes); err != nil {
 			return nil, err
 		}
 	}
@@ -249,11 +317,9 @@ func (b *builder) target() (*Stage, error) {
 		if b.Target == fmt.Sprint(i) {
 			return s, nil
 		}
-		if s.Name != "" {
-			names = append(names, s.Name)
-		}
+		names = append(names, cmp.Or(s.Name, fmt.Sprint(i)))
 	}
-	return nil, fmt.Errorf("--target %s: no stage has this name; there are %s", b.Target, strings.Join(names, ", "))
+	return nil, fmt.Errorf("--target %s: no stage has this name or number; there are %s", b.Target, strings.Join(names, ", "))
 }
 
 // needs are the stages that a stage builds on.
@@ -305,17 +371,31 @@ func (b *builder) base(s *Stage) (string, error) {
 
 // stage builds a stage, once.
 func (b *builder) stage(stage *Stage) (*stageBuild, error) {
-	if s := b.done[stage]; s != nil {
-		return s, nil
+	b.lock.Lock()
+	s := b.done[stage]
+	if s == nil {
+		s = &stageBuild{Stage: stage, b: b, args: map[string]string{}}
+		b.done[stage] = s
 	}
-	for _, needed := range b.needs(stage) {
-		if _, err := b.stage(needed); err != nil {
-			return nil, err
+	b.lock.Unlock()
+	s.once.Do(func() {
+		needs := b.needs(stage)
+		s.err = together(len(needs)+1, len(needs), func(i int) error { // side by side
+			_, err := b.stage(needs[i])
+			return err
+		})
+		if s.err == nil {
+			s.err = s.build()
 		}
-	}
-	s := &stageBuild{Stage: stage, b: b, args: map[string]string{}}
-	b.done[stage] = s
-	return s, s.build()
+	})
+	return s, s.err
+}
+
+// built is a stage that is built already.
+func (b *builder) built(stage *Stage) *stageBuild {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	return b.done[stage]
 }
 
 func (s *stageBuild) build() error {
@@ -346,9 +426,9 @@ func (s *stageBuild) do(in *Instruction, what func(in *Instruction) error) error
 	if err := s.b.ctx.Err(); err != nil {
 		return errors.New("the build was interrupted")
 	}
-	step := s.b.show.begin(s.label(), in)
+	s.shown = s.b.show.begin(s.label(), in)
 	err := what(in)
-	step.end(err)
+	s.shown.end(err)
 	if err == nil {
 		return nil
 	}
@@ -375,11 +455,13 @@ func (s *stageBuild) from(in *Instruction) error {
 		return err
 	}
 	if parent := s.b.file.parent(s.Stage, base); parent != nil {
-		p := s.b.done[parent]
+		p := s.b.built(parent)
+		s.chain, s.base, s.at, s.missed, s.steps = p.chain, p.base, p.at, p.missed, slices.Clone(p.steps)
 		s.config, s.blobs, s.args = p.config.clone(), slices.Clone(p.blobs), maps.Clone(p.args)
 		return nil
 	}
 	if base == "scratch" {
+		s.base = s.fromInputs(base, "nothing")
 		s.config = newConfig()
 		s.config.Platform = s.b.want
 		s.config.Config.Env = []string{"PATH=" + defaultPath}
@@ -393,9 +475,8 @@ func (s *stageBuild) from(in *Instruction) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now().UTC()
+	s.base = s.fromInputs(base, image.ID.String())
 	s.config, s.blobs = image.Config.clone(), slices.Clone(image.Blobs)
-	s.config.Created = &now
 	if !slices.ContainsFunc(s.config.Config.Env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
 		s.config.Config.Env = append(s.config.Config.Env, "PATH="+defaultPath)
 	}
@@ -413,6 +494,19 @@ func (s *stageBuild) platform(in *Instruction) (ocispec.Platform, error) {
 
 // image gets an image that FROM or --from names.
 func (b *builder) image(name string, platform ocispec.Platform) (*Image, error) {
+	b.lock.Lock()
+	key := name + " " + platformText(platform)
+	got := b.images[key]
+	if got == nil {
+		got = &gotImage{}
+		b.images = withKey(b.images, key, got)
+	}
+	b.lock.Unlock()
+	got.once.Do(func() { got.image, got.err = b.getImage(name, platform) })
+	return got.image, got.err
+}
+
+func (b *builder) getImage(name string, platform ocispec.Platform) (*Image, error) {
 	pull := "missing"
 	if b.Pull {
 		pull = "always"
@@ -457,12 +551,19 @@ func (s *stageBuild) instruction(in *Instruction) error {
 	if err != nil {
 		return err
 	}
-	return instructions[in.Name](s, expanded)
+	return s.cached(expanded, func() error { return instructions[in.Name](s, expanded) })
 }
 
 // note adds a step that changes no files to the history.
 func (s *stageBuild) note(in *Instruction) {
-	s.config.History = append(s.config.History, made(in.Text, "", true))
+	s.history(in, true)
+}
+
+// history adds a step, with the time at which it was made first.
+func (s *stageBuild) history(in *Instruction, empty bool) {
+	at := s.at
+	s.config.Created = &at
+	s.config.History = append(s.config.History, ocispec.History{Created: &at, CreatedBy: in.Text, EmptyLayer: empty})
 }
 
 func (s *stageBuild) arg(in *Instruction) error {
@@ -539,7 +640,7 @@ func (s *stageBuild) words(in *Instruction) []string {
 }
 
 func (s *stageBuild) cmd(in *Instruction) error {
-	s.config.Config.Cmd = s.words(in)
+	s.config.Config.Cmd, s.hasCmd = s.words(in), true
 	s.note(in)
 	return nil
 }
@@ -547,7 +648,7 @@ func (s *stageBuild) cmd(in *Instruction) error {
 // entrypoint does away with a CMD of the base image, but not with one of this stage.
 func (s *stageBuild) entrypoint(in *Instruction) error {
 	s.config.Config.Entrypoint = s.words(in)
-	if !slices.ContainsFunc(s.Steps, func(o *Instruction) bool { return o.Name == "CMD" && o.First < in.First }) {
+	if !s.hasCmd {
 		s.config.Config.Cmd = nil
 	}
 	s.note(in)
@@ -658,6 +759,9 @@ func (s *stageBuild) dirs() ([]string, error) {
 
 // layer makes a layer of what write writes; if that is nothing, there is none.
 func (s *stageBuild) layer(in *Instruction, write func(w *writer) error) error {
+	if s.hit != nil {
+		return s.reuse(in)
+	}
 	dirs, err := s.dirs()
 	if err != nil {
 		return err
@@ -680,19 +784,16 @@ func (s *stageBuild) layer(in *Instruction, write func(w *writer) error) error {
 // and its tar is only hashed: who wants the blob, makes it then.
 func (s *stageBuild) adopt(in *Instruction, build string) error {
 	names, err := os.ReadDir(build)
-	if err != nil {
-		return err
-	}
-	if len(names) == 0 {
+	if err == nil && len(names) == 0 {
 		s.note(in)
 		return s.b.Store.dropLayer(build)
 	}
-	dirs, err := s.dirs()
-	if err != nil {
-		return err
+	dirs, errDirs := s.dirs()
+	if err = errors.Join(err, errDirs); err != nil {
+		return errors.Join(err, s.b.Store.dropLayer(build))
 	}
 	slices.Reverse(dirs)
-	packed, err := packLayer(io.Discard, build, ownersOf(dirs)...)
+	packed, err := packLayer(io.Discard, build, ownersOf(append([]string{build}, dirs...))...)
 	if err != nil {
 		return errors.Join(err, s.b.Store.dropLayer(build))
 	}
@@ -706,5 +807,5 @@ func (s *stageBuild) adopt(in *Instruction, build string) error {
 func (s *stageBuild) add(in *Instruction, layer ocispec.Descriptor) {
 	s.config.RootFS.DiffIDs = append(s.config.RootFS.DiffIDs, digest.Digest(layer.Digest))
 	s.blobs = append(s.blobs, layer)
-	s.config.History = append(s.config.History, made(in.Text, "", false))
+	s.history(in, false)
 }

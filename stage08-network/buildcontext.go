@@ -112,7 +112,7 @@ func (c *buildContext) close() error {
 	if !c.temporary {
 		return nil
 	}
-	return removeTree(c.dir)
+	return Store{}.dropLayer(c.dir)
 }
 
 // union are the files of the context.

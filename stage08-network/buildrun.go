@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
@@ -18,19 +20,24 @@ import (
 
 // run is RUN.
 func (s *stageBuild) run(in *Instruction) error {
+	if s.hit != nil {
+		return s.reuse(in)
+	}
 	dirs, err := s.dirs()
 	if err != nil {
 		return err
 	}
-	c := &Container{Command: s.script(in), Isolation: Isolation{Hostname: "buildkitsandbox"}, Store: s.b.Store}
-	c.Rootfs, c.Layer, c.Rm = dirs[0], dirs[1:], true
+	c := &Container{Isolation: Isolation{Hostname: "buildkitsandbox"}, Store: s.b.Store}
+	c.Rootfs, c.Layer, c.Rm = dirs[0], dirs[1:], !s.b.Keep
 	c.Env, c.User, c.Workdir = s.runEnv(), s.config.Config.User, s.config.Config.WorkingDir
-	if in.flag("security") == "insecure" {
-		c.Privileged = true
+	if err := s.permissions(c, in); err != nil {
+		return err
 	}
-	c.Network = cmpOr(in.flag("network"), s.b.Network)
 	m := &stepMounts{s: s, c: c, in: in}
 	defer m.remove()
+	if c.Command, err = m.command(); err != nil {
+		return err
+	}
 	if err := m.add(); err != nil {
 		return err
 	}
@@ -39,13 +46,15 @@ func (s *stageBuild) run(in *Instruction) error {
 		return err
 	}
 	build := s.b.Store.path("images/partial", "layer-"+newID()[:12])
-	c.harvest = func(upper string) error { return os.Rename(upper, build) }
-	err = s.inContainer(c, in)
+	c.harvest = func(upper string) error {
+		c.Rm = true // only a failed one is kept
+		return os.Rename(upper, build)
+	}
+	if err = s.inContainer(c, in); err == nil {
+		err = clean(build, stubs)
+	}
 	if err != nil {
 		return errors.Join(err, s.b.Store.dropLayer(build))
-	}
-	if err := clean(build, stubs); err != nil {
-		return err
 	}
 	return s.adopt(in, build)
 }
@@ -57,31 +66,58 @@ func cmpOr(text, other string) string {
 	return text
 }
 
-// script is the command of RUN. A here-document alone is the script; a first line #! in it
-// names who reads it.
+// permissions are what a Dockerfile may ask for. More than the usual is the caller's to
+// allow: the file may be a stranger's.
+func (s *stageBuild) permissions(c *Container, in *Instruction) error {
+	c.Network = cmpOr(in.flag("network"), s.b.Network)
+	if c.Network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
+		return in.errorAt("--network", "--network=host: box build --allow network.host allows it")
+	}
+	if in.flag("security") == "insecure" {
+		if !slices.Contains(s.b.Allow, "security.insecure") {
+			return in.errorAt("--security", "--security=insecure: box build --allow security.insecure allows it")
+		}
+		c.Privileged = true
+	}
+	return nil
+}
+
+// script is the command of RUN. A here-document alone is the script.
 func (s *stageBuild) script(in *Instruction) []string {
 	if in.JSON {
 		return in.Args
 	}
 	text := in.Args[0]
-	if len(in.Docs) == 0 {
-		return append(slices.Clone(s.shellWords()), text)
-	}
-	doc := in.Docs[0]
-	if alone := strings.TrimSpace(text); len(in.Docs) == 1 && strings.HasPrefix(alone, "<<") && !strings.ContainsAny(alone, " \t\n") {
-		content := doc.Content
+	if doc := in.onlyDoc(); doc != nil {
+		text = doc.Content
 		if doc.Chomp {
-			content = trimTabs(content)
+			text = trimTabs(text)
 		}
-		if strings.HasPrefix(content, "#!") {
-			return append(slices.Clone(s.shellWords()), "cat >/tmp/.box-script <<'"+doc.Name+"'\n"+content+doc.Name+"\nchmod +x /tmp/.box-script; /tmp/.box-script; status=$?; rm /tmp/.box-script; exit $status")
+	} else {
+		for _, doc := range in.Docs {
+			text += "\n" + doc.Content + doc.Name
 		}
-		return append(slices.Clone(s.shellWords()), content)
-	}
-	for _, doc := range in.Docs {
-		text += "\n" + doc.Content + doc.Name
 	}
 	return append(slices.Clone(s.shellWords()), text)
+}
+
+// onlyDoc is the here-document of a RUN that has nothing else.
+func (in *Instruction) onlyDoc() *Heredoc {
+	alone := strings.TrimSpace(in.Args[0])
+	if len(in.Docs) == 1 && strings.HasPrefix(alone, "<<") && !strings.ContainsAny(alone, " \t\n") {
+		return &in.Docs[0]
+	}
+	return nil
+}
+
+// command is the script; if its first line names with #! who reads it, it is a file to run.
+func (m *stepMounts) command() ([]string, error) {
+	words, doc := m.s.script(m.in), m.in.onlyDoc()
+	if text := words[len(words)-1]; doc != nil && !m.in.JSON && strings.HasPrefix(text, "#!") {
+		target := "/dev/pipes/" + doc.Name
+		return []string{target}, m.file(target, []byte(text), 0o755, 0, 0)
+	}
+	return words, nil
 }
 
 // proxies are ARGs that need no declaration.
@@ -104,13 +140,19 @@ func (s *stageBuild) runEnv() []string {
 
 // inContainer runs the container, and says how it ended if not well.
 func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
-	out, err := s.b.show.output()
+	out, err := s.shown.output()
 	if err != nil {
 		return err
 	}
 	defer out.close()
-	c.output = out.file
+	c.output, c.Name = out.file, "step-"+newID()[:12]
+	over := make(chan struct{})
+	go s.killWhenInterrupted(c.Name, over)
 	err = c.Run()
+	close(over)
+	if s.b.ctx.Err() != nil {
+		return errors.New("the build was interrupted")
+	}
 	var ended exitStatus
 	if !errors.As(err, &ended) || ended == 0 {
 		if ended == 0 && err == exitStatus(0) {
@@ -120,9 +162,29 @@ func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
 	}
 	advice := ""
 	if s.b.Keep {
-		advice = "; its container was kept: box start -a " + c.record.Name
+		advice = fmt.Sprintf("; its container was kept: box commit %s seen && box run --rm -it seen sh", c.record.Name)
 	}
 	return in.errorAt("", "%s ended with exit status %d%s", in.Name, int(ended), advice)
+}
+
+// killWhenInterrupted ends the step's container with the build: what runs in it may not heed
+// a signal, as a shell that is PID 1 does not.
+func (s *stageBuild) killWhenInterrupted(name string, over <-chan struct{}) {
+	select {
+	case <-over:
+		return
+	case <-s.b.ctx.Done():
+	}
+	for {
+		if r, err := s.b.Store.find(name); err == nil && r.signal(unix.SIGKILL) == nil {
+			return
+		}
+		select {
+		case <-over:
+			return
+		case <-time.After(5 * time.Millisecond): // it has not begun yet
+		}
+	}
 }
 
 // places are where every container has something mounted.
@@ -191,6 +253,8 @@ type stepMounts struct {
 	c    *Container
 	in   *Instruction
 	temp []string // directories to remove afterwards
+
+	locks []*os.File // of caches
 }
 
 func (m *stepMounts) add() error {
@@ -223,6 +287,9 @@ func (m *stepMounts) add() error {
 }
 
 func (m *stepMounts) remove() {
+	for _, held := range m.locks {
+		complain(held.Close())
+	}
 	for _, dir := range m.temp {
 		if err := removeTree(dir); err != nil {
 			fmt.Fprintf(os.Stderr, "box: %v\n", err)
@@ -250,7 +317,7 @@ func (m *stepMounts) mount(source, target string, readOnly bool) {
 func (m *stepMounts) secret(mount RunMount) error {
 	id := mount.ID
 	if id == "" {
-		id = cmpOr(mount.Source, path.Base(mount.Target))
+		id = cmp.Or(mount.Source, path.Base(mount.Target))
 	}
 	given, known := m.s.b.secrets[id]
 	if !known {
@@ -264,87 +331,147 @@ func (m *stepMounts) secret(mount RunMount) error {
 		return fmt.Errorf("type=secret: %w", err)
 	}
 	if mount.Env != nil {
-		m.c.Env = append(m.c.Env, cmpOr(*mount.Env, id)+"="+string(data))
+		m.c.Env = append(m.c.Env, cmp.Or(*mount.Env, id)+"="+string(data))
 		if mount.Target == "" {
 			return nil
 		}
 	}
+	return m.file(cmp.Or(mount.Target, "/run/secrets/"+id), data, numberOr(mount.Mode, 0o400), numberOr(mount.UID, 0), numberOr(mount.GID, 0))
+}
+
+// file lays a file of the step's own over a place.
+func (m *stepMounts) file(target string, data []byte, mode, uid, gid int) error {
 	dir, err := m.directory()
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(dir, "secret")
+	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, data, 0o400); err != nil {
 		return err
 	}
-	mode := uint64(0o400)
-	if mount.Mode != nil {
-		mode = *mount.Mode
-	}
-	err = errors.Join(os.Chmod(file, os.FileMode(mode)&0o777), os.Chown(file, number64(mount.UID), number64(mount.GID)))
-	target := mount.Target
-	if target == "" {
-		target = "/run/secrets/" + id
-	}
 	m.mount(file, target, true)
-	return err
+	return m.give(file, mode, uid, gid)
 }
 
-func number64(n *uint64) int {
+// give sets owner and mode. An ordinary user's files are his own, and root's inside.
+func (m *stepMounts) give(file string, mode, uid, gid int) error {
+	if os.Geteuid() == 0 {
+		if err := os.Chown(file, uid, gid); err != nil {
+			return err
+		}
+	}
+	return about("chmod", file, unix.Chmod(file, uint32(mode)&0o7777))
+}
+
+// numberOr is a number that may have been left out.
+func numberOr(n *uint64, usual int) int {
 	if n == nil {
-		return 0
+		return usual
 	}
 	return int(*n)
 }
 
-// cache is a directory that other builds see too.
+// cache is a directory that other builds see too. With sharing=locked they wait for each
+// other; with private each that comes meanwhile gets another one.
 func (m *stepMounts) cache(mount RunMount) error {
-	id := cmpOr(mount.ID, mount.Target)
+	id := cmp.Or(mount.ID, path.Clean(mount.Target))
+	if mount.From != "" || mount.Source != "" {
+		id += "\x00" + mount.From + "\x00" + mount.Source
+	}
 	dir := m.s.b.Store.path("cache", "mounts", digest.FromString(id).Encoded()[:32])
-	if !exists(dir) {
-		mode := uint64(0o755)
-		if mount.Mode != nil {
-			mode = *mount.Mode
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	for n, first := 0, dir; mount.Sharing == "locked" || mount.Sharing == "private"; n++ {
+		held, err := lock(dir + ".lock")
+		if err == nil {
+			m.locks = append(m.locks, held)
+			break
 		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err != errBusy {
 			return err
 		}
-		if err := errors.Join(os.Chmod(dir, os.FileMode(mode)&0o777), os.Chown(dir, number64(mount.UID), number64(mount.GID))); err != nil {
-			return err
+		if mount.Sharing == "private" {
+			dir = fmt.Sprintf("%s-%d", first, n+1)
+			continue
+		}
+		select {
+		case <-m.s.b.ctx.Done():
+			return errors.New("type=cache: the build was interrupted")
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	m.mount(dir, mount.Target, mount.ReadOnly)
-	return nil
+	if exists(dir) {
+		return nil
+	}
+	return m.newCache(dir, mount)
+}
+
+// newCache makes the directory, with what is in the one that it shall begin with.
+func (m *stepMounts) newCache(dir string, mount RunMount) error {
+	temp, err := m.directory()
+	if err != nil {
+		return err
+	}
+	build := filepath.Join(temp, "root")
+	if mount.From != "" {
+		err = m.fill(build, mount)
+	} else {
+		err = os.Mkdir(build, 0o755)
+	}
+	if err == nil {
+		err = m.give(build, numberOr(mount.Mode, 0o755), numberOr(mount.UID, 0), numberOr(mount.GID, 0))
+	}
+	if err != nil {
+		return err
+	}
+	if err = os.Rename(build, dir); err != nil && exists(dir) { // another build was faster
+		return nil
+	}
+	return err
 }
 
 // bind shows files of the context, a stage or an image. They are the step's own copy, which
 // it may change, and which is gone afterwards.
 func (m *stepMounts) bind(mount RunMount) error {
+	dir, err := m.directory()
+	if err != nil {
+		return err
+	}
+	m.mount(filepath.Join(dir, "root"), mount.Target, mount.ReadOnly)
+	return m.fill(filepath.Join(dir, "root"), mount)
+}
+
+// fill makes a copy of what a mount shows.
+func (m *stepMounts) fill(to string, mount RunMount) error {
 	from, ignore, err := m.files(mount.From)
 	if err != nil {
 		return err
 	}
 	defer from.close()
-	n, err := from.find(cmpOr(mount.Source, "/"), true)
+	n, err := from.find(cmp.Or(mount.Source, "/"), true)
 	if err != nil {
-		return fmt.Errorf("type=bind: there is no %s", mount.Source)
+		return fmt.Errorf("type=%s: there is no %s", mount.Type, mount.Source)
 	}
-	dir, err := m.directory()
+	nothing, err := m.s.b.Store.nothing()
 	if err != nil {
 		return err
 	}
-	w, err := newWriter(dir, []string{filepath.Join(dir, ".")})
+	w, err := newWriter(filepath.Dir(to), nothing)
 	if err != nil {
 		return err
 	}
 	c := &copying{s: m.s, in: m.in, ignore: ignore}
-	target := "root"
+	if mount.From == "" {
+		w.change, w.bare = c.change, true
+	}
+	target := filepath.Base(to)
 	if n.dirs == nil {
 		err = w.put(n, target)
 	} else if err = w.mkdirs(target, owner{}); err == nil {
 		err = w.tree(n, strings.Trim(path.Clean("/"+mount.Source), "/"), target, c.keepBelow)
 	}
-	m.mount(filepath.Join(dir, target), mount.Target, mount.ReadOnly)
 	return errors.Join(err, w.close())
 }
 

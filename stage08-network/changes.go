@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,20 +24,29 @@ type change struct {
 	path string
 }
 
-// changes compares an upper directory with the layers below it, as docker diff does: a
+// changes compares the upper directory with the layers below it, as docker diff does: a
 // directory has changed when its mode or owner has, or something in it; a file when its mode,
 // owner, size, time or capabilities have.
-func changes(upper string, below *union) ([]change, error) {
-	fd, err := unix.Open(upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (o *overlay) changes() ([]change, error) {
+	below, err := openUnion(o.lowers)
 	if err != nil {
-		return nil, about("open", upper, err)
+		return nil, err
+	}
+	defer below.close()
+	fd, err := unix.Open(o.upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, about("open", o.upper, err)
 	}
 	defer unix.Close(fd)
-	return changesIn(fd, "/", below.root)
+	list, err := changesIn(fd, "/", below.root, false)
+	slices.SortFunc(list, func(a, b change) int { return strings.Compare(a.path, b.path) })
+	return list, err
 }
 
 // changesIn compares a directory of the upper layer with the one in its place below, or nil.
-func changesIn(dir int, prefix string, below *node) ([]change, error) {
+// What is in an opaque directory needs no mark of its own to hide what is below.
+func changesIn(dir int, prefix string, below *node, opaque bool) ([]change, error) {
+	opaque = opaque || isOpaque(dir)
 	names, err := namesIn(dir)
 	if err != nil {
 		return nil, about("read the directory", prefix, err)
@@ -52,14 +62,14 @@ func changesIn(dir int, prefix string, below *node) ([]change, error) {
 		if err != nil {
 			return nil, about("open", path.Join(prefix, name), err)
 		}
-		more, err := changesOf(fd, path.Join(prefix, name), below)
+		more, err := changesOf(fd, path.Join(prefix, name), below, opaque)
 		unix.Close(fd)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, more...)
 	}
-	if below == nil || below.dirs == nil || !isOpaque(dir) {
+	if below == nil || below.dirs == nil || !opaque {
 		return list, nil
 	}
 	gone, err := below.children()
@@ -72,7 +82,7 @@ func changesIn(dir int, prefix string, below *node) ([]change, error) {
 }
 
 // changesOf compares one file of the upper layer, and what is in it.
-func changesOf(fd int, name string, dir *node) ([]change, error) {
+func changesOf(fd int, name string, dir *node, opaque bool) ([]change, error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH); err != nil {
 		return nil, about("stat", name, err)
@@ -107,7 +117,7 @@ func changesOf(fd int, name string, dir *node) ([]change, error) {
 		return nil, about("open", name, err)
 	}
 	defer open.Close()
-	inside, err := changesIn(int(open.Fd()), name, below)
+	inside, err := changesIn(int(open.Fd()), name, below, opaque)
 	if len(list) == 0 && len(inside) > 0 {
 		list = []change{{'C', name}}
 	}
@@ -159,29 +169,20 @@ func (c *diffCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	below, err := openUnion(r.Run.topFirst())
-	if err != nil {
-		return err
+	if os.Geteuid() != 0 {
+		return r.store.asInside()
 	}
-	defer below.close()
-	list, err := changes(r.path("upper"), below)
-	if errors.Is(err, fs.ErrPermission) {
-		return again(err)
-	}
+	list, err := r.overlay().changes()
 	for _, change := range list {
 		fmt.Printf("%c %s\n", change.kind, change.path)
 	}
 	return err
 }
 
-// again has an ordinary user's command run as the owner of what its containers have made.
-// In there it is user 0, so it does not come here twice.
-func again(why error) error {
-	uids, _, err := grants()
-	if os.Geteuid() == 0 || err != nil || len(uids) == 0 {
-		return why
-	}
-	return asOwner(append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
+// asInside runs the same command as user 0 of an ordinary user's containers: what others in
+// there have made, and what its owner has made unreadable, can be read there only.
+func (s Store) asInside() error {
+	return asOwner(s, append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
 }
 
 type commitCmd struct {
@@ -207,38 +208,64 @@ func (c *commitCmd) Run() error {
 	if _, err := os.Lstat(c.Dir); err == nil {
 		return fmt.Errorf("commit: %s is there already: give the name of a new directory", c.Dir)
 	}
-	err = r.quietly(func() error { return commitLayer(r.path("upper"), filepath.Clean(c.Dir)) })
-	if errors.Is(err, fs.ErrPermission) {
-		return again(err)
+	if os.Geteuid() != 0 {
+		return r.store.asInside()
 	}
-	return err
+	return r.quietly(func() error { return r.store.make(c.Dir, unix.RENAME_NOREPLACE, r.commit) })
 }
 
-// quietly does something while the container's processes are stopped, if it runs.
-func (r *Record) quietly(do func() error) error {
-	if !r.isRunning() || freeze(r.State.PID, true) != nil { // a user whose cgroup is not delegated cannot
-		return do()
-	}
-	return errors.Join(do(), freeze(r.State.PID, false))
-}
-
-// commitLayer makes a directory that can be a layer, of an upper directory.
-func commitLayer(upper, dir string) error {
-	build, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-*")
+// make makes a file or directory of the user's: all of it, or nothing. The flags are those of
+// renameat2(2).
+func (s Store) make(path string, flags uint, fill func(build string) error) error {
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	err = copyTree(upper, build, true)
-	if err == nil {
-		err = syncTree(build)
+	build := filepath.Join(filepath.Dir(path), "."+newID()[:12])
+	done, err := s.begun(build)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
+	if err = fill(build); err == nil {
+		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, flags)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("commit to %s: %w", dir, err), removeTree(build))
+		return errors.Join(fmt.Errorf("%s: %w", path, err), removeTree(build), done())
 	}
-	return syncDir(filepath.Dir(dir))
+	return errors.Join(syncDir(filepath.Dir(path)), done())
+}
+
+// commit makes a directory that can be a layer, of the upper directory.
+func (r *Record) commit(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	if err := copyTree(r.path("upper"), dir, true); err != nil {
+		return err
+	}
+	return syncTree(dir)
+}
+
+// quietly does something while the container's processes are stopped, if it runs, and if its
+// cgroup is one that can be stopped.
+func (r *Record) quietly(do func() error) error {
+	g, err := groupOf(r.State.PID)
+	if err != nil || !r.isRunning() || r.isPaused() {
+		return do()
+	}
+	dir, _ := g.dir("")
+	file := filepath.Join(dir, "cgroup.freeze")
+	if unix.Access(file, unix.W_OK) != nil {
+		return do()
+	}
+	done, err := r.store.begun(file)
+	if err != nil {
+		return err
+	}
+	if err = freeze(r.State.PID, true); err == nil {
+		err = do()
+	}
+	return errors.Join(err, os.WriteFile(file, []byte("0"), 0), done())
 }
 
 // syncTree brings to the disk all that was written on a file system (syncfs(2)).
@@ -259,29 +286,31 @@ type exportCmd struct {
 }
 
 // Run is `box export`.
-func (c *exportCmd) Run() (err error) {
+func (c *exportCmd) Run() error {
 	r, err := c.Store.find(c.Name)
 	if err != nil {
 		return err
 	}
-	out := os.Stdout
-	if c.Output != "" {
-		if out, err = os.CreateTemp(filepath.Dir(c.Output), ".export-*"); err != nil {
-			return err
-		}
-	} else if isTerminal(1) {
+	if c.Output == "" && isTerminal(1) {
 		return errors.New("export writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe")
 	}
-	if err = r.quietly(func() error { return r.export(out) }); err == nil && c.Output != "" {
-		err = errors.Join(out.Chmod(0o644), out.Close(), os.Rename(out.Name(), c.Output))
+	if os.Geteuid() != 0 {
+		return r.store.asInside()
 	}
-	if err != nil && c.Output != "" {
-		err = errors.Join(err, os.Remove(out.Name()))
+	return r.quietly(func() error {
+		if c.Output == "" {
+			return r.export(os.Stdout)
+		}
+		return r.store.make(c.Output, 0, r.exportTo)
+	})
+}
+
+func (r *Record) exportTo(path string) error {
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		return again(err)
-	}
-	return err
+	return errors.Join(r.export(out), out.Close())
 }
 
 // export writes the container's files, as it sees them without its mounts, as a tar stream.

@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/distribution/reference"
 )
 
 // CheckWarning is a finding.
@@ -210,7 +208,7 @@ func (c *checker) defaultBases() {
 		if err != nil {
 			return
 		}
-		if _, err := reference.ParseNormalizedNamed(base); err != nil {
+		if _, err := parseReference(base); err != nil {
 			c.warnFile(s.From.First, s.From.Last, "InvalidDefaultArgInFrom", "the defaults of the ARGs make %s of %s, which is not an image's name", strconv.Quote(base), s.Base)
 		}
 	}

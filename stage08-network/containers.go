@@ -64,13 +64,21 @@ type State struct {
 	Ports      []string `json:",omitempty"` // as published
 }
 
+// exit notes an exit status.
+func (s *State) exit(status int) {
+	s.Status, s.PID, s.ExitCode, s.FinishedAt = "exited", 0, status, time.Now()
+	s.Address, s.Ports = "", nil
+}
+
 // begin gives a container with a root of its own its place on disk. It returns nil for one
 // that lives on the host's files, of which nothing stays.
 func begin(c *Container, p *Plan) (*Record, error) {
 	if c.record == nil {
-		if err := c.fromImage(); err != nil {
+		done, err := c.fromImage()
+		if err != nil {
 			return nil, err
 		}
+		defer done()
 		if err := c.layers(); err != nil {
 			return nil, err
 		}
@@ -86,7 +94,7 @@ func begin(c *Container, p *Plan) (*Record, error) {
 		return r, r.detach()
 	}
 	if err := r.openLog(p); err != nil {
-		return nil, err
+		return nil, r.end(err)
 	}
 	p.born = r.running
 	return r, nil
@@ -124,9 +132,6 @@ func (c *Container) create() (err error) {
 		return err
 	}
 	if err := c.Store.open(); err != nil {
-		return err
-	}
-	if err := c.Store.sweep(); err != nil {
 		return err
 	}
 	if r.lock, err = lockSoon(r.livePath(), func() bool { return true }); err != nil {
@@ -191,9 +196,6 @@ func (r *Record) make() error {
 	if err := r.takeName(); err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(dir, "container.json"), r, r.isDurable()); err != nil {
-		return err
-	}
 	if err := os.Rename(dir, r.path()); err != nil {
 		return err
 	}
@@ -210,15 +212,19 @@ var goodName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
 var anID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 var allDigits = regexp.MustCompile(`^[0-9]+$`)
 
-// takeName makes the link that is the name: of two containers, only one can.
+// takeName makes the link that is the name: of two containers, only one can. The record that
+// knows of it is written before, so that it can be found and removed if box is killed.
 func (r *Record) takeName() error {
 	random := r.Name == ""
+	if !random && (!goodName.MatchString(r.Name) || anID.MatchString(r.Name) || allDigits.MatchString(r.Name)) {
+		return fmt.Errorf("--name %q: a name is made of letters, digits and _ . -, begins with a letter or digit, and is no number and no id", r.Name)
+	}
 	for {
 		if random {
 			r.Name = twoWords()
 		}
-		if !goodName.MatchString(r.Name) || anID.MatchString(r.Name) || allDigits.MatchString(r.Name) {
-			return fmt.Errorf("--name %q: a name is made of letters, digits and _ . -, begins with a letter or digit, and is no number and no id", r.Name)
+		if err := writeJSON(filepath.Join(r.newPath(), "container.json"), r, r.isDurable()); err != nil {
+			return err
 		}
 		err := os.Symlink(r.ID, r.store.path("containers", r.Name))
 		if !errors.Is(err, fs.ErrExist) {
@@ -238,13 +244,15 @@ func (r *Record) livePath() string { return r.store.path("running", r.ID) }
 
 // overlay is the container's root.
 func (r *Record) overlay() *overlay {
-	return &overlay{lowers: r.Run.topFirst(), upper: r.path("upper"), work: r.path("work"), merged: r.path("merged"), volatile: r.Run.Rm}
+	return &overlay{lowers: append(r.Run.topFirst(), r.store.path("mountpoints")), upper: r.path("upper"), work: r.path("work"), merged: r.path("merged"), volatile: r.Run.Rm}
 }
 
 // running notes that the process runs.
 func (r *Record) running(pid int) error {
+	before := r.State
 	r.State = State{Status: "running", PID: pid, StartedAt: time.Now(), Address: r.Run.wire.address(), Ports: r.Run.wire.published()}
 	if err := r.write(); err != nil {
+		r.State = before
 		return err
 	}
 	return r.announce()
@@ -258,38 +266,47 @@ func (r *Record) end(how error) error {
 	if r == nil || r.lock == nil {
 		return how
 	}
-	if r.State.Status == "running" {
-		complain(r.log.end())
+	if err := r.finish(how); err != nil {
+		fmt.Fprintf(os.Stderr, "box: container %s: %v\n", r.Name, err)
 	}
-	var ended exitStatus
-	if r.State.Status == "running" && errors.As(how, &ended) {
-		r.State.Status, r.State.PID, r.State.ExitCode, r.State.FinishedAt = "exited", 0, int(ended), time.Now()
-		r.State.Address, r.State.Ports = "", nil
-		if _, err := fmt.Fprintln(r.lock, r.State.ExitCode); err != nil { // for those who wait
-			return err
-		}
-	}
-	if r.Run.harvest != nil && ended == 0 && r.State.Status == "exited" {
-		if err := r.Run.harvest(r.path("upper")); err != nil {
-			how = err
-		}
-	}
-	if r.Run.Rm || r.State.Status == "created" {
-		complain(r.remove())
-		return how
-	}
-	complain(r.write())
-	complain(r.release())
 	return how
 }
 
-// complain tells of what went wrong with what is left of a container: how its command ended
-// counts for more.
+func (r *Record) finish(how error) (err error) {
+	doomed, ran := r.isDoomed(), r.State.Status == "running"
+	if ran {
+		var status exitStatus
+		if !errors.As(how, &status) {
+			status = 128 + exitStatus(unix.SIGKILL) // box has ended it, because of an error
+		}
+		r.State.exit(int(status))
+		_, err = fmt.Fprintln(r.lock, int(status)) // for those who wait
+		err = errors.Join(err, r.log.end())
+	}
+	if ran && r.State.ExitCode == 0 && r.Run.harvest != nil {
+		err = errors.Join(err, r.Run.harvest(r.path("upper")))
+	}
+	if doomed {
+		return errors.Join(err, r.remove())
+	}
+	if ran {
+		err = errors.Join(err, r.write())
+	}
+	if err != nil {
+		return err
+	}
+	return r.release()
+}
+
+// complain tells of what went wrong on the side: how the command ended counts for more.
 func complain(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "box:", err)
 	}
 }
+
+// isDoomed tells whether a container leaves nothing at its end.
+func (r *Record) isDoomed() bool { return r.Run.Rm || r.State.Status == "created" }
 
 // release lets go of the container: from now on others may be at work on it.
 func (r *Record) release() error {
@@ -297,8 +314,8 @@ func (r *Record) release() error {
 	return errors.Join(err, r.lock.Close())
 }
 
-// remove takes the container away. Whoever holds the lock may do it; it can be killed at any
-// point and be done again.
+// remove takes the container away, and with --rm its volumes that have no name. Whoever
+// holds the lock may do it; it can be killed at any point and be done again.
 func (r *Record) remove() error {
 	if err := os.Rename(r.path(), r.newPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -309,13 +326,13 @@ func (r *Record) remove() error {
 			return err
 		}
 	}
-	if err := removeTree(r.newPath()); err != nil {
-		return err
-	}
-	if r.Run != nil && r.Run.Rm {
-		if err := r.store.removeVolumes(r.Volumes, r.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if r.Run != nil && r.isDoomed() {
+		if err := r.removeVolumes(); err != nil {
 			return err
 		}
+	}
+	if err := removeTree(r.newPath()); err != nil {
+		return err
 	}
 	return r.release()
 }
@@ -325,83 +342,53 @@ func (r *Record) remove() error {
 func removeTree(dir string) error {
 	err := os.RemoveAll(dir)
 	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-		return asOwner("rm", "-rf", "--", dir)
+		err = asOwner(Store{}, "rm", "-rf", "--", dir)
 	}
 	return err
 }
 
 // asOwner runs a program as user 0 of a user namespace that maps the same users as the
 // containers of an ordinary user: a container that shares everything else with the host.
-func asOwner(argv ...string) error {
+func asOwner(s Store, argv ...string) error {
 	c := &Container{Command: argv, Isolation: Isolation{Share: strings.Split("mnt pid uts ipc net cgroup time", " ")}}
-	c.Env = os.Environ()
+	c.Env = append(os.Environ(), "BOX_ROOT="+s.dir())
 	if err := c.Run(); err != exitStatus(0) {
-		return fmt.Errorf("%s: %w", strings.Join(argv, " "), err)
-	}
-	return nil
-}
-
-// sweep finishes what boxes that were killed had begun. Whoever is in running/ without a
-// lock on it is dead; the kernel has ended its container with it.
-func (s Store) sweep() error {
-	entries, err := os.ReadDir(s.path("running"))
-	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		held, err := lock(s.path("running", entry.Name()))
-		if err == errBusy {
-			continue
-		}
-		if err == nil {
-			err = s.repair(entry.Name(), held)
-		}
-		if err != nil {
-			return fmt.Errorf("what a box that was killed has left: %w", err)
-		}
-	}
 	return nil
 }
 
-// repair brings one container to a state in which it could have been left.
-func (s Store) repair(id string, held *os.File) error {
+// repair brings one container to a state in which it could have been left. It lets go of the
+// lock in any case.
+func (s Store) repair(id string, held *os.File) (err error) {
+	defer func() {
+		if err != nil {
+			held.Close()
+		}
+	}()
 	r, err := s.read(id)
-	unfinished := errors.Is(err, fs.ErrNotExist)
-	if unfinished {
+	gone := errors.Is(err, fs.ErrNotExist)
+	if gone {
 		if r, err = s.read("." + id); err != nil {
 			r = &Record{}
 		}
 	} else if err != nil { // damaged: nothing is known of it that could be repaired
-		fmt.Fprintf(os.Stderr, "box: %v\n", err)
-		return errors.Join(os.Remove(held.Name()), held.Close())
+		return errors.Join(err, os.Remove(held.Name()))
 	}
 	r.ID, r.store, r.lock = id, s, held
-	if err := s.removeUnfinished(id); err != nil {
-		return errors.Join(err, held.Close())
-	}
 	if err := s.networks().forget(id); err != nil {
-		return errors.Join(err, held.Close())
+		return err
 	}
-	if unfinished || r.Run.Rm {
+	if gone || r.isDoomed() {
 		return r.remove()
 	}
 	if r.State.Status == "running" {
-		r.State.Status, r.State.PID, r.State.ExitCode, r.State.FinishedAt = "exited", 0, 128+int(unix.SIGKILL), time.Now()
-		r.State.Address, r.State.Ports = "", nil
+		r.State.exit(128 + int(unix.SIGKILL))
 		if err := r.write(); err != nil {
-			return errors.Join(err, held.Close())
+			return err
 		}
 	}
 	return r.release()
-}
-
-// removeUnfinished removes the volumes that a container had begun to make.
-func (s Store) removeUnfinished(id string) error {
-	begun, err := filepath.Glob(s.path("volumes", "."+id+"-*"))
-	for _, dir := range begun {
-		err = errors.Join(err, removeTree(dir))
-	}
-	return err
 }
 
 // read reads a record.
@@ -417,12 +404,33 @@ func (s Store) read(id string) (*Record, error) {
 	return r, nil
 }
 
-// all are the containers, the latest first.
+// known reads a record. One that says "running", though nobody holds the lock, is of before
+// the machine went down.
+func (s Store) known(id string) (*Record, error) {
+	r, err := s.read(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w any more: %s", errNoContainer, id)
+	}
+	if err != nil || r.State.Status != "running" || isHeld(r.livePath()) {
+		return r, err
+	}
+	held, err := lock(r.livePath())
+	if err == nil {
+		err = s.repair(id, held)
+	}
+	if err == errBusy {
+		return r, nil
+	}
+	if err != nil { // the disk is full, perhaps
+		r.State.exit(128 + int(unix.SIGKILL))
+		return r, nil
+	}
+	return s.read(id)
+}
+
+// all are the containers.
 func (s Store) all() ([]*Record, error) {
 	if err := s.open(); err != nil {
-		return nil, err
-	}
-	if err := s.sweep(); err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(s.path("containers"))
@@ -434,8 +442,8 @@ func (s Store) all() ([]*Record, error) {
 		if !anID.MatchString(entry.Name()) {
 			continue
 		}
-		r, err := s.read(entry.Name())
-		if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+		r, err := s.known(entry.Name())
+		if errors.Is(err, errNoContainer) { // removed meanwhile
 			continue
 		}
 		if err != nil { // damaged: the others shall be seen all the same
@@ -455,11 +463,8 @@ func (s Store) find(text string) (*Record, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	if err := s.sweep(); err != nil {
-		return nil, err
-	}
 	if id, err := os.Readlink(s.path("containers", text)); err == nil && goodName.MatchString(text) {
-		return s.read(id)
+		return s.known(id)
 	}
 	entries, err := os.ReadDir(s.path("containers"))
 	if err != nil {
@@ -475,7 +480,7 @@ func (s Store) find(text string) (*Record, error) {
 	case 0:
 		return nil, fmt.Errorf("%w: %q; box ps -a lists them by name and id", errNoContainer, text)
 	case 1:
-		return s.read(found[0])
+		return s.known(found[0])
 	}
 	return nil, fmt.Errorf("%q is the beginning of the ids of %d containers: give more of it", text, len(found))
 }
@@ -495,7 +500,7 @@ func (s Store) take(text string) (*Record, error) {
 	}
 	now, err := s.read(r.ID) // as it is now that nobody else changes it
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("there is no container %q any more", text), os.Remove(held.Name()), held.Close())
+		return nil, errors.Join(fmt.Errorf("%w any more: %s", errNoContainer, text), os.Remove(held.Name()), held.Close())
 	}
 	now.lock = held
 	return now, nil

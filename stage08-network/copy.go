@@ -7,12 +7,15 @@ import (
 	"archive/tar"
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path"
 	"slices"
 	"strconv"
@@ -34,13 +37,17 @@ type copying struct {
 	exclude *patternmatcher.PatternMatcher
 	who     owner
 	chown   bool
-	chmod   *uint32
+	chmod   func(mode uint32) uint32
 	dest    string // absolute
 	isDir   bool   // the destination is a directory, whether it is there or not
+	linked  map[inode]string
 }
 
 // copy is COPY and ADD.
 func (s *stageBuild) copy(in *Instruction) error {
+	if s.hit != nil {
+		return s.reuse(in)
+	}
 	c := &copying{s: s, in: in}
 	if err := c.prepare(); err != nil {
 		return err
@@ -58,12 +65,9 @@ func (c *copying) prepare() (err error) {
 		return in.errorAt("--chown", "%v", err)
 	}
 	if text := in.flag("chmod"); text != "" {
-		mode, err := strconv.ParseUint(text, 8, 12)
-		if err != nil {
-			return in.errorAt("--chmod", "--chmod=%s: give a mode such as 755", text)
+		if c.chmod, err = parseModes(text); err != nil {
+			return in.errorAt("--chmod", "--chmod=%v", err)
 		}
-		c.chmod = new(uint32)
-		*c.chmod = uint32(mode)
 	}
 	if c.exclude, err = patternmatcher.New(cleaned(in.Flags["exclude"])); err != nil {
 		return in.errorAt("--exclude", "--exclude: %v", err)
@@ -76,6 +80,56 @@ func (c *copying) prepare() (err error) {
 	c.dest = path.Clean(c.dest)
 	c.from, err = c.source()
 	return err
+}
+
+// parseModes reads a mode as chmod(1) takes it, in octal or such as u=rwX,go=rX.
+func parseModes(text string) (func(mode uint32) uint32, error) {
+	if number, err := strconv.ParseUint(text, 8, 12); err == nil {
+		return func(mode uint32) uint32 { return mode&unix.S_IFMT | uint32(number) }, nil
+	}
+	var changes []func(uint32) uint32
+	for clause := range strings.SplitSeq(text, ",") {
+		at := strings.IndexAny(clause, "+-=")
+		if at < 0 || strings.Trim(clause[:at], "ugoa") != "" || strings.Trim(clause[at:], "+-=rwxXst") != "" {
+			return nil, fmt.Errorf("%s: give a mode such as 755, or u=rwX,go=rX", text)
+		}
+		var who uint32 // the bits that it is about
+		for _, c := range cmp.Or(clause[:at], "a") {
+			who |= map[rune]uint32{'u': 0o4700, 'g': 0o2070, 'o': 0o1007, 'a': 0o7777}[c]
+		}
+		for rest := clause[at:]; rest != ""; {
+			end := 1 + len(rest[1:]) - len(strings.TrimLeft(rest[1:], "rwxXst"))
+			changes = append(changes, changeMode(who, rest[0], rest[1:end]))
+			rest = rest[end:]
+		}
+	}
+	return func(mode uint32) uint32 {
+		for _, change := range changes {
+			mode = change(mode)
+		}
+		return mode
+	}, nil
+}
+
+// changeMode adds, takes away or sets permissions among those that who is about. X is x for
+// directories, and for files that somebody may execute already.
+func changeMode(who uint32, operator byte, permissions string) func(uint32) uint32 {
+	return func(mode uint32) uint32 {
+		var bits uint32
+		for _, p := range permissions {
+			bits |= map[rune]uint32{'r': 0o444, 'w': 0o222, 'x': 0o111, 's': 0o6000, 't': 0o1000}[p]
+			if p == 'X' && (mode&unix.S_IFMT == unix.S_IFDIR || mode&0o111 != 0) {
+				bits |= 0o111
+			}
+		}
+		switch bits &= who; operator {
+		case '+':
+			return mode | bits
+		case '-':
+			return mode &^ bits
+		}
+		return mode&^who | bits
+	}
 }
 
 func cleaned(patterns []string) []string {
@@ -136,11 +190,17 @@ func (b *builder) dirsOf(in *Instruction, ref string) ([]string, error) {
 		return nil, err
 	}
 	if stage != nil {
-		return b.done[stage].dirs()
+		return b.built(stage).dirs()
 	}
 	image, err := b.image(ref, b.want)
 	if err != nil {
-		return nil, err
+		e := in.errorAt("from="+ref, "no stage above is called %s, and as an image: %v", ref, err)
+		var names []string
+		for _, s := range b.file.Stages {
+			names = append(names, s.Name)
+		}
+		e.Suggestion = nearest(ref, names)
+		return nil, e
 	}
 	dirs, err := b.Store.dirs(image)
 	if err == nil && len(dirs) == 0 {
@@ -151,17 +211,20 @@ func (b *builder) dirsOf(in *Instruction, ref string) ([]string, error) {
 
 // change makes of a source's attributes those of the copy.
 func (c *copying) change(st *unix.Stat_t) {
-	if c.in.flag("from") == "" || c.chown {
+	if c.w.give != nil {
 		st.Uid, st.Gid = uint32(c.who.uid), uint32(c.who.gid)
 	}
 	if c.chmod != nil {
-		st.Mode = st.Mode&unix.S_IFMT | *c.chmod
+		st.Mode = c.chmod(st.Mode)
 	}
 }
 
 // all copies every source.
 func (c *copying) all() error {
 	c.w.change, c.w.bare = c.change, c.in.flag("from") == ""
+	if c.w.bare || c.chown {
+		c.w.give = &c.who
+	}
 	for _, doc := range c.in.Docs {
 		if err := c.text(path.Base(doc.Name), []byte(doc.Content), 0o644, time.Now()); err != nil {
 			return err
@@ -243,7 +306,7 @@ func (c *copying) match(dir found, part string) ([]found, error) {
 	}
 	if !strings.ContainsAny(part, `*?[\`) {
 		n, err := c.from.find(path.Join(dir.path, part), true)
-		if errors.Is(err, unix.ENOENT) {
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 			return nil, nil
 		}
 		return []found{{n, path.Join(dir.path, part)}}, err
@@ -289,7 +352,9 @@ func (c *copying) keep(rel string, isDir bool) (wanted, inside bool, err error) 
 		return true, true, nil
 	}
 	if c.ignore != nil {
+		c.s.b.ignoring.Lock()
 		ignored, whole, err := c.ignore.ignored(rel, isDir)
+		c.s.b.ignoring.Unlock()
 		if err != nil || ignored {
 			return false, isDir && !whole, err
 		}
@@ -406,7 +471,7 @@ func (c *copying) text(name string, data []byte, mode uint32, at time.Time) erro
 		return err
 	}
 	if c.chmod != nil {
-		mode = *c.chmod
+		mode = c.chmod(mode)
 	}
 	return c.w.write(target, data, mode, c.who, at)
 }
@@ -423,6 +488,14 @@ func (c *copying) unpack(f found, dest string) (bool, error) {
 	file := os.NewFile(uintptr(fd), f.path)
 	defer file.Close()
 	in := bufio.NewReaderSize(file, 1<<20)
+	if magic, err := in.Peek(6); err == nil && string(magic) == "\xfd7zXZ\x00" {
+		xz, err := startXZ(c.s.b.ctx, in)
+		if err != nil {
+			return true, err
+		}
+		defer xz.Close()
+		in = bufio.NewReaderSize(xz, 1<<20)
+	}
 	if !looksLikeLayer(in) {
 		return false, nil
 	}
@@ -439,55 +512,140 @@ func (c *copying) unpack(f found, dest string) (bool, error) {
 	return true, u.all()
 }
 
+// startXZ has the program xz decompress a stream. It ends when the stream is closed.
+func startXZ(ctx context.Context, from io.Reader) (io.ReadCloser, error) {
+	xz := exec.CommandContext(ctx, "xz", "-dcq")
+	xz.Stdin = from
+	out, err := xz.StdoutPipe()
+	if err == nil {
+		err = xz.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("what is compressed with xz, the program of this name decompresses: %w", err)
+	}
+	return &piped{out, xz}, nil
+}
+
+// piped is the output of a program.
+type piped struct {
+	io.ReadCloser
+	program *exec.Cmd
+}
+
+// Close ends the program, which may have more to say than anybody wants to know.
+func (p *piped) Close() error {
+	err := p.ReadCloser.Close()
+	if err = errors.Join(err, p.program.Process.Kill()); errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	if end := p.program.Wait(); !errors.As(end, new(*exec.ExitError)) {
+		err = errors.Join(err, end)
+	}
+	return err
+}
+
 func isURL(source string) bool {
 	return strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")
 }
 
-// fetch gets a file from a web server.
+// fetch gets a file from a web server. It goes to a file of the context's kind first, so
+// that neither its size nor a wrong checksum does harm.
 func (c *copying) fetch(source string) error {
-	request, err := http.NewRequestWithContext(c.s.b.ctx, http.MethodGet, source, nil)
-	if err != nil {
-		return err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the server says %s", answer.Status)
-	}
-	data, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return err
-	}
-	if sum := digest.Digest(c.in.flag("checksum")); sum != "" {
-		if err := sum.Validate(); err != nil {
-			return fmt.Errorf("--checksum=%s: %w", sum, err)
-		}
-		if got := sum.Algorithm().FromBytes(data); got != sum {
-			return fmt.Errorf("it has the checksum %s, and should have %s", got, sum)
-		}
-	}
-	at, err := http.ParseTime(answer.Header.Get("Last-Modified"))
-	if err != nil {
-		at = time.Now()
-	}
 	u, err := url.Parse(source)
 	if err != nil {
 		return err
 	}
-	name := path.Base(u.Path)
-	if strings.HasSuffix(u.Path, "/") || name == "." || name == "/" {
+	if strings.HasSuffix(u.Path, ".git") {
+		return errors.New("a git repository is not fetched: clone it beside the Dockerfile, and COPY it")
+	}
+	got, err := c.get(source)
+	if err != nil {
+		return err
+	}
+	kept, err := os.Open(c.s.b.urlPath(got.Digest))
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	if got.Name == "" && c.isDir {
 		return errors.New("the address has no file's name at its end")
 	}
-	return c.text(cmp.Or(name, "download"), data, 0o600, at)
+	dir, err := os.MkdirTemp(c.s.b.Store.path("images/partial"), "fetch-*")
+	if err != nil {
+		return err
+	}
+	file := path.Join(dir, cmp.Or(got.Name, "download"))
+	at, err := http.ParseTime(got.LastModified)
+	if err != nil {
+		at = time.Unix(0, 0)
+	}
+	if err = c.download(kept, file); err == nil {
+		err = errors.Join(os.Chtimes(file, at, at), c.fetched(dir, path.Base(file)))
+	}
+	return errors.Join(err, removeTree(dir))
+}
+
+// fileName is what a server calls a file, or what its address ends with.
+func fileName(u *url.URL, header http.Header) string {
+	_, words, err := mime.ParseMediaType(header.Get("Content-Disposition"))
+	if name := path.Base(path.Clean("/" + words["filename"])); err == nil && name != "/" {
+		return name
+	}
+	if name := path.Base(u.Path); !strings.HasSuffix(u.Path, "/") && name != "." && name != ".." {
+		return name
+	}
+	return ""
+}
+
+// download writes what a server sends, and holds it against --checksum.
+func (c *copying) download(from io.Reader, to string) error {
+	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	limit := int64(c.s.b.Store.layerLimits().MaxLayerSize)
+	sum := digest.Digest(cmp.Or(c.in.flag("checksum"), string(digest.FromString(""))))
+	if err = sum.Validate(); err != nil {
+		return errors.Join(fmt.Errorf("--checksum=%s: %w", sum, err), file.Close())
+	}
+	got := sum.Algorithm().Digester()
+	n, err := io.Copy(io.MultiWriter(file, got.Hash()), io.LimitReader(from, limit+1))
+	if err == nil {
+		err = c.s.b.Store.layerLimits().check(n, 1)
+	}
+	if err == nil && c.in.flag("checksum") != "" && got.Digest() != sum {
+		err = fmt.Errorf("it has the checksum %s, and should have %s", got.Digest(), sum)
+	}
+	return errors.Join(err, file.Close())
+}
+
+// fetched copies the file that was fetched, or with --unpack what is in it.
+func (c *copying) fetched(dir, name string) error {
+	from, err := openUnion([]string{dir})
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	n, err := from.find(name, false)
+	if err != nil {
+		return err
+	}
+	if c.in.flag("unpack") == "true" {
+		if unpacked, err := c.unpack(found{n, name}, c.dest); unpacked || err != nil {
+			return err
+		}
+	}
+	target, err := c.target(c.dest, name)
+	if err != nil {
+		return err
+	}
+	return c.w.put(n, target)
 }
 
 // readSmall reads a file of a union; one that is not there is empty.
 func (u *union) readSmall(name string) ([]byte, error) {
 	n, err := u.find(name, true)
-	if errors.Is(err, unix.ENOENT) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}
 	if err != nil {

@@ -204,7 +204,7 @@ func (c *copier) xattrs(fd int, to string) error {
 	}
 	defer unix.Close(target)
 	for name := range strings.SplitSeq(strings.TrimSuffix(list, "\x00"), "\x00") {
-		if !portable(name) && !(c.marks && strings.HasSuffix(name, ".overlay.opaque")) {
+		if !portable(name) && !(c.marks && name == opaqueMark()) {
 			continue
 		}
 		value, err := readXattr(fd, name)

@@ -70,12 +70,9 @@ func traced(t *testing.T, user string, args ...string) (stderr string, calls map
 	prefix := filepath.Join(t.TempDir(), "trace")
 	strace := []string{"-ff", "-v", "-s", "100000", "-e", "signal=none", "-o", prefix}
 	if user != "" {
-		strace = append(strace, "-u", user)
+		strace = append(strace, "-u", user, "-E", "BOX_ROOT="+nobodysStore())
 	}
 	cmd := exec.Command("strace", append(append(strace, box), args...)...)
-	if user != "" {
-		cmd.Env = append(os.Environ(), "BOX_ROOT="+nobodysStore())
-	}
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	require.NoError(t, cmd.Run(), errs.String())
@@ -115,9 +112,17 @@ func agree(t *testing.T, inside []told, calls map[int][]told, pids ...int) {
 		if inside[i].result == "" { // told before it was made
 			inside[i].result = seen[i].result
 		}
+		if os.Geteuid() != 0 && address.MatchString(seen[i].call) {
+			seen[i].call, _, _ = strings.Cut(seen[i].call, "(")
+			inside[i].call, _, _ = strings.Cut(inside[i].call, "(")
+		}
 		require.Equal(t, seen[i], inside[i])
 	}
 }
+
+// address is what strace prints of memory that it cannot read: a user's, once box has
+// forbidden to look into the process (PR_SET_DUMPABLE).
+var address = regexp.MustCompile("0x[0-9a-f]{7}")
 
 // hostAgrees looks for every call of the host's in what its threads did, in this order.
 func hostAgrees(t *testing.T, host []told, calls map[int][]told, pid int) {

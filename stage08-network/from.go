@@ -27,20 +27,38 @@ type Imaged struct {
 
 // fromImage makes a container's root of the image that the first word of its command names.
 // A program of the host is one only where no image here has its name, and as long as
-// nothing says that an image is meant.
-func (c *Container) fromImage() error {
-	if c.Rootfs != "" || len(c.Layer) > 0 {
-		return nil
+// nothing says that an image is meant. The layers stay until done is called: by then the
+// record names them.
+func (c *Container) fromImage() (done func() error, err error) {
+	done = func() error { return nil }
+	if c.Rootfs != "" || len(c.Layer) > 0 || c.Pull == "" { // without a choice, box runs a program of its own
+		return done, nil
 	}
 	words := c.Command.argv()
-	image, err := c.Store.image(words[0])
+	_, err = c.Store.image(words[0])
 	isHosts := errors.Is(err, errNoImage) && c.isProgram(words[0])
 	if isHosts && c.Pull == "missing" || err != nil && !errors.Is(err, errNoImage) && c.isProgram(words[0]) {
-		return nil
+		return done, nil
 	}
-	if image, err = c.obtain(words[0], image, err); err != nil {
-		return err
+	if done, err = c.Store.using(); err != nil {
+		return nil, err
 	}
+	image, err := c.Store.image(words[0])
+	image, err = c.obtain(words[0], image, err)
+	if err != nil && c.Pull == "missing" && !strings.ContainsAny(words[0], "/:@.") {
+		complain(err) // and the search for a program of this name says that there is none
+		return done, nil
+	}
+	if err == nil {
+		err = c.useImage(words, image)
+	}
+	if err != nil {
+		return nil, errors.Join(err, done())
+	}
+	return done, nil
+}
+
+func (c *Container) useImage(words []string, image *Image) error {
 	dirs, err := c.Store.dirs(image)
 	if err != nil {
 		return err

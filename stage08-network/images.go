@@ -174,6 +174,11 @@ func (c *rmiCmd) Run() error {
 
 func (c *rmiCmd) remove(text string) error {
 	image, err := c.Store.image(text)
+	if err != nil {
+		if damaged, err := c.Store.removeDamaged(text); damaged || err != nil {
+			return err
+		}
+	}
 	if errors.Is(err, errNoImage) && c.Force {
 		return nil
 	}
@@ -196,15 +201,33 @@ func (c *rmiCmd) remove(text string) error {
 		return fmt.Errorf("the image %s has several names: %s; remove one of them, or all with -f", short(image.ID), strings.Join(names, ", "))
 	}
 	if len(names) == len(image.Names) && !c.Force {
-		if err := c.Store.unused(image); err != nil {
+		if err := c.Store.unusedImage(image); err != nil {
 			return err
 		}
 	}
 	return c.Store.untag(image, names)
 }
 
-// unused refuses to take away an image that a container was made of.
-func (s Store) unused(image *Image) error {
+// removeDamaged takes an image that cannot be read out of the index: by a name of it, or by
+// the digest of its manifest.
+func (s Store) removeDamaged(text string) (found bool, err error) {
+	ref, errName := parseReference(text)
+	err = s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+		return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool {
+			named := errName == nil && nameOf(d) == ref.String() || d.Digest.String() == "sha256:"+strings.TrimPrefix(text, "sha256:")
+			if !named {
+				return false
+			}
+			_, err := s.readImage(d)
+			found = found || err != nil
+			return err != nil
+		}), nil
+	})
+	return found, err
+}
+
+// unusedImage refuses to take away an image that a container was made of.
+func (s Store) unusedImage(image *Image) error {
 	containers, err := s.all()
 	for _, r := range containers {
 		if r.ImageID == image.ID {

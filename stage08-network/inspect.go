@@ -90,17 +90,13 @@ func (r *Record) describe() (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	binds, err := r.Run.binds()
-	if err != nil {
-		return nil, err
-	}
 	return map[string]any{
 		"Id": r.ID, "Name": "/" + r.Name, "Created": r.Created, "Path": argv[0], "Args": argv[1:],
 		"State": map[string]any{"Status": r.stateWord(), "Running": r.isRunning(), "Paused": r.isRunning() && r.isPaused(), "Pid": r.State.PID,
 			"ExitCode": r.State.ExitCode, "StartedAt": r.State.StartedAt, "FinishedAt": r.State.FinishedAt},
 		"GraphDriver": map[string]any{"Name": "overlay", "Data": map[string]any{"LowerDir": strings.Join(o.lowers, ":"),
 			"UpperDir": o.upper, "WorkDir": o.work, "MergedDir": o.merged}},
-		"Mounts": r.mounts(binds),
+		"Mounts": r.mounts(),
 		"Config": map[string]any{"Hostname": r.Run.Hostname, "User": r.Run.User, "Env": env, "Cmd": argv, "WorkingDir": r.Run.Workdir, "Tty": r.Run.TTY},
 		"HostConfig": map[string]any{"AutoRemove": r.Run.Rm, "Privileged": r.Run.Privileged, "ReadonlyRootfs": r.Run.ReadOnly,
 			"CapAdd": r.Run.CapAdd, "CapDrop": r.Run.CapDrop, "SecurityOpt": r.Run.SecurityOpt, "Init": r.Run.Init},
@@ -116,9 +112,9 @@ func (r *Record) stateWord() string {
 	return r.State.Status
 }
 
-func (r *Record) mounts(binds []bind) []map[string]any {
+func (r *Record) mounts() []map[string]any {
 	list := []map[string]any{}
-	for _, b := range binds {
+	for _, b := range r.Run.asked() {
 		mount := map[string]any{"Type": "bind", "Source": b.source, "Destination": b.target, "RW": !b.readOnly}
 		switch {
 		case b.isVolume:
@@ -136,13 +132,8 @@ type shelf struct{ title, text string }
 
 // shelves are the layers of a container, the top one first, with what is in them now.
 func (r *Record) shelves() ([]shelf, error) {
-	below, err := openUnion(r.Run.topFirst())
-	if err != nil {
-		return nil, err
-	}
-	defer below.close()
 	o := r.overlay()
-	list, err := changes(o.upper, below)
+	list, err := o.changes()
 	if err != nil {
 		return nil, err
 	}
@@ -151,10 +142,10 @@ func (r *Record) shelves() ([]shelf, error) {
 		counts[change.kind]++
 	}
 	all := []shelf{{r.Name + ", to write to", fmt.Sprintf("%s: %d added, %d changed, %d deleted", filepath.Join("containers", r.ID[:12]+"…", "upper"), counts['A'], counts['C'], counts['D'])}}
-	for i, dir := range o.lowers {
-		all = append(all, shelf{fmt.Sprintf("layer %d, to read only", len(o.lowers)-i), dir})
+	for i, dir := range o.lowers[:len(o.lowers)-1] {
+		all = append(all, shelf{fmt.Sprintf("layer %d, to read only", len(o.lowers)-1-i), dir})
 	}
-	return all, nil
+	return append(all, shelf{"mount points that every container has", "mountpoints"}), nil
 }
 
 // draw prints the picture.

@@ -56,8 +56,25 @@ func (s Store) withLock(name string, do func() error) error {
 	return errors.Join(do(), file.Close())
 }
 
-// waitForLock takes a lock, shared or alone, however long that takes.
+// waitForLock takes a lock, shared or alone, however long that takes. Whoever had it may have
+// given the file another name, or none: then there is a new one to wait for.
 func (s Store) waitForLock(name string, kind int16) (*os.File, error) {
+	for {
+		file, err := s.waitForFile(name, kind)
+		if err != nil {
+			return nil, err
+		}
+		locked, err := file.Stat()
+		if now, errNow := os.Stat(file.Name()); err == nil && errNow == nil && os.SameFile(locked, now) {
+			return file, nil
+		}
+		if err := errors.Join(err, file.Close()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (s Store) waitForFile(name string, kind int16) (*os.File, error) {
 	file, err := os.OpenFile(s.path(name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -245,18 +262,31 @@ func (s Store) collect() error {
 
 // needed are the digests that images and containers refer to.
 func (s Store) needed() (map[string]bool, error) {
-	images, err := s.images()
+	index, err := s.readIndex()
 	if err != nil {
 		return nil, err
 	}
 	needed := map[string]bool{}
-	for _, image := range images {
+	for _, d := range index.Manifests {
+		image, err := s.readImage(d)
+		if err != nil {
+			return nil, fmt.Errorf("%w\n     nothing that is not needed any more is removed, as long as box rmi %s has not removed this image", err, d.Digest.Encoded())
+		}
 		needed[image.Manifest.Digest.Encoded()], needed[image.ID.Encoded()] = true, true
 		for _, layer := range image.Blobs {
 			needed[layer.Digest.Encoded()] = true
 		}
 		for _, diffID := range image.Config.RootFS.DiffIDs {
 			needed[diffID.Encoded()] = true
+		}
+	}
+	steps, err := s.remembered()
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range steps {
+		if step.Layer != nil {
+			needed[step.Layer.Digest.Encoded()] = true
 		}
 	}
 	containers, err := s.all()

@@ -1,4 +1,4 @@
-// Box builds images from Dockerfiles, and runs containers from them.
+// Box builds images from Dockerfiles, remembers every step, and runs containers from them.
 package main
 
 import (
@@ -55,6 +55,8 @@ var commands = []struct {
 	{"import", "Make an image of an archive of files.", &importCmd{}},
 	{"completion", "Print what teaches a shell to complete the words of a box command.", &completionCmd{}},
 	{"build", "Make an image by the instructions of a Dockerfile.", &buildCmd{}},
+	{"builder", "Forget steps of builds.", &builderCmd{}},
+	{"system", "Show what the store takes of the disk.", &systemCmd{}},
 }
 
 func main() {

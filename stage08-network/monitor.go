@@ -98,11 +98,15 @@ func (r *Record) openLog(p *Plan) error {
 	if r.ready == nil {
 		return nil
 	}
-	file, err := os.OpenFile(r.path("log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(r.path("log"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	r.log = &journal{file: file}
+	if r.log = (&journal{file: file}); !r.log.isWhole() {
+		if _, err := file.WriteString("\n"); err != nil { // a monitor that was killed has left half a line
+			return err
+		}
+	}
 	if r.Run.TTY {
 		p.screen, err = r.log.pipe("stdout")
 		return err
@@ -122,6 +126,16 @@ func (r *Record) openLog(p *Plan) error {
 		}
 	}
 	return nil
+}
+
+// isWhole tells whether the last line is.
+func (j *journal) isWhole() bool {
+	last := []byte{'\n'}
+	if end, err := j.file.Seek(-1, io.SeekEnd); err == nil {
+		_, err = j.file.ReadAt(last, end)
+		return err == nil && last[0] == '\n'
+	}
+	return true
 }
 
 // pipe is the end of a pipe for the container to write to.
@@ -267,17 +281,18 @@ func (r *Record) signal(s unix.Signal) error {
 // it writes it into the locked file and lets go of the lock.
 func (r *Record) waitUntilEnd() (string, error) {
 	file, err := os.Open(r.livePath())
-	if errors.Is(err, os.ErrNotExist) {
-		now, err := r.store.read(r.ID)
-		if err != nil {
-			return "", err
+	if err == nil {
+		defer file.Close()
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	now, errGone := r.store.known(r.ID) // now that its lock is open
+	if err != nil || errGone != nil || now.State.Status != "running" {
+		if errGone != nil {
+			return "", errGone
 		}
 		return fmt.Sprint(now.State.ExitCode), nil
 	}
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
 	whole := unix.Flock_t{Type: unix.F_RDLCK}
 	for err = unix.EINTR; err == unix.EINTR; {
 		err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &whole)
@@ -443,8 +458,11 @@ func (c *logsCmd) Run() error {
 		begun += part
 		switch {
 		case err == nil:
-			if err := printLog(begun); err != nil {
-				return err
+			var line logLine
+			if json.Unmarshal([]byte(begun), &line) == nil { // else it is half a line
+				if err := line.print(); err != nil {
+					return err
+				}
 			}
 			begun = ""
 		case err != io.EOF:
@@ -457,16 +475,12 @@ func (c *logsCmd) Run() error {
 	}
 }
 
-// printLog prints a line of the log where the container has printed it.
-func printLog(text string) error {
-	var line logLine
-	if err := json.Unmarshal([]byte(text), &line); err != nil {
-		return fmt.Errorf("a line of the log is damaged: %w", err)
-	}
+// print prints a line where the container has printed it.
+func (l *logLine) print() error {
 	to := os.Stdout
-	if line.Stream == "stderr" {
+	if l.Stream == "stderr" {
 		to = os.Stderr
 	}
-	_, err := to.WriteString(line.Log)
+	_, err := to.WriteString(l.Log)
 	return err
 }

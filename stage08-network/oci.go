@@ -26,6 +26,7 @@ type Image struct {
 	Manifest ocispec.Descriptor
 	Blobs    []ocispec.Descriptor // its layers as they were got
 	Config   ImageConfig
+	Origin   digest.Digest // of its manifest in the registry, if it comes from there just now
 }
 
 // ImageConfig is the configuration of an image: OCI's, and what Docker adds to it.
@@ -155,8 +156,22 @@ func (s Store) putImage(config ImageConfig, layers []ocispec.Descriptor, name st
 	return s.putImageAs(data, layers, name)
 }
 
+// putImageWith does so with notes in the manifest.
+func (s Store) putImageWith(config ImageConfig, layers []ocispec.Descriptor, name string, notes map[string]string) (*Image, error) {
+	data, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	return s.putNoted(data, layers, name, notes)
+}
+
 // putImageAs keeps a configuration to the byte, because its digest is the image's id.
 func (s Store) putImageAs(config []byte, layers []ocispec.Descriptor, name string) (*Image, error) {
+	return s.putNoted(config, layers, name, nil)
+}
+
+// putNoted writes notes into the manifest too.
+func (s Store) putNoted(config []byte, layers []ocispec.Descriptor, name string, notes map[string]string) (*Image, error) {
 	d, err := s.putBlob(ocispec.MediaTypeImageConfig, config)
 	if err != nil {
 		return nil, err
@@ -164,7 +179,7 @@ func (s Store) putImageAs(config []byte, layers []ocispec.Descriptor, name strin
 	if layers == nil {
 		layers = []ocispec.Descriptor{}
 	}
-	data, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: d, Layers: layers})
+	data, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: d, Layers: layers, Annotations: notes})
 	if err != nil {
 		return nil, err
 	}

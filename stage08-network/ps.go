@@ -132,11 +132,11 @@ func (c *rmCmd) remove(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.remove(); err != nil {
-		return err
+	if c.Volumes && len(r.Volumes) > 0 { // written down, so that it is done, whatever happens
+		r.Run.Rm = true
+		if err := r.write(); err != nil {
+			return err
+		}
 	}
-	if c.Volumes {
-		return c.Store.removeVolumes(r.Volumes, r.ID)
-	}
-	return nil
+	return r.remove()
 }

@@ -75,7 +75,7 @@ func (c *pullCmd) Run() error {
 		return fmt.Errorf("pull %s: %w", ref.Familiar(), err)
 	}
 	if !c.Quiet {
-		fmt.Printf("Digest: %s\n", image.Manifest.Digest)
+		fmt.Printf("Digest: %s\n", image.Origin)
 	}
 	_, err = fmt.Println(ref.String())
 	return err
@@ -122,16 +122,18 @@ func (s Store) pull(ctx context.Context, ref Reference, platform ocispec.Platfor
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.putBlob(desc.MediaType, data); err != nil {
+	manifest, err := s.putManifest(desc, data, m)
+	if err == nil {
+		err = s.tag(manifest, ref.String())
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := syncTree(s.path("layers")); err != nil {
-		return nil, err
+	image, err := s.readImage(manifest)
+	if err == nil {
+		image.Origin = desc.Digest
 	}
-	if err := s.tag(desc, ref.String()); err != nil {
-		return nil, err
-	}
-	return s.readImage(desc)
+	return image, err
 }
 
 // manifestFor gets the manifest of an image for a platform: an index lists one for each.
@@ -182,7 +184,10 @@ func (s Store) pullConfig(ctx context.Context, registry *Registry, repo string, 
 	if m.Config.Size > maxAnswer {
 		return config, fmt.Errorf("its configuration has %s, and may have %s", human(m.Config.Size), human(maxAnswer))
 	}
-	if m.Config.Digest.Validate() != nil || !exists(s.blobPath(m.Config.Digest)) {
+	if err := checkDigest(m.Config.Digest); err != nil {
+		return config, about("read", "the manifest", err)
+	}
+	if !exists(s.blobPath(m.Config.Digest)) {
 		blob, err := registry.Blob(ctx, repo, m.Config, nil)
 		if err != nil {
 			return config, err
@@ -202,28 +207,60 @@ func (s Store) pullConfig(ctx context.Context, registry *Registry, repo string, 
 		return config, fmt.Errorf("its manifest has %d layers, and its configuration names %d: it is no image to run", len(m.Layers), n)
 	}
 	for _, diffID := range config.RootFS.DiffIDs {
-		if err := diffID.Validate(); err != nil {
-			return config, fmt.Errorf("its configuration names the layer %q: %w", diffID, err)
+		if err := checkDigest(diffID); err != nil {
+			return config, about("read", "the configuration", err)
 		}
 	}
 	return config, nil
 }
 
+// putManifest keeps a manifest as it is; one in Docker's notation is written anew in OCI's,
+// which is all that other tools look for in a layout. What it names stays the same.
+func (s Store) putManifest(desc ocispec.Descriptor, data []byte, m ocispec.Manifest) (ocispec.Descriptor, error) {
+	if desc.MediaType == ocispec.MediaTypeImageManifest {
+		return s.putBlob(desc.MediaType, data)
+	}
+	m.MediaType, m.Config.MediaType = ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageConfig
+	for i, layer := range m.Layers {
+		switch {
+		case strings.HasSuffix(layer.MediaType, "gzip"):
+			m.Layers[i].MediaType = ocispec.MediaTypeImageLayerGzip
+		case strings.HasSuffix(layer.MediaType, "zstd"):
+			m.Layers[i].MediaType = ocispec.MediaTypeImageLayerZstd
+		default:
+			m.Layers[i].MediaType = ocispec.MediaTypeImageLayer
+		}
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return desc, err
+	}
+	return s.putBlob(m.MediaType, data)
+}
+
+// checkDigest refuses what is no digest of the kind that everything here is named by.
+func checkDigest(d digest.Digest) error {
+	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
+		return fmt.Errorf("%q is no digest of the form sha256:HEX, by which blobs and layers are named here", printable(d.String()))
+	}
+	return nil
+}
+
 // pullLayer gets a layer and unpacks it meanwhile. The file that it is written to is its
 // lock too: who comes later waits, and finds the layer there.
 func (s Store) pullLayer(ctx context.Context, registry *Registry, repo string, blob ocispec.Descriptor, diffID digest.Digest, show *progress) error {
-	label := short(blob.Digest)
-	if err := blob.Digest.Validate(); err != nil {
-		return fmt.Errorf("the layer %q: %w", blob.Digest, err)
+	if err := checkDigest(blob.Digest); err != nil {
+		return about("read", "the manifest", err)
 	}
+	label := short(blob.Digest)
 	part, err := s.waitForLock(filepath.Join("images/partial", blob.Digest.Encoded()), unix.F_WRLCK)
 	if err != nil {
 		return err
 	}
 	defer part.Close()
-	if exists(s.blobPath(blob.Digest)) && exists(s.layerPath(diffID)) {
+	if file, err := os.Open(s.blobPath(blob.Digest)); err == nil {
 		show.say(label, "Already exists")
-		return nil
+		return errors.Join(s.unpackAs(file, diffID), file.Close(), os.Remove(part.Name()))
 	}
 	download, err := registry.Blob(ctx, repo, blob, func(n int64) { show.at(label, n, blob.Size) })
 	if err != nil {
@@ -242,8 +279,8 @@ func (s Store) pullLayer(ctx context.Context, registry *Registry, repo string, b
 		_, err = io.Copy(io.Discard, from) // what follows the last entry is of the blob too
 	}
 	if err = errors.Join(err, download.Close()); err != nil {
-		if wrong := new(wrongLayer); errors.As(err, &wrong) || had > 0 && ctx.Err() == nil {
-			err = errors.Join(err, part.Truncate(0)) // what is there is of no use
+		if download.isComplete() || download.err == nil && ctx.Err() == nil {
+			err = errors.Join(err, os.Remove(part.Name())) // the connection was good, and what came was not
 		}
 		return err
 	}
@@ -272,7 +309,7 @@ func (e *wrongLayer) Error() string {
 // unpackAs unpacks a layer under its digest: all of it and the right one, or nothing.
 func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 	if exists(s.layerPath(want)) {
-		return nil
+		return s.isLayer(blob, want)
 	}
 	build, err := os.MkdirTemp(s.path("images/partial"), "layer-*")
 	if err != nil {
@@ -286,6 +323,23 @@ func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 		return s.keepLayer(build, want)
 	}
 	return errors.Join(err, s.dropLayer(build))
+}
+
+// isLayer holds a blob against the digest of a layer that is here already.
+func (s Store) isLayer(blob io.Reader, want digest.Digest) error {
+	stream, _, err := decompress(blob)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	hash := digest.SHA256.Digester()
+	if _, err := io.Copy(hash.Hash(), io.LimitReader(stream, int64(s.layerLimits().MaxLayerSize))); err != nil {
+		return fmt.Errorf("read the layer: %w", err)
+	}
+	if got := hash.Digest(); got != want {
+		return &wrongLayer{got, want}
+	}
+	return nil
 }
 
 // unpackInto unpacks a layer, compressed or not, and returns the digest of its tar.

@@ -1,7 +1,8 @@
 // The name of an image says where it is: [HOST[:PORT]/]PATH[:TAG][@DIGEST]. What is left out
 // is Docker's: the registry docker.io, there the directory library/ of the official images,
-// and the tag latest. The grammar is that of github.com/distribution/reference, which has the
-// traps written down; here is a small type for the result, and sentences for what is wrong.
+// and the tag latest. The grammar is that of the distribution project's reference library,
+// against which the tests hold it; the library itself would cost every start of box some
+// milliseconds, in which regular expressions are made ready.
 package main
 
 import (
@@ -10,7 +11,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -20,6 +20,7 @@ const (
 	defaultAPI      = "registry-1.docker.io"
 	defaultIndex    = "index.docker.io" // of search, and the name in files of credentials
 	officialImages  = "library/"
+	maxPath         = 255 // characters of a repository
 )
 
 // Reference is the name of an image with nothing left out. Two of them are the same image's
@@ -33,19 +34,92 @@ type Reference struct {
 
 // parseReference reads a name. The digest counts where there is a tag as well.
 func parseReference(name string) (Reference, error) {
-	named, err := reference.ParseNormalizedNamed(name)
-	if err != nil {
+	host, rest := splitHost(name)
+	rest, sum, hasDigest := strings.Cut(rest, "@")
+	path, tag, hasTag := strings.Cut(rest, ":")
+	if host == defaultRegistry && !strings.Contains(path, "/") {
+		path = officialImages + path
+	}
+	ref := Reference{Host: host, Repository: path, Tag: tag, Digest: digest.Digest(sum)}
+	if !isHost(host) || !isPath(path) || hasTag && !isTag(tag) || hasDigest && ref.Digest.Validate() != nil || isHexID(name) {
 		return Reference{}, fmt.Errorf("%q cannot be the name of an image: %s; names are such as alpine, user/app:1.2 and localhost:5000/app", name, complaint(name))
 	}
-	named = reference.TagNameOnly(named)
-	ref := Reference{Host: reference.Domain(named), Repository: reference.Path(named)}
-	if tagged, ok := named.(reference.Tagged); ok {
-		ref.Tag = tagged.Tag()
-	}
-	if digested, ok := named.(reference.Digested); ok {
-		ref.Digest = digested.Digest()
+	if !hasTag && !hasDigest {
+		ref.Tag = "latest"
 	}
 	return ref, nil
+}
+
+// splitHost cuts the address off. What stands before the first / is one if it is localhost,
+// or no directory of the default registry could have that name.
+func splitHost(name string) (host, rest string) {
+	host, rest, more := strings.Cut(name, "/")
+	switch {
+	case more && host == defaultIndex:
+		return defaultRegistry, rest
+	case more && (host == "localhost" || strings.ContainsAny(host, ".:") || strings.ToLower(host) != host):
+		return host, rest
+	}
+	return defaultRegistry, name
+}
+
+const (
+	lower  = "abcdefghijklmnopqrstuvwxyz"
+	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits = "0123456789"
+	hexes  = "0123456789abcdef"
+)
+
+// madeOf tells whether all characters of a text are of a set; an empty text is made of none.
+func madeOf(text, set string) bool { return text != "" && strings.Trim(text, set) == "" }
+
+// isHexID tells whether a name would be taken for an image's ID.
+func isHexID(name string) bool { return len(name) == 64 && madeOf(name, hexes) }
+
+// isHost is true for names such as a.b-c and for [::1], each with a port or without.
+func isHost(host string) bool {
+	if ip, port, is := strings.Cut(host, "]"); is && strings.HasPrefix(ip, "[") {
+		return madeOf(ip[1:], hexes+"ABCDEF:") && (port == "" || port[0] == ':' && madeOf(port[1:], digits))
+	}
+	host, port, hasPort := strings.Cut(host, ":")
+	for part := range strings.SplitSeq(host, ".") {
+		if !madeOf(part, lower+upper+digits+"-") || part[0] == '-' || part[len(part)-1] == '-' {
+			return false
+		}
+	}
+	return !hasPort || madeOf(port, digits)
+}
+
+// isPath is true for parts between slashes, all of them words.
+func isPath(path string) bool {
+	for part := range strings.SplitSeq(path, "/") {
+		if !isPart(part) {
+			return false
+		}
+	}
+	return len(path) <= maxPath
+}
+
+// isPart is true for words of letters and digits, with one dot, one or two underscores or
+// any number of hyphens between two of them.
+func isPart(part string) bool {
+	for {
+		rest := strings.TrimLeft(part, lower+digits)
+		between := rest[:len(rest)-len(strings.TrimLeft(rest, "._-"))]
+		switch {
+		case rest == part || rest != "" && between == "":
+			return false
+		case rest == "":
+			return true
+		case between != "." && between != "_" && between != "__" && strings.Trim(between, "-") != "":
+			return false
+		}
+		part = rest[len(between):]
+	}
+}
+
+func isTag(tag string) bool {
+	return len(tag) <= 128 && madeOf(tag, lower+upper+digits+"_.-") && tag[0] != '.' && tag[0] != '-'
 }
 
 // parseHost reads the address of a registry, as login and search take it: "" is the default.
@@ -77,32 +151,31 @@ func complaint(name string) string {
 		return "it is empty"
 	case strings.Contains(name, "://"):
 		return "it is a URL, so leave out what stands before the address"
-	case hasDigest && !grammatical("x@"+sum):
+	case hasDigest && digest.Digest(sum).Validate() != nil:
 		return "behind the @ belongs a digest, sha256: and 64 hexadecimal digits in lower case"
-	case hasTag && !grammatical("x:"+tag):
+	case hasTag && !isTag(tag):
 		return fmt.Sprintf("%q cannot be a tag, which is at most 128 letters, digits, _, . and -, and begins with none of the last two", tag)
-	case len(path) == 64 && strings.Trim(path, "0123456789abcdef") == "":
+	case isHexID(path):
 		return "64 hexadecimal digits are an image's ID"
-	case len(path) > reference.RepositoryNameTotalLengthMax:
-		return fmt.Sprintf("it has more than %d characters", reference.RepositoryNameTotalLengthMax)
+	case len(path) > maxPath:
+		return fmt.Sprintf("it has more than %d characters", maxPath)
 	case strings.Contains("/"+path+"/", "//"):
 		return "something is missing before or behind a /"
 	}
+	host, path := splitHost(path)
+	if !isHost(host) {
+		return fmt.Sprintf("the address %q must be of letters, digits, dots and hyphens, with :PORT behind it or not", host)
+	}
 	for part := range strings.SplitSeq(path, "/") {
 		switch {
-		case grammatical("x/" + part):
-		case grammatical("x/" + strings.ToLower(part)):
+		case isPart(part):
+		case isPart(strings.ToLower(part)):
 			return fmt.Sprintf("%q must be in lower case", part)
 		default:
 			return fmt.Sprintf("%q must be of lower-case letters and digits, with one of . _ __ - between them", part)
 		}
 	}
-	return fmt.Sprintf("the address or a part of %q is not allowed", path)
-}
-
-func grammatical(name string) bool {
-	_, err := reference.Parse(name)
-	return err == nil
+	return fmt.Sprintf("%q is not allowed", path)
 }
 
 // Official is true for the images that the default registry's owners look after.

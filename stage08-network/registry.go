@@ -235,6 +235,9 @@ func (d *Download) verify() error {
 	return io.EOF
 }
 
+// isComplete tells whether all bytes came, be they right or wrong.
+func (d *Download) isComplete() bool { return d.at == d.blob.Size && d.err != nil }
+
 // Close ends the connection.
 func (d *Download) Close() error {
 	if d.body == nil {

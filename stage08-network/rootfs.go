@@ -155,8 +155,8 @@ func (r *newRoot) gather(g *group, binds []bind) (proc Arg, err error) {
 	}
 	r.cgroups(g)
 	r.names()
-	if r.Workdir != "" {
-		r.will(gathered{target: path.Clean("/" + r.Workdir), isDir: true})
+	if dir := path.Clean("/" + r.Workdir); dir != "/" && !strings.HasPrefix(dir, "/proc/") {
+		r.will(gathered{target: dir, isDir: true})
 	}
 	for _, b := range binds {
 		mount := r.bind(b)

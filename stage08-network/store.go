@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,14 +47,84 @@ func (s Store) dir() string {
 	return root
 }
 
-// open makes the directories of the store that are missing.
-func (s Store) open() error {
+// open makes the directories of the store that are missing, and finishes what boxes that
+// were killed had begun.
+func (s Store) open() (err error) {
 	for _, dir := range []string{"containers", "running", "volumes"} {
-		if err := os.MkdirAll(s.path(dir), 0o711); err != nil {
-			return fmt.Errorf("the store: %w; another place for it is given by --root DIR or BOX_ROOT", err)
+		err = errors.Join(err, os.MkdirAll(s.path(dir), 0o711))
+	}
+	if err = errors.Join(err, s.makeMountPoints()); err != nil {
+		return fmt.Errorf("the store: %w; another place for it is given by --root DIR or BOX_ROOT", err)
+	}
+	return s.sweep()
+}
+
+// makeMountPoints makes the layer that lies below all others: what every container has
+// something mounted on. A root that lacks one of these is not changed for it.
+func (s Store) makeMountPoints() (err error) {
+	for _, dir := range []string{"dev", "proc", "sys", "etc"} {
+		err = errors.Join(err, os.MkdirAll(s.path("mountpoints", dir), 0o755))
+	}
+	for _, name := range []string{"hostname", "hosts", "resolv.conf"} {
+		file, errFile := os.OpenFile(s.path("mountpoints/etc", name), os.O_RDONLY|os.O_CREATE, 0o644)
+		err = errors.Join(err, errFile, file.Close())
+	}
+	return errors.Join(err, os.Chmod(s.path("mountpoints/etc"), 0o755)) // whatever the umask
+}
+
+// begun notes a path that will be half made, or half removed, for a while: if box is killed
+// before it says done, the next box removes what is there. The file cgroup.freeze stands for
+// processes that are stopped, and shall go on.
+func (s Store) begun(path string) (done func() error, err error) {
+	held, err := lockSoon(s.path("running", unfinished+newID()), func() bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	if _, err := held.WriteString(path); errors.Join(err, held.Sync()) != nil {
+		return nil, errors.Join(err, os.Remove(held.Name()), held.Close())
+	}
+	return func() error { return errors.Join(os.Remove(held.Name()), held.Close()) }, nil
+}
+
+// unfinished begins the names of begun's notes among those of containers.
+const unfinished = "unfinished-"
+
+// sweep finishes what boxes that were killed had begun. Whoever is in running/ without a
+// lock on it is dead; the kernel has ended its container with it. What cannot be mended
+// hinders nobody who wants something else.
+func (s Store) sweep() error {
+	entries, err := os.ReadDir(s.path("running"))
+	for _, entry := range entries {
+		held, err := lock(s.path("running", entry.Name()))
+		if err == errBusy {
+			continue
+		}
+		if err == nil && strings.HasPrefix(entry.Name(), unfinished) {
+			err = removeUnfinished(held)
+		} else if err == nil {
+			err = s.repair(entry.Name(), held)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "box: what a box that was killed has left: %v\n", err)
 		}
 	}
-	return nil
+	return err
+}
+
+// removeUnfinished removes what a note is about, and the note.
+func removeUnfinished(held *os.File) error {
+	path, err := io.ReadAll(held)
+	if err == nil && filepath.Base(string(path)) == "cgroup.freeze" {
+		if err = os.WriteFile(string(path), []byte("0"), 0); errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+	} else if err == nil && len(path) > 0 {
+		err = removeTree(string(path))
+	}
+	if err == nil {
+		err = os.Remove(held.Name())
+	}
+	return errors.Join(err, held.Close())
 }
 
 // writeJSON writes a file as a whole. Durable means that it is on the disk afterwards.

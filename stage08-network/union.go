@@ -8,11 +8,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -110,17 +113,21 @@ func (n *node) merge(in int, last bool) (opaque bool, err error) {
 
 func isWhiteout(st *unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0 }
 
-// isOpaque tells whether a directory hides what is below it. The mark is in an attribute
-// that only root may set, or for an ordinary user's overlay in another.
+// isOpaque tells whether a directory hides what is below it.
 func isOpaque(fd int) bool {
 	var value [1]byte
-	for _, name := range []string{"trusted.overlay.opaque", "user.overlay.opaque"} {
-		if n, err := unix.Fgetxattr(fd, name, value[:]); err == nil && n == 1 && value[0] == 'y' {
-			return true
-		}
-	}
-	return false
+	n, err := unix.Fgetxattr(fd, opaqueMark(), value[:])
+	return err == nil && n == 1 && value[0] == 'y'
 }
+
+// opaqueMark is the attribute that marks a directory: one that only root may set, or for the
+// overlay of an ordinary user, who is root in a user namespace, another.
+var opaqueMark = sync.OnceValue(func() string {
+	if ids, err := os.ReadFile("/proc/self/uid_map"); err == nil && os.Geteuid() == 0 && bytes.Contains(ids, []byte(" 4294967295")) {
+		return "trusted.overlay.opaque"
+	}
+	return "user.overlay.opaque"
+})
 
 // find looks a path up as somebody inside would. The last name is followed, if it is a
 // link, when follow says so.
@@ -130,6 +137,9 @@ func (u *union) find(path string, follow bool) (*node, error) {
 	for len(rest) > 0 {
 		name := rest[0]
 		rest = rest[1:]
+		if n.dirs == nil {
+			return nil, &fs.PathError{Op: "find", Path: path, Err: unix.ENOTDIR}
+		}
 		switch name {
 		case "", ".":
 			continue

@@ -153,7 +153,10 @@ func (u *untarring) attributes(h *tar.Header, target string) error {
 	}
 	mode := uint32(h.Mode) & 0o7777
 	if u.chmod != nil {
-		mode = *u.chmod
+		if h.Typeflag == tar.TypeDir {
+			mode |= unix.S_IFDIR
+		}
+		mode = u.chmod(mode) & 0o7777
 	}
 	if h.Typeflag != tar.TypeSymlink {
 		if err := unix.Fchmodat(u.w.root, target, mode, 0); err != nil {

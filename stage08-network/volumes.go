@@ -37,16 +37,20 @@ func (c *Container) nameVolumes(r *Record) error {
 	return err
 }
 
-// volumes are the names of the volumes that a container has.
-func (c *Container) volumes() ([]string, error) {
-	binds, err := c.binds()
-	var names []string
-	for _, b := range binds {
-		if b.isVolume {
-			names = append(names, b.source)
+// asked are the mounts that a container was asked for, whether or not their sources are still
+// there.
+func (f *Files) asked() (list []bind) {
+	for _, kind := range []struct {
+		specs []string
+		parse func(string) (bind, error)
+	}{{f.Volume, parseVolume}, {f.Mount, parseMount}, {f.Tmpfs, parseTmpfs}} {
+		for _, spec := range kind.specs {
+			if b, err := kind.parse(spec); err == nil {
+				list = append(list, b)
+			}
 		}
 	}
-	return names, err
+	return list
 }
 
 // openVolumes replaces the names of volumes by their directories, and makes those that are
@@ -73,27 +77,24 @@ func (c *Container) makeVolume(b bind) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	build, err := os.MkdirTemp(c.Store.path("volumes"), "."+c.record.ID+"-*")
+	build := c.Store.path("volumes", "."+newID())
+	done, err := c.Store.begun(build)
 	if err != nil {
 		return err
 	}
-	err = os.Chmod(build, 0o711)
-	if err == nil {
-		err = os.Mkdir(filepath.Join(build, "_data"), 0o755)
-	}
-	if err == nil {
+	if err = os.MkdirAll(filepath.Join(build, "_data"), 0o755); err == nil {
 		err = c.fillVolume(filepath.Join(build, "_data"), b.target)
 	}
 	if err == nil {
 		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
 	}
 	if err == nil {
-		return syncDir(c.Store.path("volumes"))
+		return errors.Join(syncDir(c.Store.path("volumes")), done())
 	}
 	if err == unix.EEXIST {
 		err = nil
 	}
-	return errors.Join(err, removeTree(build))
+	return errors.Join(err, removeTree(build), done())
 }
 
 func (c *Container) fillVolume(data, target string) error {
@@ -124,43 +125,55 @@ func (c *Container) fillVolume(data, target string) error {
 	return to.attributes(n.dirs[0], ".")
 }
 
-// removeVolumes removes volumes that no other container has.
-func (s Store) removeVolumes(names []string, except string) error {
-	return each(names, func(name string) error { return s.removeVolume(name, except) })
+// removeVolumes removes the container's volumes that have no name, if nobody else has them.
+func (r *Record) removeVolumes() error {
+	for _, name := range r.Volumes {
+		if err := r.store.removeVolume(name, r.ID); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) {
+			return err
+		}
+	}
+	return nil
 }
 
-// removeVolume takes the name away first: from then on no container can get it.
+// errInUse means that a container has a volume.
+var errInUse = errors.New("it belongs to container")
+
+// removeVolume takes the name away first: from then on no container can get the volume.
 func (s Store) removeVolume(name, except string) error {
-	users, err := s.usersOf(name, except)
+	dir, gone := s.path("volumes", name), s.path("volumes", "."+newID())
+	if err := s.unused(name, except); err != nil {
+		return err
+	}
+	done, err := s.begun(gone)
 	if err != nil {
 		return err
 	}
-	if len(users) > 0 {
-		return fmt.Errorf("the volume %s belongs to container %s: box rm removes that", name, strings.Join(users, ", "))
+	if err := os.Rename(dir, gone); err != nil {
+		return errors.Join(err, done())
 	}
-	gone := s.path("volumes", ".gone-"+name)
-	if err := os.Rename(s.path("volumes", name), gone); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no volume %q: box volume ls lists them", name)
-	} else if err != nil {
-		return err
+	if err := s.unused(name, except); err != nil { // a container got it at the last moment
+		return errors.Join(err, unix.Renameat2(unix.AT_FDCWD, gone, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE), done())
 	}
-	return removeTree(gone)
+	return errors.Join(removeTree(gone), done())
 }
 
-// usersOf are the containers that have a volume.
-func (s Store) usersOf(volume, except string) ([]string, error) {
+// unused refuses a volume that a container has.
+func (s Store) unused(volume, except string) error {
 	all, err := s.all()
+	if err != nil {
+		return err
+	}
 	var users []string
 	for _, r := range all {
-		names, err := r.Run.volumes()
-		if err != nil {
-			return nil, err
-		}
-		if r.ID != except && slices.Contains(names, volume) {
+		has := func(b bind) bool { return b.isVolume && b.source == volume }
+		if r.ID != except && slices.ContainsFunc(r.Run.asked(), has) {
 			users = append(users, r.Name)
 		}
 	}
-	return users, err
+	if len(users) > 0 {
+		return fmt.Errorf("the volume %s: %w %s; box rm removes that", volume, errInUse, strings.Join(users, ", "))
+	}
+	return nil
 }
 
 type volumeCmd struct {
@@ -196,10 +209,13 @@ func (c *volumeRmCmd) Run() error {
 		if !goodName.MatchString(name) {
 			return fmt.Errorf("%q is no name of a volume: box volume ls lists them", name)
 		}
-		if err := c.Store.removeVolume(name, ""); err != nil {
-			return err
+		err := c.Store.removeVolume(name, "")
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no volume %q: box volume ls lists them", name)
 		}
-		_, err := fmt.Println(name)
+		if err == nil {
+			_, err = fmt.Println(name)
+		}
 		return err
 	})
 }

@@ -23,6 +23,9 @@ type writer struct {
 	upper   *os.File
 	same    map[string]bool // directories that nothing was added to: they keep their times
 	created map[string]bool
+
+	give   *owner       // who gets what is copied, if it does not keep its owner
+	owners ownersWriter // for an ordinary user, who cannot give it
 }
 
 // owner is who new files belong to.
@@ -42,7 +45,9 @@ func newWriter(upper string, layers []string) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &writer{newCopier(int(file.Fd())), below, file, map[string]bool{}, map[string]bool{}}, nil
+	w := &writer{copier: newCopier(int(file.Fd())), below: below, upper: file, same: map[string]bool{}, created: map[string]bool{}}
+	w.owners.path = upper + ownersSuffix
+	return w, nil
 }
 
 // close gives the directories that were only made to lead somewhere their times back.
@@ -54,7 +59,7 @@ func (w *writer) close() (err error) {
 		}
 	}
 	w.below.close()
-	return errors.Join(err, w.upper.Close())
+	return errors.Join(err, w.upper.Close(), w.owners.close())
 }
 
 // stat looks a path up that leads through no link. There is nothing where the mode is 0.
@@ -170,10 +175,11 @@ func (w *writer) mkdir(name string, isBelow bool, who owner) error {
 // touch notes that something was put into the directory of a path.
 func (w *writer) touch(name string) { delete(w.same, path.Dir(name)); w.created[path.Dir(name)] = true }
 
-// own gives a new file to somebody. An ordinary user can give nothing away.
+// own gives a new file to somebody. An ordinary user can give nothing away: it is noted
+// beside the layer.
 func (w *writer) own(name string, who owner) error {
 	if os.Geteuid() != 0 {
-		return nil
+		return w.owners.file(name, &intention{uid: who.uid, gid: who.gid})
 	}
 	return about("chown", name, unix.Fchownat(w.root, name, who.uid, who.gid, unix.AT_SYMLINK_NOFOLLOW))
 }
@@ -217,7 +223,15 @@ func (w *writer) put(n *node, name string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return w.file(fd, name, func(bool) error { return nil })
+	return errors.Join(w.file(fd, name, func(bool) error { return nil }), w.noteOwner(name))
+}
+
+// noteOwner notes who should own what was copied, where it could not be given away.
+func (w *writer) noteOwner(name string) error {
+	if w.give == nil || os.Geteuid() == 0 {
+		return nil
+	}
+	return w.own(name, *w.give)
 }
 
 // write makes a file of a text.
@@ -308,7 +322,7 @@ func (w *writer) like(n *node, name string) error {
 	defer unix.Close(fd)
 	delete(w.same, name)
 	w.created[name] = true
-	return w.attributes(fd, name)
+	return errors.Join(w.attributes(fd, name), w.noteOwner(name))
 }
 
 // anyWanted looks for something below a directory that is wanted.

@@ -1,0 +1,111 @@
+// ADD of a URL, with the cache: what was fetched is kept under the digest of its bytes, and
+// beside it what the server said of it. The next build asks whether it is still the same
+// (If-None-Match and If-Modified-Since of RFC 9110), and fetches only what is not.
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// fetched is what a URL held, in cache/urls.
+type fetched struct {
+	URL          string
+	ETag         string
+	LastModified string
+	Digest       digest.Digest
+	Name         string // what the server calls it
+}
+
+// get gets what a URL holds, or finds that it is here already.
+func (c *copying) get(source string) (fetched, error) {
+	c.s.b.urls.Lock()
+	defer c.s.b.urls.Unlock()
+	if got, asked := c.s.b.fetched[source]; asked { // once a build is enough
+		return got, nil
+	}
+	note := c.s.b.cachePath("urls", fmt.Sprintf("%x", sha256.Sum256([]byte(source)))[:32]+".json")
+	var known fetched
+	if err := readJSON(note, &known); err != nil || known.URL != source || known.Digest.Validate() != nil || !exists(c.s.b.urlPath(known.Digest)) {
+		known = fetched{}
+	}
+	got, err := c.s.b.ask(c, source, known)
+	if err == nil && got != known {
+		var data []byte
+		if data, err = json.Marshal(got); err == nil {
+			err = replaceFile(note, data)
+		}
+	}
+	if err == nil {
+		c.s.b.fetched[source] = got
+	}
+	return got, err
+}
+
+func (b *builder) urlPath(d digest.Digest) string { return b.cachePath("urls", d.Encoded()) }
+
+// ask makes the request.
+func (b *builder) ask(c *copying, source string, known fetched) (fetched, error) {
+	want := digest.Digest(c.in.flag("checksum"))
+	if want != "" {
+		if err := want.Validate(); err != nil {
+			return known, fmt.Errorf("--checksum=%s: %w", want, err)
+		}
+		if known.Digest == want {
+			return known, nil // nothing that the server says could change it
+		}
+	}
+	request, err := http.NewRequestWithContext(b.ctx, http.MethodGet, source, nil)
+	if err != nil {
+		return known, err
+	}
+	if known.ETag != "" {
+		request.Header.Set("If-None-Match", known.ETag)
+	}
+	if known.LastModified != "" {
+		request.Header.Set("If-Modified-Since", known.LastModified)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return known, err
+	}
+	defer answer.Body.Close()
+	switch {
+	case answer.StatusCode == http.StatusNotModified && known.Digest != "":
+		return known, nil
+	case answer.StatusCode != http.StatusOK:
+		return known, fmt.Errorf("the server says %s", answer.Status)
+	}
+	got := fetched{URL: source, Name: fileName(request.URL, answer.Header), ETag: answer.Header.Get("ETag"), LastModified: answer.Header.Get("Last-Modified")}
+	if got.Digest, err = b.keepURL(answer.Body, want); err != nil {
+		return known, err
+	}
+	return got, nil
+}
+
+// keepURL writes what comes to a file, and holds it against its digest.
+func (b *builder) keepURL(body io.Reader, want digest.Digest) (digest.Digest, error) {
+	file, err := os.CreateTemp(b.cachePath("urls"), ".new-*")
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	hash := digest.SHA256.Digester()
+	_, err = io.Copy(io.MultiWriter(file, hash.Hash()), body)
+	if err == nil && want != "" && hash.Digest() != want {
+		err = fmt.Errorf("it has the checksum %s, and should have %s", hash.Digest(), want)
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), b.urlPath(hash.Digest()))
+	}
+	if err != nil {
+		complain(os.Remove(file.Name()))
+	}
+	return hash.Digest(), err
+}

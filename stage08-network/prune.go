@@ -1,0 +1,269 @@
+// What the store takes of the disk, and how to make it less: box system df, box builder prune.
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+)
+
+type builderCmd struct {
+	Prune pruneCmd `cmd:"" help:"Forget steps of builds, and remove their layers."`
+}
+
+type pruneCmd struct {
+	All         bool   `short:"a" help:"Also the steps of images that are here, and all else that builds have left: downloads, cache mounts that nobody uses, checksums."`
+	KeepStorage size   `help:"Of what would go, keep the steps used last, up to this size." placeholder:"BYTES"`
+	Filter      string `help:"until=DURATION: only what was not used for so long, such as until=24h." placeholder:"FILTER"`
+
+	Store
+}
+
+// pruning says what shall go.
+type pruning struct {
+	all  bool
+	keep int64         // bytes of layers
+	age  time.Duration // since the last use
+}
+
+// remembered is a step of the cache.
+type remembered struct {
+	*entry
+	path string
+	used time.Time
+}
+
+// Run is `box builder prune`.
+func (c *pruneCmd) Run() error {
+	if err := c.Store.openImages(); err != nil {
+		return err
+	}
+	p := pruning{all: c.All, keep: int64(c.KeepStorage)}
+	if text, is := strings.CutPrefix(c.Filter, "until="); is {
+		var err error
+		if p.age, err = time.ParseDuration(text); err != nil {
+			return fmt.Errorf("--filter %s: %w", c.Filter, err)
+		}
+	} else if c.Filter != "" {
+		return fmt.Errorf("--filter %s: there is until=DURATION", c.Filter)
+	}
+	freed, err := c.Store.prune(p)
+	if err == nil {
+		_, err = fmt.Println("Total reclaimed space: " + human(freed))
+	}
+	return err
+}
+
+// prune forgets steps, and returns the bytes of the layers that no image has. They go at
+// once, unless a build is on its way: then with the next prune or rmi. A step without a
+// layer belongs to the images that have the layer under it.
+func (s Store) prune(p pruning) (freed int64, err error) {
+	steps, err := s.remembered()
+	if err != nil {
+		return 0, err
+	}
+	inImages, err := s.layersOfImages()
+	if err != nil {
+		return 0, err
+	}
+	kept, counted := int64(0), map[digest.Digest]bool{}
+	for _, step := range steps { // the one used last comes first
+		inImage := inImages[step.On]
+		switch {
+		case inImage && !p.all, time.Since(step.used) < p.age:
+			continue
+		case p.keep > 0 && kept+step.Bytes <= p.keep:
+			kept += step.Bytes
+			continue
+		}
+		if err := os.Remove(step.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return freed, err
+		}
+		if step.Layer != nil && !inImage && !counted[step.Layer.Digest] {
+			counted[step.Layer.Digest] = true
+			freed += step.Bytes
+		}
+	}
+	if p.all {
+		more, err := s.pruneFiles(p.age)
+		if freed += more; err != nil {
+			return freed, err
+		}
+	}
+	return freed, s.collect()
+}
+
+// layersOfImages are the layers that images have.
+func (s Store) layersOfImages() (map[digest.Digest]bool, error) {
+	images, err := s.images()
+	layers := map[digest.Digest]bool{}
+	for _, image := range images {
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			layers[diffID] = true
+		}
+	}
+	return layers, err
+}
+
+// pruneFiles removes what is in the cache beside the steps, and was not changed for a time,
+// unless somebody may be using it.
+func (s Store) pruneFiles(age time.Duration) (freed int64, err error) {
+	alone, err := lock(s.path("images/use.lock"))
+	if err == errBusy {
+		return 0, errors.New("a build or a pull is on its way, so only steps were forgotten: prune again afterwards")
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer alone.Close()
+	for _, dir := range []string{"slots", "files", "urls", "mounts"} {
+		entries, err := os.ReadDir(s.path("cache", dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return freed, err
+		}
+		for _, file := range entries {
+			path := s.path("cache", dir, file.Name())
+			if info, err := file.Info(); err != nil || time.Since(info.ModTime()) < age {
+				continue
+			}
+			freed += sizeOf(path)
+			if err := removeTree(path); err != nil {
+				return freed, err
+			}
+		}
+	}
+	return freed, nil
+}
+
+// sizeOf is the bytes of a file, or of those in a directory.
+func sizeOf(path string) int64 {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		return info.Size()
+	}
+	return sizeOfTree(path)
+}
+
+// remembered are the steps of the cache, the one used last first. What cannot be read is
+// left out.
+func (s Store) remembered() ([]remembered, error) {
+	entries, err := os.ReadDir(s.path("cache", "steps"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var list []remembered
+	for _, file := range entries {
+		path := s.path("cache", "steps", file.Name())
+		info, err := file.Info()
+		if err != nil || !strings.HasSuffix(path, ".json") {
+			continue // one that is written at this moment
+		}
+		if e, err := readEntry(path); err == nil {
+			list = append(list, remembered{e, path, info.ModTime()})
+		}
+	}
+	slices.SortFunc(list, func(a, b remembered) int { return cmp.Or(b.used.Compare(a.used), strings.Compare(a.path, b.path)) })
+	return list, err
+}
+
+type systemCmd struct {
+	Df dfCmd `cmd:"" help:"Show what the store takes of the disk."`
+}
+
+type dfCmd struct{ Store }
+
+// Run is `box system df`.
+func (c *dfCmd) Run() error {
+	images, err := c.Store.images()
+	if err != nil {
+		return err
+	}
+	containers, err := c.Store.all()
+	if err != nil {
+		return err
+	}
+	steps, err := c.Store.remembered()
+	if err != nil {
+		return err
+	}
+	volumes, err := filepath.Glob(c.Store.path("volumes", "[a-zA-Z0-9]*"))
+	if err != nil {
+		return err
+	}
+	layers, counted, running := map[string]int64{}, map[digest.Digest]bool{}, 0
+	for _, image := range images {
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			layers[diffID.Encoded()] = c.Store.layerSize(diffID)
+		}
+	}
+	var inContainers, inVolumes int64
+	inCache := sizeOfTree(c.Store.path("cache", "mounts")) + sizeOfTree(c.Store.path("cache", "urls"))
+	for _, r := range containers {
+		inContainers += sizeOfTree(r.path("upper"))
+		if r.isRunning() {
+			running++
+		}
+	}
+	for _, dir := range volumes {
+		inVolumes += sizeOfTree(dir)
+	}
+	for _, step := range steps {
+		if step.Layer == nil || counted[step.Layer.Digest] {
+			continue
+		}
+		if counted[step.Layer.Digest] = true; layers[step.Layer.Digest.Encoded()] == 0 {
+			inCache += step.Bytes
+		}
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "TYPE\tTOTAL\tACTIVE\tSIZE")
+	fmt.Fprintf(table, "Images\t%d\t%d\t%s\n", len(images), active(images, containers), human(total(layers)))
+	fmt.Fprintf(table, "Containers\t%d\t%d\t%s\n", len(containers), running, human(inContainers))
+	fmt.Fprintf(table, "Local Volumes\t%d\t\t%s\n", len(volumes), human(inVolumes))
+	fmt.Fprintf(table, "Build Cache\t%d\t\t%s\n", len(steps), human(inCache))
+	return table.Flush()
+}
+
+// active counts the images that containers were made of.
+func active(images []*Image, containers []*Record) (n int) {
+	for _, image := range images {
+		if slices.ContainsFunc(containers, func(r *Record) bool { return r.ImageID == image.ID }) {
+			n++
+		}
+	}
+	return n
+}
+
+func total(sizes map[string]int64) (sum int64) {
+	for _, size := range sizes {
+		sum += size
+	}
+	return sum
+}
+
+// sizeOfTree is the bytes of the files in a directory; what cannot be read does not count.
+func sizeOfTree(dir string) (size int64) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	err = walkTree(fd, func(_ string, file int) error {
+		var st unix.Stat_t
+		if err := unix.Fstatat(file, "", &st, unix.AT_EMPTY_PATH); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			size += st.Size / int64(max(1, st.Nlink))
+		}
+		return nil
+	})
+	complain(err)
+	return size
+}

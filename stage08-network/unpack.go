@@ -1,0 +1,557 @@
+// Unpacking a layer. Tar streams come from strangers, so nothing is ever looked for by a path:
+// one directory after the other is opened (openat2(2)), as a single name that may be no link,
+// and files are made in the innermost one, where nothing is yet. What the layer has there
+// already gives way. Read unpackLayer first, then entry.
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// unpackLayer makes an uncompressed tar stream a directory that overlay can stack. The
+// directory is there, and empty. After an error the caller removes it, and the file with
+// ownersSuffix beside it. The stream is read to its end.
+func unpackLayer(r io.Reader, dir string, limits LayerLimits) (sum layerSum, err error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return sum, about("open", dir, err)
+	}
+	ahead := startReadAhead(r, limits)
+	defer ahead.stop()
+	u := &unpacker{tar: tar.NewReader(ahead), limits: limits, dirs: []openedDir{{fd: fd}}, owners: ownersWriter{path: dir + ownersSuffix},
+		euid: os.Geteuid(), egid: os.Getegid(), buffer: make([]byte, 1<<20)}
+	defer func() { err = errors.Join(err, u.close()) }()
+	if u.umask, err = umask(); err != nil {
+		return sum, err
+	}
+	if err := u.entries(); err != nil {
+		return sum, err
+	}
+	if _, err := io.Copy(io.Discard, ahead); err != nil {
+		return sum, fmt.Errorf("read the layer: %w", err)
+	}
+	return ahead.sum(u.files), nil
+}
+
+// umask returns the process's own, without setting it for a moment as umask(2) would.
+func umask() (uint32, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	mask, err := strconv.ParseUint(statusField(status, "Umask"), 8, 32)
+	return uint32(mask), about("find the umask in", "/proc/self/status", err)
+}
+
+// unpacker is at work on one layer.
+type unpacker struct {
+	tar        *tar.Reader
+	limits     LayerLimits
+	dirs       []openedDir // from the layer's own directory down to where files are made now
+	owners     ownersWriter
+	euid, egid int
+	umask      uint32
+	buffer     []byte
+	bytes      int64 // in files: more than in the stream, where a file has holes
+	files      int64
+}
+
+// openedDir is a directory that files are made in. That changes its time, which is set back
+// when it is left.
+type openedDir struct {
+	path   string // inside, "" for the layer's own directory
+	fd     int
+	mtime  unix.Timespec
+	setgid bool // what is made in it gets its group
+}
+
+func (u *unpacker) top() *openedDir { return &u.dirs[len(u.dirs)-1] }
+
+// close leaves all directories.
+func (u *unpacker) close() (err error) {
+	for len(u.dirs) > 0 {
+		err = errors.Join(err, u.leave())
+	}
+	return errors.Join(err, u.owners.close())
+}
+
+func (u *unpacker) entries() error {
+	for {
+		h, err := u.tar.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the layer's archive, after %d entries: %w", u.files, err)
+		}
+		if err := u.count(h.Size); err != nil {
+			return err
+		}
+		if err := u.entry(h); err != nil {
+			return fmt.Errorf("unpack %.200q: %w", h.Name, err)
+		}
+	}
+}
+
+// count adds one file to what the layer has.
+func (u *unpacker) count(bytes int64) error {
+	u.bytes, u.files = u.bytes+bytes, u.files+1
+	return u.limits.check(u.bytes, u.files)
+}
+
+// entry makes what a header describes.
+func (u *unpacker) entry(h *tar.Header) error {
+	if h.Typeflag == tar.TypeXGlobalHeader { // a comment, as git archive writes it
+		return nil
+	}
+	name, err := layerPath(h.Name)
+	if err != nil {
+		return err
+	}
+	if err := checkIDs(h); err != nil {
+		return err
+	}
+	if name == "" && h.Typeflag != tar.TypeDir {
+		return errors.New("it stands for the layer's own directory, and is none")
+	}
+	if isMark(name) {
+		return u.mark(name)
+	}
+	if err := u.enter(dirOf(name)); err != nil {
+		return err
+	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return u.directory(name, h)
+	case tar.TypeReg, tar.TypeGNUSparse:
+		return u.file(name, h)
+	case tar.TypeSymlink:
+		return u.symlink(name, h)
+	case tar.TypeLink:
+		return u.link(name, h)
+	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
+		return u.node(name, h)
+	}
+	return fmt.Errorf("an entry of type %q is nothing that a layer can hold", h.Typeflag)
+}
+
+// layerPath is a name of the archive as a path below the layer's directory, "" for itself.
+// One that begins with / means the same without it.
+func layerPath(name string) (string, error) {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == ".." {
+			return "", errors.New(`".." in a name leads out of where it stands, and the layer is not trusted with that`)
+		}
+	}
+	if len(name) >= unix.PathMax {
+		return "", fmt.Errorf("the name has %d bytes, and the kernel takes %d", len(name), unix.PathMax-1)
+	}
+	name = path.Clean(strings.TrimLeft(name, "/"))
+	if name == "." {
+		name = ""
+	}
+	return name, nil
+}
+
+// dirOf is the directory that a path of the layer is in, "" for the layer's own.
+func dirOf(name string) string { return name[:max(strings.LastIndexByte(name, '/'), 0)] }
+
+// checkIDs refuses owners that no kernel has; -1 would mean to leave the owner as it is.
+func checkIDs(h *tar.Header) error {
+	const most = 1<<32 - 2
+	if h.Uid < 0 || h.Gid < 0 || h.Uid > most || h.Gid > most {
+		return fmt.Errorf("owner %d:%d: there are no such numbers", h.Uid, h.Gid)
+	}
+	return nil
+}
+
+// enter leaves and opens directories until files are made in this one. Those that are
+// missing are made, with a time that is the same everywhere.
+func (u *unpacker) enter(dir string) error {
+	for top := u.top().path; top != "" && dir != top && !(strings.HasPrefix(dir, top) && dir[len(top)] == '/'); top = u.top().path {
+		if err := u.leave(); err != nil {
+			return err
+		}
+	}
+	for rest := strings.TrimPrefix(dir[len(u.top().path):], "/"); rest != ""; {
+		name, after, _ := strings.Cut(rest, "/")
+		if err := u.descend(dir[:len(dir)-len(rest)+len(name)], name); err != nil {
+			return fmt.Errorf("its directory %.200q: %w", name, err)
+		}
+		rest = after
+	}
+	return nil
+}
+
+// leave closes the innermost directory. Nothing will change its time any more, unless it is
+// entered again.
+func (u *unpacker) leave() error {
+	d := *u.top()
+	u.dirs = u.dirs[:len(u.dirs)-1]
+	err := unix.UtimesNanoAt(d.fd, ".", []unix.Timespec{d.mtime, d.mtime}, 0)
+	return errors.Join(about("utimensat", d.path, err), about("close", d.path, unix.Close(d.fd)))
+}
+
+// descend opens a directory in the innermost one, and makes it if it is missing.
+func (u *unpacker) descend(path, name string) error {
+	in := u.top().fd
+	fd, err := openBeneath(in, name, unix.O_PATH|unix.O_DIRECTORY)
+	if u.isMissing(name, err) {
+		if err := u.count(0); err != nil {
+			return err
+		}
+		if err := u.directory(path, &tar.Header{Typeflag: tar.TypeDir, Mode: 0o755, ModTime: epoch}); err != nil {
+			return err
+		}
+		fd, err = openBeneath(in, name, unix.O_PATH|unix.O_DIRECTORY)
+	}
+	if errors.Is(err, unix.ENOTDIR) {
+		return errors.New("the layer has a file or a link of this name, and only a directory can hold something")
+	}
+	if err != nil {
+		return err
+	}
+	d := openedDir{path: path, fd: fd}
+	var st unix.Stat_t
+	err = unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH)
+	d.mtime, d.setgid = st.Mtim, st.Mode&unix.S_ISGID != 0
+	u.dirs = append(u.dirs, d)
+	return err
+}
+
+// isMissing tells whether a directory could not be opened because there is nothing, or a
+// whiteout.
+func (u *unpacker) isMissing(name string, err error) bool {
+	if errors.Is(err, unix.ENOTDIR) {
+		st, err := u.stat(name)
+		return err == nil && isWhiteout(&st)
+	}
+	return errors.Is(err, unix.ENOENT)
+}
+
+// stat looks at a name in the innermost directory.
+func (u *unpacker) stat(base string) (st unix.Stat_t, err error) {
+	err = unix.Fstatat(u.top().fd, base, &st, unix.AT_SYMLINK_NOFOLLOW)
+	return st, err
+}
+
+// isMark tells whether a path has a name in it that is about lower layers.
+func isMark(name string) bool {
+	return strings.HasPrefix(name, whiteoutPrefix) || strings.Contains(name, "/"+whiteoutPrefix)
+}
+
+// mark removes something that lower layers have. What this layer has itself stays, whether
+// it came before or comes after: a directory that is in both is then opaque.
+func (u *unpacker) mark(name string) error {
+	dir, base := dirOf(name), path.Base(name)
+	gone := strings.TrimPrefix(base, whiteoutPrefix)
+	switch {
+	case base == opaqueMarker && !isMark(dir):
+		if err := u.enter(dir); err != nil {
+			return err
+		}
+		return setOpaque(u.top().fd, ".")
+	case strings.Contains("/"+name, "/"+whiteoutPrefix+whiteoutPrefix):
+		return nil // what AUFS, of which this notation comes, kept for itself
+	case isMark(dir):
+		return errors.New("a whiteout is a file, and this one would be a directory")
+	case gone == "" || gone == "." || gone == "..":
+		return errors.New("this whiteout names nothing that could be removed")
+	}
+	if err := u.enter(dir); err != nil {
+		return err
+	}
+	err := unix.Mknodat(u.top().fd, gone, unix.S_IFCHR, 0)
+	if errors.Is(err, unix.EEXIST) {
+		if err = setOpaque(u.top().fd, gone); errors.Is(err, unix.ENOTDIR) {
+			return nil
+		}
+	}
+	return about("make a whiteout of", gone, err)
+}
+
+// setOpaque hides what lower layers have in a directory. Root's overlay wants an attribute
+// that only root may set; an ordinary user's, mounted with userxattr, another.
+func setOpaque(dir int, name string) error {
+	fd, err := openBeneath(dir, name, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return about("open", name, err)
+	}
+	defer unix.Close(fd)
+	err = unix.Setxattr(procFD(fd), "trusted.overlay.opaque", []byte("y"), 0)
+	if errors.Is(err, unix.EPERM) {
+		err = unix.Setxattr(procFD(fd), "user.overlay.opaque", []byte("y"), 0)
+	}
+	return about("make opaque", name, err)
+}
+
+// place makes something new. What the layer had there before gives way to it.
+func (u *unpacker) place(name string, create func(dir int, base string) error) error {
+	base := path.Base(name)
+	err := create(u.top().fd, base)
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	u.owners.again = true
+	dir, err := os.OpenRoot(procFD(u.top().fd))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(dir.RemoveAll(base), dir.Close()); err != nil {
+		return err
+	}
+	return create(u.top().fd, base)
+}
+
+// directory makes one, or changes the attributes of one that is there.
+func (u *unpacker) directory(name string, h *tar.Header) error {
+	if name == "" { // the layer's own: its time is set when it is left
+		mtime, err := unix.TimeToTimespec(h.ModTime)
+		u.top().mtime = mtime
+		return errors.Join(err, u.attributes(name, h, unknownMode, 0))
+	}
+	create := func(dir int, base string) error { return unix.Mkdirat(dir, base, 0o700) }
+	err := create(u.top().fd, path.Base(name))
+	if errors.Is(err, unix.EEXIST) {
+		err = u.overwrite(name, create)
+	}
+	if err != nil {
+		return err
+	}
+	return u.attributes(name, h, unknownMode, 0)
+}
+
+// overwrite makes a directory where something is. A directory stays, with what is in it.
+// Where a whiteout was, lower layers have something that must not show through.
+func (u *unpacker) overwrite(name string, create func(dir int, base string) error) error {
+	u.owners.again = true
+	st, err := u.stat(path.Base(name))
+	if err != nil || st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return err
+	}
+	if err := u.place(name, create); err != nil || !isWhiteout(&st) {
+		return err
+	}
+	return setOpaque(u.top().fd, path.Base(name))
+}
+
+// file makes a regular file. Usually it can have its mode from the beginning.
+func (u *unpacker) file(name string, h *tar.Header) error {
+	made, perm := u.modeOf(h), u.modeOf(h)
+	if made&(u.umask|0o7000) != 0 || hasRecord(h, xattrPrefix) {
+		made, perm = unknownMode, 0o600
+	}
+	fd := -1
+	err := u.place(name, func(dir int, base string) (err error) {
+		fd, err = unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, perm)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	file := os.NewFile(uintptr(fd), path.Base(name))
+	if err := errors.Join(u.content(file, h), file.Close()); err != nil {
+		return err
+	}
+	return u.attributes(name, h, made, 0)
+}
+
+// content writes as many bytes as the header has announced. A file that had holes (in GNU's
+// old notation, or its newer ones) gets them back where there are only zeros.
+func (u *unpacker) content(file *os.File, h *tar.Header) error {
+	buffer, sparse := u.buffer, h.Typeflag == tar.TypeGNUSparse || hasRecord(h, "GNU.sparse.")
+	if sparse {
+		buffer = buffer[:1<<16]
+	}
+	for left := h.Size; left > 0; {
+		n, err := io.ReadFull(u.tar, buffer[:min(left, int64(len(buffer)))])
+		if err != nil {
+			return fmt.Errorf("read its content: %w", err)
+		}
+		if left -= int64(n); sparse && len(bytes.TrimLeft(buffer[:n], "\x00")) == 0 {
+			_, err = file.Seek(int64(n), io.SeekCurrent)
+		} else {
+			_, err = file.Write(buffer[:n])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if sparse {
+		return file.Truncate(h.Size)
+	}
+	return nil
+}
+
+// hasRecord tells whether a header has a pax record whose name begins so.
+func hasRecord(h *tar.Header, prefix string) bool {
+	for name := range h.PAXRecords {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// symlink makes a symbolic link. It may lead anywhere: nobody follows it here.
+func (u *unpacker) symlink(name string, h *tar.Header) error {
+	err := u.place(name, func(dir int, base string) error { return unix.Symlinkat(h.Linkname, dir, base) })
+	if err != nil {
+		return err
+	}
+	return u.attributes(name, h, 0o777, 0)
+}
+
+// link makes another name for a file of the layer, with which it shares its attributes.
+func (u *unpacker) link(name string, h *tar.Header) error {
+	target, err := layerPath(h.Linkname)
+	if err == nil && target == name {
+		_, err = u.stat(path.Base(name))
+		return err
+	}
+	fd := -1
+	if err == nil {
+		fd, err = openBeneath(u.dirs[0].fd, path.Dir(target), unix.O_PATH|unix.O_DIRECTORY)
+	}
+	if err != nil {
+		return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
+	}
+	defer unix.Close(fd)
+	err = u.place(name, func(dir int, base string) error { return unix.Linkat(fd, path.Base(target), dir, base, 0) })
+	if err != nil {
+		return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
+	}
+	return u.owners.link(target, name)
+}
+
+// node makes a device or a pipe. Devices are root's to make: for others an empty file holds
+// the place.
+func (u *unpacker) node(name string, h *tar.Header) error {
+	kind := nodeKinds[h.Typeflag]
+	refused := false
+	err := u.place(name, func(dir int, base string) error {
+		err := unix.Mknodat(dir, base, kind|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
+		if refused = errors.Is(err, unix.EPERM); refused {
+			err = unix.Mknodat(dir, base, unix.S_IFREG|0o600, 0)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !refused {
+		kind = 0
+	}
+	return u.attributes(name, h, unknownMode, kind)
+}
+
+var nodeKinds = map[byte]uint32{tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO}
+
+// unknownMode is that of a file which may have been there before.
+const unknownMode = ^uint32(0)
+
+// modeOf is the mode that a file gets. An ordinary user must be able to fill and to remove
+// his own directories.
+func (u *unpacker) modeOf(h *tar.Header) uint32 {
+	mode := uint32(h.Mode) & 0o7777
+	if u.euid != 0 && h.Typeflag == tar.TypeDir {
+		mode |= 0o700
+	}
+	return mode
+}
+
+// attributes gives a file its owner, extended attributes, mode and times, in this order: a
+// change of owner takes setuid bits and capabilities away, and a mode may forbid the rest.
+// What cannot be had is written down, and the kind of device that an empty file stands for.
+func (u *unpacker) attributes(name string, h *tar.Header, made, kind uint32) error {
+	dir, base := u.top().fd, path.Base(name)
+	i := &intention{uid: h.Uid, gid: h.Gid, have: u.modeOf(h), want: uint32(h.Mode)&0o7777 | kind}
+	owned, err := u.chown(base, h, made)
+	if err != nil {
+		return about("chown", name, err)
+	}
+	if !owned {
+		i.have &^= 0o6000 // these bits lend the rights of the owner, who is somebody else now
+	}
+	if i.xattrs, err = u.setXattrs(base, h); err != nil {
+		return err
+	}
+	switch {
+	case h.Typeflag == tar.TypeSymlink: // it has no mode
+		i.want = i.have
+	case made != i.have:
+		if err := unix.Fchmodat(dir, base, i.have, 0); err != nil {
+			return about("chmod", name, err)
+		}
+	}
+	if kind != 0 {
+		i.major, i.minor = uint32(h.Devmajor), uint32(h.Devminor)
+	}
+	if !owned || i.have != i.want || len(i.xattrs) > 0 || u.owners.again {
+		if err := u.owners.file(name, i); err != nil {
+			return err
+		}
+	}
+	mtime, err := unix.TimeToTimespec(h.ModTime)
+	if err == nil {
+		err = unix.UtimesNanoAt(dir, base, []unix.Timespec{mtime, mtime}, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	return about("utimensat", name, err)
+}
+
+// chown gives a file its owner. Whoever unpacks stands for root; an ordinary user can give
+// his files to nobody else, and root of a user namespace only to those that it maps.
+func (u *unpacker) chown(base string, h *tar.Header, made uint32) (owned bool, err error) {
+	root := h.Uid == 0 && h.Gid == 0
+	switch {
+	case root && made != unknownMode && !u.top().setgid:
+		return true, nil
+	case root:
+		return true, unix.Fchownat(u.top().fd, base, u.euid, u.egid, unix.AT_SYMLINK_NOFOLLOW)
+	case u.euid != 0:
+		return false, nil
+	}
+	err = unix.Fchownat(u.top().fd, base, h.Uid, h.Gid, unix.AT_SYMLINK_NOFOLLOW)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) {
+		return false, nil
+	}
+	return true, err
+}
+
+// setXattrs sets those that belong to the file, and returns those that the kernel refuses:
+// capabilities are root's to give, and some file systems have no attributes.
+func (u *unpacker) setXattrs(base string, h *tar.Header) (url.Values, error) {
+	if !hasRecord(h, xattrPrefix) || h.Typeflag == tar.TypeSymlink {
+		return nil, nil
+	}
+	fd, err := openBeneath(u.top().fd, base, unix.O_PATH)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	refused := url.Values{}
+	for record, value := range h.PAXRecords {
+		name, isXattr := strings.CutPrefix(record, xattrPrefix)
+		if !isXattr || !portable(name) {
+			continue
+		}
+		err := unix.Setxattr(procFD(fd), name, []byte(value), 0)
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) {
+			refused.Set(name, value)
+		} else if err != nil {
+			return nil, about("setxattr "+name, base, err)
+		}
+	}
+	return refused, nil
+}
