@@ -92,6 +92,17 @@ func (w *writer) stat(name string) (st unix.Stat_t, link string, err error) {
 	return n.Stat_t, link, err
 }
 
+// exactly looks a path up without following any link.
+func (u *union) exactly(path string) (n *node, err error) {
+	n = u.root
+	for name := range strings.SplitSeq(path, "/") {
+		if n, err = n.child(name); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
 // resolve follows the links of a path, and returns where it leads, which need not exist.
 // With make, all of it is made directories.
 func (w *writer) resolve(name string, make bool, who owner) (string, error) {

@@ -62,14 +62,19 @@ func (s Store) open() (err error) {
 // makeMountPoints makes the layer that lies below all others: what every container has
 // something mounted on. A root that lacks one of these is not changed for it.
 func (s Store) makeMountPoints() (err error) {
-	for _, dir := range []string{"dev", "proc", "sys", "etc"} {
-		err = errors.Join(err, os.MkdirAll(s.path("mountpoints", dir), 0o755))
+	if _, err := os.Lstat(s.path("mountpoints/sys")); err == nil {
+		return nil // it is made last
 	}
+	etc := s.path("mountpoints/etc")
+	err = errors.Join(os.MkdirAll(etc, 0o755), os.Chmod(s.path("mountpoints"), 0o755), os.Chmod(etc, 0o755)) // whatever the umask
 	for _, name := range []string{"hostname", "hosts", "resolv.conf"} {
-		file, errFile := os.OpenFile(s.path("mountpoints/etc", name), os.O_RDONLY|os.O_CREATE, 0o644)
+		file, errFile := os.OpenFile(filepath.Join(etc, name), os.O_RDONLY|os.O_CREATE, 0o644)
 		err = errors.Join(err, errFile, file.Close())
 	}
-	return errors.Join(err, os.Chmod(s.path("mountpoints/etc"), 0o755)) // whatever the umask
+	for _, dir := range []string{"dev", "proc", "sys"} {
+		err = errors.Join(err, os.MkdirAll(s.path("mountpoints", dir), 0o755))
+	}
+	return err
 }
 
 // begun notes a path that will be half made, or half removed, for a while: if box is killed

@@ -170,17 +170,6 @@ func (u *union) find(path string, follow bool) (*node, error) {
 	return n, nil
 }
 
-// exactly looks a path up without following any link.
-func (u *union) exactly(path string) (n *node, err error) {
-	n = u.root
-	for name := range strings.SplitSeq(path, "/") {
-		if n, err = n.child(name); err != nil {
-			return nil, err
-		}
-	}
-	return n, nil
-}
-
 func (n *node) is(kind uint32) bool { return n.Mode&unix.S_IFMT == kind }
 
 func (n *node) readLink() (string, error) {
