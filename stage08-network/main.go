@@ -1,4 +1,4 @@
-// Box builds images from Dockerfiles, remembers every step, and runs containers from them.
+// Box builds images from Dockerfiles, remembers every step, and runs containers that have a network.
 package main
 
 import (

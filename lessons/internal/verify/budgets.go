@@ -20,7 +20,7 @@ var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/
 
 const (
 	longest = 60    // lines of a function
-	allCode = 12000 // lines of code of the last stage
+	allCode = 21000 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
@@ -65,7 +65,7 @@ var budgets = map[string]budget{
 			"dockerfile.go", "instructions.go", "expand.go", "dockerignore.go", "caret.go", "check.go"},
 		edits:   map[string]edit{"main.go": {5, 1}, "containers.go": {8, 0}, "monitor.go": {3, 0}, "copytree.go": {7, 1}, "layers.go": {20, 5}},
 		imports: []string{"github.com/moby/patternmatcher", "github.com/moby/patternmatcher/ignorefile"},
-		code:    4300,
+		code:    4400,
 	},
 	"cache": {
 		adds: []string{"cache.go", "checksum.go", "cachemount.go", "download.go", "prune.go", "buildpicture.go"},
@@ -78,7 +78,7 @@ var budgets = map[string]budget{
 		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "picture.go",
 			"netcommands.go", "completion.go"},
 		edits: map[string]edit{"main.go": {3, 0}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {8, 1},
-			"ps.go": {2, 2}, "stats.go": {6, 3}, "buildrun.go": {1, 3}},
+			"ps.go": {2, 2}, "stats.go": {6, 3}, "buildrun.go": {4, 6}},
 		imports: []string{"golang.org/x/net/dns/dnsmessage"},
 		code:    3160,
 	},
