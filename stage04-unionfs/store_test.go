@@ -26,7 +26,15 @@ type life struct {
 
 func newLife(t *testing.T) *life {
 	dir := t.TempDir()
-	return &life{t, filepath.Join(dir, "store"), newTiny(t), fmt.Sprintf("10%d", rand.IntN(1e6))}
+	l := &life{t, filepath.Join(dir, "store"), newTiny(t), fmt.Sprintf("10%d", rand.IntN(1e6))}
+	t.Cleanup(l.removeAll) // an ordinary user cannot remove what the kernel has made in work/
+	return l
+}
+
+func (l *life) removeAll() {
+	if all := strings.Fields(l.box("ps", "-aq")); len(all) > 0 {
+		l.box(append([]string{"rm", "-f", "-v"}, all...)...)
+	}
 }
 
 func (l *life) command(args ...string) *exec.Cmd {
@@ -84,9 +92,7 @@ func deadGroups(t *testing.T) (dead []string) {
 
 // nothingLeft removes all containers, and looks for what is there all the same.
 func (l *life) nothingLeft(mounts string) {
-	if all := strings.Fields(l.box("ps", "-aq")); len(all) > 0 {
-		l.box(append([]string{"rm", "-f", "-v"}, all...)...)
-	}
+	l.removeAll()
 	l.box("run", "--rm", "--rootfs", l.tiny, "true")
 	for _, dir := range []string{"containers", "running", "volumes"} {
 		left, err := os.ReadDir(filepath.Join(l.store, dir))
