@@ -77,7 +77,7 @@ var budgets = map[string]budget{
 	"network": {
 		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "picture.go",
 			"netcommands.go", "completion.go"},
-		edits: map[string]edit{"main.go": {3, 0}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {8, 1},
+		edits: map[string]edit{"main.go": {4, 1}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {8, 1},
 			"ps.go": {2, 2}, "stats.go": {6, 3}, "buildrun.go": {4, 6}},
 		imports: []string{"golang.org/x/net/dns/dnsmessage"},
 		code:    3160,
