@@ -197,19 +197,17 @@ func (k *killer) commit(name, to string) {
 // acknowledged is there afterwards, and the next commands clear away what was begun.
 func TestKilledAtAnyInstant(t *testing.T) {
 	l, mounts := newLife(t), contentOf(t, "/proc/self/mountinfo")
-	rounds, killers := 350, []*killer{}
+	kills, killers := 250, []*killer{}
 	if testing.Short() {
-		rounds = 40
+		kills = 30
 	}
 	var all sync.WaitGroup
 	for _, name := range []string{"a", "b"} {
 		k := &killer{life: l, name: name, kept: map[string]bool{}, lasts: map[string]time.Duration{}}
 		killers = append(killers, k)
 		all.Go(func() {
-			for i := range rounds {
-				if k.round(i); t.Failed() {
-					return
-				}
+			for i := 0; k.killed < kills && !t.Failed(); i++ {
+				k.round(i)
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -33,6 +34,9 @@ func findUserStack(ports []portMap) (*userStack, error) {
 			return nil, err
 		}
 	}
+	if routes, err := hostRoutes(); err != nil || !slices.ContainsFunc(routes, leadsOut) {
+		return nil, errors.Join(err, errors.New("this host has no route to the world, and without one pasta and slirp4netns lead nowhere: add one, or use --network none"))
+	}
 	if path, err := exec.LookPath("pasta"); err == nil {
 		return &userStack{path: path, pasta: true, ports: ports}, nil
 	}
@@ -44,6 +48,9 @@ func findUserStack(ports []portMap) (*userStack, error) {
 	}
 	return nil, errors.New("an ordinary user's container has a network through pasta or slirp4netns, and neither is installed: install the package passt or slirp4netns, or use --network none")
 }
+
+// leadsOut tells whether a route is one to everywhere. On loopback, it says unreachable.
+func leadsOut(r routeInfo) bool { return r.to.Bits() == 0 && r.link > 1 }
 
 // unprivileged refuses the ports that are for root.
 func unprivileged(m portMap) error {

@@ -6,12 +6,14 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	machine "stagebox/lessons/internal/host"
 )
 
-// apart does something on a thread of its own, which root gives a mount and a UTS
+// apart does something on a thread of its own, which root gives a mount, a UTS and a network
 // namespace of its own as well. There every mount is shared, as systemd has it on most
 // hosts, but with nobody outside. So a binary that forgets MS_PRIVATE, or that shares what
-// it should not, is found out, and does not harm the host.
+// it should not, is found out, and does not harm the host; and a bridge is not the host's.
 func apart(do func()) error {
 	done := make(chan error)
 	go func() { done <- onOwnThread(do) }()
@@ -37,8 +39,11 @@ func onOwnThread(do func()) error {
 
 // leaveHost first cuts the mounts off from the host, then shares them among themselves.
 func leaveHost() error {
-	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWUTS); err != nil {
-		return fmt.Errorf("unshare(CLONE_NEWNS|CLONE_NEWUTS): %w: root may make no namespaces here; go run ./lessons doctor tells more", err)
+	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("unshare(CLONE_NEWNS|CLONE_NEWUTS|CLONE_NEWNET): %w: root may make no namespaces here; go run ./lessons doctor tells more", err)
+	}
+	if err := machine.LoopbackUp(); err != nil {
+		return err
 	}
 	for _, propagation := range []uintptr{unix.MS_PRIVATE, unix.MS_SHARED} {
 		if err := unix.Mount("", "/", "", unix.MS_REC|propagation, ""); err != nil {

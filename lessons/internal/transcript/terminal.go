@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/internal/host"
 )
 
 // terminal is a shell on a pseudo-terminal.
@@ -40,13 +43,38 @@ func openTerminal(dir, path string, uid int) (*terminal, error) {
 	if uid != os.Geteuid() {
 		shell.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
 	}
-	file, err := pty.StartWithSize(shell, &pty.Winsize{Rows: 50, Cols: 400})
+	var file *os.File
+	err := offNetwork(func() (err error) {
+		file, err = pty.StartWithSize(shell, &pty.Winsize{Rows: 50, Cols: 400})
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("sh on a terminal: %w", err)
 	}
 	t := &terminal{file: file, shell: shell, bytes: make(chan []byte, 64)}
 	go t.read()
 	return t, nil
+}
+
+// offNetwork does something on a thread that root gives a network namespace of its own: what
+// a lesson does to bridges and firewalls is not done to the host's.
+func offNetwork(do func() error) error {
+	if os.Geteuid() != 0 {
+		return do()
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: it ends with the goroutine
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err == nil {
+			err = host.LoopbackUp()
+		}
+		if err == nil {
+			err = do()
+		}
+		done <- err
+	}()
+	return <-done
 }
 
 func (t *terminal) read() {
