@@ -154,12 +154,12 @@ func (k *killer) round(i int) {
 	for some = range k.kept {
 		break
 	}
-	fresh, script := fmt.Sprintf("%s%d", k.name, i), "echo data >/file; exec sleep "
+	fresh, script := fmt.Sprintf("%s%d", k.name, i), "[ -s /file ] || echo data >/file; exec sleep "
 	switch n := rand.IntN(6); {
 	case n == 0 || some == "":
 		k.kept[fresh] = k.try("run", "run", "--name", fresh, "-v", "/anonymous", "--rootfs", k.tiny, "sh", "-c", script+"0")
 	case n == 1:
-		k.kept[fresh] = k.try("run -d", "run", "-d", "--name", fresh, "--rootfs", k.tiny, "sh", "-c", script+k.mark)
+		k.kept[fresh] = k.try("run -d", "run", "-d", "--name", fresh, "--rootfs", k.tiny, "sh", "-c", script+k.mark) && k.hasWritten(fresh)
 	case n == 2:
 		k.try("run --rm", "run", "--rm", "-v", "/anonymous", "--rootfs", k.tiny, "sh", "-c", script+"0")
 	case n == 3:
@@ -178,13 +178,23 @@ func (k *killer) round(i int) {
 	}
 }
 
+// hasWritten waits for a container's file, which one whose monitor was killed may never write.
+func (k *killer) hasWritten(name string) bool {
+	upper := k.box("inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", name)
+	for {
+		status := k.box("inspect", "-f", "{{.State.Status}}", name)
+		if file, err := os.ReadFile(upper + "/file"); err == nil && len(file) > 0 {
+			return true
+		} else if status != "running" {
+			return false
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // commit makes a layer: all of it, or nothing.
 func (k *killer) commit(name, to string) {
 	layer := filepath.Join(filepath.Dir(k.store), to)
-	require.Eventually(k, func() bool { // the container may just have begun
-		file, err := os.ReadFile(k.box("inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", name) + "/file")
-		return err == nil && len(file) > 0
-	}, 10*time.Second, 10*time.Millisecond)
 	done := k.try("commit", "commit", name, layer)
 	text, err := os.ReadFile(layer + "/file")
 	if _, there := os.Lstat(layer); done || there == nil {
