@@ -258,6 +258,9 @@ func each(names []string, do func(name string) error) error {
 	return errors.Join(all...)
 }
 
+// errEnded means that there is nobody to send a signal to.
+var errEnded = errors.New("does not run")
+
 // signal sends a signal to the container's first process, and to no other: the descriptor
 // of a process (pidfd_open(2)) is asked for before the lock proves that it lives.
 func (r *Record) signal(s unix.Signal) error {
@@ -266,7 +269,7 @@ func (r *Record) signal(s unix.Signal) error {
 		defer unix.Close(fd)
 	}
 	if err != nil || !r.isRunning() {
-		return fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
+		return fmt.Errorf("container %s %w: box start %s starts it", r.Name, errEnded, r.Name)
 	}
 	if err := unix.PidfdSendSignal(fd, s, nil, 0); err != nil && err != unix.ESRCH {
 		return fmt.Errorf("pidfd_send_signal(%d, %s): %w", r.State.PID, unix.SignalName(s), err)
@@ -349,8 +352,11 @@ func (r *Record) stop(patience time.Duration) error {
 		patience = 0
 	}
 	if patience > 0 {
-		if err := r.signal(r.Run.stopSignal()); err != nil || r.waitFor(patience) {
+		if err := r.signal(r.Run.stopSignal()); err != nil && !errors.Is(err, errEnded) {
 			return err
+		}
+		if r.waitFor(patience) {
+			return nil
 		}
 	}
 	return r.kill()
@@ -358,7 +364,7 @@ func (r *Record) stop(patience time.Duration) error {
 
 // kill ends the container for sure.
 func (r *Record) kill() error {
-	if err := r.signal(unix.SIGKILL); err != nil && r.isRunning() {
+	if err := r.signal(unix.SIGKILL); err != nil && !errors.Is(err, errEnded) {
 		return err
 	}
 	if !r.waitFor(10 * time.Second) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // Entrant says who the command is.
@@ -20,7 +22,8 @@ type target string
 
 // find returns the number of the first process, and the record of a container of the store.
 func (t target) find(s Store) (pid int, r *Record, err error) {
-	if n, err := strconv.Atoi(string(t)); err == nil && len(t) < 8 { // longer ones are ids
+	n, err := strconv.Atoi(string(t))
+	if err == nil && (len(t) < 6 || unix.Kill(n, 0) != unix.ESRCH) { // else it begins an id, perhaps
 		return n, nil, nil
 	}
 	if r, err = s.find(string(t)); err != nil {

@@ -183,9 +183,9 @@ exec "$BOX" "$@"`,
 }, {
 	Name: "--sysctl is a setting of the container's namespaces", Since: 3, For: Root,
 	Check: func(b *Box) Seen {
-		return printed("1", b.script("cat /proc/sys/net/ipv4/ip_forward", "--sysctl", "net.ipv4.ip_forward=1"))
+		return printed("77", b.script("cat /proc/sys/net/ipv4/ip_default_ttl", "--sysctl", "net.ipv4.ip_default_ttl=77"))
 	},
-	Broken: drop("--sysctl | net.ipv4.ip_forward=1"),
+	Broken: drop("--sysctl | net.ipv4.ip_default_ttl=77"),
 }, {
 	Name: "--init waits for orphans and passes signals on", Since: 3,
 	Check:  withInit,

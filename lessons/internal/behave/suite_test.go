@@ -74,6 +74,9 @@ func TestLeavesOut(t *testing.T) {
 			wrapper := filepath.Join(filepath.Dir(binary), "without-"+kind)
 			script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = run ] && { shift; set -- run --share %s \"$@\"; }\nexec %s \"$@\"\n", kind, binary)
 			require.NoError(t, os.WriteFile(wrapper, []byte(script), 0o755))
+			if os.Geteuid() == 0 { // root's runs share a network that has nothing but loopback either
+				want = slices.DeleteFunc(slices.Clone(want), func(name string) bool { return name == "the network inside is loopback, which is up, and nothing else" })
+			}
 			if os.Geteuid() != 0 {
 				want = slices.DeleteFunc(slices.Clone(want), forRoot)
 			}
