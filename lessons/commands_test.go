@@ -22,6 +22,20 @@ func workbench(t *testing.T) func(args ...string) (string, int) {
 	}
 }
 
+// TestDemo plays the tour; root's in a network namespace of its own, because of its bridge.
+func TestDemo(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "lessons")
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	demo := exec.Command(binary, "demo")
+	if os.Geteuid() == 0 {
+		demo = exec.Command("unshare", "-n", "sh", "-c", `ip link set lo up && exec "$0" demo`, binary)
+	}
+	out, err = demo.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Regexp(t, `(?s)box │ execve.*RUN mkdir /page  # CACHED.*page.html changed \(content\).*<p>Changed.</p>.*web`, string(out))
+}
+
 func TestCommands(t *testing.T) {
 	lessons := workbench(t)
 	for _, c := range []struct {
@@ -39,7 +53,6 @@ func TestCommands(t *testing.T) {
 		{[]string{"check", "1", "/no/such/box"}, 1, `the binary to check: open /no/such/box: no such file`},
 		{[]string{"nonsense"}, 2, `^lessons: unexpected argument nonsense`},
 		{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
-		{[]string{"demo"}, 0, `(?s)\$ box run --explain true.*box │ execve.*\$ box run sleep 100.*\nbox\n`},
 	} {
 		t.Run(c.args[0], func(t *testing.T) {
 			out, status := lessons(c.args...)

@@ -47,7 +47,7 @@ var scenes = []scene{
 	{"What there is now: the container, what it uses, its layers:",
 		"box ps; box stats --no-stream web; box inspect --picture text web; box images --tree"},
 	{"Gone again:",
-		"box rm -f web; box rmi site tiny >/dev/null; box builder prune -a"},
+		"box rm -f web; box rmi site tiny >/dev/null; box builder prune -aCLEAN"},
 }
 
 // Run builds the last stage and plays the scenes with it.
@@ -79,6 +79,11 @@ func (demoCmd) Run() (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil { // what was left running
+			exec.Command(filepath.Join(dir, "box"), "rm", "-f", "--root", filepath.Join(dir, "store"), "web").Run()
+		}
+	}()
 	for _, s := range scenes {
 		if err := (scene{s.says, fill.Replace(s.typed)}).play(ctx, dir); err != nil {
 			return err
@@ -108,14 +113,14 @@ func makeSite(ctx context.Context, root, dir string) error {
 // demoWords fills in what depends on who plays.
 func demoWords() (*strings.Replacer, error) {
 	if os.Geteuid() != 0 {
-		return strings.NewReplacer(" PUBLISH", "", "FETCH", "box exec web /web -get http://127.0.0.1:80/"), nil
+		return strings.NewReplacer(" PUBLISH", "", "FETCH", "box exec web /web -get http://127.0.0.1:80/", "CLEAN", ""), nil
 	}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	port := fmt.Sprint(free.Addr().(*net.TCPAddr).Port)
-	return strings.NewReplacer("PUBLISH", "-p "+port+":80", "FETCH", "site/web -get http://127.0.0.1:"+port+"/; box network inspect --picture text bridge"), free.Close()
+	return strings.NewReplacer("PUBLISH", "-p "+port+":80", "FETCH", "site/web -get http://127.0.0.1:"+port+"/; box network inspect --picture bridge", "CLEAN", "; box network rm bridge"), free.Close()
 }
 
 // play shows what is typed, runs it, and lets it speak for itself.
