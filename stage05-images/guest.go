@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -22,11 +23,14 @@ type target string
 
 // find returns the number of the first process, and the record of a container of the store.
 func (t target) find(s Store) (pid int, r *Record, err error) {
-	n, err := strconv.Atoi(string(t))
-	if err == nil && (len(t) < 6 || unix.Kill(n, 0) != unix.ESRCH) { // else it begins an id, perhaps
+	n, notNumber := strconv.Atoi(string(t))
+	if notNumber == nil && (len(t) < 6 || unix.Kill(n, 0) != unix.ESRCH) { // else it begins an id, perhaps
 		return n, nil, nil
 	}
-	if r, err = s.find(string(t)); err != nil {
+	if r, err = s.find(string(t)); notNumber == nil && errors.Is(err, errNoContainer) {
+		return n, nil, nil
+	}
+	if err != nil {
 		return 0, nil, err
 	}
 	if !r.isRunning() {

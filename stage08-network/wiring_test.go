@@ -367,7 +367,7 @@ func testPublished(t *testing.T, dir networks, outside int) {
 
 	_, err := launchWired(dir, "second", Wiring{Publish: []string{"8080:80"}})
 	require.ErrorContains(t, err, "port 8080/tcp of the host is in use by")
-	require.ErrorContains(t, err, fmt.Sprintf("(process %d)", self))
+	require.ErrorContains(t, err, "in use by container web")
 	leases, err := os.ReadFile(dir.file("bridge.leases"))
 	require.NoError(t, err)
 	require.NotContains(t, string(leases), "second")
