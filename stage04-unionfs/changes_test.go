@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func someOperations(r *rand.Rand) string {
 			fmt.Sprintf("mkdir %s; mkdir -p %s", one, two), fmt.Sprintf("[ -d %s -o -p %[1]s ] || echo %d >%[1]s", one, i), fmt.Sprintf("[ -f %s ] && echo %d >>%[1]s", one, i),
 			"rm -rf " + one, fmt.Sprintf("rm -rf %s; mkdir %[1]s", one), "rmdir " + one, fmt.Sprintf("chmod %o %s", 0o700+r.Intn(64), one),
 			fmt.Sprintf("[ -d %s ] || ln -sfn %s %[1]s", one, filepath.Base(two)), fmt.Sprintf("[ -f %s ] && ln %[1]s %s", one, two), "mknod " + one + " p",
-			fmt.Sprintf("mv -T %s %s", one, two), fmt.Sprintf("[ -f %s ] && touch %[1]s", one), fmt.Sprintf("[ -d %s ] || cp -r %[1]s %s", one, two),
+			fmt.Sprintf("mv -T %s %s", one, two), fmt.Sprintf("[ -f %s ] && touch %[1]s", one), fmt.Sprintf("[ -d %s ] || cp -r --remove-destination %[1]s %s", one, two),
 		}
 		if os.Geteuid() == 0 {
 			operations = append(operations, fmt.Sprintf("chown -h %d %s", r.Intn(3), one))
@@ -83,13 +84,22 @@ func plainChanges(t *testing.T, before, after string) (list []string) {
 	return list
 }
 
+// firstSeed is BOX_SEED: the same operations each time, unless others are asked for.
+func firstSeed() int64 {
+	seed, err := strconv.ParseInt(os.Getenv("BOX_SEED"), 10, 64)
+	if err != nil {
+		return 1
+	}
+	return seed
+}
+
 // TestDiffAndExport does the same to a container and to a plain copy of a layer of its root.
 func TestDiffAndExport(t *testing.T) {
 	tools(t, "tar", "cp")
 	l := newLife(t)
 	dir := filepath.Dir(l.store)
 	for i := range 3 {
-		r := rand.New(rand.NewSource(rand.Int63()))
+		r := rand.New(rand.NewSource(firstSeed() + int64(i)))
 		before, after, layer, name := fmt.Sprintf("%s/%d.before", dir, i), fmt.Sprintf("%s/%d.after", dir, i), fmt.Sprintf("%s/%d.layer", dir, i), fmt.Sprint("c", i)
 		sh(t, dir, "mkdir -p "+before+"/w; cd "+before+"\n"+someOperations(r)+"find . -exec touch -h -d @1000000000 {} +")
 		sh(t, dir, "cp -a "+before+" "+after)
