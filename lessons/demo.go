@@ -45,7 +45,7 @@ var scenes = []scene{
 	{"A container from the image, left running:",
 		"box run -d --name web PUBLISH site; FETCH"},
 	{"What there is now: the container, what it uses, its layers:",
-		"box ps; box stats --no-stream web; box inspect --picture text web; box images --tree"},
+		"box ps; STATSbox inspect --picture text web; box images --tree"},
 	{"Gone again:",
 		"box rm -f web; box rmi site tiny >/dev/null; box builder prune -aCLEAN"},
 }
@@ -113,14 +113,14 @@ func makeSite(ctx context.Context, root, dir string) error {
 // demoWords fills in what depends on who plays.
 func demoWords() (*strings.Replacer, error) {
 	if os.Geteuid() != 0 {
-		return strings.NewReplacer(" PUBLISH", "", "FETCH", "box exec web /web -get http://127.0.0.1:80/", "CLEAN", ""), nil
+		return strings.NewReplacer(" PUBLISH", "", "FETCH", "box exec web /web -get http://127.0.0.1:80/", "CLEAN", "", "STATS", ""), nil // a user's group counts nothing, unless one was delegated
 	}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	port := fmt.Sprint(free.Addr().(*net.TCPAddr).Port)
-	return strings.NewReplacer("PUBLISH", "-p "+port+":80", "FETCH", "site/web -get http://127.0.0.1:"+port+"/; box network inspect --picture bridge", "CLEAN", "; box network rm bridge"), free.Close()
+	return strings.NewReplacer("PUBLISH", "-p "+port+":80", "FETCH", "site/web -get http://127.0.0.1:"+port+"/; box network inspect --picture bridge", "CLEAN", "; box network rm bridge", "STATS", "box stats --no-stream web; "), free.Close()
 }
 
 // play shows what is typed, runs it, and lets it speak for itself.

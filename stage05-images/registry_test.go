@@ -252,6 +252,7 @@ func TestRealRegistry(t *testing.T) {
 }
 
 func TestSkopeoAgrees(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // where skopeo looks for logins
 	skopeo, err := exec.LookPath("skopeo")
 	if err != nil {
 		t.Skip("skopeo is not installed: apt-get install skopeo")

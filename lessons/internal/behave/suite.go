@@ -167,6 +167,16 @@ func (w *workplace) result(row Row, p person) (Result, error) {
 	return r, err
 }
 
+// removeStore removes a store, also the directories that the kernel has closed to their own
+// owner, an ordinary user: the working directories of overlays.
+func removeStore(dir string) error {
+	closed, err := filepath.Glob(filepath.Join(dir, "containers", "*", "work", "work"))
+	for _, work := range closed {
+		err = errors.Join(err, os.Chmod(work, 0o700))
+	}
+	return errors.Join(err, os.RemoveAll(dir))
+}
+
 // check has a person run a check on a binary, and ends what is left of it.
 func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
 	b := &Box{kernel: w.kernel, person: p, ctx: w.ctx, path: binary, forgotten: w.forgotten, place: w}
@@ -186,5 +196,5 @@ func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
 		seen = row.Check(b)
 		errEnd = b.end()
 	})
-	return Outcome{b.ran, seen}, errors.Join(err, errEnd, os.RemoveAll(b.Dir), os.RemoveAll(b.store()))
+	return Outcome{b.ran, seen}, errors.Join(err, errEnd, os.RemoveAll(b.Dir), removeStore(b.store()))
 }
