@@ -122,7 +122,12 @@ func (c *Container) fillVolume(data, target string) error {
 	if err := to.node(n, "."); err != nil {
 		return err
 	}
-	return to.attributes(n.dirs[0], ".")
+	top, err := n.openFile(unix.O_RDONLY | unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(top)
+	return to.attributes(top, ".")
 }
 
 // removeVolumes removes the container's volumes that have no name, if nobody else has them.

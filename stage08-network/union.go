@@ -26,12 +26,23 @@ type union struct {
 	open []int
 }
 
+// place is a directory of one layer: a descriptor, and what to write before a name in it.
+type place struct {
+	fd   int
+	path string
+}
+
+// mostOpen is how many layers are kept open; the others are found by their paths. A table of
+// descriptors that threads share grows by a wait for all processors, ten milliseconds each
+// time, when it has to hold 64, 128, 256….
+const mostOpen = 16
+
 // node is a file or a directory of a union.
 type node struct {
 	unix.Stat_t        // of the topmost
 	name        string // in its directory
-	in          int    // the descriptor of that directory
-	dirs        []int  // the directories that this one is merged of, the top one first
+	in          place
+	dirs        []place // the directories that this one is merged of, the top one first
 	above       *node
 	known       map[string]*node
 	union       *union
@@ -42,16 +53,27 @@ func openUnion(layers []string) (*union, error) {
 	u := &union{}
 	u.root = &node{name: ".", union: u, known: map[string]*node{}}
 	u.root.above = u.root
-	for _, dir := range layers {
-		fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	for i, dir := range layers {
+		at, err := u.layer(dir, i < mostOpen)
 		if err != nil {
 			u.close()
 			return nil, fmt.Errorf("open(%q): %w", dir, err)
 		}
+		u.root.dirs = append(u.root.dirs, at)
+	}
+	u.root.in = u.root.dirs[0]
+	return u, unix.Fstat(u.open[0], &u.root.Stat_t)
+}
+
+func (u *union) layer(dir string, open bool) (place, error) {
+	if !open {
+		return place{unix.AT_FDCWD, dir + "/"}, unix.Access(dir+"/", unix.X_OK)
+	}
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil {
 		u.open = append(u.open, fd)
 	}
-	u.root.dirs, u.root.in = slices.Clone(u.open), u.open[0]
-	return u, unix.Fstat(u.open[0], &u.root.Stat_t)
+	return place{fd: fd}, err
 }
 
 func (u *union) close() {
@@ -68,7 +90,7 @@ func (n *node) child(name string) (*node, error) {
 	c := &node{name: name, above: n, union: n.union, known: map[string]*node{}}
 	for i, dir := range n.dirs {
 		var st unix.Stat_t
-		err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		err := unix.Fstatat(dir.fd, dir.path+name, &st, unix.AT_SYMLINK_NOFOLLOW)
 		if err == unix.ENOENT {
 			continue
 		}
@@ -102,12 +124,12 @@ func (n *node) child(name string) (*node, error) {
 }
 
 // merge adds the directory of a layer, and tells whether it hides those below.
-func (n *node) merge(in int, last bool) (opaque bool, err error) {
-	fd, err := unix.Openat(in, n.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+func (n *node) merge(in place, last bool) (opaque bool, err error) {
+	fd, err := unix.Openat(in.fd, in.path+n.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false, fmt.Errorf("openat(%q): %w", n.name, err)
 	}
-	n.dirs, n.union.open = append(n.dirs, fd), append(n.union.open, fd)
+	n.dirs, n.union.open = append(n.dirs, place{fd: fd}), append(n.union.open, fd)
 	return last || isOpaque(fd), nil
 }
 
@@ -174,7 +196,7 @@ func (n *node) is(kind uint32) bool { return n.Mode&unix.S_IFMT == kind }
 
 func (n *node) readLink() (string, error) {
 	target := make([]byte, unix.PathMax)
-	size, err := unix.Readlinkat(n.in, n.name, target)
+	size, err := unix.Readlinkat(n.in.fd, n.in.path+n.name, target)
 	if err != nil {
 		return "", fmt.Errorf("readlinkat(%q): %w", n.name, err)
 	}
@@ -183,7 +205,7 @@ func (n *node) readLink() (string, error) {
 
 // openFile opens the topmost file, and no link.
 func (n *node) openFile(flags int) (int, error) {
-	fd, err := unix.Openat(n.in, n.name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(n.in.fd, n.in.path+n.name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, &fs.PathError{Op: "openat", Path: n.name, Err: err}
 	}
@@ -195,7 +217,7 @@ func (n *node) children() ([]*node, error) {
 	var list []*node
 	seen := map[string]bool{}
 	for _, dir := range n.dirs {
-		names, err := namesIn(dir)
+		names, err := dir.names()
 		if err != nil {
 			return nil, err
 		}
@@ -218,11 +240,23 @@ func (n *node) children() ([]*node, error) {
 	return list, nil
 }
 
+func (p place) names() ([]string, error) {
+	if p.path == "" {
+		return namesIn(p.fd)
+	}
+	fd, err := unix.Open(p.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open(%q): %w", p.path, err)
+	}
+	defer unix.Close(fd)
+	return namesIn(fd)
+}
+
 // forget closes the directories of a node that nobody will ask for again.
 func (n *node) forget() {
-	for _, fd := range n.dirs {
-		unix.Close(fd)
-		n.union.open = slices.DeleteFunc(n.union.open, func(o int) bool { return o == fd })
+	for _, dir := range n.dirs {
+		unix.Close(dir.fd)
+		n.union.open = slices.DeleteFunc(n.union.open, func(o int) bool { return o == dir.fd })
 	}
 	delete(n.above.known, n.name)
 }
