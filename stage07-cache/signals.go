@@ -22,13 +22,14 @@ type exitStatus int
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// forward passes signals on to the process from now on. Until then they end box, and the
-// kernel ends the container with it. The runtime takes half a millisecond to prepare, while
-// the process makes its first calls: to wait for that would delay every container.
+// forward passes signals on to the process as soon as there is one. The runtime takes half
+// a millisecond to prepare, which it does beside the first calls: in turn, it would delay
+// every container.
 func (c *Process) forward() {
 	signals := make(chan os.Signal, 32)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
 		unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH)
+	close(c.listening)
 	<-c.numbered
 	for s := range signals {
 		c.pass(s.(unix.Signal), c.plan.tty)

@@ -68,7 +68,8 @@ type Process struct {
 	at    int          // the call in which it waits, or has waited last
 	ended atomic.Int32 // the signal for which box killed it
 
-	numbered chan struct{} // closed when pid is known for good
+	listening chan struct{} // closed when signals no longer end box
+	numbered  chan struct{} // closed when pid is known for good
 
 	passing sync.Mutex // of signals
 	reaped  bool       // its number may be another's
@@ -82,7 +83,10 @@ func (p *Plan) launch(n *Narration) (*Process, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	c := &Process{plan: p, numbered: make(chan struct{})}
+	c := &Process{plan: p, numbered: make(chan struct{}), listening: make(chan struct{})}
+	if !n.Pause { // Ctrl-C at a pause is for box
+		go c.forward()
+	}
 	err := c.become(n)
 	p.cut(&p.ends[0]) // a process that still waits at its end gives up
 	p.cut(&p.ends[1])
@@ -131,15 +135,15 @@ func (c *Process) start(n *Narration) error {
 	c.tape = unsafe.Slice((*mark)(shared), len(c.plan.calls))
 	call := cloneCall(&c.plan.clone)
 	steps, slots := c.plan.steps()
+	if !n.Pause {
+		<-c.listening
+	}
 	syscall.ForkLock.Lock()
 	pid, errno := clone(&c.plan.clone, steps, slots, c.tape)
 	syscall.ForkLock.Unlock()
 	runtime.KeepAlive(c.plan)
 	if c.pid = int(pid); !c.plan.forks() {
 		close(c.numbered)
-	}
-	if !n.Pause { // Ctrl-C at a pause is for box
-		go c.forward()
 	}
 	call.finish(pid, errno)
 	n.tell("host", call)
