@@ -59,7 +59,6 @@ func plainChanges(t *testing.T, before, after string) (list []string) {
 			return err
 		}))
 	}
-	there := func(path string) bool { var st unix.Stat_t; return lstatBelow(after, path, &st) == nil }
 	each(after, func(path string, now *unix.Stat_t) {
 		var old unix.Stat_t
 		isDir := now.Mode&unix.S_IFMT == unix.S_IFDIR
@@ -71,7 +70,9 @@ func plainChanges(t *testing.T, before, after string) (list []string) {
 		}
 	})
 	each(before, func(path string, _ *unix.Stat_t) {
-		if parent, err := os.Lstat(after + filepath.Dir(path)); !there(path) && err == nil && parent.IsDir() {
+		var st unix.Stat_t
+		gone := lstatBelow(after, path, &st) != nil
+		if gone && lstatBelow(after, filepath.Dir(path), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
 			add("D", path)
 		}
 	})
