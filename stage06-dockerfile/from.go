@@ -27,7 +27,7 @@ type Imaged struct {
 
 // fromImage makes a container's root of the image that the first word of its command names.
 // A program of the host is one only where no image here has its name, and as long as
-// nothing says that an image is meant. The layers stay until done is called: by then the
+// nothing says that an image is meant, as a name for the container does. The layers stay until done is called: by then the
 // record names them.
 func (c *Container) fromImage() (done func() error, err error) {
 	done = func() error { return nil }
@@ -36,7 +36,8 @@ func (c *Container) fromImage() (done func() error, err error) {
 	}
 	words := c.Command.argv()
 	_, err = c.Store.image(words[0])
-	isHosts := errors.Is(err, errNoImage) && c.isProgram(words[0])
+	lasts := c.lastsNot() != nil
+	isHosts := errors.Is(err, errNoImage) && c.isProgram(words[0]) && !lasts
 	if isHosts && c.Pull == "missing" || err != nil && !errors.Is(err, errNoImage) && c.isProgram(words[0]) {
 		return done, nil
 	}
@@ -45,7 +46,7 @@ func (c *Container) fromImage() (done func() error, err error) {
 	}
 	image, err := c.Store.image(words[0])
 	image, err = c.obtain(words[0], image, err)
-	if err != nil && c.Pull == "missing" && !strings.ContainsAny(words[0], "/:@.") {
+	if err != nil && c.Pull == "missing" && !lasts && !strings.ContainsAny(words[0], "/:@.") {
 		complain(err) // and the search for a program of this name says that there is none
 		return done, nil
 	}
