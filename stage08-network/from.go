@@ -27,8 +27,8 @@ type Imaged struct {
 
 // fromImage makes a container's root of the image that the first word of its command names.
 // A program of the host is one only where no image here has its name, and as long as
-// nothing says that an image is meant, as a name for the container does. The layers stay until done is called: by then the
-// record names them.
+// nothing says that an image is meant, as a name for the container does. The layers stay
+// until done is called: by then the record names them.
 func (c *Container) fromImage() (done func() error, err error) {
 	done = func() error { return nil }
 	if c.Rootfs != "" || len(c.Layer) > 0 || c.Pull == "" { // without a choice, box runs a program of its own
