@@ -51,6 +51,7 @@ var commands = []struct {
 	{"save", "Write images to an archive.", &saveCmd{}},
 	{"load", "Read images from an archive.", &loadCmd{}},
 	{"import", "Make an image of an archive of files.", &importCmd{}},
+	{"inside", "", &insideCmd{}},
 }
 
 func main() {
@@ -85,7 +86,9 @@ func parser(args []string) *kong.Kong {
 		}
 	}
 	for _, c := range commands {
-		options = append(options, kong.DynamicCommand(c.name, c.help, "", c.command))
+		if c.help != "" { // the others box keeps for itself
+			options = append(options, kong.DynamicCommand(c.name, c.help, "", c.command))
+		}
 	}
 	return kong.Must(&struct{}{}, options...)
 }
