@@ -52,8 +52,8 @@ func hasMany() bool {
 	return err == nil && len(uids) > 0
 }
 
-// inside has box do something inside, and takes what it writes.
-func inside(out io.Writer, words ...string) error {
+// goInside has box do something inside, and takes what it writes.
+func goInside(out io.Writer, words ...string) error {
 	var said bytes.Buffer
 	box := exec.Command("/proc/self/exe", append([]string{"inside"}, words...)...)
 	box.Stdout, box.Stderr = out, &said
@@ -119,5 +119,9 @@ func (i *intention) settle(root int, name string) error {
 			return err
 		}
 	}
-	return unix.Chmod(procFD(fd), i.want)
+	mode := st.Mode & 0o7777
+	if mode == i.have {
+		mode = i.want
+	}
+	return unix.Chmod(procFD(fd), mode)
 }

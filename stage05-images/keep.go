@@ -24,7 +24,7 @@ func (s Store) layerLimits() LayerLimits {
 // of its owners. If somebody else has made the layer meanwhile, that one serves as well.
 func (s Store) keepLayer(build string, diffID digest.Digest) error {
 	if exists(build+ownersSuffix) && hasMany() {
-		if err := inside(nil, "own", build); err != nil {
+		if err := goInside(nil, "own", build); err != nil {
 			return err
 		}
 	}

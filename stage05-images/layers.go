@@ -62,7 +62,7 @@ const (
 func packLayer(w io.Writer, dir string, owners ...string) (sum layerSum, err error) {
 	s := &summer{hash: sha256.New()}
 	if hasMany() {
-		err := inside(io.MultiWriter(w, s), append([]string{"pack", dir}, owners...)...)
+		err := goInside(io.MultiWriter(w, s), append([]string{"pack", dir}, owners...)...)
 		return s.sum(), err
 	}
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

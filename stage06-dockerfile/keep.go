@@ -20,9 +20,14 @@ func (s Store) layerLimits() LayerLimits {
 	return s.limits
 }
 
-// keepLayer gives an unpacked layer, once it is on the disk, its name, and first what is known of its owners. If
-// somebody else has made the layer meanwhile, that one serves as well.
+// keepLayer gives an unpacked layer, once it is on the disk, its name, and first what is known
+// of its owners. If somebody else has made the layer meanwhile, that one serves as well.
 func (s Store) keepLayer(build string, diffID digest.Digest) error {
+	if exists(build+ownersSuffix) && hasMany() {
+		if err := goInside(nil, "own", build); err != nil {
+			return err
+		}
+	}
 	if err := os.Chmod(build, 0o755); err != nil {
 		return err
 	}

@@ -52,6 +52,7 @@ var commands = []struct {
 	{"load", "Read images from an archive.", &loadCmd{}},
 	{"import", "Make an image of an archive of files.", &importCmd{}},
 	{"build", "Make an image by the instructions of a Dockerfile.", &buildCmd{}},
+	{"inside", "", &insideCmd{}},
 }
 
 func main() {
@@ -86,7 +87,9 @@ func parser(args []string) *kong.Kong {
 		}
 	}
 	for _, c := range commands {
-		options = append(options, kong.DynamicCommand(c.name, c.help, "", c.command))
+		if c.help != "" { // the others box keeps for itself
+			options = append(options, kong.DynamicCommand(c.name, c.help, "", c.command))
+		}
 	}
 	return kong.Must(&struct{}{}, options...)
 }

@@ -41,7 +41,7 @@ func unpackLayer(r io.Reader, dir string, limits LayerLimits) (sum layerSum, err
 	if _, err := io.Copy(io.Discard, ahead); err != nil {
 		return sum, fmt.Errorf("read the layer: %w", err)
 	}
-	return ahead.sum(u.files), nil
+	return ahead.sum(), nil
 }
 
 // umask returns the process's own, without setting it for a moment as umask(2) would.

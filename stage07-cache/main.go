@@ -54,6 +54,7 @@ var commands = []struct {
 	{"build", "Make an image by the instructions of a Dockerfile.", &buildCmd{}},
 	{"builder", "Forget steps of builds.", &builderCmd{}},
 	{"system", "Show what the store takes of the disk.", &systemCmd{}},
+	{"inside", "", &insideCmd{}},
 }
 
 func main() {
@@ -88,7 +89,9 @@ func parser(args []string) *kong.Kong {
 		}
 	}
 	for _, c := range commands {
-		options = append(options, kong.DynamicCommand(c.name, c.help, "", c.command))
+		if c.help != "" { // the others box keeps for itself
+			options = append(options, kong.DynamicCommand(c.name, c.help, "", c.command))
+		}
 	}
 	return kong.Must(&struct{}{}, options...)
 }

@@ -40,12 +40,10 @@ func (l LayerLimits) check(bytes, files int64) error {
 }
 
 // layerSum is what is known of a layer once its tar stream has gone by. DiffID is the digest
-// of the stream, as an image's config lists it; Bytes is its length, Files counts its
-// entries and the directories that they imply.
+// of the stream, as an image's config lists it; Bytes is its length.
 type layerSum struct {
 	DiffID digest.Digest
 	Bytes  int64
-	Files  int64
 }
 
 // epoch is the time of what no archive has a time for.
@@ -62,12 +60,16 @@ const (
 // owners are the files of ownersSuffix that belong to it, or to the layers below an upper
 // directory, the top one first; those that do not exist say nothing.
 func packLayer(w io.Writer, dir string, owners ...string) (sum layerSum, err error) {
+	s := &summer{hash: sha256.New()}
+	if hasMany() {
+		err := goInside(io.MultiWriter(w, s), append([]string{"pack", dir}, owners...)...)
+		return s.sum(), err
+	}
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return sum, about("open", dir, err)
 	}
 	defer unix.Close(fd)
-	s := &summer{hash: sha256.New()}
 	p := &packer{archive: newArchive(io.MultiWriter(w, s))}
 	if p.owners, err = readOwners(owners); err != nil {
 		return sum, err
@@ -85,14 +87,13 @@ func packLayer(w io.Writer, dir string, owners ...string) (sum layerSum, err err
 	if err != nil {
 		return sum, fmt.Errorf("pack the layer %s: %w", dir, err)
 	}
-	return s.sum(p.files), nil
+	return s.sum(), nil
 }
 
 // packer is at work on one layer.
 type packer struct {
 	archive *archive
 	owners  map[string]*intention
-	files   int64
 }
 
 // add writes one file, or what stands for its removal.
@@ -116,7 +117,6 @@ func (p *packer) add(name string, fd int) error {
 	if i := p.owners[name]; i != nil {
 		i.restore(h)
 	}
-	p.files++
 	if err := p.archive.write(h, id, fd); err != nil || !opaque {
 		return err
 	}
@@ -125,7 +125,6 @@ func (p *packer) add(name string, fd int) error {
 
 // marker writes an empty file that is about lower layers.
 func (p *packer) marker(name string) error {
-	p.files++
 	return p.archive.write(&tar.Header{Format: tar.FormatPAX, Typeflag: tar.TypeReg, Name: name, ModTime: epoch}, inode{}, -1)
 }
 
@@ -159,8 +158,8 @@ func (s *summer) Write(data []byte) (int, error) {
 	return s.hash.Write(data)
 }
 
-func (s *summer) sum(files int64) layerSum {
-	return layerSum{digest.NewDigest(digest.SHA256, s.hash), s.bytes, files}
+func (s *summer) sum() layerSum {
+	return layerSum{digest.NewDigest(digest.SHA256, s.hash), s.bytes}
 }
 
 // readAhead reads and sums a stream on one processor, while another makes files of it.

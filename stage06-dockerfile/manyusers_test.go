@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestBuildForManyUsers builds as an ordinary user to whom more users are granted: nobody, in
+// a mount namespace with files of its own in the place of /etc/subuid and /etc/subgid.
+func TestBuildForManyUsers(t *testing.T) {
+	for _, name := range []string{"unshare", "setpriv", "newuidmap", "newgidmap", "tar"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("this host has no %s", name)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can grant nobody more users for the time of a test")
+	}
+	dir, err := os.MkdirTemp("", "stagebox-many-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	shell := func(script string) string {
+		cmd := exec.Command("sh", "-euc", script)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	shell("echo nobody:100000:65536 >granted; mkdir context; echo of the context >context/copied; chown -R nobody:nogroup .")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "context/Dockerfile"), []byte(`FROM tiny
+COPY --chown=7:8 copied /copied
+RUN mkdir -m 700 /d && echo secret >/d/f && chown 33:44 /d/f && chmod 4751 /d/f && chown 5 /d
+RUN stat -c "%n %u:%g %a" /d /d/f /copied >/seen && chown 9 /copied
+`), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "script"), []byte(`
+		$box build -q -t built context >/dev/null
+		$box run --rm built sh -c 'cat /seen; stat -c "%n %u:%g" /copied /d/f'
+		$box save built | tar -x
+		for blob in blobs/sha256/*; do tar -tvf $blob --numeric-owner 2>/dev/null | grep -E ' (d/f?|copied)$' || true; done | awk '{ print $1, $2, $NF }' | sort
+		$box rmi built tiny >/dev/null
+		ls store/layers`), 0o644))
+	out := shell("export HOME=$PWD BOX_ROOT=$PWD/store box="+box+`
+		exec unshare --mount sh -euc '
+			mount --bind granted /etc/subuid
+			mount --bind granted /etc/subgid
+			exec setpriv --reuid nobody --regid nogroup --clear-groups sh -eu script'`)
+	require.Equal(t, `/d 5:0 700
+/d/f 33:44 4751
+/copied 7:8 644
+/copied 9:8
+/d/f 33:44
+-rw-r--r-- 7/8 copied
+-rw-r--r-- 9/8 copied
+-rwsr-x--x 33/44 d/f
+drwx------ 5/0 d/
+`, out)
+}
