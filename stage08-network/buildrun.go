@@ -161,8 +161,11 @@ func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
 		return err
 	}
 	advice := ""
+	if os.Geteuid() != 0 && !hasMany() {
+		advice = "; if it asked for another user than root: there is none, until newuidmap (package uidmap) is here, and a line of yours in /etc/subuid and /etc/subgid"
+	}
 	if s.b.Keep {
-		advice = fmt.Sprintf("; its container was kept: box commit %s seen && box run --rm -it seen sh", c.record.Name)
+		advice += fmt.Sprintf("; its container was kept: box commit %s seen && box run --rm -it seen sh", c.record.Name)
 	}
 	return in.errorAt("", "%s ended with exit status %d%s", in.Name, int(ended), advice)
 }
