@@ -158,6 +158,11 @@ func (s Store) putImage(config ImageConfig, layers []ocispec.Descriptor, name st
 
 // putImageAs keeps a configuration to the byte, because its digest is the image's id.
 func (s Store) putImageAs(config []byte, layers []ocispec.Descriptor, name string) (*Image, error) {
+	return s.putNoted(config, layers, name, nil)
+}
+
+// putNoted writes notes into the manifest too.
+func (s Store) putNoted(config []byte, layers []ocispec.Descriptor, name string, notes map[string]string) (*Image, error) {
 	d, err := s.putBlob(ocispec.MediaTypeImageConfig, config)
 	if err != nil {
 		return nil, err
@@ -165,7 +170,7 @@ func (s Store) putImageAs(config []byte, layers []ocispec.Descriptor, name strin
 	if layers == nil {
 		layers = []ocispec.Descriptor{}
 	}
-	data, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: d, Layers: layers})
+	data, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: d, Layers: layers, Annotations: notes})
 	if err != nil {
 		return nil, err
 	}

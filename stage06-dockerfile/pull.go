@@ -474,7 +474,7 @@ func (s Store) otherRepository(image *Image, ref Reference) string {
 }
 
 // compressed makes the layers of an image that are not compressed so: the same layers, and
-// so the same id, under a new manifest, which takes the name.
+// so the same id, under a new manifest, which takes the name and the notes.
 func (s Store) compressed(image *Image, name string, show *progress) (*Image, error) {
 	blobs, changed := make([]ocispec.Descriptor, len(image.Blobs)), false
 	for i, blob := range image.Blobs {
@@ -497,7 +497,11 @@ func (s Store) compressed(image *Image, name string, show *progress) (*Image, er
 	if err != nil {
 		return nil, err
 	}
-	return s.putImageAs(config, blobs, name)
+	var manifest ocispec.Manifest
+	if err := s.readObject(image.Manifest.Digest, &manifest); err != nil {
+		return nil, err
+	}
+	return s.putNoted(config, blobs, name, manifest.Annotations)
 }
 
 // compressLayer makes the compressed blob of a layer, or finds it made before.
