@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -480,4 +483,66 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 		require.Equal(t, ids[0], id)
 	}
 	require.Contains(t, b.describe(ids[0]), digest.FromString("1\n").Encoded()[:16])
+}
+
+// startRegistry runs Debian's docker-registry on loopback, and returns its address.
+func startRegistry(t *testing.T) string {
+	program, err := exec.LookPath("docker-registry")
+	if err != nil {
+		t.Skip("docker-registry is not installed: apt-get install docker-registry")
+	}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "registry.yml")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: '127.0.0.1:0'}\n", dir), 0o600))
+	cmd := exec.Command(program, "serve", config)
+	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
+	log, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		require.NoError(t, cmd.Process.Kill())
+		require.ErrorContains(t, cmd.Wait(), "killed")
+	})
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		if found := regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`).FindStringSubmatch(lines.Text()); found != nil {
+			go io.Copy(io.Discard, log)
+			return found[1]
+		}
+	}
+	t.Fatal("docker-registry has ended early")
+	return ""
+}
+
+// A second machine takes the steps from the image that the first has pushed.
+func TestCacheThroughRegistry(t *testing.T) {
+	name := startRegistry(t) + "/app:1"
+	const file = "FROM tiny\nCOPY src /src\nRUN date +%N >/stamp\nENV A=b\n"
+	first := newBench(t, file)
+	first.write("src/f", "x")
+	want, _ := first.build("-t", name, "--cache-to", "inline")
+	first.box("push", name)
+	base := first.path("../tiny.tar")
+	first.box("save", "-o", base, "tiny")
+	machine := func(content string) *bench {
+		b := newBench(t, file)
+		b.write("src/f", content)
+		b.box("load", "-i", base)
+		return b
+	}
+	got, told := machine("x").build("--cache-from", name)
+	require.Equal(t, want, got)
+	require.Equal(t, 3, strings.Count(told, "# CACHED"), told)
+	_, told = machine("y").build("--cache-from", name)
+	require.NotContains(t, told, "# CACHED")
+	other, told := machine("x").build()
+	require.NotEqual(t, want, other, "without the image's steps, the stamp is another")
+	require.NotContains(t, told, "# CACHED")
+}
+
+// box runs another command on the store.
+func (b *bench) box(args ...string) {
+	cmd := exec.Command(box, args...)
+	cmd.Env = append(os.Environ(), "BOX_ROOT="+b.Root)
+	out, err := cmd.CombinedOutput()
+	require.NoError(b.t, err, string(out))
 }
