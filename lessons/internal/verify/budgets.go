@@ -20,13 +20,13 @@ var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/
 
 const (
 	longest = 60    // lines of a function
-	allCode = 21000 // lines of code of the last stage
+	allCode = 21050 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
 	"namespaces": {
 		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
-		code:    1430, // the engine that all stages stand on is in the first
+		code:    1435, // the engine that all stages stand on is in the first
 	},
 	"cgroups": {
 		adds: []string{"cgroups.go", "limits.go", "stats.go", "control.go", "oom.go"},
@@ -49,12 +49,12 @@ var budgets = map[string]budget{
 		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 3}, "plan.go": {6, 1}, "exec.go": {26, 10},
 			"hardening.go": {9, 4}, "console.go": {10, 3}, "rootfs.go": {10, 8}, "binds.go": {13, 3}, "users.go": {1, 7},
 			"control.go": {16, 6}, "stats.go": {10, 4}},
-		code: 2800,
+		code: 2825,
 	},
 	"images": {
 		adds: []string{"reference.go", "registry.go", "connection.go", "auth.go", "login.go", "layers.go", "unpack.go", "owners.go", "compress.go",
-			"layout.go", "oci.go", "pull.go", "keep.go", "archives.go", "images.go", "from.go", "progress.go"},
-		edits: map[string]edit{"main.go": {13, 1}, "container.go": {2, 0}, "containers.go": {28, 6}, "store.go": {2, 0}, "ps.go": {2, 2},
+			"layout.go", "oci.go", "pull.go", "keep.go", "archives.go", "images.go", "from.go", "progress.go", "inside.go"},
+		edits: map[string]edit{"main.go": {17, 2}, "container.go": {2, 0}, "containers.go": {28, 6}, "store.go": {2, 0}, "ps.go": {2, 2},
 			"monitor.go": {2, 2}, "inspect.go": {11, 2}, "changes.go": {9, 1}},
 		imports: []string{"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec/specs-go", "github.com/opencontainers/image-spec/specs-go/v1",
 			"github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
