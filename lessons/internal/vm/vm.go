@@ -33,7 +33,7 @@ var initScript []byte
 
 // modules are loaded before the program runs, because inside a container nobody may.
 var modules = []string{"overlay", "veth", "bridge", "br_netfilter", "tun", "fuse", "loop", "dummy",
-	"nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_compat", "nft_fib_ipv4",
+	"nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_compat", "nft_fib_ipv4", "nft_fib_ipv6", "nft_fib_inet",
 	"virtio_pci", "virtio_console"}
 
 // Run runs a job to its end, writes what it prints to out, and returns its exit status.
