@@ -88,7 +88,11 @@ func begin(c *Container, p *Plan) (*Record, error) {
 	}
 	r := c.record
 	if r.isElsewhere() {
-		return r, r.detach()
+		err := r.detach()
+		if err == nil {
+			_, err = fmt.Println(r.ID)
+		}
+		return r, err
 	}
 	if err := r.openLog(p); err != nil {
 		return nil, r.end(err)
