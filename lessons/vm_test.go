@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,4 +25,25 @@ func TestInTheMachine(t *testing.T) {
 		t.Skip(strings.TrimSpace(out))
 	}
 	require.Zero(t, status, out)
+}
+
+// TestNetworkInTheMachine has containers find each other by name where limits are those of
+// version 2, and reaches one through a published port.
+func TestNetworkInTheMachine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots a virtual machine: left out with -short")
+	}
+	box := filepath.Join(t.TempDir(), "box")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", box, "../stage08-network")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // there is no other file in the machine
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	script, err := filepath.Abs("testdata/network.sh")
+	require.NoError(t, err)
+	said, status := workbench(t)("vm", "--file", box, "--file", script, "--", "sh", script, box)
+	if strings.Contains(said, "the virtual machine needs more than is installed") {
+		t.Skip(strings.TrimSpace(said))
+	}
+	require.Zero(t, status, said)
+	require.Equal(t, strings.Fields("shop 67108864 67108864 page of one page of two page of public shop no cgroup is left"), strings.Fields(said))
 }
