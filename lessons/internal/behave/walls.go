@@ -124,14 +124,35 @@ const early = `[ "$1" = run ] && { root=$3; shift 5; exec unshare -rm sh -c '
 	echo box >"$0/etc/hostname"; exec chroot "$0" "$@"' "$root" "$@"; }
 exec "$BOX" "$@"`
 
-// openDisk has mknod make the node of the first disk that the kernel tells of.
+// openDisk has mknod make the node of the first disk that can be opened outside.
 func openDisk(b *Box) Seen {
-	partitions := strings.Split(contentOf("/proc/partitions"), " ")
-	if len(partitions) < 8 {
-		return Seen{Cannot: "this host has no disk"}
+	major, minor, found := openableDisk()
+	if !found {
+		return Seen{Cannot: "this host has no disk, or none that root may open"}
 	}
 	return keptOut(b.script(fmt.Sprintf(`rm -f /tmp/disk; mknod /tmp/disk b %s %s || exit 3
-dd if=/tmp/disk bs=1 count=0 2>/dev/null && echo got in || echo refused`, partitions[4], partitions[5])))
+dd if=/tmp/disk bs=1 count=0 2>/dev/null && echo got in || echo refused`, major, minor)))
+}
+
+// openableDisk is the first disk that opens for its own node. Where none does, a refusal
+// inside would say nothing.
+func openableDisk() (major, minor string, found bool) {
+	partitions, err := os.ReadFile("/proc/partitions")
+	if err != nil {
+		return "", "", false
+	}
+	for line := range strings.Lines(string(partitions)) {
+		words := strings.Fields(line)
+		if len(words) != 4 || words[0] == "major" {
+			continue
+		}
+		disk, err := os.Open("/dev/" + words[3])
+		if err == nil {
+			disk.Close()
+			return words[0], words[1], true
+		}
+	}
+	return "", "", false
 }
 
 // setuid runs a copy of the attacker that belongs to root and has the setuid bit, as somebody else.
