@@ -21,6 +21,8 @@ type cli struct {
 	VM     vmCmd     `cmd:"" name:"vm" help:"Run a program in a virtual machine with cgroup version 2 alone."`
 	Verify verifyCmd `cmd:"" help:"Check that the copies, the prose and the transcripts are still true."`
 	Carry  carryCmd  `cmd:"" help:"Carry what changed in a stage through the later ones."`
+	Serve  serveCmd  `cmd:"" help:"Show the lessons, what each stage changes and a search in a browser of this machine."`
+	Site   siteCmd   `cmd:"" help:"Write the same pages as files, for any host to serve."`
 }
 
 func main() {

@@ -1,0 +1,88 @@
+package site
+
+import (
+	"bytes"
+	"html"
+	"strings"
+
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/util"
+)
+
+// prose renders what is particular in our Markdown: terminal sessions, names of code that
+// lead to it, and headings with their own address.
+type prose struct {
+	site *Site
+	doc  *document
+}
+
+// RegisterFuncs is goldmark's.
+func (p *prose) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	r.Register(ast.KindFencedCodeBlock, p.fenced)
+	r.Register(ast.KindCodeSpan, p.codeSpan)
+	r.Register(ast.KindHeading, p.heading)
+}
+
+func (p *prose) fenced(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	n := node.(*ast.FencedCodeBlock)
+	info, text := "", string(n.Lines().Value(source))
+	if n.Info != nil {
+		info = string(n.Info.Segment.Value(source))
+	}
+	if strings.HasPrefix(info, "console") {
+		shown, err := session(info, text)
+		_, _ = w.WriteString(shown) // a bufio.Writer keeps its error
+		return ast.WalkContinue, err
+	}
+	_, _ = w.WriteString(`<pre class="wide"><code>` + strings.Join(colour(string(n.Language(source)), text), "\n") + "\n</code></pre>\n")
+	return ast.WalkContinue, nil
+}
+
+// codeSpan links `plan.go:Plan.Execve` to the code, unless it is part of a link already.
+func (p *prose) codeSpan(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	text := p.doc.textOf(n)
+	code := "<code>" + html.EscapeString(text) + "</code>"
+	if to := p.code(text); to != "" && n.Parent().Kind() != ast.KindLink {
+		code = `<a class="code" href="` + html.EscapeString(relative(p.doc.page, to)) + `">` + code + `</a>`
+	}
+	_, _ = w.WriteString(code)
+	return ast.WalkSkipChildren, nil
+}
+
+// code is where the code that a text names is shown, "" when it names none.
+func (p *prose) code(text string) string {
+	m := named.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	if p.doc.stage == nil {
+		return ""
+	}
+	return p.site.codeLink(p.doc.stage.Number, m[1], m[2])
+}
+
+func (p *prose) heading(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	n := node.(*ast.Heading)
+	tag := "h" + string(rune('0'+n.Level))
+	if entering {
+		id, _ := n.AttributeString("id")
+		_, _ = w.WriteString("<" + tag + ` id="` + html.EscapeString(string(id.([]byte))) + `">`)
+		return ast.WalkContinue, nil
+	}
+	_, _ = w.WriteString("</" + tag + ">\n")
+	return ast.WalkContinue, nil
+}
+
+// html is the document's text as HTML.
+func (s *Site) html(d *document) (string, error) {
+	var b bytes.Buffer
+	err := s.markdown(d).Renderer().Render(&b, d.source, d.tree)
+	return b.String(), err
+}
