@@ -32,13 +32,14 @@ func (s *Site) changesPage(st *stage) ([]byte, error) {
 	}{Stage: st.Name(), First: st.before == "", Calls: st.callsPage()}
 	for _, f := range st.files {
 		c := s.changed(st, f)
-		p.Contents = append(p.Contents, link{Href: "#" + f.Name, Text: f.Name, Note: c.Count})
+		place := link{Href: "#" + f.Name, Text: f.Name, Note: c.Count}
 		data.Added, data.Lesser = data.Added+f.Added, data.Lesser+f.Removed
 		if f.New {
-			data.Fresh = append(data.Fresh, c)
+			place.Class, data.Fresh = "fresh", append(data.Fresh, c)
 		} else {
 			data.Changed = append(data.Changed, c)
 		}
+		p.Contents = append(p.Contents, place)
 	}
 	p.Data = data
 	return s.show(st.page(), p)
@@ -112,8 +113,26 @@ func (l *layout) rows() []rowOf {
 	if !l.file.New && !l.file.Gone {
 		fill(strings.Count(strings.TrimSuffix(l.file.after, "\n"), "\n") + 2 - now)
 	}
+	show(rows)
 	l.assign(rows)
 	return rows
+}
+
+// few is from how many lines on hiding them saves room.
+const few = 3
+
+// show unhides what is not worth a fold, as a blank line between two declarations.
+func show(rows []rowOf) {
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && rows[n].hidden == rows[0].hidden {
+			n++
+		}
+		for i := 0; i < n && n < few; i++ {
+			rows[i].hidden = false
+		}
+		rows = rows[n:]
+	}
 }
 
 // assign says which declaration each row belongs to. A removed line goes with what follows
@@ -161,9 +180,6 @@ func (l *layout) fold(rows []rowOf) {
 		}
 	}
 	summary := fmt.Sprintf("%d unchanged lines", len(rows))
-	if len(rows) == 1 {
-		summary = "1 unchanged line"
-	}
 	if len(names) > 0 {
 		summary = "unchanged: " + strings.Join(names, ", ")
 	}

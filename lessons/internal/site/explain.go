@@ -12,55 +12,46 @@ type passage struct {
 	heading string
 }
 
-// mention is a passage that names a file, and perhaps a declaration in it.
+// mention is a passage that names a file, and perhaps a declaration in it; or one that only
+// shows at work what the file has its name from, as `box ps` does ps.go.
 type mention struct {
 	file, name string
+	atWork     bool
 	passage    *passage
 }
 
 // named is how prose names code: `plan.go` or `plan.go:Plan.Execve`.
 var named = regexp.MustCompile(`^([a-z_]+\.go)(?::([A-Za-z_][A-Za-z0-9_.]*))?$`)
 
+// used is how prose and sessions name commands and flags.
+var used = regexp.MustCompile(`(?:\bbox |--)([a-z]+)\b`)
+
 // explain finds, for all that is changed, the passage that explains it. The rule is the
 // reader's own: a passage explains what it names. A declaration that none names is left to
 // its type's passage and then to its file's. A file is explained by its stage's lesson, or
-// else by the lesson of the latest stage before that names it.
+// else by the lesson of the latest stage before that names it; one that no lesson names by
+// the first passage that shows its command or flag at work.
 func (s *Site) explain() {
-	latest := map[string]*passage{}
+	latest, atWork := map[string]*passage{}, map[string]*passage{}
 	for i, st := range s.stages {
-		mentions := []mention{}
+		var mentions []mention
 		if s.lessons[i] != nil {
 			mentions = s.lessons[i].mentions
 		}
-		files := map[string]*passage{}
 		for _, m := range mentions {
-			if better := files[m.file]; better == nil {
-				files[m.file] = m.passage
+			if m.atWork && atWork[m.file] == nil {
+				atWork[m.file] = m.passage
+			} else if !m.atWork {
+				latest[m.file] = speaksOf(mentions, m.file, "")
 			}
-		}
-		for _, m := range mentions { // a passage about the whole file before one about a part
-			if m.name == "" && firstAlone(mentions, m) {
-				files[m.file] = m.passage
-			}
-		}
-		for name, p := range files {
-			latest[name] = p
 		}
 		for _, f := range st.files {
-			f.explained = latest[f.Name]
+			if f.explained = latest[f.Name]; f.explained == nil {
+				f.explained = atWork[f.Name]
+			}
 			f.explainDeclarations(mentions)
 		}
 	}
-}
-
-// firstAlone tells whether m is the first that names its file and no part of it.
-func firstAlone(all []mention, m mention) bool {
-	for _, other := range all {
-		if other.file == m.file && other.name == "" {
-			return other.passage == m.passage
-		}
-	}
-	return false
 }
 
 func (f *file) explainDeclarations(mentions []mention) {
@@ -73,22 +64,23 @@ func (f *file) explainDeclarations(mentions []mention) {
 	}
 }
 
-// speaksOf is the first passage that names a declaration, or else its type.
+// speaksOf is the first passage that names a declaration, or else its type. For a whole
+// file, whose name is "", it is the first about the file itself, or else about a part.
 func speaksOf(mentions []mention, file, name string) *passage {
 	of, _, isMethod := strings.Cut(name, ".")
-	var ofType *passage
+	var wider *passage
 	for _, m := range mentions {
-		if m.file != file {
+		if m.file != file || m.atWork {
 			continue
 		}
 		if m.name == name {
 			return m.passage
 		}
-		if isMethod && m.name == of && ofType == nil {
-			ofType = m.passage
+		if wider == nil && (name == "" || isMethod && m.name == of) {
+			wider = m.passage
 		}
 	}
-	return ofType
+	return wider
 }
 
 // codeLink is where code that the lesson of a stage names is shown: on the page of the

@@ -106,12 +106,21 @@ func (d *document) visit(n ast.Node, passages map[ast.Node]*passage) {
 		d.heading(n)
 	case *ast.CodeSpan:
 		if m := named.FindStringSubmatch(d.textOf(n)); m != nil {
-			d.mentions = append(d.mentions, mention{m[1], m[2], d.passageAround(n, passages)})
+			d.mentions = append(d.mentions, mention{m[1], m[2], false, d.passageAround(n, passages)})
 		}
+		d.atWork(d.textOf(n), n, passages)
 	case *ast.Text:
 		d.say(string(n.Segment.Value(d.source)), n.SoftLineBreak() || n.NextSibling() == nil)
 	case *ast.FencedCodeBlock:
 		d.say(string(n.Lines().Value(d.source)), true)
+		d.atWork(string(n.Lines().Value(d.source)), n, passages)
+	}
+}
+
+// atWork keeps which commands and flags a text uses.
+func (d *document) atWork(text string, n ast.Node, passages map[ast.Node]*passage) {
+	for _, m := range used.FindAllStringSubmatch(text, -1) {
+		d.mentions = append(d.mentions, mention{m[1] + ".go", "", true, d.passageAround(n, passages)})
 	}
 }
 
@@ -175,7 +184,7 @@ func (d *document) textOf(n ast.Node) string {
 
 // passageAround is the paragraph, item or row that a node stands in.
 func (d *document) passageAround(n ast.Node, known map[ast.Node]*passage) *passage {
-	block := n.Parent()
+	block := n
 	for block.Type() != ast.TypeBlock || block.Kind() == ast.KindTextBlock || block.Kind() == east.KindTableCell {
 		block = block.Parent()
 	}

@@ -33,12 +33,13 @@ func (p *prose) fenced(w util.BufWriter, source []byte, node ast.Node, entering 
 	if n.Info != nil {
 		info = string(n.Info.Segment.Value(source))
 	}
+	at := idOf(n)
 	if strings.HasPrefix(info, "console") {
-		shown, err := session(info, text)
+		shown, err := session(at, info, text)
 		_, _ = w.WriteString(shown) // a bufio.Writer keeps its error
 		return ast.WalkContinue, err
 	}
-	_, _ = w.WriteString(`<pre class="wide"><code>` + strings.Join(colour(string(n.Language(source)), text), "\n") + "\n</code></pre>\n")
+	_, _ = w.WriteString(`<pre class="wide"` + at + `><code>` + strings.Join(colour(string(n.Language(source)), text), "\n") + "\n</code></pre>\n")
 	return ast.WalkContinue, nil
 }
 
@@ -72,17 +73,24 @@ func (p *prose) heading(w util.BufWriter, _ []byte, node ast.Node, entering bool
 	n := node.(*ast.Heading)
 	tag := "h" + string(rune('0'+n.Level))
 	if entering {
-		id, _ := n.AttributeString("id")
-		_, _ = w.WriteString("<" + tag + ` id="` + html.EscapeString(string(id.([]byte))) + `">`)
+		_, _ = w.WriteString("<" + tag + idOf(n) + ">")
 		return ast.WalkContinue, nil
 	}
 	_, _ = w.WriteString("</" + tag + ">\n")
 	return ast.WalkContinue, nil
 }
 
-// html is the document's text as HTML.
+// idOf is a node's id as an attribute, "" when it has none.
+func idOf(n ast.Node) string {
+	if id, ok := n.AttributeString("id"); ok {
+		return ` id="` + html.EscapeString(string(id.([]byte))) + `"`
+	}
+	return ""
+}
+
+// html is the document's text as HTML. A table's corner that says nothing is no heading.
 func (s *Site) html(d *document) (string, error) {
 	var b bytes.Buffer
 	err := s.markdown(d).Renderer().Render(&b, d.source, d.tree)
-	return b.String(), err
+	return strings.ReplaceAll(b.String(), "<th></th>", "<td></td>"), err
 }

@@ -17,14 +17,15 @@ var (
 )
 
 // session shows a console block: who types is said above it, what is typed stands out, and
-// what differs from machine to machine stands back. Its info string is transcript's.
-func session(info, text string) (string, error) {
+// what differs from machine to machine stands back. Its info string is transcript's; id is an
+// attribute or empty.
+func session(id, info, text string) (string, error) {
 	blocks, err := transcript.Parse("```" + info + "\n```")
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString(`<figure class="session">`)
+	b.WriteString(`<figure class="session"` + id + `>`)
 	if who := about(blocks[0]); who != "" {
 		b.WriteString(`<figcaption>` + html.EscapeString(who) + `</figcaption>`)
 	}

@@ -40,16 +40,17 @@ function switchTheme() {
 function dialog(name, label) {
   const d = make("dialog", { id: name, "aria-label": label });
   d.addEventListener("click", (event) => { if (event.target === d) d.close(); });
+  d.addEventListener("close", () => { if (d.contains(document.activeElement)) document.activeElement.blur(); }); // or keys would go on into it
   document.body.append(d);
   return d;
 }
 
 // Search: all words must occur, in the name or the text; names count more.
-const search = dialog("search", "Search");
-const input = make("input", { type: "search", id: "words", autocomplete: "off", spellcheck: "false", placeholder: "lessons, files, functions" });
+const search = dialog("search-dialog", "Search");
+const input = make("input", { type: "search", id: "search-words", autocomplete: "off", spellcheck: "false", placeholder: "lessons, files, functions" });
 const answers = make("ul", { class: "answers" });
 const said = make("p", { class: "said", role: "status" });
-search.append(make("div", { class: "ask" }, make("label", { for: "words" }, "Search for"), input, button("Close", "Esc", () => search.close())), said, answers);
+search.append(make("div", { class: "ask" }, make("label", { for: "search-words" }, "Search for"), input, button("Close", "Esc", () => search.close())), said, answers);
 let index;
 
 async function openSearch() {
@@ -255,15 +256,15 @@ document.addEventListener("keydown", (event) => {
   key[1]();
 });
 
-const help = dialog("help", "Keys");
+const help = dialog("keys-dialog", "Keys");
 {
   const list = make("dl");
   for (const [key, [text]] of Object.entries(keys)) list.append(make("dt", {}, make("kbd", {}, key)), make("dd", {}, text));
-  const box = make("input", { type: "checkbox", id: "keys" });
+  const box = make("input", { type: "checkbox", id: "single-keys" });
   box.checked = recall("keys") !== "off";
   box.addEventListener("change", () => remember("keys", box.checked ? "on" : "off"));
   help.append(make("div", { class: "ask" }, make("h2", {}, "Keys"), button("Close", "Esc", () => help.close())),
-    make("div", { class: "help" }, list, make("p", {}, "In the search, the arrow keys go through the answers and Enter opens one."), make("p", {}, box, " ", make("label", { for: "keys" }, "single keys do this"))));
+    make("div", { class: "help" }, list, make("p", {}, "In the search, the arrow keys go through the answers and Enter opens one."), make("p", {}, box, " ", make("label", { for: "single-keys" }, "single keys do this"))));
 }
 
 // The section that is being read, in the contents.
