@@ -40,7 +40,6 @@ function switchTheme() {
 function dialog(name, label) {
   const d = make("dialog", { id: name, "aria-label": label });
   d.addEventListener("click", (event) => { if (event.target === d) d.close(); });
-  d.addEventListener("close", () => { if (d.contains(document.activeElement)) document.activeElement.blur(); }); // or keys would go on into it
   document.body.append(d);
   return d;
 }
@@ -248,7 +247,8 @@ const keys = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || one("dialog[open]")) return;
-  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const field = event.target.closest("input, textarea, select, [contenteditable]");
+  if (field && !field.closest("dialog")) return; // one of a dialog that has just closed may still have the focus
   if (recall("keys") === "off" && event.key !== "?") return;
   const key = keys[event.key];
   if (!key) return;
