@@ -110,7 +110,9 @@ func (d *document) visit(n ast.Node, passages map[ast.Node]*passage) {
 		}
 		d.atWork(d.textOf(n), n, passages)
 	case *ast.Text:
-		d.say(string(n.Segment.Value(d.source)), n.SoftLineBreak() || n.NextSibling() == nil)
+		d.say(string(n.Segment.Value(d.source)), n.SoftLineBreak() || n.NextSibling() == nil && n.Parent().Type() == ast.TypeBlock)
+	case *ast.String: // a quote or an apostrophe
+		d.say(html.UnescapeString(string(n.Value)), false)
 	case *ast.FencedCodeBlock:
 		d.say(string(n.Lines().Value(d.source)), true)
 		d.atWork(string(n.Lines().Value(d.source)), n, passages)

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// passing are the names that a run makes up: two runs of one stage differ in them.
-var passing = regexp.MustCompile(`\bbox-\d+|/containers/[0-9a-f]{12,}`)
+// passing is what a run makes up, a name or an address: two runs of one stage differ in it.
+var passing = regexp.MustCompile(`\b(box-)\d+|(/containers/)[0-9a-f]{12,}|(filter=)0x[0-9a-f]+`)
 
 // Plan is the list of system calls with which the stage would run `true`, a line each, as
-// `box run --dry-run` prints it. The stage is built in dir, which must exist; names that
-// differ from run to run are replaced by ID.
+// `box run --dry-run` prints it. The stage is built in dir, which must exist. What differs
+// from run to run is replaced: names and addresses by ID, the root's path by /tmp/tiny.
 func (s Stage) Plan(ctx context.Context, dir string) ([]string, error) {
 	binary := filepath.Join(dir, s.Name())
 	if err := s.Build(ctx, binary); err != nil {
@@ -33,13 +33,17 @@ func (s Stage) Plan(ctx context.Context, dir string) ([]string, error) {
 		return nil, fmt.Errorf("%s %s: %w", s.Name(), strings.Join(args, " "), err)
 	}
 	text := strings.ReplaceAll(strings.TrimSpace(string(out)), root, "/tmp/tiny")
-	return strings.Split(passing.ReplaceAllStringFunc(text, nameless), "\n"), nil
+	return align(strings.Split(passing.ReplaceAllString(text, "$1$2${3}ID"), "\n")), nil
 }
 
-// nameless keeps what kind of name it was.
-func nameless(name string) string {
-	if strings.HasPrefix(name, "box-") {
-		return "box-ID"
+var reason = regexp.MustCompile(`^(.*?) {2,}(# .*)$`)
+
+// align puts the reasons in one column again, which names of other lengths have moved.
+func align(lines []string) []string {
+	for i, line := range lines {
+		if m := reason.FindStringSubmatch(line); m != nil {
+			lines[i] = fmt.Sprintf("%-76s  %s", m[1], m[2])
+		}
 	}
-	return "/containers/ID"
+	return lines
 }

@@ -100,13 +100,14 @@ function answer(entry, words) {
   return item;
 }
 
-// around is the first word that occurs in a text, with its neighbourhood.
+// around is the first word that occurs in a text, with some whole words of its neighbourhood.
 function around(text, words) {
   const low = text.toLowerCase();
   const word = words.find((w) => low.includes(w));
   if (!word) return [];
-  const at = low.indexOf(word), from = Math.max(0, at - 40);
-  return [(from ? "…" : "") + text.slice(from, at), make("mark", {}, text.slice(at, at + word.length)), text.slice(at + word.length, at + 80) + "…"];
+  const at = low.indexOf(word), end = at + word.length;
+  const from = at < 40 ? 0 : text.indexOf(" ", at - 40) + 1, to = text.lastIndexOf(" ", end + 80);
+  return [(from ? "… " : "") + text.slice(Math.min(from, at), at), make("mark", {}, text.slice(at, end)), text.slice(end, Math.max(end, to)) + " …"];
 }
 
 input.addEventListener("input", () => { if (index) find(); });
@@ -200,7 +201,7 @@ let current = null;
 
 function step(by) {
   const stops = root.dataset.kind === "changes" ? all(".code .hunk") : all("main h2, main h3");
-  const line = 1.5 * one(".top").offsetHeight + (root.dataset.kind === "changes" ? 40 : 0);
+  const line = 1.5 * parseFloat(getComputedStyle(root).scrollPaddingTop) + (root.dataset.kind === "changes" ? 40 : 0);
   const tops = stops.map((stop) => stop.getBoundingClientRect().top);
   let at = stops.indexOf(current);
   if (at < 0 || Math.abs(tops[at] - line) > innerHeight) {
@@ -299,8 +300,15 @@ function reachable() {
   }
 }
 
-one(".tools").append(button("Search", "key /", openSearch), button("Light, dark", "key t", switchTheme), button("?", "the keys", () => help.showModal()));
-one(".tools button:last-child").setAttribute("aria-label", "Keys");
+// The tools in the bar; two have a sign for a name.
+function addTools(place) {
+  const theme = button("◐", "light or dark, key t", switchTheme), keyboard = button("?", "keys", () => help.showModal());
+  theme.setAttribute("aria-label", "Light or dark");
+  keyboard.setAttribute("aria-label", "Keys");
+  place.append(button("Search", "key /", openSearch), theme, keyboard);
+}
+
+addTools(one(".tools"));
 if (one(".switches")) addSwitches(one(".switches"));
 if (matchMedia("(max-width: 61.99rem)").matches) all(".contents details").forEach((d) => { d.open = false; });
 addEventListener("hashchange", reveal);

@@ -1,0 +1,223 @@
+package site
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/internal/difference"
+	"stagebox/lessons/internal/stages"
+)
+
+// tree makes a small repository of two stages and a lesson for each.
+func tree(t *testing.T) string {
+	root := t.TempDir()
+	put(t, root, "go.mod", "module small\n")
+	put(t, root, "README.md", "# Small\n\nSee [the lessons](lessons/README.md), [a script](lessons/probe.sh), [a stage](stage02-b) and [nothing](no/such).\n")
+	put(t, root, "lessons/probe.sh", "#!/bin/sh\necho \"<probe>\"\n")
+	put(t, root, "lessons/README.md", "# The lessons\n\nTwo.\n\n| | the question | minutes |\n| --- | --- | --- |\n| [1 A](01-a.md) | What? | 10 |\n| [2 B](02-b.md) | Why? | 20 |\n\n## Ways\n\nThis one.\n")
+	put(t, root, "lessons/01-a.md", "# 1. A\n\n## Code\n\n`main.go` begins; `main.go:one` is first.\n")
+	put(t, root, "lessons/02-b.md", "# 2. B\n\n## Code\n\n1. `new.go:T`, a type.\n2. `main.go:one` again.\n\n![drawn](b.svg)\n")
+	put(t, root, "lessons/b.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n")
+	first := "package main\n\nfunc one() {\n\tprintln(1)\n}\n\n// two is not changed.\nfunc two() {\n\tprintln(2)\n}\n"
+	put(t, root, "stage01-a/main.go", first)
+	put(t, root, "stage02-b/main.go", strings.Replace(first, "println(1)", "println(\"<one>\")", 1))
+	put(t, root, "stage02-b/new.go", "package main\n\ntype T int\n\nfunc (t *T) M() {}\n\nfunc alone() {}\n")
+	return root
+}
+
+func put(t *testing.T, root, name, text string) {
+	t.Helper()
+	path := filepath.Join(root, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+}
+
+// get is a page of a site.
+func get(t *testing.T, s *Site, name string) string {
+	t.Helper()
+	data, err := s.File(t.Context(), name)
+	require.NoError(t, err)
+	require.NotNil(t, data, "there is no page %s", name)
+	return string(data)
+}
+
+func load(t *testing.T, root string) *Site {
+	t.Helper()
+	s, err := Load(root, listed, false)
+	require.NoError(t, err)
+	return s
+}
+
+// TestRowsAreBothFiles holds every comparison of the real stages against the files: none of
+// their lines is missing, twice or in another place, folded or not.
+func TestRowsAreBothFiles(t *testing.T) {
+	for _, st := range load(t, "../../..").stages {
+		for _, f := range st.files {
+			var before, after []string
+			old, now := strings.Split(strings.TrimSuffix(f.before, "\n"), "\n"), strings.Split(strings.TrimSuffix(f.after, "\n"), "\n")
+			for _, r := range (&layout{stage: st, file: f}).rows() {
+				if r.Kind != difference.Added {
+					before = append(before, lineOf(old, r.Old))
+				}
+				if r.Kind != difference.Removed {
+					after = append(after, lineOf(now, r.New))
+				}
+			}
+			require.Equal(t, f.before, joined(before), "%s %s", st.Name(), f.Name)
+			require.Equal(t, f.after, joined(after), "%s %s", st.Name(), f.Name)
+		}
+	}
+}
+
+func joined(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// TestColourKeepsTheText takes the marks away again.
+func TestColourKeepsTheText(t *testing.T) {
+	for _, text := range []string{"package p\n\n/* over\n\ttwo lines */\nvar s = `raw\n<tag> & more`\n", "not go at \"all\n", ""} {
+		lines := colour("go", text)
+		require.Equal(t, strings.TrimSuffix(text, "\n"), untagged(strings.Join(lines, "\n")))
+	}
+	require.Equal(t, []string{`<span class="k">func</span> <span class="f">f</span>()`}, colour("go", "func f()\n"))
+	require.Equal(t, []string{"&lt;a&gt;"}, colour("no-such-language", "<a>\n"))
+}
+
+// untagged is the text of HTML without its elements.
+func untagged(html string) string {
+	var b strings.Builder
+	for _, part := range strings.Split(html, "<") {
+		_, text, found := strings.Cut(part, ">")
+		if !found {
+			text = part
+		}
+		b.WriteString(text)
+	}
+	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&#34;", `"`, "&#39;", "'", "&amp;", "&").Replace(b.String())
+}
+
+func TestSessionShowsWhoTypesWhat(t *testing.T) {
+	got, err := session("", `console as=root terminal=2`, "$ echo ‹pid› <x>\n…\nbox │ close(3) = 0    # the end\n      look: ls   [Enter]\n^C\n")
+	require.NoError(t, err)
+	for _, part := range []string{
+		"<figcaption>as root, in a second terminal</figcaption>",
+		`<span class="ps">$</span> <span class="in">echo <var>‹pid›</var> &lt;x&gt;</span>`,
+		`<span class="any">…</span>`,
+		`<span class="box">box │</span> close(3) = 0<span class="why">    # the end</span>`,
+		`look: ls   <kbd>[Enter]</kbd>`,
+		`<kbd>^C</kbd>`,
+	} {
+		require.Contains(t, got, part)
+	}
+	_, err = session("", "console by=nobody", "")
+	require.ErrorContains(t, err, "there are terminal=, as= and norun=")
+}
+
+func TestHunksLeadToTheParagraphThatNamesThem(t *testing.T) {
+	s := load(t, tree(t))
+	page := get(t, s, "stage02-b.html")
+	require.Contains(t, page, `<div class="hunk" id="main.go:one"><a class="why" href="02-b.html#p2">`)
+	require.Contains(t, page, `<div class="hunk" id="new.go:T"><a class="why" href="02-b.html#p1">`)
+	require.Contains(t, page, `<div class="hunk" id="new.go:T.M"><a class="why" href="02-b.html#p1">`, "a method is left to its type")
+	require.Contains(t, page, `<div class="hunk" id="new.go:alone"><div class="edit">`, "in a new file the head has the file's passage")
+	require.Contains(t, page, `<summary>unchanged: two</summary>`)
+	require.Contains(t, page, `<div class="part" id="main.go:two">`)
+	lesson := get(t, s, "02-b.html")
+	require.Contains(t, lesson, `<li id="p1"><a class="code" href="stage02-b.html#new.go:T"><code>new.go:T</code></a>`)
+	require.Contains(t, lesson, `<img src="files/lessons/b.svg" alt="drawn"`)
+	require.Equal(t, "<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n", get(t, s, "files/lessons/b.svg"))
+}
+
+// TestFileKeepsItsLastExplanation: what a lesson does not name is left to the one before.
+func TestFileKeepsItsLastExplanation(t *testing.T) {
+	root := tree(t)
+	put(t, root, "lessons/02-b.md", "# 2. B\n\n## Code\n\nNothing about code here.\n")
+	page := get(t, load(t, root), "stage02-b.html")
+	require.Contains(t, page, `href="01-a.html#p1"><span class="sign" aria-hidden="true">¶</span> lesson 1, Code</a>`)
+	require.Contains(t, page, `<h3 id="new.go"><a href="#new.go">new.go</a></h3> <span class="count">7 lines</span> <span class="count">no lesson names it</span>`)
+}
+
+func TestLinksBecomePages(t *testing.T) {
+	page := get(t, load(t, tree(t)), "start.html")
+	require.Contains(t, page, `<a href="index.html">the lessons</a>, <a href="files/lessons/probe.sh.html">a script</a>, <a href="stage02-b.html">a stage</a> and nothing.`)
+}
+
+func TestIndexHasQuestionsAndSizes(t *testing.T) {
+	page := get(t, load(t, tree(t)), "index.html")
+	require.Contains(t, page, `<h2><a href="02-b.html">B</a></h2>`)
+	require.Contains(t, page, `Why?`)
+	require.Contains(t, page, `20 minutes · <a href="stage02-b.html">what stage 2 changes</a>: 1 new file, 8 lines more, 1 gone`)
+	require.NotContains(t, page, "<table>")
+	require.Contains(t, page, `<h2 id="ways">`)
+}
+
+func TestSearchIndexHasEachNameOnce(t *testing.T) {
+	var list []found
+	require.NoError(t, json.Unmarshal([]byte(get(t, load(t, tree(t)), "search.json")), &list))
+	var one, two []found
+	for _, e := range list {
+		switch e.Title {
+		case "one":
+			one = append(one, e)
+		case "two":
+			two = append(two, e)
+		}
+	}
+	require.Equal(t, []found{{Kind: "code", Title: "one", Where: "main.go", Href: "stage01-a.html#main.go:one",
+		More: []place{{1, "stage01-a.html#main.go:one"}, {2, "stage02-b.html#main.go:one"}}}}, one)
+	require.Len(t, two[0].More, 1, "the second stage does not change it")
+}
+
+// TestCallsOfWhatDoesNotBuild: one list that cannot be had leaves the other pages alone.
+func TestCallsOfWhatDoesNotBuild(t *testing.T) {
+	root := tree(t)
+	s, err := Load(root, new(Builds).Calls, false)
+	require.NoError(t, err)
+	_, err = s.File(t.Context(), "stage01-a-calls.html")
+	require.ErrorContains(t, err, "go build stage01-a")
+	get(t, s, "stage01-a.html")
+}
+
+func TestWrite(t *testing.T) {
+	s, dir := load(t, tree(t)), filepath.Join(t.TempDir(), "made", "here")
+	require.NoError(t, s.Write(t.Context(), dir))
+	var names []string
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			name, _ := filepath.Rel(dir, path)
+			names = append(names, filepath.ToSlash(name))
+		}
+		return err
+	}))
+	require.ElementsMatch(t, s.Paths(), names)
+	text, err := os.ReadFile(filepath.Join(dir, "01-a.html"))
+	require.NoError(t, err)
+	require.Equal(t, get(t, s, "01-a.html"), string(text))
+	require.ErrorContains(t, s.Write(t.Context(), filepath.Join(dir, "01-a.html")), "not a directory")
+}
+
+func TestBuildsRemembersAStage(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop() // no build can succeed any more
+	dir := t.TempDir()
+	put(t, dir, "main.go", "package main\n")
+	state, err := fingerprint(dir)
+	require.NoError(t, err)
+	b := &Builds{known: map[string]built{dir: {state, []string{"remembered"}}}}
+	list, err := b.Calls(ctx, stages.Stage{Number: 1, Topic: "a", Dir: dir})
+	require.NoError(t, err)
+	require.Equal(t, []string{"remembered"}, list)
+	put(t, dir, "main.go", "package main // changed\n")
+	_, err = b.Calls(ctx, stages.Stage{Number: 1, Topic: "a", Dir: dir})
+	require.Error(t, err)
+}

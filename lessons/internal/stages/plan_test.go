@@ -1,0 +1,29 @@
+package stages
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestPlan builds a stage twice: its list is that of a run, and the same both times.
+func TestPlan(t *testing.T) {
+	root, err := Root()
+	require.NoError(t, err)
+	stage, err := Get(root, 2)
+	require.NoError(t, err)
+	first, err := stage.Plan(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	second, err := stage.Plan(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	require.Equal(t, first, second)
+	text := strings.Join(first, "\n")
+	require.Regexp(t, `(?m)^host│ clone3\(`, text)
+	require.Regexp(t, `^box │ execve\(FOUND, \["true"\]`, first[len(first)-1])
+}
+
+func TestPlanOfWhatDoesNotBuild(t *testing.T) {
+	_, err := Stage{Number: 1, Topic: "none", Dir: t.TempDir()}.Plan(t.Context(), t.TempDir())
+	require.ErrorContains(t, err, "go build")
+}
