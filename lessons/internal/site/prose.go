@@ -20,6 +20,7 @@ type prose struct {
 // RegisterFuncs is goldmark's.
 func (p *prose) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(ast.KindFencedCodeBlock, p.fenced)
+	r.Register(ast.KindCodeBlock, p.indented)
 	r.Register(ast.KindCodeSpan, p.codeSpan)
 	r.Register(ast.KindHeading, p.heading)
 }
@@ -39,8 +40,20 @@ func (p *prose) fenced(w util.BufWriter, source []byte, node ast.Node, entering 
 		_, _ = w.WriteString(shown) // a bufio.Writer keeps its error
 		return ast.WalkContinue, err
 	}
-	_, _ = w.WriteString(`<pre class="wide"` + at + `><code>` + strings.Join(colour(string(n.Language(source)), text), "\n") + "\n</code></pre>\n")
+	writeCode(w, at, colour(string(n.Language(source)), text))
 	return ast.WalkContinue, nil
+}
+
+func (p *prose) indented(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	if entering {
+		writeCode(w, idOf(n), plain(string(n.Lines().Value(source))))
+	}
+	return ast.WalkContinue, nil
+}
+
+// writeCode writes lines of HTML as a block that scrolls when it is too wide.
+func writeCode(w util.BufWriter, id string, lines []string) {
+	_, _ = w.WriteString(`<pre class="wide"` + id + `><code>` + strings.Join(lines, "\n") + "\n</code></pre>\n")
 }
 
 // codeSpan links `plan.go:Plan.Execve` to the code, unless it is part of a link already.

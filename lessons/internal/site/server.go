@@ -81,7 +81,9 @@ func (s *Server) Handler() http.Handler {
 			http.Error(w, "the address that was printed has a token in it; this one has not", http.StatusNotFound)
 		case !slash:
 			http.Redirect(w, r, "/"+s.Token+"/", http.StatusFound)
-		case s.Live != nil && (rest == "live" || strings.HasPrefix(rest, "live/")):
+		case s.Live != nil && rest == "live": // its links are relative to what ends in a slash
+			http.Redirect(w, r, "/"+s.Token+"/live/", http.StatusFound)
+		case s.Live != nil && strings.HasPrefix(rest, "live/"):
 			http.StripPrefix("/"+s.Token+"/live", s.Live).ServeHTTP(w, r)
 		default:
 			s.file(w, r, rest)

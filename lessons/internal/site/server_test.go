@@ -76,6 +76,7 @@ func TestServerMountsTheLivePage(t *testing.T) {
 	require.Equal(t, "live at /events", ask(h, "GET", "localhost", "/secret/live/events").Body.String())
 	require.Contains(t, ask(h, "GET", "localhost", "/secret/").Body.String(), `<a href="live/">Live</a>`)
 	require.Equal(t, 421, ask(h, "GET", "evil.example", "/secret/live/").Code)
+	require.Equal(t, "/secret/live/", ask(h, "GET", "localhost", "/secret/live").Header().Get("Location"))
 }
 
 func TestPictureHasItsOwnPolicy(t *testing.T) {
