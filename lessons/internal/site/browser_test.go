@@ -325,7 +325,7 @@ func (b *browser) accessible(t *testing.T, name, axe string) {
 	if axe == "" {
 		return
 	}
-	const ask = `axe.run({resultTypes: ["violations"]%s}).then(r => JSON.stringify(r.violations))`
+	const ask = `axe.run({resultTypes: ["violations"], preload: false%s}).then(r => JSON.stringify(r.violations))`
 	b.script(t, some)
 	eval[bool](t, b, axe+"; true")
 	for theme, rules := range map[string]string{"light": "", "dark": `, runOnly: ["color-contrast"]`} { // no other rule is about colours
