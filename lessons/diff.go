@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"text/tabwriter"
 
 	"golang.org/x/sys/unix"
@@ -129,35 +126,14 @@ func (c *diffCmd) plans(before, after stages.Stage) error {
 	defer os.RemoveAll(dir)
 	var old []string
 	if before.Dir != "" {
-		if old, err = plan(before, dir); err != nil {
+		if old, err = before.Plan(context.Background(), dir); err != nil {
 			return err
 		}
 	}
-	now, err := plan(after, dir)
+	now, err := after.Plan(context.Background(), dir)
 	if err != nil {
 		return err
 	}
 	c.lines(difference.Lines(old, now))
 	return nil
-}
-
-// plan is the list of system calls of a stage, a line each.
-func plan(stage stages.Stage, dir string) ([]string, error) {
-	binary := filepath.Join(dir, stage.Name())
-	if err := stage.Build(context.Background(), binary); err != nil {
-		return nil, err
-	}
-	args := []string{"run", "--dry-run", "true"}
-	if stage.Number >= 3 { // from here on a container has a root of its own
-		root := filepath.Join(dir, "tiny")
-		if out, err := exec.Command(binary, "rootfs", root).CombinedOutput(); err != nil && stage.Number == 3 {
-			return nil, fmt.Errorf("%s rootfs: %w: %s", stage.Name(), err, out)
-		}
-		args = []string{"run", "--rootfs", root, "--dry-run", "true"}
-	}
-	out, err := exec.Command(binary, args...).Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", stage.Name(), strings.Join(args, " "), err)
-	}
-	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
 }
