@@ -4,8 +4,10 @@ package live
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -41,7 +43,7 @@ type Walls struct {
 type group struct {
 	id     string
 	spaces spaces
-	pids   []int                     // in their order
+	pids   []int                     // the oldest first
 	status map[int]map[string]string // of the first ones
 	outer  *group                    // the box whose process made this one
 }
@@ -61,18 +63,32 @@ func (r Roots) groups(t table) (all []*group) {
 		}
 		found[p.spaces].pids = append(found[p.spaces].pids, p.pid)
 	}
+	age := map[*group]int64{}
 	for _, g := range found {
-		slices.Sort(g.pids)
+		age[g] = r.byAge(g.pids)
 		if !r.kernelThread(g.pids[0]) {
 			g.status = r.statuses(g.pids[:min(listed, len(g.pids))])
 			all = append(all, g)
 		}
 	}
-	slices.SortFunc(all, func(a, b *group) int { return cmp.Compare(a.pids[0], b.pids[0]) })
+	slices.SortFunc(all, func(a, b *group) int { return cmp.Or(cmp.Compare(age[a], age[b]), cmp.Compare(a.pids[0], b.pids[0])) })
 	for _, g := range all {
 		g.outer = g.madeBy(all)
 	}
 	return all
+}
+
+// byAge sorts processes by when they began, which is not the order of numbers once these have
+// started over. It returns when the first began, in ticks since boot.
+func (r Roots) byAge(pids []int) int64 {
+	began := map[int]int64{}
+	for _, pid := range pids {
+		if f := r.stat(pid); len(f) > 19 {
+			began[pid] = number(f[19])
+		}
+	}
+	slices.SortFunc(pids, func(a, b int) int { return cmp.Or(cmp.Compare(began[a], began[b]), cmp.Compare(a, b)) })
+	return began[pids[0]]
 }
 
 // name of a set of namespaces.
@@ -113,9 +129,9 @@ func (g *group) madeBy(all []*group) *group {
 	return nil
 }
 
-// family are the processes of a group and of the groups that were made inside it.
-func (g *group) family(all []*group) map[int]bool {
-	pids := map[int]bool{}
+// family are the boxes that were made inside one, and it.
+func (g *group) family(all []*group) family {
+	f := family{map[int]bool{}, map[spaces]bool{}}
 	for _, other := range all {
 		ancestor := other
 		for range all { // no deeper than there are groups
@@ -123,13 +139,30 @@ func (g *group) family(all []*group) map[int]bool {
 				ancestor = ancestor.outer
 			}
 		}
+		if ancestor != g {
+			continue
+		}
+		f.spaces[other.spaces] = true
 		for _, pid := range other.pids {
-			if ancestor == g {
-				pids[pid] = true
-			}
+			f.pids[pid] = true
 		}
 	}
-	return pids
+	return f
+}
+
+// family is whose processes may be in a control group that is called a box's own.
+type family struct {
+	pids   map[int]bool
+	spaces map[spaces]bool
+}
+
+// has a process, which may have begun or ended after the table was read.
+func (f family) has(r Roots, pid int) bool {
+	if f.pids[pid] {
+		return true
+	}
+	s, err := r.spaces(strconv.Itoa(pid))
+	return errors.Is(err, fs.ErrNotExist) || err == nil && f.spaces[s]
 }
 
 // box describes a group, apart from its files, limits and network.

@@ -31,18 +31,18 @@ type Limit struct {
 
 // Figures move all the time. Null is for what cannot be known.
 type Figures struct {
-	Memory    *int64 `json:"memory"`   // bytes
-	CPU       *int64 `json:"cpu"`      // microseconds since the group exists
-	PIDs      *int64 `json:"pids"`     // tasks
-	Throttled *int64 `json:"throttled"`// times that the processor limit stopped it
-	Killed    *int64 `json:"killed"`   // processes that the memory limit has ended
-	Received  *int64 `json:"received"` // bytes, all interfaces but loopback
+	Memory    *int64 `json:"memory"`    // bytes
+	CPU       *int64 `json:"cpu"`       // microseconds since the group exists
+	PIDs      *int64 `json:"pids"`      // tasks
+	Throttled *int64 `json:"throttled"` // times that the processor limit stopped it
+	Killed    *int64 `json:"killed"`    // processes that the memory limit has ended
+	Received  *int64 `json:"received"`  // bytes, all interfaces but loopback
 	Sent      *int64 `json:"sent"`
 }
 
 // tree is a mounted hierarchy of groups.
 type tree struct {
-	dir, root   string   // where it is mounted, and which group is seen there
+	dir, root   string // where it is mounted, and which group is seen there
 	v2          bool
 	controllers []string // of version 1
 }
@@ -61,7 +61,7 @@ func trees(mounts []mountPoint) (all []tree) {
 }
 
 // account is a box's group with its limits, and its use.
-func (r Roots) account(g *group, family map[int]bool, trees []tree) (Group, Figures) {
+func (r Roots) account(g *group, family family, trees []tree) (Group, Figures) {
 	var group Group
 	var use Figures
 	a := accountant{r, g, family, trees}
@@ -96,7 +96,7 @@ func (r Roots) account(g *group, family map[int]bool, trees []tree) (Group, Figu
 type accountant struct {
 	roots  Roots
 	group  *group
-	family map[int]bool
+	family family
 	trees  []tree
 }
 
@@ -183,7 +183,7 @@ func common(all []string) string {
 // holdsOnly is true when no process of others is in a group or below it.
 func (a accountant) holdsOnly(dir string) bool {
 	for _, word := range strings.Fields(a.roots.read(path.Join(dir, "cgroup.procs"))) {
-		if pid, err := strconv.Atoi(word); err != nil || !a.family[pid] {
+		if pid, err := strconv.Atoi(word); err != nil || !a.family.has(a.roots, pid) {
 			return false
 		}
 	}

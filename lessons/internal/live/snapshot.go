@@ -18,7 +18,7 @@ type Roots struct{ Proc, Sys string }
 // Snapshot is what exists at one moment.
 type Snapshot struct {
 	Host     Host      `json:"host"`
-	Boxes    []Box     `json:"boxes"`    // by the lowest process number
+	Boxes    []Box     `json:"boxes"`    // the oldest first
 	Networks []Network `json:"networks"` // the host's first
 	Cables   []Cable   `json:"cables"`
 	Unseen   []string  `json:"unseen"` // sentences about what this user or program cannot see

@@ -3,22 +3,22 @@ import { el, show, fold, count } from './dom.js';
 import { Chart, bytes } from './chart.js';
 import { tone, sameTone } from './tones.js';
 
-const what = {
+// what there is a separate one of, in a namespace of each kind.
+export const what = {
   mnt: 'mounts', pid: 'process numbers', uts: 'host name', ipc: 'IPC objects',
-  net: 'network', cgroup: 'cgroup root', user: 'users', time: 'clocks',
+  net: 'network', cgroup: 'root of groups', user: 'users', time: 'clocks',
 };
 
 // label names a box in text.
 export const label = (box) => `${box.pid} ${box.command.split(' ')[0].split('/').at(-1)}`;
 
-// strip draws namespaces in a row; told says whose each is, or null for nothing.
+// strip draws namespaces in a row; told says something about each.
 export function strip(namespaces, title, told) {
   return el('ul', { class: 'strip', 'aria-label': title }, namespaces.map((n) =>
     el('li', { class: `ns ${n.host ? 'tone-host' : tone(`${n.kind} ${n.inode}`)}` },
       el('span', { class: 'kind' }, n.kind), ' ',
-      el('span', { class: 'what' }, what[n.kind]), ' ',
-      el('span', { class: 'inode' }, String(n.inode)), ' ',
-      told(n) ? el('span', { class: 'whose' }, told(n)) : null)));
+      el('span', { class: 'whose' }, told(n)), ' ',
+      el('span', { class: 'inode' }, String(n.inode)))));
 }
 
 export class Box {
@@ -142,7 +142,7 @@ function rootOf(root, shared) {
     case 'directory': return [el('p', {}, `A directory on ${root.type}: `, el('code', {}, root.source))];
     case 'overlay': return [stack(root.layers, shared)];
   }
-  return [el('p', {}, 'Its mounts do not show to this user.')];
+  return [el('p', {}, 'Its mounts do not show.')];
 }
 
 // stack draws the layers of an overlay, the highest on top.

@@ -1,7 +1,7 @@
 // The connection to the server, and the page as a whole: which boxes there are. What is in
 // a box is drawn by box.js, the network by network.js.
 import { el, show, count } from './dom.js';
-import { Box, strip } from './box.js';
+import { Box, strip, what } from './box.js';
 import { drawNetwork } from './network.js';
 import { bytes } from './chart.js';
 import { forget } from './tones.js';
@@ -42,7 +42,7 @@ function draw(snapshot) {
   part('unseen').hidden = unseen.length === 0;
   show(part('host-body'), host, () => [
     el('p', {}, `${count(host.processes, 'process', 'processes')} in all of these namespaces, on ${count(host.cores, 'core')} with ${bytes(host.memory)} of memory.`),
-    strip(host.namespaces, 'The host’s namespaces', () => null),
+    strip(host.namespaces, 'The host’s namespaces', (n) => what[n.kind]),
   ]);
   drawBoxes(snapshot);
   show(part('network-body'), [snapshot.networks, snapshot.cables, names(snapshot)], () => drawNetwork(snapshot));
