@@ -12,6 +12,9 @@ import (
 // ticks is how many a second the times in stat have on every Linux: USER_HZ.
 const ticks = 100
 
+// pageSize in bytes, in which stat counts memory.
+var pageSize = int64(os.Getpagesize())
+
 // addUp fills in what is missing, and says what that was.
 func (r Roots) addUp(g *group, use *Figures) (counted []string) {
 	counted = []string{}
@@ -26,7 +29,7 @@ func (r Roots) addUp(g *group, use *Figures) (counted []string) {
 		}
 		cpu += (number(f[11]) + number(f[12])) * 1_000_000 / ticks
 		tasks += number(f[17])
-		memory += number(f[21]) * int64(os.Getpagesize())
+		memory += number(f[21]) * pageSize
 	}
 	fill := func(at **int64, value int64, name string) {
 		if *at == nil {
