@@ -281,7 +281,7 @@ func walls(status map[string]string) Walls {
 
 // host describes what is not in any box.
 func (r Roots) host(t table) Host {
-	h := Host{Cores: r.cores(), Memory: r.memory()}
+	h := Host{Namespaces: []Namespace{}, Cores: r.cores(), Memory: r.memory()}
 	for i, kind := range kinds {
 		if t.host.spaces[i] != 0 {
 			h.Namespaces = append(h.Namespaces, Namespace{Kind: kind, Inode: t.host.spaces[i], Host: true})

@@ -72,7 +72,7 @@ func TestState(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(body), &state))
 	require.Equal(t, m.take().Boxes, state.Boxes)
 	require.Equal(t, int64(3), *state.Moving.Figures[state.Boxes[0].ID].PIDs)
-	require.NotContains(t, body, ":null,\"namespaces\"")
+	require.NotRegexp(t, `"\w+s":null`, strings.NewReplacer(`"pids":null`, "").Replace(body), "lists are lists")
 }
 
 // events reads server-sent events until one of a kind holds.

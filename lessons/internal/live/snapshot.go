@@ -75,7 +75,8 @@ func Take(r Roots) Snapshot {
 }
 
 // blindness says what the processes did not show.
-func (r Roots) blindness(t table) (told []string) {
+func (r Roots) blindness(t table) []string {
+	told := []string{}
 	uid := os.Geteuid()
 	if uid != 0 {
 		told = append(told, fmt.Sprintf("This page is served by user %d. An ordinary user sees only processes of their own; root sees all.", uid))

@@ -64,7 +64,7 @@ export class Box {
   }
 
   spaces(box, with_) {
-    const whose = new Map(box.namespaces.map((n, i) => [n, n.host ? 'the host's'
+    const whose = new Map(box.namespaces.map((n, i) => [n, n.host ? 'the host\'s'
       : with_[i].length ? `shared with ${with_[i].slice(0, 3).join(', ')}${with_[i].length > 3 ? ` and ${with_[i].length - 3} more` : ''}` : 'its own']));
     const notes = box.namespaces.filter((n) => n.note);
     return [
@@ -118,7 +118,7 @@ export class Box {
     this.charts.pids.add(time, f.pids);
     this.charts.cpu.add(time, rate(f.cpu, this.last?.f.cpu ?? null, 1) === null ? null : rate(f.cpu, this.last.f.cpu) / 1e6);
     this.charts.net.add(time, rate(total(f), this.last ? total(this.last.f) : null));
-    this.charts.net.note.textContent = total(f) === null ? 'the host's network' : `${bytes(f.received)} in, ${bytes(f.sent)} out`;
+    this.charts.net.note.textContent = total(f) === null ? 'the network is the host\'s' : `${bytes(f.received)} in, ${bytes(f.sent)} out`;
     if (f.killed) this.charts.memory.note.textContent = `${count(f.killed, 'process', 'processes')} killed for it`;
     if (f.throttled) this.charts.cpu.note.textContent = `held back ${count(f.throttled, 'time')}`;
     this.last = { time, f };
@@ -138,7 +138,7 @@ function shared(box, boxes) {
 // rootOf tells what is mounted on /.
 function rootOf(root, shared) {
   switch (root.kind) {
-    case 'host': return [el('p', {}, 'The host's own root.')];
+    case 'host': return [el('p', {}, 'The root of the host itself.')];
     case 'directory': return [el('p', {}, `A directory on ${root.type}: `, el('code', {}, root.source))];
     case 'overlay': return [stack(root.layers, shared)];
   }

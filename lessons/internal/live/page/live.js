@@ -42,7 +42,7 @@ function draw(snapshot) {
   part('unseen').hidden = unseen.length === 0;
   show(part('host-body'), host, () => [
     el('p', {}, `${count(host.processes, 'process', 'processes')} in all of these namespaces, on ${count(host.cores, 'core')} with ${bytes(host.memory)} of memory.`),
-    strip(host.namespaces, 'The host's namespaces', (n) => what[n.kind]),
+    strip(host.namespaces, 'Namespaces of the host', (n) => what[n.kind]),
   ]);
   drawBoxes(snapshot);
   show(part('network-body'), [snapshot.networks, snapshot.cables, names(snapshot)], () => drawNetwork(snapshot));
