@@ -39,7 +39,7 @@ func open(t *testing.T, server *httptest.Server) *browser {
 	parent, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	alloc, stop := chromedp.NewExecAllocator(parent, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-dev-shm-usage", true))
+		chromedp.NoFirstRun, chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Env("TMPDIR="+t.TempDir()), chromedp.Flag("disable-dev-shm-usage", true))
 	t.Cleanup(stop)
 	ctx, closeTab := chromedp.NewContext(alloc, chromedp.WithListener(b.hear))
 	t.Cleanup(func() { chromedp.Cancel(ctx); closeTab() }) // Cancel waits until the browser has ended
