@@ -112,10 +112,9 @@ func boxWith(text string) string {
 }
 
 func TestARealContainerInTheBrowser(t *testing.T) {
-	server := served(t, real)
+	server, binary := served(t, real), built(t, 1)
 	b := open(t, server)
 	b.until(`document.querySelector("#connection").dataset.state === "live"`)
-	binary := built(t, 1)
 	command := "sleep " + mark(4)
 	b.until("!" + boxWith(command))
 	stop := start(t, exec.Command(binary, "run", "sleep", mark(4)))

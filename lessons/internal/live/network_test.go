@@ -154,6 +154,8 @@ func TestAddresses(t *testing.T) {
 	m.file("proc/10/net/if_inet6", "fe8000000000000000420afffec90002 02 40 20 80     eth0\n")
 	m.file("proc/10/net/tcp", "  sl  local_address rem_address   st\n   0: 00000000:1F90 00000000:0000 0A x\n   1: 0100007F:1F91 0100007F:0001 01 x\n")
 	m.file("proc/10/net/tcp6", "  sl\n   0: 00000000000000000000000000000000:1F90 0:0000 0A x\n")
+	m.file("proc/10/net/sockstat", "sockets: used 1\nTCP: inuse 2 orphan 0 tw 0\n")
+	m.file("proc/10/net/sockstat6", "TCP6: inuse 1\n")
 	n := m.networkOf(m.take(), 20)
 	require.Equal(t, []Interface{
 		{Name: "eth0", Index: 2, Addresses: []string{"10.201.0.2/16", "fe80::42:aff:fec9:2/64"}},
@@ -172,4 +174,12 @@ func TestNetworksWithoutAProcess(t *testing.T) {
 	require.Len(t, s.Networks, 3)
 	require.Equal(t, "/run/netns/blue", s.Networks[2].HeldBy)
 	require.Equal(t, uint64(99), s.Networks[2].Inode)
+}
+
+func TestListeningIsAskedForOnlyWhereThereAreSockets(t *testing.T) {
+	m := made(t, "")
+	m.process(10, 1, "a", map[string]int{"net": 20})
+	m.file("proc/10/net/tcp", "  sl\n   0: 00000000:1F90 00000000:0000 0A x\n")
+	m.file("proc/10/net/sockstat", "TCP: inuse 0 orphan 0\n")
+	require.Empty(t, m.networkOf(m.take(), 20).Listening)
 }

@@ -43,33 +43,65 @@ type table struct {
 	hidden int // processes that do not show their namespaces
 }
 
+// memory is what earlier looks have shown. Eight links of each of thousands of processes are
+// most of the work of a look, and hardly any process changes its namespaces after it has
+// settled. So one that showed the same for some looks is read again at each eighth only.
+type memory map[int]known
+
+type known struct {
+	spaces spaces
+	err    error
+	looks  int // since it was new
+}
+
+const settled = 8
+
+// recall reads the links of a process if it is time to, and keeps what they are in next.
+func (m memory) recall(r Roots, pid int, next memory) known {
+	k, ok := m[pid]
+	k.looks++
+	if !ok || k.looks < settled || (k.looks+pid)%settled == 0 {
+		before := k
+		if k.spaces, k.err = r.spaces(strconv.Itoa(pid)); k.spaces != before.spaces {
+			k.looks = 0
+		}
+	}
+	next[pid] = k
+	return k
+}
+
 // processes reads /proc once. The host's namespaces are those of process 1, or our own where
-// that does not show them.
-func (r Roots) processes() (t table) {
+// that does not show them. The memory that it returns is for the next look.
+func (r Roots) processes(m memory) (t table, next memory) {
 	entries, _ := os.ReadDir(r.Proc)
+	next = memory{}
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil {
 			continue
 		}
-		spaces, err := r.spaces(entry.Name())
-		switch {
-		case err == nil:
-			t.seen = append(t.seen, process{pid, spaces})
-		case errors.Is(err, fs.ErrPermission):
+		switch k := m.recall(r, pid, next); {
+		case k.err == nil:
+			t.seen = append(t.seen, process{pid, k.spaces})
+		case errors.Is(k.err, fs.ErrPermission):
 			t.hidden++
 		}
 	}
-	t.host = process{pid: 1}
+	t.host, t.first = r.reference()
+	return t, next
+}
+
+// reference is the process whose namespaces count as the host's; first if it is process 1.
+func (r Roots) reference() (host process, first bool) {
+	host.pid = 1
 	var err error
-	if t.host.spaces, err = r.spaces("1"); err == nil {
-		t.first = true
-		return t
+	if host.spaces, err = r.spaces("1"); err == nil {
+		return host, true
 	}
 	self, _ := os.Readlink(filepath.Join(r.Proc, "self"))
-	t.host.pid, _ = strconv.Atoi(self)
-	t.host.spaces, _ = r.spaces("self")
-	return t
+	host.pid, _ = strconv.Atoi(self)
+	host.spaces, _ = r.spaces("self")
+	return host, false
 }
 
 // spaces reads the links of a process. One that has ended has none.

@@ -50,7 +50,13 @@ type Box struct {
 
 // Take looks once. What cannot be read is left out, and said in Unseen.
 func Take(r Roots) Snapshot {
-	table := r.processes()
+	s, _ := take(r, nil)
+	return s
+}
+
+// take looks with the help of what the look before it has shown.
+func take(r Roots, m memory) (Snapshot, memory) {
+	table, m := r.processes(m)
 	s := Snapshot{Boxes: []Box{}, Cables: []Cable{}, Unseen: r.blindness(table)}
 	groups := r.groups(table)
 	s.Host = r.host(table)
@@ -71,7 +77,7 @@ func Take(r Roots) Snapshot {
 	if len(trees) == 0 {
 		s.Unseen = append(s.Unseen, "No control groups are mounted here: limits are not seen, and use is added up from the processes.")
 	}
-	return s
+	return s, m
 }
 
 // blindness says what the processes did not show.

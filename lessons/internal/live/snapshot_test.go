@@ -131,3 +131,25 @@ func TestHostileNames(t *testing.T) {
 	require.LessOrEqual(t, len([]rune(b.Command)), 161)
 	require.Contains(t, b.Command, "�")
 }
+
+func TestWhatIsKnownIsReadAgainNowAndThen(t *testing.T) {
+	m := made(t, "")
+	m.process(10, 1, "sh", nil)
+	_, known := take(m.roots(), nil)
+	for range 3 * settled {
+		_, known = take(m.roots(), known)
+	}
+	m.remove("proc/10/ns")
+	m.process(10, 1, "unshare", map[string]int{"mnt": 20})
+	m.process(11, 1, "new", map[string]int{"mnt": 30})
+	s, known := take(m.roots(), known)
+	require.Equal(t, "new", box(t, s, 11).Command)
+	for range settled {
+		s, known = take(m.roots(), known)
+	}
+	require.Equal(t, "unshare", box(t, s, 10).Command)
+	m.remove("proc/10")
+	s, known = take(m.roots(), known)
+	require.Len(t, s.Boxes, 1)
+	require.NotContains(t, known, 10)
+}

@@ -59,8 +59,9 @@ func (w *watcher) join() {
 	}
 	w.latest, w.told = view{next: make(chan struct{})}, time.Time{}
 	w.stop = make(chan struct{})
-	w.update(Take(w.roots), time.Now())
-	go w.watch(w.stop)
+	s, m := take(w.roots, nil)
+	w.update(s, time.Now())
+	go w.watch(w.stop, m)
 }
 
 // leave ends the watch with the last listener.
@@ -79,7 +80,7 @@ func (w *watcher) view() view {
 	return w.latest
 }
 
-func (w *watcher) watch(stop chan struct{}) {
+func (w *watcher) watch(stop chan struct{}, m memory) {
 	var cost time.Duration
 	for {
 		select {
@@ -88,7 +89,8 @@ func (w *watcher) watch(stop chan struct{}) {
 		case <-time.After(max(between, 9*cost)):
 		}
 		began := time.Now()
-		s := Take(w.roots)
+		var s Snapshot
+		s, m = take(w.roots, m)
 		cost = time.Since(began)
 		w.mu.Lock()
 		if w.stop == stop { // else another watch has begun meanwhile
