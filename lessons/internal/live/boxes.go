@@ -66,7 +66,7 @@ func (r Roots) groups(t table) (all []*group) {
 	age := map[*group]int64{}
 	for _, g := range found {
 		age[g] = r.byAge(g.pids)
-		if !r.kernelThread(g.pids[0]) {
+		if r.program(g.pids[0]) {
 			g.status = r.statuses(g.pids[:min(listed, len(g.pids))])
 			all = append(all, g)
 		}
@@ -98,10 +98,10 @@ func name(s spaces) string {
 	return fmt.Sprintf("%x", sum.Sum64())
 }
 
-// kernelThread is true for a process that has no memory of its own.
-func (r Roots) kernelThread(pid int) bool {
-	status := r.status(pid)
-	return status["Name"] != "" && status["VmSize"] == "" && !strings.HasPrefix(status["State"], "Z")
+// program is false for kernel threads, which have no memory of their own, and for what has
+// just ended.
+func (r Roots) program(pid int) bool {
+	return r.status(pid)["VmSize"] != ""
 }
 
 func (r Roots) statuses(pids []int) map[int]map[string]string {

@@ -7,7 +7,7 @@ import (
 )
 
 // How often the watcher looks, and tells figures. Where a look takes long, because there are
-// very many processes, it rests nine times as long.
+// very many processes, it rests four times as long.
 const (
 	between = 250 * time.Millisecond
 	second  = time.Second
@@ -86,7 +86,7 @@ func (w *watcher) watch(stop chan struct{}, m memory) {
 		select {
 		case <-stop:
 			return
-		case <-time.After(max(between, 9*cost)):
+		case <-time.After(max(between, 4*cost)):
 		}
 		began := time.Now()
 		var s Snapshot

@@ -5,7 +5,7 @@ import { label } from './box.js';
 import { tone } from './tones.js';
 
 export function drawNetwork({ networks, cables, boxes }) {
-  const who = (n) => (n.host ? 'host' : n.boxes.map((id) => label(boxes.find((b) => b.id === id))).join(', '));
+  const who = (n) => (n.host ? 'the host' : n.boxes.map((id) => label(boxes.find((b) => b.id === id))).join(', '));
   const draw = { networks, cables, who, drawn: new Set() };
   const bridges = networks.flatMap((n) => n.interfaces.filter((l) => l.kind === 'bridge').map((l) => bridge(draw, n, l)));
   const others = cables.filter((c) => !draw.drawn.has(c)).map((c) => wire(draw, c, c.a));
@@ -30,7 +30,7 @@ function bridge(draw, n, link) {
     return wire(draw, cable, cable.a.network === n.inode && cable.a.name === port.name ? cable.a : cable.b);
   });
   return el('div', { class: 'switch' },
-    el('h3', {}, 'Bridge ', el('code', {}, link.name), ` in ${n.host ? 'the host' : draw.who(n)}`),
+    el('h3', {}, 'Bridge ', el('code', {}, link.name), ` in ${draw.who(n)}`),
     addresses(link),
     rows.length ? el('ul', { class: 'wires' }, rows) : el('p', { class: 'note' }, 'Nothing is plugged in.'));
 }
