@@ -2,6 +2,7 @@ package transcript
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,11 @@ type Session struct {
 	Bin      string        // the directory with box, first in PATH
 	User     int           // who as=user is, when root runs this
 	Patience time.Duration // how long a command may take
+
+	// For somebody who looks on. All of them may be left out.
+	Typing time.Duration           // the pause after each letter that is typed
+	Show   func(b Block) io.Writer // where the terminal of a block is shown, as it speaks
+	Stop   <-chan struct{}         // closed to end the wait for what runs
 }
 
 // Mismatch is a step that showed something else than the lesson does.
@@ -40,30 +46,30 @@ type Report struct {
 // Run types what the blocks say and compares what is shown. A block that differs ends the
 // file, because what follows may build on it.
 func (s Session) Run(blocks []Block) (Report, error) {
-	dir, err := os.MkdirTemp("", "lesson")
+	p, err := s.Open()
 	if err != nil {
 		return Report{}, err
 	}
-	defer os.RemoveAll(dir)
-	defer removeStores(dir)
-	r := &runner{Session: s, dir: dir, terminals: map[string]*terminal{}, memory: memory{}, typed: map[*terminal]string{}}
-	defer r.close()
-	if os.Geteuid() == 0 {
-		if err := os.Chmod(dir, 0o777); err != nil {
-			return Report{}, err
-		}
-	}
+	defer p.Close()
 	for _, b := range blocks {
-		if b.NoRun != "" || b.As == "root" && os.Geteuid() != 0 {
-			r.report.Left++
+		if s.LeftOut(b) != "" {
+			p.report.Left++
 			continue
 		}
-		if err := r.block(b); err != nil {
-			r.report.Findings = append(r.report.Findings, err)
+		if err := p.block(b); err != nil {
+			p.report.Findings = append(p.report.Findings, err)
 			break
 		}
 	}
-	return r.report, nil
+	return p.report, nil
+}
+
+// LeftOut says why a block is not run here, or nothing.
+func (s Session) LeftOut(b Block) string {
+	if b.As == "root" && os.Geteuid() != 0 {
+		return "needs root"
+	}
+	return b.NoRun
 }
 
 // removeStores removes what the boxes of a session have kept.
@@ -83,12 +89,6 @@ type runner struct {
 	report    Report
 }
 
-func (r *runner) close() {
-	for _, t := range r.terminals {
-		t.close()
-	}
-}
-
 // terminal is the one that a block belongs to, opened when it is needed first.
 func (r *runner) terminal(b Block) (*terminal, error) {
 	uid := os.Geteuid()
@@ -103,35 +103,42 @@ func (r *runner) terminal(b Block) (*terminal, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.stop = r.Stop
+	if r.Show != nil {
+		t.show = r.Show(b)
+	}
 	r.terminals[key] = t
 	return t, t.settle(r.Patience)
 }
 
 func (r *runner) block(b Block) error {
-	t, err := r.terminal(b)
-	if err != nil {
-		return err
-	}
-	for i, step := range b.Steps {
-		if step.Typed != nil {
-			if err := r.enter(t, step); err != nil {
-				return fmt.Errorf("line %d: %w", step.Line, err)
-			}
-		}
-		last := i == len(b.Steps)-1
-		switch {
-		case !last && b.Steps[i+1].Key:
-			err = t.running(r.Patience)
-		case last && step.Typed != nil && *step.Typed == "":
-			return t.settle(r.Patience) // what Enter brings is in a later block
-		default:
-			err = r.compare(t, b, step)
-		}
-		if err != nil {
+	for i := range b.Steps {
+		if err := r.step(b, i); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// step types one step of a block and waits for what it shows.
+func (r *runner) step(b Block, i int) error {
+	t, err := r.terminal(b)
+	if err != nil {
+		return err
+	}
+	step, last := b.Steps[i], i == len(b.Steps)-1
+	if step.Typed != nil {
+		if err := r.enter(t, step); err != nil {
+			return fmt.Errorf("line %d: %w", step.Line, err)
+		}
+	}
+	switch {
+	case !last && b.Steps[i+1].Key:
+		return t.running(r.Patience)
+	case last && step.Typed != nil && *step.Typed == "":
+		return t.settle(r.Patience) // what Enter brings is in a later block
+	}
+	return r.compare(t, b, step)
 }
 
 func (r *runner) enter(t *terminal, step Step) error {
@@ -144,7 +151,7 @@ func (r *runner) enter(t *terminal, step Step) error {
 		return err
 	}
 	r.typed[t] = line
-	return t.enter(line)
+	return t.enter(line, r.Typing)
 }
 
 func (r *runner) compare(t *terminal, b Block, step Step) error {

@@ -1,7 +1,9 @@
 package transcript
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +26,12 @@ type terminal struct {
 	shell *exec.Cmd
 	bytes chan []byte
 	shown string // since something was typed last
+	show  io.Writer
+	stop  <-chan struct{}
 }
+
+// ErrStopped is what a step ends with that was waited for no longer.
+var ErrStopped = errors.New("stopped")
 
 // quiet is how long a terminal that shows a prompt has to say nothing more.
 const quiet = 80 * time.Millisecond
@@ -102,7 +109,10 @@ func (t *terminal) settle(patience time.Duration) error {
 			if !ok {
 				return fmt.Errorf("the shell has ended; it showed %q", t.shown)
 			}
-			t.shown += escape.ReplaceAllString(strings.ReplaceAll(string(b), "\r", ""), "")
+			t.hear(b)
+		case <-t.stop:
+			pause.Stop()
+			return ErrStopped
 		case <-pause.C:
 			if prompt.MatchString(t.shown) {
 				return nil
@@ -126,17 +136,53 @@ func (t *terminal) running(patience time.Duration) error {
 	return fmt.Errorf("nothing runs in the foreground after %v", patience)
 }
 
-// enter types a line.
-func (t *terminal) enter(line string) error {
+// hear takes what the shell has said.
+func (t *terminal) hear(b []byte) {
+	t.shown += escape.ReplaceAllString(strings.ReplaceAll(string(b), "\r", ""), "")
+	if t.show != nil {
+		t.show.Write(b) // that nobody can look on is no fault of the session
+	}
+}
+
+// enter types a line, with a pause after each letter.
+func (t *terminal) enter(line string, typing time.Duration) error {
 	t.shown = ""
-	_, err := t.file.WriteString(line + "\n")
-	return err
+	if typing == 0 {
+		_, err := t.file.WriteString(line + "\n")
+		return err
+	}
+	for _, letter := range line + "\n" {
+		if _, err := t.file.WriteString(string(letter)); err != nil {
+			return err
+		}
+		if err := t.echo(typing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// echo hears what is said during a pause.
+func (t *terminal) echo(pause time.Duration) error {
+	for over := time.After(pause); ; {
+		select {
+		case b, ok := <-t.bytes:
+			if !ok {
+				return fmt.Errorf("the shell has ended; it showed %q", t.shown)
+			}
+			t.hear(b)
+		case <-t.stop:
+			return ErrStopped
+		case <-over:
+			return nil
+		}
+	}
 }
 
 // press presses a key and forgets what was shown before.
 func (t *terminal) press(key byte) error {
 	for len(t.bytes) > 0 {
-		<-t.bytes
+		t.hear(<-t.bytes)
 	}
 	t.shown = ""
 	_, err := t.file.Write([]byte{key})
