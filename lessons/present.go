@@ -19,7 +19,8 @@ import (
 
 // presentCmd plays a lesson before an audience.
 type presentCmd struct {
-	Lesson int `arg:"" help:"Which lesson."`
+	Typing time.Duration `help:"How long to take for each letter that is typed." default:"30ms"`
+	Lesson int           `arg:"" help:"Which lesson."`
 }
 
 // Run builds the stage, and plays its lesson on the terminal that it was started in.
@@ -52,7 +53,7 @@ func (c *presentCmd) Run() error {
 	}
 	defer os.RemoveAll(bin)
 	return raw(func() error {
-		show := present.Show{Title: title, Scenes: scenes, Width: width, Typing: 30 * time.Millisecond,
+		show := present.Show{Title: title, Scenes: scenes, Width: width, Typing: c.Typing,
 			Session: transcript.Session{Bin: bin, User: 65534, Patience: 2 * time.Minute}}
 		return show.Run(ctx, os.Stdin, os.Stdout)
 	})

@@ -30,7 +30,8 @@ type stage struct {
 	screen screen
 	keys   <-chan key
 	moves  []move
-	at     int // the move that comes next
+	at     int  // the move that comes next
+	jumped bool // the scene that begins there was jumped to
 	player transcript.Player
 	stop   chan struct{} // ends the wait for the player's step
 }
@@ -191,22 +192,23 @@ func (st *stage) jump(ctx context.Context, to int) error {
 		case st.screen.muted:
 			st.screen.print(wipe + faint + fmt.Sprintf("a clean start, and what comes before: %d of %d", st.at+1, from) + plainly)
 		case st.at == from:
-			st.announce()
+			st.announce(true)
 		}
 		if err := st.play(ctx, 0); errors.Is(err, errQuit) {
 			return err
 		}
 	}
-	st.screen.muted = false
+	st.screen.muted, st.jumped = false, to == from
 	return st.arrive(ctx)
 }
 
-// arrive shows what comes next, and runs what nothing is typed for: the rest of what Enter
-// has brought in the scene before.
+// arrive announces a scene that begins, and offers the next move. What nothing is typed for,
+// the rest of what Enter has brought in the scene before, is run at once.
 func (st *stage) arrive(ctx context.Context) error {
 	for ; st.at < len(st.moves); st.screen.line() {
 		if st.at == st.sceneStart(st.at) {
-			st.announce()
+			st.announce(st.jumped || st.at == 0)
+			st.jumped = false
 		}
 		if typed := st.typed(st.at); typed != nil {
 			st.offer(cmp.Or(*typed, "Enter"))
@@ -220,26 +222,36 @@ func (st *stage) arrive(ctx context.Context) error {
 	return nil
 }
 
-// announce prints the heading, if it is another one, what is left out, and the note.
-func (st *stage) announce() {
+// announce prints the heading, if it is another one or on an empty screen, and the note.
+func (st *stage) announce(empty bool) {
 	at := st.moves[st.at].scene
 	scene := st.Scenes[at]
 	st.screen.line()
-	if st.at == 0 || st.Scenes[st.moves[st.at-1].scene].Heading != scene.Heading {
-		if st.typed(st.at) != nil { // else what it is about has just been shown
-			st.screen.print(clear)
-		}
+	another := empty || st.Scenes[st.moves[st.at-1].scene].Heading != scene.Heading
+	if empty || another && st.typed(st.at) != nil { // else what it is about has just been shown
+		st.screen.print(clear)
+	}
+	if another {
 		st.screen.print(faint + st.Title + plainly + "\n" + bold + scene.Heading + plainly + "\n")
 	}
 	st.screen.print("\n")
-	for i := at - 1; i >= 0 && st.Session.LeftOut(st.Scenes[i].Block) != ""; i-- {
-		st.screen.paragraph(fmt.Sprintf("(Left out, at line %d: %s.)", st.Scenes[i].Line, st.Session.LeftOut(st.Scenes[i].Block)))
-	}
+	st.leftOut(at)
 	if scene.Note != "" {
 		st.screen.paragraph(scene.Note)
 	}
 	if where := whose(scene.Block); where != "" {
 		st.screen.print(faint + "── " + where + " " + strings.Repeat("─", 20) + plainly + "\n")
+	}
+}
+
+// leftOut tells of the scenes just before one that cannot be run here.
+func (st *stage) leftOut(at int) {
+	for i := at - 1; i >= 0; i-- {
+		why := st.Session.LeftOut(st.Scenes[i].Block)
+		if why == "" {
+			return
+		}
+		st.screen.paragraph(fmt.Sprintf("(Left out, at line %d: %s.)", st.Scenes[i].Line, why))
 	}
 }
 
