@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/lessons/internal/live"
 	"stagebox/lessons/internal/site"
 	"stagebox/lessons/internal/stages"
 )
@@ -29,6 +30,7 @@ func (c *serveCmd) Run() error {
 		Root:  root,
 		Calls: new(site.Builds).Calls,
 		Token: site.NewToken(),
+		Live:  live.Handler(),
 	}
 	l, err := site.Listen(c.Port)
 	if err != nil {
