@@ -18,6 +18,8 @@ type cli struct {
 	List   listCmd   `cmd:"" help:"List the stages: what each adds, and how much code that takes."`
 	Diff   diffCmd   `cmd:"" help:"Show what a stage changes against the one before."`
 	Check  checkCmd  `cmd:"" help:"Run the behaviour suite against a stage's binary, or against yours."`
+	Start  startCmd  `cmd:"" help:"Make your own copy of a stage, outside the repository, to try its exercises in."`
+	Try    tryCmd    `cmd:"" help:"Check an exercise in your copy, or show a hint."`
 	VM     vmCmd     `cmd:"" name:"vm" help:"Run a program in a virtual machine with cgroup version 2 alone."`
 	Verify verifyCmd `cmd:"" help:"Check that the copies, the prose and the transcripts are still true."`
 	Carry  carryCmd  `cmd:"" help:"Carry what changed in a stage through the later ones."`

@@ -33,7 +33,7 @@ func (b *Box) root() (string, error) {
 		return "", err
 	}
 	real := *b
-	real.path = w.binary
+	real.path = w.maker
 	if e := real.Run("rootfs", dir); e.Err != nil || e.Status != 0 {
 		return "", fmt.Errorf("box rootfs: %s", e)
 	}

@@ -168,7 +168,7 @@ func forkRefused(b *Box) Seen {
 	if err != nil {
 		return failed(err)
 	}
-	e := b.Run("exec", c.pid(), "sh", "-c", "sleep 5 & sleep 5 & sleep 5 &")
+	e := b.Run("exec", c.pid(), "sh", "-c", strings.Repeat("sleep 5 >/dev/null 2>&1 & ", 3))
 	refusals := counter(c.limit("pids.events", "pids.events"), "max")
 	told := strings.Contains(strings.ToLower(e.Stderr), "fork")
 	return holds(e.Status != 0 && told && refusals > 0, "a failure, standard error \"… fork …\"; pids.events max 1 or more",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,12 @@ type Suite struct {
 	// Thin leaves out the slow rows of earlier stages, and of the rows that are older than
 	// the stage before two thirds, in each stage others.
 	Thin bool
+
+	// For exercises, whose binaries are a stage and a piece of the next, or one without a wall.
+	Names  []string // the rows with exactly these names alone, of whatever stage
+	Except []string // not these
+	Every  int      // of the others only each n-th; 0 and 1 are all
+	Maker  string   // makes the roots for the checks, where Binary cannot; "" is Binary itself
 }
 
 // Outcome is what a check ran, and what it found out.
@@ -48,8 +55,14 @@ func (r Result) OK() bool {
 
 // Rows are those that apply, in the table's order.
 func (s Suite) Rows() []Row {
+	if len(s.Names) > 0 {
+		return s.named()
+	}
 	var rows []Row
 	for i, row := range table {
+		if slices.Contains(s.Except, row.Name) || s.Every > 1 && i%s.Every != s.Stage%s.Every {
+			continue
+		}
 		if s.Thin && row.Since < s.Stage-1 && i%3 != s.Stage%3 {
 			continue
 		}
@@ -60,6 +73,12 @@ func (s Suite) Rows() []Row {
 		}
 	}
 	return rows
+}
+
+// named are the rows that Names names.
+func (s Suite) named() []Row {
+	all := slices.Concat(table, exerciseRows)
+	return slices.DeleteFunc(all, func(row Row) bool { return !slices.Contains(s.Names, row.Name) })
 }
 
 // Run holds the rows against the binary, one after the other, and reports each result: all
@@ -100,6 +119,7 @@ type workplace struct {
 	ctx       context.Context
 	dir       string
 	binary    string
+	maker     string   // of roots
 	checks    int      // how many were made
 	forgotten *os.File // for Box
 	roots     map[string]string
@@ -119,7 +139,7 @@ func (s Suite) setUp(ctx context.Context) (w *workplace, err error) {
 		return nil, err
 	}
 	w.binary = filepath.Join(w.dir, "box")
-	err = errors.Join(os.Chmod(w.dir, 0o755), writeProgram(w.binary, program))
+	err = errors.Join(os.Chmod(w.dir, 0o755), writeProgram(w.binary, program), w.placeMaker())
 	if err == nil {
 		w.kernel, err = openKernel()
 	}
@@ -130,6 +150,20 @@ func (s Suite) setUp(ctx context.Context) (w *workplace, err error) {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
+}
+
+// placeMaker puts the program that makes roots beside the binary.
+func (w *workplace) placeMaker() error {
+	w.maker = w.binary
+	if w.Maker == "" {
+		return nil
+	}
+	program, err := os.ReadFile(w.Maker)
+	if err != nil {
+		return err
+	}
+	w.maker = filepath.Join(w.dir, "maker")
+	return writeProgram(w.maker, program)
 }
 
 // close may find directories on which a misbehaving binary has left a mount: in another

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+
+	"stagebox/lessons/internal/behave"
+	"stagebox/lessons/internal/exercises"
+	"stagebox/lessons/internal/stages"
+)
+
+// tryCmd checks what a student has made of an exercise.
+type tryCmd struct {
+	Name string `arg:"" name:"exercise" help:"The exercise, 3a for example."`
+	Dir  string `arg:"" optional:"" help:"Your copy of the stage. Without it, the one that start has made last."`
+	Hint bool   `help:"Show a hint, each time one more, and check nothing."`
+	All  bool   `help:"Run all rows of the stage that shall still hold, and not only every eighth."`
+}
+
+// Run is `lessons try`: it fails when the exercise is not solved.
+func (c *tryCmd) Run() error {
+	root, err := stages.Root()
+	if err != nil {
+		return err
+	}
+	e, err := exercises.Get(c.Name)
+	if err != nil {
+		return err
+	}
+	page, err := e.Read(root)
+	if err != nil {
+		return err
+	}
+	memory, err := exercises.Recall()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s. %s (%s)\n", e.Name, page.Title, e.Path())
+	if c.Hint {
+		return c.unfold(e, page, memory)
+	}
+	dir, err := c.copyOf(e, memory)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return c.try(ctx, e, dir)
+}
+
+// unfold shows one hint more than the last time.
+func (c *tryCmd) unfold(e exercises.Exercise, page exercises.Page, memory exercises.Memory) error {
+	shown := min(memory.Hints[e.Name]+1, len(page.Hints))
+	for i, hint := range page.Hints[:shown] {
+		fmt.Printf("\nhint %d of %d: %s\n", i+1, len(page.Hints), hint)
+	}
+	if memory.Hints[e.Name] >= len(page.Hints) {
+		fmt.Printf("\nThese are all. The solution that was kept: %s\n", e.Patch())
+	}
+	memory.Hints[e.Name] = shown
+	return memory.Keep()
+}
+
+// copyOf is the directory to look in.
+func (c *tryCmd) copyOf(e exercises.Exercise, memory exercises.Memory) (string, error) {
+	dir := memory.Copies[e.Stage]
+	if c.Dir != "" {
+		dir = c.Dir
+	}
+	if dir == "" {
+		return "", fmt.Errorf("no copy of stage %d is known: make one with go run ./lessons start %[1]d, or name yours: go run ./lessons try %s DIR", e.Stage, e.Name)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+		return "", fmt.Errorf("%s is no copy of a stage, it has no go.mod: go run ./lessons start %d DIR makes one", dir, e.Stage)
+	}
+	return dir, nil
+}
+
+// try builds the copy, runs the exercise's rows, and when they are as they should be, some
+// of what the stage could do before.
+func (c *tryCmd) try(ctx context.Context, e exercises.Exercise, dir string) error {
+	fmt.Printf("in %s: go build -o box .\n", dir)
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", "box", ".")
+	build.Dir, build.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("it does not build: %w\n%s", err, out)
+	}
+	temp, err := os.MkdirTemp("", "stagebox-try")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	maker := ""
+	if e.Maker {
+		maker = filepath.Join(temp, "box")
+		if err := buildStage(ctx, e.Stage+1, maker); err != nil {
+			return err
+		}
+	}
+	if err := c.goal(ctx, e, filepath.Join(dir, "box"), maker); err != nil {
+		return err
+	}
+	return c.rest(ctx, e, filepath.Join(dir, "box"))
+}
+
+// goal tells of each of the exercise's rows what was run, expected and seen.
+func (c *tryCmd) goal(ctx context.Context, e exercises.Exercise, binary, maker string) error {
+	sheet := checkSheet{out: os.Stdout, verbose: true}
+	if err := e.Goal(ctx, binary, maker, sheet.row); err != nil {
+		return err
+	}
+	fmt.Println()
+	switch {
+	case sheet.failed > 0:
+		return fmt.Errorf("%s is not solved yet: the task is in %s, a hint is told by go run ./lessons try %[1]s --hint", e.Name, e.Path())
+	case sheet.held == 0:
+		return fmt.Errorf("nothing of %s could be checked here, for the reasons above", e.Name)
+	}
+	return nil
+}
+
+// rest shows the rows that do not hold any more.
+func (c *tryCmd) rest(ctx context.Context, e exercises.Exercise, binary string) error {
+	sheet, held := checkSheet{out: os.Stdout}, 0
+	err := e.Rest(binary, c.All).Run(ctx, func(r behave.Result) {
+		switch {
+		case r.OK():
+			held++
+		case r.Skipped == "":
+			sheet.row(r)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if sheet.failed > 0 {
+		return errors.New("that much is solved, and something else does not hold any more: see above")
+	}
+	fmt.Printf("%s is solved, and %d rows that held before still do", e.Name, held)
+	if !c.All {
+		fmt.Print(" (every eighth; --all runs all)")
+	}
+	fmt.Println()
+	return nil
+}
