@@ -1,24 +1,122 @@
 package behave
 
-// The rows about what exercises ask for and no stage does. They are in no stage's suite: a
-// Suite runs them when it names them.
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The rows about what exercises ask for and no stage does, and about attacks that only they
+// speak of. They are in no stage's suite: a Suite runs them when it names them. They have no
+// controls here: the tests of the exercises hold each against a binary without its solution.
 
 var exerciseRows = []Row{{
 	Name: "exercise 1b: the group of --pids-limit is gone after the container", Since: 1, For: Root,
+	Check: pidsGroupGone,
+}, {
+	Name: "exercise 4a: what a container of tiny writes, the next one does not see", Since: 4,
 	Check: func(b *Box) Seen {
-		c, err := b.Cat("run", "--pids-limit", "17", "cat")
-		if err != nil {
-			return failed(err)
-		}
-		dir, _, err := b.group(c.pid(), "pids")
-		if err != nil {
-			return failed(err)
-		}
-		if ours, _, _ := b.group(host, "pids"); dir == ours {
-			return same("a group of its own", "ours")
-		}
-		c.Stop()
-		return same("gone", gone(dir))
+		first := b.Run("run", "--name", "first", "tiny", "sh", "-c", "cat /mine 2>/dev/null; echo mine >/mine")
+		next := b.Run("run", "--rm", "tiny", "sh", "-c", "[ -e /mine ] || echo nothing")
+		return all(printed("", first), printed("nothing", next), printed("mine", b.Run("start", "-a", "first")))
 	},
-	Broken: beside + `p=$!; wait $p; mkdir /sys/fs/cgroup/pids/"$p"`,
+}, {
+	Name: "exercise 4b: no volume's name leads out of the store", Since: 4,
+	Check: volumeOutside,
+}, {
+	Name: "exercise 6b: a Dockerfile does not decide that its steps have all capabilities", Since: 6,
+	Check: func(b *Box) Seen {
+		e := b.build("FROM tiny", "RUN --security=insecure grep CapEff: /proc/self/status >/caps")
+		if e.Status != 0 {
+			return status(1, e)
+		}
+		got := b.Run("run", "--rm", "built", "cat", "/caps")
+		return holds(false, "exit 1", "got in: a step had "+words(got.Stdout))
+	},
+}, {
+	Name: "exercise 7b: a file whose time was set back has changed all the same", Since: 7,
+	Check: timeSetBack,
+}, {
+	Name: "exercise 8b: nobody in another network reaches a port that was not published", Since: 8, For: Root,
+	Check: inNetwork(otherNetwork),
 }}
+
+// pidsGroupGone looks in the tree that has the limit, which is the only one with a group.
+func pidsGroupGone(b *Box) Seen {
+	c, err := b.Cat("run", "--pids-limit", "17", "cat")
+	if err != nil {
+		return failed(err)
+	}
+	dir, _, err := b.group(c.pid(), "pids")
+	if err != nil {
+		return failed(err)
+	}
+	if ours, _, _ := b.group(host, "pids"); dir == ours {
+		return same("a group of its own", "ours")
+	}
+	c.Stop()
+	return same("gone", gone(dir))
+}
+
+// volumeOutside asks for a volume whose name is a path from the store's volumes to a directory
+// beside the store.
+func volumeOutside(b *Box) Seen {
+	outside := filepath.Join(b.Dir, "outside")
+	name, err := filepath.Rel(filepath.Join(b.store(), "volumes"), outside)
+	if err != nil {
+		return failed(err)
+	}
+	e := b.script("echo x >/data/file", "--rm", "--mount", "type=volume,src="+name+",dst=/data")
+	if _, err := os.Stat(filepath.Join(outside, "_data", "file")); !errors.Is(err, fs.ErrNotExist) {
+		return holds(false, "nothing outside of the store", "got in: the container has written "+filepath.Join(name, "_data", "file"))
+	}
+	return refused(e)
+}
+
+// otherNetwork has a container of one network ask a server in another.
+func otherNetwork(n *testNet) Seen {
+	if e := n.Run("network", "create", "red"); e.Status != 0 {
+		return status(0, e)
+	}
+	web, err := n.server("web", "--network", "red")
+	if err != nil {
+		return failed(err)
+	}
+	other, err := n.server("other", "--network", "bridge")
+	if err != nil {
+		return failed(err)
+	}
+	asked := net.JoinHostPort(addressOf(web), "80")
+	return all(begins("web sees ", n.heard(web.PID, asked)), same("", n.heard(other.PID, asked)))
+}
+
+// timeSetBack changes a file and gives it the time that it had. What the kernel notes as the
+// time of the change itself, nobody can set. The file has to be old before it is remembered:
+// hence the wait.
+func timeSetBack(b *Box) Seen {
+	build := func() Ended { return b.build("FROM tiny", "COPY file /file", "RUN cp /file /uuid") }
+	file, old := filepath.Join(b.context(), "file"), time.Now().Add(-time.Hour)
+	if e := build(); e.Status != 0 {
+		return status(0, e)
+	}
+	if err := os.Chtimes(file, old, old); err != nil {
+		return failed(err)
+	}
+	time.Sleep(2100 * time.Millisecond)
+	args := []string{"build", "-t", "built", b.context()}
+	if e := b.Run(args...); e.Status != 0 {
+		return status(0, e)
+	}
+	if err := errors.Join(os.WriteFile(file, []byte("TEXT\n"), 0o644), os.Chtimes(file, old, old)); err != nil {
+		return failed(err)
+	}
+	if e := b.Run(args...); e.Status != 0 {
+		return status(0, e)
+	}
+	e := b.Run("run", "--rm", "built", "cat", "/file")
+	return ended(strings.TrimSpace(e.Stdout) == "TEXT", `exit 0, printed "TEXT"`, e)
+}

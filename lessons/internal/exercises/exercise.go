@@ -63,4 +63,47 @@ var All = []Exercise{{
 	Name: "2b", Stage: 2, Break: `^exit 0; pids\.events max 0`,
 	Rows:    []string{"a fork beyond --pids-limit is refused, and the kernel has counted it"},
 	Excused: []string{"exec's command is in the container's groups"},
+}, {
+	Name: "3a", Stage: 3,
+	Rows: []string{"what a container writes and removes changes no layer", "--layer: all layers are seen as one, a higher file before a lower one"},
+}, {
+	Name: "3b", Stage: 3, Break: `printed "got in"`,
+	Rows: []string{"settings of the host in /proc/sys cannot be written"},
+}, {
+	Name: "3c", Stage: 3, Break: `printed "got in"`,
+	Rows:    []string{"the keys of the session cannot be used", "no user namespace can be made"},
+	Excused: []string{"a filter of system calls is in force", "a seccomp profile of one's own decides over each system call and its arguments"},
+}, {
+	Name: "4a", Stage: 4,
+	Rows: []string{"tiny is an image that needs no registry", "exercise 4a: what a container of tiny writes, the next one does not see"},
+}, {
+	Name: "4b", Stage: 4, Break: "^got in",
+	Rows:    []string{"exercise 4b: no volume's name leads out of the store"},
+	Excused: []string{"names that are taken or malformed, layers that cannot be, containers that are not there: a sentence"},
+}, {
+	Name: "5a", Stage: 5,
+	Rows: []string{"build: steps that change files are layers, and the last is what run begins with"},
+}, {
+	Name: "5b", Stage: 5, Break: `^exit 0, printed "Loaded image`,
+	Rows: []string{"load takes an archive of Docker's from a pipe, and refuses one whose layers are not what it says"},
+}, {
+	Name: "6a", Stage: 6,
+	Rows: []string{"cache: a step that has not changed is not run, also when files were written anew",
+		"cache: a file that has changed runs its COPY and all below, and nothing above"},
+}, {
+	Name: "6b", Stage: 6, Break: "^got in",
+	Rows: []string{"exercise 6b: a Dockerfile does not decide that its steps have all capabilities"},
+}, {
+	Name: "7a", Stage: 7,
+	Rows: []string{"exercise 7a: --network bridge is a cable to the host, and leaves nothing"},
+}, {
+	Name: "7b", Stage: 7, Break: `printed "text"`,
+	Rows: []string{"exercise 7b: a file whose time was set back has changed all the same"},
+}, {
+	Name: "8a", Stage: 8,
+	Rows: []string{"exercise 8a: top lists a container's processes by their numbers on the host, and no others"},
+}, {
+	Name: "8b", Stage: 8, Break: "^web sees ",
+	Rows:    []string{"exercise 8b: nobody in another network reaches a port that was not published"},
+	Excused: []string{"networks are apart, and an internal one has no way out"},
 }}
