@@ -101,7 +101,11 @@ func (b *Box) build(lines ...string) Ended {
 			return Ended{Err: fmt.Errorf("make the context: %w", err)}
 		}
 	}
-	return b.Run("build", "--secret", "id=s,src="+filepath.Join(b.Dir, "secret"), "-t", "built", b.context())
+	args := []string{"build", "-t", "built"}
+	if strings.Contains(strings.Join(lines, ""), "type=secret") {
+		args = append(args, "--secret", "id=s,src="+filepath.Join(b.Dir, "secret"))
+	}
+	return b.Run(append(args, b.context())...)
 }
 
 // buildAndRun builds, runs what was built, with words if there are any, and compares.

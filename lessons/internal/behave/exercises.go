@@ -90,8 +90,29 @@ func otherNetwork(n *testNet) Seen {
 	if err != nil {
 		return failed(err)
 	}
-	asked := net.JoinHostPort(addressOf(web), "80")
+	asked := net.JoinHostPort(n.eth0(web.PID), "80")
 	return all(begins("web sees ", n.heard(web.PID, asked)), same("", n.heard(other.PID, asked)))
+}
+
+// eth0 is the first address of this interface in the network of a process, or why there is none.
+func (n *testNet) eth0(pid int) (address string) {
+	err := visit(pid, func() {
+		link, err := net.InterfaceByName("eth0")
+		if err != nil {
+			address = "no eth0: " + err.Error()
+			return
+		}
+		list, err := link.Addrs()
+		if err != nil || len(list) == 0 {
+			address = "no address"
+			return
+		}
+		address, _, _ = strings.Cut(list[0].String(), "/")
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return address
 }
 
 // timeSetBack changes a file and gives it the time that it had. What the kernel notes as the

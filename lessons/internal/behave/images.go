@@ -241,7 +241,7 @@ func removed(b *Box) Seen {
 		}
 		return fmt.Sprint(n, " layers")
 	}
-	parts := []Seen{status(0, e), refused(b.Run("rmi", "tiny")), status(0, b.Run("rmi", "-f", "tiny")), same("1 layers", count()), status(0, b.Run("start", "keeper")),
+	parts := []Seen{status(0, e), refused(b.Run("rmi", "tiny")), status(0, b.Run("rmi", "-f", "tiny")), same("1 layers", count()), status(0, b.Run("start", "-a", "keeper")),
 		status(0, b.Run("rm", "keeper")), status(0, b.Run("run", "--rm", "tiny", "true")), status(0, b.Run("rmi", "tiny"))}
 	return all(append(parts, same("0 layers", count()))...)
 }
