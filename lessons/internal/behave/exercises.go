@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,8 +39,16 @@ var exerciseRows = []Row{{
 		return holds(false, "exit 1", "got in: a step had "+words(got.Stdout))
 	},
 }, {
+	Name: "exercise 7a: --network bridge is a cable to the host, and leaves nothing", Since: 7, For: Root,
+	Check: inNetwork(cable),
+}, {
 	Name: "exercise 7b: a file whose time was set back has changed all the same", Since: 7,
 	Check: timeSetBack,
+}, {
+	Name: "exercise 8a: top lists a container's processes by their numbers on the host, and no others", Since: 8,
+	Check: func(b *Box) Seen {
+		return b.detached("sleep 101 & exec sleep 102", func() Seen { return b.top("still") })
+	},
 }, {
 	Name: "exercise 8b: nobody in another network reaches a port that was not published", Since: 8, For: Root,
 	Check: inNetwork(otherNetwork),
@@ -75,6 +84,67 @@ func volumeOutside(b *Box) Seen {
 		return holds(false, "nothing outside of the store", "got in: the container has written "+filepath.Join(name, "_data", "file"))
 	}
 	return refused(e)
+}
+
+// cable asks a server in a container from the host, and looks which interfaces the host has,
+// before and after.
+func cable(n *testNet) Seen {
+	before := n.interfaces()
+	web, err := n.server("web", "--network", "bridge")
+	if err != nil {
+		return failed(err)
+	}
+	heard := begins("web sees ", n.heard(0, net.JoinHostPort(n.eth0(web.PID), "80")))
+	n.servers[0].Close() // while a socket is open, its network stays
+	web.Stop()
+	after := n.interfaces()
+	for end := time.Now().Add(patience / 4); after != before && time.Now().Before(end); after = n.interfaces() {
+		time.Sleep(10 * time.Millisecond) // a network goes a moment after its last process
+	}
+	return all(heard, same(before, after))
+}
+
+// interfaces are the names of those in this network.
+func (n *testNet) interfaces() string {
+	var names []string
+	for line := range strings.Lines(n.text(host + "/net/dev")) {
+		if name, _, ok := strings.Cut(line, ":"); ok {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// top compares what top tells with who is in the PID namespace of a container's first process.
+func (b *Box) top(name string) Seen {
+	pid := b.Run("inspect", "-f", "{{.State.Pid}}", name).Line()
+	inside := func() (members []string, err error) {
+		all, err := b.processes()
+		for _, p := range all {
+			if b.namespace(itoa(p.pid), "pid") == b.namespace(pid, "pid") {
+				members = append(members, itoa(p.pid))
+			}
+		}
+		return members, err
+	}
+	members, err := inside()
+	for ; err == nil && len(members) != 2 && b.ctx.Err() == nil; members, err = inside() { // the shell has not forked yet
+	}
+	if err != nil {
+		return failed(err)
+	}
+	e := b.Run("top", name)
+	var told []string
+	for _, line := range strings.Split(e.Line(), "\n") {
+		if fields := strings.Fields(line); len(fields) > 0 && fields[0] != "PID" {
+			told = append(told, fields[0])
+		}
+	}
+	slices.Sort(members)
+	slices.Sort(told)
+	ok := e.Status == 0 && slices.Equal(members, told) && strings.Contains(e.Stdout, "sleep 101") && strings.Contains(e.Stdout, "sleep 102")
+	return ended(ok, "the numbers "+strings.Join(members, " ")+", with sleep 101 and sleep 102", e)
 }
 
 // otherNetwork has a container of one network ask a server in another.
