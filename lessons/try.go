@@ -19,7 +19,7 @@ type tryCmd struct {
 	Name string `arg:"" name:"exercise" help:"The exercise, 3a for example."`
 	Dir  string `arg:"" optional:"" help:"Your copy of the stage. Without it, the one that start has made last."`
 	Hint bool   `help:"Show a hint, each time one more, and check nothing."`
-	All  bool   `help:"Run all rows of the stage that shall still hold, and not only every eighth."`
+	All  bool   `help:"Run all rows of the stage that shall still hold, and not only every twelfth."`
 }
 
 // Run is `lessons try`: it fails when the exercise is not solved.
@@ -147,7 +147,7 @@ func (c *tryCmd) rest(ctx context.Context, e exercises.Exercise, binary string) 
 	}
 	fmt.Printf("%s is solved, and %d rows that held before still do", e.Name, held)
 	if !c.All {
-		fmt.Print(" (every eighth; --all runs all)")
+		fmt.Print(" (every twelfth; --all runs all)")
 	}
 	fmt.Println()
 	return nil

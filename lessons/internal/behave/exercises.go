@@ -119,20 +119,18 @@ func (n *testNet) interfaces() string {
 // top compares what top tells with who is in the PID namespace of a container's first process.
 func (b *Box) top(name string) Seen {
 	pid := b.Run("inspect", "-f", "{{.State.Pid}}", name).Line()
-	inside := func() (members []string, err error) {
+	var members []string
+	for len(members) != 2 && b.ctx.Err() == nil { // until the shell has become and begotten them
 		all, err := b.processes()
+		if err != nil {
+			return failed(err)
+		}
+		members = nil
 		for _, p := range all {
-			if b.namespace(itoa(p.pid), "pid") == b.namespace(pid, "pid") {
-				members = append(members, itoa(p.pid))
+			if n := itoa(p.pid); b.namespace(n, "pid") == b.namespace(pid, "pid") && strings.HasPrefix(b.text(n+"/cmdline"), "sleep") {
+				members = append(members, n)
 			}
 		}
-		return members, err
-	}
-	members, err := inside()
-	for ; err == nil && len(members) != 2 && b.ctx.Err() == nil; members, err = inside() { // the shell has not forked yet
-	}
-	if err != nil {
-		return failed(err)
 	}
 	e := b.Run("top", name)
 	var told []string

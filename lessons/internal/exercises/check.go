@@ -28,10 +28,10 @@ func (e Exercise) turned(r behave.Result) behave.Result {
 	return r
 }
 
-// Rest is the suite of what the stage could do before, and shall do still: every eighth row,
+// Rest is the suite of what the stage could do before, and shall do still: every twelfth row,
 // or all.
 func (e Exercise) Rest(binary string, all bool) behave.Suite {
-	suite := behave.Suite{Binary: binary, Stage: e.Stage, Except: append(e.Excused, e.Rows...), Every: 8}
+	suite := behave.Suite{Binary: binary, Stage: e.Stage, Except: append(e.Excused, e.Rows...), Every: 12}
 	if all {
 		suite.Every = 1
 	}
