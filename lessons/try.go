@@ -20,7 +20,8 @@ type tryCmd struct {
 	Dir  string `arg:"" optional:"" help:"Your copy of the stage. Without it, the one that start has made last."`
 	Hint bool   `help:"Show a hint, each time one more, and check nothing."`
 
-	Every int `help:"When it is solved, look with each N-th row of the stage whether that still holds; 1 takes all." default:"12" placeholder:"N"`
+	Binary string `help:"A program that is built already, and perhaps in another language, instead of a copy." placeholder:"FILE"`
+	Every  int    `help:"When it is solved, look with each N-th row of the stage whether that still holds; 1 takes all." default:"12" placeholder:"N"`
 }
 
 // Run is `lessons try`: it fails when the exercise is not solved.
@@ -45,13 +46,18 @@ func (c *tryCmd) Run() error {
 	if c.Hint {
 		return c.unfold(e, page, memory)
 	}
-	dir, err := c.copyOf(e, memory)
-	if err != nil {
-		return err
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	return c.try(ctx, e, dir)
+	binary := c.Binary
+	if binary == "" {
+		if binary, err = c.build(ctx, e, memory); err != nil {
+			return err
+		}
+	}
+	if err := c.goal(ctx, e, binary); err != nil {
+		return err
+	}
+	return c.rest(ctx, e, binary)
 }
 
 // unfold shows one hint more than the last time.
@@ -86,15 +92,23 @@ func (c *tryCmd) copyOf(e exercises.Exercise, memory exercises.Memory) (string, 
 	return dir, nil
 }
 
-// try builds the copy, runs the exercise's rows, and when they are as they should be, some
-// of what the stage could do before.
-func (c *tryCmd) try(ctx context.Context, e exercises.Exercise, dir string) error {
+// build builds the copy, in its own directory, where a second time takes no time.
+func (c *tryCmd) build(ctx context.Context, e exercises.Exercise, memory exercises.Memory) (string, error) {
+	dir, err := c.copyOf(e, memory)
+	if err != nil {
+		return "", err
+	}
 	fmt.Printf("in %s: go build -o box .\n", dir)
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", "box", ".")
 	build.Dir, build.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("it does not build: %w\n%s", err, out)
+		return "", fmt.Errorf("it does not build: %w\n%s", err, out)
 	}
+	return filepath.Join(dir, "box"), nil
+}
+
+// goal tells of each of the exercise's rows what was run, expected and seen.
+func (c *tryCmd) goal(ctx context.Context, e exercises.Exercise, binary string) error {
 	temp, err := os.MkdirTemp("", "stagebox-try")
 	if err != nil {
 		return err
@@ -107,14 +121,6 @@ func (c *tryCmd) try(ctx context.Context, e exercises.Exercise, dir string) erro
 			return err
 		}
 	}
-	if err := c.goal(ctx, e, filepath.Join(dir, "box"), maker); err != nil {
-		return err
-	}
-	return c.rest(ctx, e, filepath.Join(dir, "box"))
-}
-
-// goal tells of each of the exercise's rows what was run, expected and seen.
-func (c *tryCmd) goal(ctx context.Context, e exercises.Exercise, binary, maker string) error {
 	sheet := checkSheet{out: os.Stdout, verbose: true}
 	if err := e.Goal(ctx, binary, maker, sheet.row); err != nil {
 		return err
