@@ -43,7 +43,7 @@ RUN stat -c "%n %u:%g %a" /d /d/f /copied >/seen && chown 9 /copied
 		for blob in blobs/sha256/*; do tar -tvf $blob --numeric-owner 2>/dev/null | grep -E ' (d/f?|copied)$' || true; done | awk '{ print $1, $2, $NF }' | sort
 		$box rmi built tiny >/dev/null
 		ls store/layers`), 0o644))
-	out := shell("export HOME=$PWD BOX_ROOT=$PWD/store box="+box+`
+	out := shell("export HOME=$PWD BOX_ROOT=$PWD/store box=" + box + `
 		exec unshare --mount sh -euc '
 			mount --bind granted /etc/subuid
 			mount --bind granted /etc/subgid
