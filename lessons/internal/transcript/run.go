@@ -3,6 +3,7 @@ package transcript
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,10 +73,17 @@ func (s Session) LeftOut(b Block) string {
 	return b.NoRun
 }
 
-// removeStores removes what the boxes of a session have kept.
+// removeStores removes what the boxes of a session have kept. An overlay's work directory lets
+// nobody in; its owner, who is no root, has to be let in first.
 func removeStores(dir string) {
 	stores, _ := filepath.Glob(dir + "-store-*")
 	for _, store := range stores {
+		filepath.WalkDir(store, func(name string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				os.Chmod(name, 0o700) // before it is read
+			}
+			return nil
+		})
 		os.RemoveAll(store)
 	}
 }

@@ -83,6 +83,14 @@ func TestNothingIsLeftOfASession(t *testing.T) {
 	require.Zero(t, having(mark))
 }
 
+func TestADirectoryThatLetsNobodyInIsRemoved(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	require.Empty(t, play(t, "'''console\n$ mkdir -p $BOX_ROOT/work/inner && chmod 0 $BOX_ROOT/work\n'''").Findings)
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 // having counts the processes with a word in their command line.
 func having(word string) int {
 	n := 0
