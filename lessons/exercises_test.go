@@ -153,6 +153,7 @@ func TestTrying(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, "mine.go")))
 	p.git(t, dir, "apply", filepath.Join(p.root, "lessons/exercises/1a.patch"))
 	says(0, `1a is solved, and \d+ rows`, "try", "1a")
-	p.git(t, dir, "apply", filepath.Join(p.root, "lessons/exercises/1c.patch"))
-	says(1, `(?s)FAIL .*descriptor.*that much is solved, and something else does not hold any more`, "try", "1a", "--every", "1")
+	only := "package main\n\nimport \"os\"\n\nfunc init() {\n\tif len(os.Args) < 3 || os.Args[2] != \"--oom-score-adj\" {\n\t\tos.Exit(9)\n\t}\n}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "mine.go"), []byte(only), 0o644))
+	says(1, `(?s)FAIL .*saw +exit 9.*that much is solved, and something else does not hold any more`, "try", "1a")
 }
