@@ -13,19 +13,20 @@ import (
 
 // cli lists the workbench's commands; each lives in the file of its name.
 type cli struct {
-	Demo    demoCmd    `cmd:"" help:"Show what the stages can do, on this host, in under a minute."`
-	Doctor  doctorCmd  `cmd:"" help:"Say what this host offers for every stage, and how to mend what is missing."`
-	List    listCmd    `cmd:"" help:"List the stages: what each adds, and how much code that takes."`
-	Diff    diffCmd    `cmd:"" help:"Show what a stage changes against the one before."`
-	Check   checkCmd   `cmd:"" help:"Run the behaviour suite against a stage's binary, or against yours."`
-	Start   startCmd   `cmd:"" help:"Make your own copy of a stage, outside the repository, to try its exercises in."`
-	Try     tryCmd     `cmd:"" help:"Check an exercise in your copy, or show a hint."`
-	VM      vmCmd      `cmd:"" name:"vm" help:"Run a program in a virtual machine with cgroup version 2 alone."`
-	Verify  verifyCmd  `cmd:"" help:"Check that the copies, the prose and the transcripts are still true."`
-	Carry   carryCmd   `cmd:"" help:"Carry what changed in a stage through the later ones."`
-	Serve   serveCmd   `cmd:"" help:"Show the lessons, what each stage changes and a search in a browser of this machine."`
-	Site    siteCmd    `cmd:"" help:"Write the same pages as files, for any host to serve."`
-	Present presentCmd `cmd:"" help:"Play a lesson's commands on this terminal: the next one on a key, with a note for the speaker."`
+	Demo     demoCmd     `cmd:"" help:"Show what the stages can do, on this host, in under a minute."`
+	Doctor   doctorCmd   `cmd:"" help:"Say what this host offers for every stage, and how to mend what is missing."`
+	List     listCmd     `cmd:"" help:"List the stages: what each adds, and how much code that takes."`
+	Diff     diffCmd     `cmd:"" help:"Show what a stage changes against the one before."`
+	Check    checkCmd    `cmd:"" help:"Run the behaviour suite against a stage's binary, or against yours."`
+	Start    startCmd    `cmd:"" help:"Make your own copy of a stage, outside the repository, to try its exercises in."`
+	Try      tryCmd      `cmd:"" help:"Check an exercise in your copy, or show a hint."`
+	VM       vmCmd       `cmd:"" name:"vm" help:"Run a program in a virtual machine with cgroup version 2 alone."`
+	Verify   verifyCmd   `cmd:"" help:"Check that the copies, the prose and the transcripts are still true."`
+	Carry    carryCmd    `cmd:"" help:"Carry what changed in a stage through the later ones."`
+	Serve    serveCmd    `cmd:"" help:"Show the lessons, what each stage changes and a search in a browser of this machine."`
+	Site     siteCmd     `cmd:"" help:"Write the same pages as files, for any host to serve."`
+	Present  presentCmd  `cmd:"" help:"Play a lesson's commands on this terminal: the next one on a key, with a note for the speaker."`
+	Pictures picturesCmd `cmd:"" help:"Draw the lessons' pictures, from what the stages do here."`
 }
 
 func main() {
