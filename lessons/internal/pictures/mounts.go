@@ -32,17 +32,20 @@ func drawMounts(b *box) (*drawing, error) {
 	d := newDrawing("What is mounted in a container",
 		"A tree of mounts. The root, proc, dev and three files in etc are the container's own, to write to. Parts of proc, and sys, are read-only. Over some files of proc and sys lies something empty.")
 	const top, row = 66, 31
-	at := func(point string) int { return top + row*slices.Index(shownMounts, point) }
-	for _, point := range shownMounts {
+	reached := map[string]int{} // how far down the line from a mount to those in it goes
+	for n, point := range shownMounts {
 		i := slices.IndexFunc(all, func(m mountPoint) bool { return m.point == point })
 		if i < 0 {
 			return nil, fmt.Errorf("nothing is mounted on %s in the container: %w on this kernel", point, ErrMissing)
 		}
+		y := top + row*n
 		if above := all[i].above(all); above != nil {
 			x := margin + 30*all[i].depth(all)
-			d.line("", x-14, at(above.point)+24, x-14, at(point)+12, x+2, at(point)+12)
+			d.line("", x-14, reached[above.point], x-14, y+12, x+2, y+12)
+			reached[above.point] = y + 12
 		}
-		d.mount(all[i], all, at(point))
+		reached[point] = y + 24
+		d.mount(all[i], all, y)
 	}
 	return d, d.propagation(all, top+row*len(shownMounts)+10)
 }

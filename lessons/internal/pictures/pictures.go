@@ -25,6 +25,8 @@ var subjects = []subject{
 	{drawOverlay, false},
 	{drawImages, false},
 	{drawLayers, false},
+	{drawCache, false},
+	{drawNetwork, true},
 }
 
 // Picture is a stage's picture.
