@@ -57,7 +57,13 @@ func (b *box) run(flags uintptr, script string) (string, error) {
 	return string(out), nil
 }
 
-// close removes everything.
+// close removes everything. Containers that are left are box's to remove: for an ordinary
+// user, what the kernel has made in their work directories is not so easily opened.
 func (b *box) close() error {
-	return os.RemoveAll(b.dir)
+	var err error
+	if _, none := os.Stat(filepath.Join(b.dir, "store", "containers")); none == nil {
+		b.ctx = context.WithoutCancel(b.ctx)
+		_, err = b.run(0, "for c in $(box ps -aq); do box rm -f $c; done")
+	}
+	return errors.Join(err, os.RemoveAll(b.dir))
 }
