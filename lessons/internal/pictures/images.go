@@ -153,7 +153,7 @@ func (d *drawing) image(i image, x, column int) {
 		return
 	}
 	d.arrow("blue", rightX, manifestY+29, 246, manifestY+29, 246, filesY+54, leftX+boxWidth+4, filesY+54)
-	d.arrow("blue", 246, filesY+54, rightX-4, filesY+54)
+	d.arrow("blue", 246, filesY+26, rightX-4, filesY+26)
 }
 
 // count is a number with its noun.

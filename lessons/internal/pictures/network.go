@@ -73,7 +73,7 @@ func (d *drawing) host(w wires) {
 	d.text(margin+12, 171, "bold", "the host")
 	d.rect(44, 188, 184, 96, "amber")
 	d.text(56, 211, "bold amber", "out: masquerade")
-	d.paragraph(56, 235, "soft", "from "+w.Subnet+" becomes the host's address", 20)
+	d.paragraph(56, 235, "soft", w.Subnet+" becomes the host's address", 20)
 	d.rect(252, 188, 184, 96, "green")
 	d.text(264, 211, "bold green", "in: DNAT")
 	d.paragraph(264, 235, "soft", w.port, 20)
