@@ -5,12 +5,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -402,10 +404,10 @@ func (c *killCmd) Run() error {
 	})
 }
 
-// parseSignal reads TERM, SIGTERM or 15.
+// parseSignal reads TERM, SIGTERM, 15, RTMIN+3 or RTMAX-3.
 func parseSignal(text string) (unix.Signal, error) {
 	upper := "SIG" + strings.TrimPrefix(strings.ToUpper(text), "SIG")
-	if s := unix.SignalNum(upper); s != 0 {
+	if s := cmp.Or(unix.SignalNum(upper), realtime(upper)); s != 0 {
 		return s, nil
 	}
 	var n int
@@ -413,6 +415,18 @@ func parseSignal(text string) (unix.Signal, error) {
 		return unix.Signal(n), nil
 	}
 	return 0, fmt.Errorf("%s: there is no such signal; kill -l lists them", text)
+}
+
+// realtime counts from the first or the last of the signals that have only a number; the
+// kernel's first two are the C library's own (signal(7)). It is 0 where there is none.
+func realtime(name string) unix.Signal {
+	edge, steps, _ := strings.Cut(strings.Replace(name, "-", "+-", 1), "+")
+	first, known := map[string]int{"SIGRTMIN": 34, "SIGRTMAX": 64}[edge]
+	n, err := strconv.Atoi(cmp.Or(steps, "0"))
+	if !known || err != nil || first+n < 34 || first+n > 64 {
+		return 0
+	}
+	return unix.Signal(first + n)
 }
 
 type waitCmd struct {

@@ -90,7 +90,11 @@ func parsePlatform(text string) (ocispec.Platform, error) {
 	case len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "":
 		return ocispec.Platform{}, fmt.Errorf("--platform %s: give OS/ARCH, such as linux/arm64", text)
 	}
-	return ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: strings.Join(parts[2:], "")}, nil
+	platform := ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: strings.Join(parts[2:], "")}
+	if name := platformText(platform); name == "linux/arm64/v8" || name == "linux/amd64/v1" {
+		platform.Variant = "" // the first one goes without saying
+	}
+	return platform, nil
 }
 
 // pull gets an image, and all of it that is not here yet.
