@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -122,19 +123,18 @@ func (m *stepMounts) command() ([]string, error) {
 // proxies are ARGs that need no declaration.
 var proxies = strings.Fields("HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY ftp_proxy NO_PROXY no_proxy ALL_PROXY all_proxy")
 
-// runEnv is the environment of RUN: arguments, and over them the image's variables.
-func (s *stageBuild) runEnv() []string {
-	var env []string
-	for name, value := range s.args {
-		env = append(env, name+"="+value)
-	}
+// runEnv is the environment of RUN: the image's variables, and over them the arguments.
+func (s *stageBuild) runEnv() (env []string) {
 	for _, name := range proxies {
 		if value, given := s.b.args[name]; given {
 			env = append(env, name+"="+value)
 		}
 	}
-	slices.Sort(env)
-	return append(env, s.config.Config.Env...)
+	env = append(env, s.config.Config.Env...)
+	for _, name := range slices.Sorted(maps.Keys(s.args)) {
+		env = append(env, name+"="+s.args[name])
+	}
+	return env
 }
 
 // inContainer runs the container, and says how it ended if not well.

@@ -60,6 +60,7 @@ func TestBuildsAreBuildKits(t *testing.T) {
 				}
 				require.True(t, known, "nothing is recorded of it")
 				c.skipUnlessPossible(t)
+				t.Parallel() // much of it is to wait for the disk
 				compare(t, want, c.build(t, bases, base, start, boxBuild), differs[c.name])
 			})
 		}

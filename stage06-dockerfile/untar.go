@@ -69,8 +69,8 @@ func (u *untarring) entry(h *tar.Header) error {
 	if err := u.make(h, target); err != nil {
 		return about("unpack", h.Name, err)
 	}
-	if h.Typeflag == tar.TypeLink {
-		return nil
+	if st, _, err := u.w.stat(target); err != nil || h.Typeflag == tar.TypeLink && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return err
 	}
 	return u.attributes(h, target)
 }
@@ -151,20 +151,14 @@ func (u *untarring) attributes(h *tar.Header, target string) error {
 			return err
 		}
 	}
-	mode := uint32(h.Mode) & 0o7777
-	if u.chmod != nil {
-		if h.Typeflag == tar.TypeDir {
-			mode |= unix.S_IFDIR
-		}
-		mode = u.chmod(mode) & 0o7777
-	}
-	if h.Typeflag != tar.TypeSymlink {
-		if err := unix.Fchmodat(u.w.root, target, mode, 0); err != nil {
+	if h.Typeflag != tar.TypeSymlink { // --chmod is not for what is in archives
+		if err := unix.Fchmodat(u.w.root, target, uint32(h.Mode)&0o7777, 0); err != nil {
 			return about("chmod", target, err)
 		}
 	}
 	if h.Typeflag == tar.TypeDir {
 		delete(u.w.same, target)
+		u.w.created[target] = true
 		u.times[target] = h.ModTime
 		return nil
 	}

@@ -226,7 +226,10 @@ func (c *copying) sourceInputs(source string) (list []input, err error) {
 				return nil, err
 			}
 		}
-		if list, err = c.rootInputs(f.node, f.path, c.excluding(f.path), list); err != nil {
+		if f.path != f.real() { // found by a link, whose name the copy gets
+			list = append(list, input{"name of " + f.real(), f.path})
+		}
+		if list, err = c.rootInputs(f.node, f.real(), c.excluding(f.real()), list); err != nil {
 			return nil, err
 		}
 	}

@@ -23,6 +23,7 @@ type writer struct {
 	upper   *os.File
 	same    map[string]bool // directories that nothing was added to: they keep their times
 	created map[string]bool
+	newMode uint32 // of directories that are made on the way
 
 	give   *owner       // who gets what is copied, if it does not keep its owner
 	owners ownersWriter // for an ordinary user, who cannot give it
@@ -45,7 +46,7 @@ func newWriter(upper string, layers []string) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	w := &writer{copier: newCopier(int(file.Fd())), below: below, upper: file, same: map[string]bool{}, created: map[string]bool{}}
+	w := &writer{copier: newCopier(int(file.Fd())), below: below, upper: file, same: map[string]bool{}, created: map[string]bool{}, newMode: 0o755}
 	w.owners.path = upper + ownersSuffix
 	return w, nil
 }
@@ -165,7 +166,7 @@ func (w *writer) mkdir(name string, isBelow bool, who owner) error {
 	if !isBelow {
 		w.created[name] = true
 		w.touch(name)
-		return w.own(name, who)
+		return errors.Join(w.own(name, who), about("chmod", name, unix.Fchmodat(w.root, name, w.newMode, 0)))
 	}
 	w.same[name] = true
 	n, err := w.below.exactly(name)
@@ -334,6 +335,17 @@ func (w *writer) like(n *node, name string) error {
 	delete(w.same, name)
 	w.created[name] = true
 	return errors.Join(w.attributes(fd, name), w.noteOwner(name))
+}
+
+// dated gives a directory the times of one of the source, and nothing else of it.
+func (w *writer) dated(n *node, name string) error {
+	if name == "." {
+		return nil // the root of the layer is not in it
+	}
+	delete(w.same, name)
+	w.created[name] = true
+	times := []unix.Timespec{n.Atim, n.Mtim}
+	return about("utimensat", name, unix.UtimesNanoAt(w.root, name, times, unix.AT_SYMLINK_NOFOLLOW))
 }
 
 // anyWanted looks for something below a directory that is wanted.

@@ -133,6 +133,9 @@ func (b *builder) run() (err error) {
 		return err
 	}
 	defer done()
+	if err := b.heed(); err != nil {
+		return err
+	}
 	b.show = newSteps(os.Stderr, c.Progress, c.Quiet)
 	if err := b.openCache(); err != nil {
 		return err
@@ -226,7 +229,7 @@ func keyValues(flag string, list []string) (map[string]string, error) {
 
 // check tells what is doubtful.
 func (b *builder) check() error {
-	warnings, fatal, err := checkDockerfile(b.file, CheckOptions{Args: b.args, Platform: b.native, Ignore: b.files.ignore, ImageEnv: b.imageEnv})
+	warnings, fatal, err := b.warnings()
 	if err != nil {
 		return err
 	}
@@ -240,6 +243,22 @@ func (b *builder) check() error {
 		return errBuild{errors.New("the Dockerfile wants warnings to be errors")}
 	}
 	return nil
+}
+
+// heed refuses what is doubtful, if a directive of the Dockerfile wants that.
+func (b *builder) heed() error {
+	if _, fatal, err := checkDirective(b.file.Check); err != nil || !fatal {
+		return err
+	}
+	warnings, _, err := b.warnings()
+	if err != nil || len(warnings) == 0 {
+		return err
+	}
+	return fmt.Errorf("the Dockerfile wants warnings to be errors: %s", warnings[0])
+}
+
+func (b *builder) warnings() ([]CheckWarning, bool, error) {
+	return checkDockerfile(b.file, CheckOptions{Args: b.args, Platform: b.native, Ignore: b.files.ignore, ImageEnv: b.imageEnv})
 }
 
 // imageEnv are the variables of an image that is here.
@@ -464,7 +483,7 @@ func (s *stageBuild) from(in *Instruction) error {
 		s.base = s.fromInputs(base, "nothing")
 		s.config = newConfig()
 		s.config.Platform = s.b.want
-		s.config.Config.Env = []string{"PATH=" + defaultPath}
+		s.config.Config.Env, s.config.Config.WorkingDir = []string{"PATH=" + defaultPath}, "/"
 		return nil
 	}
 	platform, err := s.platform(in)
@@ -528,12 +547,13 @@ func (c ImageConfig) clone() ImageConfig {
 	return c
 }
 
-// variables are what an instruction may use: the environment before the arguments.
+// variables are what an instruction may use. Of an ARG and an ENV with one name, the later
+// one counts.
 func (s *stageBuild) variables(name string) (string, bool) {
-	if value, set := envMap(s.config.Config.Env)[name]; set {
+	if value, set := s.args[name]; set {
 		return value, true
 	}
-	value, set := s.args[name]
+	value, set := envMap(s.config.Config.Env)[name]
 	return value, set
 }
 
@@ -583,7 +603,7 @@ func (s *stageBuild) arg(in *Instruction) error {
 				value, set = s.b.native[pair.Name]
 			}
 		}
-		if delete(s.args, pair.Name); set {
+		if set {
 			s.args[pair.Name] = value
 		}
 	}
@@ -597,6 +617,7 @@ func (s *stageBuild) env(in *Instruction) error {
 			return in.errorAt("", "ENV: a name that is empty")
 		}
 		s.config.Config.Env = setInPlace(s.config.Config.Env, pair.Name, pair.Value)
+		delete(s.args, pair.Name)
 	}
 	s.note(in)
 	return nil
@@ -641,6 +662,8 @@ func (s *stageBuild) words(in *Instruction) []string {
 
 func (s *stageBuild) cmd(in *Instruction) error {
 	s.config.Config.Cmd, s.hasCmd = s.words(in), true
+	//lint:ignore SA1019 BuildKit says so of every CMD, and no more than Windows heeds it
+	s.config.Config.ArgsEscaped = true
 	s.note(in)
 	return nil
 }
@@ -669,9 +692,10 @@ func (s *stageBuild) expose(in *Instruction) error {
 	return nil
 }
 
-// parsePorts reads PORT or FROM-TO, with /tcp, /udp or /sctp.
+// parsePorts reads PORT or FROM-TO, with /tcp, /udp or /sctp. A port of the host's before it,
+// as run -p has it, says nothing here.
 func parsePorts(text string) ([]string, error) {
-	ports, protocol, given := strings.Cut(text, "/")
+	ports, protocol, given := strings.Cut(text[strings.LastIndexByte(text, ':')+1:], "/")
 	if protocol = strings.ToLower(protocol); !given {
 		protocol = "tcp"
 	}
@@ -738,14 +762,19 @@ func (s *stageBuild) maintainer(in *Instruction) error {
 	return nil
 }
 
-// workdir names the directory for what follows, and makes it.
+// workdir names the directory for what follows, and makes it. It is the user's, if there is
+// such a user.
 func (s *stageBuild) workdir(in *Instruction) error {
 	dir := in.Args[0]
 	if !path.IsAbs(dir) {
 		dir = path.Join("/", s.config.Config.WorkingDir, dir)
 	}
 	s.config.Config.WorkingDir = dir
-	return s.layer(in, func(w *writer) error { return w.mkdirs(path.Clean(dir), owner{}) })
+	who, err := s.ownerNamed(s.config.Config.User)
+	if err != nil {
+		who = owner{}
+	}
+	return s.layer(in, func(w *writer) error { return w.mkdirs(path.Clean(dir), who) })
 }
 
 // dirs are the layers of the stage, the lowest first.
@@ -763,6 +792,9 @@ func (s *stageBuild) layer(in *Instruction, write func(w *writer) error) error {
 		return s.reuse(in)
 	}
 	dirs, err := s.dirs()
+	if in.flag("link") == "true" { // the layer is to be the same, whatever is below
+		dirs, err = s.b.Store.nothing()
+	}
 	if err != nil {
 		return err
 	}
@@ -783,16 +815,19 @@ func (s *stageBuild) layer(in *Instruction, write func(w *writer) error) error {
 // adopt makes a directory that was filled the stage's next layer. It is moved, not copied,
 // and its tar is only hashed: who wants the blob, makes it then.
 func (s *stageBuild) adopt(in *Instruction, build string) error {
-	names, err := os.ReadDir(build)
-	if err == nil && len(names) == 0 {
+	dirs, err := s.dirs()
+	slices.Reverse(dirs)
+	if err == nil {
+		err = dropSame(build, dirs)
+	}
+	names, errRead := os.ReadDir(build)
+	if err = errors.Join(err, errRead); err != nil {
+		return errors.Join(err, s.b.Store.dropLayer(build))
+	}
+	if len(names) == 0 {
 		s.note(in)
 		return s.b.Store.dropLayer(build)
 	}
-	dirs, errDirs := s.dirs()
-	if err = errors.Join(err, errDirs); err != nil {
-		return errors.Join(err, s.b.Store.dropLayer(build))
-	}
-	slices.Reverse(dirs)
 	packed, err := packLayer(io.Discard, build, ownersOf(append([]string{build}, dirs...))...)
 	if err != nil {
 		return errors.Join(err, s.b.Store.dropLayer(build))

@@ -41,6 +41,8 @@ type copying struct {
 	dest    string // absolute
 	isDir   bool   // the destination is a directory, whether it is there or not
 	linked  map[inode]string
+
+	kept map[string]bool // the directories that --parents has made
 }
 
 // copy is COPY and ADD.
@@ -61,8 +63,11 @@ func (s *stageBuild) copy(in *Instruction) error {
 
 func (c *copying) prepare() (err error) {
 	in := c.in
-	if err := c.owner(in.flag("chown")); err != nil {
-		return in.errorAt("--chown", "%v", err)
+	if text := in.flag("chown"); text != "" {
+		c.chown = true
+		if c.who, err = c.s.ownerNamed(text); err != nil {
+			return in.errorAt("--chown", "--chown=%s: %v", text, err)
+		}
 	}
 	if text := in.flag("chmod"); text != "" {
 		if c.chmod, err = parseModes(text); err != nil {
@@ -73,7 +78,7 @@ func (c *copying) prepare() (err error) {
 		return in.errorAt("--exclude", "--exclude: %v", err)
 	}
 	c.dest = in.Args[len(in.Args)-1]
-	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || len(in.Args)-1+len(in.Docs) > 1 || in.flag("parents") == "true"
+	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || in.flag("parents") == "true"
 	if !path.IsAbs(c.dest) {
 		c.dest = path.Join("/", c.s.config.Config.WorkingDir, c.dest)
 	}
@@ -90,7 +95,7 @@ func parseModes(text string) (func(mode uint32) uint32, error) {
 	var changes []func(uint32) uint32
 	for clause := range strings.SplitSeq(text, ",") {
 		at := strings.IndexAny(clause, "+-=")
-		if at < 0 || strings.Trim(clause[:at], "ugoa") != "" || strings.Trim(clause[at:], "+-=rwxXst") != "" {
+		if at < 0 || strings.Trim(clause[:at], "ugoa") != "" || strings.Trim(clause[at:], "+-=rwxXstugo") != "" {
 			return nil, fmt.Errorf("%s: give a mode such as 755, or u=rwX,go=rX", text)
 		}
 		var who uint32 // the bits that it is about
@@ -98,7 +103,7 @@ func parseModes(text string) (func(mode uint32) uint32, error) {
 			who |= map[rune]uint32{'u': 0o4700, 'g': 0o2070, 'o': 0o1007, 'a': 0o7777}[c]
 		}
 		for rest := clause[at:]; rest != ""; {
-			end := 1 + len(rest[1:]) - len(strings.TrimLeft(rest[1:], "rwxXst"))
+			end := 1 + len(rest[1:]) - len(strings.TrimLeft(rest[1:], "rwxXstugo"))
 			changes = append(changes, changeMode(who, rest[0], rest[1:end]))
 			rest = rest[end:]
 		}
@@ -112,12 +117,14 @@ func parseModes(text string) (func(mode uint32) uint32, error) {
 }
 
 // changeMode adds, takes away or sets permissions among those that who is about. X is x for
-// directories, and for files that somebody may execute already.
+// directories, and for files that somebody may execute already; u, g and o are what these
+// may do already.
 func changeMode(who uint32, operator byte, permissions string) func(uint32) uint32 {
 	return func(mode uint32) uint32 {
 		var bits uint32
 		for _, p := range permissions {
-			bits |= map[rune]uint32{'r': 0o444, 'w': 0o222, 'x': 0o111, 's': 0o6000, 't': 0o1000}[p]
+			bits |= map[rune]uint32{'r': 0o444, 'w': 0o222, 'x': 0o111, 's': 0o6000, 't': 0o1000,
+				'u': mode >> 6 & 7 * 0o111, 'g': mode >> 3 & 7 * 0o111, 'o': mode & 7 * 0o111}[p]
 			if p == 'X' && (mode&unix.S_IFMT == unix.S_IFDIR || mode&0o111 != 0) {
 				bits |= 0o111
 			}
@@ -140,32 +147,34 @@ func cleaned(patterns []string) []string {
 	return list
 }
 
-// owner reads USER[:GROUP], by the names of the stage's own passwd and group.
-func (c *copying) owner(text string) error {
-	if text == "" {
-		return nil
-	}
-	c.chown = true
-	dirs, err := c.s.dirs()
+// rootsEntries end every passwd and group: root is known where nobody is.
+var rootsEntries = map[string]string{"/etc/passwd": "\nroot:x:0:0:root:/root:/bin/sh\n", "/etc/group": "\nroot:x:0:\n"}
+
+// ownerNamed reads USER[:GROUP], by the names of the stage's own passwd and group.
+func (s *stageBuild) ownerNamed(text string) (owner, error) {
+	dirs, err := s.dirs()
 	if err != nil {
-		return err
+		return owner{}, err
 	}
 	slices.Reverse(dirs)
 	u, err := openUnion(dirs)
 	if err != nil {
-		return err
+		return owner{}, err
 	}
 	defer u.close()
+	read := func(name string) ([]byte, error) {
+		data, err := u.readSmall(name)
+		return append(data, rootsEntries[name]...), err
+	}
 	user, _, given := strings.Cut(text, ":")
 	id := &identity{}
-	if err := id.find(u.readSmall, text); err != nil {
-		return fmt.Errorf("--chown=%s: %w", text, err)
+	if err := id.find(read, text); err != nil {
+		return owner{}, err
 	}
 	if _, err := number31(user); err == nil && !given {
 		id.gid = id.uid // of a number, the group is the same number
 	}
-	c.who = owner{id.uid, id.gid}
-	return nil
+	return owner{id.uid, id.gid}, nil
 }
 
 // source is where the files come from.
@@ -225,6 +234,9 @@ func (c *copying) all() error {
 	if c.w.bare || c.chown {
 		c.w.give = &c.who
 	}
+	if number, err := strconv.ParseUint(c.in.flag("chmod"), 8, 12); err == nil {
+		c.w.newMode = uint32(number) & 0o777
+	}
 	for _, doc := range c.in.Docs {
 		if err := c.text(path.Base(doc.Name), []byte(doc.Content), 0o644, time.Now()); err != nil {
 			return err
@@ -252,7 +264,16 @@ func (c *copying) one(source string) error {
 			return err
 		}
 	}
-	return nil
+	before, _, cut := strings.Cut(source, "/./")
+	if !cut || c.in.flag("parents") != "true" || len(found) == 0 {
+		return nil
+	}
+	n, err := c.from.find(before, true) // the directory that is copied, as it were
+	if err != nil || n == c.from.root {
+		return err
+	}
+	to, err := c.w.resolve(c.dest, true, c.who)
+	return errors.Join(err, c.w.dated(n, to))
 }
 
 // found is a file of the source, and its path there.
@@ -264,10 +285,14 @@ type found struct {
 // glob finds what a path or pattern stands for.
 func (c *copying) glob(pattern string) ([]found, error) {
 	list := []found{{c.from.root, "."}}
-	for part := range strings.SplitSeq(strings.Trim(pattern, "/"), "/") {
+	parts := strings.Split(strings.Trim(pattern, "/"), "/")
+	for i, part := range parts {
 		var next []found
 		for _, dir := range list {
 			more, err := c.match(dir, part)
+			if part == "**" && i < len(parts)-1 && c.in.flag("parents") == "true" {
+				more, err = c.below(dir)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -295,8 +320,24 @@ func (c *copying) glob(pattern string) ([]found, error) {
 		}
 		return nil, fmt.Errorf("there is no such file in %s", where)
 	}
-	c.isDir = c.isDir || len(seen) > 1
 	return seen, nil
+}
+
+// below is a directory and those in it, however deep.
+func (c *copying) below(dir found) ([]found, error) {
+	if dir.dirs == nil {
+		return nil, nil
+	}
+	list := []found{dir}
+	children, err := dir.children()
+	for _, child := range children {
+		if err == nil {
+			var more []found
+			more, err = c.below(found{child, path.Join(dir.path, child.name)})
+			list = append(list, more...)
+		}
+	}
+	return list, err
 }
 
 // match finds the files of a directory that one part of a path stands for.
@@ -337,13 +378,22 @@ func (c *copying) match(dir found, part string) ([]found, error) {
 	return list, err
 }
 
-// isIgnored tells whether .dockerignore leaves a file out altogether.
+// isIgnored tells whether .dockerignore leaves a file out altogether. It may be found by a
+// link, and it is its own path that counts.
 func (c *copying) isIgnored(f found) (bool, error) {
-	wanted, inside, err := c.keep(f.path, f.dirs != nil)
+	wanted, inside, err := c.keep(f.real(), f.dirs != nil)
 	if err == nil && !wanted && inside {
-		wanted, err = anyWanted(f.node, f.path, c.keep)
+		wanted, err = anyWanted(f.node, f.real(), c.keep)
 	}
 	return !wanted, err
+}
+
+// real is the path of a file that leads through no link.
+func (n *node) real() string {
+	if n.above == nil || n.above == n {
+		return "."
+	}
+	return path.Join(n.above.real(), n.name)
 }
 
 // keep tells whether a path of the source is wanted, and whether something in it may be.
@@ -380,12 +430,9 @@ func (c *copying) file(f found, source string) error {
 			return err
 		}
 	}
+	clear(c.w.names) // two sources share no inode
 	if f.dirs != nil {
-		real, err := c.w.resolve(dest, true, c.who)
-		if err != nil {
-			return err
-		}
-		return c.w.tree(f.node, f.path, real, c.excluding(f.path))
+		return c.directory(f, dest)
 	}
 	target, err := c.target(dest, path.Base(f.path))
 	if err != nil {
@@ -394,7 +441,21 @@ func (c *copying) file(f found, source string) error {
 	return c.w.put(f.node, target)
 }
 
+// directory copies what is in a directory. The one that it comes into gets its time; that of
+// the context itself is nobody's.
+func (c *copying) directory(f found, dest string) error {
+	to, err := c.w.resolve(dest, true, c.who)
+	if err == nil {
+		err = c.w.tree(f.node, f.real(), to, c.excluding(f.real()))
+	}
+	if err != nil || f.real() == "." {
+		return err
+	}
+	return c.w.dated(f.node, to)
+}
+
 // parents makes the directories above a file that --parents keeps, like those of the source.
+// One that is there already gets their mode.
 func (c *copying) parents(name, kept string) error {
 	above := strings.TrimSuffix(name, kept)
 	for i, r := range kept + "/" {
@@ -409,8 +470,17 @@ func (c *copying) parents(name, kept string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.w.like(n, real); err != nil {
-			return err
+		if c.kept[real] {
+			continue
+		}
+		c.kept = withKey(c.kept, real, true)
+		if old, err := c.w.below.exactly(real); err == nil && old.dirs != nil {
+			err = unix.Fchmodat(c.w.root, real, n.Mode&0o7777, 0)
+		} else {
+			err = c.w.like(n, real)
+		}
+		if err != nil {
+			return about("make", real, err)
 		}
 	}
 	return nil
@@ -504,6 +574,8 @@ func (c *copying) unpack(f found, dest string) (bool, error) {
 		return true, err
 	}
 	defer stream.Close()
+	defer func(mode uint32) { c.w.newMode = mode }(c.w.newMode)
+	c.w.newMode = 0o755
 	root, err := c.w.resolve(dest, true, c.who)
 	if err != nil {
 		return true, err

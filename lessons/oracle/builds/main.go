@@ -63,7 +63,13 @@ func start(dir, address string) (stop func() error, err error) {
 	if err := daemon.Start(); err != nil {
 		return nil, err
 	}
-	stop = func() error { return errors.Join(daemon.Process.Signal(unix.SIGTERM), daemon.Wait()) }
+	stop = func() error {
+		err := daemon.Process.Signal(unix.SIGTERM)
+		if end := daemon.Wait(); !errors.As(end, new(*exec.ExitError)) { // it ends with status 1 when it is told to end
+			err = errors.Join(err, end)
+		}
+		return err
+	}
 	for range 100 {
 		if exec.Command(filepath.Join(dir, "buildctl"), "--addr", address, "debug", "workers").Run() == nil {
 			return stop, nil
