@@ -474,7 +474,7 @@ func (c *copying) parents(name, kept string) error {
 			continue
 		}
 		c.kept = withKey(c.kept, real, true)
-		if old, err := c.w.below.exactly(real); err == nil && old.dirs != nil {
+		if old, errOld := c.w.below.exactly(real); errOld == nil && old.dirs != nil {
 			err = unix.Fchmodat(c.w.root, real, n.Mode&0o7777, 0)
 		} else {
 			err = c.w.like(n, real)
