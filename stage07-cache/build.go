@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -828,7 +830,10 @@ func (s *stageBuild) adopt(in *Instruction, build string) error {
 		s.note(in)
 		return s.b.Store.dropLayer(build)
 	}
-	packed, err := packLayer(io.Discard, build, ownersOf(append([]string{build}, dirs...))...)
+	var packed layerSum
+	if err = inheritOwners(build, dirs); err == nil {
+		packed, err = packLayer(io.Discard, build, build+ownersSuffix)
+	}
 	if err != nil {
 		return errors.Join(err, s.b.Store.dropLayer(build))
 	}
@@ -837,6 +842,24 @@ func (s *stageBuild) adopt(in *Instruction, build string) error {
 	}
 	s.add(in, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: packed.DiffID, Size: packed.Bytes})
 	return nil
+}
+
+// inheritOwners writes beside a layer, for an ordinary user, what stands beside those below
+// about files that it has too. The layer is packed by its own notes when a blob is wanted.
+func inheritOwners(build string, below []string) error {
+	owners, err := readOwners(ownersOf(append([]string{build}, below...)))
+	if err != nil || len(owners) == 0 {
+		return err
+	}
+	w := ownersWriter{path: build + ownersSuffix}
+	err = filepath.WalkDir(build, func(name string, _ fs.DirEntry, err error) error {
+		rel, errRel := filepath.Rel(build, name)
+		if i := owners[rel]; err == nil && i != nil {
+			err = w.file(rel, i)
+		}
+		return errors.Join(err, errRel)
+	})
+	return errors.Join(err, w.close())
 }
 
 func (s *stageBuild) add(in *Instruction, layer ocispec.Descriptor) {
