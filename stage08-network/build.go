@@ -847,6 +847,9 @@ func (s *stageBuild) adopt(in *Instruction, build string) error {
 // inheritOwners writes beside a layer, for an ordinary user, what stands beside those below
 // about files that it has too. The layer is packed by its own notes when a blob is wanted.
 func inheritOwners(build string, below []string) error {
+	if hasMany() { // the files themselves have their owners
+		return nil
+	}
 	owners, err := readOwners(ownersOf(append([]string{build}, below...)))
 	if err != nil || len(owners) == 0 {
 		return err
