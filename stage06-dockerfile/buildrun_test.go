@@ -34,7 +34,7 @@ func TestBuildForManyUsers(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "context/Dockerfile"), []byte(`FROM tiny
 COPY --chown=7:8 copied /copied
 RUN mkdir -m 700 /d && echo secret >/d/f && chown 33:44 /d/f && chmod 4751 /d/f && chown 5 /d
-RUN stat -c "%n %u:%g %a" /d /d/f /copied >/seen && chown 9 /copied
+RUN stat -c "%n %u:%g %a" /d /d/f /copied >/seen && chown 9 /copied && touch /d/g
 `), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "script"), []byte(`
 		$box build -q -t built context >/dev/null
@@ -56,6 +56,7 @@ RUN stat -c "%n %u:%g %a" /d /d/f /copied >/seen && chown 9 /copied
 -rw-r--r-- 7/8 copied
 -rw-r--r-- 9/8 copied
 -rwsr-x--x 33/44 d/f
+drwx------ 5/0 d/
 drwx------ 5/0 d/
 `, out)
 }

@@ -71,6 +71,9 @@ func saysNothing(dir *os.File, name string, below *node) (bool, error) {
 		return false, err
 	}
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.EACCES {
+		return false, nil // another user's, of an ordinary user's container
+	}
 	if err != nil {
 		return false, err
 	}
