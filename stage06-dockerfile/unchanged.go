@@ -45,6 +45,9 @@ func dropSameIn(dir *os.File, below *node) (left int, err error) {
 			continue
 		}
 		drop, err := saysNothing(dir, entry.Name(), below)
+		if errors.Is(err, unix.EACCES) {
+			continue // it is closed to the ordinary user whose container made it
+		}
 		if err == nil && drop {
 			left--
 			dropped = true
@@ -71,9 +74,6 @@ func saysNothing(dir *os.File, name string, below *node) (bool, error) {
 		return false, err
 	}
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err == unix.EACCES {
-		return false, nil // another user's, of an ordinary user's container
-	}
 	if err != nil {
 		return false, err
 	}
