@@ -117,13 +117,16 @@ func TestARealContainerInTheBrowser(t *testing.T) {
 	b.until(`document.querySelector("#connection").dataset.state === "live"`)
 	command := "sleep " + mark(4)
 	b.until("!" + boxWith(command))
+	value[int](b, `window.heard = []; new MutationObserver(() => window.heard.push(document.querySelector("#news").textContent))
+		.observe(document.querySelector("#news"), {childList: true, characterData: true, subtree: true}); 0`)
 	stop := start(t, exec.Command(binary, "run", "sleep", mark(4)))
 	b.until("!!" + boxWith(command))
 	require.Contains(t, value[string](b, boxWith(command)+`.querySelector(".strip").innerText`), "its own")
 	b.until(boxWith(command) + `.querySelector("svg[role=img]").getAttribute("aria-label").startsWith("Memory: now ")`)
-	require.Contains(t, value[string](b, `document.querySelector("#news").textContent`), "has appeared")
+	b.until(`window.heard.some((text) => /Box \d+ has appeared/.test(text))`) // others may come and go meanwhile
 	stop()
 	b.until("!" + boxWith(command))
+	b.until(`window.heard.some((text) => /Box \d+ is gone/.test(text))`)
 	b.quiet(server)
 }
 

@@ -63,6 +63,7 @@ function drawBoxes(snapshot) {
   snapshot.boxes.forEach((data, i) => {
     if (!boxes.has(data.id)) boxes.set(data.id, new Box(data.id));
     const box = boxes.get(data.id);
+    box.pid = data.pid;
     box.draw(data, snapshot);
     const list = part('box-list');
     if (list.children[i] !== box.element) list.insertBefore(box.element, list.children[i] ?? null);
