@@ -468,8 +468,11 @@ func (m *stepMounts) fill(to string, mount RunMount) error {
 		return err
 	}
 	c := &copying{s: m.s, in: m.in, ignore: ignore}
-	if mount.From == "" {
-		w.change, w.bare = c.change, true
+	if mount.From == "" { // what the context holds is root's
+		c.w, w.change, w.bare = w, c.change, true
+		if os.Geteuid() == 0 {
+			w.give = &c.who
+		}
 	}
 	target := filepath.Base(to)
 	if n.dirs == nil {
