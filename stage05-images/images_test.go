@@ -252,7 +252,7 @@ func (f fakeRegistry) serve(t testing.TB) string {
 func pullFrom(t *testing.T, s Store, name string) (*Image, error) {
 	ref, err := parseReference(name)
 	require.NoError(t, err)
-	return s.pull(t.Context(), ref, here(), Remote{}, newProgress(os.Stderr, true))
+	return s.pull(t.Context(), ref, here(), Remote{}, newProgress(os.Stderr, true, false))
 }
 
 // TestHostileImages holds that what is refused gets no name, and that what it has left is
