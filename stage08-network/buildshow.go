@@ -73,17 +73,16 @@ func (p *shownStep) told() {
 
 func (p *shownStep) lineTold() {
 	if !p.steps.live && !p.steps.quiet {
-		fmt.Fprintln(p.steps.out, p.line(""))
+		fmt.Fprintln(p.steps.out, p.title+p.remark())
 	}
 }
 
-// line is the step in a line.
-func (p *shownStep) line(took string) string {
-	text := p.title
-	if p.note != "" {
-		text += "  # " + p.note
+// remark is why a step runs, or that it does not.
+func (p *shownStep) remark() string {
+	if p.note == "" {
+		return ""
 	}
-	return strings.TrimRight(text+" "+took, " ")
+	return "  # " + p.note
 }
 
 // end shows how long a step took, and folds what it has printed, unless it failed.
@@ -111,13 +110,16 @@ func (p *shownStep) end(err error) {
 	}
 }
 
-// fitted is the line as wide as the terminal, with the time at its end.
+// fitted is the line as wide as the terminal, with the time at its end. Of a long
+// instruction less is shown, so that the remark is.
 func (p *shownStep) fitted(took string) string {
 	width, _, err := term.GetSize(int(p.steps.out.Fd()))
 	if err != nil || width < 20 {
 		width = 80
 	}
-	return cut(p.line(""), width-2-len(took)) + " " + took
+	room, remark := width-2-len(took), p.remark()
+	title := cut(p.title, max(room/3, room-len([]rune(remark))))
+	return cut(title+remark, room) + " " + took
 }
 
 func (s *steps) erase() {
