@@ -108,7 +108,7 @@ func (c *Container) obtain(name string, here *Image, err error) (*Image, error) 
 	ctx, stop := interruptible()
 	defer stop()
 	fmt.Fprintf(os.Stderr, "box: the image %s is pulled from %s\n", ref.Familiar(), ref.Host)
-	show := newProgress(os.Stderr, false)
+	show := newProgress(os.Stderr, false, c.Explain != "")
 	defer show.end()
 	image, err := c.Store.pull(ctx, ref, platform, Remote{Explain: c.Explain != "", Insecure: c.Insecure}, show)
 	if err != nil {

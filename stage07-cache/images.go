@@ -189,9 +189,12 @@ func (c *rmiCmd) remove(text string) error {
 	if err != nil {
 		return err
 	}
+	twin := false // with the same configuration, in another manifest
 	for _, other := range all {
 		if other.Manifest.Digest == image.Manifest.Digest {
 			image = other // with its names
+		} else if other.ID == image.ID {
+			twin = true
 		}
 	}
 	names := image.Names
@@ -205,7 +208,11 @@ func (c *rmiCmd) remove(text string) error {
 			return err
 		}
 	}
-	return c.Store.untag(image, names)
+	if err := c.Store.untag(image, names); err != nil || twin || len(names) < len(image.Names) {
+		return err
+	}
+	_, err = fmt.Println("Deleted: " + image.ID.String())
+	return err
 }
 
 // removeDamaged takes an image that cannot be read out of the index: by a name of it, or by
@@ -248,9 +255,6 @@ func (s Store) untag(image *Image, names []string) error {
 		if ref, errName := parseReference(name); err == nil && errName == nil {
 			fmt.Println("Untagged: " + ref.Familiar())
 		}
-	}
-	if err == nil && len(names) == len(image.Names) {
-		fmt.Println("Deleted: " + image.ID.String())
 	}
 	return err
 }

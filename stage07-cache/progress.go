@@ -22,8 +22,9 @@ type progress struct {
 	latest time.Time
 }
 
-func newProgress(out *os.File, quiet bool) *progress {
-	return &progress{out: out, live: isTerminal(int(out.Fd())), quiet: quiet, lines: map[string]string{}}
+// newProgress shows on a terminal, unless it is told there too what the registry was asked.
+func newProgress(out *os.File, quiet, explain bool) *progress {
+	return &progress{out: out, live: !explain && isTerminal(int(out.Fd())), quiet: quiet, lines: map[string]string{}}
 }
 
 // say tells what has become of a blob.

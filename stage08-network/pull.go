@@ -67,7 +67,7 @@ func (c *pullCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	show := newProgress(os.Stderr, c.Quiet)
+	show := newProgress(os.Stderr, c.Quiet, c.Explain)
 	c.Store.limits = c.LayerLimits
 	image, err := c.Store.pull(ctx, ref, platform, c.Remote, show)
 	show.end()
@@ -398,7 +398,7 @@ func (c *pushCmd) Run() error {
 	if err := ref.pushable(); err != nil {
 		return err
 	}
-	show := newProgress(os.Stderr, c.Quiet)
+	show := newProgress(os.Stderr, c.Quiet, c.Explain)
 	manifest, err := c.Store.push(ctx, ref, c.Remote, show)
 	show.end()
 	if err != nil {
