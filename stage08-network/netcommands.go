@@ -153,6 +153,7 @@ func (c *networkInspectCmd) Run() error {
 
 type networkRmCmd struct {
 	Names []string `arg:"" name:"network" help:"Their names."`
+	Force bool     `short:"f" help:"Also one that may be in another network namespace: what it has there stays."`
 
 	Store
 }
@@ -160,7 +161,7 @@ type networkRmCmd struct {
 // Run is `box network rm`.
 func (c *networkRmCmd) Run() error {
 	return each(c.Names, func(name string) error {
-		if err := c.networks().remove(name); err != nil {
+		if err := c.networks().remove(name, c.Force); err != nil {
 			return err
 		}
 		_, err := fmt.Println(name)

@@ -35,6 +35,7 @@ type network struct {
 	Gateway6 netip.Addr   `json:"gateway6,omitzero"`
 	MTU      uint32       `json:"mtu"`
 	Internal bool         `json:"internal,omitempty"` // no way out
+	Netns    string       `json:"netns,omitempty"`    // where it was made, as /proc/PID/ns/net has it
 }
 
 // lease is an address and who has it.
@@ -137,6 +138,7 @@ func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool)
 		return nil, fmt.Errorf("network %s: the word means something else for --network; choose another name", name)
 	}
 	n = &network{Name: name, Bridge: dir.bridgeOf(name), Internal: internal}
+	n.Netns, _ = os.Readlink("/proc/self/ns/net")
 	make := func() error {
 		switch _, err := dir.find(name); {
 		case err == nil:
@@ -388,7 +390,7 @@ func (dir networks) giveBack(n *network, id string) error {
 
 // remove takes a network away: bridge, rules and files. With the last one goes the table,
 // and the host's settings become what they were.
-func (dir networks) remove(name string) error {
+func (dir networks) remove(name string, force bool) error {
 	n, err := dir.find(name)
 	if err != nil {
 		return err
@@ -405,7 +407,7 @@ func (dir networks) remove(name string) error {
 			}
 			return fmt.Errorf("network %s is in use by %s: stop them first", name, strings.Join(users, ", "))
 		}
-		if err := dir.tearDown(n, dead); err != nil {
+		if err := dir.tearDown(n, dead, force); err != nil {
 			return err
 		}
 		if err := os.Remove(dir.file(name + ".leases")); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -415,9 +417,20 @@ func (dir networks) remove(name string) error {
 	})
 }
 
+// isElsewhere tells whether a network was made in another network namespace than ours.
+func (n *network) isElsewhere() bool {
+	ours, err := os.Readlink("/proc/self/ns/net")
+	return err == nil && n.Netns != "" && n.Netns != ours
+}
+
 // tearDown removes what a network has in the kernel, as far as it is there.
-func (dir networks) tearDown(n *network, dead []lease) error {
-	if err := sendNetlink(unix.NETLINK_ROUTE, delLink(n.Bridge)); err != nil && !strings.Contains(err.Error(), unix.ENODEV.Error()) {
+func (dir networks) tearDown(n *network, dead []lease, force bool) error {
+	err := sendNetlink(unix.NETLINK_ROUTE, delLink(n.Bridge))
+	gone := err != nil && strings.Contains(err.Error(), unix.ENODEV.Error())
+	switch {
+	case gone && !force && n.isElsewhere():
+		return fmt.Errorf("network %s was made in another network namespace, %s, and may have its bridge there: remove it from there, or forget it with --force", n.Name, n.Netns)
+	case err != nil && !gone:
 		return err
 	}
 	if there, err := hasTable(); err != nil || !there {

@@ -274,13 +274,14 @@ func TestNetwork(t *testing.T) {
 	t.Run("killed", func(t *testing.T) { testKilled(t, dir) })
 	t.Run("table", func(t *testing.T) { testTable(t, dir) })
 	t.Run("picture", func(t *testing.T) { testPicture(t, dir) })
+	t.Run("elsewhere", func(t *testing.T) { testElsewhere(t, dir) })
 
 	list, err := dir.list()
 	require.NoError(t, err)
 	require.NotEmpty(t, list)
 	require.NotEqual(t, before, snapshot(t), "this check would not see anything")
 	for _, n := range list {
-		require.NoError(t, dir.remove(n.Name))
+		require.NoError(t, dir.remove(n.Name, false))
 	}
 	for range 20 { // the last cables go a moment after their containers
 		if before != snapshot(t) {
@@ -291,6 +292,22 @@ func TestNetwork(t *testing.T) {
 	left, err := os.ReadDir(string(dir))
 	require.NoError(t, err)
 	require.Len(t, left, 1, "the lock alone")
+}
+
+// testElsewhere asks for the removal of a network whose bridge is in another namespace.
+func testElsewhere(t *testing.T, dir networks) {
+	n, err := dir.create("far", netip.Prefix{}, false, false)
+	require.NoError(t, err)
+	ours := n.Netns
+	n.Netns = "net:[1]"
+	data, err := json.Marshal(n)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(dir.file("far.json"), data, 0o644))
+	require.ErrorContains(t, dir.remove("far", false), "net:[1]")
+	require.NotEqual(t, "net:[1]", ours)
+	require.NoError(t, dir.remove("far", true))
+	_, err = dir.find("far")
+	require.ErrorIs(t, err, errNoNetwork)
 }
 
 func testBridge(t *testing.T, dir networks, outside int) {
@@ -438,14 +455,14 @@ func testApart(t *testing.T, dir networks, outside int) {
 
 	_, err = launchWired(dir, "r3", Wiring{Network: "red", IP: "10.99.0.77"})
 	require.EqualError(t, err, "--ip 10.99.0.77 is taken: by container r1")
-	require.ErrorContains(t, dir.remove("red"), "network red is in use by r2, r1: stop them first")
+	require.ErrorContains(t, dir.remove("red", false), "network red is in use by r2, r1: stop them first")
 	_, err = dir.create("green", netip.MustParsePrefix("10.99.0.128/25"), false, false)
 	require.EqualError(t, err, "--subnet 10.99.0.128/25 overlaps with 10.99.0.0/24 of network red: choose another, or leave --subnet out")
 	_, err = dir.create("green", netip.MustParsePrefix("198.18.0.0/24"), false, false)
 	require.EqualError(t, err, "--subnet 198.18.0.0/24 overlaps with the host's route to 198.18.0.0/30: choose another, or leave --subnet out")
 	red.end(t)
 	red2.end(t)
-	require.NoError(t, dir.remove("red"))
+	require.NoError(t, dir.remove("red", false))
 	require.NotContains(t, sh(t, "nft list table inet stagebox; ip link"), n.Bridge)
 	require.NotContains(t, sh(t, "nft list table inet stagebox"), "10.99.0.0")
 	says(t, blue.pid, "tcp", "198.18.0.2:80", "outside ")
@@ -660,7 +677,7 @@ func TestDroppersAreSeen(t *testing.T) {
 	sh(t, "nft add rule ip filter FORWARD iifname "+c.network.Bridge+" accept; nft add rule ip filter FORWARD oifname "+c.network.Bridge+" accept") // as advised
 	says(t, c.pid, "tcp", "198.18.0.2:80", "outside ")
 	c.end(t)
-	require.NoError(t, dir.remove("bridge"))
+	require.NoError(t, dir.remove("bridge", false))
 	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
 	require.NoError(t, err)
 	require.Equal(t, "1\n", string(forward), "others rely on it")

@@ -66,7 +66,7 @@ var budgets = map[string]budget{
 			"builds_test.go", "buildcase_test.go", "buildimage_test.go"},
 		edits:   map[string]edit{"main.go": {5, 1}, "containers.go": {8, 0}, "monitor.go": {3, 0}, "copytree.go": {7, 1}, "layers.go": {20, 5}},
 		imports: []string{"github.com/moby/patternmatcher", "github.com/moby/patternmatcher/ignorefile"},
-		code:    4580,
+		code:    4590,
 	},
 	"cache": {
 		adds: []string{"cache.go", "checksum.go", "cachemount.go", "download.go", "prune.go", "buildpicture.go"},
