@@ -143,7 +143,7 @@ func (r *Record) shelves() ([]shelf, error) {
 	}
 	all := []shelf{{r.Name + ", to write to", fmt.Sprintf("%s: %d added, %d changed, %d deleted", filepath.Join("containers", r.ID[:12]+"…", "upper"), counts['A'], counts['C'], counts['D'])}}
 	for i, dir := range o.lowers[:len(o.lowers)-1] {
-		all = append(all, shelf{fmt.Sprintf("layer %d, to read only", len(o.lowers)-1-i), dir})
+		all = append(all, shelf{fmt.Sprintf("layer %d, to read only", len(o.lowers)-1-i), r.store.brief(dir)})
 	}
 	return append(all, shelf{"mount points that every container has", "mountpoints"}), nil
 }

@@ -107,6 +107,14 @@ func (s Store) blobPath(d digest.Digest) string {
 
 func (s Store) layerPath(diffID digest.Digest) string { return s.path("layers", diffID.Encoded()) }
 
+// brief is the path of a layer as people can read it; that of another directory stays.
+func (s Store) brief(dir string) string {
+	if digest, ok := strings.CutPrefix(dir, s.path("layers")+"/"); ok && len(digest) > 12 {
+		return "layers/" + digest[:12] + "…"
+	}
+	return dir
+}
+
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
