@@ -47,7 +47,7 @@ func record(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	buildctl := filepath.Join(dir, "buildctl") + " --addr " + address
-	return tool(ctx, stage, "go", "test", "-count=1", "-run", "^TestBuildsAreBuildKits$", ".", "-record", buildctl)
+	return tool(ctx, stage, "go", "test", "-count=1", "-timeout", "30m", "-run", "^TestBuildsAreBuildKits$", ".", "-record", buildctl)
 }
 
 // start starts the daemon, and waits until it answers.
