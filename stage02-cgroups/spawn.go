@@ -55,7 +55,7 @@ type step struct {
 	fine  uintptr
 }
 
-// mark is what came of a step.
+// mark is what came of a step. It is whole when done is 1.
 type mark struct{ done, result, errno uintptr }
 
 // Process is a child: first a replayed plan, then the program that it becomes.
@@ -181,7 +181,8 @@ func replay(steps []step, slots []uintptr, tape []mark) {
 		if s.forks && errno == 0 && r == 0 {
 			continue // the new process goes on; its maker leaves a mark, and ends
 		}
-		tape[i] = mark{1, r, uintptr(errno)}
+		tape[i].result, tape[i].errno = r, uintptr(errno)
+		atomic.StoreUintptr(&tape[i].done, 1)
 		if errno != 0 && s.left > 0 {
 			continue // there are more places to try
 		}
@@ -294,8 +295,8 @@ func (c *Process) readTape() {
 		if call.forks && i < c.at && !call.done {
 			reap(c.pid)
 		}
-		m := c.tape[i]
-		if m.done == 0 || call.done {
+		m := &c.tape[i]
+		if atomic.LoadUintptr(&m.done) == 0 || call.done {
 			continue
 		}
 		call.finish(m.result, unix.Errno(m.errno))

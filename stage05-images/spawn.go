@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -56,7 +57,7 @@ type step struct {
 	reign bool // after the fork
 }
 
-// mark is what came of a step.
+// mark is what came of a step. It is whole when done is 1.
 type mark struct{ done, result, errno uintptr }
 
 // Process is a child: first a replayed plan, then the program that it becomes.
@@ -182,7 +183,8 @@ func replay(steps []step, slots []uintptr, tape []mark) {
 		if s.forks && errno == 0 && r == 0 {
 			continue // the new process goes on; its maker leaves a mark, and ends
 		}
-		tape[i] = mark{1, r, uintptr(errno)}
+		tape[i].result, tape[i].errno = r, uintptr(errno)
+		atomic.StoreUintptr(&tape[i].done, 1)
 		if s.reign && errno == 0 {
 			reign(r)
 		}
@@ -298,8 +300,11 @@ func (c *Process) readTape() {
 		if call.forks && i < c.at && !call.done {
 			reap(c.pid)
 		}
-		m := c.tape[i]
-		if m.done == 0 || call.done {
+		m := &c.tape[i]
+		if call.reigns {
+			c.awaitMaker(i)
+		}
+		if atomic.LoadUintptr(&m.done) == 0 || call.done {
 			continue
 		}
 		call.finish(m.result, unix.Errno(m.errno))
@@ -307,6 +312,16 @@ func (c *Process) readTape() {
 			c.pid = int(call.ret)
 			close(c.numbered)
 		}
+	}
+}
+
+// awaitMaker waits for the mark of a fork whose maker stays: the new process may be ahead.
+func (c *Process) awaitMaker(fork int) {
+	ahead := func() bool {
+		return atomic.LoadUintptr(&c.tape[fork].done) == 0 && atomic.LoadUintptr(&c.tape[fork+1].done) != 0
+	}
+	for n := 0; ahead() && n < 20_000; n++ { // no longer than a second: somebody may have killed it
+		time.Sleep(50 * time.Microsecond)
 	}
 }
 

@@ -20,7 +20,7 @@ var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/
 
 const (
 	longest = 60    // lines of a function
-	allCode = 21300 // lines of code of the last stage
+	allCode = 21320 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
@@ -38,7 +38,7 @@ var budgets = map[string]budget{
 		adds: []string{"rootfs.go", "mounts.go", "binds.go", "devices.go", "guard.go", "console.go", "users.go", "hardening.go",
 			"seccomp.go", "init.go", "self.go", "tiny.go"},
 		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {7, 0}, "signals.go": {1, 1},
-			"spawn.go":      {6, 2}, // a fork whose maker stays as PID 1
+			"spawn.go":      {20, 2}, // a fork whose maker stays as PID 1
 			"namespaces.go": {1, 1}, "cgroups.go": {2, 2}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
 		code:    2190,
