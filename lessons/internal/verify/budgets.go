@@ -26,7 +26,7 @@ const (
 var budgets = map[string]budget{
 	"namespaces": {
 		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
-		code:    1435, // the engine that all stages stand on is in the first
+		code:    1440, // the engine that all stages stand on is in the first
 	},
 	"cgroups": {
 		adds: []string{"cgroups.go", "limits.go", "stats.go", "control.go", "oom.go"},
@@ -41,7 +41,7 @@ var budgets = map[string]budget{
 			"spawn.go":      {20, 2}, // a fork whose maker stays as PID 1
 			"namespaces.go": {1, 1}, "cgroups.go": {2, 2}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
-		code:    2190,
+		code:    2200,
 	},
 	"unionfs": {
 		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
