@@ -405,10 +405,7 @@ func (s Store) read(id string) (*Record, error) {
 // known reads a record. One that says "running", though nobody holds the lock, is of before
 // the machine went down.
 func (s Store) known(id string) (*Record, error) {
-	r, err := s.read(id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w any more: %s", errNoContainer, id)
-	}
+	r, err := s.present(id)
 	if err != nil || r.State.Status != "running" || isHeld(r.livePath()) {
 		return r, err
 	}
@@ -423,7 +420,16 @@ func (s Store) known(id string) (*Record, error) {
 		r.State.exit(128 + int(unix.SIGKILL))
 		return r, nil
 	}
-	return s.read(id)
+	return s.present(id) // if it was not to be removed
+}
+
+// present reads the record of a container that may have been removed meanwhile.
+func (s Store) present(id string) (*Record, error) {
+	r, err := s.read(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w any more: %s", errNoContainer, id)
+	}
+	return r, err
 }
 
 // all are the containers.
