@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -164,4 +165,12 @@ func (s *steps) print(line string) {
 	default:
 		fmt.Fprint(s.out, "  "+line)
 	}
+}
+
+// printed tells whether one of these errors is in the end of what the step has printed.
+func (s *steps) printed(errors ...string) bool {
+	s.Lock()
+	defer s.Unlock()
+	text := strings.ToLower(strings.Join(s.all, ""))
+	return slices.ContainsFunc(errors, func(e string) bool { return strings.Contains(text, e) })
 }
