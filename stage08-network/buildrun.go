@@ -160,14 +160,20 @@ func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
 		}
 		return err
 	}
-	advice := ""
-	if os.Geteuid() != 0 && !hasMany() {
-		advice = "; if it asked for another user than root: there is none, until newuidmap (package uidmap) is here, and a line of yours in /etc/subuid and /etc/subgid"
-	}
+	out.close()
+	advice := s.adviceOnUsers()
 	if s.b.Keep {
 		advice += fmt.Sprintf("; its container was kept: box commit %s seen && box run --rm -it seen sh", c.record.Name)
 	}
 	return in.errorAt("", "%s ended with exit status %d%s", in.Name, int(ended), advice)
+}
+
+// adviceOnUsers is for a step that the kernel has refused something, where root is alone.
+func (s *stageBuild) adviceOnUsers() string {
+	if os.Geteuid() == 0 || hasMany() || !s.shown.printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
+		return ""
+	}
+	return "; if it asked for another user than root: there is none, until newuidmap (package uidmap) is here, and a line of yours in /etc/subuid and /etc/subgid"
 }
 
 // killWhenInterrupted ends the step's container with the build: what runs in it may not heed

@@ -207,3 +207,11 @@ func (p *shownStep) print(line string) {
 		fmt.Fprint(s.out, "  "+line)
 	}
 }
+
+// printed tells whether one of these errors is in the end of what the step has printed.
+func (p *shownStep) printed(errors ...string) bool {
+	p.steps.Lock()
+	defer p.steps.Unlock()
+	text := strings.ToLower(strings.Join(p.all, ""))
+	return slices.ContainsFunc(errors, func(e string) bool { return strings.Contains(text, e) })
+}
