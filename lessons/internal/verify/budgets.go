@@ -20,7 +20,7 @@ var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/
 
 const (
 	longest = 60    // lines of a function
-	allCode = 21320 // lines of code of the last stage
+	allCode = 21340 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
@@ -49,7 +49,7 @@ var budgets = map[string]budget{
 		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 3}, "plan.go": {6, 1}, "exec.go": {26, 10},
 			"hardening.go": {9, 4}, "console.go": {10, 3}, "rootfs.go": {10, 8}, "binds.go": {13, 3}, "users.go": {1, 7},
 			"control.go": {16, 6}, "stats.go": {10, 4}},
-		code: 2840,
+		code: 2845,
 	},
 	"images": {
 		adds: []string{"reference.go", "registry.go", "connection.go", "auth.go", "login.go", "layers.go", "unpack.go", "owners.go", "compress.go",
@@ -66,7 +66,7 @@ var budgets = map[string]budget{
 			"builds_test.go", "buildcase_test.go", "buildimage_test.go"},
 		edits:   map[string]edit{"main.go": {5, 1}, "containers.go": {8, 0}, "monitor.go": {3, 0}, "copytree.go": {7, 1}, "layers.go": {20, 5}},
 		imports: []string{"github.com/moby/patternmatcher", "github.com/moby/patternmatcher/ignorefile"},
-		code:    4590,
+		code:    4600,
 	},
 	"cache": {
 		adds: []string{"cache.go", "checksum.go", "cachemount.go", "download.go", "prune.go", "buildpicture.go"},
