@@ -138,7 +138,9 @@ func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool)
 		return nil, fmt.Errorf("network %s: the word means something else for --network; choose another name", name)
 	}
 	n = &network{Name: name, Bridge: dir.bridgeOf(name), Internal: internal}
-	n.Netns, _ = os.Readlink("/proc/self/ns/net")
+	if n.Netns, err = os.Readlink("/proc/self/ns/net"); err != nil {
+		return nil, err
+	}
 	make := func() error {
 		switch _, err := dir.find(name); {
 		case err == nil:
