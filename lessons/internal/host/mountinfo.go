@@ -27,14 +27,14 @@ func (h *Host) mounts() (all []mountPoint) {
 		if len(l) < 6 || len(r) < 3 {
 			continue
 		}
-		all = append(all, mountPoint{root: unescape(l[3]), dir: unescape(l[4]),
+		all = append(all, mountPoint{root: Unescape(l[3]), dir: Unescape(l[4]),
 			peers: l[6:], fstype: r[0], super: strings.Split(r[2], ",")})
 	}
 	return all
 }
 
-// unescape turns \040 back into a space: the kernel writes so what would break a line apart.
-func unescape(s string) string {
+// Unescape turns \040 back into a space: the kernel writes so what would break a line apart.
+func Unescape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] == '\\' && i+3 < len(s) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"stagebox/lessons/internal/host"
 )
 
 // Root is where the files of a box come from.
@@ -50,25 +52,9 @@ func (r Roots) mounts(pid string) (all []mountPoint) {
 		if len(l) < 6 || len(f) < 3 {
 			continue
 		}
-		all = append(all, mountPoint{l[2], unescape(l[3]), unescape(l[4]), strings.Split(l[5], ","), f[0], strings.Split(f[2], ",")})
+		all = append(all, mountPoint{l[2], host.Unescape(l[3]), host.Unescape(l[4]), strings.Split(l[5], ","), f[0], strings.Split(f[2], ",")})
 	}
 	return all
-}
-
-// unescape turns \040 back into a space: the kernel writes so what would break a line apart.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if c, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(c))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // root compares the mounts of a process with the host's.
@@ -118,7 +104,7 @@ func mount(m mountPoint) Mount {
 func layers(options []string) (all []Layer) {
 	for _, option := range options {
 		name, value, _ := strings.Cut(option, "=")
-		switch value = unescape(value); name {
+		switch value = host.Unescape(value); name {
 		case "upperdir":
 			all = slices.Insert(all, 0, Layer{value, true})
 		case "lowerdir":

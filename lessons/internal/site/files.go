@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"stagebox/lessons/internal/difference"
+	"stagebox/lessons/internal/stages"
 )
 
 // file is a Go file that a stage changes, with the text of both sides.
@@ -74,7 +75,7 @@ func declarations(text string) []*decl {
 func declared(d ast.Decl) ([]string, *ast.CommentGroup) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
-		return []string{receiver(d) + d.Name.Name}, d.Doc
+		return []string{stages.Receiver(d) + d.Name.Name}, d.Doc
 	case *ast.GenDecl:
 		var names []string
 		for _, spec := range d.Specs {
@@ -90,21 +91,6 @@ func declared(d ast.Decl) ([]string, *ast.CommentGroup) {
 		return names, d.Doc
 	}
 	return nil, nil
-}
-
-// receiver is "Plan." for a method of Plan.
-func receiver(d *ast.FuncDecl) string {
-	if d.Recv == nil {
-		return ""
-	}
-	t := d.Recv.List[0].Type
-	if star, ok := t.(*ast.StarExpr); ok {
-		t = star.X
-	}
-	if id, ok := t.(*ast.Ident); ok {
-		return id.Name + "."
-	}
-	return ""
 }
 
 // at is the declaration that a line of the file after the change belongs to, or nil.

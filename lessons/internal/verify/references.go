@@ -94,7 +94,7 @@ func declarations(path string) ([]string, error) {
 	for _, d := range file.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			names = append(names, receiver(d)+d.Name.Name)
+			names = append(names, stages.Receiver(d)+d.Name.Name)
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
 				switch spec := spec.(type) {
@@ -109,20 +109,6 @@ func declarations(path string) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-func receiver(d *ast.FuncDecl) string {
-	if d.Recv == nil {
-		return ""
-	}
-	t := d.Recv.List[0].Type
-	if star, ok := t.(*ast.StarExpr); ok {
-		t = star.X
-	}
-	if id, ok := t.(*ast.Ident); ok {
-		return id.Name + "."
-	}
-	return ""
 }
 
 // links resolves the relative links of a page.
