@@ -67,7 +67,7 @@ func (p *Plan) OpenPath(path string, flags, resolve uint64) *Call {
 	resolve |= unix.RESOLVE_NO_MAGICLINKS
 	how := &unix.OpenHow{Flags: flags, Resolve: resolve}
 	text := fmt.Sprintf("{flags=O_RDONLY|%s, resolve=%s}", bits(flags, openFlags).text, bits(resolve, resolveFlags).text)
-	return p.add("openat2", unix.SYS_OPENAT2, cwd, p.str(path), ptr(unsafe.Pointer(how), text), num(unix.SizeofOpenHow))
+	return p.add("openat2", unix.SYS_OPENAT2, cwd, p.str(path), ptr(unsafe.Pointer(how), text), num(unix.SizeofOpenHow)).Again()
 }
 
 // MkdirAt is mkdirat(2); a directory that is there already serves as well.

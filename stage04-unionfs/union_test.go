@@ -134,7 +134,11 @@ func TestKernelsView(t *testing.T) {
 		require.NoError(t, unix.Mount("overlay", merged, "overlay", unix.MS_RDONLY, options))
 		root := openTree(t, merged)
 		look := func(path string, flags int) (int, error) {
-			return unix.Openat2(root, path, &unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_IN_ROOT})
+			fd, err := -1, error(unix.EAGAIN)
+			for err == unix.EAGAIN { // something was renamed or mounted meanwhile, by another test
+				fd, err = unix.Openat2(root, path, &unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_IN_ROOT})
+			}
+			return fd, err
 		}
 		view := treeOf(look, ".")
 		for _, path := range l.Paths {

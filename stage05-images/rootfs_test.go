@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -48,6 +49,52 @@ func TestStraceOfRootAgrees(t *testing.T) {
 			hostAgrees(t, host, calls, pids[0])
 		}
 	})
+}
+
+// A rename anywhere makes openat2(2) give up a way through "..", and ask for another try.
+func TestRenamesElsewhereStopNobody(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(dir+"/a", 0o755))
+	require.NoError(t, os.WriteFile(dir+"/file", nil, 0o644))
+	path := strings.Repeat("a/../", 800) + "file"
+	done, ended := make(chan struct{}), make(chan struct{})
+	defer func() { close(done); <-ended }()
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				os.Mkdir(dir+"/x", 0o755)
+				os.Rename(dir+"/x", dir+"/y")
+				os.Remove(dir + "/y")
+			}
+		}
+	}()
+	root, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(root)
+	require.Eventually(t, func() bool { // the control: once is not enough
+		fd, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH, Resolve: unix.RESOLVE_IN_ROOT})
+		unix.Close(fd)
+		return err == unix.EAGAIN
+	}, 20*time.Second, time.Microsecond)
+	inside := &Container{}
+	inside.Rootfs = dir
+	for range 300 {
+		fd, err := inside.openInside(path, unix.O_PATH)
+		require.NoError(t, err)
+		unix.Close(fd)
+	}
+	p := newPlan()
+	p.Chdir(dir)
+	for range 300 {
+		p.Close(p.OpenPath(path, 0, unix.RESOLVE_IN_ROOT).Result())
+	}
+	p.Execve([]string{"/no/such/program"}, nil, "")
+	_, err = p.launch(&Narration{})
+	require.ErrorContains(t, err, "execve")
 }
 
 func TestTinyIsReproducible(t *testing.T) {

@@ -56,6 +56,7 @@ type step struct {
 	forks bool
 	fine  uintptr
 	reign bool // after the fork
+	again bool // while it fails with EAGAIN
 }
 
 // mark is what came of a step. It is whole when done is 1.
@@ -184,6 +185,10 @@ func replay(steps []step, slots []uintptr, tape []mark) {
 			}
 		}
 		r, _, errno := syscall.RawSyscall6(s.nr, args[0], args[1], args[2], args[3], args[4], args[5])
+		if s.again && errno == unix.EAGAIN {
+			i-- // the same once more
+			continue
+		}
 		if s.forks && errno == 0 && r == 0 {
 			continue // the new process goes on; its maker leaves a mark, and ends
 		}
@@ -218,7 +223,7 @@ func (p *Plan) steps() ([]step, []uintptr) {
 	}
 	steps := make([]step, len(p.calls))
 	for i, c := range p.calls {
-		s := step{nr: c.nr, into: slot[c.out], try: c.try, forks: c.forks || c.reigns, exact: c.want != nil, fine: uintptr(c.fine), reign: c.reigns}
+		s := step{nr: c.nr, into: slot[c.out], try: c.try, forks: c.forks || c.reigns, exact: c.want != nil, fine: uintptr(c.fine), reign: c.reigns, again: c.again}
 		for k, arg := range c.args {
 			s.args[k], s.from[k] = arg.number(), slot[arg.from]
 		}

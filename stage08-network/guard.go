@@ -76,7 +76,7 @@ func (r *newRoot) guard2(dir string, rules []device) {
 	group.Result()
 	program := r.before.add("bpf", unix.SYS_BPF, sym(unix.BPF_PROG_LOAD, "BPF_PROG_LOAD"),
 		ptr(unsafe.Pointer(load), fmt.Sprintf("{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%d, insns=%p, license=\"GPL\"}", len(code), &code[0])),
-		num(int(unsafe.Sizeof(*load)))).Why("a program of the kernel's, run whenever a device is opened")
+		num(int(unsafe.Sizeof(*load)))).Again().Why("a program of the kernel's, run whenever a device is opened")
 	program.then = func() { attach.program = uint32(program.ret) }
 	program.Result()
 	r.before.add("bpf", unix.SYS_BPF, sym(unix.BPF_PROG_ATTACH, "BPF_PROG_ATTACH"),

@@ -54,6 +54,7 @@ type Call struct {
 	fine  unix.Errno            // an error that is as good as success
 
 	reigns bool // forks, and stays as PID 1
+	again  bool // is repeated as long as it fails with EAGAIN, which then means no more than that
 
 	done  bool
 	ret   uintptr
@@ -119,6 +120,11 @@ func (c *Call) Hint(errno unix.Errno, advice string) *Call {
 
 // Unless lets the list go on after this error.
 func (c *Call) Unless(errno unix.Errno) *Call { c.fine = errno; return c }
+
+// Again repeats the call for as long as the kernel asks for that (EAGAIN): openat2(2) does
+// when something is renamed while it looks, bpf(2) when a signal comes, as Go's scheduler
+// sends them.
+func (c *Call) Again() *Call { c.again = true; return c }
 
 // Must stops the list when the call returns anything but n.
 func (c *Call) Must(n uintptr) *Call { c.want = &n; return c }
@@ -256,7 +262,7 @@ func (c *Call) perform() {
 		a[i] = arg.number()
 	}
 	r, _, errno := syscall.Syscall6(c.nr, a[0], a[1], a[2], a[3], a[4], a[5])
-	for errno == unix.EAGAIN && c.name == "bpf" { // a signal to this thread, of Go's scheduler, came between
+	for errno == unix.EAGAIN && c.again {
 		r, _, errno = syscall.Syscall6(c.nr, a[0], a[1], a[2], a[3], a[4], a[5])
 	}
 	if c.finish(r, errno); errno == 0 && c.then != nil {

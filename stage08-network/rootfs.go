@@ -309,7 +309,11 @@ func (c *Container) openInside(path string, flags uint64) (int, error) {
 	}
 	defer unix.Close(root)
 	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
-	return unix.Openat2(root, path, &how)
+	fd, err := unix.Openat2(root, path, &how)
+	for err == unix.EAGAIN { // something was renamed or mounted meanwhile
+		fd, err = unix.Openat2(root, path, &how)
+	}
+	return fd, err
 }
 
 // linkTarget is where a path leads, if it is a symbolic link to a file that does not

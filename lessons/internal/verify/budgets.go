@@ -20,7 +20,7 @@ var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/
 
 const (
 	longest = 60    // lines of a function
-	allCode = 21340 // lines of code of the last stage
+	allCode = 21347 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
@@ -37,11 +37,11 @@ var budgets = map[string]budget{
 	"rootfs": {
 		adds: []string{"rootfs.go", "mounts.go", "binds.go", "devices.go", "guard.go", "console.go", "users.go", "hardening.go",
 			"seccomp.go", "init.go", "self.go", "tiny.go"},
-		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {7, 0}, "signals.go": {1, 1},
-			"spawn.go":      {20, 2}, // a fork whose maker stays as PID 1
+		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {13, 1}, "signals.go": {1, 1},
+			"spawn.go":      {25, 2}, // a fork whose maker stays as PID 1; a call that is made again
 			"namespaces.go": {1, 1}, "cgroups.go": {2, 2}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
-		code:    2200,
+		code:    2207,
 	},
 	"unionfs": {
 		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
