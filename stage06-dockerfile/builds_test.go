@@ -26,6 +26,10 @@ import (
 // write down what it makes of the cases, in place of comparing with that.
 var record = flag.String("record", "", "record what `BUILDCTL` builds: the program and its first arguments")
 
+// other names the box that builds. It has a cache: then each case is built twice, and the
+// second time gives what the first gave.
+var other = flag.String("box", "", "build with `BOX`, which remembers steps, instead of with this stage's")
+
 // tools are the names of busybox in the images.
 var tools = strings.Fields("sh cat chmod chown cp date echo env false grep head id ln ls mkdir mkfifo mknod mktemp mount mv od " +
 	"printf ps pwd readlink rm rmdir sed seq sha256sum sort stat tail tar test touch tr true umask uname wc whoami")
@@ -36,6 +40,9 @@ type images map[string]string
 // TestBuildsAreBuildKits builds each case of testdata/builds. Its README tells the rest.
 func TestBuildsAreBuildKits(t *testing.T) {
 	start := time.Now()
+	if *other != "" {
+		box = *other
+	}
 	bases := makeBases(t)
 	base := readImage(t, bases["busybox"])
 	differs := listedDifferences(t)
@@ -192,6 +199,22 @@ func serve(t *testing.T, files []caseFile) string {
 
 // boxBuild builds with box.
 func boxBuild(b *caseBuild) error {
+	id, err := b.boxOnce()
+	if err != nil {
+		return err
+	}
+	if *other != "" {
+		again, err := b.boxOnce()
+		require.NoError(b.t, err, "the second time")
+		require.Equal(b.t, id, again, "the second time gave another image")
+	}
+	_, errs, status := run(b.t, "save", "-o", b.archive, id)
+	require.Zero(b.t, status, errs)
+	return nil
+}
+
+// boxOnce returns the image's id.
+func (b *caseBuild) boxOnce() (string, error) {
 	id := filepath.Join(b.t.TempDir(), "id")
 	args := append([]string{"build", "-q", "--iidfile", id}, b.flags...)
 	cmd := exec.Command(box, append(slices.Clone(args), ".")...)
@@ -199,17 +222,14 @@ func boxBuild(b *caseBuild) error {
 		cmd = exec.Command(box, args...)
 		cmd.Stdin = bytes.NewReader(makeTar(b.t, b.files))
 	}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
+	if out, err := cmd.CombinedOutput(); err != nil {
 		require.Equal(b.t, 1, cmd.ProcessState.ExitCode(), "%s", out)
 		require.NoFileExists(b.t, id)
-		return errors.New(string(out))
+		return "", errors.New(string(out))
 	}
 	text, err := os.ReadFile(id)
 	require.NoError(b.t, err)
-	_, errs, status := run(b.t, "save", "-o", b.archive, string(text))
-	require.Zero(b.t, status, errs)
-	return nil
+	return string(text), nil
 }
 
 // buildctl builds with BuildKit.
