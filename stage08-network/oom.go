@@ -34,8 +34,6 @@ func (g *group) tellOOM() {
 	}
 }
 
-var oomLine = regexp.MustCompile(`oom-kill:.*oom_memcg=([^,]*),.*task=(.*),pid=(\d+),`)
-
 // victim is the pid, as the host counts, and the name of the process that was killed last in a group.
 func victim(cgroup string) string {
 	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -43,6 +41,7 @@ func victim(cgroup string) string {
 		return "(the kernel's log, which only root may read, says which)"
 	}
 	defer unix.Close(fd)
+	line := regexp.MustCompile(`oom-kill:.*oom_memcg=([^,]*),.*task=(.*),pid=(\d+),`)
 	found, buf := "(the kernel's log does not say which)", make([]byte, 8192)
 	for {
 		n, err := unix.Read(fd, buf) // a record at a time
@@ -52,7 +51,7 @@ func victim(cgroup string) string {
 		if err != nil || n == 0 {
 			return found
 		}
-		if m := oomLine.FindStringSubmatch(string(buf[:n])); m != nil && m[1] == cgroup {
+		if m := line.FindStringSubmatch(string(buf[:n])); m != nil && m[1] == cgroup {
 			found = m[3] + " (" + m[2] + ")"
 		}
 	}
