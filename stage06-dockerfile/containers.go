@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -209,15 +208,27 @@ func (r *Record) make() error {
 // isDurable tells whether the record shall survive the machine.
 func (r *Record) isDurable() bool { return !r.Run.Rm }
 
-var goodName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
-var anID = regexp.MustCompile(`^[0-9a-f]{64}$`)
-var allDigits = regexp.MustCompile(`^[0-9]+$`)
+const (
+	lower  = "abcdefghijklmnopqrstuvwxyz"
+	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits = "0123456789"
+	hexes  = "0123456789abcdef"
+)
+
+// madeOf tells whether all characters of a text are of a set; an empty text is made of none.
+func madeOf(text, set string) bool { return text != "" && strings.Trim(text, set) == "" }
+
+// isName tells whether a text may be a name, as in Docker: it begins with a letter or a digit.
+func isName(text string) bool {
+	return madeOf(text, lower+upper+digits+"_.-") && madeOf(text[:1], lower+upper+digits)
+}
+func isID(text string) bool { return len(text) == 64 && madeOf(text, hexes) }
 
 // takeName makes the link that is the name: of two containers, only one can. The record that
 // knows of it is written before, so that it can be found and removed if box is killed.
 func (r *Record) takeName() error {
 	random := r.Name == ""
-	if !random && (!goodName.MatchString(r.Name) || anID.MatchString(r.Name) || allDigits.MatchString(r.Name)) {
+	if !random && (!isName(r.Name) || isID(r.Name) || madeOf(r.Name, digits)) {
 		return fmt.Errorf("--name %q: a name is made of letters, digits and _ . -, begins with a letter or digit, and is no number and no id", r.Name)
 	}
 	for {
@@ -443,7 +454,7 @@ func (s Store) all() ([]*Record, error) {
 	}
 	var list []*Record
 	for _, entry := range entries {
-		if !anID.MatchString(entry.Name()) {
+		if !isID(entry.Name()) {
 			continue
 		}
 		r, err := s.known(entry.Name())
@@ -467,7 +478,7 @@ func (s Store) find(text string) (*Record, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	if id, err := os.Readlink(s.path("containers", text)); err == nil && goodName.MatchString(text) {
+	if id, err := os.Readlink(s.path("containers", text)); err == nil && isName(text) {
 		return s.known(id)
 	}
 	entries, err := os.ReadDir(s.path("containers"))
@@ -476,7 +487,7 @@ func (s Store) find(text string) (*Record, error) {
 	}
 	var found []string
 	for _, entry := range entries {
-		if anID.MatchString(entry.Name()) && text != "" && strings.HasPrefix(entry.Name(), text) {
+		if isID(entry.Name()) && text != "" && strings.HasPrefix(entry.Name(), text) {
 			found = append(found, entry.Name())
 		}
 	}

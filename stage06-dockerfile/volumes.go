@@ -211,7 +211,7 @@ type volumeRmCmd struct {
 // Run is `box volume rm`.
 func (c *volumeRmCmd) Run() error {
 	return each(c.Names, func(name string) error {
-		if !goodName.MatchString(name) {
+		if !isName(name) {
 			return fmt.Errorf("%q is no name of a volume: box volume ls lists them", name)
 		}
 		err := c.Store.removeVolume(name, "")

@@ -41,7 +41,7 @@ func parseReference(name string) (Reference, error) {
 		path = officialImages + path
 	}
 	ref := Reference{Host: host, Repository: path, Tag: tag, Digest: digest.Digest(sum)}
-	if !isHost(host) || !isPath(path) || hasTag && !isTag(tag) || hasDigest && ref.Digest.Validate() != nil || isHexID(name) {
+	if !isHost(host) || !isPath(path) || hasTag && !isTag(tag) || hasDigest && ref.Digest.Validate() != nil || isID(name) {
 		return Reference{}, fmt.Errorf("%q cannot be the name of an image: %s; names are such as alpine, user/app:1.2 and localhost:5000/app", name, complaint(name))
 	}
 	if !hasTag && !hasDigest {
@@ -62,19 +62,6 @@ func splitHost(name string) (host, rest string) {
 	}
 	return defaultRegistry, name
 }
-
-const (
-	lower  = "abcdefghijklmnopqrstuvwxyz"
-	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	digits = "0123456789"
-	hexes  = "0123456789abcdef"
-)
-
-// madeOf tells whether all characters of a text are of a set; an empty text is made of none.
-func madeOf(text, set string) bool { return text != "" && strings.Trim(text, set) == "" }
-
-// isHexID tells whether a name would be taken for an image's ID.
-func isHexID(name string) bool { return len(name) == 64 && madeOf(name, hexes) }
 
 // isHost is true for names such as a.b-c and for [::1], each with a port or without.
 func isHost(host string) bool {
@@ -155,7 +142,7 @@ func complaint(name string) string {
 		return "behind the @ belongs a digest, sha256: and 64 hexadecimal digits in lower case"
 	case hasTag && !isTag(tag):
 		return fmt.Sprintf("%q cannot be a tag, which is at most 128 letters, digits, _, . and -, and begins with none of the last two", tag)
-	case isHexID(path):
+	case isID(path):
 		return "64 hexadecimal digits are an image's ID"
 	case len(path) > maxPath:
 		return fmt.Sprintf("it has more than %d characters", maxPath)

@@ -173,7 +173,7 @@ func valuesOf(name, enum string, s Store) []string {
 // linkNames are the names of the containers: links to their directories.
 func (s Store) linkNames() (names []string) {
 	for _, name := range entryNames(s.path("containers")) {
-		if goodName.MatchString(name) && !anID.MatchString(name) {
+		if isName(name) && !isID(name) {
 			names = append(names, name)
 		}
 	}

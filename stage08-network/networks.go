@@ -14,7 +14,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +48,8 @@ type lease struct {
 // defaultNetwork is made when it is first needed.
 const defaultNetwork = "bridge"
 
-var networkName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
+// isLabel tells whether a name can be one in the resolver's answers: it is not too long.
+func isLabel(name string) bool { return isName(name) && len(name) <= 63 }
 
 // locked runs do while nobody else changes anything.
 func (dir networks) locked(do func() error) error {
@@ -94,7 +94,7 @@ var errNoNetwork = errors.New("there is no network")
 
 // find reads a network.
 func (dir networks) find(name string) (*network, error) {
-	if !networkName.MatchString(name) {
+	if !isLabel(name) {
 		return nil, fmt.Errorf("network %q: a name has letters, digits, and inside also _ . and -, at the most 63 in all", name)
 	}
 	data, err := os.ReadFile(dir.file(name + ".json"))

@@ -204,7 +204,7 @@ func (w *Wiring) check(mode string, bridged bool, ports int) error {
 		return errors.New("--ip and --network-alias need a network that box has made: box network create")
 	}
 	for _, alias := range w.NetworkAlias {
-		if !networkName.MatchString(alias) {
+		if !isLabel(alias) {
 			return fmt.Errorf("--network-alias %q: a name has letters, digits, and inside also _ . and -", alias)
 		}
 	}

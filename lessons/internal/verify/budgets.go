@@ -49,7 +49,7 @@ var budgets = map[string]budget{
 		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 3}, "plan.go": {6, 1}, "exec.go": {26, 10},
 			"hardening.go": {9, 4}, "console.go": {10, 3}, "rootfs.go": {10, 8}, "binds.go": {13, 3}, "users.go": {1, 7},
 			"control.go": {16, 6}, "stats.go": {10, 4}},
-		code: 2845,
+		code: 2850,
 	},
 	"images": {
 		adds: []string{"reference.go", "registry.go", "connection.go", "auth.go", "login.go", "layers.go", "unpack.go", "owners.go", "compress.go",
