@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -273,11 +272,10 @@ func resized(b *Box) Seen {
 }
 
 func (b *Box) ctrlC() Seen {
-	c, err := b.terminalRun("", "sh", "-c", `trap "exit 130" INT; echo ready; sleep 20 & wait`)
+	c, err := b.terminalRun("", "sh", "-c", `trap "exit 130" INT; echo ready; while :; do sleep 0.05; done`)
 	if err != nil {
 		return failed(err)
 	}
-	time.Sleep(50 * time.Millisecond)
 	if _, err := c.in.WriteString("\x03"); err != nil {
 		return failed(err)
 	}

@@ -24,9 +24,10 @@ var signalRows = []Row{
 	},
 }
 
-// handler is a script that ends with 7 when it gets a signal.
+// handler is a script that ends with 7 when it gets a signal: also one that comes before it
+// waits, which a shell's read or wait would not notice.
 func handler(signal string) []string {
-	return []string{"run", "sh", "-c", `trap "exit 7" ` + signal + `; echo ready; read line`}
+	return []string{"run", "sh", "-c", `trap "exit 7" ` + signal + `; echo ready; i=0; while [ $((i += 1)) -lt 300 ]; do sleep 0.1; done`}
 }
 
 func noHandler(b *Box) (*Container, error) { return b.Cat("run", "cat") }
