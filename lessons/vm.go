@@ -68,6 +68,13 @@ func (c *checkCmd) checkInMachine(ctx context.Context, binary string) error {
 		return err
 	}
 	job := vm.Job{Memory: 1024, Files: []vm.File{{From: workbench, To: "/bin/lessons"}, {From: binary, To: "/bin/box"}}}
+	for _, name := range []string{"ip", "bash"} { // busybox has neither cables nor /dev/tcp
+		files, err := vm.Program(name, "/usr/local/bin/"+name)
+		if err != nil {
+			return err
+		}
+		job.Files = append(job.Files, files...)
+	}
 	job.Command = append([]string{"/bin/lessons", "check"}, c.flags()...)
 	job.Command = append(job.Command, fmt.Sprint(c.Stage), "/bin/box")
 	return inMachine(job)

@@ -166,9 +166,13 @@ func inNetwork(check func(n *testNet) Seen) func(b *Box) Seen {
 			neighbour.Wait()
 		}()
 		n := &testNet{Box: b, outside: neighbour.Process.Pid}
-		script := fmt.Sprintf(`ip link set lo up; ip link add up0 type veth peer name out0 netns %d; ip addr add 198.18.0.1/30 dev up0; ip link set up0 up
-nsenter -t %[1]d -n sh -ec 'ip link set lo up; ip addr add 198.18.0.2/30 dev out0; ip link set out0 up'; ip route add default via 198.18.0.2`, n.outside)
-		if out, err := exec.Command("sh", "-ec", script).CombinedOutput(); err != nil {
+		ip, err := exec.LookPath("ip") // a busybox shell would take its own, which makes no cables
+		if err != nil {
+			return failed(err)
+		}
+		script := fmt.Sprintf(`$0 link set lo up; $0 link add up0 type veth peer name out0 netns %d; $0 addr add 198.18.0.1/30 dev up0; $0 link set up0 up
+nsenter -t %[1]d -n sh -ec '$0 link set lo up; $0 addr add 198.18.0.2/30 dev out0; $0 link set out0 up' "$0"; $0 route add default via 198.18.0.2`, n.outside)
+		if out, err := exec.Command("sh", "-ec", script, ip).CombinedOutput(); err != nil {
 			return failed(fmt.Errorf("the check's network: %w: %s", err, out))
 		}
 		l, err := serveIn(n.outside, "outside")

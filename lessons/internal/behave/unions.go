@@ -63,7 +63,7 @@ var unionRows = []Row{{
 	Check: func(b *Box) Seen {
 		return b.detached("sleep 100", func() Seen {
 			pid := b.Run("inspect", "-f", "{{.State.Pid}}", "still").Line()
-			kill := b.prepare("sh", "-c", `kill -9 $(ps -o ppid= -p "$0"); while kill -0 "$0" 2>/dev/null; do sleep 0.01; done`, pid).toItsEnd()
+			kill := b.prepare("sh", "-c", `kill -9 $(awk '$1 == "PPid:" {print $2}' /proc/"$0"/status); while kill -0 "$0" 2>/dev/null; do sleep 0.01; done`, pid).toItsEnd()
 			return all(status(0, kill), printed("exited 137", b.Run("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "still")))
 		})
 	},

@@ -28,6 +28,25 @@ type Job struct {
 // File is a copy of a file of the host, inside.
 type File struct{ From, To string }
 
+// Program is a program of the host's, inside, and the libraries that ldd(1) lists for it.
+func Program(name, to string) ([]File, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMissing, err)
+	}
+	out, err := exec.Command("ldd", path).Output()
+	if err != nil {
+		return nil, fmt.Errorf("ldd %s: %w", path, err)
+	}
+	files := []File{{From: path, To: to}}
+	for _, word := range strings.Fields(string(out)) {
+		if filepath.IsAbs(word) {
+			files = append(files, File{From: word, To: word})
+		}
+	}
+	return files, nil
+}
+
 //go:embed init.sh
 var initScript []byte
 
