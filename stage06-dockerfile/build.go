@@ -73,6 +73,7 @@ type stageBuild struct {
 	args   map[string]string // ARGs that were declared
 
 	hasCmd bool // of its own
+	shown  *shownStep
 }
 
 // Run is `box build`.
@@ -379,9 +380,9 @@ func (s *stageBuild) do(in *Instruction, what func(in *Instruction) error) error
 	if err := s.b.ctx.Err(); err != nil {
 		return errors.New("the build was interrupted")
 	}
-	step := s.b.show.begin(s.label(), in)
+	s.shown = s.b.show.begin(s.label(), in)
 	err := what(in)
-	step.end(err)
+	s.shown.end(err)
 	if err == nil {
 		return nil
 	}

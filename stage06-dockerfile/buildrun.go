@@ -139,7 +139,7 @@ func (s *stageBuild) runEnv() (env []string) {
 
 // inContainer runs the container, and says how it ended if not well.
 func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
-	out, err := s.b.show.output()
+	out, err := s.shown.output()
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
 
 // adviceOnUsers is for a step that the kernel has refused something, where root is alone.
 func (s *stageBuild) adviceOnUsers() string {
-	if os.Geteuid() == 0 || hasMany() || !s.b.show.printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
+	if os.Geteuid() == 0 || hasMany() || !s.shown.printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
 		return ""
 	}
 	return "; if it asked for another user than root: there is none, until newuidmap (package uidmap) is here, and a line of yours in /etc/subuid and /etc/subgid"

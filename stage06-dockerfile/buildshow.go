@@ -25,16 +25,17 @@ type steps struct {
 	quiet   bool
 	total   int
 	n       int
-	current *shownStep
-	tail    []string // of the output of the step that runs
-	all     []string // of it, for when it fails
-	drawn   int
+	running []*shownStep
+	drawn   int // lines on the screen that will be drawn again
 }
 
+// shownStep is a step while it runs.
 type shownStep struct {
 	steps *steps
 	title string
 	began time.Time
+	tail  []string // of its output
+	all   []string // of it, for when it fails
 }
 
 func newSteps(out *os.File, form string, quiet bool) *steps {
@@ -50,14 +51,18 @@ func (s *steps) begin(stage string, in *Instruction) *shownStep {
 		stage += " "
 	}
 	text := strings.Join(strings.Fields(in.Text), " ")
-	step := &shownStep{s, fmt.Sprintf("[%s%d/%d] %s", stage, s.n, s.total, text), time.Now()}
-	s.current, s.tail, s.all, s.drawn = step, nil, nil, 0
-	if s.live && !s.quiet {
-		s.draw("")
-	} else if !s.quiet {
-		fmt.Fprintln(s.out, step.title)
-	}
+	step := &shownStep{steps: s, title: fmt.Sprintf("[%s%d/%d] %s", stage, s.n, s.total, text), began: time.Now()}
+	s.running = append(s.running, step)
+	s.draw()
+	step.tell()
 	return step
+}
+
+// tell prints the line of a step, where no terminal shows it.
+func (p *shownStep) tell() {
+	if !p.steps.live && !p.steps.quiet {
+		fmt.Fprintln(p.steps.out, p.title)
+	}
 }
 
 // end shows how long a step took, and folds what it has printed, unless it failed.
@@ -65,50 +70,68 @@ func (p *shownStep) end(err error) {
 	s := p.steps
 	s.Lock()
 	defer s.Unlock()
+	s.running = slices.DeleteFunc(s.running, func(o *shownStep) bool { return o == p })
 	took := fmt.Sprintf("%.1fs", time.Since(p.began).Seconds())
-	if s.quiet {
-		if err != nil {
-			fmt.Fprint(s.out, strings.Join(s.all, ""))
-		}
-		return
-	}
-	if !s.live {
-		if err == nil {
-			fmt.Fprintf(s.out, "  done in %s\n", took)
-		}
-		return
-	}
-	s.tail = nil
 	if err != nil {
 		took = "failed"
 	}
-	s.draw(took)
-	if err != nil {
-		fmt.Fprint(s.out, strings.Join(s.all, ""))
+	switch {
+	case s.live && !s.quiet:
+		s.erase()
+		fmt.Fprintln(s.out, p.fitted(took))
+		if err != nil {
+			fmt.Fprint(s.out, strings.Join(p.all, ""))
+		}
+		s.draw()
+	case s.quiet && err != nil:
+		fmt.Fprint(s.out, strings.Join(p.all, ""))
+	case !s.quiet && err == nil:
+		fmt.Fprintf(s.out, "  done in %s\n", took)
 	}
 }
 
-// draw writes the step's line and its output over what was drawn before.
-func (s *steps) draw(took string) {
+// width is the terminal's, in columns.
+func (s *steps) width() int {
 	width, _, err := term.GetSize(int(s.out.Fd()))
 	if err != nil || width < 20 {
-		width = 80
+		return 80
 	}
+	return width
+}
+
+// fitted is the line as wide as the terminal, with the time at its end.
+func (p *shownStep) fitted(took string) string {
+	room := p.steps.width() - 2 - len(took)
+	return cut(p.title, room) + " " + took
+}
+
+func (s *steps) erase() {
 	if s.drawn > 0 {
 		fmt.Fprintf(s.out, "\033[%dA\033[J", s.drawn)
 	}
-	fmt.Fprintln(s.out, cut(s.current.title, width-8-len(took))+" "+took)
-	for _, line := range s.tail {
-		fmt.Fprintln(s.out, "  "+cut(strings.TrimRight(line, "\r\n"), width-3))
+	s.drawn = 0
+}
+
+// draw writes the steps that run, and the end of their output, over what was drawn before.
+func (s *steps) draw() {
+	if !s.live || s.quiet {
+		return
 	}
-	s.drawn = 1 + len(s.tail)
+	s.erase()
+	for _, p := range s.running {
+		fmt.Fprintln(s.out, p.fitted(""))
+		for _, line := range p.tail {
+			fmt.Fprintln(s.out, "  "+cut(strings.TrimRight(line, "\r\n"), s.width()-3))
+		}
+		s.drawn += 1 + len(p.tail)
+	}
 }
 
 // cut is as much of a text as fits into a line.
 func cut(text string, width int) string {
 	runes := []rune(strings.ReplaceAll(text, "\t", "    "))
 	if len(runes) <= width {
-		return text
+		return string(runes)
 	}
 	return string(runes[:max(0, width-1)]) + "…"
 }
@@ -119,8 +142,8 @@ type stepOutput struct {
 	done chan struct{}
 }
 
-// output is where the step that runs prints to.
-func (s *steps) output() (*stepOutput, error) {
+// output is where the step prints to.
+func (p *shownStep) output() (*stepOutput, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -133,7 +156,7 @@ func (s *steps) output() (*stepOutput, error) {
 		for {
 			line, err := lines.ReadString('\n')
 			if line != "" {
-				s.print(line)
+				p.print(line)
 			}
 			if err != nil {
 				return
@@ -150,27 +173,28 @@ func (o *stepOutput) close() {
 }
 
 // print shows a line of a step's output.
-func (s *steps) print(line string) {
+func (p *shownStep) print(line string) {
+	const kept = 200
+	s := p.steps
 	s.Lock()
 	defer s.Unlock()
-	const kept = 200
-	s.all = append(s.all, line)
-	s.all = s.all[max(0, len(s.all)-kept):]
+	p.all = append(p.all, line)
+	p.all = p.all[max(0, len(p.all)-kept):]
 	switch {
 	case s.quiet:
 	case s.live:
-		s.tail = append(s.tail, line)
-		s.tail = s.tail[max(0, len(s.tail)-shownLines):]
-		s.draw("")
+		p.tail = append(p.tail, line)
+		p.tail = p.tail[max(0, len(p.tail)-shownLines):]
+		s.draw()
 	default:
 		fmt.Fprint(s.out, "  "+line)
 	}
 }
 
 // printed tells whether one of these errors is in the end of what the step has printed.
-func (s *steps) printed(errors ...string) bool {
-	s.Lock()
-	defer s.Unlock()
-	text := strings.ToLower(strings.Join(s.all, ""))
+func (p *shownStep) printed(errors ...string) bool {
+	p.steps.Lock()
+	defer p.steps.Unlock()
+	text := strings.ToLower(strings.Join(p.all, ""))
 	return slices.ContainsFunc(errors, func(e string) bool { return strings.Contains(text, e) })
 }

@@ -98,6 +98,7 @@ type stageBuild struct {
 	args   map[string]string // ARGs that were declared
 
 	hasCmd bool // of its own
+	shown  *shownStep
 
 	chain  string  // the key of the step before
 	base   []input // what FROM begins with
@@ -106,7 +107,6 @@ type stageBuild struct {
 	hit    *entry    // what the step that is done was before
 	at     time.Time // when it was made
 	missed int       // the first step that was not in the cache
-	shown  *shownStep
 	drawn  []drawnStep
 	once   sync.Once
 	err    error

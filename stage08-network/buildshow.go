@@ -32,13 +32,14 @@ type steps struct {
 
 // shownStep is a step while it runs.
 type shownStep struct {
-	steps  *steps
+	steps *steps
+	title string
+	began time.Time
+	tail  []string // of its output
+	all   []string // of it, for when it fails
+
 	number int
-	title  string
 	note   string // CACHED, or why not
-	began  time.Time
-	tail   []string // of its output
-	all    []string // of it, for when it fails
 }
 
 func newSteps(out *os.File, form string, quiet bool) *steps {
@@ -54,11 +55,11 @@ func (s *steps) begin(stage string, in *Instruction) *shownStep {
 		stage += " "
 	}
 	text := strings.Join(strings.Fields(in.Text), " ")
-	step := &shownStep{steps: s, number: s.n, title: fmt.Sprintf("[%s%d/%d] %s", stage, s.n, s.total, text), began: time.Now()}
+	step := &shownStep{steps: s, title: fmt.Sprintf("[%s%d/%d] %s", stage, s.n, s.total, text), began: time.Now(), number: s.n}
 	s.running = append(s.running, step)
 	s.draw()
 	if in.Name == "FROM" {
-		step.lineTold()
+		step.tell()
 	}
 	return step
 }
@@ -68,10 +69,11 @@ func (p *shownStep) told() {
 	p.steps.Lock()
 	defer p.steps.Unlock()
 	p.steps.draw()
-	p.lineTold()
+	p.tell()
 }
 
-func (p *shownStep) lineTold() {
+// tell prints the line of a step, where no terminal shows it.
+func (p *shownStep) tell() {
 	if !p.steps.live && !p.steps.quiet {
 		fmt.Fprintln(p.steps.out, p.title+p.remark())
 	}
@@ -110,16 +112,21 @@ func (p *shownStep) end(err error) {
 	}
 }
 
+// width is the terminal's, in columns.
+func (s *steps) width() int {
+	width, _, err := term.GetSize(int(s.out.Fd()))
+	if err != nil || width < 20 {
+		return 80
+	}
+	return width
+}
+
 // fitted is the line as wide as the terminal, with the time at its end. Of a long
 // instruction less is shown, so that the remark is.
 func (p *shownStep) fitted(took string) string {
-	width, _, err := term.GetSize(int(p.steps.out.Fd()))
-	if err != nil || width < 20 {
-		width = 80
-	}
-	room, remark := width-2-len(took), p.remark()
-	title := cut(p.title, max(room/3, room-len([]rune(remark))))
-	return cut(title+remark, room) + " " + took
+	room := p.steps.width() - 2 - len(took)
+	title := cut(p.title, max(room/3, room-len([]rune(p.remark()))))
+	return cut(title+p.remark(), room) + " " + took
 }
 
 func (s *steps) erase() {
@@ -129,7 +136,7 @@ func (s *steps) erase() {
 	s.drawn = 0
 }
 
-// draw writes the steps that run over what was drawn before.
+// draw writes the steps that run, and the end of their output, over what was drawn before.
 func (s *steps) draw() {
 	if !s.live || s.quiet {
 		return
@@ -138,7 +145,7 @@ func (s *steps) draw() {
 	for _, p := range s.running {
 		fmt.Fprintln(s.out, p.fitted(""))
 		for _, line := range p.tail {
-			fmt.Fprintln(s.out, "  "+cut(strings.TrimRight(line, "\r\n"), 76))
+			fmt.Fprintln(s.out, "  "+cut(strings.TrimRight(line, "\r\n"), s.width()-3))
 		}
 		s.drawn += 1 + len(p.tail)
 	}
