@@ -427,9 +427,7 @@ func (s *stageBuild) from(in *Instruction) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now().UTC()
 	s.config, s.blobs = image.Config.clone(), slices.Clone(image.Blobs)
-	s.config.Created = &now
 	if !slices.ContainsFunc(s.config.Config.Env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
 		s.config.Config.Env = append(s.config.Config.Env, "PATH="+defaultPath)
 	}
@@ -497,7 +495,14 @@ func (s *stageBuild) instruction(in *Instruction) error {
 
 // note adds a step that changes no files to the history.
 func (s *stageBuild) note(in *Instruction) {
-	s.config.History = append(s.config.History, made(in.Text, "", true))
+	s.history(in, true)
+}
+
+// history adds a step that was made now.
+func (s *stageBuild) history(in *Instruction, empty bool) {
+	at := time.Now().UTC()
+	s.config.Created = &at
+	s.config.History = append(s.config.History, ocispec.History{Created: &at, CreatedBy: in.Text, EmptyLayer: empty})
 }
 
 func (s *stageBuild) arg(in *Instruction) error {
@@ -777,5 +782,5 @@ func inheritOwners(build string, below []string) error {
 func (s *stageBuild) add(in *Instruction, layer ocispec.Descriptor) {
 	s.config.RootFS.DiffIDs = append(s.config.RootFS.DiffIDs, digest.Digest(layer.Digest))
 	s.blobs = append(s.blobs, layer)
-	s.config.History = append(s.config.History, made(in.Text, "", false))
+	s.history(in, false)
 }
