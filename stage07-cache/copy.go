@@ -38,11 +38,12 @@ type copying struct {
 	who     owner
 	chown   bool
 	chmod   func(mode uint32) uint32
-	dest    string           // absolute
-	isDir   bool             // the destination is a directory, whether it is there or not
-	linked  map[inode]string // the first name of a file with several, for the checksum
+	dest    string // absolute
+	isDir   bool   // the destination is a directory, whether it is there or not
 
 	kept map[string]bool // the directories that --parents has made
+
+	linked map[inode]string // the first name of a file with several, for the checksum
 }
 
 // copy is COPY and ADD.
