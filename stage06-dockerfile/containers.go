@@ -25,7 +25,8 @@ type Lasting struct {
 	Detach bool   `short:"d" help:"Leave it running, and print its id." group:"Store:"`
 	Rm     bool   `help:"Remove it when it has ended, with the volumes that have no name." group:"Store:"`
 
-	record    *Record
+	record *Record
+
 	source    *Image // that it is made of, if it is
 	imageName string
 
@@ -308,13 +309,6 @@ func (r *Record) finish(how error) (err error) {
 		return err
 	}
 	return r.release()
-}
-
-// complain tells of what went wrong on the side: how the command ended counts for more.
-func complain(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "box:", err)
-	}
 }
 
 // isDoomed tells whether a container leaves nothing at its end.

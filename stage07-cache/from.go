@@ -292,3 +292,10 @@ func listOf(text string) []string {
 	}
 	return strings.Fields(text)
 }
+
+// complain tells of what went wrong on the side: how the command ended counts for more.
+func complain(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "box:", err)
+	}
+}
