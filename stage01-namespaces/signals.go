@@ -39,7 +39,7 @@ func (c *Process) forward() {
 // wait stays with the process until its end and returns its exitStatus.
 func (c *Process) wait() error {
 	tty := c.plan.tty
-	status, err := reap(c.pid)
+	status, err := c.reap()
 	if err != nil {
 		return fmt.Errorf("wait4(%d): %w", c.pid, err)
 	}
@@ -54,8 +54,13 @@ func (c *Process) wait() error {
 	return exitStatus(128 + int(ended))
 }
 
-// pass hands a signal that box was sent to the process.
+// pass hands a signal that box was sent to the process, as long as there is one.
 func (c *Process) pass(s unix.Signal, tty terminal) {
+	c.passing.Lock()
+	defer c.passing.Unlock()
+	if c.reaped {
+		return
+	}
 	switch s {
 	case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
 		c.stop(tty)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -68,6 +69,9 @@ type Process struct {
 
 	listening chan struct{} // closed when signals no longer end box
 	numbered  chan struct{} // closed when pid is known for good
+
+	passing sync.Mutex // of signals
+	reaped  bool       // its number may be another's
 }
 
 // launch makes a process that replays the plan, and returns when it has become its
@@ -86,7 +90,7 @@ func (p *Plan) launch(n *Narration) (*Process, error) {
 	p.cut(&p.ends[0]) // a process that still waits at its end gives up
 	p.cut(&p.ends[1])
 	if err != nil && c.pid != 0 {
-		reap(c.pid)
+		c.reap()
 	}
 	return c, err
 }
@@ -317,6 +321,17 @@ func (c *Process) outcome() error {
 		}
 	}
 	return last.failure()
+}
+
+// reap waits for the end of the process. Its number is its own until it is reaped: from then
+// on no signal may go there.
+func (c *Process) reap() (unix.WaitStatus, error) {
+	for unix.Waitid(unix.P_PID, c.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	c.passing.Lock()
+	defer c.passing.Unlock()
+	c.reaped = true
+	return reap(c.pid)
 }
 
 // reap waits for the end of a child.

@@ -347,7 +347,7 @@ func (c *Process) outcome() error {
 }
 
 // reap waits for the end of the process. Its number is its own until it is reaped: from then
-// on no signal may go there, and the next container of a build goes on in this program.
+// on no signal may go there.
 func (c *Process) reap() (unix.WaitStatus, error) {
 	for unix.Waitid(unix.P_PID, c.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
