@@ -212,7 +212,10 @@ func (p *Plan) steps() ([]step, []uintptr) {
 	}
 	steps := make([]step, len(p.calls))
 	for i, c := range p.calls {
-		s := step{nr: c.nr, into: slot[c.out], try: c.try, forks: c.forks, exact: c.want != nil}
+		s := step{
+			nr: c.nr, into: slot[c.out], try: c.try, exact: c.want != nil,
+			forks: c.forks,
+		}
 		for k, arg := range c.args {
 			s.args[k], s.from[k] = arg.number(), slot[arg.from]
 		}

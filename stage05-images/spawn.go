@@ -223,7 +223,12 @@ func (p *Plan) steps() ([]step, []uintptr) {
 	}
 	steps := make([]step, len(p.calls))
 	for i, c := range p.calls {
-		s := step{nr: c.nr, into: slot[c.out], try: c.try, forks: c.forks || c.reigns, exact: c.want != nil, fine: uintptr(c.fine), reign: c.reigns, again: c.again}
+		s := step{
+			nr: c.nr, into: slot[c.out], try: c.try, exact: c.want != nil,
+			forks: c.forks || c.reigns,
+			fine:  uintptr(c.fine),
+			reign: c.reigns, again: c.again,
+		}
 		for k, arg := range c.args {
 			s.args[k], s.from[k] = arg.number(), slot[arg.from]
 		}
