@@ -15,19 +15,21 @@ import (
 
 // Entry is a command for a container that runs already.
 type Entry struct {
-	PID     int  `arg:"" name:"pid" help:"A process in the container, by its number on the host (see box lsns)."`
+	PID int `arg:"" name:"pid" help:"A process in the container, by its number on the host (see box lsns)."`
+
 	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
 	Narration
 }
 
 // Run is `box exec`.
 func (e *Entry) Run() error {
-	flags, err := foreign(e.PID)
+	pid := e.PID
+	flags, err := foreign(pid)
 	if err != nil {
 		return err
 	}
 	p := newPlan()
-	pidfd := p.before.PidfdOpen(e.PID).Why("a handle on the process, which its number is not").Result()
+	pidfd := p.before.PidfdOpen(pid).Why("a handle on the process, which its number is not").Result()
 	p.Setns(pidfd, flags).Why("into all its namespaces at once")
 	p.Fork().Why("only a child is inside the PID namespace")
 	p.Leash()

@@ -15,8 +15,9 @@ import (
 
 // Entry is a command for a container that runs already.
 type Entry struct {
-	PID     target `arg:"" name:"container" help:"A container, or the number of a process in one (see box ps, box lsns)."`
-	Command Argv   `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
+	PID target `arg:"" name:"container" help:"A container, or the number of a process in one (see box ps, box lsns)."`
+
+	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
 	Narration
 
 	Entrant
@@ -32,7 +33,8 @@ func (e *Entry) Run() error {
 	if err != nil {
 		return err
 	}
-	flags, err := foreign(g.pid)
+	pid := g.pid
+	flags, err := foreign(pid)
 	if err != nil {
 		return err
 	}
@@ -42,11 +44,11 @@ func (e *Entry) Run() error {
 		}
 	}
 	p := newPlan()
-	pidfd := p.before.PidfdOpen(g.pid).Why("a handle on the process, which its number is not").Result()
-	if err := joinGroup(g.pid, p); err != nil {
+	pidfd := p.before.PidfdOpen(pid).Why("a handle on the process, which its number is not").Result()
+	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
-	walls, err := p.wallsOf(g.pid, flags)
+	walls, err := p.wallsOf(pid, flags)
 	if err != nil {
 		return err
 	}
