@@ -18,7 +18,8 @@ import (
 )
 
 type statsCmd struct {
-	PIDs     []int  `arg:"" optional:"" name:"pid" help:"Processes in the containers to show; all of box's containers without."`
+	PIDs []int `arg:"" optional:"" name:"pid" help:"Processes in the containers to show; all of box's containers without."`
+
 	NoStream bool   `help:"Print once, not every second."`
 	Format   string `help:"table, or json: an object a line and container." enum:"table,json" default:"table"`
 }

@@ -18,9 +18,10 @@ import (
 )
 
 type statsCmd struct {
-	PIDs     []target `arg:"" optional:"" name:"container" help:"Containers to show, or processes in them; all of box's containers without."`
-	NoStream bool     `help:"Print once, not every second."`
-	Format   string   `help:"table, or json: an object a line and container." enum:"table,json" default:"table"`
+	PIDs []target `arg:"" optional:"" name:"container" help:"Containers to show, or processes in them; all of box's containers without."`
+
+	NoStream bool   `help:"Print once, not every second."`
+	Format   string `help:"table, or json: an object a line and container." enum:"table,json" default:"table"`
 
 	Store
 }
