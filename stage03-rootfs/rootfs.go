@@ -47,7 +47,7 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 	if p.clone.flags&unix.CLONE_NEWNS == 0 {
 		return errors.New("--rootfs with --share mnt would change the host's own root: leave one of the two out")
 	}
-	r := &newRoot{Container: c, Plan: p, dir: c.Rootfs}
+	r := &newRoot{Container: c, Plan: p}
 	if err := r.guardSelf(); err != nil {
 		return err
 	}
@@ -121,7 +121,6 @@ func rootDir(path string) (string, error) {
 type newRoot struct {
 	*Container
 	*Plan
-	dir     string
 	dev     Arg // the mount of /dev
 	trees   Arg // the mount of /sys/fs/cgroup, where it has directories of its own
 	mounted []gathered
@@ -139,8 +138,8 @@ type gathered struct {
 
 // enter makes the directory a mount, of which pivot_root makes a root.
 func (r *newRoot) enter() {
-	r.Plan.Mount(r.dir, r.dir, "", unix.MS_BIND|unix.MS_REC, "").Why("pivot_root wants a mount: the directory, bound onto itself")
-	r.Chdir(r.dir)
+	r.Plan.Mount(r.Rootfs, r.Rootfs, "", unix.MS_BIND|unix.MS_REC, "").Why("pivot_root wants a mount: the directory, bound onto itself")
+	r.Chdir(r.Rootfs)
 }
 
 // gather makes or copies every mount that shall be inside.

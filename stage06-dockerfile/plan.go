@@ -82,7 +82,8 @@ func (v *Value) set(n uintptr) { v.n, v.text = n, fmt.Sprint(n) }
 // newPlan is an empty plan for a process, on a leash: a pair of sockets, each the other's
 // end, on which host and process tell each other to go on (socketpair(2)).
 func newPlan() *Plan {
-	p := &Plan{before: &Plan{}, host: &Value{name: "HOST_END"}, box: &Value{name: "BOX_END"}, tty: openTerminal(), screen: os.Stdout, born: func(int) error { return nil }}
+	p := &Plan{before: &Plan{}, host: &Value{name: "HOST_END"}, box: &Value{name: "BOX_END"}, tty: openTerminal()}
+	p.screen, p.born = os.Stdout, func(int) error { return nil }
 	p.clone.flags, p.clone.exitSignal = unix.CLONE_CLEAR_SIGHAND, uint64(unix.SIGCHLD)
 	leash := p.before.add("socketpair", unix.SYS_SOCKETPAIR, sym(unix.AF_UNIX, "AF_UNIX"),
 		sym(unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, "SOCK_SEQPACKET|SOCK_CLOEXEC"), num(0),
