@@ -11,7 +11,7 @@ export function drawNetwork({ networks, cables, boxes }) {
   const others = cables.filter((c) => !draw.drawn.has(c)).map((c) => wire(draw, c, c.a));
   return [
     ...bridges,
-    others.length ? el('div', { class: 'switch' }, el('h3', {}, 'Cables that are in no bridge'), el('ul', { class: 'wires' }, others)) : null,
+    others.length ? el('div', { class: 'switch' }, el('h3', {}, 'Cables whose bridge is not seen, if they have one'), el('ul', { class: 'wires loose' }, others)) : null,
     bridges.length + others.length ? null : el('p', {}, 'No bridge and no cable is seen.'),
     el('h3', {}, 'Each network by itself'),
     el('div', { class: 'networks' }, networks.map((n) => network(n, who(n)))),
