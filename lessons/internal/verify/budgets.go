@@ -26,19 +26,19 @@ const (
 var budgets = map[string]budget{
 	"namespaces": {
 		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
-		code:    1440, // the engine that all stages stand on is in the first
+		code:    1460, // the engine that all stages stand on is in the first
 	},
 	"cgroups": {
 		adds: []string{"cgroups.go", "limits.go", "stats.go", "control.go", "oom.go"},
 		edits: map[string]edit{"main.go": {5, 1}, "container.go": {12, 0}, "exec.go": {3, 0},
-			"info.go": {1, 0}, "plan.go": {5, 1}, "spawn.go": {3, 2}}, // a call may have an error that is fine
+			"info.go": {1, 0}, "plan.go": {5, 1}, "spawn.go": {3, 1}}, // a call may have an error that is fine
 		code: 1075,
 	},
 	"rootfs": {
 		adds: []string{"rootfs.go", "mounts.go", "binds.go", "devices.go", "guard.go", "console.go", "users.go", "hardening.go",
 			"seccomp.go", "init.go", "self.go", "tiny.go"},
 		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {13, 1}, "signals.go": {1, 1},
-			"spawn.go":      {25, 2}, // a fork whose maker stays as PID 1; a call that is made again
+			"spawn.go":      {26, 2}, // a fork whose maker stays as PID 1; a call that is made again
 			"namespaces.go": {1, 1}, "cgroups.go": {2, 2}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
 		code:    2207,
@@ -46,15 +46,15 @@ var budgets = map[string]budget{
 	"unionfs": {
 		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
 			"copytree.go", "archive.go", "ps.go", "inspect.go", "guest.go"},
-		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 3}, "plan.go": {6, 1}, "exec.go": {26, 10},
-			"hardening.go": {9, 4}, "console.go": {10, 3}, "rootfs.go": {10, 8}, "binds.go": {13, 3}, "users.go": {1, 7},
-			"control.go": {16, 6}, "stats.go": {10, 4}},
-		code: 2850,
+		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 3}, "plan.go": {6, 0}, "exec.go": {21, 5},
+			"hardening.go": {9, 4}, "console.go": {10, 3}, "rootfs.go": {8, 5}, "binds.go": {13, 3}, "users.go": {1, 7},
+			"control.go": {16, 6}, "stats.go": {8, 2}},
+		code: 2845,
 	},
 	"images": {
 		adds: []string{"reference.go", "registry.go", "connection.go", "auth.go", "login.go", "layers.go", "unpack.go", "owners.go", "compress.go",
 			"layout.go", "oci.go", "pull.go", "keep.go", "archives.go", "images.go", "from.go", "progress.go", "inside.go"},
-		edits: map[string]edit{"main.go": {17, 2}, "container.go": {2, 0}, "containers.go": {28, 6}, "store.go": {2, 0}, "ps.go": {2, 2},
+		edits: map[string]edit{"main.go": {17, 2}, "container.go": {2, 0}, "containers.go": {15, 0}, "store.go": {2, 0}, "ps.go": {2, 2},
 			"monitor.go": {2, 2}, "inspect.go": {12, 3}, "changes.go": {9, 1}},
 		imports: []string{"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec/specs-go", "github.com/opencontainers/image-spec/specs-go/v1",
 			"github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
@@ -64,16 +64,15 @@ var budgets = map[string]budget{
 		adds: []string{"build.go", "buildcontext.go", "buildrun.go", "buildshow.go", "copy.go", "writer.go", "untar.go",
 			"dockerfile.go", "instructions.go", "expand.go", "dockerignore.go", "caret.go", "check.go", "unchanged.go",
 			"builds_test.go", "buildcase_test.go", "buildimage_test.go"},
-		edits:   map[string]edit{"main.go": {5, 1}, "containers.go": {8, 0}, "monitor.go": {3, 0}, "copytree.go": {7, 1}, "layers.go": {20, 5}},
+		edits:   map[string]edit{"main.go": {5, 1}, "containers.go": {8, 0}, "monitor.go": {3, 0}, "copytree.go": {7, 1}},
 		imports: []string{"github.com/moby/patternmatcher", "github.com/moby/patternmatcher/ignorefile"},
-		code:    4600,
+		code:    4620,
 	},
 	"cache": {
-		adds: []string{"cache.go", "checksum.go", "cachemount.go", "download.go", "prune.go", "buildpicture.go"},
-		edits: map[string]edit{"main.go": {4, 2}, "build.go": {130, 50}, "buildrun.go": {25, 30}, "buildshow.go": {95, 55}, "copy.go": {20, 35},
-			"oci.go": {16, 2}, "layout.go": {10, 0},
-			"signals.go": {8, 3}, "spawn.go": {17, 2}}, // no signal to a number that was reaped
-		code: 1700,
+		adds: []string{"cache.go", "checksum.go", "download.go", "prune.go", "buildpicture.go"},
+		edits: map[string]edit{"main.go": {4, 2}, "build.go": {105, 15}, "buildrun.go": {3, 0}, "buildshow.go": {35, 7}, "copy.go": {15, 12},
+			"oci.go": {10, 0}, "layout.go": {10, 0}},
+		code: 1400,
 	},
 	"network": {
 		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "picture.go",
