@@ -66,7 +66,7 @@ func (l *Limits) settings() ([]setting, error) {
 	add(l.MemoryReservation != 0, setting{"--memory-reservation", "memory", "memory.low", low, "memory.soft_limit_in_bytes", low})
 	quota := fmt.Sprint(int64(l.CPUs))
 	add(l.CPUs != 0, setting{"--cpus", "cpu", "cpu.max", quota + " 100000", "cpu.cfs_quota_us", quota})
-	weight := fmt.Sprint(1 + (l.CPUShares-2)*9999/262142)
+	weight := fmt.Sprint(1 + (l.CPUShares-2)*9999/262142) // from 2…262144, version 1's scale, to 1…10000
 	add(l.CPUShares != 0, setting{"--cpu-shares", "cpu", "cpu.weight", weight, "cpu.shares", fmt.Sprint(l.CPUShares)})
 	add(l.CPUSetCPUs != "", setting{"--cpuset-cpus", "cpuset", "cpuset.cpus", l.CPUSetCPUs, "cpuset.cpus", l.CPUSetCPUs})
 	pids := strings.Replace(fmt.Sprint(l.PidsLimit), "-1", "max", 1)
