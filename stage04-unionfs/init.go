@@ -13,7 +13,8 @@ import (
 )
 
 // Init is clone(2) in the middle of a list: its maker reigns over the new process, which
-// replays the rest. The arguments of clone3 a seccomp filter could not see, so it forbids it.
+// replays the rest. It is not clone3, because the seccomp filter is up by now and forbids
+// that: it could not see the flags.
 func (p *Plan) Init() *Call {
 	c := p.add("clone", unix.SYS_CLONE, sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"), Arg{text: "child_stack=NULL"})
 	c.reigns = true

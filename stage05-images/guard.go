@@ -103,7 +103,8 @@ type instruction struct {
 
 // deviceProgram compiles rules for struct bpf_cgroup_dev_ctx, which register 1 points to:
 // the access wanted in the upper half of the first word, the kind in the lower, then the
-// two numbers. It returns 1 when a rule allows all of the access, else 0.
+// two numbers. It returns 1 when a rule allows all of the access, else 0. Registers 2 to 5
+// get kind, access, major and minor; 1 is free then, for what of the access is refused.
 func deviceProgram(rules []device) []instruction {
 	const (
 		load   = unix.BPF_LDX | unix.BPF_MEM | unix.BPF_W

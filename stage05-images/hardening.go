@@ -349,8 +349,8 @@ func (p *Plan) Prlimit(name string, limit unix.Rlimit) {
 		Hint(unix.EPERM, "only CAP_SYS_RESOURCE raises a hard limit")
 }
 
-// masked are files and directories that tell too much of the host, as in Docker. A shared
-// lock on one, or a write, has hung or crashed kernels.
+// masked are files and directories that tell too much of the host, as in Docker. By one of
+// them, /proc/scsi, a container could even take a disk away (CVE-2017-16539).
 var masked = []string{"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
 	"/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"}
 
