@@ -1,7 +1,7 @@
 // A volume is a directory of the store that is bound into containers: what lasts longer
 // than any of them. One with a name is asked for by it; one without gets a random name, and
-// goes with its container if that is removed so. A new volume begins with what the image
-// has at its place, as in Docker.
+// goes with its container if that is removed so. A new volume begins with what the layers
+// hold at its place, as in Docker.
 package main
 
 import (

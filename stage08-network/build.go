@@ -67,7 +67,7 @@ type builder struct {
 	show    *steps
 	done    map[*Stage]*stageBuild
 
-	lock     sync.Mutex // of done
+	lock     sync.Mutex // of done and images
 	sums     *checksums
 	imported map[string]*entry // what --cache-from brought
 	missed   atomic.Bool       // some step was made anew
@@ -75,9 +75,9 @@ type builder struct {
 	cacheDir  string
 	cacheTemp bool // it is for this build alone
 
-	cacheOnce sync.Once
+	cacheOnce sync.Once  // says that the cache is broken
 	ignoring  sync.Mutex // of the patterns to ignore
-	urls      sync.Mutex
+	urls      sync.Mutex // of fetched
 	fetched   map[string]fetched
 	images    map[string]*gotImage
 }
@@ -108,8 +108,9 @@ type stageBuild struct {
 	at     time.Time // when it was made
 	missed int       // the first step that was not in the cache
 	drawn  []drawnStep
-	once   sync.Once
-	err    error
+
+	once sync.Once // builds it
+	err  error     // what came of that
 }
 
 // Run is `box build`.
@@ -527,6 +528,7 @@ func (b *builder) image(name string, platform ocispec.Platform) (*Image, error) 
 	return got.image, got.err
 }
 
+// getImage takes an image of the store, or pulls it.
 func (b *builder) getImage(name string, platform ocispec.Platform) (*Image, error) {
 	pull := "missing"
 	if b.Pull {
