@@ -101,7 +101,9 @@ type parent struct {
 
 // counted are the controllers of version 1 in which a group is made without a limit too,
 // because they count what stats shows.
-var counted = []string{"memory", "cpu", "cpuacct", "pids", "blkio"}
+var counted = []string{
+	"memory", "cpu", "cpuacct", "pids", "blkio",
+}
 
 // cgroup decides what the container may use: its group is made and given the limits
 // before there is a process, which is then born inside, or joins first of all.

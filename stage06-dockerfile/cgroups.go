@@ -100,8 +100,11 @@ type parent struct {
 }
 
 // counted are the controllers of version 1 in which a group is made without a limit too,
-// because they count what stats shows; devices is there for guard.
-var counted = []string{"memory", "cpu", "cpuacct", "pids", "blkio", "devices"}
+// because they count what stats shows.
+var counted = []string{
+	"memory", "cpu", "cpuacct", "pids", "blkio",
+	"devices", // for guard
+}
 
 // cgroup decides what the container may use: its group is made and given the limits
 // before there is a process, which is then born inside, or joins first of all.
