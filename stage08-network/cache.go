@@ -577,6 +577,15 @@ func (s *stageBuild) cacheNotes() (map[string]string, error) {
 	return map[string]string{cacheNote: string(data)}, err
 }
 
+// putImageWith writes an image, with these notes in its manifest.
+func (s Store) putImageWith(config ImageConfig, layers []ocispec.Descriptor, name string, notes map[string]string) (*Image, error) {
+	data, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	return s.putNoted(data, layers, name, notes)
+}
+
 // reuse takes a step's result from the cache.
 func (s *stageBuild) reuse(in *Instruction) error {
 	if s.hit.Layer == nil {

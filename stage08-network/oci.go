@@ -156,15 +156,6 @@ func (s Store) putImage(config ImageConfig, layers []ocispec.Descriptor, name st
 	return s.putImageAs(data, layers, name)
 }
 
-// putImageWith does so with notes in the manifest.
-func (s Store) putImageWith(config ImageConfig, layers []ocispec.Descriptor, name string, notes map[string]string) (*Image, error) {
-	data, err := json.Marshal(config)
-	if err != nil {
-		return nil, err
-	}
-	return s.putNoted(data, layers, name, notes)
-}
-
 // putImageAs keeps a configuration to the byte, because its digest is the image's id.
 func (s Store) putImageAs(config []byte, layers []ocispec.Descriptor, name string) (*Image, error) {
 	return s.putNoted(config, layers, name, nil)

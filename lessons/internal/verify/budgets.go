@@ -70,8 +70,7 @@ var budgets = map[string]budget{
 	},
 	"cache": {
 		adds: []string{"cache.go", "checksum.go", "download.go", "prune.go", "buildpicture.go"},
-		edits: map[string]edit{"main.go": {4, 2}, "build.go": {105, 15}, "buildrun.go": {3, 0}, "buildshow.go": {35, 7}, "copy.go": {15, 12},
-			"oci.go": {10, 0}, "layout.go": {10, 0}},
+		edits: map[string]edit{"main.go": {4, 2}, "build.go": {105, 15}, "buildrun.go": {3, 0}, "buildshow.go": {35, 7}, "copy.go": {15, 12}, "layout.go": {10, 0}},
 		code: 1400,
 	},
 	"network": {
