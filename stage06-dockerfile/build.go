@@ -352,6 +352,9 @@ func (b *builder) stage(stage *Stage) (*stageBuild, error) {
 	return s, s.build()
 }
 
+// built is a stage that is built already.
+func (b *builder) built(stage *Stage) *stageBuild { return b.done[stage] }
+
 func (s *stageBuild) build() error {
 	if err := s.do(s.From, s.from); err != nil {
 		return err
@@ -409,7 +412,7 @@ func (s *stageBuild) from(in *Instruction) error {
 		return err
 	}
 	if parent := s.b.file.parent(s.Stage, base); parent != nil {
-		p := s.b.done[parent]
+		p := s.b.built(parent)
 		s.config, s.blobs, s.args = p.config.clone(), slices.Clone(p.blobs), maps.Clone(p.args)
 		return nil
 	}

@@ -195,7 +195,7 @@ func (b *builder) dirsOf(in *Instruction, ref string) ([]string, error) {
 		return nil, err
 	}
 	if stage != nil {
-		return b.done[stage].dirs()
+		return b.built(stage).dirs()
 	}
 	image, err := b.image(ref, b.want)
 	if err != nil {
