@@ -100,7 +100,8 @@ func (r *Record) describe() (map[string]any, error) {
 		"Config": map[string]any{"Hostname": r.Run.Hostname, "User": r.Run.User, "Env": env, "Cmd": argv, "WorkingDir": r.Run.Workdir, "Tty": r.Run.TTY},
 		"HostConfig": map[string]any{"AutoRemove": r.Run.Rm, "Privileged": r.Run.Privileged, "ReadonlyRootfs": r.Run.ReadOnly,
 			"CapAdd": r.Run.CapAdd, "CapDrop": r.Run.CapDrop, "SecurityOpt": r.Run.SecurityOpt, "Init": r.Run.Init},
-		"LogPath": r.path("log"), "Image": r.ImageID,
+		"LogPath": r.path("log"),
+		"Image":   r.ImageID,
 	}, nil
 }
 

@@ -266,7 +266,8 @@ func (r *Record) overlay() *overlay {
 // running notes that the process runs.
 func (r *Record) running(pid int) error {
 	before := r.State
-	r.State = State{Status: "running", PID: pid, StartedAt: time.Now(), Address: r.Run.wire.address(), Ports: r.Run.wire.published()}
+	r.State = State{Status: "running", PID: pid, StartedAt: time.Now()}
+	r.State.Address, r.State.Ports = r.Run.wire.address(), r.Run.wire.published()
 	if err := r.write(); err != nil {
 		r.State = before
 		return err

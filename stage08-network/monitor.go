@@ -353,11 +353,12 @@ func (r *Record) stop(patience time.Duration) error {
 	if !r.isRunning() {
 		return nil
 	}
-	if !r.Run.Init && deaf(r.State.PID, r.Run.stopSignal()) {
+	request := r.Run.stopSignal()
+	if !r.Run.Init && deaf(r.State.PID, request) {
 		patience = 0
 	}
 	if patience > 0 {
-		if err := r.signal(r.Run.stopSignal()); err != nil && !errors.Is(err, errEnded) {
+		if err := r.signal(request); err != nil && !errors.Is(err, errEnded) {
 			return err
 		}
 		if r.waitFor(patience) {
