@@ -37,7 +37,7 @@ var budgets = map[string]budget{
 	"rootfs": {
 		adds: []string{"rootfs.go", "mounts.go", "binds.go", "devices.go", "guard.go", "console.go", "users.go", "hardening.go",
 			"seccomp.go", "init.go", "self.go", "tiny.go"},
-		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {13, 1}, "signals.go": {1, 1},
+		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {13, 0}, "signals.go": {1, 1},
 			"spawn.go":      {26, 2}, // a fork whose maker stays as PID 1; a call that is made again
 			"namespaces.go": {1, 1}, "cgroups.go": {1, 0}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
@@ -46,7 +46,7 @@ var budgets = map[string]budget{
 	"unionfs": {
 		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
 			"copytree.go", "archive.go", "ps.go", "inspect.go", "guest.go"},
-		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 3}, "plan.go": {6, 0}, "exec.go": {21, 5},
+		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 2}, "plan.go": {6, 0}, "exec.go": {21, 5},
 			"hardening.go": {9, 4}, "console.go": {10, 3}, "rootfs.go": {8, 5}, "binds.go": {13, 3}, "users.go": {1, 7},
 			"control.go": {16, 6}, "stats.go": {8, 2}},
 		code: 2845,
@@ -55,7 +55,7 @@ var budgets = map[string]budget{
 		adds: []string{"reference.go", "registry.go", "connection.go", "auth.go", "login.go", "layers.go", "unpack.go", "owners.go", "compress.go",
 			"layout.go", "oci.go", "pull.go", "keep.go", "archives.go", "images.go", "from.go", "progress.go", "inside.go"},
 		edits: map[string]edit{"main.go": {17, 2}, "container.go": {2, 0}, "containers.go": {15, 0}, "store.go": {2, 0}, "ps.go": {2, 2},
-			"monitor.go": {2, 2}, "inspect.go": {12, 3}, "changes.go": {9, 1}},
+			"monitor.go": {1, 1}, "inspect.go": {12, 2}, "changes.go": {9, 1}},
 		imports: []string{"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec/specs-go", "github.com/opencontainers/image-spec/specs-go/v1",
 			"github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
 		code: 4850,
@@ -70,13 +70,13 @@ var budgets = map[string]budget{
 	},
 	"cache": {
 		adds:  []string{"cache.go", "checksum.go", "download.go", "prune.go", "buildpicture.go"},
-		edits: map[string]edit{"main.go": {4, 2}, "build.go": {105, 15}, "buildrun.go": {3, 0}, "buildshow.go": {35, 7}, "copy.go": {15, 12}, "layout.go": {10, 0}},
+		edits: map[string]edit{"main.go": {4, 2}, "build.go": {105, 16}, "buildrun.go": {3, 0}, "buildshow.go": {35, 7}, "copy.go": {15, 12}, "layout.go": {10, 0}},
 		code:  1400,
 	},
 	"network": {
 		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "picture.go",
 			"netcommands.go", "completion.go"},
-		edits: map[string]edit{"main.go": {4, 1}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {8, 1},
+		edits: map[string]edit{"main.go": {4, 1}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {7, 0},
 			"ps.go": {2, 2}, "stats.go": {6, 3}, "buildrun.go": {4, 6}},
 		imports: []string{"golang.org/x/net/dns/dnsmessage"},
 		code:    3160,
