@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -32,12 +33,17 @@ func TestErrorsComeWithASentence(t *testing.T) {
 
 func TestTheKernelsListsAreRead(t *testing.T) {
 	needs(t, "ip")
-	links, err := hostLinks()
-	require.NoError(t, err)
-	require.Len(t, links, strings.Count(sh(t, "ip -o link"), "\n"))
-	routes, err := hostRoutes()
-	require.NoError(t, err)
-	require.Len(t, routes, strings.Count(sh(t, "ip -4 -o route show table all; ip -6 -o route show table all"), "\n"))
+	lines := func(command string) int { return strings.Count(sh(t, command), "\n") }
+	require.Eventually(t, func() bool { // containers that others start meanwhile come and go
+		links, err := hostLinks()
+		require.NoError(t, err)
+		return len(links) == lines("ip -o link")
+	}, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool {
+		routes, err := hostRoutes()
+		require.NoError(t, err)
+		return len(routes) == lines("ip -4 -o route show table all; ip -6 -o route show table all")
+	}, time.Minute, time.Millisecond)
 }
 
 func TestOrdinaryUserIsToldWhoMay(t *testing.T) {
