@@ -33,17 +33,20 @@ func TestErrorsComeWithASentence(t *testing.T) {
 
 func TestTheKernelsListsAreRead(t *testing.T) {
 	needs(t, "ip")
+	var err error
 	lines := func(command string) int { return strings.Count(sh(t, "{ "+command+"; } 2>/dev/null"), "\n") }
 	require.Eventually(t, func() bool { // containers that others start meanwhile come and go
-		links, err := hostLinks()
-		require.NoError(t, err)
-		return len(links) == lines("ip -o link")
+		var links []linkInfo
+		links, err = hostLinks()
+		return err != nil || len(links) == lines("ip -o link")
 	}, time.Minute, time.Millisecond)
+	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		routes, err := hostRoutes()
-		require.NoError(t, err)
-		return len(routes) == lines("ip -4 -o route show table all; ip -6 -o route show table all")
+		var routes []routeInfo
+		routes, err = hostRoutes()
+		return err != nil || len(routes) == lines("ip -4 -o route show table all; ip -6 -o route show table all")
 	}, time.Minute, time.Millisecond)
+	require.NoError(t, err)
 }
 
 func TestOrdinaryUserIsToldWhoMay(t *testing.T) {
