@@ -143,7 +143,7 @@ func declarations(lines []string) []declaration {
 	return list
 }
 
-// short is the length up to which a changed declaration is shown whole.
+// short is the length up to which a changed declaration is shown whole, if it is no import.
 const short = 40
 
 // fold replaces each declaration without a change by one line, and shortens what is kept
@@ -157,7 +157,7 @@ func fold(lines []Line, decls []declaration) []Line {
 		switch {
 		case !changed(part) && d != nil:
 			out = append(out, Line{Folded, 0, d.first, d.title})
-		case d != nil && n <= short:
+		case d != nil && n <= short && !strings.HasPrefix(d.title, "import"):
 			out = append(out, part...)
 		default:
 			out = append(out, near(part)...)

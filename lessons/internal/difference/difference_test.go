@@ -110,6 +110,16 @@ func TestUnchangedDeclarationsFoldAndNewFilesComeLast(t *testing.T) {
 	require.Contains(t, files[0].Lines, Line{Kept, 12, 12, "func c() {"}, "a changed function is shown whole")
 }
 
+func TestOfImportsOnlyThoseNearTheNewOneAreShown(t *testing.T) {
+	list := "\t\"a\"\n\t\"b\"\n\t\"c\"\n\t\"d\"\n\t\"e\"\n"
+	before, after := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(before, "a.go"), []byte("package p\n\nimport (\n"+list+")\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(after, "a.go"), []byte("package p\n\nimport (\n"+list+"\t\"f\"\n)\n"), 0o644))
+	files, err := Dirs(before, after, false)
+	require.NoError(t, err)
+	require.Equal(t, []Line{{Kept, 6, 6, "\t\"c\""}, {Kept, 7, 7, "\t\"d\""}, {Kept, 8, 8, "\t\"e\""}, {Added, 0, 9, "\t\"f\""}, {Kept, 9, 10, ")"}}, files[0].Lines)
+}
+
 func TestFileThatDoesNotParseIsShownAllTheSame(t *testing.T) {
 	before, after := t.TempDir(), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(before, "a.go"), []byte("not go\n"), 0o644))
