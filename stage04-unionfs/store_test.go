@@ -237,6 +237,19 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	require.Empty(t, layers, "half a layer")
 }
 
+// Root in a container can leave setuid programs in its files: nobody outside may come to them
+// (CVE-2021-41091), nor read what a container was given in its environment.
+func TestStoreIsItsOwnersAlone(t *testing.T) {
+	l := newLife(t)
+	require.NoError(t, os.Mkdir(l.store, 0o755)) // where somebody else chose its mode
+	l.box("run", "--name", "kept", "--rootfs", l.tiny, "-v", "/data", "true")
+	for _, dir := range []string{"containers", "containers/kept", "running", "volumes"} {
+		info, err := os.Stat(filepath.Join(l.store, dir) + "/")
+		require.NoError(t, err)
+		require.Zero(t, info.Mode()&0o077, dir)
+	}
+}
+
 // TestFiftyAtOnce has fifty commands at once on three containers, and wants an answer of each.
 func TestFiftyAtOnce(t *testing.T) {
 	l, mounts := newLife(t), contentOf(t, "/proc/self/mountinfo")
