@@ -84,6 +84,18 @@ func carryAllAgain(t *testing.T, root string, all []stages.Stage) []Count {
 	return counts
 }
 
+// A later stage may have left out a test that an earlier one keeps; any other file it has.
+func TestTestsStayWhereTheyAreKept(t *testing.T) {
+	root, all := madeUp(t)
+	for name, carried := range map[string]bool{"b_test.go": true, "b.go": false} {
+		gone := filepath.Join(root, "stage02-b", name)
+		require.NoError(t, os.RemoveAll(gone))
+		_, err := Into(context.Background(), all[1], []Change{{Name: name, Before: []byte("as it was\n"), After: []byte("changed\n")}})
+		require.Equal(t, carried, err == nil, "%s: %v", name, err)
+		require.NoFileExists(t, gone)
+	}
+}
+
 func TestFilesAreCopiedAndDeleted(t *testing.T) {
 	root, all := madeUp(t)
 	write(t, root, "stage01-a/b.go", "changed\n")
