@@ -48,10 +48,11 @@ func (s Store) dir() string {
 }
 
 // open makes the directories of the store that are missing, and finishes what boxes that
-// were killed had begun.
+// were killed had begun. They are for their owner alone: in a container's files may be setuid
+// programs (CVE-2021-41091).
 func (s Store) open() (err error) {
 	for _, dir := range []string{"containers", "running", "volumes"} {
-		err = errors.Join(err, os.MkdirAll(s.path(dir), 0o711))
+		err = errors.Join(err, os.MkdirAll(s.path(dir), 0o700))
 	}
 	if err = errors.Join(err, s.makeMountPoints()); err != nil {
 		return fmt.Errorf("the store: %w; another place for it is given by --root DIR or BOX_ROOT", err)

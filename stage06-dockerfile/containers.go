@@ -185,7 +185,7 @@ func (c *Container) settle() error {
 func (r *Record) make() error {
 	dir := r.newPath()
 	for _, path := range []string{dir, dir + "/upper", dir + "/work", dir + "/merged"} {
-		if err := os.Mkdir(path, 0o711); err != nil {
+		if err := os.Mkdir(path, 0o700); err != nil {
 			return err
 		}
 	}
