@@ -24,7 +24,7 @@ import (
 // openImages makes the directories for images that are missing.
 func (s Store) openImages() error {
 	for _, dir := range []string{"images/blobs/sha256", "images/partial", "layers"} {
-		if err := os.MkdirAll(s.path(dir), 0o711); err != nil {
+		if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
 			return fmt.Errorf("the store: %w; another place for it is given by --root DIR or BOX_ROOT", err)
 		}
 	}
