@@ -314,7 +314,7 @@ func (b *builder) closeCache() {
 // else could write what they like into theirs, and a newer box may have other rules.
 func openCacheDir(dir string) error {
 	for _, name := range []string{"steps", "slots", "files", "urls", "mounts"} {
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o711); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			return err
 		}
 		if err := unix.Access(filepath.Join(dir, name), unix.W_OK); err != nil {
