@@ -94,6 +94,12 @@ exec "$BOX" "$@"`,
 		},
 		Broken: unwalled("--privileged"),
 	}, {
+		Name: "the caller's environment cannot be read from the PID 1 of --init", Since: 3, For: Root,
+		Check: func(b *Box) Seen {
+			return keptOut(b.script("cat /proc/1/environ >/dev/null 2>&1 && echo got in || echo refused", "--init"))
+		},
+		Broken: unwalled("--privileged"),
+	}, {
 		Name: "no-new-privileges: a setuid program gives nothing", Since: 3, For: Root,
 		Check:  setuid,
 		Broken: drop("--security-opt | no-new-privileges"),
