@@ -14,8 +14,14 @@ import (
 
 // Init is clone(2) in the middle of a list: its maker reigns over the new process, which
 // replays the rest. It is not clone3, because the seccomp filter is up by now and forbids
-// that: it could not see the flags.
+// that: it could not see the flags. The maker is still a copy of box, with the caller's
+// environment. Without a user namespace, in which nobody but root could join it any more
+// (setns(2)), it is shut to those inside.
 func (p *Plan) Init() *Call {
+	if p.clone.flags&unix.CLONE_NEWUSER == 0 {
+		p.Prctl(sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), sym(0, "SUID_DUMP_DISABLE")).
+			Why("nobody inside may read what box has in its memory")
+	}
 	c := p.add("clone", unix.SYS_CLONE, sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"), Arg{text: "child_stack=NULL"})
 	c.reigns = true
 	return c.Why("PID 1 stays, to pass signals on and to bury the dead")
