@@ -78,7 +78,7 @@ exec "$BOX" "$@"`,
 	Broken: `[ "$1" = exec ] && { shift 2; "$@"; exit; }
 exec "$BOX" "$@"`,
 }, {
-	Name: "pause stops every process of a container, and unpause lets them go on", Since: 2, For: Root,
+	Name: "pause stops every process of a container and lets none in, and unpause lets them go on", Since: 2, For: Root,
 	Check:  paused,
 	Broken: `[ "$1" = pause ] && exit; exec "$BOX" "$@"`,
 }, {
@@ -321,7 +321,7 @@ func paused(b *Box) Seen {
 		e := b.Run(command, c.pid())
 		return fmt.Sprintf("%s: exit %d, frozen %d", command, e.Status, counter(contentOf(filepath.Join(dir, "cgroup.events")), "frozen"))
 	}
-	return all(same("pause: exit 0, frozen 1", frozen("pause")), same("unpause: exit 0, frozen 0", frozen("unpause")))
+	return all(same("pause: exit 0, frozen 1", frozen("pause")), refused(b.Run("exec", c.pid(), "true")), same("unpause: exit 0, frozen 0", frozen("unpause")))
 }
 
 func updated(b *Box) Seen {
