@@ -366,6 +366,9 @@ func joinGroup(pid int, p *Plan) error {
 			continue
 		}
 		dir := filepath.Join(t.mount, t.ours)
+		if field(filepath.Join(dir, "cgroup.events"), "frozen") == 1 {
+			return fmt.Errorf("process %d is paused, and so would be the command: box unpause %[1]d lets it go on", pid)
+		}
 		if !t.v2 {
 			p.WriteFile(filepath.Join(dir, "tasks"), "0").Why("go in: " + strings.Join(t.controllers, ", "))
 			continue
