@@ -123,24 +123,30 @@ func number31(text string) (int, error) {
 }
 
 // readInside reads a file as somebody inside would; one that is not there is empty. A
-// hostile root may hold a FIFO or a device in its place, or a file without end.
+// hostile root may hold a FIFO or a device in its place, of which opening alone can do
+// something to the host, or a file without end: so it is looked at before it is opened.
 func (c *Container) readInside(name string) ([]byte, error) {
-	fd, err := c.openInside(name, unix.O_RDONLY|unix.O_NONBLOCK)
+	fd, err := c.openInside(name, unix.O_PATH)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("openat2(%q) in the root: %w", name, err)
 	}
-	file := os.NewFile(uintptr(fd), name)
-	defer file.Close()
-	info, err := file.Stat()
+	defer unix.Close(fd)
+	found := "/proc/self/fd/" + strconv.Itoa(fd)
+	info, err := os.Stat(found)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > largest {
 		return nil, fmt.Errorf("%s in the root is not a file of up to %d bytes, so no user can be looked up in it", name, largest)
 	}
+	file, err := os.Open(found)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
 	data := make([]byte, info.Size())
 	n, err := file.ReadAt(data, 0)
 	if n < len(data) {
