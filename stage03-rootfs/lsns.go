@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 )
 
 type lsnsCmd struct{}
@@ -64,11 +65,18 @@ func row(pid int) (string, error) {
 }
 
 // commandOf is the command line of a process, or its name in brackets when it has none.
+// Both are the process's to choose: what cannot be printed could be meant for the terminal.
 func commandOf(pid int) string {
 	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty once it has ended
-	if len(line) == 0 {
+	text := strings.ReplaceAll(string(line), "\x00", " ")
+	if text == "" {
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		return "[" + strings.TrimSpace(string(name)) + "]"
+		text = "[" + strings.TrimSpace(string(name)) + "]"
 	}
-	return strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text))
 }
