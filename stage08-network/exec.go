@@ -48,7 +48,7 @@ func (e *Entry) Run() error {
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
-	walls, err := p.wallsOf(pid, flags)
+	walls, err := p.wallsOf(pid, flags, g.profile)
 	if err != nil {
 		return err
 	}

@@ -52,8 +52,9 @@ func (t target) freeze(s Store, stop bool) error {
 // terminal, its user and its directory.
 type guest struct {
 	*Container
-	pid int
-	who *identity
+	pid     int
+	who     *identity
+	profile string // of the container's seccomp filter
 }
 
 func (e *Entry) guest() (*guest, error) {
@@ -63,8 +64,13 @@ func (e *Entry) guest() (*guest, error) {
 	}
 	c := &Container{Command: e.Command, Terminal: e.Terminal, Person: Person{User: e.User, Workdir: e.Workdir, Env: e.Env}}
 	c.Hostname, c.Rootfs = "box", fmt.Sprintf("/proc/%d/root", pid)
-	g := &guest{c, pid, &identity{home: "/root"}}
+	g := &guest{Container: c, pid: pid, who: &identity{home: "/root"}}
 	if r != nil {
+		s, err := r.Run.security()
+		if err != nil {
+			return nil, err
+		}
+		g.profile, c.Ulimit = s.profile, r.Run.Ulimit
 		c.Hostname, c.Env = r.Run.Hostname, append(slices.Clone(r.Run.Env), e.Env...)
 		if e.User == "" {
 			c.User = r.Run.User
@@ -93,6 +99,9 @@ func (g *guest) settle(p *Plan, walls func(who *identity)) error {
 		g.session(p)
 	}
 	if err := g.workdir(p); err != nil {
+		return err
+	}
+	if err := g.rlimits(p); err != nil {
 		return err
 	}
 	walls(g.who)

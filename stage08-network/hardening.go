@@ -104,9 +104,9 @@ func walls(c *Container, p *Plan, id *identity) error {
 func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 
 // wallsOf has a process that exec brings in keep away from those inside until it is their
-// like (CVE-2016-9962), and returns what then makes it so: the walls of the process pid,
-// and a terminal no more than that has one.
-func (p *Plan) wallsOf(pid int, namespaces uint64) (plan func(who *identity), err error) {
+// like (CVE-2016-9962), and returns what then makes it so: the walls of the process pid, of
+// whose filter the profile is known, and a terminal no more than that has one.
+func (p *Plan) wallsOf(pid int, namespaces uint64, profile string) (plan func(who *identity), err error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func (p *Plan) wallsOf(pid int, namespaces uint64) (plan func(who *identity), er
 	}
 	keep, known := capset(bounding), knownCaps(namespaces)
 	filtered := statusField(status, "Seccomp") == "2"
-	filter, err := security{profile: map[bool]string{false: "unconfined"}[filtered]}.filter(keep)
+	filter, err := security{profile: map[bool]string{true: profile, false: "unconfined"}[filtered]}.filter(keep)
 	if err != nil {
 		return nil, err
 	}
