@@ -26,7 +26,7 @@ const (
 var budgets = map[string]budget{
 	"namespaces": {
 		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
-		code:    1460, // the engine that all stages stand on is in the first
+		code:    1463, // the engine that all stages stand on is in the first
 	},
 	"cgroups": {
 		adds: []string{"cgroups.go", "limits.go", "stats.go", "control.go", "oom.go"},
@@ -41,15 +41,15 @@ var budgets = map[string]budget{
 			"spawn.go":      {26, 2}, // a fork whose maker stays as PID 1; a call that is made again
 			"namespaces.go": {1, 1}, "cgroups.go": {1, 0}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
-		code:    2207,
+		code:    2216,
 	},
 	"unionfs": {
 		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
 			"copytree.go", "archive.go", "ps.go", "inspect.go", "guest.go"},
-		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 2}, "plan.go": {6, 0}, "exec.go": {21, 5},
-			"hardening.go": {9, 4}, "console.go": {10, 3}, "rootfs.go": {8, 5}, "binds.go": {13, 3}, "users.go": {1, 7},
+		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 2}, "plan.go": {6, 0}, "exec.go": {22, 6},
+			"hardening.go": {12, 7}, "console.go": {10, 3}, "rootfs.go": {8, 5}, "binds.go": {13, 3}, "users.go": {1, 7},
 			"control.go": {16, 6}, "stats.go": {8, 2}},
-		code: 2845,
+		code: 2853,
 	},
 	"images": {
 		adds: []string{"reference.go", "registry.go", "connection.go", "auth.go", "login.go", "layers.go", "unpack.go", "owners.go", "compress.go",
