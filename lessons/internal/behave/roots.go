@@ -329,11 +329,11 @@ func users(b *Box) Seen {
 			return failed(err)
 		}
 	}
-	who := `echo $(id -u) $(id -g) $(id -G) $HOME; grep CapEff /proc/self/status`
+	who := `echo $(id -u) $(id -g) $(grep Groups /proc/self/status) $HOME; grep CapEff /proc/self/status`
 	none := " CapEff: 0000000000000000"
-	return all(printed("1234 1235 1235 77 /home/somebody"+none, b.script(who, "-u", "somebody").oneLine()),
-		printed("1234 78 78 /home/somebody"+none, b.script(who, "-u", "somebody:others").oneLine()),
-		printed("4321 0 0 /"+none, b.script(who, "-u", "4321").oneLine()),
+	return all(printed("1234 1235 Groups: 77 1235 /home/somebody"+none, b.script(who, "-u", "somebody").oneLine()),
+		printed("1234 78 Groups: 78 /home/somebody"+none, b.script(who, "-u", "somebody:others").oneLine()),
+		printed("4321 0 Groups: 0 /"+none, b.script(who, "-u", "4321").oneLine()),
 		refused(b.script(who, "-u", "stagebox-nobody")))
 }
 
