@@ -238,16 +238,18 @@ func (c *Container) workdir(p *Plan) error {
 	return nil
 }
 
-// become changes to the user: groups first, because afterwards it is forbidden.
+// become changes to the user: groups first, because afterwards it is forbidden. Its own is
+// among them, or a setgid program would be a way to lose it, and to read what is kept from
+// just that group (CVE-2022-36109).
 func (id *identity) become(p *Plan) {
-	list := make([]uint32, len(id.groups)+1)
-	texts := make([]string, len(id.groups))
-	for i, group := range id.groups {
-		list[i], texts[i] = uint32(group), strconv.Itoa(group)
+	var list []uint32
+	var texts []string
+	for _, group := range append([]int{id.gid}, id.groups...) {
+		list, texts = append(list, uint32(group)), append(texts, strconv.Itoa(group))
 	}
 	outside := "this user is not mapped into the container's user namespace; newuidmap (package uidmap) and a line in /etc/subuid and /etc/subgid map more than user 0"
 	groups := ptr(unsafe.Pointer(&list[0]), "["+strings.Join(texts, ", ")+"]")
-	p.add("setgroups", unix.SYS_SETGROUPS, num(len(id.groups)), groups).Why("no group of the caller's").
+	p.add("setgroups", unix.SYS_SETGROUPS, num(len(list)), groups).Why("no group of the caller's").
 		Unless(unix.EPERM).Hint(unix.EINVAL, outside)
 	p.add("setresgid", unix.SYS_SETRESGID, num(id.gid), num(id.gid), num(id.gid)).Why("its group").Hint(unix.EINVAL, outside)
 	p.add("setresuid", unix.SYS_SETRESUID, num(id.uid), num(id.uid), num(id.uid)).Why("and the user itself").Hint(unix.EINVAL, outside)
