@@ -59,6 +59,14 @@ var unionRows = []Row{{
 	},
 	Broken: `[ "$1" = wait ] && { "$BOX" "$@" >/dev/null; echo 0; exit; }; exec "$BOX" "$@"`,
 }, {
+	Name: "-d: another user than root may open /dev/stdout and /dev/stderr", Since: 4, For: Root,
+	Check: func(b *Box) Seen {
+		e := b.script("echo out >/dev/stdout; echo err >/dev/stderr", "-d", "--name", "still", "-u", "1000")
+		wait, logs := b.Run("wait", "still"), b.Run("logs", "still")
+		return all(status(0, e), status(0, wait), same("out\nerr\n", logs.Stdout+logs.Stderr))
+	},
+	Broken: `[ "$1" = logs ] && exec "$BOX" logs still 2>/dev/null; exec "$BOX" "$@"`,
+}, {
 	Name: "when its monitor is killed, the container ends, and is listed as ended", Since: 4,
 	Check: func(b *Box) Seen {
 		return b.detached("sleep 100", func() Seen {
