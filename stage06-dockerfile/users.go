@@ -252,6 +252,11 @@ func (id *identity) become(p *Plan) {
 	p.add("setgroups", unix.SYS_SETGROUPS, num(len(list)), groups).Why("no group of the caller's").
 		Unless(unix.EPERM).Hint(unix.EINVAL, outside)
 	p.add("setresgid", unix.SYS_SETRESGID, num(id.gid), num(id.gid), num(id.gid)).Why("its group").Hint(unix.EINVAL, outside)
+	for _, pipe := range p.stdio {
+		if pipe != 0 && id.uid != 0 {
+			p.add("fchown", unix.SYS_FCHOWN, num(pipe), num(id.uid), num(-1)).Why("to open /dev/stdout is to open this pipe").Unless(unix.EPERM).Hint(unix.EINVAL, outside)
+		}
+	}
 	p.add("setresuid", unix.SYS_SETRESUID, num(id.uid), num(id.uid), num(id.uid)).Why("and the user itself").Hint(unix.EINVAL, outside)
 	if id.uid != 0 || id.gid != 0 {
 		p.leashAgain()
