@@ -155,6 +155,27 @@ func digestOfConfig(t testing.TB, image string) string {
 	return digest.FromBytes([]byte(strings.TrimSuffix(tool(t, "skopeo", "inspect", "--config", "--raw", image), "\n"))).String()
 }
 
+// TestUnusualLayers loads layers that begin in ways which other tools' may.
+func TestUnusualLayers(t *testing.T) {
+	noise := tarOf(t, tarFile("noise", string(randomBytes(t, 300_000))))
+	nothing := make([]byte, 1024)
+	long := tarFile("long", "x")
+	long.PAXRecords = map[string]string{"comment": strings.Repeat("x", 100_000)}
+	for what, c := range map[string]struct{ layer, packed []byte }{
+		"nothing":              {nothing, nothing},
+		"nothing, with gzip":   {nothing, zipped(t, nothing)},
+		"noise, with zstd":     {noise, filtered(t, noise, "zstd", "-c")},
+		"a header of 100 KB":   {tarOf(t, long), tarOf(t, long)},
+		"a zstd frame to skip": {noise, append([]byte("\x50\x2a\x4d\x18\x02\x00\x00\x00xx"), filtered(t, noise, "zstd", "-c")...)},
+	} {
+		t.Run(what, func(t *testing.T) {
+			archive := dockerArchive(t, func(config *ImageConfig, _ *dockerManifest) { config.RootFS.DiffIDs[0] = digest.FromBytes(c.layer) }, c.packed)
+			_, err := newStore(t).load(bytes.NewReader(archive))
+			require.NoError(t, err)
+		})
+	}
+}
+
 // TestHostileArchives holds that what is refused leaves no trace.
 func TestHostileArchives(t *testing.T) {
 	layers := sampleLayers(t)
