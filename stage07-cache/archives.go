@@ -216,17 +216,27 @@ func digestOf(file *os.File) (digest.Digest, error) {
 	return digest.SHA256.FromReader(file)
 }
 
-// looksLikeLayer looks at the beginning of a file, which can still be read afterwards.
+// looksLikeLayer tells whether a file is a layer, be it one of nothing.
 func looksLikeLayer(file *bufio.Reader) bool {
-	begin, _ := file.Peek(64 << 10) // what there is
+	err := firstHeader(file)
+	return err == nil || err == io.EOF
+}
+
+// firstHeader looks for the first header of an archive, all of which can still be read
+// afterwards; io.EOF is that of an archive of nothing. A block of zstd, or a header with what
+// pax adds to it, may be larger than 64 KiB.
+func firstHeader(file *bufio.Reader) error {
+	begin, _ := file.Peek(256 << 10) // what there is
+	if len(begin) == 0 {
+		return tar.ErrHeader
+	}
 	stream, _, err := decompress(bytes.NewReader(begin))
 	if err != nil {
-		return false
+		return err
 	}
 	defer stream.Close()
-	header, err := tar.NewReader(stream).Next()
-	empty := err == io.EOF && len(begin) >= 1024 // a layer of nothing
-	return err == nil && header != nil || empty && begin[0] != '{'
+	_, err = tar.NewReader(stream).Next()
+	return err
 }
 
 // find follows the links of the archive: Docker writes a layer that occurs twice once.
