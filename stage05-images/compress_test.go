@@ -36,7 +36,7 @@ func someText(n int) []byte {
 
 func TestDecompressByContent(t *testing.T) {
 	text := someText(300000)
-	for name, argv := range map[string][]string{"gzip": {"gzip", "-c"}, "zstd": {"zstd", "-c"}, "bzip2": {"bzip2", "-c"}, "": {"cat"}} {
+	for name, argv := range map[string][]string{"gzip": {"gzip", "-c"}, "zstd": {"zstd", "-c", "--zstd=wlog=25"}, "bzip2": {"bzip2", "-c"}, "": {"cat"}} {
 		t.Run(name, func(t *testing.T) {
 			out, got, err := decompress(bytes.NewReader(filtered(t, text, argv...)))
 			require.NoError(t, err)
