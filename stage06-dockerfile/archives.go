@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -216,10 +217,11 @@ func digestOf(file *os.File) (digest.Digest, error) {
 	return digest.SHA256.FromReader(file)
 }
 
-// looksLikeLayer tells whether a file is a layer, be it one of nothing.
+// looksLikeLayer tells whether a file is a layer, be it one of nothing, or one that is refused
+// for what it asks for.
 func looksLikeLayer(file *bufio.Reader) bool {
 	err := firstHeader(file)
-	return err == nil || err == io.EOF
+	return err == nil || err == io.EOF || errors.Is(err, zstd.ErrWindowSizeExceeded)
 }
 
 // firstHeader looks for the first header of an archive, all of which can still be read

@@ -22,8 +22,8 @@ import (
 )
 
 // zstdWindow is how far back a zstd stream may refer. All of it has to be kept in memory, so
-// a stranger must not choose it; zstd itself asks for more only with --ultra or --long.
-const zstdWindow = 8 << 20
+// a stranger must not choose it. skopeo's best levels ask for as much as this.
+const zstdWindow = 32 << 20
 
 // decompress returns what a stream holds, and what it was compressed with: gzip, zstd,
 // bzip2, or "" for nothing. Closing does not close r.
