@@ -481,6 +481,22 @@ func TestGarbage(t *testing.T) {
 	require.Equal(t, storeOf(t, newStore(t)), storeOf(t, s), "nothing is left")
 }
 
+// TestTagBesideRmi holds that a name is not given to what is removed at the same time.
+func TestTagBesideRmi(t *testing.T) {
+	s := newStore(t)
+	archive := dockerArchive(t, nil, sampleLayers(t)...)
+	for range 50 {
+		_, err := s.load(bytes.NewReader(archive))
+		require.NoError(t, err)
+		var pair sync.WaitGroup
+		pair.Go(func() { _ = (&tagCmd{Image: "loaded:1", Name: "other", Store: s}).Run() })
+		pair.Go(func() { _ = (&rmiCmd{Names: []string{"loaded:1"}, Store: s}).Run() })
+		pair.Wait()
+		_, err = s.needed()
+		require.NoError(t, err)
+	}
+}
+
 func TestContainersKeepTheirLayers(t *testing.T) {
 	s := Store{Root: t.TempDir()}
 	box := func(args ...string) (string, string, int) {
