@@ -136,6 +136,11 @@ type tagCmd struct {
 
 // Run is `box tag`.
 func (c *tagCmd) Run() error {
+	done, err := c.Store.using()
+	if err != nil {
+		return err
+	}
+	defer done()
 	ref, err := newName(c.Name)
 	if err != nil {
 		return err
