@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -495,6 +496,18 @@ func TestTagBesideRmi(t *testing.T) {
 		_, err = s.needed()
 		require.NoError(t, err)
 	}
+}
+
+// TestNotesBesideLayers has several write the same notes at once.
+func TestNotesBesideLayers(t *testing.T) {
+	s := newStore(t)
+	var all sync.WaitGroup
+	errs := make([]error, 200)
+	for i := range errs {
+		all.Go(func() { errs[i] = s.writeNote(s.path("layers", "x.json"), i) })
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
 }
 
 func TestContainersKeepTheirLayers(t *testing.T) {
