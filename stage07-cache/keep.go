@@ -97,7 +97,12 @@ func (s Store) layerSize(diffID digest.Digest) int64 {
 		return nil
 	})
 	if err == nil {
-		complain(writeJSON(note, known, false))
+		complain(s.writeNote(note, known))
 	}
 	return known.Size
+}
+
+// writeNote keeps what is known of a layer, which several may find out at once.
+func (s Store) writeNote(path string, value any) error {
+	return s.withLock("images/index.lock", func() error { return writeJSON(path, value, false) })
 }

@@ -533,7 +533,7 @@ func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
 	if err := s.keepBlob(file, d.Digest, errors.Join(err, errSeek)); err != nil {
 		return d, err
 	}
-	return d, writeJSON(note, d, false)
+	return d, s.writeNote(note, d)
 }
 
 // layerTar is the uncompressed tar of a layer: the blob, if there is one, or packed anew.
