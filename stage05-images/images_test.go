@@ -151,6 +151,24 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 }
 
+// TestSavedNames saves an image by a name that is also the beginning of its id, and by that.
+func TestSavedNames(t *testing.T) {
+	s := newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	image, err := s.image("loaded:1")
+	require.NoError(t, err)
+	id := image.ID.Encoded()
+	ref, err := parseReference(id[:4])
+	require.NoError(t, err)
+	require.NoError(t, s.tag(image.Manifest, ref.String()))
+	for name, want := range map[string]string{id[:4]: `"RepoTags":["` + id[:4] + `:latest"]`, id[:12]: `"RepoTags":[]`, image.ID.String(): `"RepoTags":[]`} {
+		var archive bytes.Buffer
+		require.NoError(t, s.save(&archive, []string{name}))
+		require.Contains(t, archive.String(), want)
+	}
+}
+
 // digestOfConfig is an image's id as skopeo computes it.
 func digestOfConfig(t testing.TB, image string) string {
 	return digest.FromBytes([]byte(strings.TrimSuffix(tool(t, "skopeo", "inspect", "--config", "--raw", image), "\n"))).String()
