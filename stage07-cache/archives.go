@@ -16,7 +16,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -483,7 +483,7 @@ func (s Store) save(out io.Writer, names []string) error {
 			m.Layers = append(m.Layers, blobName(blob.Digest))
 		}
 		d := image.Manifest
-		if ref, err := parseReference(name); err == nil && ref.Tag != "" && ref.Digest == "" && !isIDOf(name, image) {
+		if ref, err := parseReference(name); err == nil && ref.Digest == "" && s.hasName(ref.String()) {
 			m.RepoTags = append(m.RepoTags, ref.Familiar())
 			d.Annotations = map[string]string{"io.containerd.image.name": ref.String(), ocispec.AnnotationRefName: ref.Tag}
 		}
@@ -504,9 +504,10 @@ func (s Store) save(out io.Writer, names []string) error {
 	return w.tar.Close()
 }
 
-// isIDOf tells whether an image was named by its id.
-func isIDOf(text string, image *Image) bool {
-	return strings.HasPrefix(image.ID.Encoded(), strings.TrimPrefix(text, "sha256:"))
+// hasName tells whether an image here has a name. What is none may be the beginning of an id.
+func (s Store) hasName(name string) bool {
+	index, err := s.readIndex()
+	return err == nil && slices.ContainsFunc(index.Manifests, func(d ocispec.Descriptor) bool { return nameOf(d) == name })
 }
 
 func blobName(d digest.Digest) string { return "blobs/" + d.Algorithm().String() + "/" + d.Encoded() }
