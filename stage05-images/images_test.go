@@ -358,6 +358,10 @@ func TestWrongBlobForALayerThatIsHere(t *testing.T) {
 	require.NoError(t, err)
 	_, err = pullFrom(t, s, address+"/bad")
 	require.ErrorContains(t, err, "the layer that should be")
+
+	s.limits = LayerLimits{MaxLayerSize: -1, MaxLayerFiles: -1}
+	_, err = pullFrom(t, s, address+"/good")
+	require.NoError(t, err, "any size")
 }
 
 func TestPullAndPush(t *testing.T) {
