@@ -336,11 +336,12 @@ func (s Store) isLayer(blob io.Reader, want digest.Digest) error {
 		return err
 	}
 	defer stream.Close()
-	hash := digest.SHA256.Digester()
-	if _, err := io.Copy(hash.Hash(), io.LimitReader(stream, int64(s.layerLimits().MaxLayerSize))); err != nil {
+	ahead := startReadAhead(stream, s.layerLimits())
+	defer ahead.stop()
+	if _, err := io.Copy(io.Discard, ahead); err != nil {
 		return fmt.Errorf("read the layer: %w", err)
 	}
-	if got := hash.Digest(); got != want {
+	if got := ahead.sum().DiffID; got != want {
 		return &wrongLayer{got, want}
 	}
 	return nil
