@@ -252,6 +252,25 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// TestGroupOfADirectory: what is made in a directory with the setgid bit gets its group from the
+// kernel, and keeps that of the layer all the same.
+func TestGroupOfADirectory(t *testing.T) {
+	root := tarDir(".")
+	root.Mode, root.Gid = 0o2755, 50
+	for name, entries := range map[string][]tarEntry{"the layer's": {root}, "the host's": nil} {
+		dir := t.TempDir()
+		if os.Geteuid() == 0 && entries == nil {
+			require.NoError(t, os.Chown(dir, 0, 50))
+			require.NoError(t, os.Chmod(dir, 0o755|os.ModeSetgid))
+		}
+		_, err := unpackLayer(bytes.NewReader(tarOf(t, append(entries, tarFile("file", "x"))...)), dir, usualLimits)
+		require.NoError(t, err)
+		var st unix.Stat_t
+		require.NoError(t, unix.Stat(dir+"/file", &st))
+		require.EqualValues(t, os.Getegid(), st.Gid, name)
+	}
+}
+
 func TestNoLimits(t *testing.T) {
 	_, err := unpackLayer(bytes.NewReader(tarOf(t, tarFile("a/b", "x"))), t.TempDir(), LayerLimits{-1, -1})
 	require.NoError(t, err)
