@@ -27,9 +27,14 @@ func unpackLayer(r io.Reader, dir string, limits LayerLimits) (sum layerSum, err
 	if err != nil {
 		return sum, about("open", dir, err)
 	}
+	root, err := opened("", fd)
+	if err != nil {
+		return sum, errors.Join(err, unix.Close(fd))
+	}
+	root.mtime = unix.Timespec{} // unless the layer says another
 	ahead := startReadAhead(r, limits)
 	defer ahead.stop()
-	u := &unpacker{tar: tar.NewReader(ahead), limits: limits, dirs: []openedDir{{fd: fd}}, owners: ownersWriter{path: dir + ownersSuffix},
+	u := &unpacker{tar: tar.NewReader(ahead), limits: limits, dirs: []openedDir{root}, owners: ownersWriter{path: dir + ownersSuffix},
 		euid: os.Geteuid(), egid: os.Getegid(), buffer: make([]byte, 1<<20)}
 	defer func() { err = errors.Join(err, u.close()) }()
 	if u.umask, err = umask(); err != nil {
@@ -74,6 +79,13 @@ type openedDir struct {
 	fd     int
 	mtime  unix.Timespec
 	setgid bool // what is made in it gets its group
+}
+
+// opened is a directory as it is now.
+func opened(path string, fd int) (openedDir, error) {
+	var st unix.Stat_t
+	err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH)
+	return openedDir{path, fd, st.Mtim, st.Mode&unix.S_ISGID != 0}, about("stat", path, err)
 }
 
 func (u *unpacker) top() *openedDir { return &u.dirs[len(u.dirs)-1] }
@@ -222,10 +234,7 @@ func (u *unpacker) descend(path, name string) error {
 	if err != nil {
 		return err
 	}
-	d := openedDir{path: path, fd: fd}
-	var st unix.Stat_t
-	err = unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH)
-	d.mtime, d.setgid = st.Mtim, st.Mode&unix.S_ISGID != 0
+	d, err := opened(path, fd)
 	u.dirs = append(u.dirs, d)
 	return err
 }
@@ -318,7 +327,7 @@ func (u *unpacker) place(name string, create func(dir int, base string) error) e
 func (u *unpacker) directory(name string, h *tar.Header) error {
 	if name == "" { // the layer's own: its time is set when it is left
 		mtime, err := unix.TimeToTimespec(h.ModTime)
-		u.top().mtime = mtime
+		u.top().mtime, u.top().setgid = mtime, h.Mode&unix.S_ISGID != 0
 		return errors.Join(err, u.attributes(name, h, unknownMode, 0))
 	}
 	create := func(dir int, base string) error { return unix.Mkdirat(dir, base, 0o700) }
