@@ -504,6 +504,32 @@ func TestGarbage(t *testing.T) {
 	require.Equal(t, storeOf(t, newStore(t)), storeOf(t, s), "nothing is left")
 }
 
+// TestHalfMade holds that what a box was killed over goes with the next one, and what one is
+// at work on stays.
+func TestHalfMade(t *testing.T) {
+	s := newStore(t)
+	begun := []string{s.path("images/partial/blob-1"), s.path("images/partial/layer-1/a/b"), s.path("images/partial/layer-1.owners")}
+	resumable := s.path("images/partial", strings.Repeat("a", 64))
+	done, err := s.using()
+	require.NoError(t, err)
+	for _, name := range append(begun, resumable) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		require.NoError(t, os.WriteFile(name, nil, 0o644))
+	}
+	other, err := s.using()
+	require.NoError(t, err)
+	require.FileExists(t, begun[0])
+	require.NoError(t, errors.Join(done(), other()))
+	done, err = s.using()
+	require.NoError(t, err)
+	left, err := os.ReadDir(s.path("images/partial"))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	require.FileExists(t, resumable)
+	other, err = s.using() // at the same time, as ever
+	require.NoError(t, errors.Join(err, done(), other()))
+}
+
 // TestTagBesideRmi holds that a name is not given to what is removed at the same time.
 func TestTagBesideRmi(t *testing.T) {
 	s := newStore(t)
