@@ -90,6 +90,7 @@ func (s Store) waitForFile(name string, kind int16) (*os.File, error) {
 }
 
 // using keeps the garbage collector away while something is made that no name refers to yet.
+// If nobody else is at it, what boxes that were killed had half made goes first.
 func (s Store) using() (done func() error, err error) {
 	if err := s.openImages(); err != nil {
 		return nil, err
@@ -98,7 +99,24 @@ func (s Store) using() (done func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
+	alone, shared := unix.Flock_t{Type: unix.F_WRLCK}, unix.Flock_t{Type: unix.F_RDLCK}
+	if unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &alone) == nil {
+		err = errors.Join(s.dropHalfMade(), unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &shared))
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	return file.Close, nil
+}
+
+// dropHalfMade removes blobs and layers that have no digest for a name yet. What a broken pull
+// has got has one: that stays, for the next.
+func (s Store) dropHalfMade() error {
+	list, err := filepath.Glob(s.path("images/partial/*-*"))
+	for _, path := range list {
+		err = errors.Join(err, removeTree(path))
+	}
+	return err
 }
 
 func (s Store) blobPath(d digest.Digest) string {
