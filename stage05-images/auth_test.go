@@ -256,3 +256,9 @@ func TestCredentialsOfTheDefaultRegistry(t *testing.T) {
 		require.Equal(t, credential{"a", "b", false}, found)
 	}
 }
+
+// TestPasswordIsNotTakenForAName: with --password-stdin there is nowhere to ask for the name.
+func TestPasswordIsNotTakenForAName(t *testing.T) {
+	_, _, err := (&loginCmd{PasswordStdin: true}).ask()
+	require.ErrorContains(t, err, "add -u NAME")
+}
