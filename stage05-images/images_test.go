@@ -344,6 +344,35 @@ func TestHostileImages(t *testing.T) {
 	}
 }
 
+// TestFirstErrorEndsAPull: a layer that stands still does not hold up what is known already.
+func TestFirstErrorEndsAPull(t *testing.T) {
+	noConfig(t)
+	registry := fakeRegistry{}
+	var gone, still string
+	registry.image(t, "app", func(_ *ImageConfig, m *ocispec.Manifest) {
+		gone, still = "/v2/app/blobs/"+m.Layers[0].Digest.String(), "/v2/app/blobs/"+m.Layers[1].Digest.String()
+	}, sampleLayers(t)...)
+	delete(registry, gone)
+	begun := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch req.URL.Path {
+		case still:
+			close(begun)
+			<-req.Context().Done()
+		case gone:
+			<-begun
+			fallthrough
+		default:
+			registry.ServeHTTP(w, req)
+		}
+	}))
+	t.Cleanup(server.Close)
+	registry["/v2/"] = nil
+	_, err := pullFrom(t, newStore(t), strings.TrimPrefix(server.URL, "http://")+"/app")
+	require.ErrorContains(t, err, "404 Not Found")
+	require.ErrorContains(t, err, gone)
+}
+
 // TestWrongBlobForALayerThatIsHere: an image cannot say of any blob that it is a layer which
 // somebody else has brought.
 func TestWrongBlobForALayerThatIsHere(t *testing.T) {
