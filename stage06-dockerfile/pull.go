@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -120,8 +121,14 @@ func (s Store) pull(ctx context.Context, ref Reference, platform ocispec.Platfor
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	err = together(atOnce, len(m.Layers), func(i int) error {
-		return s.pullLayer(ctx, registry, ref.Repository, m.Layers[i], config.RootFS.DiffIDs[i], show)
+		err := s.pullLayer(ctx, registry, ref.Repository, m.Layers[i], config.RootFS.DiffIDs[i], show)
+		if err != nil {
+			cancel(err) // the others need not go on
+		}
+		return cmp.Or(context.Cause(ctx), err)
 	})
 	if err != nil {
 		return nil, err
