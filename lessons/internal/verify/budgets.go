@@ -20,7 +20,7 @@ var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/
 
 const (
 	longest = 60    // lines of a function
-	allCode = 21347 // lines of code of the last stage
+	allCode = 21364 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
@@ -47,9 +47,9 @@ var budgets = map[string]budget{
 		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
 			"copytree.go", "archive.go", "ps.go", "inspect.go", "guest.go"},
 		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 2}, "plan.go": {6, 0}, "exec.go": {22, 6},
-			"hardening.go": {12, 7}, "console.go": {10, 3}, "rootfs.go": {8, 5}, "binds.go": {13, 3}, "users.go": {1, 7},
+			"hardening.go": {12, 7}, "console.go": {10, 3}, "rootfs.go": {8, 5}, "binds.go": {13, 3}, "users.go": {6, 7},
 			"control.go": {16, 6}, "stats.go": {8, 2}},
-		code: 2853,
+		code: 2858,
 	},
 	"images": {
 		adds: []string{"reference.go", "registry.go", "connection.go", "auth.go", "login.go", "layers.go", "unpack.go", "owners.go", "compress.go",
