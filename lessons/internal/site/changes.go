@@ -211,16 +211,13 @@ func (l *layout) hunk(rows []rowOf) {
 	l.b.WriteString(`</div>`)
 }
 
-// explained is the passage about a hunk. In a new file, whose head has its passage, only
-// a passage of the declaration's own is worth a link.
+// explained is the passage about a declaration. One that no passage names is left to the
+// file's, which is at its head: that stays in sight, so it need not be repeated.
 func (l *layout) explained(d *decl) *link {
-	p := l.file.explained
-	if d != nil && d.explained != nil {
-		p = d.explained
-	} else if l.file.New {
-		p = nil
+	if d == nil || d.explained == nil {
+		return nil
 	}
-	return explanation(p, l.stage)
+	return explanation(d.explained, l.stage)
 }
 
 // ids is the address of a declaration, where its first line is; the further names of a
