@@ -77,7 +77,7 @@ func (p *Plan) openPair(dev Arg, ptmx string, owner int) (slave Arg) {
 		Why("and the end that the program will see").Result()
 	p.Ioctl(slave, unix.TIOCSWINSZ, "TIOCSWINSZ", winsize(&c.size))
 	p.add("fchown", unix.SYS_FCHOWN, slave, num(owner), num(-1)).Why("it belongs to the user inside")
-	const fixed = 100 // a number that is known before, for the message
+	const fixed = 0 // a number that is known before, for the message; the slave comes there at last
 	p.Dup3(master, fixed, true)
 	p.SendFile(Arg{from: sender}, fixed)
 	c.slave = slave

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +50,20 @@ func TestStraceOfRootAgrees(t *testing.T) {
 			hostAgrees(t, host, calls, pids[0])
 		}
 	})
+}
+
+// However many descriptors there are already, the terminal's are not in the way of one another.
+func TestManyMountsAndATerminal(t *testing.T) {
+	dir := newTiny(t)
+	args := []string{"run", "--rootfs", dir, "-t"}
+	for n := range 10 {
+		args = append(args, "--tmpfs", fmt.Sprint("/memory", n))
+	}
+	for n := range 25 {
+		args = append(args, "-v", fmt.Sprint("/usr:/usr", n))
+		out, stderr, status := run(t, append(args, "tty")...)
+		require.Equal(t, "/dev/pts/0\r\n", out, "%d: exit %d, %s", n, status, stderr)
+	}
 }
 
 // A rename anywhere makes openat2(2) give up a way through "..", and ask for another try.
