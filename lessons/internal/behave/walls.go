@@ -118,6 +118,21 @@ exec "$BOX" "$@"`,
 		Check:  hostileLinks,
 		Broken: early,
 	}, {
+		Name: "exec's command makes files as the container's do, whatever the caller's umask is", Since: 3,
+		Check: func(b *Box) Seen {
+			root, err := b.root()
+			if err != nil {
+				return failed(err)
+			}
+			c, err := b.Cat("run", "--rootfs", root, "cat")
+			if err != nil {
+				return failed(err)
+			}
+			return printed("0022", b.prepare("sh", "-c", `umask 077; exec "$0" exec "$1" sh -c umask`, b.path, c.pid()).toItsEnd())
+		},
+		Broken: `[ "$1" = exec ] && exec "$BOX" exec "$2" sh -c 'umask 077; umask'
+exec "$BOX" "$@"`,
+	}, {
 		Name: "no process that exec brings in can be traced from inside", Since: 3, For: Root,
 		Check: incoming,
 		Broken: `[ "$1" = exec ] && exec "$BOX" exec "$2" sh -c 'sleep 0.2; :'
