@@ -125,6 +125,7 @@ func (p *Plan) wallsOf(pid int, namespaces uint64, profile string) (plan func(wh
 		Why("nobody inside may look into this process or change it")
 	if filtered {
 		p.tty = terminal{fd: -1}
+		p.Umask(0o022).Why("whatever the caller's is")
 	}
 	return func(who *identity) {
 		if filtered && p.console == nil {
