@@ -129,6 +129,10 @@ const (
 	offArgs   = 16
 )
 
+// x32 is where the numbers of a third set of system calls of x86-64 begin. It would be a way
+// around a profile that only forbids some of the first.
+const x32 = 1 << 30
+
 type code = []unix.SockFilter
 
 func load(offset uint32) unix.SockFilter {
@@ -159,7 +163,8 @@ func compile(profile *specs.LinuxSeccomp) (code, error) {
 		if otherwise != unix.SECCOMP_RET_ALLOW {
 			rules[largest+1] = ret(unknown)
 		}
-		body := append(code{load(offNumber)}, search(spans(rules, ret(otherwise), largest))...)
+		list := append(spans(rules, ret(otherwise), largest), span{x32, ret(unknown)})
+		body := append(code{load(offNumber)}, search(list)...)
 		program = append(program, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 1, K: m.audit},
 			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(body))})
 		program = append(program, body...)

@@ -120,6 +120,21 @@ func TestUsualFilter(t *testing.T) {
 	require.Equal(t, allow, decide(t, admin, machines()[0].audit, numbers["mount"], [6]uint64{}))
 }
 
+func TestNoWayAroundAListOfForbiddenCalls(t *testing.T) {
+	program, err := compile(&specs.LinuxSeccomp{DefaultAction: specs.ActAllow,
+		Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir", "mkdirat"}, Action: specs.ActErrno}}})
+	require.NoError(t, err)
+	m := machines()[0]
+	numbers, largest := m.numbers()
+	for number, want := range map[uint32]uint32{
+		numbers["mkdirat"]:              unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM),
+		numbers["mkdirat"] | 0x40000000: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS), // x32's
+		largest + 1:                     unix.SECCOMP_RET_ALLOW,
+	} {
+		require.Equal(t, want, decide(t, program, m.audit, number, [6]uint64{}), number)
+	}
+}
+
 // TestSyscallNumbers holds syscalls.txt against the tables of the package that made it.
 func TestSyscallNumbers(t *testing.T) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys").Output()
