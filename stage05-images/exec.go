@@ -38,7 +38,7 @@ func (e *Entry) Run() error {
 	if err != nil {
 		return err
 	}
-	if flags&unix.CLONE_NEWUSER == 0 && !e.DryRun {
+	if !e.DryRun {
 		if err := seal(); err != nil {
 			return err
 		}
