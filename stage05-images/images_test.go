@@ -373,6 +373,28 @@ func TestFirstErrorEndsAPull(t *testing.T) {
 	require.ErrorContains(t, err, gone)
 }
 
+// TestPullAgain pulls what is here, all of it or not.
+func TestPullAgain(t *testing.T) {
+	noConfig(t)
+	registry := fakeRegistry{}
+	registry.image(t, "app", nil, sampleLayers(t)...)
+	name := registry.serve(t) + "/app"
+	s := newStore(t)
+	image, err := pullFrom(t, s, name)
+	require.NoError(t, err)
+	require.True(t, s.isHere(image.Manifest))
+	whole := storeOf(t, s)
+	for _, gone := range []string{s.layerPath(image.Config.RootFS.DiffIDs[1]), s.blobPath(image.Blobs[0].Digest), s.blobPath(image.ID)} {
+		require.NoError(t, os.RemoveAll(gone))
+		require.False(t, s.isHere(image.Manifest))
+		_, err = pullFrom(t, s, name)
+		require.NoError(t, err)
+		require.Equal(t, whole, storeOf(t, s))
+	}
+	require.NoError(t, s.untag(image, []string{name + ":latest"}))
+	require.False(t, s.isHere(image.Manifest), "nothing says that it was held against its digests")
+}
+
 // TestWrongBlobForALayerThatIsHere: an image cannot say of any blob that it is a layer which
 // somebody else has brought.
 func TestWrongBlobForALayerThatIsHere(t *testing.T) {
@@ -380,6 +402,7 @@ func TestWrongBlobForALayerThatIsHere(t *testing.T) {
 	layers := sampleLayers(t)
 	registry := fakeRegistry{}
 	registry.image(t, "good", nil, layers[0])
+	registry.image(t, "twin", func(c *ImageConfig, _ *ocispec.Manifest) { c.Author = "another" }, layers[0])
 	registry.image(t, "bad", func(c *ImageConfig, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = digest.FromBytes(layers[0]) }, layers[1])
 	address := registry.serve(t)
 	s := newStore(t)
@@ -389,7 +412,7 @@ func TestWrongBlobForALayerThatIsHere(t *testing.T) {
 	require.ErrorContains(t, err, "the layer that should be")
 
 	s.limits = LayerLimits{MaxLayerSize: -1, MaxLayerFiles: -1}
-	_, err = pullFrom(t, s, address+"/good")
+	_, err = pullFrom(t, s, address+"/twin")
 	require.NoError(t, err, "any size")
 }
 
