@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -121,19 +122,10 @@ func (s Store) pull(ctx context.Context, ref Reference, platform ocispec.Platfor
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	err = together(atOnce, len(m.Layers), func(i int) error {
-		err := s.pullLayer(ctx, registry, ref.Repository, m.Layers[i], config.RootFS.DiffIDs[i], show)
-		if err != nil {
-			cancel(err) // the others need not go on
-		}
-		return cmp.Or(context.Cause(ctx), err)
-	})
-	if err != nil {
-		return nil, err
-	}
 	manifest, err := s.putManifest(desc, data, m)
+	if err == nil && !s.isHere(manifest) {
+		err = s.pullLayers(ctx, registry, ref.Repository, m.Layers, config.RootFS.DiffIDs, show)
+	}
 	if err == nil {
 		err = s.tag(manifest, ref.String())
 	}
@@ -145,6 +137,33 @@ func (s Store) pull(ctx context.Context, ref Reference, platform ocispec.Platfor
 		image.Origin = desc.Digest
 	}
 	return image, err
+}
+
+// isHere tells whether an image has a name or had one, and all of it is here: then its layers
+// were held against its configuration before.
+func (s Store) isHere(manifest ocispec.Descriptor) bool {
+	index, err := s.readIndex()
+	if err != nil || !slices.ContainsFunc(index.Manifests, func(d ocispec.Descriptor) bool { return d.Digest == manifest.Digest }) {
+		return false
+	}
+	image, err := s.readImage(manifest)
+	if err == nil {
+		_, err = s.dirs(image)
+	}
+	return err == nil && !slices.ContainsFunc(image.Blobs, func(d ocispec.Descriptor) bool { return !exists(s.blobPath(d.Digest)) })
+}
+
+// pullLayers gets the layers of an image, some at a time. The first error ends them all.
+func (s Store) pullLayers(ctx context.Context, registry *Registry, repo string, blobs []ocispec.Descriptor, diffIDs []digest.Digest, show *progress) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	return together(atOnce, len(blobs), func(i int) error {
+		err := s.pullLayer(ctx, registry, repo, blobs[i], diffIDs[i], show)
+		if err != nil {
+			cancel(err)
+		}
+		return cmp.Or(context.Cause(ctx), err)
+	})
 }
 
 // manifestFor gets the manifest of an image for a platform: an index lists one for each.
