@@ -30,6 +30,7 @@ func TestUsersAreLookedUpInside(t *testing.T) {
 		"":          {home: "/root", groups: nil},
 		"app":       {uid: 1000, gid: 1001, groups: []int{50, 29}, home: "/home/app"},
 		"1000":      {uid: 1000, gid: 1001, groups: []int{50, 29}, home: "/home/app"},
+		"app:":      {uid: 1000, gid: 1001, groups: []int{50, 29}, home: "/home/app"}, // no group is given
 		"app:staff": {uid: 1000, gid: 50, home: "/home/app"},
 		"app:77":    {uid: 1000, gid: 77, home: "/home/app"},
 		"4242":      {uid: 4242, home: "/"},

@@ -62,13 +62,13 @@ func (id *identity) find(read func(name string) ([]byte, error), text string) er
 	if err != nil {
 		return err
 	}
-	user, group, hasGroup := strings.Cut(text, ":")
+	user, group, _ := strings.Cut(text, ":")
 	if user == "" {
 		user = "0"
 	}
 	if entry := named(passwd, user, 7); entry != nil {
 		id.home, user = entry[5], entry[2]
-		if !hasGroup {
+		if group == "" {
 			group, id.groups = entry[3], memberOf(groups, entry[0])
 		}
 	} else if user != "0" {
