@@ -438,7 +438,7 @@ func dropAdvice(bridge string, chains []string) string {
 	advice := fmt.Sprintf("nft insert rule %s iifname %s accept; nft insert rule %[1]s oifname %[2]s accept", chains[0], bridge)
 	switch {
 	case strings.Contains(chains[0], "firewalld"):
-		advice = "firewall-cmd --zone=trusted --add-interface=" + bridge
+		advice = fmt.Sprintf("firewall-cmd --permanent --zone=trusted --add-interface=%s; firewall-cmd --reload", bridge) // what is not permanent ends with the next reload
 	case strings.HasPrefix(chains[0], "ip"):
 		advice = fmt.Sprintf("iptables -I FORWARD -i %s -j ACCEPT; iptables -I FORWARD -o %[1]s -j ACCEPT (with Docker in chain DOCKER-USER, and with IPv6 ip6tables alike)", bridge)
 	}

@@ -673,6 +673,7 @@ func TestDroppersAreSeen(t *testing.T) {
 	c := startWired(t, dir, "web", Wiring{Network: "default"})
 	require.Len(t, c.Notes, 1)
 	require.Contains(t, c.Notes[0], "(chain ip filter FORWARD)")
+	require.Contains(t, dropAdvice("b", []string{"inet firewalld filter_FORWARD"}), "firewall-cmd --permanent --zone=trusted --add-interface=b; firewall-cmd --reload")
 	silent(t, c.pid, "tcp", "198.18.0.2:80")
 	sh(t, "nft add rule ip filter FORWARD iifname "+c.network.Bridge+" accept; nft add rule ip filter FORWARD oifname "+c.network.Bridge+" accept") // as advised
 	says(t, c.pid, "tcp", "198.18.0.2:80", "outside ")

@@ -71,9 +71,9 @@ func firewall(h *Host) Finding {
 	case h.UID != 0:
 		return Finding{}
 	case h.ufwDrops():
-		return limited("ufw drops what is forwarded: "+told, "ufw route allow in on box0   # the name of the bridge")
+		return limited("ufw drops what is forwarded: "+told, "ufw route allow in on box0   # the name of the bridge", "ufw route allow out on box0")
 	case h.exists("/run/firewalld.pid") || h.exists("/run/firewalld"):
-		return limited("firewalld rejects what it does not know: "+told, "firewall-cmd --zone=trusted --add-interface=box0   # the name of the bridge")
+		return limited("firewalld rejects what it does not know: "+told, "firewall-cmd --permanent --zone=trusted --add-interface=box0; firewall-cmd --reload   # the name of the bridge")
 	case strings.Contains(drops, "filter FORWARD") && h.exists("/sys/class/net/docker0"):
 		return limited("Docker has chain "+drops+" drop what is forwarded: "+told, "iptables -I DOCKER-USER -i box0 -j ACCEPT   # the name of the bridge",
 			"iptables -I DOCKER-USER -o box0 -j ACCEPT")
