@@ -17,14 +17,14 @@ import (
 )
 
 var (
-	reference  = regexp.MustCompile("`([a-z_]+\\.go):([A-Za-z0-9_.]+)`")
+	reference  = regexp.MustCompile("`([a-z_]+\\.go)(?::([A-Za-z0-9_.]+))?`")
 	link       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	headLine   = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	lineNumber = regexp.MustCompile(`^[0-9]+$`)
 )
 
-// references resolves what the prose speaks of: code, as `plan.go:Plan.Execve` in a
-// lesson, and links to files and headings in all Markdown.
+// references resolves what the prose speaks of: code, as `plan.go:Plan.Execve` or a whole
+// `plan.go` in a lesson, and links to files and headings in all Markdown.
 func references(root string, all []stages.Stage) ([]Finding, error) {
 	pages, err := markdown(root)
 	if err != nil {
@@ -77,7 +77,7 @@ func code(s stages.Stage, page, text string) []Finding {
 			found = append(found, Finding{page, m[0] + " quotes a line number, which will move: name a function or a type"})
 		case err != nil:
 			found = append(found, Finding{page, fmt.Sprintf("%s: %v", m[0], err)})
-		case !slices.Contains(declared, name):
+		case name != "" && !slices.Contains(declared, name):
 			found = append(found, Finding{page, fmt.Sprintf("%s: %s has no %s", m[0], file, name)})
 		}
 	}

@@ -120,13 +120,13 @@ func TestSizesAndFunctions(t *testing.T) {
 func TestReferences(t *testing.T) {
 	files := map[string]string{
 		"stage01-namespaces/a.go":  "package main\ntype T struct{}\nfunc (t *T) M() {}\nvar x, y int\n",
-		"lessons/01-namespaces.md": "# A head: with `code`, and more\n`a.go:T` `a.go:T.M` `a.go:y` [here](#a-head-with-code-and-more) [up](../README.md#top) [out](https://example.org/x)\n",
+		"lessons/01-namespaces.md": "# A head: with `code`, and more\n`a.go` `a.go:T` `a.go:T.M` `a.go:y` [here](#a-head-with-code-and-more) [up](../README.md#top) [out](https://example.org/x)\n",
 		"README.md":                "# Top\n[stage](stage01-namespaces) [lesson](lessons/01-namespaces.md)\n",
 	}
 	require.Empty(t, findings(t, references, files))
-	files["lessons/01-namespaces.md"] = "`a.go:N` `b.go:T` `a.go:12` [x](gone.md) [y](#gone) [z](../README.md#gone)\n"
+	files["lessons/01-namespaces.md"] = "`a.go:N` `b.go:T` `c.go` `a.go:12` [x](gone.md) [y](#gone) [z](../README.md#gone)\n"
 	text := findings(t, references, files)
-	for _, says := range []string{"a.go has no N", "`b.go:T`: open", "`a.go:12` quotes a line number", "links to gone.md, which is not there",
+	for _, says := range []string{"a.go has no N", "`b.go:T`: open", "`c.go`: open", "`a.go:12` quotes a line number", "links to gone.md, which is not there",
 		"links to #gone, and there is no such heading", "links to ../README.md#gone, and there is no such heading"} {
 		require.Contains(t, text, says)
 	}
