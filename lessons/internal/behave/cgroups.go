@@ -141,7 +141,7 @@ func memorySwap(b *Box) Seen {
 	return all(holds(err == nil, "a memory controller", fmt.Sprint(err)), same(expected, c.limit("memory.swap.max", "memory.memsw.limit_in_bytes")))
 }
 
-// cpuset takes the last CPU that there is.
+// cpuset takes the last CPU that there is, also in a group that has no other (version 1).
 func cpuset(b *Box) Seen {
 	online := b.status(host, "Cpus_allowed_list")
 	last := online[strings.LastIndexAny(online, ",-")+1:]
@@ -152,7 +152,21 @@ func cpuset(b *Box) Seen {
 	if err != nil {
 		return failed(err)
 	}
-	return same(last, b.status(c.pid(), "Cpus_allowed_list"))
+	parent, done, err := b.nursery()
+	if err != nil {
+		return failed(err)
+	}
+	defer done()
+	for file, value := range map[string]string{"cpus": last, "mems": "0"} {
+		found, _ := filepath.Glob("/sys/fs/cgroup/*/" + parent + "/cpuset." + file)
+		for _, path := range found {
+			if err := os.WriteFile(path, []byte(value), 0); err != nil {
+				return failed(err)
+			}
+		}
+	}
+	return all(same(last, b.status(c.pid(), "Cpus_allowed_list")),
+		status(0, b.Run("run", "--cgroup-parent", parent, "--cpuset-cpus", last, "true")))
 }
 
 // outOfMemory lets dd fill a buffer.
