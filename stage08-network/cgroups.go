@@ -213,7 +213,7 @@ func (g *group) make(p *Plan, in parent) {
 	}
 	if slices.Contains(in.controllers, "cpuset") { // it has no CPU and no memory node until it is given some
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-			all, _ := os.ReadFile(filepath.Join(in.mount, file))
+			all, _ := os.ReadFile(filepath.Join(in.dir, file))
 			p.before.WriteFile(filepath.Join(dir, file), strings.TrimSpace(string(all)))
 		}
 	}
