@@ -392,7 +392,7 @@ func badRoots(b *Box) Seen {
 		return failed(err)
 	}
 	var parts []Seen
-	for _, dir := range []string{filepath.Join(b.Dir, "none"), file, empty, ""} {
+	for _, dir := range []string{filepath.Join(b.Dir, "none"), file, empty, "", "/"} {
 		parts = append(parts, refused(b.Run("run", "--rootfs", dir, "true")))
 	}
 	return all(append(parts, status(127, b.inRoot(nil, "/bin/stagebox-no-such")))...)
