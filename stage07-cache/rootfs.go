@@ -68,7 +68,7 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 		return err
 	}
 	p.PivotRoot(".", ".").Why("the new root; the old one now lies on top of it").
-		Look("ls /proc/PID/root").
+		Look("ls /proc/PID/root").Hint(unix.EBUSY, "this directory is the root already: name another one").
 		Hint(unix.EINVAL, "pivot_root cannot leave the root file system that the kernel started with (initramfs): switch_root to another first")
 	p.Detach(".").Why("and the old one is gone: from here no path leads out").Look("findmnt -N PID")
 	r.attach()
