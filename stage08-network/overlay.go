@@ -103,7 +103,7 @@ func (o *overlay) mount(p *Plan) {
 		options += ",volatile" // what is written need not reach the disk
 	}
 	p.Mount("overlay", o.merged, "overlay", 0, options).Why("all layers as one, the container's own on top").Look("findmnt -N PID -t overlay").
-		Hint(unix.EINVAL, o.refused()).
+		Hint(unix.EINVAL, o.refused()).Hint(unix.ELOOP, "the container's own layer would be inside one of the others: put the store elsewhere with --root").
 		Hint(unix.EPERM, "an ordinary user needs Linux 5.11 or newer for an overlay").
 		Hint(unix.ENODEV, "the kernel has no overlay file system: modprobe overlay")
 	p.Chdir(o.merged)
