@@ -56,7 +56,8 @@ func (c *updateCmd) Run() error {
 		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
 	}
 	host := &Plan{}
-	if c.Memory != 0 && c.MemorySwap != 0 { // version 1 takes no memory above memory and swap: lift that first
+	dir, _ := g.dir("memory")
+	if c.MemorySwap != 0 && int64(c.Memory) > number(filepath.Join(dir, "memory.memsw.limit_in_bytes")) { // version 1 takes no memory above memory and swap: lift that first
 		settings = slices.Insert(settings, 0, setting{"--memory-swap", "memory", "memory.swap.max", "", "memory.memsw.limit_in_bytes", "-1"})
 	}
 	for _, s := range settings {
