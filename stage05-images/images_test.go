@@ -582,6 +582,36 @@ func TestHalfMade(t *testing.T) {
 	require.NoError(t, errors.Join(err, done(), other()))
 }
 
+// TestImagePrune removes images without a name, but not what a container or another image has.
+func TestImagePrune(t *testing.T) {
+	s := newStore(t)
+	layers := sampleLayers(t)
+	load := func(tag, author string, layers ...[]byte) *Image {
+		_, err := s.load(bytes.NewReader(dockerArchive(t, func(c *ImageConfig, m *dockerManifest) { c.Author, m.RepoTags = author, []string{tag} }, layers...)))
+		require.NoError(t, err)
+		image, err := s.image(tag)
+		require.NoError(t, err)
+		return image
+	}
+	prune := func(args ...string) string {
+		out, stderr, status := run(t, append([]string{"image", "prune", "--root", s.Root}, args...)...)
+		require.Zero(t, status, stderr)
+		return out
+	}
+	_, stderr, status := run(t, "run", "--root", s.Root, "--name", "user", "tiny", "true")
+	require.Zero(t, status, stderr)
+	used, err := s.image("tiny")
+	require.NoError(t, err)
+	old, kept := load("tiny", "old", layers...), load("tiny", "kept", layers[0]) // each takes the name from the one before
+	require.Equal(t, "Deleted: "+old.ID.String()+"\nTotal reclaimed space: 6 B\n", prune(), "the upper layer")
+	require.Equal(t, "Total reclaimed space: 0 B\n", prune())
+	require.Equal(t, "Untagged: tiny:latest\nDeleted: "+kept.ID.String()+"\nTotal reclaimed space: 5 B\n", prune("-a"), "the lower one")
+	_, stderr, status = run(t, "rm", "--root", s.Root, "user")
+	require.Zero(t, status, stderr)
+	require.Contains(t, prune(), "Deleted: "+used.ID.String())
+	require.Equal(t, storeOf(t, newStore(t)), storeOf(t, s), "nothing is left")
+}
+
 // TestTagBesideRmi holds that a name is not given to what is removed at the same time.
 func TestTagBesideRmi(t *testing.T) {
 	s := newStore(t)
