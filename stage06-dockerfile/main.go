@@ -47,6 +47,7 @@ var commands = []struct {
 	{"images", "List the images that are here.", &imagesCmd{}},
 	{"tag", "Give an image another name.", &tagCmd{}},
 	{"rmi", "Remove images.", &rmiCmd{}},
+	{"image", "Remove all images that nobody needs.", &imageCmd{}},
 	{"history", "Show how an image came to be, and what each step has added.", &historyCmd{}},
 	{"save", "Write images to an archive.", &saveCmd{}},
 	{"load", "Read images from an archive.", &loadCmd{}},

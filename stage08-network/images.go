@@ -264,6 +264,44 @@ func (s Store) untag(image *Image, names []string) error {
 	return err
 }
 
+type imageCmd struct {
+	Prune imagePruneCmd `cmd:"" help:"Remove the images that have no name, and of which no container was made."`
+}
+
+type imagePruneCmd struct {
+	All bool `short:"a" help:"Also those that have names."`
+
+	Store
+}
+
+// Run is `box image prune`. What it has freed are the layers that are gone afterwards: others
+// may be those of an image that stays.
+func (c *imagePruneCmd) Run() error {
+	if err := c.Store.openImages(); err != nil {
+		return err
+	}
+	images, err := c.Store.images()
+	sizes, freed := map[digest.Digest]int64{}, int64(0)
+	for _, image := range images {
+		if len(image.Names) > 0 && !c.All || c.Store.unusedImage(image) != nil {
+			continue
+		}
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			sizes[diffID] = c.Store.layerSize(diffID)
+		}
+		err = errors.Join(err, c.Store.untag(image, image.Names))
+		fmt.Println("Deleted: " + image.ID.String())
+	}
+	err = errors.Join(err, c.Store.collect())
+	for diffID, size := range sizes {
+		if !exists(c.Store.layerPath(diffID)) {
+			freed += size
+		}
+	}
+	fmt.Println("Total reclaimed space: " + human(freed))
+	return err
+}
+
 type historyCmd struct {
 	Image   string `arg:"" help:"An image: a name, an id, or the beginning of one."`
 	NoTrunc bool   `help:"Show the commands in full."`
