@@ -60,3 +60,20 @@ drwx------ 5/0 d/
 drwx------ 5/0 d/
 `, out)
 }
+
+// TestZerosAreNoArchive: ADD unpacks archives, and keeps what begins with zeros, as the image of
+// a file system does.
+func TestZerosAreNoArchive(t *testing.T) {
+	s, dir := Store{Root: t.TempDir()}, t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "zeros"), make([]byte, 5000), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nADD zeros /\n"), 0o644))
+	_, stderr, status := run(t, "build", "-q", "--root", s.Root, "-t", "zeros", dir)
+	require.Zero(t, status, stderr)
+	image, err := s.image("zeros")
+	require.NoError(t, err)
+	layers, err := s.dirs(image)
+	require.NoError(t, err)
+	info, err := os.Stat(filepath.Join(layers[0], "zeros"))
+	require.NoError(t, err)
+	require.EqualValues(t, 5000, info.Size())
+}
