@@ -567,7 +567,7 @@ func (c *copying) unpack(f found, dest string) (bool, error) {
 		defer xz.Close()
 		in = bufio.NewReaderSize(xz, 1<<20)
 	}
-	if !looksLikeLayer(in) {
+	if firstHeader(in) != nil { // zeros, as a file system's image begins with, are no archive
 		return false, nil
 	}
 	stream, _, err := decompress(in)
