@@ -135,6 +135,10 @@ func Into(ctx context.Context, stage stages.Stage, changes []Change) (Count, err
 	return n, errors.Join(conflicts...)
 }
 
+func (c Change) isTest() bool {
+	return strings.HasSuffix(c.Name, "_test.go") || strings.HasPrefix(c.Name, "testdata/")
+}
+
 // into carries one change into a stage.
 func (c Change) into(ctx context.Context, stage stages.Stage, n *Count) error {
 	path := filepath.Join(stage.Dir, c.Name)
@@ -147,7 +151,7 @@ func (c Change) into(ctx context.Context, stage stages.Stage, n *Count) error {
 	switch {
 	case missing && c.After == nil, !missing && c.After != nil && bytes.Equal(ours, c.After):
 		return nil // this stage has it already
-	case missing && strings.HasSuffix(c.Name, "_test.go"):
+	case missing && c.isTest():
 		return nil // a topic's tests stay with the stage that brings it
 	case missing && c.Before != nil:
 		return conflict("the stage has no such file, and the change needs one")

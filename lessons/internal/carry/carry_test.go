@@ -87,7 +87,7 @@ func carryAllAgain(t *testing.T, root string, all []stages.Stage) []Count {
 // A test is carried where it is kept already; any other file has to be.
 func TestTestsStayWhereTheyAreKept(t *testing.T) {
 	root, all := madeUp(t)
-	for name, stays := range map[string]bool{"b_test.go": true, "b.go": false} {
+	for name, stays := range map[string]bool{"b_test.go": true, "testdata/b": true, "b.go": false} {
 		gone := filepath.Join(root, "stage02-b", name)
 		require.NoError(t, os.RemoveAll(gone))
 		_, err := Into(context.Background(), all[1], []Change{{Name: name, Before: []byte("as it was\n"), After: []byte("changed\n")}})
@@ -103,10 +103,10 @@ func TestTestsStayWhereTheyAreKept(t *testing.T) {
 func TestFilesAreCopiedAndDeleted(t *testing.T) {
 	root, all := madeUp(t)
 	write(t, root, "stage01-a/b.go", "changed\n")
-	write(t, root, "stage01-a/testdata/new", "new\n")
+	write(t, root, "stage01-a/new.txt", "new\n")
 	require.Equal(t, []Count{{Copied: 2}, {Copied: 2}}, carryAll(t, root, 1, all))
 	require.Equal(t, "changed\n", read(t, root, "stage03-c/b.go"))
-	require.Equal(t, "new\n", read(t, root, "stage03-c/testdata/new"))
+	require.Equal(t, "new\n", read(t, root, "stage03-c/new.txt"))
 
 	root, all = madeUp(t)
 	require.NoError(t, os.Remove(filepath.Join(root, "stage01-a/b.go")))
