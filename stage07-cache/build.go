@@ -427,11 +427,11 @@ func (s *stageBuild) build() error {
 	triggers := s.config.Config.OnBuild
 	s.config.Config.OnBuild = nil
 	for _, text := range triggers {
-		in, err := parseTrigger(text)
+		in, err := s.trigger(text)
 		if err != nil {
 			return s.From.errorAt(s.Base, "%v", err)
 		}
-		if err := s.do(in, func(in *Instruction) error { return s.instruction(in) }); err != nil {
+		if err := s.do(in, s.instruction); err != nil {
 			return err
 		}
 	}
@@ -441,6 +441,28 @@ func (s *stageBuild) build() error {
 		}
 	}
 	return nil
+}
+
+// trigger is an instruction that the base has put off, with the stages that it needs built.
+func (s *stageBuild) trigger(text string) (*Instruction, error) {
+	in, err := parseTrigger(text)
+	if err != nil {
+		return nil, err
+	}
+	in.file.Escape = s.b.file.Escape
+	for _, ref := range in.refs() {
+		needed, err := s.b.file.from(in, ref)
+		if err == nil && needed != nil && needed.Index >= s.Index {
+			err = fmt.Errorf("ONBUILD %s: stage %s is not above this one", text, ref)
+		}
+		if err == nil && needed != nil {
+			_, err = s.b.stage(needed)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
 }
 
 // do does one step, and says at which one something went wrong.
@@ -658,11 +680,11 @@ func (s *stageBuild) words(in *Instruction) []string {
 	if in.JSON {
 		return in.Args
 	}
-	if len(in.Args) == 0 || in.Args[0] == "" {
-		return nil
-	}
-	return append(slices.Clone(s.shellWords()), in.Args[0])
+	return append(slices.Clone(s.shellWords()), in.line())
 }
+
+// line is the command in the shell form, which may be nothing.
+func (in *Instruction) line() string { return strings.Join(in.Args, " ") }
 
 func (s *stageBuild) cmd(in *Instruction) error {
 	s.config.Config.Cmd, s.hasCmd = s.words(in), true
@@ -699,10 +721,8 @@ func (s *stageBuild) expose(in *Instruction) error {
 // parsePorts reads PORT or FROM-TO, with /tcp, /udp or /sctp. A port of the host's before it,
 // as run -p has it, says nothing here.
 func parsePorts(text string) ([]string, error) {
-	ports, protocol, given := strings.Cut(text[strings.LastIndexByte(text, ':')+1:], "/")
-	if protocol = strings.ToLower(protocol); !given {
-		protocol = "tcp"
-	}
+	ports, protocol, _ := strings.Cut(text[strings.LastIndexByte(text, ':')+1:], "/")
+	protocol = cmp.Or(strings.ToLower(protocol), "tcp")
 	from, to, ranged := strings.Cut(ports, "-")
 	if !ranged {
 		to = from
@@ -721,6 +741,9 @@ func parsePorts(text string) ([]string, error) {
 
 func (s *stageBuild) volume(in *Instruction) error {
 	for _, target := range in.Args {
+		if target == "" {
+			return in.errorAt("", "VOLUME: a path is empty when its variables are replaced")
+		}
 		s.config.Config.Volumes = withKey(s.config.Config.Volumes, target, struct{}{})
 	}
 	s.note(in)
@@ -796,7 +819,7 @@ func (s *stageBuild) layer(in *Instruction, write func(w *writer) error) error {
 		return s.reuse(in)
 	}
 	dirs, err := s.dirs()
-	if in.flag("link") == "true" { // the layer is to be the same, whatever is below
+	if in.flag("link") == "true" && in.flag("chmod") == "" { // the layer is to be the same, whatever is below
 		dirs, err = s.b.Store.nothing()
 	}
 	if err != nil {

@@ -216,20 +216,29 @@ func (c *copying) sourceInputs(source string) (list []input, err error) {
 		got, err := c.get(source)
 		return []input{{"content of " + source, got.Digest.String()}}, err
 	}
-	found, err := c.glob(path.Clean(path.Join("/", source)))
+	pivots, kept, err := c.pivots(source)
+	for _, pivot := range pivots {
+		if err == nil {
+			list, err = c.belowInputs(pivot.node, kept, list)
+		}
+	}
+	return list, err
+}
+
+// belowInputs are the files in a directory that a source stands for.
+func (c *copying) belowInputs(pivot *node, kept string, list []input) ([]input, error) {
+	found, err := c.matches(pivot, kept)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range found {
-		if c.in.flag("parents") == "true" {
-			if list, err = c.parentInputs(f.path, list); err != nil {
-				return nil, err
-			}
+		if list, err = c.parentInputs(f.node, pivot, list); err != nil {
+			return nil, err
 		}
-		if f.path != f.real() { // found by a link, whose name the copy gets
+		if f.path != f.real() { // found by a link or below another directory: the copy gets this name
 			list = append(list, input{"name of " + f.real(), f.path})
 		}
-		if list, err = c.rootInputs(f.node, f.real(), c.excluding(f.real()), list); err != nil {
+		if list, err = c.rootInputs(f.node, f.real(), c.excluding(f), list); err != nil {
 			return nil, err
 		}
 	}
@@ -237,17 +246,14 @@ func (c *copying) sourceInputs(source string) (list []input, err error) {
 }
 
 // parentInputs are the directories above a file, which --parents makes too.
-func (c *copying) parentInputs(name string, list []input) ([]input, error) {
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		n, err := c.from.find(dir, true)
+func (c *copying) parentInputs(n, pivot *node, list []input) ([]input, error) {
+	for c.parents && n != pivot && n.above != pivot {
+		n = n.above
+		text, err := c.describeFile(n, n.real())
 		if err != nil {
 			return nil, err
 		}
-		text, err := c.describeFile(n, dir)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, input{"file " + dir, text})
+		list = append(list, input{"file " + n.real(), text})
 	}
 	return list, nil
 }
@@ -256,7 +262,7 @@ func (c *copying) parentInputs(name string, list []input) ([]input, error) {
 // except with --parents.
 func (c *copying) rootInputs(n *node, rel string, keep keeping, list []input) ([]input, error) {
 	text, err := "directory", error(nil)
-	if n.dirs == nil || c.in.flag("parents") == "true" && rel != "." {
+	if n.dirs == nil || c.parents && rel != "." {
 		text, err = c.describeFile(n, rel)
 	}
 	if list = append(list, input{"file " + rel, text}); err != nil || n.dirs == nil {

@@ -41,7 +41,10 @@ type copying struct {
 	dest    string // absolute
 	isDir   bool   // the destination is a directory, whether it is there or not
 
-	kept map[string]bool // the directories that --parents has made
+	parents bool            // the flag
+	some    bool            // with it, a pattern: nothing of it need be there
+	pivot   *node           // with it, the directory that paths are kept from
+	kept    map[string]bool // the directories that it has made
 
 	linked map[inode]string // the first name of a file with several, for the checksum
 }
@@ -75,15 +78,19 @@ func (c *copying) prepare() (err error) {
 			return in.errorAt("--chmod", "--chmod=%v", err)
 		}
 	}
-	if c.exclude, err = patternmatcher.New(cleaned(in.Flags["exclude"])); err != nil {
+	if c.exclude, err = patternmatcher.New(in.Flags["exclude"]); err != nil {
 		return in.errorAt("--exclude", "--exclude: %v", err)
 	}
 	c.dest = in.Args[len(in.Args)-1]
-	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || in.flag("parents") == "true"
+	c.parents = in.flag("parents") == "true"
+	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || c.parents
 	if !path.IsAbs(c.dest) {
 		c.dest = path.Join("/", c.s.config.Config.WorkingDir, c.dest)
 	}
 	c.dest = path.Clean(c.dest)
+	if sources := in.Args[:len(in.Args)-1]; in.flag("checksum") != "" && (len(sources) != 1 || !isURL(sources[0])) {
+		return in.errorAt("--checksum", "--checksum is for one source, which is fetched")
+	}
 	c.from, err = c.source()
 	return err
 }
@@ -140,14 +147,6 @@ func changeMode(who uint32, operator byte, permissions string) func(uint32) uint
 	}
 }
 
-func cleaned(patterns []string) []string {
-	list := slices.Clone(patterns)
-	for i, p := range list {
-		list[i] = strings.TrimPrefix(path.Clean(p), "/")
-	}
-	return list
-}
-
 // rootsEntries end every passwd and group: root is known where nobody is.
 var rootsEntries = map[string]string{"/etc/passwd": "\nroot:x:0:0:root:/root:/bin/sh\n", "/etc/group": "\nroot:x:0:\n"}
 
@@ -167,12 +166,12 @@ func (s *stageBuild) ownerNamed(text string) (owner, error) {
 		data, err := u.readSmall(name)
 		return append(data, rootsEntries[name]...), err
 	}
-	user, _, given := strings.Cut(text, ":")
+	user, group, _ := strings.Cut(text, ":")
 	id := &identity{}
 	if err := id.find(read, text); err != nil {
 		return owner{}, err
 	}
-	if _, err := number31(user); err == nil && !given {
+	if _, err := number31(user); err == nil && group == "" {
 		id.gid = id.uid // of a number, the group is the same number
 	}
 	return owner{id.uid, id.gid}, nil
@@ -201,6 +200,9 @@ func (b *builder) dirsOf(in *Instruction, ref string) ([]string, error) {
 	}
 	if stage != nil {
 		return b.built(stage).dirs()
+	}
+	if ref == "scratch" {
+		return b.Store.nothing()
 	}
 	image, err := b.image(ref, b.want)
 	if err != nil {
@@ -256,48 +258,109 @@ func (c *copying) one(source string) error {
 	if c.in.Name == "ADD" && isURL(source) {
 		return c.fetch(source)
 	}
-	found, err := c.glob(path.Clean(path.Join("/", source)))
+	pivots, kept, err := c.pivots(source)
+	for _, pivot := range pivots {
+		if err == nil {
+			err = c.below(pivot.node, kept)
+		}
+	}
+	return err
+}
+
+// pivots are the directories in which a source is looked for, and what is looked for there.
+// With --parents that is what is behind /./, or all of it, and the directory before may be a
+// pattern; else there is one, the root.
+func (c *copying) pivots(source string) ([]found, string, error) {
+	if !c.parents {
+		return []found{{c.from.root, "."}}, source, nil
+	}
+	before, kept, cut := strings.Cut(source, "/./")
+	if !cut {
+		before, kept = "/", source
+	}
+	if path.Clean("/"+kept) == "/" {
+		return nil, "", errors.New("--parents keeps the directories of a name, and there is none: copy without it")
+	}
+	c.some = isPattern(source)
+	list, err := c.glob(c.from.root, before, c.some, true)
+	list = slices.DeleteFunc(list, func(f found) bool { return f.dirs == nil })
+	if err == nil && len(list) == 0 && !c.some {
+		err = fmt.Errorf("%s is no directory in %s; a link is not followed", before, c.where())
+	}
+	return list, kept, err
+}
+
+// below copies what is looked for in a directory. With --parents it is the directory that is
+// copied, as it were.
+func (c *copying) below(pivot *node, kept string) error {
+	clear(c.w.names) // two sources share no inode
+	list, err := c.matches(pivot, kept)
 	if err != nil {
 		return err
 	}
-	for _, f := range found {
-		if err := c.file(f, source); err != nil {
+	var to string
+	if c.parents {
+		if to, err = c.w.resolve(c.dest, true, c.who); err != nil {
 			return err
 		}
 	}
-	before, _, cut := strings.Cut(source, "/./")
-	if !cut || c.in.flag("parents") != "true" || len(found) == 0 {
+	for _, f := range list {
+		if err := c.file(f); err != nil {
+			return err
+		}
+	}
+	if !c.parents || pivot == c.from.root {
 		return nil
 	}
-	n, err := c.from.find(before, true) // the directory that is copied, as it were
-	if err != nil || n == c.from.root {
-		return err
-	}
-	to, err := c.w.resolve(c.dest, true, c.who)
-	return errors.Join(err, c.w.dated(n, to))
+	return c.w.dated(pivot, to)
 }
 
-// found is a file of the source, and its path there.
+// matches are the files in a directory that a source stands for. With --parents no link is
+// followed; and what is in one of them, as ** may find it, is copied with that.
+func (c *copying) matches(pivot *node, kept string) ([]found, error) {
+	c.pivot = pivot
+	list, err := c.glob(pivot, kept, !c.parents, !c.some)
+	if !c.parents {
+		return list, err
+	}
+	whole := map[*node]bool{}
+	return slices.DeleteFunc(list, func(f found) bool {
+		for n := f.node; n != pivot; n = n.above {
+			if whole[n] {
+				return true
+			}
+		}
+		whole[f.node] = true
+		return false
+	}), err
+}
+
+func isPattern(text string) bool { return strings.ContainsAny(text, "*?[") }
+
+// found is a file of the source, and its path below the directory in which it was found.
 type found struct {
 	*node
-	path string // relative
+	path string
 }
 
-// glob finds what a path or pattern stands for.
-func (c *copying) glob(pattern string) ([]found, error) {
-	list := []found{{c.from.root, "."}}
-	parts := strings.Split(strings.Trim(pattern, "/"), "/")
+// glob finds what a path or pattern below a directory stands for. Unless nothing need be
+// there, what stands before the first pattern must be.
+func (c *copying) glob(dir *node, pattern string, follow, must bool) ([]found, error) {
+	list, parts := []found{{dir, "."}}, strings.Split(strings.Trim(path.Clean("/"+pattern), "/"), "/")
 	for i, part := range parts {
 		var next []found
 		for _, dir := range list {
-			more, err := c.match(dir, part)
-			if part == "**" && i < len(parts)-1 && c.in.flag("parents") == "true" {
-				more, err = c.below(dir)
+			more, err := c.match(dir, part, follow)
+			if part == "**" && i < len(parts)-1 && c.parents {
+				more, err = allBelow(dir)
 			}
 			if err != nil {
 				return nil, err
 			}
 			next = append(next, more...)
+		}
+		if must = must && !isPattern(part); must && len(next) == 0 {
+			return nil, fmt.Errorf("there is no such file in %s", c.where())
 		}
 		list = next
 	}
@@ -311,21 +374,22 @@ func (c *copying) glob(pattern string) ([]found, error) {
 			seen = append(seen, f)
 		}
 	}
-	if len(seen) == 0 && !strings.ContainsAny(pattern, `*?[`) {
-		where := "the context"
-		if c.in.flag("from") != "" {
-			where = "--from=" + c.in.flag("from")
-		}
-		if len(list) > 0 {
-			return nil, fmt.Errorf("the file is in %s, but .dockerignore leaves it out", where)
-		}
-		return nil, fmt.Errorf("there is no such file in %s", where)
+	if must && len(seen) == 0 {
+		return nil, fmt.Errorf("the file is in %s, but .dockerignore leaves it out", c.where())
 	}
 	return seen, nil
 }
 
-// below is a directory and those in it, however deep.
-func (c *copying) below(dir found) ([]found, error) {
+// where is what messages call the place of the source.
+func (c *copying) where() string {
+	if ref := c.in.flag("from"); ref != "" {
+		return "--from=" + ref
+	}
+	return "the context"
+}
+
+// allBelow is a directory and those in it, however deep.
+func allBelow(dir found) ([]found, error) {
 	if dir.dirs == nil {
 		return nil, nil
 	}
@@ -334,7 +398,7 @@ func (c *copying) below(dir found) ([]found, error) {
 	for _, child := range children {
 		if err == nil {
 			var more []found
-			more, err = c.below(found{child, path.Join(dir.path, child.name)})
+			more, err = allBelow(found{child, path.Join(dir.path, child.name)})
 			list = append(list, more...)
 		}
 	}
@@ -342,41 +406,58 @@ func (c *copying) below(dir found) ([]found, error) {
 }
 
 // match finds the files of a directory that one part of a path stands for.
-func (c *copying) match(dir found, part string) ([]found, error) {
+func (c *copying) match(dir found, part string, follow bool) ([]found, error) {
 	if part == "" || part == "." {
 		return []found{dir}, nil
 	}
+	if dir.dirs == nil {
+		return nil, nil
+	}
 	if !strings.ContainsAny(part, `*?[\`) {
-		n, err := c.from.find(path.Join(dir.path, part), true)
+		n, err := dir.child(part)
+		if err == nil && follow {
+			n, err = c.follow(n)
+		}
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 			return nil, nil
 		}
 		return []found{{n, path.Join(dir.path, part)}}, err
 	}
-	if dir.dirs == nil {
-		return nil, nil
-	}
 	children, err := dir.children()
 	var list []found
-	for _, child := range children {
-		ok, errMatch := path.Match(part, child.name)
+	for _, n := range children {
+		ok, errMatch := path.Match(part, n.name)
 		if errMatch != nil {
 			return nil, fmt.Errorf("%q is not a pattern: %w", part, errMatch)
 		}
-		name := path.Join(dir.path, child.name)
 		if !ok {
 			continue
 		}
-		n, errFind := c.from.find(name, true)
-		if errors.Is(errFind, unix.ENOENT) { // a link to nowhere is copied as it is
-			n, errFind = child, nil
+		at := path.Join(dir.path, n.name)
+		if target, err := c.follow(n); follow && !errors.Is(err, unix.ENOENT) { // a link to nowhere is copied as it is
+			if err != nil {
+				return nil, err
+			}
+			n = target
 		}
-		if errFind != nil {
-			return nil, errFind
-		}
-		list = append(list, found{n, name})
+		list = append(list, found{n, at})
 	}
 	return list, err
+}
+
+// follow is where a link leads. One that .dockerignore leaves out leads nowhere.
+func (c *copying) follow(n *node) (*node, error) {
+	if !n.is(unix.S_IFLNK) {
+		return n, nil
+	}
+	wanted, _, err := c.keep(n.real(), false)
+	if err == nil && !wanted {
+		err = unix.ENOENT
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.from.find(n.real(), true)
 }
 
 // isIgnored tells whether .dockerignore leaves a file out altogether. It may be found by a
@@ -414,16 +495,15 @@ func (c *copying) keep(rel string, isDir bool) (wanted, inside bool, err error) 
 }
 
 // file copies one source to its place.
-func (c *copying) file(f found, source string) error {
+func (c *copying) file(f found) error {
 	dest := c.dest
-	if c.in.flag("parents") == "true" {
-		kept := pivot(source, f.path)
-		if err := c.parents(f.path, kept); err != nil {
+	if c.parents {
+		if excluded, err := c.exclude.MatchesOrParentMatches(f.path); excluded || err != nil {
 			return err
 		}
-		dest = path.Join(dest, path.Dir(kept))
-		if f.dirs != nil {
-			dest = path.Join(c.dest, kept)
+		var err error
+		if dest, err = c.makeParents(f); err != nil {
+			return err
 		}
 	}
 	if c.in.Name == "ADD" && c.in.flag("unpack") != "false" && c.in.flag("from") == "" {
@@ -431,7 +511,9 @@ func (c *copying) file(f found, source string) error {
 			return err
 		}
 	}
-	clear(c.w.names) // two sources share no inode
+	if !c.parents {
+		clear(c.w.names)
+	}
 	if f.dirs != nil {
 		return c.directory(f, dest)
 	}
@@ -447,7 +529,7 @@ func (c *copying) file(f found, source string) error {
 func (c *copying) directory(f found, dest string) error {
 	to, err := c.w.resolve(dest, true, c.who)
 	if err == nil {
-		err = c.w.tree(f.node, f.real(), to, c.excluding(f.real()))
+		err = c.w.tree(f.node, f.real(), to, c.excluding(f))
 	}
 	if err != nil || f.real() == "." {
 		return err
@@ -455,49 +537,51 @@ func (c *copying) directory(f found, dest string) error {
 	return c.w.dated(f.node, to)
 }
 
-// parents makes the directories above a file that --parents keeps, like those of the source.
-// One that is there already gets their mode.
-func (c *copying) parents(name, kept string) error {
-	above := strings.TrimSuffix(name, kept)
-	for i, r := range kept + "/" {
-		if r != '/' {
-			continue
-		}
-		n, err := c.from.find(path.Join(above, kept[:i]), true)
-		if err != nil || n.dirs == nil {
-			return err
-		}
-		real, err := c.w.resolve(path.Join(c.dest, kept[:i]), true, c.who)
-		if err != nil {
-			return err
-		}
-		if c.kept[real] {
-			continue
-		}
-		c.kept = withKey(c.kept, real, true)
-		if old, errOld := c.w.below.exactly(real); errOld == nil && old.dirs != nil {
-			err = unix.Fchmodat(c.w.root, real, n.Mode&0o7777, 0)
-		} else {
-			err = c.w.like(n, real)
-		}
-		if err != nil {
-			return about("make", real, err)
+// makeParents makes the directories above a file that --parents keeps, like those of the
+// source, and the file itself if it is one; it returns the last.
+func (c *copying) makeParents(f found) (to string, err error) {
+	var dirs []*node
+	for n := f.node; n != c.pivot; n = n.above {
+		if n.dirs != nil {
+			dirs = append(dirs, n)
 		}
 	}
-	return nil
-}
-
-// pivot is what of a source's path --parents keeps: what is behind /./ if that is in it.
-func pivot(source, found string) string {
-	before, _, cut := strings.Cut(source, "/./")
-	if !cut {
-		return found
+	to, err = c.w.resolve(c.dest, true, c.who)
+	for _, n := range slices.Backward(dirs) {
+		if err == nil {
+			to = path.Join(to, n.name)
+			err = about("make", to, c.makeParent(n, to))
+		}
 	}
-	return strings.TrimPrefix(strings.TrimPrefix(found, strings.Trim(path.Clean(before), "/")), "/")
+	return to, err
 }
 
-// excluding is keep without what --exclude names.
-func (c *copying) excluding(base string) func(string, bool) (bool, bool, error) {
+// makeParent makes one of them. One that is there already gets the mode only.
+func (c *copying) makeParent(n *node, to string) error {
+	st, _, err := c.w.stat(to)
+	if err != nil || c.kept[to] {
+		return err
+	}
+	if st.Mode != 0 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return errors.New("a file or a link is there already, and would be replaced by a directory")
+	}
+	c.kept = withKey(c.kept, to, true)
+	if err := c.w.mkdir(to, st.Mode != 0, c.who); err != nil {
+		return err
+	}
+	if st.Mode != 0 {
+		return unix.Fchmodat(c.w.root, to, n.Mode&0o7777, 0)
+	}
+	return c.w.like(n, to)
+}
+
+// excluding is keep without what --exclude names: in the directory that is copied, or with
+// --parents in that from which paths are kept.
+func (c *copying) excluding(f found) func(string, bool) (bool, bool, error) {
+	base := f.real()
+	if c.parents {
+		base = c.pivot.real()
+	}
 	return func(rel string, isDir bool) (bool, bool, error) {
 		wanted, inside, err := c.keep(rel, isDir)
 		if err != nil || len(c.in.Flags["exclude"]) == 0 {

@@ -55,13 +55,16 @@ func (u *untarring) all() error {
 // entry makes one file.
 func (u *untarring) entry(h *tar.Header) error {
 	name := path.Clean("/" + h.Name)
-	if name == "/" {
+	if name == "/" || h.Typeflag == tar.TypeXGlobalHeader { // a remark on the archive, such as git's
 		return nil
 	}
 	if err := checkIDs(h); err != nil {
 		return err
 	}
-	dir, err := u.w.resolveIn(u.root, path.Dir(name), true, u.who)
+	if h.ModTime.Unix() < 0 {
+		h.ModTime = time.Unix(0, 0)
+	}
+	dir, err := u.w.resolveIn(u.root, path.Dir(name), true, owner{})
 	if err != nil {
 		return err
 	}
@@ -169,7 +172,7 @@ func (u *untarring) attributes(h *tar.Header, target string) error {
 func (u *untarring) xattrs(h *tar.Header, target string) error {
 	for record, value := range h.PAXRecords {
 		name, is := strings.CutPrefix(record, xattrPrefix)
-		if !is || !portable(name) {
+		if !is || name != "security.capability" {
 			continue
 		}
 		fd, err := unix.Openat(u.w.root, target, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

@@ -88,7 +88,7 @@ func (s *stageBuild) script(in *Instruction) []string {
 	if in.JSON {
 		return in.Args
 	}
-	text := in.Args[0]
+	text := in.line()
 	if doc := in.onlyDoc(); doc != nil {
 		text = doc.Content
 		if doc.Chomp {
@@ -104,7 +104,7 @@ func (s *stageBuild) script(in *Instruction) []string {
 
 // onlyDoc is the here-document of a RUN that has nothing else.
 func (in *Instruction) onlyDoc() *Heredoc {
-	alone := strings.TrimSpace(in.Args[0])
+	alone := strings.TrimSpace(in.line())
 	if len(in.Docs) == 1 && strings.HasPrefix(alone, "<<") && !strings.ContainsAny(alone, " \t\n") {
 		return &in.Docs[0]
 	}
@@ -114,6 +114,9 @@ func (in *Instruction) onlyDoc() *Heredoc {
 // command is the script; if its first line names with #! who reads it, it is a file to run.
 func (m *stepMounts) command() ([]string, error) {
 	words, doc := m.s.script(m.in), m.in.onlyDoc()
+	if len(words) == 0 {
+		return nil, m.in.errorAt("", "RUN []: there is no command")
+	}
 	if text := words[len(words)-1]; doc != nil && !m.in.JSON && strings.HasPrefix(text, "#!") {
 		target := "/dev/pipes/" + doc.Name
 		return []string{target}, m.file(target, []byte(text), 0o755, 0, 0)
@@ -216,11 +219,13 @@ func (s *stageBuild) missing(c *Container) ([]string, error) {
 	}
 	var list []string
 	for _, place := range all {
-		for ; place != "."; place = path.Dir(place) {
-			if n, err := u.find(place, false); err == nil && n != nil {
-				break
-			}
-			list = append(list, place)
+		at, absent := place, ""
+		n, err := u.find(at, false)
+		for ; err != nil; n, err = u.find(at, true) { // links lead to the directories above
+			at, absent = path.Dir(at), path.Join(path.Base(at), absent)
+		}
+		for ; absent != "" && absent != "."; absent = path.Dir(absent) {
+			list = append(list, path.Join(n.real(), absent))
 		}
 	}
 	slices.SortFunc(list, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
@@ -286,7 +291,9 @@ func (m *stepMounts) add() error {
 		case "bind":
 			err = m.bind(mount)
 		case "ssh":
-			err = errors.New("type=ssh: box hands no agent on")
+			if mount.Required {
+				err = errors.New("type=ssh: box hands no agent on")
+			}
 		}
 		if err != nil {
 			return m.in.errorAt("--mount", "--mount=%v", err)
@@ -332,6 +339,9 @@ func (m *stepMounts) secret(mount RunMount) error {
 	if !known {
 		if mount.Required {
 			return fmt.Errorf("type=secret: the build was given no secret %q: --secret id=%s,src=FILE gives it", id, id)
+		}
+		if mount.Env != nil {
+			m.c.Env = append(m.c.Env, cmp.Or(*mount.Env, id)+"=")
 		}
 		return nil
 	}
@@ -426,11 +436,8 @@ func (m *stepMounts) newCache(dir string, mount RunMount) error {
 	build := filepath.Join(temp, "root")
 	if mount.From != "" {
 		err = m.fill(build, mount)
-	} else {
-		err = os.Mkdir(build, 0o755)
-	}
-	if err == nil {
-		err = m.give(build, numberOr(mount.Mode, 0o755), numberOr(mount.UID, 0), numberOr(mount.GID, 0))
+	} else if err = os.Mkdir(build, 0o755); err == nil {
+		err = m.give(build, numberOr(mount.Mode, 0o755)&0o777, numberOr(mount.UID, 0), numberOr(mount.GID, 0))
 	}
 	if err != nil {
 		return err
@@ -478,18 +485,22 @@ func (m *stepMounts) fill(to string, mount RunMount) error {
 			w.give = &c.who
 		}
 	}
-	target := filepath.Base(to)
-	if n.dirs == nil {
+	ignored, err := c.isIgnored(found{n, ""})
+	switch target := filepath.Base(to); {
+	case err != nil:
+	case ignored:
+		err = fmt.Errorf("type=%s: .dockerignore leaves %s out", mount.Type, mount.Source)
+	case n.dirs == nil:
 		err = w.put(n, target)
-	} else if err = w.mkdirs(target, owner{}); err == nil {
-		err = w.tree(n, strings.Trim(path.Clean("/"+mount.Source), "/"), target, c.keepBelow)
+	default:
+		if err = w.mkdirs(target, owner{}); err == nil {
+			err = w.tree(n, n.real(), target, c.keep)
+		}
+		if err == nil && n != from.root {
+			err = w.like(n, target)
+		}
 	}
 	return errors.Join(err, w.close())
-}
-
-// keepBelow is keep for a path that may begin with nothing.
-func (c *copying) keepBelow(rel string, isDir bool) (bool, bool, error) {
-	return c.keep(strings.TrimPrefix(rel, "/"), isDir)
 }
 
 // files are those of a stage, an image, or the context.
