@@ -232,7 +232,7 @@ func (c *copying) belowInputs(pivot *node, kept string, list []input) ([]input, 
 		return nil, err
 	}
 	for _, f := range found {
-		if list, err = c.parentInputs(f.node, pivot, list); err != nil {
+		if list, err = c.parentInputs(f, list); err != nil {
 			return nil, err
 		}
 		if f.path != f.real() { // found by a link or below another directory: the copy gets this name
@@ -246,9 +246,8 @@ func (c *copying) belowInputs(pivot *node, kept string, list []input) ([]input, 
 }
 
 // parentInputs are the directories above a file, which --parents makes too.
-func (c *copying) parentInputs(n, pivot *node, list []input) ([]input, error) {
-	for c.parents && n != pivot && n.above != pivot {
-		n = n.above
+func (c *copying) parentInputs(f found, list []input) ([]input, error) {
+	for n := f.above; c.parents && n != c.pivot; n = n.above {
 		text, err := c.describeFile(n, n.real())
 		if err != nil {
 			return nil, err
@@ -317,6 +316,9 @@ func (b *builder) layersOf(in *Instruction, ref string) (string, error) {
 	}
 	if stage != nil {
 		return fmt.Sprint(b.built(stage).config.RootFS.DiffIDs), nil
+	}
+	if ref == "scratch" {
+		return "nothing", nil
 	}
 	image, err := b.image(ref, b.want)
 	if err != nil {
