@@ -127,6 +127,9 @@ func (c *console) serve() (end func(), err error) {
 	done := make(chan struct{})
 	go func() {
 		io.Copy(c.screen, c.master) // ends with EIO when nobody has the slave open any more
+
+		// Or else the disk is full, perhaps: the container shall go on.
+		io.Copy(io.Discard, c.master)
 		close(done)
 	}()
 	return func() { <-done; restore() }, nil

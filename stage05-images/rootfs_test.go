@@ -66,6 +66,15 @@ func TestManyMountsAndATerminal(t *testing.T) {
 	}
 }
 
+func TestAFullDiskStopsNoTerminal(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer full.Close()
+	cmd := exec.Command(box, "run", "--rootfs", newTiny(t), "-t", "sh", "-c", "seq 100000; exit 3")
+	cmd.Stdout = full
+	require.EqualError(t, cmd.Run(), "exit status 3")
+}
+
 // A rename anywhere makes openat2(2) give up a way through "..", and ask for another try.
 func TestRenamesElsewhereStopNobody(t *testing.T) {
 	dir := t.TempDir()
