@@ -250,6 +250,16 @@ func TestStoreIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
+// What a detached container prints to a terminal is in its log, all of it.
+func TestALogOfATerminal(t *testing.T) {
+	l := newLife(t)
+	l.box("run", "-d", "-t", "--name", "shown", "--rootfs", l.tiny, "sh", "-c", "sleep 0.1; tty; seq 20000; echo end")
+	require.Equal(t, "0", l.box("wait", "shown"))
+	lines := strings.Split(l.box("logs", "shown"), "\r\n")
+	require.Equal(t, "/dev/pts/0", lines[0])
+	require.Equal(t, []string{"20000", "end\r"}, lines[len(lines)-2:])
+}
+
 // TestFiftyAtOnce has fifty commands at once on three containers, and wants an answer of each.
 func TestFiftyAtOnce(t *testing.T) {
 	l, mounts := newLife(t), contentOf(t, "/proc/self/mountinfo")
