@@ -69,7 +69,9 @@ func (r *Record) announce() error {
 	if err := unix.Dup2(errors, 2); err != nil {
 		return fmt.Errorf("dup2(%d, 2): %w", errors, err)
 	}
-	r.log.closeWriters()
+	if !r.Run.TTY { // else box itself writes what the terminal shows
+		r.log.closeWriters()
+	}
 	if _, err := r.ready.Write([]byte("!")); err != nil {
 		return fmt.Errorf("nobody waits for the container: %w", err)
 	}
@@ -201,6 +203,7 @@ func (j *journal) end() error {
 	if err != nil {
 		return err
 	}
+	j.closeWriters()
 	all := make(chan struct{})
 	go func() { j.copied.Wait(); close(all) }()
 	select {
