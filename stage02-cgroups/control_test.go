@@ -36,3 +36,28 @@ func TestAnUpdateThatFailsLiftsNoLimit(t *testing.T) {
 	require.Zero(t, status, stderr)
 	require.EqualValues(t, 96<<20, number(dir+"/memory.limit_in_bytes"))
 }
+
+// What a killed box has left is removed by the next one, unless that shall only tell. The
+// test has a parent of its own, where nobody else's box tidies up.
+func TestADryRunRemovesNoGroup(t *testing.T) {
+	all, err := trees()
+	require.NoError(t, err)
+	if len(all) == 0 || os.Geteuid() != 0 {
+		t.Skip("needs root, and a tree of cgroups")
+	}
+	parent := "box-test-" + strconv.Itoa(os.Getpid())
+	for _, tree := range all {
+		dir := filepath.Join(tree.mount, parent)
+		require.NoError(t, os.Mkdir(dir, 0o755))
+		defer removeGroup(dir)
+	}
+	at := slices.IndexFunc(all, func(t tree) bool { return t.placeFor(parent, nil) != "" })
+	left := filepath.Join(all[at].mount, parent, "box-4194399") // there is no process of such a number
+	require.NoError(t, os.Mkdir(left, 0o755))
+	_, stderr, status := run(t, "run", "--cgroup-parent", parent, "--dry-run", "true")
+	require.Zero(t, status, stderr)
+	require.DirExists(t, left)
+	_, stderr, status = run(t, "run", "--cgroup-parent", parent, "true")
+	require.Zero(t, status, stderr)
+	require.NoDirExists(t, left)
+}
