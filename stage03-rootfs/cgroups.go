@@ -117,7 +117,9 @@ func cgroup(c *Container, p *Plan) (*group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.sweep()
+	if !c.DryRun {
+		g.sweep()
+	}
 	for _, parent := range g.parents {
 		g.make(p, parent)
 	}
