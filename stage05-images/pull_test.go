@@ -3,6 +3,7 @@ package main
 import (
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 )
 
@@ -16,5 +17,13 @@ func TestParsePlatform(t *testing.T) {
 	for _, text := range []string{"linux", "linux/", "/arm64", "a/b/c/d"} {
 		_, err := parsePlatform(text)
 		require.ErrorContains(t, err, "give OS/ARCH", text)
+	}
+}
+
+func TestChooseTellsWhatThereIs(t *testing.T) {
+	arm, other := ocispec.Descriptor{Platform: &ocispec.Platform{OS: "linux", Architecture: "arm64"}}, ocispec.Platform{OS: "linux", Architecture: "riscv64"}
+	for want, list := range map[string][]ocispec.Descriptor{"there are linux/arm64": {arm}, "there are none that name a platform": {{}}} {
+		_, err := choose(ocispec.Index{Manifests: list}, other)
+		require.EqualError(t, err, "there is none for linux/riscv64; "+want)
 	}
 }
