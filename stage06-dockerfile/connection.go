@@ -130,7 +130,7 @@ func (r *Registry) base(ctx context.Context) (*url.URL, error) {
 			resp.Body.Close()
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%s: %w", base, ctx.Err())
+			return nil, fmt.Errorf("%s: %w", base, context.Cause(ctx))
 		}
 		if untrusted := (*tls.CertificateVerificationError)(nil); err != nil && !errors.As(err, &untrusted) {
 			base.Scheme = "http"

@@ -201,7 +201,7 @@ func choose(index ocispec.Index, platform ocispec.Platform) (ocispec.Descriptor,
 		}
 		there = append(there, platformText(*p))
 	}
-	return ocispec.Descriptor{}, fmt.Errorf("there is none for %s; there are %s", platformText(platform), strings.Join(there, ", "))
+	return ocispec.Descriptor{}, fmt.Errorf("there is none for %s; there are %s", platformText(platform), cmp.Or(strings.Join(there, ", "), "none that name a platform"))
 }
 
 func platformText(p ocispec.Platform) string {
