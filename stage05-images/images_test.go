@@ -169,6 +169,23 @@ func TestSavedNames(t *testing.T) {
 	}
 }
 
+// TestNamesWithDigests shows an image that was pulled by its digest as Docker does.
+func TestNamesWithDigests(t *testing.T) {
+	s := newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, func(_ *ImageConfig, m *dockerManifest) { m.RepoTags = []string{"h:5/a:1", "h:5/a:2"} }, sampleLayers(t)...)))
+	require.NoError(t, err)
+	image, err := s.image("h:5/a:1")
+	require.NoError(t, err)
+	require.NoError(t, s.tag(image.Manifest, "h:5/b@"+someDigest))
+	require.NoError(t, s.tag(image.Manifest, "h:5/c:3@"+someDigest))
+	all, err := s.images()
+	require.NoError(t, err)
+	require.Equal(t, [][2]string{{"h:5/a", "1"}, {"h:5/a", "2"}, {"h:5/b", "<none>"}, {"h:5/c", "3"}}, all[0].familiar())
+	described := s.describeImage(image)
+	require.Equal(t, []string{"h:5/a:1", "h:5/a:2"}, described["RepoTags"])
+	require.Equal(t, []string{"h:5/a@" + image.Manifest.Digest.String(), "h:5/b@" + someDigest, "h:5/c@" + someDigest}, described["RepoDigests"])
+}
+
 // digestOfConfig is an image's id as skopeo computes it.
 func digestOfConfig(t testing.TB, image string) string {
 	return digest.FromBytes([]byte(strings.TrimSuffix(tool(t, "skopeo", "inspect", "--config", "--raw", image), "\n"))).String()
