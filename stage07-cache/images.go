@@ -74,7 +74,8 @@ func (i *Image) familiar() [][2]string {
 			list = append(list, [2]string{name, "<none>"})
 			continue
 		}
-		repository := strings.TrimSuffix(ref.Familiar(), ":"+ref.Tag)
+		repository, _, _ := strings.Cut(ref.Familiar(), "@")
+		repository = strings.TrimSuffix(repository, ":"+ref.Tag)
 		list = append(list, [2]string{repository, cmp.Or(ref.Tag, "<none>")})
 	}
 	if list == nil {
@@ -417,9 +418,15 @@ func (s Store) describeImage(image *Image) map[string]any {
 	for _, other := range all {
 		for _, name := range other.Names {
 			ref, err := parseReference(name)
-			if err == nil && other.Manifest.Digest == image.Manifest.Digest {
+			if err != nil || other.Manifest.Digest != image.Manifest.Digest {
+				continue
+			}
+			if ref.Digest == "" {
 				tags = append(tags, ref.Familiar())
-				digests = append(digests, Reference{Host: ref.Host, Repository: ref.Repository, Digest: image.Manifest.Digest}.Familiar())
+			}
+			d := Reference{Host: ref.Host, Repository: ref.Repository, Digest: cmp.Or(ref.Digest, image.Manifest.Digest)}.Familiar()
+			if !slices.Contains(digests, d) {
+				digests = append(digests, d)
 			}
 		}
 	}
