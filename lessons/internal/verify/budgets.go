@@ -20,7 +20,7 @@ var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/
 
 const (
 	longest = 60    // lines of a function
-	allCode = 21381 // lines of code of the last stage
+	allCode = 21537 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
@@ -41,7 +41,7 @@ var budgets = map[string]budget{
 			"spawn.go":      {26, 2}, // a fork whose maker stays as PID 1; a call that is made again
 			"namespaces.go": {1, 1}, "cgroups.go": {1, 0}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
-		code:    2219,
+		code:    2220,
 	},
 	"unionfs": {
 		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
@@ -49,12 +49,12 @@ var budgets = map[string]budget{
 		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 2}, "plan.go": {6, 0}, "exec.go": {22, 6},
 			"hardening.go": {12, 7}, "console.go": {10, 3}, "rootfs.go": {8, 5}, "binds.go": {13, 3}, "users.go": {6, 7},
 			"control.go": {16, 6}, "stats.go": {8, 2}},
-		code: 2858,
+		code: 2861,
 	},
 	"images": {
 		adds: []string{"reference.go", "registry.go", "connection.go", "auth.go", "login.go", "layers.go", "unpack.go", "owners.go", "compress.go",
 			"layout.go", "oci.go", "pull.go", "keep.go", "archives.go", "images.go", "from.go", "progress.go", "inside.go"},
-		edits: map[string]edit{"main.go": {17, 2}, "container.go": {2, 0}, "containers.go": {15, 0}, "store.go": {2, 0}, "ps.go": {2, 2},
+		edits: map[string]edit{"main.go": {18, 2}, "container.go": {2, 0}, "containers.go": {15, 0}, "store.go": {2, 0}, "ps.go": {2, 2},
 			"monitor.go": {1, 1}, "inspect.go": {12, 2}, "changes.go": {9, 1}},
 		imports: []string{"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec/specs-go", "github.com/opencontainers/image-spec/specs-go/v1",
 			"github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
@@ -66,7 +66,7 @@ var budgets = map[string]budget{
 			"builds_test.go", "buildcase_test.go", "buildimage_test.go"},
 		edits:   map[string]edit{"main.go": {5, 1}, "containers.go": {8, 0}, "monitor.go": {3, 0}, "copytree.go": {7, 1}},
 		imports: []string{"github.com/moby/patternmatcher", "github.com/moby/patternmatcher/ignorefile"},
-		code:    4620,
+		code:    4720,
 	},
 	"cache": {
 		adds:  []string{"cache.go", "checksum.go", "download.go", "prune.go", "buildpicture.go"},
