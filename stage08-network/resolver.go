@@ -49,7 +49,7 @@ const (
 // plan opens the sockets, in whatever network namespace the list is in.
 func (r *resolver) plan(h *Plan) {
 	at := func(kind uintptr, text, why string) *Call {
-		c := h.add("socket", unix.SYS_SOCKET, sym(unix.AF_INET, "AF_INET"), sym(kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, text+"|SOCK_CLOEXEC|SOCK_NONBLOCK"), num(0)).Why(why)
+		c := h.add("socket", unix.SYS_SOCKET, sym(unix.AF_INET, "AF_INET"), sym(kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, text+"|SOCK_CLOEXEC|SOCK_NONBLOCK"), sym(unix.IPPROTO_IP, "IPPROTO_IP")).Why(why)
 		addr := &unix.RawSockaddrInet4{Family: unix.AF_INET, Port: binary.NativeEndian.Uint16([]byte{0, 53}), Addr: resolverAddr.As4()}
 		h.add("bind", unix.SYS_BIND, c.Result(), ptr(unsafe.Pointer(addr), fmt.Sprintf("{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(%q)}", resolverAddr)), num(unix.SizeofSockaddrInet4))
 		return c

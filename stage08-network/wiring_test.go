@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -752,3 +753,55 @@ func TestOwnNetwork(t *testing.T) {
 	require.Empty(t, talk("tcp", addr, time.Second))
 	require.Equal(t, unix.ESRCH, unix.Kill(stack, 0))
 }
+
+// TestStraceOfAWiredRunAgrees holds what is told of a bridge, a cable and ports against
+// strace. Of netlink messages that are their sizes, types, order and answers: what they say
+// is asked of ip and nft by the tests above.
+func TestStraceOfAWiredRunAgrees(t *testing.T) {
+	needs(t, "ip", "nsenter")
+	if _, here := onOwnHost(t); !here {
+		return
+	}
+	t.Setenv("BOX_ROOT", t.TempDir())
+	stderr, calls := traced(t, "", "run", "--explain", "--network", "bridge", "-p", "8080:80", "true")
+	host, inside := narrated(t, stderr)
+	pid := resultOf(t, host, "clone3")
+	agree(t, inside, calls, pid)
+	sent := typesOnly(host)
+	for _, list := range calls {
+		typesOnly(list)
+	}
+	require.Equal(t, 5, sent, "bridge, its addresses, rules, cable, its addresses")
+	hostAgrees(t, host, calls, pid)
+}
+
+// typesOnly leaves the types of netlink messages: strace does not always know which protocol
+// a socket is for, and shows numbers and bytes then. It tells how many datagrams were sent.
+func typesOnly(list []told) (sent int) {
+	for i, c := range list {
+		m := netlinkCall.FindStringSubmatch(c.call)
+		if m == nil {
+			continue
+		}
+		types := messageType.FindAllStringSubmatch(m[3], -1)
+		if m[2] == "recvfrom" {
+			types = types[:1] // an answer repeats the header of what it is to
+		} else {
+			sent++
+		}
+		list[i].call = m[1]
+		for _, kind := range types {
+			list[i].call += cmp.Or(typeNumbers[kind[1]], kind[1]) + ", "
+		}
+		list[i].call += strings.Join(regexp.MustCompile(`error=\w+`).FindAllString(m[3], 1), "") + m[4]
+	}
+	return sent
+}
+
+var (
+	netlinkCall = regexp.MustCompile(`^((sendto|recvfrom)\(\d+, )(.*nlmsg_type=.*)(, \d+, 0, NULL, \w+\))$`)
+	messageType = regexp.MustCompile(`nlmsg_type=(?:NFNL_SUBSYS_NFTABLES<<8\|)?(\w+)`)
+	typeNumbers = map[string]string{"RTM_NEWLINK": "0x10", "RTM_NEWADDR": "0x14", "RTM_NEWROUTE": "0x18",
+		"NFNL_MSG_BATCH_BEGIN": "0x10", "NFNL_MSG_BATCH_END": "0x11", "NFT_MSG_NEWTABLE": "0xa00", "NFT_MSG_NEWSET": "0xa09",
+		"NFT_MSG_NEWCHAIN": "0xa03", "NFT_MSG_DELRULE": "0xa08", "NFT_MSG_NEWRULE": "0xa06", "NFT_MSG_NEWSETELEM": "0xa0c"}
+)
