@@ -181,6 +181,31 @@ func FuzzLease(f *testing.F) {
 	})
 }
 
+// TestLongAnswersAreCut asks for a name that very many containers have.
+func TestLongAnswersAreCut(t *testing.T) {
+	dir := networks(t.TempDir())
+	n := &network{Name: "n", Subnet: netip.MustParsePrefix("10.0.0.0/16")}
+	var list []lease
+	for i := range uint32(5000) {
+		list = append(list, lease{addr: nth(n.Subnet, i+2), id: "0123456789abcdef", keeper: keeperOf(os.Getpid()), names: []string{"many"}})
+	}
+	for _, c := range []struct {
+		over             string
+		most, count, fit int
+	}{{"udp", 512, 20, 20}, {"udp", 512, 60, 30}, {"udp", 512, 5000, 30}, {"tcp", 65535, 60, 60}, {"tcp", 65535, 5000, 4094}} {
+		require.NoError(t, dir.writeLeases(n, list[:c.count]))
+		q := dnsmessage.Message{Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("many."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
+		packed, err := q.Pack()
+		require.NoError(t, err)
+		answer := (&resolver{dir: dir, network: n}).answer(packed, c.over)
+		require.LessOrEqual(t, len(answer), c.most)
+		var m dnsmessage.Message
+		require.NoError(t, m.Unpack(answer))
+		require.Len(t, m.Answers, c.fit)
+		require.Equal(t, c.fit < c.count, m.Truncated)
+	}
+}
+
 func FuzzResolver(f *testing.F) {
 	dir := networks(f.TempDir())
 	n := &network{Name: "n", Internal: true}

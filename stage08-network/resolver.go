@@ -42,6 +42,7 @@ type resolver struct {
 const (
 	mostQuestions = 64
 	mostMessage   = 1<<16 - 1
+	mostPacket    = 512             // of our own answers over UDP (RFC 1035, section 4.2.1)
 	patience      = 3 * time.Second // with each of the host's resolvers
 	lifetime      = 5               // seconds that an answer may be kept: containers come and go
 )
@@ -180,7 +181,7 @@ func (r *resolver) answer(message []byte, over string) []byte {
 		return reply(header, &question, dnsmessage.RCodeServerFailure)
 	}
 	if resources, ours := lookUp(list, question); ours {
-		return reply(header, &question, dnsmessage.RCodeSuccess, resources...)
+		return fitted(map[string]int{"udp": mostPacket, "tcp": mostMessage}[over], header, question, resources)
 	}
 	if r.network.Internal { // which has no way out, not for questions either
 		return reply(header, &question, dnsmessage.RCodeNameError)
@@ -193,10 +194,23 @@ func (r *resolver) answer(message []byte, over string) []byte {
 	return reply(header, &question, dnsmessage.RCodeServerFailure)
 }
 
+// fitted is an answer of some bytes at the most. One that lacks some of the resources says
+// so, and who wants all of them asks over TCP.
+func fitted(most int, header dnsmessage.Header, question dnsmessage.Question, resources []dnsmessage.Resource) []byte {
+	header.Truncated = false
+	for {
+		packed := reply(header, &question, dnsmessage.RCodeSuccess, resources...)
+		if len(packed) <= most {
+			return packed
+		}
+		header.Truncated, resources = true, resources[:len(resources)*most/len(packed)]
+	}
+}
+
 // reply packs an answer of our own.
 func reply(header dnsmessage.Header, question *dnsmessage.Question, code dnsmessage.RCode, answers ...dnsmessage.Resource) []byte {
 	m := dnsmessage.Message{Answers: answers}
-	m.ID, m.Response, m.RCode = header.ID, true, code
+	m.ID, m.Response, m.Truncated, m.RCode = header.ID, true, header.Truncated, code
 	m.OpCode, m.RecursionDesired, m.RecursionAvailable = header.OpCode, header.RecursionDesired, true
 	if question != nil {
 		m.Questions = []dnsmessage.Question{*question}
