@@ -184,7 +184,7 @@ func (w *Walls) capabilities(known capset, open bool) (capset, error) {
 	if err != nil {
 		return 0, err
 	}
-	if add == ^capset(0) { // ALL, but for those that are dropped by name
+	if add == ^capset(0) && drop != add { // ALL, but for those that are dropped by name
 		return add &^ drop & known, nil
 	}
 	return (set&^drop | add) & known, nil

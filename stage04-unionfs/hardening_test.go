@@ -237,6 +237,7 @@ func TestCapabilities(t *testing.T) {
 		{[]string{"ALL"}, nil, known},
 		{[]string{"all"}, []string{"SYS_ADMIN"}, known &^ (1 << unix.CAP_SYS_ADMIN)},
 		{[]string{"CHOWN"}, []string{"ALL"}, 1},
+		{[]string{"ALL"}, []string{"ALL"}, known},
 	} {
 		got, err := (&Walls{CapAdd: c.add, CapDrop: c.drop}).capabilities(known, false)
 		require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 
 // Terminal says how the container is talked to.
 type Terminal struct {
-	Interactive bool `short:"i" help:"Pass on what is typed, or comes on standard input." group:"Terminal:"`
+	Interactive bool `short:"i" help:"With --tty, pass on what is typed; without it, standard input is passed on in any case." group:"Terminal:"`
 	TTY         bool `short:"t" name:"tty" help:"A terminal of the container's own." group:"Terminal:"`
 }
 
