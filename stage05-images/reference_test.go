@@ -11,6 +11,13 @@ import (
 
 const someDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func TestNamesOfImages(t *testing.T) {
 	for _, c := range []struct {
 		name, full, familiar string
