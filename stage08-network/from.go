@@ -231,12 +231,18 @@ func applyChange(config *RunConfig, name, rest string) error {
 		config.Cmd = wordsOf(rest)
 	case "ENTRYPOINT":
 		config.Entrypoint = wordsOf(rest)
-	case "ENV":
-		key, value, _ := strings.Cut(strings.Replace(rest, " ", "=", btoi(!strings.Contains(rest, "="))), "=")
-		config.Env = setAll(config.Env, []string{key + "=" + strings.Trim(value, `"`)})
-	case "LABEL":
-		key, value, _ := strings.Cut(rest, "=")
-		config.Labels = withKey(config.Labels, key, strings.Trim(value, `"`))
+	case "ENV", "LABEL":
+		for _, pair := range pairsOf(rest) {
+			key, value, is := strings.Cut(pair, "=")
+			if !is {
+				return fmt.Errorf("%q is no KEY=VALUE", pair)
+			}
+			if name == "LABEL" {
+				config.Labels = withKey(config.Labels, key, value)
+			} else {
+				config.Env = setAll(config.Env, []string{pair})
+			}
+		}
 	case "EXPOSE":
 		for port := range strings.FieldsSeq(rest) {
 			if !strings.Contains(port, "/") {
@@ -260,11 +266,26 @@ func applyChange(config *RunConfig, name, rest string) error {
 	return nil
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
+// pairsOf are KEY=VALUE, or several, in which quotes keep spaces; or one, as KEY VALUE.
+func pairsOf(rest string) (pairs []string) {
+	key, value, _ := strings.Cut(rest, " ")
+	if !strings.Contains(key, "=") {
+		return []string{key + "=" + strings.TrimSpace(value)}
 	}
-	return 0
+	pair, quote := "", rune(0)
+	for _, r := range rest + " " {
+		switch {
+		case quote == 0 && (r == '"' || r == '\''):
+			quote = r
+		case r == quote:
+			quote = 0
+		case quote != 0 || r != ' ':
+			pair += string(r)
+		case pair != "":
+			pairs, pair = append(pairs, pair), ""
+		}
+	}
+	return pairs
 }
 
 func withKey[V any](m map[string]V, key string, value V) map[string]V {
