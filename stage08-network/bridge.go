@@ -220,8 +220,13 @@ func uplinkMTU(routes []routeInfo) (uint32, error) {
 	return 1500, nil
 }
 
-// hasIPv6 tells whether the host speaks IPv6.
+// hasIPv6 tells whether the host speaks IPv6, and links that are made from now on do too.
 func hasIPv6() bool {
-	off, err := os.ReadFile("/proc/sys/net/ipv6/conf/all/disable_ipv6")
-	return err == nil && string(off) == "0\n"
+	for _, links := range []string{"all", "default"} {
+		off, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + links + "/disable_ipv6")
+		if err != nil || string(off) != "0\n" {
+			return false
+		}
+	}
+	return true
 }

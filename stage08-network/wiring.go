@@ -329,7 +329,7 @@ func (c *wire) openDoors() error {
 
 // prepareHost lets the host pass packets on, and notes who might not let it.
 func (c *wire) prepareHost(h *Plan) error {
-	missing, err := settings(c.network.Subnet6.IsValid())
+	missing, err := settings(c.lease.addr6.IsValid())
 	if err != nil {
 		return err
 	}

@@ -754,6 +754,26 @@ func TestOwnNetwork(t *testing.T) {
 	require.Equal(t, unix.ESRCH, unix.Kill(stack, 0))
 }
 
+// TestIPv6IsOffForNewLinks has a host on which only those that are there speak it.
+func TestIPv6IsOffForNewLinks(t *testing.T) {
+	needs(t, "ip", "nsenter")
+	outside, here := onOwnHost(t)
+	if !here {
+		return
+	}
+	dir := networks(t.TempDir())
+	before, err := dir.create("before", netip.Prefix{}, false, false)
+	require.NoError(t, err)
+	require.True(t, before.Subnet6.IsValid())
+	sh(t, "sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
+	for _, network := range []string{"before", "bridge"} {
+		c := startWired(t, dir, network, Wiring{Network: network, Publish: []string{"8080:80"}})
+		require.False(t, c.lease.addr6.IsValid())
+		says(t, outside, "tcp", "198.18.0.1:8080", network+" ")
+		c.end(t)
+	}
+}
+
 // TestStraceOfAWiredRunAgrees holds what is told of a bridge, a cable and ports against
 // strace. Of netlink messages that are their sizes, types, order and answers: what they say
 // is asked of ip and nft by the tests above.
