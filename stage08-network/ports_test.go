@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
@@ -204,6 +205,39 @@ func TestLongAnswersAreCut(t *testing.T) {
 		require.Len(t, m.Answers, c.fit)
 		require.Equal(t, c.fit < c.count, m.Truncated)
 	}
+}
+
+// TestOwnNamesDoNotWait asks for one while as many questions are passed on, and as many
+// connections held, as there may be.
+func TestOwnNamesDoNotWait(t *testing.T) {
+	dir := networks(t.TempDir())
+	n := &network{Name: "n"}
+	require.NoError(t, dir.writeLeases(n, []lease{{addr: netip.MustParseAddr("10.0.0.2"), id: "0123456789abcdef", keeper: keeperOf(os.Getpid()), names: []string{"web"}}}))
+	r := &resolver{dir: dir, network: n, busy: make(chan struct{}, mostQuestions), callers: make(chan struct{}, mostQuestions)}
+	for range mostQuestions {
+		r.busy <- struct{}{}
+		r.callers <- struct{}{}
+	}
+	var err error
+	r.packets, err = net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(r.stop)
+	go r.servePackets()
+	client, err := net.Dial("udp", r.packets.LocalAddr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	q := dnsmessage.Message{Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("web."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
+	packed, err := q.Pack()
+	require.NoError(t, err)
+	_, err = client.Write(packed)
+	require.NoError(t, err)
+	require.NoError(t, client.SetReadDeadline(time.Now().Add(10*time.Second)))
+	answer := make([]byte, mostPacket)
+	size, err := client.Read(answer)
+	require.NoError(t, err)
+	var m dnsmessage.Message
+	require.NoError(t, m.Unpack(answer[:size]))
+	require.Len(t, m.Answers, 1)
 }
 
 func FuzzResolver(f *testing.F) {

@@ -36,7 +36,8 @@ type resolver struct {
 	tcp     *Call
 	packets net.PacketConn
 	streams net.Listener
-	busy    chan struct{} // as many questions at once as it has room
+	busy    chan struct{} // as many questions at once as are passed on
+	callers chan struct{} // as many connections
 }
 
 const (
@@ -68,7 +69,7 @@ func (r *resolver) start() (err error) {
 	if r.streams, err = net.FileListener(fileOf(r.tcp, "tcp")); err != nil {
 		return fmt.Errorf("resolver: %w", err)
 	}
-	r.busy = make(chan struct{}, mostQuestions)
+	r.busy, r.callers = make(chan struct{}, mostQuestions), make(chan struct{}, mostQuestions)
 	go r.servePackets()
 	go r.serveStreams()
 	return nil
@@ -97,16 +98,26 @@ func (r *resolver) servePackets() {
 			continue
 		}
 		question := slices.Clone(buffer[:n])
+		answer, final := r.own(question, "udp")
+		if final {
+			r.send(answer, from)
+			continue
+		}
 		select {
 		case r.busy <- struct{}{}:
 			go func() {
 				defer func() { <-r.busy }()
-				if answer := r.answer(question, "udp"); answer != nil {
-					r.packets.WriteTo(answer, from) // who does not get it asks again
-				}
+				r.send(r.forward(question, "udp", answer), from)
 			}()
 		default: // it asks again
 		}
+	}
+}
+
+// send answers, if there is an answer. Who does not get it asks again.
+func (r *resolver) send(answer []byte, to net.Addr) {
+	if answer != nil {
+		r.packets.WriteTo(answer, to)
 	}
 }
 
@@ -121,9 +132,9 @@ func (r *resolver) serveStreams() {
 			continue
 		}
 		select {
-		case r.busy <- struct{}{}:
+		case r.callers <- struct{}{}:
 			go func() {
-				defer func() { conn.Close(); <-r.busy }()
+				defer func() { conn.Close(); <-r.callers }()
 				r.serveStream(conn)
 			}()
 		default:
@@ -164,34 +175,50 @@ func writeDNS(w io.Writer, message []byte) error {
 
 // answer is the answer to a message, or nil for one that is no question.
 func (r *resolver) answer(message []byte, over string) []byte {
+	answer, final := r.own(message, over)
+	if final {
+		return answer
+	}
+	return r.forward(message, over, answer)
+}
+
+// own is what can be said at once, without asking anybody: whoever waits for silent servers
+// must not keep containers from finding each other. An answer that is not final is for the
+// case that nobody else has one.
+func (r *resolver) own(message []byte, over string) (answer []byte, final bool) {
 	var parser dnsmessage.Parser
 	header, err := parser.Start(message)
 	if err != nil || header.Response {
-		return nil
+		return nil, true
 	}
 	question, err := parser.Question()
 	switch {
 	case header.OpCode != 0:
-		return reply(header, nil, dnsmessage.RCodeNotImplemented)
+		return reply(header, nil, dnsmessage.RCodeNotImplemented), true
 	case err != nil:
-		return reply(header, nil, dnsmessage.RCodeFormatError)
+		return reply(header, nil, dnsmessage.RCodeFormatError), true
 	}
 	list, _, err := r.dir.leases(r.network, false)
 	if err != nil {
-		return reply(header, &question, dnsmessage.RCodeServerFailure)
+		return reply(header, &question, dnsmessage.RCodeServerFailure), true
 	}
 	if resources, ours := lookUp(list, question); ours {
-		return fitted(map[string]int{"udp": mostPacket, "tcp": mostMessage}[over], header, question, resources)
+		return fitted(map[string]int{"udp": mostPacket, "tcp": mostMessage}[over], header, question, resources), true
 	}
 	if r.network.Internal { // which has no way out, not for questions either
-		return reply(header, &question, dnsmessage.RCodeNameError)
+		return reply(header, &question, dnsmessage.RCodeNameError), true
 	}
+	return reply(header, &question, dnsmessage.RCodeServerFailure), false
+}
+
+// forward passes a question on, and returns what else to say where nobody answers.
+func (r *resolver) forward(question []byte, over string, otherwise []byte) []byte {
 	for _, server := range r.upstream() {
-		if answer, err := ask(server, message, over); err == nil {
+		if answer, err := ask(server, question, over); err == nil {
 			return answer
 		}
 	}
-	return reply(header, &question, dnsmessage.RCodeServerFailure)
+	return otherwise
 }
 
 // fitted is an answer of some bytes at the most. One that lacks some of the resources says
