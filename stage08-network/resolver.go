@@ -321,7 +321,7 @@ func nameservers(conf string) (list []netip.Addr) {
 }
 
 // dnsPort is where servers are asked.
-var dnsPort uint16 = 53
+const dnsPort = 53
 
 // ask passes a question on, byte by byte, and returns the answer, which has to be one to it.
 func ask(server netip.Addr, question []byte, over string) ([]byte, error) {
