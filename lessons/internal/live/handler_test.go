@@ -125,10 +125,10 @@ func TestNobodyWatching(t *testing.T) {
 		events(t, bufio.NewScanner(answer.Body), "state", func(string) bool { return true })
 		listeners = append(listeners, answer)
 	}
-	require.True(t, watching())
+	require.Eventually(t, watching, patience, interval) // not all of a running goroutine is always seen
 	listeners[0].Body.Close()
 	events(t, bufio.NewScanner(listeners[1].Body), "figures", func(string) bool { return true })
-	require.True(t, watching(), "one still listens")
+	require.Eventually(t, watching, patience, interval, "one still listens")
 	listeners[1].Body.Close()
 	require.Eventually(t, func() bool { return !watching() }, patience, interval)
 }

@@ -20,7 +20,7 @@ var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/
 
 const (
 	longest = 60    // lines of a function
-	allCode = 21548 // lines of code of the last stage
+	allCode = 21592 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
