@@ -404,7 +404,8 @@ func unpublish(dead []lease) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return sendNat(elementChange(unix.NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM", list)...)
+	err = sendNat(elementChange(unix.NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM", list)...)
+	return errors.Join(err, forgetFlows(list))
 }
 
 // droppers are chains of others that drop what is forwarded unless a rule accepts it.

@@ -270,6 +270,7 @@ func TestNetwork(t *testing.T) {
 		require.NoError(t, os.WriteFile(setting, old, 0))
 		require.NoError(t, os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-ip6tables", old, 0))
 	})
+	t.Run("flows", func(t *testing.T) { testFlows(t, dir, outside) })
 	t.Run("networks are apart", func(t *testing.T) { testApart(t, dir, outside) })
 	t.Run("names", func(t *testing.T) { testNames(t, dir) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, dir) })
@@ -351,6 +352,36 @@ func testBridge(t *testing.T, dir networks, outside int) {
 	sh(t, fmt.Sprintf("nsenter -t %d -n ip route add 10.201.0.0/16 via 198.18.0.1", outside))
 	silent(t, outside, "tcp", "10.201.0.2:80")
 	sh(t, fmt.Sprintf("nsenter -t %d -n ip route del 10.201.0.0/16", outside))
+}
+
+// testFlows has somebody send from the same UDP port all the time, while the container that
+// answers goes, another gets its address, and a third publishes the port.
+func testFlows(t *testing.T, dir networks, outside int) {
+	for _, host := range []string{"198.18.0.1", "[2001:db8::1]"} {
+		publish := Wiring{Publish: []string{"8080:80/udp"}}
+		first := startWired(t, dir, "first", publish)
+		addr := first.Addr
+		var client net.Conn
+		inside(t, outside, func() { client, _ = net.Dial("udp", host+":8080") })
+		require.NotNil(t, client)
+		answer := func() string {
+			client.Write([]byte("?"))
+			client.SetDeadline(time.Now().Add(100 * time.Millisecond))
+			b := make([]byte, 100)
+			n, _ := client.Read(b)
+			return string(b[:n])
+		}
+		require.Eventually(t, func() bool { return strings.HasPrefix(answer(), "first ") }, 5*time.Second, time.Millisecond)
+		first.end(t)
+		answer()
+		other := startWired(t, dir, "other", Wiring{Network: "default"})
+		require.Equal(t, addr, other.Addr, "this check would not see anything")
+		third := startWired(t, dir, "third", publish)
+		require.Eventually(t, func() bool { return strings.HasPrefix(answer(), "third ") }, 5*time.Second, time.Millisecond, answer())
+		require.NoError(t, client.Close())
+		other.end(t)
+		third.end(t)
+	}
 }
 
 func testPublished(t *testing.T, dir networks, outside int) {

@@ -1,0 +1,73 @@
+// The kernel remembers where it has led a flow, and goes on leading it there (conntrack):
+// for UDP, which has no end, as long as somebody sends. When a port is taken back its flows
+// have to be forgotten, or they reach whoever gets the address next. The messages are those
+// of linux/netfilter/nfnetlink_conntrack.h.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	ctGet, ctDelete        = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1, unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
+	ctaOriginal, ctaReply  = 1, 2 // a flow as it came, and as it is answered
+	ctaIP, ctaProto        = 1, 2
+	ctaSource4, ctaSource6 = 1, 3
+	ctaNumber              = 1
+)
+
+// forgetFlows forgets the UDP flows that were led to containers. A kernel that tells of no
+// flows has none to forget.
+func forgetFlows(list []natElement) error {
+	if !slices.ContainsFunc(list, natElement.isUDP) {
+		return nil
+	}
+	flows, err := askNetlink(unix.NETLINK_NETFILTER, ctGet, unix.NLM_F_DUMP, make([]byte, 4))
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	for _, m := range flows {
+		attrs := nlAttrs(m.body, 4)
+		if from, proto := flowFrom(attrs[ctaReply]); proto != unix.IPPROTO_UDP || !leadsTo(list, from) {
+			continue
+		}
+		body := nlBody{data: m.body[:4:4]}.attr(ctaOriginal|unix.NLA_F_NESTED, "", attrs[ctaOriginal], "")
+		one := sendNetlink(unix.NETLINK_NETFILTER, nlMessage{name: "IPCTNL_MSG_CT_DELETE", kind: ctDelete, body: body})
+		if !errors.Is(one, unix.ENOENT) { // it may have ended by itself
+			err = errors.Join(err, one)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the flows of a port that is taken back: %w", err)
+	}
+	return nil
+}
+
+// flowFrom is who sends in one direction of a flow, and by which protocol.
+func flowFrom(tuple []byte) (from netip.Addr, proto byte) {
+	parts := nlAttrs(tuple, 0)
+	ip := nlAttrs(parts[ctaIP], 0)
+	from, _ = netip.AddrFromSlice(slices.Concat(ip[ctaSource4], ip[ctaSource6]))
+	if number := nlAttrs(parts[ctaProto], 0)[ctaNumber]; len(number) > 0 {
+		proto = number[0]
+	}
+	return from, proto
+}
+
+// leadsTo tells whether one of the elements is a UDP port of a container's.
+func leadsTo(list []natElement, container netip.Addr) bool {
+	return slices.ContainsFunc(list, func(e natElement) bool {
+		to, _ := netip.AddrFromSlice(e.data[:max(len(e.data)-4, 0)]) // behind it is the port
+		return e.isUDP() && to == container
+	})
+}
+
+// isUDP tells whether an element publishes a UDP port: the key ends with protocol and port.
+func (e natElement) isUDP() bool {
+	return len(e.key) >= 8 && e.key[len(e.key)-8] == unix.IPPROTO_UDP
+}
