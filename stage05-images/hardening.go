@@ -117,7 +117,11 @@ func (p *Plan) wallsOf(pid int, namespaces uint64, profile string) (plan func(wh
 	}
 	keep, known := capset(bounding), knownCaps(namespaces)
 	filtered := statusField(status, "Seccomp") == "2"
-	filter, err := security{profile: map[bool]string{true: profile, false: "unconfined"}[filtered]}.filter(keep)
+	s := security{profile: profile}
+	if !filtered {
+		s.profile = "unconfined"
+	}
+	filter, err := s.filter(keep)
 	if err != nil {
 		return nil, err
 	}

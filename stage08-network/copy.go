@@ -89,7 +89,7 @@ func (c *copying) prepare() (err error) {
 	}
 	c.dest = path.Clean(c.dest)
 	if sources := in.Args[:len(in.Args)-1]; in.flag("checksum") != "" && (len(sources) != 1 || !isURL(sources[0])) {
-		return in.errorAt("--checksum", "--checksum is for one source, which is fetched")
+		return in.errorAt("--checksum", "--checksum is for one source, and one that is fetched: an address that begins with http or https")
 	}
 	c.from, err = c.source()
 	return err

@@ -20,7 +20,7 @@ var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/
 
 const (
 	longest = 60    // lines of a function
-	allCode = 21650 // lines of code of the last stage
+	allCode = 21654 // lines of code of the last stage
 )
 
 var budgets = map[string]budget{
@@ -41,7 +41,7 @@ var budgets = map[string]budget{
 			"spawn.go":      {26, 2}, // a fork whose maker stays as PID 1; a call that is made again
 			"namespaces.go": {1, 1}, "cgroups.go": {1, 0}, "explain.go": {2, 0}},
 		imports: []string{"github.com/moby/profiles/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/term"},
-		code:    2220,
+		code:    2224,
 	},
 	"unionfs": {
 		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
