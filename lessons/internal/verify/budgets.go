@@ -16,6 +16,7 @@ var testEdit = edit{60, 20}
 
 // testImports are for tests of any stage.
 var testImports = []string{"github.com/stretchr/testify/require", "golang.org/x/sys/unix",
+	"stagebox/lessons/boxtest",          // whose keeper ends what tests leave
 	"github.com/distribution/reference"} // whose grammar of names ours has to be
 
 const (
