@@ -21,13 +21,13 @@ func TestAnUpdateThatFailsLiftsNoLimit(t *testing.T) {
 	if i < 0 || os.Geteuid() != 0 || number(all[i].mount+"/memory.memsw.limit_in_bytes") < 0 || hasSwap() {
 		t.Skip("needs root, and a memory controller of version 1 that counts swap, on a host without any")
 	}
-	cmd := exec.Command(box, "run", "-m", "64m", "--memory-swap", "80m", "sh", "-c", "{ head -c 30000000 /dev/zero; sleep 100; } | tail -c 30000000")
+	cmd := exec.Command(box, "run", "-m", "64m", "--memory-swap", "80m", "sh", "-c", "{ head -c 30000000 /dev/zero; sleep 1000; } | tail -c 30000000")
 	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	require.NoError(t, cmd.Start())
 	defer cmd.Wait()
 	defer cmd.Process.Signal(unix.SIGTERM)
 	dir := filepath.Join(all[i].mount, "box-"+strconv.Itoa(cmd.Process.Pid))
-	require.Eventually(t, func() bool { return number(dir+"/memory.usage_in_bytes") > 30000000 }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return number(dir+"/memory.usage_in_bytes") > 30000000 }, time.Minute, 5*time.Millisecond)
 	pid := words(dir + "/cgroup.procs")[0]
 	_, stderr, status := run(t, "update", "-m", "8m", "--memory-swap", "8m", pid)
 	require.Equal(t, 125, status, stderr)

@@ -53,6 +53,8 @@ func buildTimed(b *testing.B, binary string) {
 	overlay := filepath.Join(b.TempDir(), "overlay.json")
 	text := fmt.Sprintf(`{"Replace": {%q: %q}}`, filepath.Join(dir, "launch.go"), filepath.Join(dir, "testdata/launch.go"))
 	require.NoError(b, os.WriteFile(overlay, []byte(text), 0o600))
-	out, err := exec.Command("go", "build", "-overlay", overlay, "-o", binary, ".").CombinedOutput()
+	build := exec.Command("go", "build", "-buildvcs=false", "-overlay", overlay, "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
 	require.NoError(b, err, string(out))
 }

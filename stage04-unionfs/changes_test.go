@@ -4,17 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"math/rand"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+	"stagebox/lessons/boxtest"
 )
 
 // someOperations are a few hundred changes of files, as a shell script that runs in any
@@ -26,14 +26,14 @@ func someOperations(r *rand.Rand) string {
 		one, two := name(), name()
 		operations := []string{
 			fmt.Sprintf("mkdir %s; mkdir -p %s", one, two), fmt.Sprintf("[ -d %s -o -p %[1]s ] || echo %d >%[1]s", one, i), fmt.Sprintf("[ -f %s ] && echo %d >>%[1]s", one, i),
-			"rm -rf " + one, fmt.Sprintf("rm -rf %s; mkdir %[1]s", one), "rmdir " + one, fmt.Sprintf("chmod %o %s", 0o700+r.Intn(64), one),
+			"rm -rf " + one, fmt.Sprintf("rm -rf %s; mkdir %[1]s", one), "rmdir " + one, fmt.Sprintf("chmod %o %s", 0o700+r.IntN(64), one),
 			fmt.Sprintf("[ -d %s ] || ln -sfn %s %[1]s", one, filepath.Base(two)), fmt.Sprintf("[ -f %s ] && ln %[1]s %s", one, two), "mknod " + one + " p",
 			fmt.Sprintf("mv -T %s %s", one, two), fmt.Sprintf("[ -f %s ] && touch %[1]s", one), fmt.Sprintf("[ -d %s ] || cp -r --remove-destination %[1]s %s", one, two),
 		}
 		if os.Geteuid() == 0 {
-			operations = append(operations, fmt.Sprintf("chown -h %d %s", r.Intn(3), one))
+			operations = append(operations, fmt.Sprintf("chown -h %d %s", r.IntN(3), one))
 		}
-		fmt.Fprintln(&script, operations[r.Intn(len(operations))])
+		fmt.Fprintln(&script, operations[r.IntN(len(operations))])
 	}
 	return "set +e; exec 2>/dev/null\n" + script.String() + "true\n"
 }
@@ -101,22 +101,16 @@ func lstatBelow(root, path string, st *unix.Stat_t) error {
 	return unix.Fstat(fd, st)
 }
 
-// firstSeed is BOX_SEED: the same operations each time, unless others are asked for.
-func firstSeed() int64 {
-	seed, err := strconv.ParseInt(os.Getenv("BOX_SEED"), 10, 64)
-	if err != nil {
-		return 200
-	}
-	return seed
-}
-
 // TestDiffAndExport does the same to a container and to a plain copy of a layer of its root.
 func TestDiffAndExport(t *testing.T) {
+	boxtest.Slow(t)
 	tools(t, "tar", "cp")
 	l := newLife(t)
-	dir := filepath.Dir(l.store)
-	for i := range 3 {
-		r := rand.New(rand.NewSource(firstSeed() + int64(i)))
+	dir, r, walks := filepath.Dir(l.store), boxtest.Random(t), 3
+	if boxtest.Long() {
+		walks = 100
+	}
+	for i := range walks {
 		before, after, layer, name := fmt.Sprintf("%s/%d.before", dir, i), fmt.Sprintf("%s/%d.after", dir, i), fmt.Sprintf("%s/%d.layer", dir, i), fmt.Sprint("c", i)
 		// Two names of one file in a layer are two files once one of them was written to.
 		sh(t, dir, "mkdir -p made/w; cd made\n"+someOperations(r)+"cp -r --preserve=mode,ownership . "+before+"; cd ..; rm -r made; find "+before+" -exec touch -h -d @1000000000 {} +")

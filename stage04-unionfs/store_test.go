@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,17 +18,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+	"stagebox/lessons/boxtest"
 )
 
-// life is a store of the test's own, with a root for its containers.
+// life is a store of the test's own, with a root for its containers. The mark is a number of
+// seconds that nobody else sleeps.
 type life struct {
 	*testing.T
 	store, tiny, mark string
+	groups            string // of ownGroups
 }
 
 func newLife(t *testing.T) *life {
 	dir := t.TempDir()
-	l := &life{t, filepath.Join(dir, "store"), newTiny(t), fmt.Sprintf("10%d", rand.IntN(1e6))}
+	l := &life{T: t, store: filepath.Join(dir, "store"), tiny: newTiny(t), mark: fmt.Sprint(int64(1e10) + rand.Int64N(9e10))}
 	t.Cleanup(l.removeAll) // an ordinary user cannot remove what the kernel has made in work/
 	return l
 }
@@ -54,14 +59,6 @@ func (l *life) box(args ...string) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// refused runs a command that has to fail with a sentence.
-func (l *life) refused(says string, args ...string) {
-	l.Helper()
-	out, err := l.command(args...).CombinedOutput()
-	require.Error(l, err, "%v: %s", args, out)
-	require.Regexp(l, "(?s)^box: .*"+says, string(out), args)
-}
-
 // processes are those whose command line has a word.
 func processes(t *testing.T, word string) (pids []string) {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -74,35 +71,69 @@ func processes(t *testing.T, word string) (pids []string) {
 	return pids
 }
 
-// cgroups are box's, of boxes that live no more.
-func deadGroups(t *testing.T) (dead []string) {
-	trees, err := trees()
-	require.NoError(t, err)
-	for _, tree := range trees {
-		groups, err := filepath.Glob(tree.mount + "/box-[0-9]*")
-		require.NoError(t, err)
-		for _, group := range groups {
-			if _, err := os.Stat("/proc/" + strings.TrimPrefix(filepath.Base(group), "box-")); err != nil {
-				dead = append(dead, group)
-			}
+// ownGroups makes a cgroup in every tree, and returns the flags of run that put a container
+// there: what is below it are the test's own groups. An ordinary user has none.
+func (l *life) ownGroups() (flags []string) {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	all, err := trees()
+	require.NoError(l, err)
+	if len(all) == 0 {
+		return nil
+	}
+	l.groups = fmt.Sprintf("box-test-%d-%s", os.Getpid(), l.mark)
+	for _, tree := range all {
+		dir := filepath.Join(tree.mount, l.groups)
+		require.NoError(l, os.Mkdir(dir, 0o755))
+		l.Cleanup(func() { require.NoError(l, removeGroup(dir)) })
+	}
+	return []string{"--cgroup-parent", l.groups}
+}
+
+// groupsLeft are the groups that containers have in ownGroups.
+func (l *life) groupsLeft() (left []string) {
+	all, err := trees()
+	require.NoError(l, err)
+	for _, tree := range all {
+		groups, err := filepath.Glob(filepath.Join(tree.mount, l.groups, "box-[0-9]*"))
+		require.NoError(l, err)
+		left = append(left, groups...)
+	}
+	return left
+}
+
+// mounts are those of the host that have to do with the test: at its files, or of them.
+func (l *life) mounts() (lines []string) {
+	for line := range strings.Lines(contentOf(l.T, "/proc/self/mountinfo")) {
+		if strings.Contains(line, filepath.Dir(l.store)) || strings.Contains(line, filepath.Dir(l.tiny)) {
+			lines = append(lines, line)
 		}
 	}
-	return dead
+	return lines
 }
 
 // nothingLeft removes all containers, and looks for what is there all the same.
-func (l *life) nothingLeft(mounts string) {
+func (l *life) nothingLeft(flags []string) {
 	l.removeAll()
-	l.box("run", "--rm", "--rootfs", l.tiny, "true")
+	l.box(slices.Concat([]string{"run", "--rm", "--rootfs", l.tiny}, flags, []string{"true"})...)
 	for _, dir := range []string{"containers", "running", "volumes"} {
 		left, err := os.ReadDir(filepath.Join(l.store, dir))
 		require.NoError(l, err)
 		require.Empty(l, left, dir)
 	}
-	require.Empty(l, processes(l.T, l.mark))
-	require.Empty(l, processes(l.T, l.store), "monitors")
-	require.Equal(l, mounts, contentOf(l.T, "/proc/self/mountinfo"))
-	require.Eventually(l, func() bool { return len(deadGroups(l.T)) == 0 }, 10*time.Second, 100*time.Millisecond)
+	l.comesToNothing("processes", func() []string { return processes(l.T, l.mark) })
+	l.comesToNothing("monitors", func() []string { return processes(l.T, l.store) })
+	l.comesToNothing("mounts", l.mounts)
+	if l.groups != "" {
+		l.comesToNothing("cgroups", l.groupsLeft)
+	}
+}
+
+// comesToNothing waits until what ends by itself has ended: a process that was killed, a
+// moment later.
+func (l *life) comesToNothing(what string, list func() []string) {
+	require.Eventually(l, func() bool { return len(list()) == 0 }, time.Minute, 10*time.Millisecond, what)
 }
 
 func contentOf(t *testing.T, file string) string {
@@ -114,6 +145,8 @@ func contentOf(t *testing.T, file string) string {
 // killer runs commands, and kills most of them at some instant.
 type killer struct {
 	*life
+	*rand.Rand
+	flags  []string        // of run
 	name   string          // of its containers begins so
 	kept   map[string]bool // containers that were acknowledged
 	lasts  map[string]time.Duration
@@ -128,11 +161,11 @@ func (k *killer) try(kind string, args ...string) bool {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	begun := time.Now()
 	require.NoError(k, cmd.Start())
-	if lasts := k.lasts[kind]; lasts != 0 && rand.IntN(4) > 0 {
-		time.Sleep(rand.N(lasts + lasts/4))
+	if lasts := k.lasts[kind]; lasts != 0 && k.IntN(4) > 0 {
+		time.Sleep(time.Duration(k.Int64N(int64(lasts + lasts/4))))
 		victim := cmd.Process.Pid
 		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", victim))
-		if fields := strings.Fields(string(children)); len(fields) > 0 && rand.IntN(2) == 0 {
+		if fields := strings.Fields(string(children)); len(fields) > 0 && k.IntN(2) == 0 {
 			fmt.Sscan(fields[0], &victim)
 		}
 		if unix.Kill(victim, unix.SIGKILL) == nil {
@@ -151,17 +184,17 @@ func (k *killer) try(kind string, args ...string) bool {
 // round does something with one container.
 func (k *killer) round(i int) {
 	some := ""
-	for some = range k.kept {
-		break
+	if names := slices.Sorted(maps.Keys(k.kept)); len(names) > 0 {
+		some = names[k.IntN(len(names))]
 	}
 	fresh, script := fmt.Sprintf("%s%d", k.name, i), "[ -s /file ] || echo data >/file; exec sleep "
-	switch n := rand.IntN(6); {
+	switch n := k.IntN(6); {
 	case n == 0 || some == "":
-		k.kept[fresh] = k.try("run", "run", "--name", fresh, "-v", "/anonymous", "--rootfs", k.tiny, "sh", "-c", script+"0")
+		k.kept[fresh] = k.run("run", script+"0", "--name", fresh, "-v", "/anonymous")
 	case n == 1:
-		k.kept[fresh] = k.try("run -d", "run", "-d", "--name", fresh, "--rootfs", k.tiny, "sh", "-c", script+k.mark) && k.hasWritten(fresh)
+		k.kept[fresh] = k.run("run -d", script+k.mark, "-d", "--name", fresh) && k.hasWritten(fresh)
 	case n == 2:
-		k.try("run --rm", "run", "--rm", "-v", "/anonymous", "--rootfs", k.tiny, "sh", "-c", script+"0")
+		k.run("run --rm", script+"0", "--rm", "-v", "/anonymous")
 	case n == 3:
 		k.box("stop", "-t", "0", some)
 		k.try("start", "start", some)
@@ -176,6 +209,11 @@ func (k *killer) round(i int) {
 	if !k.kept[fresh] {
 		delete(k.kept, fresh) // it may be there or not
 	}
+}
+
+// run tries to run a shell script in a container.
+func (k *killer) run(kind, script string, flags ...string) bool {
+	return k.try(kind, slices.Concat([]string{"run", "--rootfs", k.tiny}, k.flags, flags, []string{"sh", "-c", script})...)
 }
 
 // hasWritten waits for a container's file, which one whose monitor was killed may never write.
@@ -203,17 +241,19 @@ func (k *killer) commit(name, to string) {
 	}
 }
 
-// TestKilledAtAnyInstant kills box and its monitors five hundred times. What was
-// acknowledged is there afterwards, and the next commands clear away what was begun.
+// TestKilledAtAnyInstant kills box and its monitors sixty times, or five hundred in the long
+// form. What was acknowledged is there afterwards, and the next commands clear away what was
+// begun.
 func TestKilledAtAnyInstant(t *testing.T) {
-	l, mounts := newLife(t), contentOf(t, "/proc/self/mountinfo")
-	kills, killers := 250, []*killer{}
-	if testing.Short() {
-		kills = 30
+	boxtest.Slow(t)
+	l, r := newLife(t), boxtest.Random(t)
+	flags, kills, killers := l.ownGroups(), 30, []*killer{}
+	if boxtest.Long() {
+		kills = 250
 	}
 	var all sync.WaitGroup
 	for _, name := range []string{"x", "y"} { // no digit of an id, which would be found by its prefix
-		k := &killer{life: l, name: name, kept: map[string]bool{}, lasts: map[string]time.Duration{}}
+		k := &killer{life: l, Rand: rand.New(rand.NewPCG(r.Uint64(), r.Uint64())), flags: flags, name: name, kept: map[string]bool{}, lasts: map[string]time.Duration{}}
 		killers = append(killers, k)
 		all.Go(func() {
 			for i := 0; k.killed < kills && !t.Failed(); i++ {
@@ -231,7 +271,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 		}
 	}
 	t.Logf("killed %d times", killed)
-	l.nothingLeft(mounts)
+	l.nothingLeft(flags)
 	layers, err := filepath.Glob(filepath.Dir(l.store) + "/.*")
 	require.NoError(t, err)
 	require.Empty(t, layers, "half a layer")
@@ -252,6 +292,7 @@ func TestStoreIsItsOwnersAlone(t *testing.T) {
 
 // What a detached container prints to a terminal is in its log, all of it.
 func TestALogOfATerminal(t *testing.T) {
+	boxtest.Slow(t)
 	l := newLife(t)
 	l.box("run", "-d", "-t", "--name", "shown", "--rootfs", l.tiny, "sh", "-c", "sleep 0.1; tty; seq 20000; echo end")
 	require.Equal(t, "0", l.box("wait", "shown"))
@@ -262,53 +303,70 @@ func TestALogOfATerminal(t *testing.T) {
 
 // TestFiftyAtOnce has fifty commands at once on three containers, and wants an answer of each.
 func TestFiftyAtOnce(t *testing.T) {
-	l, mounts := newLife(t), contentOf(t, "/proc/self/mountinfo")
+	boxtest.Slow(t)
+	l := newLife(t)
+	run := slices.Concat([]string{"run", "-d", "--rootfs", l.tiny}, l.ownGroups(), []string{"--name"})
 	for _, name := range []string{"x", "y", "z"} {
-		l.box("run", "-d", "--name", name, "--rootfs", l.tiny, "sleep", l.mark)
+		l.box(append(slices.Clone(run), name, "sleep", l.mark)...)
 	}
-	var all sync.WaitGroup
+	if l.groups != "" {
+		require.NotEmpty(t, l.groupsLeft(), "the control of what nothingLeft looks for")
+	}
+	var all, quick sync.WaitGroup // those that wait for a container end when it does
 	for i := range 50 {
-		all.Go(func() {
-			verb := [][]string{{"start"}, {"stop"}, {"rm", "-f"}, {"inspect"}, {"diff"}, {"kill"}, {"wait"}, {"start"}, {"rm"},
-				{"run", "-d", "--rootfs", l.tiny, "--name"}}[i%10]
-			args := append(verb, []string{"x", "y", "z"}[i%3])
+		verb := [][]string{{"start"}, {"stop"}, {"rm", "-f"}, {"inspect"}, {"diff"}, {"kill"}, {"wait"}, {"start"}, {"rm"}, run}[i%10]
+		group := &quick
+		if verb[0] == "wait" || verb[0] == "stop" {
+			group = &all
+		}
+		group.Go(func() {
+			args := append(slices.Clone(verb), []string{"x", "y", "z"}[i%3])
 			if verb[0] == "run" {
 				args = append(args, "sleep", l.mark)
 			}
 			cmd := l.command(args...)
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Start(); !assertNoError(t, err) {
-				return
-			}
-			if verb[0] == "wait" { // it ends when the container does
-				time.AfterFunc(20*time.Second, func() { l.command("rm", "-f", "x", "y", "z").Run() })
-			}
-			err := cmd.Wait()
+			err := cmd.Run()
 			var exit *exec.ExitError
 			if err != nil && (!errors.As(err, &exit) || !regexp.MustCompile(`(?m)^box: [^{]{10}`).Match(out.Bytes())) {
 				t.Errorf("%v: %v, %s", args, err, out.String())
 			}
 		})
 	}
+	quick.Wait()
 	done := make(chan bool)
 	go func() { all.Wait(); close(done) }()
 	for ended := false; !ended; {
+		l.command("rm", "-f", "x", "y", "z").Run() // so that those who wait see an end
 		select {
 		case <-done:
 			ended = true
-		case <-time.After(3 * time.Second):
-			l.command("rm", "-f", "x", "y", "z").Run() // so that those who wait see an end
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	l.nothingLeft(mounts)
+	l.nothingLeft(run[4 : len(run)-1])
 }
 
-func assertNoError(t *testing.T, err error) bool {
-	if err != nil {
-		t.Error(err)
+// refusedWhenFull fills a file system and runs a command, which has to fail for want of space.
+// What an earlier one has removed is free only when its last process has ended, a moment
+// later: then the command succeeds, and another try is made. Each leaves less to be freed.
+func (l *life) refusedWhenFull(filler *os.File, args ...string) {
+	l.Helper()
+	for range 20 {
+		l.comesToNothing("monitors", func() []string { return processes(l.T, l.store) })
+		for err := error(nil); err == nil; {
+			if _, err = filler.Write(make([]byte, os.Getpagesize())); err != nil {
+				require.ErrorIs(l, err, unix.ENOSPC)
+			}
+		}
+		if out, err := l.command(args...).CombinedOutput(); err != nil {
+			require.Regexp(l, "(?s)^box: .*no space left on device", string(out), args)
+			return
+		}
+		l.command("rm", "-f", "more").Run() // where it was made
 	}
-	return err == nil
+	require.Fail(l, "it never fails", args)
 }
 
 // TestFullDisk fills the file system that the store is on.
@@ -317,17 +375,16 @@ func TestFullDisk(t *testing.T) {
 	l := newLife(t)
 	require.NoError(t, os.MkdirAll(l.store, 0o755))
 	require.NoError(t, unix.Mount("tmpfs", l.store, "tmpfs", 0, "size=256k"))
-	defer func() { require.NoError(t, unix.Unmount(l.store, 0)) }()
+	require.Len(t, l.mounts(), 1, "the control of what nothingLeft looks for")
+	defer func() { // nobody is at work there, once the last monitor has ended
+		require.Eventually(t, func() bool { return unix.Unmount(l.store, 0) == nil }, time.Minute, 10*time.Millisecond)
+	}()
 	l.box("run", "--name", "full", "--rootfs", l.tiny, "sh", "-c", "echo data >/file")
 	filler, err := os.Create(l.store + "/filler")
 	require.NoError(t, err)
 	for range 3 {
-		for err = nil; err == nil; {
-			_, err = filler.Write(make([]byte, os.Getpagesize()))
-		}
-		require.ErrorIs(t, err, unix.ENOSPC)
-		l.refused("no space left on device", "run", "--rootfs", l.tiny, "true")
-		l.refused("no space left on device", "start", "full")
+		l.refusedWhenFull(filler, "run", "--name", "more", "--rootfs", l.tiny, "true")
+		l.refusedWhenFull(filler, "start", "full")
 		require.Len(t, strings.Split(l.box("ps", "-a"), "\n"), 2, "the store is as it was")
 	}
 	require.Contains(t, l.box("diff", "full"), "A /file")

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+	"stagebox/lessons/boxtest"
 )
 
 // layered are random layers and paths to look up in them, for the kernel to say what is there.
@@ -29,9 +30,9 @@ type layered struct {
 var someNames = []string{"a", "b", "c", "d"}
 
 func somePath(r *rand.Rand, parts int) string {
-	words := make([]string, 1+r.Intn(parts))
+	words := make([]string, 1+r.IntN(parts))
 	for i := range words {
-		words[i] = someNames[r.Intn(len(someNames))]
+		words[i] = someNames[r.IntN(len(someNames))]
 	}
 	return filepath.Join(words...)
 }
@@ -44,12 +45,12 @@ func randomLayer(t *testing.T, r *rand.Rand, dir, mark string) {
 			continue // there is a file in the way
 		}
 		var err error
-		switch r.Intn(5) {
+		switch r.IntN(5) {
 		case 0:
 			err = os.WriteFile(name, []byte(name), 0o644)
 		case 1:
-			target := strings.Repeat("../", r.Intn(3)) + somePath(r, 3)
-			if r.Intn(3) == 0 {
+			target := strings.Repeat("../", r.IntN(3)) + somePath(r, 3)
+			if r.IntN(3) == 0 {
 				target = "/" + target
 			}
 			err = os.Symlink(target, name)
@@ -60,7 +61,7 @@ func randomLayer(t *testing.T, r *rand.Rand, dir, mark string) {
 				err = unix.Setxattr(name, mark, []byte("y"), 0)
 			}
 		default:
-			err = os.Mkdir(name, 0o700+fs.FileMode(r.Intn(64)))
+			err = os.Mkdir(name, 0o700+fs.FileMode(r.IntN(64)))
 		}
 		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) {
 			t.Skipf("whiteouts and marks cannot be made here: %v", err)
@@ -153,26 +154,31 @@ func TestKernelsView(t *testing.T) {
 }
 
 func TestUnionIsAsTheKernels(t *testing.T) {
+	boxtest.Slow(t)
 	for _, user := range []bool{false, true} {
 		t.Run(map[bool]string{false: "root", true: "user"}[user], func(t *testing.T) {
 			if !user {
 				needsRoot(t)
 			}
-			dir, r, mark := t.TempDir(), rand.New(rand.NewSource(rand.Int63())), map[bool]string{false: "trusted", true: "user"}[user]+".overlay.opaque"
+			dir, r, mark := t.TempDir(), boxtest.Random(t), map[bool]string{false: "trusted", true: "user"}[user]+".overlay.opaque"
 			usual := opaqueMark
 			opaqueMark = func() string { return mark }
 			defer func() { opaqueMark = usual }()
 			var all []layered
-			for i := range 60 {
+			cases := 60
+			if boxtest.Long() {
+				cases = 1000
+			}
+			for i := range cases {
 				l := layered{User: user}
-				for n := range 2 + r.Intn(4) + i%10/9*mostOpen { // every tenth has more than are kept open
+				for n := range 2 + r.IntN(4) + i%10/9*mostOpen { // every tenth has more than are kept open
 					layer := fmt.Sprintf("%s/%d.%d", dir, i, n)
 					require.NoError(t, os.Mkdir(layer, 0o755))
 					randomLayer(t, r, layer, mark)
 					l.Layers = append(l.Layers, layer)
 				}
 				for range 40 {
-					l.Paths = append(l.Paths, somePath(r, 3)+[]string{"", "/..", "/../" + somePath(r, 2), "/./", "//" + somePath(r, 1)}[r.Intn(5)])
+					l.Paths = append(l.Paths, somePath(r, 3)+[]string{"", "/..", "/../" + somePath(r, 2), "/./", "//" + somePath(r, 1)}[r.IntN(5)])
 				}
 				all = append(all, l)
 			}

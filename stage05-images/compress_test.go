@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"stagebox/lessons/boxtest"
 )
 
 // filtered sends data through a program.
@@ -129,6 +130,7 @@ func (f *fullDisk) Write(p []byte) (int, error) {
 }
 
 func TestGzipTellsThatTheDiskIsFull(t *testing.T) {
+	boxtest.Slow(t)
 	for left := range 8 { // header, five blocks, trailer: the eighth is not written
 		z := compressGzip(&fullDisk{left})
 		_, err := z.Write(someText(4*gzipBlock + 5))

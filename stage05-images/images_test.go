@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+	"stagebox/lessons/boxtest"
 )
 
 // newStore is an empty one.
@@ -214,6 +214,7 @@ func TestUnusualLayers(t *testing.T) {
 
 // TestHostileArchives holds that what is refused leaves no trace.
 func TestHostileArchives(t *testing.T) {
+	boxtest.Slow(t)
 	layers := sampleLayers(t)
 	oci := func(index ocispec.Index, more ...tarEntry) []byte {
 		return tarOf(t, append(more, tarFile("index.json", string(jsonOf(t, index))))...)
@@ -484,12 +485,16 @@ func snapshotOfDirs(t testing.TB, s Store, image *Image) (all []string) {
 	return all
 }
 
-// TestKilledPulls kills pulls at random instants. Whatever they leave, no image is wrong, and
-// the next pull goes on.
+// TestKilledPulls kills pulls at random instants, twenty or in the long form a hundred.
+// Whatever they leave, no image is wrong, and the next pull goes on.
 func TestKilledPulls(t *testing.T) {
+	boxtest.Slow(t)
 	noConfig(t)
 	var layers [][]byte
-	random := rand.New(rand.NewPCG(3, 4))
+	random, kills := boxtest.Random(t), 20
+	if boxtest.Long() {
+		kills = 100
+	}
 	for i := range 4 {
 		noise := make([]byte, 1<<20)
 		for j := range noise {
@@ -505,13 +510,15 @@ func TestKilledPulls(t *testing.T) {
 	require.NoError(t, err)
 	want := snapshotOfDirs(t, whole, image)
 
-	s := newStore(t)
+	s, begun := newStore(t), time.Now()
+	require.True(t, pullFor(time.Hour, newStore(t), name))
+	lasts := time.Since(begun)
 	killed, finished := 0, 0
-	for killed < 100 && finished < 400 {
+	for killed < kills {
 		var pair sync.WaitGroup
 		var both [2]bool
 		for i := range both {
-			patience := time.Duration(random.IntN(250)) * time.Millisecond
+			patience := time.Duration(random.Int64N(int64(lasts + lasts/4)))
 			pair.Go(func() { both[i] = pullFor(patience, s, name) })
 		}
 		pair.Wait()
@@ -629,8 +636,10 @@ func TestImagePrune(t *testing.T) {
 	require.Equal(t, storeOf(t, newStore(t)), storeOf(t, s), "nothing is left")
 }
 
-// TestTagBesideRmi holds that a name is not given to what is removed at the same time.
+// TestTagBesideRmi holds that a name is not given to what is removed at the same time. The
+// two take some milliseconds each, and so meet in most of fifty tries.
 func TestTagBesideRmi(t *testing.T) {
+	boxtest.Slow(t)
 	s := newStore(t)
 	archive := dockerArchive(t, nil, sampleLayers(t)...)
 	for range 50 {
@@ -658,6 +667,7 @@ func TestNotesBesideLayers(t *testing.T) {
 }
 
 func TestContainersKeepTheirLayers(t *testing.T) {
+	boxtest.Slow(t)
 	s := Store{Root: t.TempDir()}
 	box := func(args ...string) (string, string, int) {
 		return run(t, append([]string{args[0], "--root", s.Root}, args[1:]...)...)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"stagebox/lessons/boxtest"
 )
 
 // asManyUsers runs a script as an ordinary user to whom more users are granted: nobody, in a
@@ -31,6 +32,7 @@ func asManyUsers(t *testing.T, script string) string {
 // TestManyUsers has files of others in a layer, which their owner on the host cannot even
 // read, and takes them through commit, save and load.
 func TestManyUsers(t *testing.T) {
+	boxtest.Slow(t)
 	out := asManyUsers(t, `
 		$box run --name c tiny sh -c 'mkdir -m 700 /d; echo secret >/d/f; chown 33:44 /d/f; chmod 4751 /d/f; chown 5 /d'
 		$box commit c changed >/dev/null

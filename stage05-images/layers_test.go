@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+	"stagebox/lessons/boxtest"
 )
 
 var usualLimits = LayerLimits{MaxLayerSize: 1 << 30, MaxLayerFiles: 100000}
@@ -489,6 +490,7 @@ const contents = `find . -mindepth 1 ! -type d -printf "%P %y %m %s %n %l\n" -o 
 // umoci(1) unpack the image, and compares that with what the kernel shows. Then umoci packs
 // a layer of changes of its own, and we unpack it.
 func TestUmociAgrees(t *testing.T) {
+	boxtest.Slow(t)
 	tools(t, "umoci", "find", "tar", "jq")
 	dirs := scratch(t)
 	sh(t, dirs, "mkdir one two; cd one; "+lowerTree)

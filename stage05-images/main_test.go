@@ -10,38 +10,40 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"stagebox/lessons/boxtest"
 )
 
 // box is the program under test, built once, where every user may run it.
 var box string
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "box-test")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		box = filepath.Join(dir, "box")
-		build := exec.Command("go", "build", "-o", box, ".")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-			return 1
-		}
-		if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(box, 0o755)); err != nil {
-			panic(err)
-		}
-		os.Setenv("BOX_ROOT", filepath.Join(dir, "store"))
-		if err := errors.Join(os.Mkdir(nobodysStore(), 0o777), os.Chmod(nobodysStore(), 0o777)); err != nil {
-			panic(err)
-		}
-		return m.Run()
-	}())
+func TestMain(m *testing.M) { boxtest.Main(m, prepare) }
+
+// programVariable holds the path of box in a test binary that a test starts.
+const programVariable = "BOX_UNDER_TEST"
+
+// prepare builds box, once for all the tests.
+func prepare(dir string) error {
+	if box = os.Getenv(programVariable); box != "" {
+		return nil
+	}
+	box = filepath.Join(dir, "box")
+	err := errors.Join(os.Mkdir(nobodysStore(), 0o777), os.Chmod(nobodysStore(), 0o777), os.Setenv("BOX_ROOT", filepath.Join(dir, "store")))
+	return errors.Join(err, install(".", box), os.Setenv(programVariable, box))
 }
 
 // nobodysStore is a directory in which an ordinary user may have a store.
 func nobodysStore() string { return box + "-nobody" }
+
+// install makes a program of a package, for every user. go run keeps the programs that it
+// has linked, as go build does not, and with -exec it installs one instead of running it.
+func install(pkg, program string, flags ...string) error {
+	cmd := exec.Command("go", append(append([]string{"run", "-buildvcs=false", "-exec", "install"}, flags...), pkg, program)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
+	}
+	return nil
+}
 
 // run runs box and returns what it printed and its exit status.
 func run(t testing.TB, args ...string) (stdout, stderr string, status int) {

@@ -36,6 +36,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+	"stagebox/lessons/boxtest"
 )
 
 // noConfig keeps the caller's own credentials and certificates out of a test.
@@ -46,11 +47,11 @@ func noConfig(t *testing.T) (dir string) {
 	return dir
 }
 
-// testClient is one of the server at address that does not wait long.
+// testClient is one of the server at address that is quick to try again.
 func testClient(t *testing.T, address string) *Registry {
 	r, err := newRegistry(strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://"), false)
 	require.NoError(t, err)
-	r.stall, r.pause = 2*time.Second, time.Millisecond
+	r.pause = time.Millisecond
 	t.Cleanup(r.transport.CloseIdleConnections)
 	return r
 }
@@ -138,7 +139,7 @@ func startRegistry(t *testing.T, auth string) string {
 		return found
 	case <-done:
 		t.Fatal("docker-registry has ended early")
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("docker-registry does not say where it listens")
 	}
 	return ""
@@ -203,6 +204,7 @@ func roundTrip(t *testing.T, r *Registry) {
 }
 
 func TestRealRegistry(t *testing.T) {
+	boxtest.Slow(t)
 	address := startRegistry(t, "")
 	r := testClient(t, address)
 	var told []string
@@ -537,6 +539,7 @@ func TestBadBlobs(t *testing.T) {
 }
 
 func TestBusyRegistryIsAskedAgain(t *testing.T) {
+	boxtest.Slow(t)
 	data := []byte("content")
 	var statuses []int
 	r := serveRegistry(t, func(w http.ResponseWriter, req *http.Request) {
@@ -564,6 +567,7 @@ func TestBusyRegistryIsAskedAgain(t *testing.T) {
 }
 
 func TestStalls(t *testing.T) {
+	boxtest.Slow(t)
 	data := randomBytes(t, 1<<20)
 	release := make(chan struct{})
 	var n atomic.Int32
@@ -590,20 +594,24 @@ func TestStalls(t *testing.T) {
 		}
 	})
 	defer close(release)
-	r.stall = 100 * time.Millisecond
+	// Where the processor is busy, any wait for it may be a stall of that length: what is
+	// counted exactly is the client's attempts, in its message.
+	stalled := fmt.Sprintf("nothing has moved for 100ms: i/o timeout\n     (%d attempts failed)", maxAttempts)
+	r.stall = 500 * time.Millisecond
 	got, err := downloadBlob(r, "a", blobOf(data))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, got))
-	require.EqualValues(t, 2, n.Swap(0))
+	require.GreaterOrEqual(t, n.Swap(0), int32(2))
 
+	r.stall = 100 * time.Millisecond
 	_, _, err = r.Manifest(t.Context(), Reference{Repository: "a", Tag: "dumb"})
-	require.ErrorContains(t, err, "nothing has moved for 100ms")
-	require.EqualValues(t, maxAttempts, n.Swap(0))
+	require.ErrorContains(t, err, stalled)
+	require.Positive(t, n.Swap(0))
 
 	big := make([]byte, 16<<20) // more than the kernel takes for a reader that sleeps
 	_, err = pushBlob(t, r, "a", big, "")
-	require.ErrorContains(t, err, "nothing has moved for 100ms")
-	require.EqualValues(t, maxAttempts, n.Load())
+	require.ErrorContains(t, err, stalled)
+	require.Positive(t, n.Load())
 }
 
 func TestCancelled(t *testing.T) {
@@ -687,6 +695,7 @@ func TestCredentialsStayAtHome(t *testing.T) {
 }
 
 func TestUploads(t *testing.T) {
+	boxtest.Slow(t)
 	data := randomBytes(t, chunkSize+1000)
 	for _, c := range []struct {
 		name, location, want string

@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"stagebox/lessons/boxtest"
 )
 
 // TestBuildForManyUsers builds as an ordinary user to whom more users are granted: nobody, in
 // a mount namespace with files of its own in the place of /etc/subuid and /etc/subgid.
 func TestBuildForManyUsers(t *testing.T) {
+	boxtest.Slow(t)
 	for _, name := range []string{"unshare", "setpriv", "newuidmap", "newgidmap", "tar"} {
 		if _, err := exec.LookPath(name); err != nil {
 			t.Skipf("this host has no %s", name)

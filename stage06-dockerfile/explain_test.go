@@ -207,7 +207,7 @@ func startSleep(t *testing.T, user string) int {
 			}
 		}
 		return pid != 0
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	return pid
 }
 

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +22,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
+	"stagebox/lessons/boxtest"
 )
 
 // bench is a context and a store of its own to build in.
@@ -138,6 +139,7 @@ func (b *bench) sameAsFresh(args ...string) (id digest.Digest, told string) {
 // report. All or nothing of it is new: a change must lead to another image, and what is no
 // change to the very same one.
 func TestWaysToBeWrong(t *testing.T) {
+	boxtest.Slow(t)
 	must := func(err error) func(t *testing.T) { return func(t *testing.T) { require.NoError(t, err) } }
 	for _, c := range []struct {
 		name, dockerfile string
@@ -193,6 +195,7 @@ func TestWaysToBeWrong(t *testing.T) {
 		{"a here-document", "COPY <<E /e\n$W\nE", func(b *bench) error { b.write("Dockerfile", "FROM scratch\nCOPY <<E /e\nother\nE\n"); return nil }, nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // each has a store of its own, and much of it is to wait for the disk
 			b := newBench(t, "FROM scratch\n"+c.dockerfile+"\n")
 			for name, content := range map[string]string{"src/a": "A", "src/b": "B", "src/hard1": "H", "Gemfile": "1", "Gemfile.lock": "1", "left/x": "", ".dockerignore": "*\n!src\n!Gemfile*\n"} {
 				b.write(name, content)
@@ -257,6 +260,7 @@ func TestReasons(t *testing.T) {
 
 // Whatever is wrong with the cache, the image is right.
 func TestBrokenCache(t *testing.T) {
+	boxtest.Slow(t)
 	for name, breaks := range map[string]func(b *bench) error{
 		"damaged entries": func(b *bench) error { return b.eachFile("steps", func(p string) error { return flip(p) }) },
 		"half entries": func(b *bench) error {
@@ -279,6 +283,7 @@ func TestBrokenCache(t *testing.T) {
 		"a file for a dir": func(b *bench) error { return replaceDir(filepath.Join(b.Root, "cache/steps")) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := newBench(t, "FROM scratch\nCOPY src /src\nWORKDIR /w\nCOPY src/a /b\n")
 			b.write("src/a", "A")
 			b.build()
@@ -331,35 +336,35 @@ func someDockerfile(r *rand.Rand) string {
 			fmt.Sprintf("RUN (cat /k*/* /g*/* /base; ls /; pwd; echo $V $E) >/r%d 2>/dev/null", n),
 			fmt.Sprintf("RUN --mount=type=bind,target=/m cat /m/src/* 2>/dev/null >/m%d; :", n), fmt.Sprintf("ENV E=$V-%d", n), fmt.Sprintf("WORKDIR w%d", n),
 			fmt.Sprintf("LABEL l%d=$V", n), "RUN rm -rf /k1 /g2", fmt.Sprintf("COPY --exclude=f2 src /x%d", n), fmt.Sprintf("ADD src/f3 /a%d/$V/", n),
-		}[r.Intn(11)]
+		}[r.IntN(11)]
 	}
-	for n := range 1 + r.Intn(4) {
+	for n := range 1 + r.IntN(4) {
 		lines = append(lines, step(n))
 	}
-	if r.Intn(2) == 0 {
-		lines = append(lines, []string{"FROM base", "FROM one", "FROM scratch"}[r.Intn(3)], "COPY --from=one /r* /base /from/", "ARG V", "COPY src /last$V")
+	if r.IntN(2) == 0 {
+		lines = append(lines, []string{"FROM base", "FROM one", "FROM scratch"}[r.IntN(3)], "COPY --from=one /r* /base /from/", "ARG V", "COPY src /last$V")
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
 
 // someChange changes something in the context, the arguments or the base.
 func (b *bench) someChange(r *rand.Rand, args []string) []string {
-	name := b.path("src", fmt.Sprintf("f%d", r.Intn(4)))
-	switch r.Intn(9) {
+	name := b.path("src", fmt.Sprintf("f%d", r.IntN(4)))
+	switch r.IntN(9) {
 	case 0, 1:
-		b.write("src/"+filepath.Base(name), strconv.Itoa(r.Intn(3)))
+		b.write("src/"+filepath.Base(name), strconv.Itoa(r.IntN(3)))
 	case 2:
 		require.NoError(b.t, os.RemoveAll(name))
 	case 3:
 		if _, err := os.Stat(name); err == nil {
-			require.NoError(b.t, os.Chmod(name, []os.FileMode{0o600, 0o755}[r.Intn(2)]))
+			require.NoError(b.t, os.Chmod(name, []os.FileMode{0o600, 0o755}[r.IntN(2)]))
 		}
 	case 4:
-		return []string{"--build-arg", fmt.Sprint("V=", r.Intn(3))}
+		return []string{"--build-arg", fmt.Sprint("V=", r.IntN(3))}
 	case 5:
-		b.write(".dockerignore", []string{"", "src/f1", "*\n!src"}[r.Intn(3)])
+		b.write(".dockerignore", []string{"", "src/f1", "*\n!src"}[r.IntN(3)])
 	case 6:
-		b.makeBase(r.Intn(3))
+		b.makeBase(r.IntN(3))
 	case 7:
 		require.NoError(b.t, os.RemoveAll(b.path("src/link")))
 		require.NoError(b.t, os.Symlink(filepath.Base(name), b.path("src/link")))
@@ -376,25 +381,19 @@ func (b *bench) makeBase(n int) {
 	other.build("-t", "base")
 }
 
-// A build with the cache gives what one without it gives. BOX_CASES says how many changes.
+// A build with the cache gives what one without it gives, after 24 changes or in the long
+// form a thousand.
 func TestCachedIsFresh(t *testing.T) {
-	cases := 24
-	if text := os.Getenv("BOX_CASES"); text != "" {
-		var err error
-		cases, err = strconv.Atoi(text)
-		require.NoError(t, err)
-	}
-	seed := time.Now().UnixNano()
-	if text := os.Getenv("BOX_SEED"); text != "" {
-		var err error
-		seed, err = strconv.ParseInt(text, 10, 64)
-		require.NoError(t, err)
+	boxtest.Slow(t)
+	seeds, cases := boxtest.Random(t), 24
+	if boxtest.Long() {
+		cases = 1000
 	}
 	var hits atomic.Int32
 	for worker := range 4 {
+		r := rand.New(rand.NewPCG(seeds.Uint64(), uint64(worker)))
 		t.Run(strconv.Itoa(worker), func(t *testing.T) {
 			t.Parallel()
-			r := rand.New(rand.NewSource(seed + int64(worker)))
 			b := newBench(t, someDockerfile(r))
 			b.dir = filepath.Join(b.dir, "context")
 			b.write("src/f1", "1")
@@ -407,33 +406,37 @@ func TestCachedIsFresh(t *testing.T) {
 				id, told, err := b.try(args...)
 				fresh, toldFresh, errFresh := b.try(append([]string{"--no-cache"}, args...)...)
 				if err != nil || errFresh != nil { // such as a source that is not there: with and without the cache
-					require.Error(t, err, "seed %d, change %d: %s\n%s", seed, n, told, toldFresh)
-					require.Error(t, errFresh, "seed %d, change %d: %s\n%s", seed, n, told, toldFresh)
+					require.Error(t, err, "change %d: %s\n%s", n, told, toldFresh)
+					require.Error(t, errFresh, "change %d: %s\n%s", n, told, toldFresh)
 					continue
 				}
 				hits.Add(int32(strings.Count(told, "CACHED")))
-				require.Equal(t, b.describe(fresh), b.describe(id), "seed %d, change %d: %s", seed, n, told)
+				require.Equal(t, b.describe(fresh), b.describe(id), "change %d: %s", n, told)
 			}
 		})
 	}
 	t.Cleanup(func() { require.Positive(t, hits.Load()) })
 }
 
-// A kill at any instant leaves a store in which the next build makes the right image.
-// BOX_KILLS says how often.
+// A kill at any instant, of 24 or in the long form of 500, leaves a store in which the next
+// build makes the right image.
 func TestKilledAtAnyInstant(t *testing.T) {
-	kills := 24
-	if text := os.Getenv("BOX_KILLS"); text != "" {
-		var err error
-		kills, err = strconv.Atoi(text)
-		require.NoError(t, err)
+	boxtest.Slow(t)
+	r, kills := boxtest.Random(t), 24
+	if boxtest.Long() {
+		kills = 500
 	}
 	b := newBench(t, "FROM tiny\nCOPY src /src\nRUN cat /src/f >/g\nRUN cat /g /g >/h\nWORKDIR /w\n")
-	b.write("src/f", "0")
+	b.write("src/f", "first")
 	b.build()
+	b.write("src/f", "timed")
+	begun := time.Now()
+	b.build()
+	lasts := time.Since(begun) // and four at once longer
 	var all sync.WaitGroup
 	places := make(chan struct{}, 4)
 	for n := range kills {
+		at := time.Duration(r.Int64N(int64(3 * lasts)))
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
@@ -448,7 +451,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			time.Sleep(time.Duration(rand.Intn(400)) * time.Millisecond)
+			time.Sleep(at)
 			if err := cmd.Process.Kill(); err == nil {
 				cmd.Wait()
 			}
@@ -470,6 +473,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 
 // Two builds at once make a step once: the command counts itself.
 func TestTwoBuildsAtOnce(t *testing.T) {
+	boxtest.Slow(t)
 	b := newBench(t, "FROM tiny\nRUN --mount=type=cache,target=/count,sharing=locked echo x >>/count/n; sleep 0.3; wc -l </count/n >/n\n")
 	b.write("../base/Dockerfile", "FROM tiny\n")
 	b.build("-f", b.path("../base/Dockerfile"))
@@ -515,6 +519,7 @@ func startRegistry(t *testing.T) string {
 
 // A second machine takes the steps from the image that the first has pushed.
 func TestCacheThroughRegistry(t *testing.T) {
+	boxtest.Slow(t)
 	name := startRegistry(t) + "/app:1"
 	const file = "FROM tiny\nCOPY src /src\nRUN date +%N >/stamp\nENV A=b\n"
 	first := newBench(t, file)

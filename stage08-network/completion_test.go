@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"stagebox/lessons/boxtest"
 )
 
 // askedIn is how each shell is asked what the lines of standard input may become.
@@ -20,6 +21,7 @@ source <(box completion zsh); while read -r LINE; do words=(${(z)LINE}); CURRENT
 }
 
 func TestShellsComplete(t *testing.T) {
+	boxtest.Slow(t)
 	store := Store{Root: t.TempDir()}
 	require.NoError(t, os.MkdirAll(store.path("containers"), 0o755))
 	require.NoError(t, os.MkdirAll(store.path("networks"), 0o755))
