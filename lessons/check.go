@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"stagebox/lessons/internal/behave"
@@ -22,12 +23,13 @@ type checkCmd struct {
 	Slow       bool   `help:"Run the rows that take many seconds, too."`
 	Only       string `help:"Run only the rows with these words in their names." placeholder:"WORDS"`
 	NoControls bool   `help:"Leave out the broken programs, which show that each row can fail."`
+	Jobs       int    `short:"j" help:"Run this many rows side by side (default: three for each CPU)." placeholder:"N"`
 	VM         bool   `name:"vm" help:"Check in a virtual machine, which has cgroup version 2 alone."`
 }
 
 // Run fails when a row does not hold. The repository is needed only to build from it.
 func (c *checkCmd) Run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	binary := c.Binary
 	if binary == "" {
@@ -61,7 +63,7 @@ func buildStage(ctx context.Context, number int, binary string) error {
 
 // check prints a row a line, and a line that sums up.
 func (c *checkCmd) check(ctx context.Context, binary string, out io.Writer) error {
-	suite := behave.Suite{Binary: binary, Stage: c.Stage, Words: c.Only, Slow: c.Slow, Controls: !c.NoControls}
+	suite := behave.Suite{Binary: binary, Stage: c.Stage, Words: c.Only, Slow: c.Slow, Long: c.Slow, Controls: !c.NoControls, Workers: c.Jobs}
 	if last := behave.Last(); c.Stage < 1 || c.Stage > last {
 		return fmt.Errorf("there is no stage %d: the rows are about stages 1 to %d", c.Stage, last)
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"stagebox/lessons/internal/stages"
 	"stagebox/lessons/internal/vm"
@@ -47,7 +47,7 @@ type exitError int
 func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 func inMachine(job vm.Job) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	status, err := job.Run(ctx, os.Stdout)
 	if err == nil && status != 0 {
@@ -63,8 +63,12 @@ func (c *checkCmd) checkInMachine(ctx context.Context, binary string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	root, err := stages.Root()
+	if err != nil {
+		return err
+	}
 	workbench := filepath.Join(dir, "lessons")
-	if err := buildWorkbench(ctx, workbench); err != nil {
+	if err := stages.Workbench(ctx, root, workbench); err != nil {
 		return err
 	}
 	job := vm.Job{Memory: 1024, Files: []vm.File{{From: workbench, To: "/bin/lessons"}, {From: binary, To: "/bin/box"}}}
@@ -90,19 +94,8 @@ func (c *checkCmd) flags() (list []string) {
 	if c.Only != "" {
 		list = append(list, "--only="+c.Only)
 	}
+	if c.Jobs > 0 {
+		list = append(list, fmt.Sprintf("--jobs=%d", c.Jobs))
+	}
 	return list
-}
-
-// buildWorkbench compiles this program so that it needs no other file.
-func buildWorkbench(ctx context.Context, binary string) error {
-	root, err := stages.Root()
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", binary, "./lessons")
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build ./lessons: %w\n%s", err, out)
-	}
-	return nil
 }

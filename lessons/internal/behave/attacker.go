@@ -1,16 +1,17 @@
 package behave
 
 import (
+	"context"
 	"debug/elf"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"stagebox/lessons/internal/attack"
+	"stagebox/lessons/internal/stages"
 )
 
 // A copy of this program under another name is the attacker: it is put into a root.
@@ -20,35 +21,50 @@ func init() {
 	}
 }
 
+// sharedRoot is made by the first check that asks for it; the others wait.
+type sharedRoot struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
 // root is a directory with the programs of this host and the attacker, which the binary has
-// made, for all checks of this person.
+// made, for all checks of this person. They leave its files as they are, but for /tmp.
 func (b *Box) root() (string, error) {
-	w := b.place
-	if dir := w.roots[b.name]; dir != "" {
-		return dir, nil
-	}
-	parent := filepath.Join(w.dir, "roots-"+itoa(b.uid))
+	shared := &b.place.roots[b.who]
+	shared.once.Do(func() { shared.dir, shared.err = b.makeRoot() })
+	return shared.dir, shared.err
+}
+
+func (b *Box) makeRoot() (string, error) {
+	parent := filepath.Join(b.place.dir, "roots-"+itoa(b.uid))
 	dir := filepath.Join(parent, "root")
 	if err := errors.Join(os.MkdirAll(parent, 0o755), os.Chown(parent, b.uid, b.gid)); err != nil {
 		return "", err
 	}
 	real := *b
-	real.path = w.maker
+	real.path = b.place.maker
 	if e := real.Run("rootfs", dir); e.Err != nil || e.Status != 0 {
 		return "", fmt.Errorf("box rootfs: %s", e)
 	}
-	if err := putAttacker(dir); err != nil {
-		return "", err
-	}
-	if w.roots == nil {
-		w.roots = map[string]string{}
-	}
-	w.roots[b.name] = dir
-	return dir, nil
+	return dir, putAttacker(dir)
 }
 
-// putAttacker copies this program into a root, or when it needs libraries, builds one that
-// needs none.
+// ownRoot is a copy of that root for this check alone, which may change it.
+func (b *Box) ownRoot() (string, error) {
+	root, err := b.root()
+	if err != nil {
+		return "", err
+	}
+	own := filepath.Join(b.Dir, "root")
+	if e := b.prepare("cp", "-a", root, own).toItsEnd(); e.Err != nil || e.Status != 0 {
+		return "", fmt.Errorf("cp: %s", e)
+	}
+	return own, nil
+}
+
+// putAttacker copies this program into a root, or when it needs libraries, the command that
+// holds nothing but the attacks.
 func putAttacker(root string) error {
 	target := filepath.Join(root, attack.Name)
 	self, err := os.Executable()
@@ -62,15 +78,14 @@ func putAttacker(root string) error {
 		}
 		return writeProgram(target, program)
 	}
-	cmd := exec.Command("go", "build", "-o", target, "stagebox/lessons")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("the attacker: go build stagebox/lessons: %w: %s", err, out)
+	repository, err := stages.Root()
+	if err != nil {
+		return err
 	}
-	return os.Chmod(target, 0o755)
+	return stages.Compile(context.Background(), repository, "./lessons/internal/behave/attacker", target)
 }
 
-// isStatic tells whether a program needs no loader.
+// isStatic reports whether a program needs no loader.
 func isStatic(path string) bool {
 	file, err := elf.Open(path)
 	if err != nil {
@@ -108,19 +123,4 @@ func (b *Box) attack(flags []string, args ...string) Seen {
 // keptOut expects that an attack was tried, and refused.
 func keptOut(e Ended) Seen {
 	return ended(e.Status == 0 && strings.HasPrefix(e.Line(), "refused"), "exit 0, printed \"refused…\"", e)
-}
-
-// copyFile is for files that a check changes.
-func copyFile(from, to string) (err error) {
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(target, source)
-	return errors.Join(err, target.Close())
 }

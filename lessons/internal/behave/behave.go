@@ -4,7 +4,9 @@
 // inside and from outside; what the binary says of itself proves nothing.
 //
 // Read Row and Box first, then the rows: namespaces.go, ids.go, command.go, signals.go,
-// exec.go, telling.go, terminal.go, leftovers.go, cgroups.go, roots.go and walls.go. The other files are how they are run.
+// exec.go, telling.go, terminal.go, leftovers.go, cgroups.go, roots.go and walls.go. The other
+// files are how they are run: suite.go has rows run side by side, so a check may change nothing
+// that another one looks at, and must not mind what else comes and goes on the host.
 package behave
 
 import (
@@ -19,6 +21,7 @@ type Row struct {
 	For   Who             // whose runs it is about; 0 is everybody's
 	Needs string          // a file below /proc that a kernel without this feature lacks; "" is none
 	Slow  bool            // takes many seconds
+	Alone string          // why no other row may run meanwhile; "" for those that may run side by side
 	Check func(*Box) Seen // runs the binary and looks
 
 	// Broken is the negative control, a shell script in which $BOX is the binary: it

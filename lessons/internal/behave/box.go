@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,13 +53,50 @@ func (b *Box) left() ([]int, error) {
 	for _, c := range b.live {
 		sessions = append(sessions, c.Process.Pid)
 	}
+	strangers := b.place.sessions.others(b.Dir)
 	for _, p := range processes {
-		if slices.Contains(b.sessions, p.session) {
+		// The first process of a run that is not live has been waited for. So one with its
+		// number is a stranger's.
+		if p.pid == p.session && !slices.Contains(sessions, p.pid) {
+			strangers[p.pid] = true
+		}
+	}
+	for _, p := range processes {
+		if slices.Contains(b.sessions, p.session) && !strangers[p.session] {
 			left, sessions = append(left, p.pid), append(sessions, p.session)
 		}
 	}
 	b.sessions = sessions
 	return left, nil
+}
+
+// sessions says which check has started the last session of a number, by the check's
+// directory. When a number is given again, the session that had it before is empty.
+type sessions struct {
+	mutex sync.Mutex
+	check map[int]string
+}
+
+func (s *sessions) begin(session int, check string) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.check == nil {
+		s.check = map[int]string{}
+	}
+	s.check[session] = check
+}
+
+// others are the sessions of other checks.
+func (s *sessions) others(check string) map[int]bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	others := map[int]bool{}
+	for session, owner := range s.check {
+		if owner != check {
+			others[session] = true
+		}
+	}
+	return others
 }
 
 // end ends what still runs: a container by the end of its input, the rest by force.

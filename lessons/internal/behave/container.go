@@ -158,19 +158,25 @@ func (c *Container) lasts(a time.Duration) (bool, error) {
 	return lasts, errors.Join(err, fd.Close())
 }
 
-// watch opens a pidfd for every process of the run but the first.
-func (c *Container) watch() ([]pidfd, error) {
+// watchedProcess is a process that can be told from one that gets its number later.
+type watchedProcess struct {
+	pid int
+	pidfd
+}
+
+// watch opens a pidfd for every process of the run but the first, parents before children.
+func (c *Container) watch() ([]watchedProcess, error) {
 	below, err := c.box.descendants(c.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
-	var all []pidfd
+	var all []watchedProcess
 	for _, pid := range below {
 		fd, err := openPidfd(pid)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, fd)
+		all = append(all, watchedProcess{pid, fd})
 	}
 	return all, nil
 }

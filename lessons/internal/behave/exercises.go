@@ -120,7 +120,7 @@ func (n *testNet) interfaces() string {
 func (b *Box) top(name string) Seen {
 	pid := b.Run("inspect", "-f", "{{.State.Pid}}", name).Line()
 	var members []string
-	for len(members) != 2 && b.ctx.Err() == nil { // until the shell has become and begotten them
+	for begin := time.Now(); len(members) != 2 && time.Since(begin) < patience; { // until the shell has become and begotten them
 		all, err := b.processes()
 		if err != nil {
 			return failed(err)

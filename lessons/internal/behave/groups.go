@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -106,10 +107,26 @@ func gone(dir string) string {
 	return "still there"
 }
 
+var named atomic.Int64
+
+// ourName is a name for a group that nobody else has: neither another check nor another process.
+func ourName() string { return fmt.Sprintf("stagebox-check-%d-%d", os.Getpid(), named.Add(1)) }
+
+// belowRoots are the lines of /proc/PID/cgroup about the trees in which a process is not in the
+// root. A tree in which nobody is elsewhere may have come or gone since another line was read.
+func (k kernel) belowRoots(process string) (groups string) {
+	for line := range strings.Lines(k.text(process + "/cgroup")) {
+		if !strings.HasSuffix(line, ":/\n") {
+			groups += line
+		}
+	}
+	return groups
+}
+
 // nursery is a group of ours in every tree, for --cgroup-parent: in there nobody else's
 // box tidies up. done removes it.
-func (k kernel) nursery() (name string, done func(), err error) {
-	name = fmt.Sprintf("stagebox-check-%d", os.Getpid())
+func (b *Box) nursery() (name string, done func(), err error) {
+	name = ourName()
 	var dirs []string
 	done = func() {
 		for _, dir := range dirs {
@@ -120,7 +137,7 @@ func (k kernel) nursery() (name string, done func(), err error) {
 			os.Remove(dir)
 		}
 	}
-	for line := range strings.Lines(k.text(host + "/mountinfo")) {
+	for line := range strings.Lines(b.text(host + "/mountinfo")) {
 		if before, after, _ := strings.Cut(line, " - "); strings.HasPrefix(after, "cgroup") {
 			dir := filepath.Join(strings.Fields(before)[4], name)
 			if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {

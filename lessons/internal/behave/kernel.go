@@ -1,25 +1,36 @@
 package behave
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // kernel is what the kernel says: /proc, opened before any binary has run, because one
 // that misbehaves may mount another over the path. Paths are relative to it. What cannot
 // be read is returned as the error's text, which is then what a check saw.
-type kernel struct{ proc *os.Root }
+type kernel struct {
+	proc    *os.Root
+	procDir *os.File // the same directory
+}
 
 // host is this thread in /proc, in whose namespaces the binary is run.
 const host = "thread-self"
 
 func openKernel() (kernel, error) {
 	proc, err := os.OpenRoot("/proc")
-	return kernel{proc}, err
+	if err != nil {
+		return kernel{}, err
+	}
+	dir, err := proc.Open(".")
+	return kernel{proc, dir}, err
 }
 
 // text is the content of a file.
@@ -90,15 +101,16 @@ type process struct{ pid, parent, session int }
 // processes are those that run; one that has ended and was not waited for yet is none.
 func (k kernel) processes() ([]process, error) {
 	var all []process
+	buffer := make([]byte, 4096)
 	for _, name := range k.names(".") {
 		if _, err := strconv.Atoi(name); err != nil {
 			continue // not a process
 		}
-		data, err := k.proc.ReadFile(name + "/stat")
+		line, err := k.stat(name, buffer)
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		p, state, err := parseStat(string(data))
+		p, state, err := parseStat(string(line))
 		if err != nil {
 			return nil, err
 		}
@@ -109,15 +121,51 @@ func (k kernel) processes() ([]process, error) {
 	return all, nil
 }
 
+// stat reads the line of a process. os.Root would open each directory on the way, which takes a
+// good part of the suite's time: every check looks at all processes several times.
+func (k kernel) stat(pid string, buffer []byte) ([]byte, error) {
+	fd, err := unix.Openat(int(k.procDir.Fd()), pid+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, buffer)
+	return buffer[:max(0, n)], err
+}
+
 // parseStat reads `PID (name) STATE PARENT GROUP SESSION …`; the name may hold anything.
 func parseStat(line string) (p process, state string, err error) {
 	end := strings.LastIndexByte(line, ')')
-	if _, err = fmt.Sscan(line, &p.pid); err != nil || end < 0 {
+	number, _, _ := strings.Cut(line, " ")
+	fields := strings.Fields(line[end+1:])
+	if end < 0 || len(fields) < 4 {
 		return p, "", fmt.Errorf("%q is not a line of proc_pid_stat(5)", line)
 	}
-	var group int
-	_, err = fmt.Sscan(line[end+1:], &state, &p.parent, &group, &p.session)
-	return p, state, err
+	for i, field := range []*int{&p.pid, &p.parent, &p.session} {
+		n, errNumber := strconv.Atoi([]string{number, fields[1], fields[3]}[i])
+		*field, err = n, errors.Join(err, errNumber)
+	}
+	return p, fields[0], err
+}
+
+// leaving reports whether a process may be about to end: it has been killed, is ending, or runs
+// and may do anything. One that waits for something, and was not killed, lives on.
+func (k kernel) leaving(pid int) bool {
+	line, err := k.stat(itoa(pid), make([]byte, 4096))
+	fields := strings.Fields(string(line[bytes.LastIndexByte(line, ')')+1:]))
+	if err != nil || len(fields) < 7 || fields[0] == "Z" || fields[0] == "X" {
+		return false // it has ended
+	}
+	const exiting = 0x4 // PF_EXITING among the flags, proc_pid_stat(5)
+	flags, err := strconv.ParseUint(fields[6], 10, 64)
+	return err != nil || flags&exiting != 0 || fields[0] != "S" ||
+		k.pending(pid, "SigPnd") || k.pending(pid, "ShdPnd")
+}
+
+// pending reports whether SIGKILL is in a set of signals of /proc/PID/status.
+func (k kernel) pending(pid int, set string) bool {
+	signals, err := strconv.ParseUint(k.status(itoa(pid), set), 16, 64)
+	return err == nil && signals&(1<<(unix.SIGKILL-1)) != 0
 }
 
 // descendants are the process's children and theirs, parents first.

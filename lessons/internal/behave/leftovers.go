@@ -1,22 +1,42 @@
 package behave
 
-import "fmt"
+import (
+	"fmt"
+	"os"
+	"strings"
+)
 
 // The rows about what many runs leave behind: nothing. A namespace lives as long as a
 // process or a mount keeps it, so where neither is left, no namespace is. A descriptor that
 // something still holds shows in every row, as a run whose output does not end.
 
 var leftoverRows = []Row{{
-	Name: "a thousand runs leave no process and no mount behind", Since: 1, Slow: true,
-	Check:  thousandRuns,
+	Name: "many runs leave no process and no mount behind", Since: 1, Slow: true,
+	Check:  manyRuns,
 	Broken: `"$BOX" "$@"; sleep 1000 >/dev/null 2>&1 &`,
 }}
 
-// thousandRuns looks after the first run and after every hundredth.
-func thousandRuns(b *Box) Seen {
+// mounts are those outside. Root's checks have a table of their own, to which nobody else adds
+// (apart.go). An ordinary user sees the host's: there only what is in the check's directories
+// counts, since the rest may be somebody else's.
+func (b *Box) mounts() (table string) {
+	for line := range strings.Lines(b.text(host + "/mountinfo")) {
+		if os.Geteuid() == 0 || strings.Contains(line, b.place.dir) {
+			table += line
+		}
+	}
+	return table
+}
+
+// manyRuns looks after the first run and after every hundredth: a hundred runs, or with Long a
+// thousand.
+func manyRuns(b *Box) Seen {
 	const expected = "0 processes, the same mounts"
-	before, saw := b.text(host+"/mountinfo"), ""
-	for n := range 1000 {
+	before, saw, runs := b.mounts(), "", 100
+	if b.place.Long {
+		runs = 1000
+	}
+	for n := range runs {
 		if ran := status(0, b.Run("run", "true")); !ran.Holds {
 			return ran
 		}
@@ -28,13 +48,13 @@ func thousandRuns(b *Box) Seen {
 			return failed(err)
 		}
 		mounts := "the same mounts"
-		if b.text(host+"/mountinfo") != before {
+		if b.mounts() != before {
 			mounts = "other mounts"
 		}
 		if saw = fmt.Sprintf("%d processes, %s", len(left), mounts); saw != expected {
 			break
 		}
 	}
-	b.ran = []string{"box run true", "… a thousand times"}
+	b.ran = []string{"box run true", fmt.Sprintf("… %d times", runs)}
 	return same(expected, saw)
 }

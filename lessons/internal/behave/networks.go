@@ -260,15 +260,20 @@ func visit(pid int, do func()) error {
 	return <-done
 }
 
-// heard is what a server says to somebody in the network of a process, or nothing.
+// unheard is how long an address may keep silent. Connections are answered by the kernel, also
+// when the server does not get a CPU; and a second request is sent after one second.
+const unheard = 3 * time.Second
+
+// heard is what a server says to somebody in the network of a process, or nothing. What has
+// answered may take its time to say something.
 func (n *testNet) heard(pid int, addr string) (said string) {
 	err := visit(pid, func() {
-		c, err := net.DialTimeout("tcp", addr, time.Second)
+		c, err := net.DialTimeout("tcp", addr, unheard)
 		if err != nil {
 			return
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(time.Second))
+		c.SetDeadline(time.Now().Add(patience / 6))
 		b := make([]byte, 100)
 		count, _ := c.Read(b)
 		said = string(b[:count])

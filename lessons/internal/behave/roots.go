@@ -314,12 +314,8 @@ func restored(b *Box) Seen {
 
 // users has a passwd and a group in a root of its own.
 func users(b *Box) Seen {
-	root, err := b.root()
+	root, err := b.ownRoot()
 	if err != nil {
-		return failed(err)
-	}
-	mine := filepath.Join(b.Dir, "etc")
-	if err := os.Mkdir(mine, 0o755); err != nil {
 		return failed(err)
 	}
 	files := map[string]string{"passwd": "root:x:0:0::/root:/bin/sh\nsomebody:x:1234:1235::/home/somebody:/bin/sh\n",
@@ -330,11 +326,12 @@ func users(b *Box) Seen {
 		}
 	}
 	who := `echo $(id -u) $(id -g) $(grep Groups /proc/self/status) $HOME; grep CapEff /proc/self/status`
+	as := func(user string) Ended { return b.Run("run", "--rootfs", root, "-u", user, "sh", "-c", who) }
 	none := " CapEff: 0000000000000000"
-	return all(printed("1234 1235 Groups: 77 1235 /home/somebody"+none, b.script(who, "-u", "somebody").oneLine()),
-		printed("1234 78 Groups: 78 /home/somebody"+none, b.script(who, "-u", "somebody:others").oneLine()),
-		printed("4321 0 Groups: 0 /"+none, b.script(who, "-u", "4321").oneLine()),
-		refused(b.script(who, "-u", "stagebox-nobody")))
+	return all(printed("1234 1235 Groups: 77 1235 /home/somebody"+none, as("somebody").oneLine()),
+		printed("1234 78 Groups: 78 /home/somebody"+none, as("somebody:others").oneLine()),
+		printed("4321 0 Groups: 0 /"+none, as("4321").oneLine()),
+		refused(as("stagebox-nobody")))
 }
 
 // ownProfile forbids mkdir, and a socket of one family.
@@ -359,14 +356,10 @@ func withInit(b *Box) Seen {
 	}
 	orphan := `(sleep 0.1 & ); sleep 0.3; cat /proc/[0-9]*/stat 2>/dev/null | grep -c ") Z"; [ $$ = 2 ] && exit 4`
 	e := b.script(orphan, "--init")
-	c, err := b.Start("run", "--init", "--rootfs", root, "sh", "-c", `trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done`)
-	if err != nil {
-		return failed(err)
-	}
-	if err := c.Signal(unix.SIGTERM); err != nil {
-		return failed(err)
-	}
-	return all(ended(e.Status == 4 && e.Line() == "0", "exit 4, printed 0", e), status(9, c.Wait()))
+	signalled := b.signalled(unix.SIGTERM, func(b *Box) (*Container, error) {
+		return b.Start("run", "--init", "--rootfs", root, "sh", "-c", `trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done`)
+	}, func(c *Container) error { return c.Signal(unix.SIGTERM) })
+	return all(ended(e.Status == 4 && e.Line() == "0", "exit 4, printed 0", e), status(9, signalled))
 }
 
 // execWalls compares what the kernel tells of exec's command with what it tells of PID 1.
@@ -428,7 +421,7 @@ func otherProcessor(b *Box) Seen {
 	}
 	program = slices.Clone(program)
 	program[18], program[19] = 0x2b, 0 // e_machine: SPARC
-	if err := os.WriteFile(filepath.Join(b.Dir, "sparc"), program, 0o755); err != nil {
+	if err := writeProgram(filepath.Join(b.Dir, "sparc"), program); err != nil {
 		return failed(err)
 	}
 	e := b.inRoot([]string{"-v", b.Dir + ":/data"}, "/data/sparc")

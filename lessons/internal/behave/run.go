@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a single run may take.
-const patience = 30 * time.Second
+// patience is how long a single run may take. It is a net for what hangs, wide enough for a
+// host on which much else runs: no row holds or fails by it on a binary that goes on.
+const patience = 3 * time.Minute
 
 // run is a command line of a Box on its way. Its process is the first of a session, by
 // which all that comes of it can be found later.
@@ -43,7 +44,7 @@ func (b *Box) prepare(name string, args ...string) run {
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(b.group2.Fd())
 	}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 15 * time.Second // for output that something else still holds open
 	return run{cmd, b, typed, ctx, cancel}
 }
 
@@ -53,6 +54,7 @@ func (r run) start() error {
 		return err
 	}
 	r.box.sessions = append(r.box.sessions, r.Process.Pid)
+	r.box.place.sessions.begin(r.Process.Pid, r.box.Dir)
 	return nil
 }
 

@@ -27,7 +27,7 @@ var signalRows = []Row{
 // handler is a script that ends with 7 when it gets a signal: also one that comes before it
 // waits, which a shell's read or wait would not notice.
 func handler(signal string) []string {
-	return []string{"run", "sh", "-c", `trap "exit 7" ` + signal + `; echo ready; i=0; while [ $((i += 1)) -lt 300 ]; do sleep 0.1; done`}
+	return []string{"run", "sh", "-c", `trap "exit 7" ` + signal + `; echo ready; i=0; while [ $((i += 1)) -lt 3000 ]; do sleep 0.1; done`}
 }
 
 func noHandler(b *Box) (*Container, error) { return b.Cat("run", "cat") }
@@ -44,12 +44,13 @@ func aboutSignal(name string, s syscall.Signal, start func(*Box) (*Container, er
 
 // signalled starts a container, sends it a signal in some way, and waits for its end. It
 // tries again when the signal has ended the binary itself, which may need a moment after
-// the start until it passes signals on.
+// the start until it passes signals on: each time a longer one.
 func (b *Box) signalled(s syscall.Signal, start func(*Box) (*Container, error), send func(*Container) error) Ended {
 	var e Ended
-	for try := 0; try == 0 || try < 5 && e.By == s; try++ {
+	for try := 0; try == 0 || try < 9 && e.By == s; try++ {
 		c, err := start(b)
 		if err == nil {
+			time.Sleep((1<<try - 1) * 5 * time.Millisecond)
 			err = send(c)
 		}
 		if err != nil {
@@ -69,7 +70,7 @@ func nobodyOutlives(b *Box) Seen {
 	return outlived(c)
 }
 
-// outlived kills the binary and sees who is alive a second later.
+// outlived kills the binary and sees who lives on.
 func outlived(c *Container) Seen {
 	watched, err := c.watch()
 	if err == nil {
@@ -78,17 +79,36 @@ func outlived(c *Container) Seen {
 	if err != nil {
 		return failed(err)
 	}
-	alive, deadline := 0, time.Now().Add(time.Second)
+	alive, err := c.survivors(watched)
 	for _, p := range watched {
-		lasts, errPoll := p.lasts(time.Until(deadline))
-		if lasts {
-			alive++
-		}
-		err = errors.Join(err, errPoll, p.Close())
+		err = errors.Join(err, p.Close())
 	}
 	c.reap() // not before: it ends the standard input, for which they may be waiting
 	if err != nil {
 		return failed(err)
 	}
 	return same(fmt.Sprintf("0 of %d processes alive", len(watched)), fmt.Sprintf("%d of %d processes alive", alive, len(watched)))
+}
+
+// survivors counts who is alive a second after the binary was killed, or later: not while
+// one of them is on its way out, for which it may need a CPU. The binary is looked at first and
+// then parents before their children, because a signal for the child is there before the parent has gone.
+func (c *Container) survivors(watched []watchedProcess) (alive int, err error) {
+	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		leaving := c.box.leaving(c.Process.Pid)
+		alive = 0
+		for _, p := range watched {
+			lasts, err := p.lasts(0)
+			if err != nil {
+				return 0, err
+			}
+			if lasts {
+				alive, leaving = alive+1, leaving || c.box.leaving(p.pid)
+			}
+		}
+		waited := time.Since(begin)
+		if alive == 0 || waited > time.Second && !leaving || waited > patience/2 {
+			return alive, nil
+		}
+	}
 }

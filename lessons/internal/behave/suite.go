@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // Suite is the table as it is held against one binary.
@@ -16,7 +19,9 @@ type Suite struct {
 	Stage    int    // rows of later stages are left out
 	Words    string // only rows in whose names these words stand, in any case; "" for all
 	Slow     bool   // the slow rows too
+	Long     bool   // rows that do something many times do it more often
 	Controls bool   // each row against its broken binary too
+	Workers  int    // how many rows Run has side by side; 0 leaves it to the number of CPUs
 
 	// New leaves out the controls of earlier stages' rows: a control is about the check,
 	// which is the same in every stage.
@@ -47,7 +52,7 @@ type Result struct {
 	Control *Outcome // of the broken binary; nil when it was not tried
 }
 
-// OK tells whether the row holds, and its check can fail: it has looked at the broken
+// OK reports whether the row holds, and its check can fail: it has looked at the broken
 // binary, and has seen something else.
 func (r Result) OK() bool {
 	return r.Holds && (r.Control == nil || !r.Control.Holds && r.Control.Err == nil)
@@ -81,48 +86,142 @@ func (s Suite) named() []Row {
 	return slices.DeleteFunc(all, func(row Row) bool { return !slices.Contains(s.Names, row.Name) })
 }
 
-// Run holds the rows against the binary, one after the other, and reports each result: all
-// of root's first, then an ordinary user's. It returns an error when it could not go on,
-// also when ctx is done, and leaves neither files nor processes.
-func (s Suite) Run(ctx context.Context, report func(Result)) (err error) {
+// Job is a row and the person whose runs it is about.
+type Job struct {
+	Row    Row
+	As     string // "root", "user 1000"
+	Who    Who
+	person person
+}
+
+// Bench is a suite that has been set up. Its jobs may be done side by side, in any order.
+type Bench struct {
+	*workplace
+	jobs []Job
+}
+
+// Open prepares to hold the rows against the binary. Close has to follow.
+func (s Suite) Open(ctx context.Context) (*Bench, error) {
 	w, err := s.setUp(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, w.close()) }()
 	people, err := people(w.binary)
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	b := &Bench{workplace: w}
+	for _, p := range people {
+		for _, row := range s.Rows() {
+			if p.concerns(row) {
+				b.jobs = append(b.jobs, Job{row, p.name, p.who, p})
+			}
+		}
+	}
+	return b, nil
+}
+
+// Jobs are all that there is to do: root's rows in the table's order, then an ordinary user's.
+func (b *Bench) Jobs() []Job { return b.jobs }
+
+// Do holds one row against the binary. It returns an error when it could not look, also when
+// the bench's context is done. Rows that must be alone are the caller's to keep apart.
+func (b *Bench) Do(j Job) (Result, error) {
+	result, err := b.result(j.Row, j.person)
+	if b.ctx.Err() != nil {
+		return result, context.Cause(b.ctx)
+	}
+	if err != nil {
+		err = fmt.Errorf("%q: %w", j.Row.Name, err)
+	}
+	return result, err
+}
+
+// Close removes what was prepared.
+func (b *Bench) Close() error { return b.close() }
+
+// Run holds the rows against the binary, some of them side by side, and reports each result in
+// the order of Jobs. It returns an error when it could not go on, also when ctx is done, and
+// leaves neither files nor processes.
+func (s Suite) Run(ctx context.Context, report func(Result)) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	bench, err := s.Open(ctx)
 	if err != nil {
 		return err
 	}
-	for _, p := range people {
-		for _, row := range s.Rows() {
-			if !p.concerns(row) {
-				continue
-			}
-			result, err := w.result(row, p)
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if err != nil {
-				return fmt.Errorf("%q: %w", row.Name, err)
-			}
-			report(result)
+	defer func() { err = errors.Join(err, bench.Close()) }()
+	return bench.run(cancel, report)
+}
+
+// run does the jobs that must be alone, then has workers take the others in their order. What
+// is found waits until the jobs before it were reported. All workers have ended when it returns.
+func (b *Bench) run(cancel context.CancelCauseFunc, report func(Result)) error {
+	results := make([]chan Result, len(b.jobs))
+	alone, sideBySide := make(chan int, len(b.jobs)), make(chan int, len(b.jobs))
+	for i, job := range b.jobs {
+		results[i] = make(chan Result, 1)
+		if job.Row.Alone != "" {
+			alone <- i
+		} else {
+			sideBySide <- i
+		}
+	}
+	close(alone)
+	close(sideBySide)
+	b.work(alone, results, cancel)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	for range b.workers() {
+		workers.Go(func() { b.work(sideBySide, results, cancel) })
+	}
+	for _, result := range results {
+		select {
+		case r := <-result:
+			report(r)
+		case <-b.ctx.Done():
+			return context.Cause(b.ctx)
 		}
 	}
 	return nil
 }
 
-// workplace is a directory that everybody can enter, with a copy of the binary.
+// work does jobs until none is left, or until one cannot be done.
+func (b *Bench) work(todo <-chan int, results []chan Result, cancel context.CancelCauseFunc) {
+	for i := range todo {
+		if b.ctx.Err() != nil {
+			return
+		}
+		result, err := b.Do(b.jobs[i])
+		if err != nil {
+			cancel(err)
+			return
+		}
+		results[i] <- result
+	}
+}
+
+// workers is how many rows run side by side. They wait more than they work.
+func (s Suite) workers() int {
+	if s.Workers > 0 {
+		return s.Workers
+	}
+	return min(3*runtime.NumCPU(), 12)
+}
+
+// workplace is a directory that everybody can enter, with a copy of the binary. Checks use it
+// side by side.
 type workplace struct {
 	Suite
 	kernel
 	ctx       context.Context
 	dir       string
 	binary    string
-	maker     string   // of roots
-	checks    int      // how many were made
-	forgotten *os.File // for Box
-	roots     map[string]string
+	maker     string       // of roots
+	checks    atomic.Int64 // how many were made
+	forgotten *os.File     // for Box
+	roots     [User + 1]sharedRoot
+	sessions  sessions
 }
 
 func (s Suite) setUp(ctx context.Context) (w *workplace, err error) {
@@ -171,6 +270,7 @@ func (w *workplace) placeMaker() error {
 func (w *workplace) close() error {
 	if w.proc != nil {
 		w.proc.Close()
+		w.procDir.Close()
 	}
 	if w.forgotten != nil {
 		w.forgotten.Close()
@@ -192,13 +292,13 @@ func (w *workplace) result(row Row, p person) (Result, error) {
 	if err != nil || !w.Controls || !r.Holds || w.New && row.Since != w.Stage {
 		return r, err
 	}
-	script := filepath.Join(w.dir, "broken")
+	script := filepath.Join(w.dir, fmt.Sprintf("broken-%d", w.checks.Add(1)))
 	if err := writeProgram(script, broken(w.binary, row.Broken)); err != nil {
 		return r, err
 	}
 	outcome, err = w.check(row, p, script)
 	r.Control = &outcome
-	return r, err
+	return r, errors.Join(err, os.Remove(script))
 }
 
 // removeStore removes a store, also the directories that the kernel has closed to their own
@@ -214,8 +314,7 @@ func removeStore(dir string) error {
 // check has a person run a check on a binary, and ends what is left of it.
 func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
 	b := &Box{kernel: w.kernel, person: p, ctx: w.ctx, path: binary, forgotten: w.forgotten, place: w}
-	w.checks++
-	b.Dir = filepath.Join(w.dir, itoa(w.checks))
+	b.Dir = filepath.Join(w.dir, itoa(int(w.checks.Add(1))))
 	for _, dir := range []string{b.Dir, b.store()} {
 		if err := errors.Join(os.Mkdir(dir, 0o711), os.Chown(dir, p.uid, p.gid)); err != nil {
 			return Outcome{}, err

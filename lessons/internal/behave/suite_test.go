@@ -2,6 +2,7 @@ package behave
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,49 +11,61 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/lessons/internal/stages"
 )
 
-// built is a stage's binary where every user may run it.
-func built(t *testing.T, s stages.Stage) string {
-	dir, err := os.MkdirTemp("", "stagebox-behave")
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	require.NoError(t, os.Chmod(dir, 0o755))
-	binary := filepath.Join(dir, "box")
-	require.NoError(t, s.Build(t.Context(), binary))
-	return binary
-}
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
-func everyStage(t *testing.T) []stages.Stage {
+func everyStage(t *testing.T) (root string, list []stages.Stage) {
 	root, err := stages.Root()
 	require.NoError(t, err)
-	list, err := stages.All(root)
+	list, err = stages.All(root)
 	require.NoError(t, err)
-	return list
+	return root, list
 }
 
-// TestStages holds the rows up to a stage against that stage's binary, the new ones with
-// their controls; against the last stage's all of them.
-func TestStages(t *testing.T) {
-	all := everyStage(t)
-	for i, s := range all {
-		t.Run(s.Name(), func(t *testing.T) {
-			last := i == len(all)-1
-			suite := Suite{Binary: built(t, s), Stage: s.Number, Slow: !testing.Short(), Controls: true, New: true, Thin: !last}
-			require.NoError(t, suite.Run(t.Context(), func(r Result) {
-				if r.Skipped == "" && !r.OK() {
-					t.Errorf("%s, as %s: ran %q, expected %s, saw %s, control %+v", r.Row.Name, r.As, r.Ran, r.Expected, r.Saw, r.Control)
-				}
-			}))
-		})
+// TestEveryStageIsTested looks for the package that holds the rows against each stage.
+func TestEveryStageIsTested(t *testing.T) {
+	root, list := everyStage(t)
+	below := filepath.Join(root, "lessons/internal/behave/stages")
+	for _, s := range list {
+		text, err := os.ReadFile(filepath.Join(below, fmt.Sprintf("stage%02d", s.Number), "rows_test.go"))
+		require.NoError(t, err)
+		require.Contains(t, string(text), fmt.Sprintf("func TestRows(t *testing.T) { rowtest.Rows(t, %d) }\n", s.Number))
 	}
+	packages, err := os.ReadDir(below)
+	require.NoError(t, err)
+	require.Len(t, packages, len(list))
 }
 
-// failing are the names of the rows that do not hold for a binary, whoever runs it.
-func failing(t *testing.T, binary string) []string {
+// TestRunIsInOrder has many workers report rows in the table's order, and ends all when one
+// cannot go on.
+func TestRunIsInOrder(t *testing.T) {
+	rows := []string{"the exit status of a command that succeeds is 0", "the exit status is the command's own", "version prints one line", "info names the kernel"}
+	binary := filepath.Join(t.TempDir(), "box")
+	require.NoError(t, os.WriteFile(binary, []byte("#!/bin/sh\nexit 3\n"), 0o755))
+	suite := Suite{Binary: binary, Stage: 1, Names: rows, Workers: 4}
+	bench, err := suite.Open(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, bench.Close())
+	var expected, reported []string
+	for _, job := range bench.Jobs() {
+		expected = append(expected, job.As+": "+job.Row.Name)
+	}
+	require.NoError(t, suite.Run(t.Context(), func(r Result) { reported = append(reported, r.As+": "+r.Row.Name) }))
+	require.Equal(t, expected, reported)
+
+	stopped, stop := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	err = suite.Run(stopped, func(Result) { stop(why) })
+	require.ErrorIs(t, err, why)
+}
+
+// failing are the names of the rows, among some, that do not hold for a binary, whoever runs it.
+func failing(t *testing.T, binary string, among []string) []string {
 	var names []string
-	suite := Suite{Binary: binary, Stage: 1}
+	suite := Suite{Binary: binary, Stage: 1, Workers: 4, Names: among}
 	require.NoError(t, suite.Run(context.Background(), func(r Result) {
 		if r.Skipped == "" && !r.Holds && !slices.Contains(names, r.Row.Name) {
 			names = append(names, r.Row.Name)
@@ -63,30 +76,54 @@ func failing(t *testing.T, binary string) []string {
 }
 
 // TestLeavesOut runs the suite on binaries that leave out one namespace each: exactly the
-// rows that speak of it may fail.
+// rows that speak of it may fail. Of the others it takes a third, each time another one.
 func TestLeavesOut(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the suite once for each namespace: left out with -short")
 	}
-	binary := built(t, everyStage(t)[0])
+	_, list := everyStage(t)
+	dir := t.TempDir()
+	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+		require.NoError(t, os.Chmod(at, 0o755)) // for every user
+	}
+	binary := filepath.Join(dir, "box")
+	require.NoError(t, list[0].Build(t.Context(), binary))
 	for kind, want := range leftOut {
 		t.Run(kind, func(t *testing.T) {
-			wrapper := filepath.Join(filepath.Dir(binary), "without-"+kind)
+			t.Parallel()
+			wrapper := filepath.Join(dir, "without-"+kind)
 			script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = run ] && { shift; set -- run --share %s \"$@\"; }\nexec %s \"$@\"\n", kind, binary)
-			require.NoError(t, os.WriteFile(wrapper, []byte(script), 0o755))
-			if os.Geteuid() == 0 { // root's runs share a network that has nothing but loopback either
-				want = slices.DeleteFunc(slices.Clone(want), func(name string) bool { return name == "the network inside is loopback, which is up, and nothing else" })
-			}
-			if os.Geteuid() != 0 {
-				want = slices.DeleteFunc(slices.Clone(want), forRoot)
-			}
-			slices.Sort(want)
-			require.Equal(t, want, failing(t, wrapper))
+			require.NoError(t, writeProgram(wrapper, []byte(script)))
+			require.Equal(t, expectedToFail(want), failing(t, wrapper, some(t, want)))
 		})
 	}
 }
 
-// forRoot tells whether only root runs a row.
+// some are the names of these rows of the first stage, and of a third of the others at random;
+// of all of them with STAGEBOX_LONG=1.
+func some(t *testing.T, these []string) (names []string) {
+	random := boxtest.Random(t)
+	for _, row := range (Suite{Stage: 1}).Rows() {
+		if slices.Contains(these, row.Name) || boxtest.Long() || random.IntN(3) == 0 {
+			names = append(names, row.Name)
+		}
+	}
+	return names
+}
+
+// expectedToFail are those of the rows that this user runs.
+func expectedToFail(rows []string) []string {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(name string) bool {
+		if os.Geteuid() == 0 { // root's runs share a network that has nothing but loopback either
+			return name == "the network inside is loopback, which is up, and nothing else"
+		}
+		return forRoot(name)
+	})
+	slices.Sort(rows)
+	return rows
+}
+
+// forRoot reports whether only root runs a row.
 func forRoot(name string) bool {
 	i := slices.IndexFunc(table, func(r Row) bool { return r.Name == name })
 	return i >= 0 && table[i].For == Root

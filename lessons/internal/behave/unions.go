@@ -2,12 +2,14 @@ package behave
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The rows about layers, and about containers that last. Who runs one detached takes it away
@@ -51,7 +53,8 @@ var unionRows = []Row{{
 	Check: func(b *Box) Seen {
 		return b.detached("trap 'exit 9' TERM; echo out; echo err >&2; while :; do sleep 0.01; done", func() Seen {
 			running := b.Run("inspect", "-f", "{{.State.Status}}", "still")
-			for b.Run("logs", "still").Stderr != "err\n" && b.ctx.Err() == nil {
+			for begin := time.Now(); b.Run("logs", "still").Stderr != "err\n" && time.Since(begin) < patience; {
+				time.Sleep(10 * time.Millisecond)
 			}
 			logs, stop := b.Run("logs", "still"), b.Run("stop", "still")
 			return all(printed("running", running), holds(logs.Stdout == "out\n", "out", logs.Stdout), status(0, stop), printed("9", b.Run("wait", "still")))
@@ -151,7 +154,7 @@ func layersAsOne(b *Box) Seen {
 // detached looks at a container named still that runs a script, and takes it away.
 func (b *Box) detached(script string, look func() Seen) Seen {
 	real := *b
-	real.path = b.place.binary
+	real.path, real.ctx = b.place.binary, context.WithoutCancel(b.ctx) // also when all is to end
 	defer func() { real.Run("rm", "-f", "still") }()
 	if e := b.script(script, "-d", "--name", "still"); e.Err != nil || e.Status != 0 {
 		return status(0, e)

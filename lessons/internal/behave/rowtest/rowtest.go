@@ -1,0 +1,123 @@
+// Package rowtest runs the rows of the behaviour suite as tests: a package for each stage,
+// below stages, so that stages are tested side by side, and a subtest for each row, so that
+// one row can be run alone:
+//
+//	go test ./lessons/internal/behave/stages/stage03 -run '^TestRows$/^root$/^cap-add'
+package rowtest
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/lessons/internal/behave"
+	"stagebox/lessons/internal/stages"
+)
+
+// sideBySide is how many rows of a package run at a time, where -parallel does not say it.
+// They wait more than they work, and go test runs as many packages as there are CPUs.
+const sideBySide = "5"
+
+// Main is the body of each package's TestMain.
+func Main(m *testing.M) {
+	if err := flag.Set("test.parallel", sideBySide); err != nil { // before the flags are read
+		panic(err)
+	}
+	boxtest.Main(m, nil)
+}
+
+// Rows holds the rows up to a stage against that stage's binary, the new ones with their
+// controls; against the last stage's all of them.
+func Rows(t *testing.T, number int) {
+	root, err := stages.Root()
+	require.NoError(t, err)
+	all, err := stages.All(root)
+	require.NoError(t, err)
+	suite := behave.Suite{Stage: number, Slow: true, Long: boxtest.Long(), Controls: true, New: true, Thin: number < len(all)}
+	if testing.Short() {
+		suite.Slow, suite.Every = false, every[number == len(all)]
+		if number != 1 && number != len(all) {
+			t.Skip("only the first stage and the last are looked at with -short")
+		}
+	}
+	suite.Binary = Built(t, all[number-1])
+	runRows(t, suite)
+}
+
+// every is which part of the rows is held with -short: against the last stage, or the first.
+var every = map[bool]int{true: 30, false: 8}
+
+// Built is a stage's binary where every user may run it.
+func Built(t *testing.T, s stages.Stage) string {
+	dir, err := os.MkdirTemp("", "stagebox-behave")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	binary := filepath.Join(dir, "box")
+	require.NoError(t, s.Build(t.Context(), binary))
+	return binary
+}
+
+// runRows has root's subtests and those of an ordinary user run side by side, after those of
+// the rows that must be alone: what is parallel begins only when the rest has ended.
+func runRows(t *testing.T, suite behave.Suite) {
+	bench, err := suite.Open(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, bench.Close()) })
+	for who, name := range map[behave.Who]string{behave.Root: "root", behave.User: "user"} {
+		t.Run(name, func(t *testing.T) {
+			for _, job := range bench.Jobs() {
+				if job.Who == who && job.Row.Alone != "" {
+					t.Run(testName(job.Row.Name), func(t *testing.T) { runRow(t, bench, job) })
+				}
+			}
+			t.Parallel()
+			for _, job := range slowFirst(bench.Jobs()) {
+				if job.Who == who && job.Row.Alone == "" {
+					t.Run(testName(job.Row.Name), func(t *testing.T) {
+						t.Parallel()
+						runRow(t, bench, job)
+					})
+				}
+			}
+		})
+	}
+}
+
+// slowFirst has those that take longest begin first, so that in the end nobody waits for them.
+func slowFirst(jobs []behave.Job) []behave.Job {
+	jobs = slices.Clone(jobs)
+	slices.SortStableFunc(jobs, func(a, b behave.Job) int { return rank[b.Row.Slow] - rank[a.Row.Slow] })
+	return jobs
+}
+
+var rank = map[bool]int{true: 1}
+
+func runRow(t *testing.T, bench *behave.Bench, job behave.Job) {
+	r, err := bench.Do(job)
+	require.NoError(t, err)
+	switch {
+	case r.Skipped != "":
+		t.Skip(r.Skipped)
+	case r.OK():
+	case r.Holds:
+		t.Errorf("the row holds, and its control does not fail as it should: as %s: ran %q, saw %s\ncontrol: ran %q, saw %s", r.As, r.Ran, r.Saw, r.Control.Ran, r.Control.Saw)
+	default:
+		t.Errorf("as %s: ran %q, expected %s, saw %s", r.As, r.Ran, r.Expected, r.Saw)
+	}
+}
+
+// special are the characters that mean something in a pattern for -run.
+var special = regexp.MustCompile(`[^\pL\pN_,:;'=-]+`)
+
+// testName is a row's name without those, and without dashes at the beginning.
+func testName(row string) string {
+	return strings.Trim(special.ReplaceAllString(row, "_"), "-_")
+}
