@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"stagebox/lessons/internal/behave"
 	"stagebox/lessons/internal/exercises"
@@ -46,7 +47,7 @@ func (c *tryCmd) Run() error {
 	if c.Hint {
 		return c.unfold(e, page, memory)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	binary := c.Binary
 	if binary == "" {
@@ -99,7 +100,7 @@ func (c *tryCmd) build(ctx context.Context, e exercises.Exercise, memory exercis
 		return "", err
 	}
 	fmt.Printf("in %s: go build -o box .\n", dir)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", "box", ".")
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", "box", ".")
 	build.Dir, build.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("it does not build: %w\n%s", err, out)

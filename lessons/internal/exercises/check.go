@@ -29,11 +29,8 @@ func (e Exercise) turned(r behave.Result) behave.Result {
 	return r
 }
 
-// loaded are rows that a machine with much else to do fails, whatever the binary does.
-var loaded = []string{"--cpus is all the CPU time that a spinning loop gets, within 15 percent"}
-
 // Rest is the suite of what the stage could do before, and shall do still; of its rows each
 // every-th is run.
 func (e Exercise) Rest(binary string, every int) behave.Suite {
-	return behave.Suite{Binary: binary, Stage: e.Stage, Except: slices.Concat(e.Excused, e.Rows, loaded), Every: every}
+	return behave.Suite{Binary: binary, Stage: e.Stage, Except: slices.Concat(e.Excused, e.Rows), Every: every}
 }

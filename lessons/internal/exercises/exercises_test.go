@@ -10,9 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/lessons/internal/behave"
 	"stagebox/lessons/internal/stages"
 )
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
 func everyStage(t *testing.T) (string, []stages.Stage) {
 	root, err := stages.Root()
