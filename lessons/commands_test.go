@@ -1,19 +1,36 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/lessons/internal/stages"
 )
 
-// workbench builds the command and returns what runs it.
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+// program is the command, built once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "workbench-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "lessons")
+	return path, errors.Join(os.Chmod(dir, 0o755), stages.Workbench(context.Background(), "..", path))
+})
+
+// workbench returns what runs the command.
 func workbench(t *testing.T) func(args ...string) (string, int) {
-	binary := filepath.Join(t.TempDir(), "lessons")
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
+	binary, err := program()
+	require.NoError(t, err)
 	return func(args ...string) (string, int) {
 		cmd := exec.Command(binary, args...)
 		cmd.Env = append(os.Environ(), "NO_COLOR=1")
@@ -24,14 +41,16 @@ func workbench(t *testing.T) func(args ...string) (string, int) {
 
 // TestDemo plays the tour; root's in a network namespace of its own, because of its bridge.
 func TestDemo(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "lessons")
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
+	if testing.Short() {
+		t.Skip("builds images and runs containers of them: left out with -short")
+	}
+	binary, err := program()
+	require.NoError(t, err)
 	demo := exec.Command(binary, "demo")
 	if os.Geteuid() == 0 {
 		demo = exec.Command("unshare", "-n", "sh", "-c", `ip link set lo up && exec "$0" demo`, binary)
 	}
-	out, err = demo.CombinedOutput()
+	out, err := demo.CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Regexp(t, `(?s)box │ execve.*RUN mkdir /page  # CACHED.*page.html changed \(content\).*<p>Changed.</p>.*web`, string(out))
 }

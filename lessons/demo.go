@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"stagebox/lessons/internal/stages"
 )
@@ -66,7 +67,7 @@ func (demoCmd) Run() (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	fmt.Printf("Building %s: go build -o box ./%s\n", last.Name(), last.Name())
 	if err := last.Build(ctx, filepath.Join(dir, "box")); err != nil {
@@ -98,11 +99,8 @@ func makeSite(ctx context.Context, root, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, "web"), "./lessons/web")
-	build.Dir = root
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build ./lessons/web: %w\n%s", err, out)
+	if err := stages.Compile(ctx, root, "./lessons/web", filepath.Join(dir, "web")); err != nil {
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "page.html"), []byte("<h1>Hello from a container</h1>\n"), 0o644); err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,9 +14,8 @@ import (
 
 // TestServe reads the index at the address that is printed, and ends the command as Ctrl-C does.
 func TestServe(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "lessons")
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
+	binary, err := program()
+	require.NoError(t, err)
 	serve := exec.Command(binary, "serve")
 	printed, err := serve.StdoutPipe()
 	require.NoError(t, err)

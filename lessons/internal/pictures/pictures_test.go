@@ -12,11 +12,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/lessons/internal/stages"
 )
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
 // repository returns the root of the repository and the pictures that belong to it.
 func repository(t *testing.T) (string, []Picture) {
@@ -29,6 +33,9 @@ func repository(t *testing.T) (string, []Picture) {
 
 // What is committed is what comes out here and now.
 func TestPicturesAreTrue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds all stages and runs containers: left out with -short")
+	}
 	root, all := repository(t)
 	for _, p := range all {
 		t.Run(filepath.Base(p.File()), func(t *testing.T) {
@@ -119,13 +126,20 @@ func TestPicturesAreLegible(t *testing.T) {
 // browse shows the pictures to a browser, 360 pixels wide, and returns what it has measured
 // on a light and on a dark screen: a frame's colour scheme is the screen's for what is in it.
 func browse(t *testing.T, body string) (light, dark string) {
+	if testing.Short() {
+		t.Skip("starts a browser: left out with -short")
+	}
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("chromium is missing: it measures whether the pictures can be read")
 	}
 	inner := html.EscapeString(`<!doctype html><style>svg{width:360px;height:auto;display:block}</style><body>` + body + measure)
 	frame := `<iframe style="color-scheme:%s;width:400px;height:5000px" srcdoc="%s"></iframe><pre id="%[1]s"></pre>`
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "stagebox-browser")
+	require.NoError(t, err)
+	t.Cleanup(func() { // helpers of the browser may outlive it for a moment
+		require.Eventually(t, func() bool { return os.RemoveAll(dir) == nil }, time.Minute, 50*time.Millisecond)
+	})
 	page := filepath.Join(dir, "page.html")
 	text := `<!doctype html><meta charset="utf-8"><body>` + fmt.Sprintf(frame, "light", inner) + fmt.Sprintf(frame, "dark", inner)
 	require.NoError(t, os.WriteFile(page, []byte(text), 0o644))

@@ -73,7 +73,7 @@ func play(t *testing.T, ctx context.Context, markdown string) *audience {
 	keys, press := io.Pipe()
 	a := &audience{t: t, keys: press, done: make(chan error, 1)}
 	show := Show{Title: title, Scenes: scenes, Width: func() int { return 80 },
-		Session: transcript.Session{Bin: "/nonexistent", User: 65534, Patience: 20 * time.Second}}
+		Session: transcript.Session{Bin: "/nonexistent", User: 65534, Patience: 5 * time.Minute}}
 	go func() { a.done <- show.Run(ctx, keys, a) }()
 	t.Cleanup(func() { press.Close() })
 	return a
@@ -104,7 +104,7 @@ func (a *audience) sees(says string) (text string) {
 		defer a.mu.Unlock()
 		text = a.seen.String()
 		return strings.Contains(text, says)
-	}, 30*time.Second, 5*time.Millisecond, says)
+	}, 5*time.Minute, 5*time.Millisecond, says)
 	return text
 }
 

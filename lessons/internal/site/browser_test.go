@@ -25,8 +25,14 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/lessons/internal/stages"
 )
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+// patience is how long a browser may take for one thing on a busy host.
+const patience = 5 * time.Minute
 
 // browser is a chromium with one page, which keeps what the page asks for and complains of.
 type browser struct {
@@ -41,6 +47,9 @@ type browser struct {
 // startBrowser skips the test when this host has no chromium. Everything that it writes is
 // in a directory of the test's, its home too.
 func startBrowser(t *testing.T) *browser {
+	if testing.Short() {
+		t.Skip("starts a browser: left out with -short")
+	}
 	program := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil && program == "" {
@@ -57,7 +66,7 @@ func startBrowser(t *testing.T) *browser {
 		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.UserDataDir(filepath.Join(home, "profile")),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_RUNTIME_DIR="+home),
-		chromedp.WSURLReadTimeout(time.Minute), // the first start on a busy machine
+		chromedp.WSURLReadTimeout(patience), // the first start on a busy machine
 		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 			process = cmd
@@ -71,7 +80,7 @@ func startBrowser(t *testing.T) *browser {
 		if process != nil && process.Process != nil {
 			_ = syscall.Kill(-process.Process.Pid, syscall.SIGKILL)
 		}
-		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, 10*time.Second, 50*time.Millisecond)
+		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, patience, 50*time.Millisecond)
 	})
 	_, err = chromedp.Call(b.ctx, network.Enable, network.EnableParams{})
 	require.NoError(t, err)
@@ -132,7 +141,7 @@ func (b *browser) until(t *testing.T, script string) {
 	require.Eventually(t, func() bool {
 		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](script))
 		return err == nil && is // an error is that of a page which is not there yet
-	}, 30*time.Second, 20*time.Millisecond, script)
+	}, patience, 20*time.Millisecond, script)
 }
 
 // theme makes the system's theme light or dark.

@@ -5,7 +5,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
 )
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
 // TestPlan builds a stage twice: its list is that of a run, and the same both times.
 func TestPlan(t *testing.T) {

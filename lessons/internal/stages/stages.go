@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,16 +46,35 @@ func (s Stage) Files(tests bool) ([]string, error) {
 	return names, nil
 }
 
-// Build compiles the stage as the static binary that the README describes. The state of
-// git is left out: root would be refused in a checkout of somebody else.
+// Build compiles the stage as the static binary that the README describes.
 func (s Stage) Build(ctx context.Context, binary string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", binary, ".")
-	cmd.Dir = s.Dir
+	return Compile(ctx, s.Dir, ".", binary)
+}
+
+// Workbench compiles this repository's command lessons, as a program that needs no other file.
+func Workbench(ctx context.Context, root, binary string) error {
+	return Compile(ctx, root, "./lessons", binary)
+}
+
+// Compile compiles a package of the directory dir. It is linked only when something in it has
+// changed: `go run` keeps the programs that it links, which `go build` does not, and -exec has
+// it copy the program in place of running it. The state of git is left out: root would be
+// refused in a checkout of somebody else.
+func Compile(ctx context.Context, dir, pkg, binary string) error {
+	look(filepath.Join(dir, pkg))
+	cmd := exec.CommandContext(ctx, "go", "run", "-buildvcs=false", "-exec", "install -D", pkg, binary)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build %s: %w\n%s", s.Name(), err, out)
+		return fmt.Errorf("go build %s: %w\n%s", filepath.Base(filepath.Join(dir, pkg)), err, out)
 	}
 	return nil
+}
+
+// look reads the directories of a program. go test repeats the result of a test whose files
+// are as they were, and it takes notice of those that the test opens, not of the compiler's.
+func look(dir string) {
+	filepath.WalkDir(dir, func(string, fs.DirEntry, error) error { return nil }) // the compiler says what is wrong
 }
 
 // All returns the stages below the repository root, in their order.

@@ -65,7 +65,7 @@ func (p Player) ask() bool {
 
 // end kills the boxes that were asked in vain, or whose container outlives the terminal.
 func (p Player) end() (killed bool) {
-	for end := time.Now().Add(courtesy); len(p.boxes()) > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); len(p.boxes()) > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		for _, pid := range p.boxes() {
 			unix.Kill(pid, unix.SIGKILL)
 			killed = true

@@ -123,17 +123,40 @@ func (t *terminal) settle(patience time.Duration) error {
 	}
 }
 
-// running waits until the shell has given the terminal to a command, and that command
-// some time to begin.
+// running waits until the shell has given the terminal to a command, and that command has
+// begun: for some time, all processes below the shell have slept, and were the same ones.
 func (t *terminal) running(patience time.Duration) error {
+	before, since := "", time.Now()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		group, err := unix.IoctlGetInt(int(t.file.Fd()), unix.TIOCGPGRP)
-		if err == nil && group != t.shell.Process.Pid {
-			time.Sleep(5 * quiet)
+		now, asleep := below(t.shell.Process.Pid)
+		switch {
+		case err != nil || group == t.shell.Process.Pid || !asleep || now != before:
+			before, since = now, time.Now()
+		case time.Since(since) > 5*quiet:
 			return nil
 		}
 	}
 	return fmt.Errorf("nothing runs in the foreground after %v", patience)
+}
+
+// below lists the processes that a process has started, and those that they have, and reports
+// whether all of them sleep: one that waits for a processor does not.
+func below(parent int) (list string, asleep bool) {
+	asleep = true
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent)) // proc_tid_children(5)
+	for _, task := range tasks {
+		children, _ := os.ReadFile(task)
+		for _, child := range strings.Fields(string(children)) {
+			stat, _ := os.ReadFile("/proc/" + child + "/stat")
+			_, rest, _ := strings.Cut(string(stat), ") ")
+			pid, _ := strconv.Atoi(child)
+			more, all := below(pid)
+			list += child + " " + more
+			asleep = asleep && all && strings.HasPrefix(rest, "S")
+		}
+	}
+	return list, asleep
 }
 
 // hear takes what the shell has said.
@@ -204,7 +227,7 @@ func (t *terminal) output(typed string) string {
 // later, and who is killed may have just made a child: so it looks until nobody is left.
 func (t *terminal) close() {
 	t.file.Close()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		left := inSession(t.shell.Process.Pid)
 		if len(left) == 0 {
 			break

@@ -14,8 +14,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Job is a program to run, and what to bring along.
@@ -108,7 +110,8 @@ func quoted(words []string) string {
 	return strings.Join(list, " ")
 }
 
-// boot runs the machine until the command has ended. Its serial line is the kernel's log.
+// boot runs the machine until the command has ended. Its serial line is the kernel's log. The
+// machine ends with this process, however that ends: PR_SET_PDEATHSIG, prctl(2).
 func boot(ctx context.Context, h host, dir string, memory int, out io.Writer) (int, error) {
 	log := filepath.Join(dir, "kernel.log")
 	running, stop := context.WithCancel(ctx)
@@ -121,6 +124,9 @@ func boot(ctx context.Context, h host, dir string, memory int, out io.Writer) (i
 	end := &ending{out: out, seen: stop}
 	var said bytes.Buffer
 	qemu.Stdout, qemu.Stderr = end, &said
+	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // the signal comes when the thread ends that has started it
+	defer runtime.UnlockOSThread()
 	err := qemu.Run()
 	if status, ok := end.status(); ok {
 		return status, nil

@@ -3,9 +3,21 @@ package vm
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/lessons/internal/behave"
+	"stagebox/lessons/internal/stages"
 )
 
 // run runs a command in the machine, or says which packages are missing.
@@ -19,9 +31,15 @@ func run(t *testing.T, command ...string) (int, string) {
 	return status, out.String()
 }
 
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
 // The machine is what the stages need: one tree of groups, with all controllers, and a
 // root that pivot_root can leave.
 func TestMachine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots a virtual machine: left out with -short")
+	}
+	t.Parallel()
 	status, out := run(t, "sh", "-c", `
 		grep -c cgroup /proc/mounts; grep -c "cgroup2" /proc/mounts
 		for c in memory cpu pids io cpuset; do grep -qw $c /sys/fs/cgroup/cgroup.controllers || echo no $c; done
@@ -29,6 +47,54 @@ func TestMachine(t *testing.T) {
 		echo "it's as it is"; exit 7`)
 	require.Equal(t, "1\n1\npivoted\nit's as it is\n", out)
 	require.Equal(t, 7, status)
+}
+
+// TestMachineEndsWithItsOwner starts a machine in a process of its own, which is then killed.
+func TestMachineEndsWithItsOwner(t *testing.T) {
+	const owner = "STAGEBOX_OWNS_A_MACHINE"
+	if os.Getenv(owner) != "" {
+		run(t, "sleep", "1000")
+		return
+	}
+	h, err := findHost()
+	if err != nil {
+		t.Skip(err)
+	}
+	qemu, err := filepath.EvalSymlinks(h.qemu)
+	require.NoError(t, err)
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestMachineEndsWithItsOwner$")
+	cmd.Env = append(os.Environ(), owner+"=1")
+	require.NoError(t, cmd.Start())
+	machine := 0
+	require.Eventually(t, func() bool {
+		machine = childRunning(cmd.Process.Pid, qemu)
+		return machine > 0
+	}, 2*time.Minute, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait(), "it was killed")
+	require.Eventually(t, func() bool { return ended(machine) }, 2*time.Minute, 10*time.Millisecond)
+}
+
+// childRunning is a child of a process that runs a program, or 0.
+func childRunning(parent int, program string) int {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	for _, list := range lists {
+		text, _ := os.ReadFile(list)
+		for _, word := range strings.Fields(string(text)) {
+			exe, _ := os.Readlink("/proc/" + word + "/exe")
+			if pid, err := strconv.Atoi(word); err == nil && exe == program {
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// ended reports whether a process is gone, or a zombie whose parent has not looked yet.
+func ended(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return err != nil || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
 }
 
 func TestMissingPartsAreNamedWithTheirPackages(t *testing.T) {
@@ -77,4 +143,63 @@ func TestEnding(t *testing.T) {
 		require.Equal(t, printed, out.String())
 		require.Equal(t, 1, ends)
 	}
+}
+
+// TestRowsInTheMachine holds rows of the suite against the third stage where version 2 of the
+// cgroups has all controllers: those about cgroups, and of the others a fifth at random; with
+// STAGEBOX_LONG=1 all. Controls and slow rows are left to the host.
+func TestRowsInTheMachine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots a virtual machine: left out with -short")
+	}
+	t.Parallel()
+	root, err := stages.Root()
+	require.NoError(t, err)
+	stage, err := stages.Get(root, 3)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	box, rows := filepath.Join(dir, "box"), filepath.Join(dir, "rows")
+	require.NoError(t, stage.Build(t.Context(), box))
+	require.NoError(t, stages.Compile(t.Context(), root, "./lessons/internal/vm/rows", rows))
+	job := Job{Memory: 1024, Files: []File{{box, "/bin/box"}, {rows, "/bin/rows"}}, Command: []string{"/bin/rows", "3", "/bin/box"}}
+	random := boxtest.Random(t)
+	for _, row := range (behave.Suite{Stage: 3}).Rows() {
+		if row.Since == 2 || boxtest.Long() || random.IntN(5) == 0 {
+			job.Command = append(job.Command, row.Name)
+		}
+	}
+	for _, name := range []string{"ip", "bash"} { // busybox has neither cables nor /dev/tcp
+		files, err := Program(name, "/usr/local/bin/"+name)
+		if errors.Is(err, ErrMissing) {
+			t.Skip(err)
+		}
+		require.NoError(t, err)
+		job.Files = append(job.Files, files...)
+	}
+	var out bytes.Buffer
+	status, err := job.Run(t.Context(), &out)
+	if errors.Is(err, ErrMissing) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	require.Zero(t, status, regexp.MustCompile(`(?m)^ok .*\n`).ReplaceAllString(out.String(), ""))
+	require.Contains(t, out.String(), "ok   --memory is the group's limit, root\n")
+}
+
+// TestCheckInTheMachine has the command check do the same, with what the last stage adds on
+// the network. All that it can check takes ten minutes there.
+func TestCheckInTheMachine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots a virtual machine: left out with -short")
+	}
+	t.Parallel()
+	root, err := stages.Root()
+	require.NoError(t, err)
+	workbench := filepath.Join(t.TempDir(), "lessons")
+	require.NoError(t, stages.Workbench(t.Context(), root, workbench))
+	out, err := exec.Command(workbench, "check", "--vm", "--no-controls", "--only", "network", "8").CombinedOutput()
+	if strings.Contains(string(out), ErrMissing.Error()) {
+		t.Skip(strings.TrimSpace(string(out)))
+	}
+	require.NoError(t, err, "%s", out)
 }

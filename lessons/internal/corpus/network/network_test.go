@@ -1,0 +1,51 @@
+package network
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/lessons/internal/corpus"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+// TestBuildsAreTheSame builds the cases in which this stage may differ from the one before,
+// which builds them all: those that run something. Of the others, it takes a tenth at random;
+// with STAGEBOX_LONG=1 all.
+func TestBuildsAreTheSame(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds 180 images twice: left out with -short")
+	}
+	random := boxtest.Random(t)
+	var cases []corpus.Case
+	for _, c := range corpus.Cases(t) {
+		if c.Runs() || boxtest.Long() || random.IntN(10) == 0 {
+			cases = append(cases, c)
+		}
+	}
+	corpus.Build(t, corpus.Stage(t, 8), cases)
+}
+
+// changes are the declarations that this stage has changed in files of the one before. They
+// say how a container is run and shown, and which commands there are. A build that runs
+// nothing uses none of them but the list of commands.
+var changes = []string{
+	"buildrun.go:stageBuild.permissions",
+	"container.go:Container", "container.go:Container.Run",
+	"containers.go:Record.running", "containers.go:State", "containers.go:State.exit", "containers.go:Store.repair",
+	"main.go:commands",
+	"namespaces.go:namespaces",
+	"ps.go:psCmd.Run",
+	"rootfs.go:newRoot.names",
+	"stats.go:Usage", "stats.go:group.usage", "stats.go:statsCmd.show",
+}
+
+// TestOnlyThatDiffers holds what TestBuildsAreTheSame relies on. When it fails, look whether
+// builds without RUN use what has changed: if so, those cases must be built with this stage too.
+func TestOnlyThatDiffers(t *testing.T) {
+	changed, err := corpus.Changed(corpus.Stage(t, 7), corpus.Stage(t, 8))
+	require.NoError(t, err)
+	require.Equal(t, changes, changed)
+}
