@@ -27,6 +27,8 @@ type cli struct {
 	Site     siteCmd     `cmd:"" help:"Write the same pages as files, for any host to serve."`
 	Present  presentCmd  `cmd:"" help:"Play a lesson's commands on this terminal: the next one on a key, with a note for the speaker."`
 	Pictures picturesCmd `cmd:"" help:"Draw the lessons' pictures, from what the stages do here."`
+	Test     testCmd     `cmd:"" help:"Run all tests, and show each as it ends."`
+	Soak     soakCmd     `cmd:"" help:"Run all tests, and those that walk at random for much longer."`
 }
 
 func main() {

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/lessons/internal/stages"
+	"stagebox/lessons/internal/unsteady"
+)
+
+// gotestsum runs go test, shows each test as it ends, and runs again what has failed.
+const gotestsum = "gotest.tools/gotestsum@v1.13.0"
+
+// testCmd runs the tests of the repository.
+type testCmd struct {
+	Packages []string `arg:"" optional:"" help:"Test only these packages, such as ./stage03-rootfs (default: all)."`
+	Short    bool     `help:"Run the quick tests only: an answer in under a minute."`
+	Tests    string   `name:"run" help:"Run only the tests whose names match this regular expression, as go test does." placeholder:"REGEXP"`
+	Verbose  bool     `short:"v" help:"Show everything that tests print."`
+	Events   string   `help:"Write the events of go test -json to this file as well." placeholder:"FILE"`
+}
+
+// Run is `lessons test`.
+func (c *testCmd) Run() error { return c.test(nil) }
+
+// soakCmd runs the tests in their long form.
+type soakCmd struct {
+	testCmd
+}
+
+// Run is `lessons soak`.
+func (c *soakCmd) Run() error { return c.test([]string{"STAGEBOX_LONG=1"}) }
+
+// test runs the tests under gotestsum, and lists the unsteady ones.
+func (c *testCmd) test(env []string) error {
+	root, err := stages.Root()
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(root); err != nil {
+		return err
+	}
+	events := c.Events
+	if events == "" {
+		dir, err := os.MkdirTemp("", "stagebox-test")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		events = filepath.Join(dir, "events.json")
+	}
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		return err
+	}
+	ended, err := boxtest.Keep(boxtest.Program{
+		Path: tool,
+		Args: append([]string{"go"}, c.args(events)...),
+		// One set of build flags: what the tests import is what the boxes are made of.
+		Env:      append(append(os.Environ(), "CGO_ENABLED=0"), env...),
+		Patience: time.Minute,
+		Gentle:   true,
+	})
+	if err != nil {
+		return err
+	}
+	if err := showUnsteady(events); err != nil && !ended.Interrupted {
+		return err
+	}
+	if ended.Status != 0 {
+		return exitError(ended.Status)
+	}
+	return nil
+}
+
+// args are go's: those of go run, of gotestsum, and of go test. A test that fails is run
+// again, alone, once: when that fails too, the run has failed.
+func (c *testCmd) args(events string) []string {
+	packages := c.Packages
+	if len(packages) == 0 {
+		packages = []string{"./..."}
+	}
+	format := "testname"
+	if c.Verbose {
+		format = "standard-verbose"
+	}
+	args := []string{"run", gotestsum, "--format", format, "--jsonfile", events, "--rerun-fails=1", "--packages", strings.Join(packages, " "),
+		"--", "-timeout", "60m", "-count", "1"} // no result is taken from go's cache: it knows nothing of the host
+	if c.Short {
+		args = append(args, "-short")
+	}
+	if c.Tests != "" {
+		args = append(args, "-run", c.Tests)
+	}
+	return args
+}
+
+// showUnsteady prints the tests that failed and then passed.
+func showUnsteady(events string) error {
+	file, err := os.Open(events)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // gotestsum has said why there are none
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	found, err := unsteady.Find(file)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		fmt.Printf("\n=== Unsteady (%d): failed, and passed when run again, alone\n", len(found))
+	}
+	for _, test := range found {
+		fmt.Println(test)
+	}
+	return nil
+}
