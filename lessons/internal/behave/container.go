@@ -164,7 +164,8 @@ type watchedProcess struct {
 	pidfd
 }
 
-// watch opens a pidfd for every process of the run but the first, parents before children.
+// watch opens a pidfd for every process of the run but the first, parents before children. One
+// that ends meanwhile is none of them: exec's maker, which only clones the command's process.
 func (c *Container) watch() ([]watchedProcess, error) {
 	below, err := c.box.descendants(c.Process.Pid)
 	if err != nil {
@@ -173,10 +174,15 @@ func (c *Container) watch() ([]watchedProcess, error) {
 	var all []watchedProcess
 	for _, pid := range below {
 		fd, err := openPidfd(pid)
-		if err != nil {
+		if errors.Is(err, unix.ESRCH) {
+			continue
+		} else if err != nil {
 			return nil, err
 		}
 		all = append(all, watchedProcess{pid, fd})
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("no process of the run %q is left to look at", c.typed)
 	}
 	return all, nil
 }

@@ -69,6 +69,7 @@ func failing(t *testing.T, binary string, among []string) []string {
 	require.NoError(t, suite.Run(context.Background(), func(r Result) {
 		if r.Skipped == "" && !r.Holds && !slices.Contains(names, r.Row.Name) {
 			names = append(names, r.Row.Name)
+			t.Logf("%s, as %s: saw %s", r.Row.Name, r.As, r.Saw)
 		}
 	}))
 	slices.Sort(names)
