@@ -19,6 +19,7 @@ leave() {
 	"$box" rm -f $("$box" ps -aq) >/dev/null 2>&1
 	kill $(jobs -p) 2>/dev/null
 	wait 2>/dev/null
+	"$box" network rm bridge >/dev/null 2>&1
 	umount -l "$dir/mount" 2>/dev/null
 	ip link del "$bridge" 2>/dev/null
 	for tree in $trees; do rmdir "$tree/box-noise-$$" 2>/dev/null; done

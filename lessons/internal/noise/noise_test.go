@@ -32,6 +32,7 @@ func start(t *testing.T, box string) {
 	t.Cleanup(func() {
 		require.NoError(t, cmd.Process.Signal(unix.SIGTERM), "the noise has ended before the test")
 		cmd.Wait() // by the signal
+		require.Empty(t, noisy(t), "left by the noise")
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
