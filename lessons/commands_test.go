@@ -73,6 +73,7 @@ func TestCommands(t *testing.T) {
 		{[]string{"nonsense"}, 2, `^lessons: unexpected argument nonsense`},
 		{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
 		{[]string{"test", "--run", "^TestFind$", "./lessons/internal/unsteady"}, 0, `(?s)PASS lessons/internal/unsteady\.TestFind .*DONE 1 tests`},
+		{[]string{"test", "--run", "(", "./lessons/internal/unsteady"}, 1, `failed, though none of its tests did: stagebox/lessons/internal/unsteady`},
 		{[]string{"test", "./no/such"}, 1, `no/such: directory not found`},
 	} {
 		t.Run(c.args[0], func(t *testing.T) {

@@ -64,6 +64,29 @@ func Find(events io.Reader) ([]Test, error) {
 	return slices.DeleteFunc(found, func(t Test) bool { return slices.ContainsFunc(found, t.isAbove) }), nil
 }
 
+// Packages reads events and returns the packages that failed although none of their tests did:
+// in TestMain, or by what they left. There is no test to run again, so no second run of theirs
+// proves anything.
+func Packages(events io.Reader) (names []string, err error) {
+	failed := map[string]bool{} // packages in whose present run a test has failed
+	for decoder := json.NewDecoder(events); ; {
+		var e event
+		if err := decoder.Decode(&e); errors.Is(err, io.EOF) {
+			return names, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("events of go test: %w", err)
+		}
+		switch {
+		case e.Action == "start":
+			delete(failed, e.Package)
+		case e.Action == "fail" && e.Test != "":
+			failed[e.Package] = true
+		case e.Action == "fail" && !failed[e.Package] && !slices.Contains(names, e.Package):
+			names = append(names, e.Package)
+		}
+	}
+}
+
 // unsteady reports whether the test failed, and passed in the end.
 func (t Test) unsteady() bool {
 	failed := slices.ContainsFunc(t.Attempts, func(a Attempt) bool { return !a.Passed })

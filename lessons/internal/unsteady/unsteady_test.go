@@ -36,6 +36,21 @@ func TestFind(t *testing.T) {
 `, found[0].String())
 }
 
+// A package that fails by itself has failed, also when it passes without its tests.
+func TestPackages(t *testing.T) {
+	found, err := Packages(strings.NewReader(events))
+	require.NoError(t, err)
+	require.Empty(t, found, "a test of it has failed")
+	found, err = Packages(strings.NewReader(`{"Action":"start","Package":"q"}
+{"Action":"pass","Package":"q","Test":"Test"}
+{"Action":"fail","Package":"q"}
+{"Action":"start","Package":"q"}
+{"Action":"pass","Package":"q"}
+`))
+	require.NoError(t, err)
+	require.Equal(t, []string{"q"}, found)
+}
+
 func TestFindInNothing(t *testing.T) {
 	found, err := Find(strings.NewReader(""))
 	require.NoError(t, err)
