@@ -11,6 +11,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Entry is a command for a container that runs already.
@@ -18,7 +20,7 @@ type Entry struct {
 	PID int `arg:"" name:"pid" help:"A process in the container, by its number on the host (see box lsns)."`
 
 	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
-	Narration
+	plan.Narration
 }
 
 // Run is `box exec`.
@@ -31,14 +33,14 @@ func (e *Entry) Run() error {
 	p := newPlan()
 	pidfd := p.before.PidfdOpen(pid).Why("a handle on the process, which its number is not").Result()
 	p.Setns(pidfd, flags).Why("into all its namespaces at once")
-	p.Fork().Why("only a child is inside the PID namespace")
+	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")
 	p.Leash()
 	if flags&unix.CLONE_NEWUSER != 0 {
 		p.Setresid(0, 0)
 	}
 	env := environment("box")
 	p.Execve(e.Command.argv(), env, pathIn(env))
-	return e.live(p)
+	return p.live(&e.Narration)
 }
 
 // foreign returns the flags of the namespaces that pid does not share with us.
@@ -66,27 +68,19 @@ func foreign(pid int) (uint64, error) {
 }
 
 // PidfdOpen is pidfd_open(2).
-func (p *Plan) PidfdOpen(pid int) *Call {
-	return p.add("pidfd_open", unix.SYS_PIDFD_OPEN, num(pid), num(0))
+func (p *Plan) PidfdOpen(pid int) *plan.Call {
+	return p.Add("pidfd_open", unix.SYS_PIDFD_OPEN, pid, 0)
 }
 
 // Setns is setns(2) on a pidfd.
-func (p *Plan) Setns(pidfd Arg, flags uint64) *Call {
-	return p.add("setns", unix.SYS_SETNS, pidfd, bits(flags, cloneFlags)).
+func (p *Plan) Setns(pidfd plan.Arg, flags uint64) *plan.Call {
+	return p.Add("setns", unix.SYS_SETNS, pidfd, plan.Bits(flags, plan.CloneFlags)).
 		Hint(unix.EPERM, "the namespaces belong to another user: become that user, or root").
 		Hint(unix.ESRCH, "the process has ended meanwhile")
 }
 
-// Fork is clone3(2) in the middle of a list: the new process replays the rest.
-func (p *Plan) Fork() *Call {
-	c := cloneCall(&cloneArgs{flags: unix.CLONE_PARENT})
-	c.forks = true
-	p.calls = append(p.calls, c)
-	return c
-}
-
 // Setresid is setresgid(2) and setresuid(2), for the real, effective and saved id alike.
 func (p *Plan) Setresid(uid, gid int) {
-	p.add("setresgid", unix.SYS_SETRESGID, num(gid), num(gid), num(gid)).Why("group 0 of the joined user namespace")
-	p.add("setresuid", unix.SYS_SETRESUID, num(uid), num(uid), num(uid)).Why("and its user 0")
+	p.Add("setresgid", unix.SYS_SETRESGID, gid, gid, gid).Why("group 0 of the joined user namespace")
+	p.Add("setresuid", unix.SYS_SETRESUID, uid, uid, uid).Why("and its user 0")
 }

@@ -7,10 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
 	"stagebox/lessons/boxtest"
+	"stagebox/stage01-namespaces/plan"
 )
 
 // box is the program under test, built once, where every user may run it.
@@ -80,6 +84,15 @@ func TestBadInputGetsASentence(t *testing.T) {
 			require.Contains(t, stderr, c.says)
 		})
 	}
+}
+
+// A command line cannot hold as much, but the list of a program that box calls can.
+func TestArgumentListTooLongIsNoFailureOfTheProgram(t *testing.T) {
+	p := newPlan()
+	p.Execve([]string{"/bin/echo", strings.Repeat("x", 1<<18)}, nil, "")
+	_, err := (&plan.Narration{}).Start(p.Plan)
+	require.ErrorIs(t, err, unix.E2BIG)
+	require.Equal(t, 125, status(err))
 }
 
 func TestBrokenScriptNamesItsInterpreter(t *testing.T) {

@@ -46,12 +46,14 @@ func microseconds(b *testing.B, argv ...string) float64 {
 	return us
 }
 
-// buildTimed builds box with testdata/launch.go in it.
+// buildTimed builds box with testdata/launch.go in it, and testdata/timed.go in its plan.
 func buildTimed(b *testing.B, binary string) {
 	dir, err := os.Getwd()
 	require.NoError(b, err)
 	overlay := filepath.Join(b.TempDir(), "overlay.json")
-	text := fmt.Sprintf(`{"Replace": {%q: %q}}`, filepath.Join(dir, "launch.go"), filepath.Join(dir, "testdata/launch.go"))
+	text := fmt.Sprintf(`{"Replace": {%q: %q, %q: %q}}`,
+		filepath.Join(dir, "launch.go"), filepath.Join(dir, "testdata/launch.go"),
+		filepath.Join(dir, "plan/timed.go"), filepath.Join(dir, "testdata/timed.go"))
 	require.NoError(b, os.WriteFile(overlay, []byte(text), 0o600))
 	build := exec.Command("go", "build", "-buildvcs=false", "-overlay", overlay, "-o", binary, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

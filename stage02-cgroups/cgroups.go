@@ -16,6 +16,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // tree is a mounted hierarchy of cgroups.
@@ -271,7 +273,7 @@ func (g *group) set(h *Plan, s setting) {
 	if err != nil || value == "" { // version 1 has no such file
 		return
 	}
-	fd := h.add("openat", unix.SYS_OPENAT, cwd, h.str(path), sym(unix.O_RDWR|unix.O_CLOEXEC, "O_RDWR|O_CLOEXEC")).
+	fd := h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path, plan.Sym(unix.O_RDWR|unix.O_CLOEXEC, "O_RDWR|O_CLOEXEC")).
 		Hint(unix.ENOENT, "this kernel was built or booted without "+s.flag).Result()
 	h.Write(fd, value).Why(s.flag).
 		Hint(unix.EINVAL, "the kernel does not take this value for "+s.flag).
@@ -380,41 +382,41 @@ func joinGroup(pid int, p *Plan) error {
 }
 
 // Mkdir is mkdirat(2).
-func (p *Plan) Mkdir(path string) *Call {
-	return p.add("mkdirat", unix.SYS_MKDIRAT, cwd, p.str(path), sym(0o755, "0755"))
+func (p *Plan) Mkdir(path string) *plan.Call {
+	return p.Add("mkdirat", unix.SYS_MKDIRAT, plan.Cwd, path, plan.Sym(0o755, "0755"))
 }
 
 // OpenDir is openat(2) of a directory.
-func (p *Plan) OpenDir(path string) *Call {
-	return p.add("openat", unix.SYS_OPENAT, cwd, p.str(path),
-		sym(unix.O_RDONLY|unix.O_CLOEXEC|unix.O_DIRECTORY, "O_RDONLY|O_CLOEXEC|O_DIRECTORY"))
+func (p *Plan) OpenDir(path string) *plan.Call {
+	return p.Add("openat", unix.SYS_OPENAT, plan.Cwd, path,
+		plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC|unix.O_DIRECTORY, "O_RDONLY|O_CLOEXEC|O_DIRECTORY"))
 }
 
 // Flock is flock(2), which waits for the lock.
-func (p *Plan) Flock(fd Arg) *Call {
-	return p.add("flock", unix.SYS_FLOCK, fd, sym(unix.LOCK_EX, "LOCK_EX"))
+func (p *Plan) Flock(fd plan.Arg) *plan.Call {
+	return p.Add("flock", unix.SYS_FLOCK, fd, plan.Sym(unix.LOCK_EX, "LOCK_EX"))
 }
 
 // intoGroup lets the process be born in the group whose directory open opens (clone3(2)).
-func (p *Plan) intoGroup(open *Call) {
-	p.clone.flags |= unix.CLONE_INTO_CGROUP
-	open.then = func() { p.clone.cgroup = uint64(open.ret) }
+func (p *Plan) intoGroup(open *plan.Call) {
+	p.Clone.Flags |= unix.CLONE_INTO_CGROUP
+	open.Then(func() { p.Clone.Cgroup = uint64(open.Ret) })
 }
 
 // ReadBack is pread64(2) of a small file that wanted was written to; it tells when the
 // kernel has made something else of it.
-func (p *Plan) ReadBack(fd Arg, wanted string) *Call {
+func (p *Plan) ReadBack(fd plan.Arg, wanted string) *plan.Call {
 	buf := new([128]byte)
-	c := p.add("pread64", unix.SYS_PREAD64, fd, ptr(unsafe.Pointer(buf), quote(wanted+"\n")), num(len(buf)), num(0))
-	c.then = func() {
-		got := string(buf[:c.ret])
-		c.args[1].text = quote(got)
+	c := p.Add("pread64", unix.SYS_PREAD64, fd, plan.Ptr(unsafe.Pointer(buf), plan.Quote(wanted+"\n")), len(buf), 0)
+	c.Then(func() {
+		got := string(buf[:c.Ret])
+		c.Retell(1, plan.Quote(got))
 		for word := range strings.FieldsSeq(wanted) {
 			if !slices.Contains(strings.Fields(got), word) {
 				c.Why("the kernel made " + strings.TrimSpace(got) + " of it")
 			}
 		}
-	}
+	})
 	return c
 }
 

@@ -160,7 +160,7 @@ func TestIncomingCannotBeTraced(t *testing.T) {
 		return strings.HasPrefix(end(), "got in")
 	}
 	require.False(t, traced(box))
-	dumpable := without(t, "hardening.go", `sym(0, "SUID_DUMP_DISABLE")`, `sym(1, "SUID_DUMP_USER")`)
+	dumpable := without(t, "hardening.go", `plan.Sym(0, "SUID_DUMP_DISABLE")`, `plan.Sym(1, "SUID_DUMP_USER")`)
 	require.True(t, inTries(10, func() bool { return traced(dumpable) }), "the control: a process that may be looked into") // almost always the first
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Container is a command to run and what it shall see.
@@ -15,7 +17,7 @@ type Container struct {
 
 	Isolation
 
-	Narration `json:"-"`
+	plan.Narration `json:"-"`
 
 	Limits
 
@@ -75,7 +77,7 @@ func (c *Container) Run() (err error) {
 
 	command(c, p, who)
 
-	return c.live(p)
+	return p.live(&c.Narration)
 }
 
 // command decides what the container becomes.
@@ -121,17 +123,17 @@ func environment(hostname string) []string {
 	return env
 }
 
-// live makes the process of a plan and returns how it ended, as an exitStatus.
-func (n *Narration) live(p *Plan) error {
+// live makes the process of a plan and returns how it ended, as a plan.ExitStatus.
+func (p *Plan) live(n *plan.Narration) error {
 	if n.DryRun {
-		return n.list(p)
+		return n.List(p.Plan)
 	}
-	defer p.tty.takeBack()
-	process, err := n.start(p)
+	defer p.TakeTerminalBack()
+	process, err := n.Start(p.Plan)
 	if err != nil {
 		return err
 	}
-	if err := p.born(process.pid); err != nil {
+	if err := p.born(process.PID); err != nil {
 		return err
 	}
 	end, err := p.console.serve()
@@ -139,5 +141,5 @@ func (n *Narration) live(p *Plan) error {
 		return err
 	}
 	defer end()
-	return process.wait()
+	return process.Wait()
 }

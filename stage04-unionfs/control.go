@@ -55,7 +55,7 @@ func (c *updateCmd) Run() error {
 	if len(settings) == 0 {
 		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
 	}
-	host := &Plan{}
+	host := hostPlan()
 	dir, _ := g.dir("memory")
 	if c.MemorySwap != 0 && int64(c.Memory) > number(filepath.Join(dir, "memory.memsw.limit_in_bytes")) { // version 1 takes no memory above memory and swap: lift that first
 		settings = slices.Insert(settings, 0, setting{"--memory-swap", "memory", "memory.swap.max", "", "memory.memsw.limit_in_bytes", "-1"})
@@ -66,7 +66,7 @@ func (c *updateCmd) Run() error {
 		}
 		g.set(host, s)
 	}
-	return host.perform(nil)
+	return host.Perform(nil)
 }
 
 // groupOf finds the group that box made for the container of a process.
@@ -114,9 +114,9 @@ func freeze(pid int, stop bool) error {
 	if stop {
 		text, want = "1", "frozen 1"
 	}
-	host := &Plan{}
+	host := hostPlan()
 	host.WriteFile(filepath.Join(path, "cgroup.freeze"), text)
-	if err := host.perform(nil); err != nil {
+	if err := host.Perform(nil); err != nil {
 		return err
 	}
 	for range 1000 {

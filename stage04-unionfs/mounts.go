@@ -10,79 +10,81 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // NewMount makes a file system and a mount of it that is attached nowhere yet. Options are
 // "name=value", or "name" alone.
-func (p *Plan) NewMount(fstype string, attrs uint64, options ...string) Arg {
-	fs := p.add("fsopen", unix.SYS_FSOPEN, p.str(fstype), sym(unix.FSOPEN_CLOEXEC, "FSOPEN_CLOEXEC")).
+func (p *Plan) NewMount(fstype string, attrs uint64, options ...string) plan.Arg {
+	fs := p.Add("fsopen", unix.SYS_FSOPEN, fstype, plan.Sym(unix.FSOPEN_CLOEXEC, "FSOPEN_CLOEXEC")).
 		Hint(unix.ENODEV, "the kernel has no file system "+fstype).Result()
 	for _, option := range options {
 		name, value, _ := strings.Cut(option, "=")
-		p.add("fsconfig", unix.SYS_FSCONFIG, fs, sym(unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"), p.str(name), p.str(value), num(0))
+		p.Add("fsconfig", unix.SYS_FSCONFIG, fs, plan.Sym(unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"), name, value, 0)
 	}
-	p.add("fsconfig", unix.SYS_FSCONFIG, fs, sym(unix.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"), null, null, num(0))
-	return p.add("fsmount", unix.SYS_FSMOUNT, fs, sym(unix.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"), bits(attrs, mountAttrs)).
+	p.Add("fsconfig", unix.SYS_FSCONFIG, fs, plan.Sym(unix.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"), nil, nil, 0)
+	return p.Add("fsmount", unix.SYS_FSMOUNT, fs, plan.Sym(unix.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"), plan.Bits(attrs, mountAttrs)).
 		Why("a new " + fstype + ", attached nowhere yet").Result()
 }
 
 // CopyMount copies the mount of a directory or file, with all mounts below it.
-func (p *Plan) CopyMount(dir Arg, path string) *Call {
+func (p *Plan) CopyMount(dir plan.Arg, path string) *plan.Call {
 	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE)
 	if path == "" {
 		flags |= unix.AT_EMPTY_PATH
 	}
-	return p.add("open_tree", unix.SYS_OPEN_TREE, dir, p.str(path), bits(flags, openTreeFlags))
+	return p.Add("open_tree", unix.SYS_OPEN_TREE, dir, path, plan.Bits(flags, openTreeFlags))
 }
 
 // SetMount is mount_setattr(2): adds attributes to a mount and to those below it.
-func (p *Plan) SetMount(mount Arg, attrs uint64) *Call {
+func (p *Plan) SetMount(mount plan.Arg, attrs uint64) *plan.Call {
 	return p.setMount(mount, attrs, unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
 }
 
 // SetMountAlone leaves the mounts below as they are.
-func (p *Plan) SetMountAlone(mount Arg, attrs uint64) *Call {
+func (p *Plan) SetMountAlone(mount plan.Arg, attrs uint64) *plan.Call {
 	return p.setMount(mount, attrs, unix.AT_EMPTY_PATH)
 }
 
-func (p *Plan) setMount(mount Arg, attrs, flags uint64) *Call {
+func (p *Plan) setMount(mount plan.Arg, attrs, flags uint64) *plan.Call {
 	attr := &unix.MountAttr{Attr_set: attrs}
-	return p.add("mount_setattr", unix.SYS_MOUNT_SETATTR, mount, p.str(""), bits(flags, openTreeFlags),
-		ptr(unsafe.Pointer(attr), "{attr_set="+bits(attrs, mountAttrs).text+", attr_clr=0, propagation=0, userns_fd=0}"), num(unix.MOUNT_ATTR_SIZE_VER0))
+	return p.Add("mount_setattr", unix.SYS_MOUNT_SETATTR, mount, "", plan.Bits(flags, openTreeFlags),
+		plan.Ptr(unsafe.Pointer(attr), "{attr_set="+plan.Bits(attrs, mountAttrs).String()+", attr_clr=0, propagation=0, userns_fd=0}"), unix.MOUNT_ATTR_SIZE_VER0)
 }
 
 // Attach is move_mount(2) of a mount to a path below a directory, or to the descriptor itself.
-func (p *Plan) Attach(mount, dir Arg, path string) *Call {
+func (p *Plan) Attach(mount, dir plan.Arg, path string) *plan.Call {
 	flags := uint64(unix.MOVE_MOUNT_F_EMPTY_PATH)
 	if path == "" {
 		flags |= unix.MOVE_MOUNT_T_EMPTY_PATH
 	}
-	return p.add("move_mount", unix.SYS_MOVE_MOUNT, mount, p.str(""), dir, p.str(path), bits(flags, moveMountFlags))
+	return p.Add("move_mount", unix.SYS_MOVE_MOUNT, mount, "", dir, path, plan.Bits(flags, moveMountFlags))
 }
 
 // OpenPath is openat2(2) of a path as a handle only. Magic links, such as /proc/PID/fd/N,
 // are never followed: they could lead out of the root.
-func (p *Plan) OpenPath(path string, flags, resolve uint64) *Call {
+func (p *Plan) OpenPath(path string, flags, resolve uint64) *plan.Call {
 	flags |= unix.O_PATH | unix.O_CLOEXEC
 	resolve |= unix.RESOLVE_NO_MAGICLINKS
 	how := &unix.OpenHow{Flags: flags, Resolve: resolve}
-	text := fmt.Sprintf("{flags=O_RDONLY|%s, resolve=%s}", bits(flags, openFlags).text, bits(resolve, resolveFlags).text)
-	return p.add("openat2", unix.SYS_OPENAT2, cwd, p.str(path), ptr(unsafe.Pointer(how), text), num(unix.SizeofOpenHow)).Again()
+	text := fmt.Sprintf("{flags=O_RDONLY|%s, resolve=%s}", plan.Bits(flags, openFlags).String(), plan.Bits(resolve, resolveFlags).String())
+	return p.Add("openat2", unix.SYS_OPENAT2, plan.Cwd, path, plan.Ptr(unsafe.Pointer(how), text), unix.SizeofOpenHow).Again()
 }
 
 // MkdirAt is mkdirat(2); a directory that is there already serves as well.
-func (p *Plan) MkdirAt(dir Arg, path string) *Call {
-	return p.add("mkdirat", unix.SYS_MKDIRAT, dir, p.str(path), sym(0o755, "0755")).Unless(unix.EEXIST)
+func (p *Plan) MkdirAt(dir plan.Arg, path string) *plan.Call {
+	return p.Add("mkdirat", unix.SYS_MKDIRAT, dir, path, plan.Sym(0o755, "0755")).Unless(unix.EEXIST)
 }
 
 // Mknod is mknodat(2): a device, or an empty file when mode says so.
-func (p *Plan) Mknod(dir Arg, path string, mode uint32, major, minor uint32) *Call {
+func (p *Plan) Mknod(dir plan.Arg, path string, mode uint32, major, minor uint32) *plan.Call {
 	name := map[uint32]string{unix.S_IFCHR: "S_IFCHR", unix.S_IFBLK: "S_IFBLK", unix.S_IFREG: "S_IFREG", unix.S_IFIFO: "S_IFIFO"}[mode&unix.S_IFMT]
-	args := []Arg{dir, p.str(path), sym(uintptr(mode), fmt.Sprintf("%s|%#o", name, mode&0o7777))}
+	args := []any{dir, path, plan.Sym(uintptr(mode), fmt.Sprintf("%s|%#o", name, mode&0o7777))}
 	if mode&unix.S_IFMT == unix.S_IFCHR || mode&unix.S_IFMT == unix.S_IFBLK {
-		args = append(args, sym(uintptr(unix.Mkdev(major, minor)), "makedev("+hex(major)+", "+hex(minor)+")"))
+		args = append(args, plan.Sym(uintptr(unix.Mkdev(major, minor)), "makedev("+hex(major)+", "+hex(minor)+")"))
 	}
-	return p.add("mknodat", unix.SYS_MKNODAT, args...)
+	return p.Add("mknodat", unix.SYS_MKNODAT, args...)
 }
 
 // hex is a number as strace writes it.
@@ -94,31 +96,31 @@ func hex(n uint32) string {
 }
 
 // Symlink is symlinkat(2).
-func (p *Plan) Symlink(target string, dir Arg, name string) *Call {
-	return p.add("symlinkat", unix.SYS_SYMLINKAT, p.str(target), dir, p.str(name))
+func (p *Plan) Symlink(target string, dir plan.Arg, name string) *plan.Call {
+	return p.Add("symlinkat", unix.SYS_SYMLINKAT, target, dir, name)
 }
 
 // Chdir is chdir(2).
-func (p *Plan) Chdir(path string) *Call { return p.add("chdir", unix.SYS_CHDIR, p.str(path)) }
+func (p *Plan) Chdir(path string) *plan.Call { return p.Add("chdir", unix.SYS_CHDIR, path) }
 
 // Umask is umask(2).
-func (p *Plan) Umask(mask int) *Call {
+func (p *Plan) Umask(mask int) *plan.Call {
 	text := "000"
 	if mask != 0 {
 		text = fmt.Sprintf("%#o", mask)
 	}
-	return p.add("umask", unix.SYS_UMASK, sym(uintptr(mask), text))
+	return p.Add("umask", unix.SYS_UMASK, plan.Sym(uintptr(mask), text))
 }
 
 // PivotRoot is pivot_root(2).
-func (p *Plan) PivotRoot(newRoot, putOld string) *Call {
-	return p.add("pivot_root", unix.SYS_PIVOT_ROOT, p.str(newRoot), p.str(putOld))
+func (p *Plan) PivotRoot(newRoot, putOld string) *plan.Call {
+	return p.Add("pivot_root", unix.SYS_PIVOT_ROOT, newRoot, putOld)
 }
 
 // Detach is umount2(2) of a mount and all below it, at once for whoever looks, later for
 // whoever still uses it.
-func (p *Plan) Detach(path string) *Call {
-	return p.add("umount2", unix.SYS_UMOUNT2, p.str(path), sym(unix.MNT_DETACH, "MNT_DETACH"))
+func (p *Plan) Detach(path string) *plan.Call {
+	return p.Add("umount2", unix.SYS_UMOUNT2, path, plan.Sym(unix.MNT_DETACH, "MNT_DETACH"))
 }
 
 // Attributes of mounts.
@@ -129,25 +131,25 @@ const (
 	rdOnly = unix.MOUNT_ATTR_RDONLY
 )
 
-var mountAttrs = []flagName{
+var mountAttrs = []plan.Flag{
 	{unix.MOUNT_ATTR_RDONLY, "MOUNT_ATTR_RDONLY"}, {unix.MOUNT_ATTR_NOSUID, "MOUNT_ATTR_NOSUID"},
 	{unix.MOUNT_ATTR_NODEV, "MOUNT_ATTR_NODEV"}, {unix.MOUNT_ATTR_NOEXEC, "MOUNT_ATTR_NOEXEC"},
 }
 
-var openTreeFlags = []flagName{
+var openTreeFlags = []plan.Flag{
 	{unix.OPEN_TREE_CLONE, "OPEN_TREE_CLONE"}, {unix.OPEN_TREE_CLOEXEC, "OPEN_TREE_CLOEXEC"},
 	{unix.AT_RECURSIVE, "AT_RECURSIVE"}, {unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"},
 }
 
-var moveMountFlags = []flagName{
+var moveMountFlags = []plan.Flag{
 	{unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"}, {unix.MOVE_MOUNT_T_EMPTY_PATH, "MOVE_MOUNT_T_EMPTY_PATH"},
 }
 
-var openFlags = []flagName{
+var openFlags = []plan.Flag{
 	{unix.O_RDWR, "O_RDWR"}, {unix.O_NOCTTY, "O_NOCTTY"}, {unix.O_CLOEXEC, "O_CLOEXEC"}, {unix.O_PATH, "O_PATH"}, {unix.O_DIRECTORY, "O_DIRECTORY"},
 }
 
-var resolveFlags = []flagName{
+var resolveFlags = []plan.Flag{
 	{unix.RESOLVE_NO_MAGICLINKS, "RESOLVE_NO_MAGICLINKS"}, {unix.RESOLVE_NO_SYMLINKS, "RESOLVE_NO_SYMLINKS"},
 	{unix.RESOLVE_IN_ROOT, "RESOLVE_IN_ROOT"},
 }

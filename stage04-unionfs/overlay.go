@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Layers are what a container's root is made of, besides --rootfs, which is the lowest.
@@ -94,7 +96,7 @@ func (o *overlay) mount(p *Plan) {
 	}
 	lowers := dirs[:len(o.lowers)]
 	options := "lowerdir=" + strings.Join(lowers, ":") + ",upperdir=" + dirs[len(lowers)] + ",workdir=" + dirs[len(lowers)+1]
-	if p.clone.flags&unix.CLONE_NEWUSER != 0 {
+	if p.Clone.Flags&unix.CLONE_NEWUSER != 0 {
 		options += ",userxattr" // overlay's marks are in attributes that a user may set
 	} else {
 		options += ",redirect_dir=off,metacopy=off" // what has changed is whole in the upper directory
@@ -122,7 +124,7 @@ func (p *Plan) openLayers(dirs []string) []string {
 	const first = 200
 	names := make([]string, len(dirs))
 	for i, dir := range dirs {
-		fd := p.add("openat", unix.SYS_OPENAT, cwd, p.str(dir), bits(unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, openFlags)).Result()
+		fd := p.Add("openat", unix.SYS_OPENAT, plan.Cwd, dir, plan.Bits(unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, openFlags)).Result()
 		p.Dup3(fd, first+i, true)
 		p.Close(fd)
 		names[i] = strconv.Itoa(first + i)

@@ -12,7 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
 	"stagebox/lessons/boxtest"
+	"stagebox/stage01-namespaces/plan"
 )
 
 // newTiny makes a root of the host's programs, for every user.
@@ -122,7 +124,7 @@ func TestRenamesElsewhereStopNobody(t *testing.T) {
 		p.Close(p.OpenPath(path, 0, unix.RESOLVE_IN_ROOT).Result())
 	}
 	p.Execve([]string{"/no/such/program"}, nil, "")
-	_, err = p.launch(&Narration{})
+	_, err = (&plan.Narration{}).Start(p.Plan)
 	require.ErrorContains(t, err, "execve")
 }
 

@@ -53,7 +53,7 @@ func (r *newRoot) guardSelf() error {
 	if err == nil {
 		unix.Close(fd)
 	}
-	if err == nil || r.clone.flags&unix.CLONE_NEWPID == 0 {
+	if err == nil || r.Clone.Flags&unix.CLONE_NEWPID == 0 {
 		return seal()
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // change is a line of box diff: A for added, C for changed, D for deleted.
@@ -291,7 +292,7 @@ func (c *exportCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if c.Output == "" && isTerminal(1) {
+	if c.Output == "" && term.IsTerminal(1) {
 		return errors.New("export writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe")
 	}
 	if os.Geteuid() != 0 {

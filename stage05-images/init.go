@@ -5,11 +5,12 @@
 package main
 
 import (
-	"slices"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Init is clone(2) in the middle of a list: its maker reigns over the new process, which
@@ -17,19 +18,13 @@ import (
 // that: it could not see the flags. The maker is still a copy of box, with the caller's
 // environment. Without a user namespace, in which nobody but root could join it any more
 // (setns(2)), it is shut to those inside.
-func (p *Plan) Init() *Call {
-	if p.clone.flags&unix.CLONE_NEWUSER == 0 {
-		p.Prctl(sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), sym(0, "SUID_DUMP_DISABLE")).
+func (p *Plan) Init() *plan.Call {
+	if p.Clone.Flags&unix.CLONE_NEWUSER == 0 {
+		p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
 			Why("nobody inside may read what box has in its memory")
 	}
-	c := p.add("clone", unix.SYS_CLONE, sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"), Arg{text: "child_stack=NULL"})
-	c.reigns = true
-	return c.Why("PID 1 stays, to pass signals on and to bury the dead")
-}
-
-// reigns tells whether PID 1 takes every signal, and hands it down.
-func (p *Plan) reigns() bool {
-	return slices.ContainsFunc(p.calls, func(c *Call) bool { return c.reigns })
+	return p.Add("clone", unix.SYS_CLONE, plan.Sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"), plan.Sym(0, "child_stack=NULL")).
+		Stays(reign).Why("PID 1 stays, to pass signals on and to bury the dead")
 }
 
 // reign is the life of PID 1. It makes raw system calls only, like replay, which it is

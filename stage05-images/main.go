@@ -10,6 +10,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // commands are what box can do; each has its flags and its Run in the file of its subject.
@@ -110,16 +112,16 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 // box could not do its part, 127 for a command that does not exist, 126 for one that
 // exists and cannot be run, else the command's own.
 func status(err error) int {
-	var ended exitStatus
+	var ended plan.ExitStatus
 	if err == nil || errors.As(err, &ended) {
 		return int(ended)
 	}
 	fmt.Fprintln(os.Stderr, "box:", err)
-	var step StepError
-	if !errors.As(err, &step) || step.name != "execve" && step.name != "faccessat" || step.run != nil {
+	var step plan.StepError
+	if !errors.As(err, &step) || !step.AtExecve() {
 		return 125
 	}
-	switch step.errno {
+	switch step.Errno {
 	case unix.ENOENT, unix.ENOTDIR:
 		return 127
 	case unix.E2BIG:

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // progress is shown by several goroutines at once.
@@ -24,7 +26,7 @@ type progress struct {
 
 // newProgress shows on a terminal, unless it is told there too what the registry was asked.
 func newProgress(out *os.File, quiet, explain bool) *progress {
-	return &progress{out: out, live: !explain && isTerminal(int(out.Fd())), quiet: quiet, lines: map[string]string{}}
+	return &progress{out: out, live: !explain && term.IsTerminal(int(out.Fd())), quiet: quiet, lines: map[string]string{}}
 }
 
 // say tells what has become of a blob.

@@ -15,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Files is what a container sees of the file system.
@@ -44,7 +46,7 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 	if c.Rootfs == "" {
 		return c.needsRoot()
 	}
-	if p.clone.flags&unix.CLONE_NEWNS == 0 {
+	if p.Clone.Flags&unix.CLONE_NEWNS == 0 {
 		return errors.New("--rootfs with --share mnt would change the host's own root: leave one of the two out")
 	}
 	r := &newRoot{Container: c, Plan: p}
@@ -124,30 +126,30 @@ func rootDir(path string) (string, error) {
 type newRoot struct {
 	*Container
 	*Plan
-	dev     Arg // the mount of /dev
-	trees   Arg // the mount of /sys/fs/cgroup, where it has directories of its own
+	dev     plan.Arg // the mount of /dev
+	trees   plan.Arg // the mount of /sys/fs/cgroup, where it has directories of its own
 	mounted []gathered
 }
 
 // gathered is a mount that waits to be attached.
 type gathered struct {
-	mount  Arg
+	mount  plan.Arg
 	target string
 	isDir  bool
-	isFile func(at Arg) // instead of a mount: plans one of a file, when /dev is there
-	exact  bool         // the path may hold no symbolic link
-	made   bool         // the place is there already
+	isFile func(at plan.Arg) // instead of a mount: plans one of a file, when /dev is there
+	exact  bool              // the path may hold no symbolic link
+	made   bool              // the place is there already
 }
 
 // enter makes the union of the layers, of which pivot_root makes a root.
 func (r *newRoot) enter() { r.record.overlay().mount(r.Plan) }
 
 // gather makes or copies every mount that shall be inside.
-func (r *newRoot) gather(g *group, binds []bind) (proc Arg, err error) {
+func (r *newRoot) gather(g *group, binds []bind) (proc plan.Arg, err error) {
 	if r.owns(unix.CLONE_NEWPID) {
 		proc = r.NewMount("proc", noSuid|noDev|noExec)
 	} else {
-		proc = r.CopyMount(cwd, "/proc").Why("the host's, as its processes are shared").Result()
+		proc = r.CopyMount(plan.Cwd, "/proc").Why("the host's, as its processes are shared").Result()
 	}
 	r.will(gathered{mount: r.sys(), target: "/sys", isDir: true, exact: true})
 	if err := r.devices(); err != nil {
@@ -170,13 +172,13 @@ func (r *newRoot) will(m gathered) { r.mounted = append(r.mounted, m) }
 
 // sys is the kernel's devices and settings. The network's part of it belongs to who made
 // the network namespace; a user who shares the host's gets the host's /sys.
-func (r *newRoot) sys() Arg {
+func (r *newRoot) sys() plan.Arg {
 	attrs := uint64(noSuid | noDev | noExec)
 	if !r.Privileged {
 		attrs |= rdOnly
 	}
-	if r.clone.flags&unix.CLONE_NEWUSER != 0 && r.clone.flags&unix.CLONE_NEWNET == 0 {
-		sys := r.CopyMount(cwd, "/sys").Why("the host's, as its network is shared").Result()
+	if r.Clone.Flags&unix.CLONE_NEWUSER != 0 && r.Clone.Flags&unix.CLONE_NEWNET == 0 {
+		sys := r.CopyMount(plan.Cwd, "/sys").Why("the host's, as its network is shared").Result()
 		r.SetMount(sys, attrs)
 		return sys
 	}
@@ -195,7 +197,7 @@ func (r *newRoot) cgroups(g *group) {
 		r.will(gathered{mount: r.trees, target: "/sys/fs/cgroup", isDir: true, made: true})
 	}
 	for _, parent := range g.parents {
-		mount := r.CopyMount(cwd, filepath.Join(parent.dir, g.name)).Why("its own cgroup, in " + strings.Join(parent.names(), ", ")).Result()
+		mount := r.CopyMount(plan.Cwd, filepath.Join(parent.dir, g.name)).Why("its own cgroup, in " + strings.Join(parent.names(), ", ")).Result()
 		r.SetMount(mount, attrs)
 		target := "/sys/fs/cgroup"
 		if many {
@@ -213,7 +215,7 @@ func (r *newRoot) names() {
 	for _, file := range []struct{ target, content string }{
 		{"/etc/hostname", r.Hostname + "\n"}, {"/etc/hosts", hosts}, {"/etc/resolv.conf", resolvConf()},
 	} {
-		r.will(gathered{target: r.linkTarget(file.target), isFile: func(at Arg) { r.fill(at, file.content) }})
+		r.will(gathered{target: r.linkTarget(file.target), isFile: func(at plan.Arg) { r.fill(at, file.content) }})
 	}
 }
 
@@ -232,7 +234,7 @@ func resolvConf() string {
 func (r *newRoot) attach() {
 	for _, m := range r.mounted {
 		r.mountPoint(m)
-		if m.mount.from == nil && m.isFile == nil {
+		if !m.mount.IsSet() && m.isFile == nil {
 			continue // the program's directory: it is enough that it is there
 		}
 		resolve, flags := uint64(unix.RESOLVE_IN_ROOT), uint64(0)
@@ -264,30 +266,30 @@ func (r *newRoot) mountPoint(m gathered) {
 	for i := range parts {
 		prefix := "/" + path.Join(parts[:i+1]...)
 		if i == len(parts)-1 && !m.isDir {
-			r.Mknod(cwd, prefix, unix.S_IFREG|0o644, 0, 0).Unless(unix.EEXIST)
+			r.Mknod(plan.Cwd, prefix, unix.S_IFREG|0o644, 0, 0).Unless(unix.EEXIST)
 			continue
 		}
-		r.MkdirAt(cwd, prefix).Hint(unix.EROFS, "the root is on a file system that is mounted read-only: make this directory there yourself").
+		r.MkdirAt(plan.Cwd, prefix).Hint(unix.EROFS, "the root is on a file system that is mounted read-only: make this directory there yourself").
 			Hint(unix.EACCES, "the root belongs to somebody else, who has to make this directory")
 	}
 }
 
 // fill makes a file in the memory of /dev and lays it over another. Its name is then taken
 // away: a mount needs a name at the start only.
-func (r *newRoot) fill(at Arg, content string) {
+func (r *newRoot) fill(at plan.Arg, content string) {
 	const name = ".new"
-	file := r.add("openat", unix.SYS_OPENAT, r.dev, r.str(name), sym(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, "O_WRONLY|O_CREAT|O_CLOEXEC"), sym(0o644, "0644")).Result()
+	file := r.Add("openat", unix.SYS_OPENAT, r.dev, name, plan.Sym(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, "O_WRONLY|O_CREAT|O_CLOEXEC"), plan.Sym(0o644, "0644")).Result()
 	if content != "" {
 		r.Write(file, content)
 	}
 	r.Attach(r.CopyMount(r.dev, name).Result(), at, "")
-	r.add("unlinkat", unix.SYS_UNLINKAT, r.dev, r.str(name), num(0))
+	r.Add("unlinkat", unix.SYS_UNLINKAT, r.dev, name, 0)
 	r.Close(file)
 }
 
 // maps tells whether a number of a user or group means somebody in the container.
 func (r *newRoot) maps(id int) bool {
-	if r.clone.flags&unix.CLONE_NEWUSER == 0 {
+	if r.Clone.Flags&unix.CLONE_NEWUSER == 0 {
 		return true
 	}
 	_, groups, err := grants()

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // bind is a mount at a place inside: of a path of the host's, or new in memory.
@@ -177,7 +179,7 @@ func parseTmpfs(spec string) (b bind, err error) {
 }
 
 // bind makes the mount, while the host's files are in sight.
-func (r *newRoot) bind(b bind) Arg {
+func (r *newRoot) bind(b bind) plan.Arg {
 	if b.source == "" {
 		attrs := b.attrs
 		if b.readOnly {
@@ -185,7 +187,7 @@ func (r *newRoot) bind(b bind) Arg {
 		}
 		return r.NewMount("tmpfs", attrs, b.options...)
 	}
-	mount := r.CopyMount(cwd, b.source).Why("from the host, for "+b.target).
+	mount := r.CopyMount(plan.Cwd, b.source).Why("from the host, for "+b.target).
 		Hint(unix.EINVAL, "it holds mounts that may not be shown without those above them").Result()
 	if b.readOnly {
 		r.SetMount(mount, rdOnly).Why("to be read only")

@@ -16,6 +16,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Isolation says which namespaces are new, and what is in them.
@@ -91,7 +93,7 @@ func namespaces(c *Container, p *Plan) error {
 		return err
 	}
 	isNew := func(flag uint64) bool { return flags&flag == flag }
-	p.clone.flags |= flags &^ unix.CLONE_NEWCGROUP
+	p.Clone.Flags |= flags &^ unix.CLONE_NEWCGROUP
 	if isNew(unix.CLONE_NEWUSER) {
 		if err := mapIDs(p); err != nil {
 			return err
@@ -124,34 +126,34 @@ func namespaces(c *Container, p *Plan) error {
 }
 
 // Unshare is unshare(2).
-func (p *Plan) Unshare(flags uint64) *Call {
-	return p.add("unshare", unix.SYS_UNSHARE, bits(flags, cloneFlags))
+func (p *Plan) Unshare(flags uint64) *plan.Call {
+	return p.Add("unshare", unix.SYS_UNSHARE, plan.Bits(flags, plan.CloneFlags))
 }
 
 // Mount is mount(2). An empty source, fstype or data is given as NULL.
-func (p *Plan) Mount(source, target, fstype string, flags uint64, data string) *Call {
-	return p.add("mount", unix.SYS_MOUNT, p.strOrNull(source), p.str(target), p.strOrNull(fstype),
-		bits(flags, mountFlags), p.strOrNull(data))
+func (p *Plan) Mount(source, target, fstype string, flags uint64, data string) *plan.Call {
+	return p.Add("mount", unix.SYS_MOUNT, p.StrOrNull(source), target, p.StrOrNull(fstype),
+		plan.Bits(flags, mountFlags), p.StrOrNull(data))
 }
 
 // Sethostname is sethostname(2).
-func (p *Plan) Sethostname(name string) *Call {
-	return p.add("sethostname", unix.SYS_SETHOSTNAME, p.str(name), num(len(name))).
+func (p *Plan) Sethostname(name string) *plan.Call {
+	return p.Add("sethostname", unix.SYS_SETHOSTNAME, name, len(name)).
 		Hint(unix.EINVAL, "a host name has 64 bytes at the most")
 }
 
 // Socket is socket(2): any socket serves as the handle for ioctls on interfaces.
-func (p *Plan) Socket() *Call {
-	return p.add("socket", unix.SYS_SOCKET, sym(unix.AF_INET, "AF_INET"),
-		sym(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, "SOCK_DGRAM|SOCK_CLOEXEC"), sym(unix.IPPROTO_IP, "IPPROTO_IP"))
+func (p *Plan) Socket() *plan.Call {
+	return p.Add("socket", unix.SYS_SOCKET, plan.Sym(unix.AF_INET, "AF_INET"),
+		plan.Sym(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, "SOCK_DGRAM|SOCK_CLOEXEC"), plan.Sym(unix.IPPROTO_IP, "IPPROTO_IP"))
 }
 
 // LinkUp is ioctl(2) SIOCSIFFLAGS of netdevice(7).
-func (p *Plan) LinkUp(socket Arg, name string) *Call {
+func (p *Plan) LinkUp(socket plan.Arg, name string) *plan.Call {
 	req := &ifreq{flags: unix.IFF_UP}
 	copy(req.name[:len(req.name)-1], name)
-	return p.add("ioctl", unix.SYS_IOCTL, socket, sym(unix.SIOCSIFFLAGS, "SIOCSIFFLAGS"),
-		ptr(unsafe.Pointer(req), "{ifr_name="+quote(name)+", ifr_flags=IFF_UP}"))
+	return p.Add("ioctl", unix.SYS_IOCTL, socket, plan.Sym(unix.SIOCSIFFLAGS, "SIOCSIFFLAGS"),
+		plan.Ptr(unsafe.Pointer(req), "{ifr_name="+plan.Quote(name)+", ifr_flags=IFF_UP}"))
 }
 
 // ifreq is struct ifreq of netdevice(7), as far as flags need it.
@@ -267,16 +269,9 @@ func parseSubIDs(r io.Reader, name string, uid int) ([]idRange, error) {
 	return ranges, lines.Err()
 }
 
-var mountFlags = []flagName{
+var mountFlags = []plan.Flag{
 	{unix.MS_RDONLY, "MS_RDONLY"}, {unix.MS_NOSUID, "MS_NOSUID"}, {unix.MS_NODEV, "MS_NODEV"},
 	{unix.MS_NOEXEC, "MS_NOEXEC"}, {unix.MS_REMOUNT, "MS_REMOUNT"}, {unix.MS_BIND, "MS_BIND"},
 	{unix.MS_MOVE, "MS_MOVE"}, {unix.MS_REC, "MS_REC"}, {unix.MS_PRIVATE, "MS_PRIVATE"},
 	{unix.MS_SLAVE, "MS_SLAVE"}, {unix.MS_SHARED, "MS_SHARED"},
-}
-
-var cloneFlags = []flagName{
-	{unix.CLONE_PIDFD, "CLONE_PIDFD"}, {unix.CLONE_PARENT, "CLONE_PARENT"}, {unix.CLONE_NEWTIME, "CLONE_NEWTIME"},
-	{unix.CLONE_NEWNS, "CLONE_NEWNS"}, {unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
-	{unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, {unix.CLONE_NEWPID, "CLONE_NEWPID"},
-	{unix.CLONE_NEWNET, "CLONE_NEWNET"}, {unix.CLONE_CLEAR_SIGHAND, "CLONE_CLEAR_SIGHAND"}, {unix.CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"},
 }

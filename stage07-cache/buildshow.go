@@ -43,7 +43,7 @@ type shownStep struct {
 }
 
 func newSteps(out *os.File, form string, quiet bool) *steps {
-	return &steps{out: out, quiet: quiet, live: form == "tty" || form == "auto" && isTerminal(int(out.Fd()))}
+	return &steps{out: out, quiet: quiet, live: form == "tty" || form == "auto" && term.IsTerminal(int(out.Fd()))}
 }
 
 // begin shows that a step begins.

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Terminal says how the container is talked to.
@@ -27,7 +29,7 @@ type console struct {
 	ends   [2]int32 // of a socket pair: box's and the process's
 	size   unix.Winsize
 	typed  bool // what is typed is passed on
-	slave  Arg
+	slave  plan.Arg
 	master *os.File
 
 	screen *os.File
@@ -39,11 +41,11 @@ func stdio(c *Container, p *Plan) error {
 	if c.Rootfs == "" {
 		return nil
 	}
-	p.tty = terminal{fd: -1}
+	p.LeaveTerminal()
 	if !c.TTY {
 		return nil
 	}
-	if c.Interactive && !c.Detach && !isTerminal(0) {
+	if c.Interactive && !c.Detach && !term.IsTerminal(0) {
 		return errors.New("--tty with --interactive needs a terminal to read from, and standard input is none: leave one of the two out")
 	}
 	p.console = &console{typed: c.Interactive && !c.Detach, screen: p.screen}
@@ -62,24 +64,24 @@ func (r *newRoot) openConsole(owner int) {
 }
 
 // openPair has the process make the pair and send its master's end.
-func (p *Plan) openPair(dev Arg, ptmx string, owner int) (slave Arg) {
+func (p *Plan) openPair(dev plan.Arg, ptmx string, owner int) (slave plan.Arg) {
 	c := p.console
-	sender := &Value{name: "CONSOLE"}
-	pair := p.before.add("socketpair", unix.SYS_SOCKETPAIR, sym(unix.AF_UNIX, "AF_UNIX"), sym(unix.SOCK_STREAM|unix.SOCK_CLOEXEC, "SOCK_STREAM|SOCK_CLOEXEC"),
-		num(0), ptr(unsafe.Pointer(&c.ends), "[MASTER, CONSOLE]")).Why("for the terminal to come through")
-	pair.then = func() {
-		sender.set(uintptr(c.ends[1]))
-		pair.args[3].text = fmt.Sprintf("[%d, %d]", c.ends[0], c.ends[1])
-	}
+	sender := plan.Later("CONSOLE")
+	pair := p.before.Add("socketpair", unix.SYS_SOCKETPAIR, plan.Sym(unix.AF_UNIX, "AF_UNIX"), plan.Sym(unix.SOCK_STREAM|unix.SOCK_CLOEXEC, "SOCK_STREAM|SOCK_CLOEXEC"),
+		0, plan.Ptr(unsafe.Pointer(&c.ends), "[MASTER, CONSOLE]")).Why("for the terminal to come through")
+	pair.Then(func() {
+		sender.Set(uintptr(c.ends[1]))
+		pair.Retell(3, fmt.Sprintf("[%d, %d]", c.ends[0], c.ends[1]))
+	})
 	master := p.Open(dev, ptmx, unix.O_RDWR|unix.O_NOCTTY).Why("a new terminal: the end that box will hold").Look("ls /proc/PID/root/dev/pts").Result()
-	p.Ioctl(master, unix.TIOCSPTLCK, "TIOCSPTLCK", ptr(unsafe.Pointer(new(int32)), "[0]"))
-	slave = p.Ioctl(master, unix.TIOCGPTPEER, "TIOCGPTPEER", sym(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, "O_RDWR|O_NOCTTY|O_CLOEXEC")).
+	p.Ioctl(master, unix.TIOCSPTLCK, "TIOCSPTLCK", plan.Ptr(unsafe.Pointer(new(int32)), "[0]"))
+	slave = p.Ioctl(master, unix.TIOCGPTPEER, "TIOCGPTPEER", plan.Sym(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, "O_RDWR|O_NOCTTY|O_CLOEXEC")).
 		Why("and the end that the program will see").Result()
 	p.Ioctl(slave, unix.TIOCSWINSZ, "TIOCSWINSZ", winsize(&c.size))
-	p.add("fchown", unix.SYS_FCHOWN, slave, num(owner), num(-1)).Why("it belongs to the user inside")
+	p.Add("fchown", unix.SYS_FCHOWN, slave, owner, -1).Why("it belongs to the user inside")
 	const fixed = 0 // a number that is known before, for the message; the slave comes there at last
 	p.Dup3(master, fixed, true)
-	p.SendFile(Arg{from: sender}, fixed)
+	p.SendFile(sender.Arg(), fixed)
 	c.slave = slave
 	return slave
 }
@@ -90,16 +92,16 @@ func (c *Container) session(p *Plan) {
 	if c.Rootfs == "" {
 		return
 	}
-	p.add("setsid", unix.SYS_SETSID).Why("a session of its own, away from the caller's terminal")
+	p.Add("setsid", unix.SYS_SETSID).Why("a session of its own, away from the caller's terminal")
 	for fd, from := range p.stdio {
 		if from != 0 {
-			p.Dup3(num(from), fd, false).Why("what it prints goes into its log")
+			p.Dup3(plan.Num(from), fd, false).Why("what it prints goes into its log")
 		}
 	}
 	if p.console == nil {
 		return
 	}
-	p.Ioctl(p.console.slave, unix.TIOCSCTTY, "TIOCSCTTY", num(0)).Why("whose terminal this is")
+	p.Ioctl(p.console.slave, unix.TIOCSCTTY, "TIOCSCTTY", plan.Num(0)).Why("whose terminal this is")
 	for fd := range 3 {
 		p.Dup3(p.console.slave, fd, false)
 	}
@@ -177,35 +179,35 @@ func (c *console) receive() (*os.File, error) {
 }
 
 // winsize is struct winsize in strace's notation.
-func winsize(w *unix.Winsize) Arg {
-	return ptr(unsafe.Pointer(w), fmt.Sprintf("{ws_row=%d, ws_col=%d, ws_xpixel=%d, ws_ypixel=%d}", w.Row, w.Col, w.Xpixel, w.Ypixel))
+func winsize(w *unix.Winsize) plan.Arg {
+	return plan.Ptr(unsafe.Pointer(w), fmt.Sprintf("{ws_row=%d, ws_col=%d, ws_xpixel=%d, ws_ypixel=%d}", w.Row, w.Col, w.Xpixel, w.Ypixel))
 }
 
 // Open is openat(2) for reading and writing.
-func (p *Plan) Open(dir Arg, path string, flags uint64) *Call {
-	return p.add("openat", unix.SYS_OPENAT, dir, p.str(path), bits(flags|unix.O_CLOEXEC, openFlags))
+func (p *Plan) Open(dir plan.Arg, path string, flags uint64) *plan.Call {
+	return p.Add("openat", unix.SYS_OPENAT, dir, path, plan.Bits(flags|unix.O_CLOEXEC, openFlags))
 }
 
 // Ioctl is ioctl(2).
-func (p *Plan) Ioctl(fd Arg, request uintptr, name string, arg Arg) *Call {
-	return p.add("ioctl", unix.SYS_IOCTL, fd, sym(request, name), arg)
+func (p *Plan) Ioctl(fd plan.Arg, request uintptr, name string, arg plan.Arg) *plan.Call {
+	return p.Add("ioctl", unix.SYS_IOCTL, fd, plan.Sym(request, name), arg)
 }
 
 // Dup3 is dup3(2).
-func (p *Plan) Dup3(fd Arg, to int, cloexec bool) *Call {
-	flags := num(0)
+func (p *Plan) Dup3(fd plan.Arg, to int, cloexec bool) *plan.Call {
+	flags := plan.Num(0)
 	if cloexec {
-		flags = sym(unix.O_CLOEXEC, "O_CLOEXEC")
+		flags = plan.Sym(unix.O_CLOEXEC, "O_CLOEXEC")
 	}
-	return p.add("dup3", unix.SYS_DUP3, fd, num(to), flags)
+	return p.Add("dup3", unix.SYS_DUP3, fd, to, flags)
 }
 
 // SendFile is sendmsg(2) of an open file (SCM_RIGHTS of unix(7)).
-func (p *Plan) SendFile(socket Arg, fd int) *Call {
+func (p *Plan) SendFile(socket plan.Arg, fd int) *plan.Call {
 	rights := unix.UnixRights(fd)
 	vector := &unix.Iovec{Base: &[]byte("t")[0], Len: 1}
 	message := &unix.Msghdr{Iov: vector, Iovlen: 1, Control: &rights[0], Controllen: uint64(len(rights))}
 	text := fmt.Sprintf("{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=\"t\", iov_len=1}], msg_iovlen=1, "+
 		"msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[%d]}], msg_controllen=%d, msg_flags=0}", fd, len(rights))
-	return p.add("sendmsg", unix.SYS_SENDMSG, socket, ptr(unsafe.Pointer(message), text), num(0)).Must(1)
+	return p.Add("sendmsg", unix.SYS_SENDMSG, socket, plan.Ptr(unsafe.Pointer(message), text), 0).Must(1)
 }

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // allowed are the rules of the device cgroup: any node may be made, few may be opened.
@@ -37,7 +39,7 @@ func (d device) String() string {
 // guard: in a user namespace no device can be made, and the host's are the host's to open.
 func (r *newRoot) guard(g *group) error {
 	nodes, err := r.nodes()
-	if err != nil || r.Privileged || r.clone.flags&unix.CLONE_NEWUSER != 0 {
+	if err != nil || r.Privileged || r.Clone.Flags&unix.CLONE_NEWUSER != 0 {
 		return err
 	}
 	for _, parent := range g.parents {
@@ -58,7 +60,7 @@ func (r *newRoot) guard(g *group) error {
 // guard1 writes the rules of version 1.
 func (r *newRoot) guard1(dir string, rules []device) {
 	r.before.WriteFile(dir+"/devices.deny", "a").Why("no device at all …")
-	fd := r.before.add("openat", unix.SYS_OPENAT, cwd, r.str(dir+"/devices.allow"), sym(unix.O_WRONLY|unix.O_CLOEXEC, "O_WRONLY|O_CLOEXEC")).Result()
+	fd := r.before.Add("openat", unix.SYS_OPENAT, plan.Cwd, dir+"/devices.allow", plan.Sym(unix.O_WRONLY|unix.O_CLOEXEC, "O_WRONLY|O_CLOEXEC")).Result()
 	for _, rule := range rules {
 		r.before.Write(fd, rule.String()).Why("… but this")
 	}
@@ -72,15 +74,15 @@ func (r *newRoot) guard2(dir string, rules []device) {
 	load := &bpfLoad{kind: unix.BPF_PROG_TYPE_CGROUP_DEVICE, count: uint32(len(code)), code: unsafe.Pointer(&code[0]), license: unsafe.Pointer(&license[0])}
 	attach := &bpfAttach{kind: unix.BPF_CGROUP_DEVICE, flags: unix.BPF_F_ALLOW_MULTI}
 	group := r.before.OpenDir(dir)
-	group.then = func() { attach.target = uint32(group.ret) }
+	group.Then(func() { attach.target = uint32(group.Ret) })
 	group.Result()
-	program := r.before.add("bpf", unix.SYS_BPF, sym(unix.BPF_PROG_LOAD, "BPF_PROG_LOAD"),
-		ptr(unsafe.Pointer(load), fmt.Sprintf("{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%d, insns=%p, license=\"GPL\"}", len(code), &code[0])),
-		num(int(unsafe.Sizeof(*load)))).Again().Why("a program of the kernel's, run whenever a device is opened")
-	program.then = func() { attach.program = uint32(program.ret) }
+	program := r.before.Add("bpf", unix.SYS_BPF, plan.Sym(unix.BPF_PROG_LOAD, "BPF_PROG_LOAD"),
+		plan.Ptr(unsafe.Pointer(load), fmt.Sprintf("{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%d, insns=%p, license=\"GPL\"}", len(code), &code[0])),
+		int(unsafe.Sizeof(*load))).Again().Why("a program of the kernel's, run whenever a device is opened")
+	program.Then(func() { attach.program = uint32(program.Ret) })
 	program.Result()
-	r.before.add("bpf", unix.SYS_BPF, sym(unix.BPF_PROG_ATTACH, "BPF_PROG_ATTACH"),
-		ptr(unsafe.Pointer(attach), "{attach_type=BPF_CGROUP_DEVICE, attach_flags=BPF_F_ALLOW_MULTI}"), num(int(unsafe.Sizeof(*attach)))).
+	r.before.Add("bpf", unix.SYS_BPF, plan.Sym(unix.BPF_PROG_ATTACH, "BPF_PROG_ATTACH"),
+		plan.Ptr(unsafe.Pointer(attach), "{attach_type=BPF_CGROUP_DEVICE, attach_flags=BPF_F_ALLOW_MULTI}"), int(unsafe.Sizeof(*attach))).
 		Why("no device but those that it allows")
 	r.before.Close(program.Result())
 	r.before.Close(group.Result())

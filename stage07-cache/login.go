@@ -46,7 +46,7 @@ func (c *loginCmd) Run() error {
 // ask asks for what was not given. A password is not shown.
 func (c *loginCmd) ask() (name, password string, err error) {
 	switch {
-	case !c.PasswordStdin && !isTerminal(0):
+	case !c.PasswordStdin && !term.IsTerminal(0):
 		return "", "", errors.New("login asks for a password, and standard input is no terminal: add --password-stdin")
 	case c.PasswordStdin && c.Username == "":
 		return "", "", errors.New("standard input is the password, so the name cannot be asked for there: add -u NAME")

@@ -18,6 +18,8 @@ import (
 	profiles "github.com/moby/profiles/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // usualFilter is the filter of most containers. It takes half a millisecond to compile, so
@@ -85,8 +87,8 @@ func (p *Plan) Seccomp(code []unix.SockFilter) {
 		return
 	}
 	program := &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
-	p.add("seccomp", unix.SYS_SECCOMP, sym(unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), num(0),
-		ptr(unsafe.Pointer(program), fmt.Sprintf("{len=%d, filter=%p}", len(code), &code[0]))).
+	p.Add("seccomp", unix.SYS_SECCOMP, plan.Sym(unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), 0,
+		plan.Ptr(unsafe.Pointer(program), fmt.Sprintf("{len=%d, filter=%p}", len(code), &code[0]))).
 		Why("from here on, only the system calls of a list").Look("grep Seccomp /proc/PID/status")
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/term"
 )
 
 // dockerManifest is an entry of manifest.json in an archive of docker save.
@@ -50,7 +51,7 @@ func (c *loadCmd) Run() error {
 		}
 		defer file.Close()
 		in = file
-	} else if isTerminal(0) {
+	} else if term.IsTerminal(0) {
 		return errors.New("load reads an archive, which nobody can type: give it with -i FILE, or through a pipe")
 	}
 	c.Store.limits = c.LayerLimits
@@ -644,7 +645,7 @@ func (s Store) materialize(d digest.Digest) error {
 
 // toFile has something written to a file, as a whole, or to standard output for no name.
 func toFile(name, command string, write func(out *os.File) error) error {
-	if name == "" && isTerminal(1) {
+	if name == "" && term.IsTerminal(1) {
 		return fmt.Errorf("%s writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe", command)
 	}
 	if name == "" {

@@ -13,6 +13,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 const vethInfoPeer = 1 // VETH_INFO_PEER, which x/sys/unix does not have
@@ -110,7 +112,7 @@ func defaultRoute(gateway netip.Addr) nlMessage {
 }
 
 func (b nlBody) ip(kind uint16, name string, addr netip.Addr) nlBody {
-	return b.attr(kind, name, addr.AsSlice(), quote(addr.String()))
+	return b.attr(kind, name, addr.AsSlice(), plan.Quote(addr.String()))
 }
 
 func family(addr netip.Addr) (number byte, text string) {

@@ -17,6 +17,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // run is RUN.
@@ -156,9 +158,9 @@ func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
 	if s.b.ctx.Err() != nil {
 		return errors.New("the build was interrupted")
 	}
-	var ended exitStatus
+	var ended plan.ExitStatus
 	if !errors.As(err, &ended) || ended == 0 {
-		if ended == 0 && err == exitStatus(0) {
+		if ended == 0 && err == plan.ExitStatus(0) {
 			return nil
 		}
 		return err

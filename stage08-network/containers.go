@@ -17,6 +17,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Lasting says what stays of a container, and for how long.
@@ -292,9 +294,9 @@ func (r *Record) end(how error) error {
 func (r *Record) finish(how error) (err error) {
 	doomed, ran := r.isDoomed(), r.State.Status == "running"
 	if ran {
-		var status exitStatus
+		var status plan.ExitStatus
 		if !errors.As(how, &status) {
-			status = 128 + exitStatus(unix.SIGKILL) // box has ended it, because of an error
+			status = 128 + plan.ExitStatus(unix.SIGKILL) // box has ended it, because of an error
 		}
 		r.State.exit(int(status))
 		_, err = fmt.Fprintln(r.lock, int(status)) // for those who wait
@@ -362,7 +364,7 @@ func removeTree(dir string) error {
 func asOwner(s Store, argv ...string) error {
 	c := &Container{Command: argv, Isolation: Isolation{Share: strings.Split("mnt pid uts ipc net cgroup time", " ")}}
 	c.Env = append(os.Environ(), "BOX_ROOT="+s.dir())
-	if err := c.Run(); err != exitStatus(0) {
+	if err := c.Run(); err != plan.ExitStatus(0) {
 		return err
 	}
 	return nil

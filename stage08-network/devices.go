@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // device is a device node: where it is on the host, where inside, and what may be done.
@@ -61,16 +63,16 @@ func (r *newRoot) devices() error {
 	if r.maps(5) {
 		options = append(options, "gid=5") // the group of terminals
 	}
-	r.inDev("pts", func() Arg { return r.NewMount("devpts", noSuid|noExec, options...) })
-	r.inDev("shm", func() Arg { return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", "size=65536k") })
+	r.inDev("pts", func() plan.Arg { return r.NewMount("devpts", noSuid|noExec, options...) })
+	r.inDev("shm", func() plan.Arg { return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", "size=65536k") })
 	if filesystems, err := os.ReadFile("/proc/filesystems"); err == nil && strings.Contains(string(filesystems), "\tmqueue\n") && r.owns(unix.CLONE_NEWIPC) {
-		r.inDev("mqueue", func() Arg { return r.NewMount("mqueue", noSuid|noDev|noExec) })
+		r.inDev("mqueue", func() plan.Arg { return r.NewMount("mqueue", noSuid|noDev|noExec) })
 	}
 	return nil
 }
 
 // inDev has a mount lie on a directory of /dev.
-func (r *newRoot) inDev(name string, mount func() Arg) {
+func (r *newRoot) inDev(name string, mount func() plan.Arg) {
 	r.MkdirAt(r.dev, name)
 	r.will(gathered{mount: mount(), target: "/dev/" + name, isDir: true, made: true})
 }
@@ -78,23 +80,23 @@ func (r *newRoot) inDev(name string, mount func() Arg) {
 // owns tells whether a namespace of this kind belongs to the container's user namespace,
 // so that file systems which show it may be mounted.
 func (r *newRoot) owns(kind uint64) bool {
-	return r.clone.flags&unix.CLONE_NEWUSER == 0 || r.clone.flags&kind != 0
+	return r.Clone.Flags&unix.CLONE_NEWUSER == 0 || r.Clone.Flags&kind != 0
 }
 
 // node plans one device.
 func (r *newRoot) node(d device) {
 	name := strings.TrimPrefix(d.target, "/dev/")
 	r.dirs(r.dev, path.Dir(name))
-	if r.clone.flags&unix.CLONE_NEWUSER == 0 {
+	if r.Clone.Flags&unix.CLONE_NEWUSER == 0 {
 		r.Mknod(r.dev, name, d.kind|d.mode, d.major, d.minor)
 		return
 	}
 	r.Mknod(r.dev, name, unix.S_IFREG|0o644, 0, 0)
-	r.will(gathered{mount: r.CopyMount(cwd, d.source).Why("the host's, as a user may make none").Result(), target: d.target, made: true})
+	r.will(gathered{mount: r.CopyMount(plan.Cwd, d.source).Why("the host's, as a user may make none").Result(), target: d.target, made: true})
 }
 
 // dirs makes the directories of a path that is relative to at.
-func (r *newRoot) dirs(at Arg, name string) {
+func (r *newRoot) dirs(at plan.Arg, name string) {
 	if name != "." {
 		r.dirs(at, path.Dir(name))
 		r.MkdirAt(at, name)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Entrant says who the command is.
@@ -95,7 +97,7 @@ func (e *Entry) guest() (*guest, error) {
 // settle gives the command its terminal, its place, the walls of the others, and its user.
 func (g *guest) settle(p *Plan, walls func(who *identity)) error {
 	if g.TTY {
-		p.openPair(cwd, "/dev/ptmx", g.who.uid)
+		p.openPair(plan.Cwd, "/dev/ptmx", g.who.uid)
 		g.session(p)
 	}
 	if err := g.workdir(p); err != nil {

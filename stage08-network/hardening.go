@@ -17,6 +17,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Walls are what holds a program in, and the doors in them.
@@ -66,7 +68,7 @@ func walls(c *Container, p *Plan, id *identity) error {
 	if c.open() && s.profile == "" {
 		s.profile = "unconfined"
 	}
-	known := knownCaps(p.clone.flags)
+	known := knownCaps(p.Clone.Flags)
 	caps, err := c.capabilities(known, c.open())
 	if err != nil {
 		return err
@@ -106,7 +108,7 @@ func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 // wallsOf has a process that exec brings in keep away from those inside until it is their
 // like (CVE-2016-9962), and returns what then makes it so: the walls of the process pid, of
 // whose filter the profile is known, and a terminal no more than that has one.
-func (p *Plan) wallsOf(pid int, namespaces uint64, profile string) (plan func(who *identity), err error) {
+func (p *Plan) wallsOf(pid int, namespaces uint64, profile string) (settle func(who *identity), err error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return nil, err
@@ -125,15 +127,15 @@ func (p *Plan) wallsOf(pid int, namespaces uint64, profile string) (plan func(wh
 	if err != nil {
 		return nil, err
 	}
-	p.Prctl(sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), sym(0, "SUID_DUMP_DISABLE")).
+	p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
 		Why("nobody inside may look into this process or change it")
 	if filtered {
-		p.tty = terminal{fd: -1}
+		p.LeaveTerminal()
 		p.Umask(0o022).Why("whatever the caller's is")
 	}
 	return func(who *identity) {
 		if filtered && p.console == nil {
-			p.add("setsid", unix.SYS_SETSID).Why("away from the caller's terminal")
+			p.Add("setsid", unix.SYS_SETSID).Why("away from the caller's terminal")
 		}
 		p.limitCaps(known &^ keep)
 		p.Seccomp(filter)
@@ -250,13 +252,13 @@ func (c capset) String() string {
 func (p *Plan) limitCaps(drop capset) {
 	for rest := drop; rest != 0; rest &= rest - 1 {
 		i := mathbits.TrailingZeros64(uint64(rest))
-		p.Prctl(sym(unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"), sym(uintptr(i), "CAP_"+capabilities[i])).Why("not in here, whoever asks")
+		p.Prctl(plan.Sym(unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"), plan.Sym(uintptr(i), "CAP_"+capabilities[i])).Why("not in here, whoever asks")
 	}
 }
 
 // NoNewPrivs has execve give no privileges, through setuid bits or otherwise (prctl(2)).
 func (p *Plan) NoNewPrivs() {
-	p.add("prctl", unix.SYS_PRCTL, sym(unix.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"), num(1), num(0), num(0), num(0)).
+	p.Add("prctl", unix.SYS_PRCTL, plan.Sym(unix.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0).
 		Why("setuid programs give no rights any more")
 }
 
@@ -268,8 +270,8 @@ func (p *Plan) Capset(set capset) {
 		half := uint32(set >> (32 * i))
 		data[i].Effective, data[i].Permitted = half, half
 	}
-	p.add("capset", unix.SYS_CAPSET, ptr(unsafe.Pointer(header), "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}"),
-		ptr(unsafe.Pointer(data), fmt.Sprintf("{effective=%s, permitted=%s, inheritable=0}", set, set))).Why("these rights of root's, and no others").
+	p.Add("capset", unix.SYS_CAPSET, plan.Ptr(unsafe.Pointer(header), "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}"),
+		plan.Ptr(unsafe.Pointer(data), fmt.Sprintf("{effective=%s, permitted=%s, inheritable=0}", set, set))).Why("these rights of root's, and no others").
 		Look("grep Cap /proc/PID/status")
 }
 
@@ -349,8 +351,8 @@ func rlimitText(n uint64) string {
 // Prlimit is prlimit64(2) of the process itself.
 func (p *Plan) Prlimit(name string, limit unix.Rlimit) {
 	text := fmt.Sprintf("{rlim_cur=%s, rlim_max=%s}", rlimitText(limit.Cur), rlimitText(limit.Max))
-	p.add("prlimit64", unix.SYS_PRLIMIT64, num(0), sym(uintptr(resources[name]), "RLIMIT_"+strings.ToUpper(name)),
-		ptr(unsafe.Pointer(&limit), text), null).Why("--ulimit").
+	p.Add("prlimit64", unix.SYS_PRLIMIT64, 0, plan.Sym(uintptr(resources[name]), "RLIMIT_"+strings.ToUpper(name)),
+		plan.Ptr(unsafe.Pointer(&limit), text), nil).Why("--ulimit").
 		Hint(unix.EPERM, "only CAP_SYS_RESOURCE raises a hard limit")
 }
 
@@ -364,7 +366,7 @@ var readOnly = []string{"bus", "fs", "irq", "sys", "sysrq-trigger"}
 
 // protect lays something over what shall not be seen, and makes the rest of /proc that
 // changes the host read-only.
-func (r *newRoot) protect(proc Arg) error {
+func (r *newRoot) protect(proc plan.Arg) error {
 	if err := r.sysctls(); err != nil || r.Privileged {
 		return err
 	}
@@ -382,7 +384,7 @@ func (r *newRoot) protect(proc Arg) error {
 	for _, path := range append(thermal, masked...) {
 		r.mask(path)
 	}
-	if r.trees.from != nil {
+	if r.trees.IsSet() {
 		r.SetMountAlone(r.trees, rdOnly)
 	}
 	return nil
@@ -394,13 +396,13 @@ func (r *newRoot) mask(path string) {
 	if err != nil {
 		return
 	}
-	cover := Arg{}
+	var cover plan.Arg
 	if info.IsDir() {
 		cover = r.NewMount("tmpfs", rdOnly|noSuid|noDev|noExec, "mode=555")
 	} else {
 		cover = r.CopyMount(r.dev, "null").Result()
 	}
-	r.Attach(cover, cwd, path).Why(path + " tells of the host")
+	r.Attach(cover, plan.Cwd, path).Why(path + " tells of the host")
 }
 
 // namespaced are the settings below /proc/sys that belong to a namespace, by prefix.
@@ -424,10 +426,10 @@ func (r *newRoot) sysctls() error {
 			return fmt.Errorf("--sysctl %s: give NAME=VALUE, the name with dots: net.ipv4.ip_forward=1", spec)
 		case kind == 0:
 			return fmt.Errorf("--sysctl %s: %s is the whole host's; a container has kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.* and net.* of its own", spec, name)
-		case r.clone.flags&kind == 0:
+		case r.Clone.Flags&kind == 0:
 			return fmt.Errorf("--sysctl %s: the container shares this namespace with the host, whose setting it is", spec)
 		}
-		file := r.Open(cwd, "/proc/sys/"+strings.ReplaceAll(name, ".", "/"), unix.O_RDWR).Hint(unix.ENOENT, "there is no setting "+name).Result()
+		file := r.Open(plan.Cwd, "/proc/sys/"+strings.ReplaceAll(name, ".", "/"), unix.O_RDWR).Hint(unix.ENOENT, "there is no setting "+name).Result()
 		r.Write(file, value).Why("--sysctl").Hint(unix.EINVAL, "the kernel does not take this value for "+name)
 		r.Close(file)
 	}

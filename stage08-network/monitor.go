@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // detach starts the monitor and waits until the container runs. What hinders that, the
@@ -44,7 +46,7 @@ func (r *Record) detach() error {
 	if err := monitor.Wait(); !errors.As(err, &exit) || !exit.Exited() {
 		return fmt.Errorf("the monitor of the container has died: %v", err)
 	}
-	return exitStatus(exit.ExitCode())
+	return plan.ExitStatus(exit.ExitCode())
 }
 
 // monitor takes over what detach has handed on: it is called in the new process.
@@ -357,7 +359,7 @@ func (r *Record) stop(patience time.Duration) error {
 		return nil
 	}
 	request := r.Run.stopSignal()
-	if !r.Run.Init && deaf(r.State.PID, request) {
+	if !r.Run.Init && plan.Deaf(r.State.PID, request) {
 		patience = 0
 	}
 	if patience > 0 {

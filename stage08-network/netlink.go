@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // nlMessage is a message that asks the kernel for a change.
@@ -45,7 +47,7 @@ func (b nlBody) attr(kind uint16, name string, value []byte, text string) nlBody
 }
 
 func (b nlBody) str(kind uint16, name, s string) nlBody {
-	return b.attr(kind, name, append([]byte(s), 0), quote(s))
+	return b.attr(kind, name, append([]byte(s), 0), plan.Quote(s))
 }
 
 func (b nlBody) u32(kind uint16, name string, n uint32, text string) nlBody {
@@ -80,36 +82,36 @@ func pack(messages []nlMessage) (data []byte, text string) {
 		data = binary.NativeEndian.AppendUint32(data, uint32(i+1))
 		data = binary.NativeEndian.AppendUint32(data, 0) // to the kernel
 		data = append(data, m.body.data...)
-		fields := append([]string{"nlmsg_type=" + m.name, "nlmsg_flags=" + bits(uint64(m.flags), nlFlags).text}, m.body.texts...)
+		fields := append([]string{"nlmsg_type=" + m.name, "nlmsg_flags=" + plan.Bits(uint64(m.flags), nlFlags).String()}, m.body.texts...)
 		texts = append(texts, "{"+strings.Join(fields, ", ")+"}")
 	}
 	return data, "[" + strings.Join(texts, ", ") + "]"
 }
 
 // NetlinkSocket is socket(2) and setsockopt(2) of a netlink protocol.
-func (p *Plan) NetlinkSocket(protocol uintptr, name string) Arg {
-	socket := p.add("socket", unix.SYS_SOCKET, sym(unix.AF_NETLINK, "AF_NETLINK"),
-		sym(unix.SOCK_RAW|unix.SOCK_CLOEXEC, "SOCK_RAW|SOCK_CLOEXEC"), sym(protocol, name)).
+func (p *Plan) NetlinkSocket(protocol uintptr, name string) plan.Arg {
+	socket := p.Add("socket", unix.SYS_SOCKET, plan.Sym(unix.AF_NETLINK, "AF_NETLINK"),
+		plan.Sym(unix.SOCK_RAW|unix.SOCK_CLOEXEC, "SOCK_RAW|SOCK_CLOEXEC"), plan.Sym(protocol, name)).
 		Why("to talk to the kernel about the network").
 		Hint(unix.EPROTONOSUPPORT, "the kernel has no netfilter: modprobe nf_tables").Result()
-	p.add("setsockopt", unix.SYS_SETSOCKOPT, socket, sym(unix.SOL_NETLINK, "SOL_NETLINK"), sym(unix.NETLINK_EXT_ACK, "NETLINK_EXT_ACK"),
-		ptr(unsafe.Pointer(&[]int32{1}[0]), "[1]"), num(4)).Why("errors shall come with a sentence")
+	p.Add("setsockopt", unix.SYS_SETSOCKOPT, socket, plan.Sym(unix.SOL_NETLINK, "SOL_NETLINK"), plan.Sym(unix.NETLINK_EXT_ACK, "NETLINK_EXT_ACK"),
+		plan.Ptr(unsafe.Pointer(&[]int32{1}[0]), "[1]"), 4).Why("errors shall come with a sentence")
 	return socket
 }
 
 // Netlink is sendto(2) of messages in one datagram, and recvfrom(2) of the answer. What it
 // returns is the datagram, which may be completed until it is sent. done, unless it is nil,
 // is called when the kernel has done all of it.
-func (p *Plan) Netlink(socket Arg, why string, done func() error, messages ...nlMessage) []byte {
+func (p *Plan) Netlink(socket plan.Arg, why string, done func() error, messages ...nlMessage) []byte {
 	data, text := pack(messages)
-	p.add("sendto", unix.SYS_SENDTO, socket, ptr(unsafe.Pointer(&data[0]), text), num(len(data)), num(0), null, num(0)).Why(why)
+	p.Add("sendto", unix.SYS_SENDTO, socket, plan.Ptr(unsafe.Pointer(&data[0]), text), len(data), 0, nil, 0).Why(why)
 	buffer := make([]byte, 1<<14)
-	c := p.add("recvfrom", unix.SYS_RECVFROM, socket, ptr(unsafe.Pointer(&buffer[0]), "{nlmsg_type=NLMSG_ERROR, error=0}"),
-		num(len(buffer)), num(0), null, null).Why("done?")
-	c.then = func() {
-		at, err := readAck(buffer[:min(int(c.ret), len(buffer))])
+	c := p.Add("recvfrom", unix.SYS_RECVFROM, socket, plan.Ptr(unsafe.Pointer(&buffer[0]), "{nlmsg_type=NLMSG_ERROR, error=0}"),
+		len(buffer), 0, nil, nil).Why("done?")
+	c.Then(func() {
+		at, err := readAck(buffer[:min(int(c.Ret), len(buffer))])
 		if err != nil {
-			c.args[1].text = "{nlmsg_type=NLMSG_ERROR, error=" + err.Error() + "}"
+			c.Retell(1, "{nlmsg_type=NLMSG_ERROR, error="+err.Error()+"}")
 			if at > 0 && at <= len(messages) {
 				err = fmt.Errorf("%s: %w", messages[at-1].name, err)
 			}
@@ -117,21 +119,20 @@ func (p *Plan) Netlink(socket Arg, why string, done func() error, messages ...nl
 			err = done()
 		}
 		if err != nil { // the call has worked, what it brought stops the list
-			other := c.ret + 1
-			c.want, c.said = &other, "the kernel refuses "+err.Error()
+			c.Refuse("the kernel refuses " + err.Error())
 		}
-	}
+	})
 	return data
 }
 
 // sendNetlink sends messages at once, outside of any list that is told.
 func sendNetlink(protocol uintptr, messages ...nlMessage) error {
-	p := &Plan{}
+	p := hostPlan()
 	socket := p.NetlinkSocket(protocol, fmt.Sprint(protocol))
 	p.Netlink(socket, "", nil, messages...)
-	err := p.perform(nil)
-	if p.calls[0].errno == 0 {
-		unix.Close(int(socket.number()))
+	err := p.Perform(nil)
+	if p.Calls[0].Errno == 0 {
+		unix.Close(int(socket.Number()))
 	}
 	return err
 }
@@ -271,7 +272,7 @@ func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error
 	}
 }
 
-var nlFlags = []flagName{
+var nlFlags = []plan.Flag{
 	{unix.NLM_F_REQUEST, "NLM_F_REQUEST"}, {unix.NLM_F_ACK, "NLM_F_ACK"}, {unix.NLM_F_REPLACE, "NLM_F_REPLACE"},
 	{unix.NLM_F_EXCL, "NLM_F_EXCL"}, {unix.NLM_F_CREATE, "NLM_F_CREATE"}, {unix.NLM_F_APPEND, "NLM_F_APPEND"},
 }

@@ -16,6 +16,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // userStack is the program that is a container's network.
@@ -112,26 +114,24 @@ func (s *userStack) dns() netip.Addr {
 // plan starts the program while the process is held, and waits until it serves.
 func (s *userStack) plan(h *Plan, pid string) {
 	pipe := new([2]int32)
-	read := &Value{name: "READY"}
-	c := h.add("pipe2", unix.SYS_PIPE2, ptr(unsafe.Pointer(pipe), "[READY, …]"), sym(unix.O_CLOEXEC, "O_CLOEXEC")).
+	read := plan.Later("READY")
+	c := h.Add("pipe2", unix.SYS_PIPE2, plan.Ptr(unsafe.Pointer(pipe), "[READY, …]"), plan.Sym(unix.O_CLOEXEC, "O_CLOEXEC")).
 		Why("a network by " + strings.Join(s.argv(pid, 3), " "))
-	wait := &Call{}
-	c.then = func() {
-		read.set(uintptr(pipe[0]))
-		c.args[0].text = fmt.Sprintf("[%d, %d]", pipe[0], pipe[1])
+	c.Then(func() {
+		read.Set(uintptr(pipe[0]))
+		c.Retell(0, fmt.Sprintf("[%d, %d]", pipe[0], pipe[1]))
 		if err := s.start(pid, os.NewFile(uintptr(pipe[1]), "ready")); err != nil {
-			other := c.ret + 1
-			c.want, c.said = &other, err.Error()
+			c.Refuse(err.Error())
 		}
-	}
-	wait = h.add("read", unix.SYS_READ, Arg{from: read}, ptr(unsafe.Pointer(new([1]byte)), `"…"`), num(1)).
+	})
+	wait := h.Add("read", unix.SYS_READ, read.Arg(), plan.Ptr(unsafe.Pointer(new([1]byte)), `"…"`), 1).
 		Must(1).Why("wait until it serves")
-	wait.then = func() {
-		if wait.ret == 0 {
-			wait.said = s.fail()
+	wait.Then(func() {
+		if wait.Ret == 0 {
+			wait.Refuse(s.fail())
 		}
-	}
-	h.Close(Arg{from: read})
+	})
+	h.Close(read.Arg())
 }
 
 // start must be called by the thread that stays: it is the program's parent, with which it dies.

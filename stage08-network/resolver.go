@@ -22,6 +22,8 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // resolverAddr is where a container asks, as in Docker.
@@ -32,8 +34,8 @@ type resolver struct {
 	dir     networks
 	network *network
 	servers []netip.Addr // that were asked for; else the host's
-	udp     *Call        // the sockets, while they are planned
-	tcp     *Call
+	udp     *plan.Call   // the sockets, while they are planned
+	tcp     *plan.Call
 	packets net.PacketConn
 	streams net.Listener
 	busy    chan struct{} // as many questions at once as are passed on
@@ -50,15 +52,15 @@ const (
 
 // plan opens the sockets, in whatever network namespace the list is in.
 func (r *resolver) plan(h *Plan) {
-	at := func(kind uintptr, text, why string) *Call {
-		c := h.add("socket", unix.SYS_SOCKET, sym(unix.AF_INET, "AF_INET"), sym(kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, text+"|SOCK_CLOEXEC|SOCK_NONBLOCK"), sym(unix.IPPROTO_IP, "IPPROTO_IP")).Why(why)
+	at := func(kind uintptr, text, why string) *plan.Call {
+		c := h.Add("socket", unix.SYS_SOCKET, plan.Sym(unix.AF_INET, "AF_INET"), plan.Sym(kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, text+"|SOCK_CLOEXEC|SOCK_NONBLOCK"), plan.Sym(unix.IPPROTO_IP, "IPPROTO_IP")).Why(why)
 		addr := &unix.RawSockaddrInet4{Family: unix.AF_INET, Port: binary.NativeEndian.Uint16([]byte{0, 53}), Addr: resolverAddr.As4()}
-		h.add("bind", unix.SYS_BIND, c.Result(), ptr(unsafe.Pointer(addr), fmt.Sprintf("{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(%q)}", resolverAddr)), num(unix.SizeofSockaddrInet4))
+		h.Add("bind", unix.SYS_BIND, c.Result(), plan.Ptr(unsafe.Pointer(addr), fmt.Sprintf("{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(%q)}", resolverAddr)), unix.SizeofSockaddrInet4)
 		return c
 	}
 	r.udp = at(unix.SOCK_DGRAM, "SOCK_DGRAM", "where the container asks for names; box answers")
 	r.tcp = at(unix.SOCK_STREAM, "SOCK_STREAM", "and for what does not fit in a packet")
-	h.add("listen", unix.SYS_LISTEN, r.tcp.Result(), num(mostQuestions))
+	h.Add("listen", unix.SYS_LISTEN, r.tcp.Result(), mostQuestions)
 }
 
 // start answers from now on, until stop.
@@ -76,7 +78,7 @@ func (r *resolver) start() (err error) {
 }
 
 // fileOf is the descriptor that a call returned, as a file; net copies it.
-func fileOf(c *Call, name string) *os.File { return os.NewFile(c.ret, name) }
+func fileOf(c *plan.Call, name string) *os.File { return os.NewFile(c.Ret, name) }
 
 func (r *resolver) stop() {
 	if r.packets != nil {

@@ -16,6 +16,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Person is who the program is and what it knows.
@@ -234,7 +236,7 @@ func (c *Container) workdir(p *Plan) error {
 	at := p.OpenPath(dir, unix.O_DIRECTORY, 0).
 		Hint(unix.ELOOP, "it leads through a link of /proc to a file that somebody has open, which box does not follow").
 		Hint(unix.ENOTDIR, "it is not a directory").Hint(unix.ENOENT, "there is no such directory").Result()
-	p.add("fchdir", unix.SYS_FCHDIR, at).Why("where it stands")
+	p.Add("fchdir", unix.SYS_FCHDIR, at).Why("where it stands")
 	return nil
 }
 
@@ -248,16 +250,16 @@ func (id *identity) become(p *Plan) {
 		list, texts = append(list, uint32(group)), append(texts, strconv.Itoa(group))
 	}
 	outside := "this user is not mapped into the container's user namespace; newuidmap (package uidmap) and a line in /etc/subuid and /etc/subgid map more than user 0"
-	groups := ptr(unsafe.Pointer(&list[0]), "["+strings.Join(texts, ", ")+"]")
-	p.add("setgroups", unix.SYS_SETGROUPS, num(len(list)), groups).Why("no group of the caller's").
+	groups := plan.Ptr(unsafe.Pointer(&list[0]), "["+strings.Join(texts, ", ")+"]")
+	p.Add("setgroups", unix.SYS_SETGROUPS, len(list), groups).Why("no group of the caller's").
 		Unless(unix.EPERM).Hint(unix.EINVAL, outside)
-	p.add("setresgid", unix.SYS_SETRESGID, num(id.gid), num(id.gid), num(id.gid)).Why("its group").Hint(unix.EINVAL, outside)
+	p.Add("setresgid", unix.SYS_SETRESGID, id.gid, id.gid, id.gid).Why("its group").Hint(unix.EINVAL, outside)
 	for _, pipe := range p.stdio {
 		if pipe != 0 && id.uid != 0 {
-			p.add("fchown", unix.SYS_FCHOWN, num(pipe), num(id.uid), num(-1)).Why("to open /dev/stdout is to open this pipe").Unless(unix.EPERM).Hint(unix.EINVAL, outside)
+			p.Add("fchown", unix.SYS_FCHOWN, pipe, id.uid, -1).Why("to open /dev/stdout is to open this pipe").Unless(unix.EPERM).Hint(unix.EINVAL, outside)
 		}
 	}
-	p.add("setresuid", unix.SYS_SETRESUID, num(id.uid), num(id.uid), num(id.uid)).Why("and the user itself").Hint(unix.EINVAL, outside)
+	p.Add("setresuid", unix.SYS_SETRESUID, id.uid, id.uid, id.uid).Why("and the user itself").Hint(unix.EINVAL, outside)
 	if id.uid != 0 || id.gid != 0 {
 		p.leashAgain()
 	}
@@ -266,6 +268,6 @@ func (id *identity) become(p *Plan) {
 // leashAgain says once more what the kernel forgets when a process changes its user: that it
 // shall die with box. A write to a box that has died meanwhile fails.
 func (p *Plan) leashAgain() {
-	p.Prctl(sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), sym(uintptr(unix.SIGKILL), "SIGKILL")).Why("the kernel has forgotten it with the user")
-	p.Write(Arg{from: p.box}, "a").Must(1).Why("is box still there?")
+	p.Prctl(plan.Sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), plan.Sym(uintptr(unix.SIGKILL), "SIGKILL")).Why("the kernel has forgotten it with the user")
+	p.Write(p.BoxEnd(), "a").Must(1).Why("is box still there?")
 }

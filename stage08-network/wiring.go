@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Wiring is what a container has of the network.
@@ -109,7 +111,7 @@ type wire struct {
 	doors    []*door
 	resolver *resolver
 	stack    *userStack
-	own, out *Call // the host's network namespace, and the way back to it
+	own, out *plan.Call // the host's network namespace, and the way back to it
 	hosts    string
 	servers  []netip.Addr
 	dry      bool
@@ -340,7 +342,7 @@ func (c *wire) prepareHost(h *Plan) error {
 	}
 	for _, s := range missing {
 		h.WriteFile(s.path, s.value).Why(s.why)
-		h.calls[len(h.calls)-3].Hint(unix.EROFS, "forwarding is off, and may not be switched on from here: sysctl -w, as the host's root").
+		h.Calls[len(h.Calls)-3].Hint(unix.EROFS, "forwarding is off, and may not be switched on from here: sysctl -w, as the host's root").
 			Hint(unix.EACCES, "forwarding is off, and only root may switch it on")
 	}
 	chains, err := droppers()
@@ -402,7 +404,7 @@ func (c *wire) connect(h *Plan, pid string) {
 	n, l := c.network, c.lease
 	bridge, err := linkNamed(n.Bridge)
 	if err != nil && !c.dry {
-		h.err = err
+		h.Fail(err)
 		return
 	}
 	inside := []nlMessage{setUp("lo"), newAddress("eth0", 0, l.addr, n.Subnet.Bits()), setUp("eth0")}
@@ -433,8 +435,8 @@ func (c *wire) connect(h *Plan, pid string) {
 
 // stepInside joins the network namespace of the process: what follows happens there.
 func (c *wire) stepInside(h *Plan, pid string) {
-	open := func(path string) *Call {
-		return h.add("openat", unix.SYS_OPENAT, cwd, h.str(path), sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
+	open := func(path string) *plan.Call {
+		return h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path, plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
 	}
 	c.own = open("/proc/thread-self/ns/net").Why("to find the way back")
 	theirs := open("/proc/" + pid + "/ns/net").Result()
@@ -454,8 +456,8 @@ func (c *wire) listen() error {
 // unplug takes back what plug and the plan have made. The cable is gone with the container.
 func (c *wire) unplug() error {
 	var all []error
-	if c.own != nil && c.own.done && !c.out.done { // a failure has left us inside
-		all = append(all, unix.Setns(int(c.own.ret), unix.CLONE_NEWNET))
+	if c.own != nil && c.own.Done() && !c.out.Done() { // a failure has left us inside
+		all = append(all, unix.Setns(int(c.own.Ret), unix.CLONE_NEWNET))
 	}
 	if c.resolver != nil {
 		c.resolver.stop()

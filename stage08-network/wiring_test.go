@@ -24,7 +24,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
+
 	"stagebox/lessons/boxtest"
+	"stagebox/stage01-namespaces/plan"
 )
 
 // The test binary is also what runs in containers and outside: see helpers.
@@ -78,7 +80,7 @@ func lonelyBox(dir, root string) {
 // wired is a container of a test.
 type wired struct {
 	*wire
-	*Process
+	*plan.Process
 }
 
 // launchWired runs the test binary as a server in a container.
@@ -100,7 +102,7 @@ func launchWired(dir networks, name string, w Wiring) (*wired, error) {
 	}
 	wire.hold(p)
 	p.Execve([]string{self, name}, []string{"BOX_NETWORK_HELPER=serve", "PATH=/bin"}, "/bin")
-	process, err := p.launch(&c.Narration)
+	process, err := c.Narration.Start(p.Plan)
 	if err == nil {
 		err = wire.listen()
 	}
@@ -125,8 +127,8 @@ func (c *wired) end(t *testing.T) {
 	if c.Process == nil {
 		return
 	}
-	require.NoError(t, unix.Kill(c.pid, unix.SIGKILL))
-	_, err := reap(c.pid)
+	require.NoError(t, unix.Kill(c.PID, unix.SIGKILL))
+	_, err := unix.Wait4(c.PID, nil, 0, nil)
 	require.NoError(t, err)
 	require.NoError(t, c.unplug())
 	c.Process = nil
@@ -331,28 +333,28 @@ func testBridge(t *testing.T, dir networks, outside int) {
 			Tentative bool
 		} `json:"addr_info"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(sh(t, fmt.Sprintf("nsenter -t %d -n ip -j addr show eth0", c.pid))), &addrs))
+	require.NoError(t, json.Unmarshal([]byte(sh(t, fmt.Sprintf("nsenter -t %d -n ip -j addr show eth0", c.PID))), &addrs))
 	require.Len(t, addrs, 1)
 	require.Equal(t, "02:42:0a:c9:00:02", addrs[0].Address)
 	require.Equal(t, "10.201.0.2", addrs[0].AddrInfo[0].Local)
 	require.Equal(t, 16, addrs[0].AddrInfo[0].Prefixlen)
 	require.Equal(t, nth(n.Subnet6, 2).String(), addrs[0].AddrInfo[1].Local)
 	require.False(t, addrs[0].AddrInfo[1].Tentative)
-	require.Contains(t, sh(t, fmt.Sprintf("nsenter -t %d -n sh -c 'ip route; ip -6 route'", c.pid)), "default via 10.201.0.1 dev eth0")
+	require.Contains(t, sh(t, fmt.Sprintf("nsenter -t %d -n sh -c 'ip route; ip -6 route'", c.PID)), "default via 10.201.0.1 dev eth0")
 	require.Regexp(t, c.link+`@\S+ +UP`, sh(t, "ip -br link show master "+c.network.Bridge))
 	require.Regexp(t, c.network.Bridge+` +UP +10\.201\.0\.1/16 fd\S+::1/64`, sh(t, "ip -br addr show "+c.network.Bridge))
 
 	silent(t, outside, "tcp", "10.201.0.2:80") // it has no route there
-	says(t, c.pid, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
-	says(t, c.pid, "udp", "198.18.0.2:80", "outside 198.18.0.1:")
-	says(t, c.pid, "tcp", "[2001:db8::2]:80", `outside \[2001:db8::1]:`)
+	says(t, c.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
+	says(t, c.PID, "udp", "198.18.0.2:80", "outside 198.18.0.1:")
+	says(t, c.PID, "tcp", "[2001:db8::2]:80", `outside \[2001:db8::1]:`)
 	sh(t, "nft flush chain inet stagebox leaving")
-	silent(t, c.pid, "tcp", "198.18.0.2:80")
-	silent(t, c.pid, "tcp", "[2001:db8::2]:80")
+	silent(t, c.PID, "tcp", "198.18.0.2:80")
+	silent(t, c.PID, "tcp", "[2001:db8::2]:80")
 	require.NoError(t, sendNat(newTable()...))
-	says(t, c.pid, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
+	says(t, c.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
 	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
-	silent(t, c.pid, "tcp", "198.18.0.2:80")
+	silent(t, c.PID, "tcp", "198.18.0.2:80")
 	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
 
 	// A route there is not enough to reach what is not published.
@@ -410,7 +412,7 @@ func testPublished(t *testing.T, dir networks, outside int) {
 			if on[0] != '[' || on[1] == '2' { // loopback is a container's own
 				for _, from := range []*wired{c, neighbour} {
 					if on != "127.0.0.1" {
-						says(t, from.pid, network, on+":8080", "web ")
+						says(t, from.PID, network, on+":8080", "web ")
 					}
 				}
 			}
@@ -436,7 +438,7 @@ func testPublished(t *testing.T, dir networks, outside int) {
 	require.NotContains(t, string(leases), "second")
 
 	// What comes from a container to the host's loopback is dropped.
-	sh(t, fmt.Sprintf("nsenter -t %d -n ip route add 127.0.0.9/32 via 10.201.0.1 table local; nsenter -t %[1]d -n sysctl -qw net.ipv4.conf.eth0.route_localnet=1", c.pid))
+	sh(t, fmt.Sprintf("nsenter -t %d -n ip route add 127.0.0.9/32 via 10.201.0.1 table local; nsenter -t %[1]d -n sysctl -qw net.ipv4.conf.eth0.route_localnet=1", c.PID))
 	l, err := net.Listen("tcp", "127.0.0.9:99")
 	require.NoError(t, err)
 	go func() {
@@ -449,10 +451,10 @@ func testPublished(t *testing.T, dir networks, outside int) {
 			victim.Close()
 		}
 	}()
-	sh(t, fmt.Sprintf("nsenter -t %d -n sh -c 'ip route del local 127.0.0.0/8 dev lo table local; ip route del 127.0.0.9 table local; ip route add 127.0.0.9 via 10.201.0.1'", c.pid))
+	sh(t, fmt.Sprintf("nsenter -t %d -n sh -c 'ip route del local 127.0.0.0/8 dev lo table local; ip route del 127.0.0.9 table local; ip route add 127.0.0.9 via 10.201.0.1'", c.PID))
 	attack := func(patience time.Duration) string { // from an address that the host can answer
 		var got string
-		inside(t, c.pid, func() {
+		inside(t, c.PID, func() {
 			d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP("10.201.0.2")}}
 			if conn, err := d.Dial("tcp", "127.0.0.9:99"); err == nil {
 				b, _ := io.ReadAll(conn)
@@ -485,18 +487,18 @@ func testApart(t *testing.T, dir networks, outside int) {
 	secret2 := startWired(t, dir, "s2", Wiring{Network: "secret"})
 	require.Equal(t, "10.99.0.77", red.Addr.String())
 	require.Equal(t, "10.99.0.2", red2.Addr.String())
-	says(t, red.pid, "tcp", "10.99.0.2:80", "r2 10.99.0.77:")
-	silent(t, blue.pid, "tcp", "10.99.0.2:80")
-	silent(t, blue.pid, "tcp", netip.AddrPortFrom(red2.lease.addr6, 80).String())
-	says(t, red.pid, "tcp", netip.AddrPortFrom(red2.lease.addr6, 80).String(), "r2 ")
-	says(t, blue.pid, "tcp", "198.18.0.1:8090", "r2 ")
-	says(t, secret.pid, "tcp", netip.AddrPortFrom(secret2.Addr, 80).String(), "s2 ")
-	silent(t, secret.pid, "tcp", "198.18.0.2:80")
-	sh(t, fmt.Sprintf("nsenter -t %d -n ip route add default via %s", secret.pid, secret.network.Gateway))
-	silent(t, secret.pid, "tcp", "198.18.0.2:80")
-	says(t, red.pid, "tcp", "198.18.0.2:80", "outside ")
+	says(t, red.PID, "tcp", "10.99.0.2:80", "r2 10.99.0.77:")
+	silent(t, blue.PID, "tcp", "10.99.0.2:80")
+	silent(t, blue.PID, "tcp", netip.AddrPortFrom(red2.lease.addr6, 80).String())
+	says(t, red.PID, "tcp", netip.AddrPortFrom(red2.lease.addr6, 80).String(), "r2 ")
+	says(t, blue.PID, "tcp", "198.18.0.1:8090", "r2 ")
+	says(t, secret.PID, "tcp", netip.AddrPortFrom(secret2.Addr, 80).String(), "s2 ")
+	silent(t, secret.PID, "tcp", "198.18.0.2:80")
+	sh(t, fmt.Sprintf("nsenter -t %d -n ip route add default via %s", secret.PID, secret.network.Gateway))
+	silent(t, secret.PID, "tcp", "198.18.0.2:80")
+	says(t, red.PID, "tcp", "198.18.0.2:80", "outside ")
 	sh(t, "nft flush chain inet stagebox forward")
-	says(t, blue.pid, "tcp", "10.99.0.2:80", "r2 ") // it was the rules that kept them apart
+	says(t, blue.PID, "tcp", "10.99.0.2:80", "r2 ") // it was the rules that kept them apart
 	require.NoError(t, sendNat(newTable()...))
 
 	_, err = launchWired(dir, "r3", Wiring{Network: "red", IP: "10.99.0.77"})
@@ -511,7 +513,7 @@ func testApart(t *testing.T, dir networks, outside int) {
 	require.NoError(t, dir.remove("red", false))
 	require.NotContains(t, sh(t, "nft list table inet stagebox; ip link"), n.Bridge)
 	require.NotContains(t, sh(t, "nft list table inet stagebox"), "10.99.0.0")
-	says(t, blue.pid, "tcp", "198.18.0.2:80", "outside ")
+	says(t, blue.PID, "tcp", "198.18.0.2:80", "outside ")
 }
 
 // query asks the resolver inside a container and returns the answers' addresses and names.
@@ -598,32 +600,32 @@ func testNames(t *testing.T, dir networks) {
 	elsewhere := startWired(t, dir, "gamma", Wiring{Network: "default"})
 	for _, over := range []string{"udp", "tcp"} {
 		for _, name := range []string{"alpha.", "DB.", a.lease.id[:min(12, len(a.lease.id))] + "."} {
-			answers, _ := query(t, b.pid, over, name, dnsmessage.TypeA)
+			answers, _ := query(t, b.PID, over, name, dnsmessage.TypeA)
 			require.Equal(t, []string{a.Addr.String()}, answers, name)
 		}
-		answers, _ := query(t, b.pid, over, "alpha.", dnsmessage.TypeAAAA)
+		answers, _ := query(t, b.PID, over, "alpha.", dnsmessage.TypeAAAA)
 		require.Equal(t, []string{a.lease.addr6.String()}, answers)
-		answers, code := query(t, b.pid, over, "alpha.", dnsmessage.TypeMX)
+		answers, code := query(t, b.PID, over, "alpha.", dnsmessage.TypeMX)
 		require.Empty(t, answers)
 		require.Equal(t, dnsmessage.RCodeSuccess, code)
-		answers, _ = query(t, b.pid, over, "shared.", dnsmessage.TypeA)
+		answers, _ = query(t, b.PID, over, "shared.", dnsmessage.TypeA)
 		require.Equal(t, []string{a.Addr.String(), b.Addr.String()}, answers)
-		answers, _ = query(t, b.pid, over, reverseName(a.Addr)+".", dnsmessage.TypePTR)
+		answers, _ = query(t, b.PID, over, reverseName(a.Addr)+".", dnsmessage.TypePTR)
 		require.Equal(t, []string{"alpha."}, answers)
-		answers, _ = query(t, b.pid, over, "example.com.", dnsmessage.TypeA)
+		answers, _ = query(t, b.PID, over, "example.com.", dnsmessage.TypeA)
 		require.Equal(t, []string{"192.0.2.53"}, answers, "the host's resolver")
-		answers, _ = query(t, elsewhere.pid, over, "alpha.", dnsmessage.TypeA)
+		answers, _ = query(t, elsewhere.PID, over, "alpha.", dnsmessage.TypeA)
 		require.Equal(t, []string{"192.0.2.53"}, answers, "a name of another network is not known")
 	}
 	if _, err := exec.LookPath("dig"); err == nil {
-		require.Equal(t, a.Addr.String()+"\n", sh(t, fmt.Sprintf("nsenter -t %d -n dig +short @127.0.0.11 alpha", b.pid)))
+		require.Equal(t, a.Addr.String()+"\n", sh(t, fmt.Sprintf("nsenter -t %d -n dig +short @127.0.0.11 alpha", b.PID)))
 	}
 	require.Equal(t, "nameserver 127.0.0.11\nsearch example.org\noptions ndots:2\n", a.resolvConf())
 	require.Contains(t, a.hosts, a.Addr.String()+"\talpha alpha\n")
 	_, err = launchWired(dir, "delta", Wiring{Network: "named", AddHost: []string{"x"}})
 	require.EqualError(t, err, "--add-host x: give NAME:IP, or NAME:host-gateway for the host on a bridge")
 	a.end(t)
-	answers, _ := query(t, b.pid, "udp", "alpha.", dnsmessage.TypeA)
+	answers, _ := query(t, b.PID, "udp", "alpha.", dnsmessage.TypeA)
 	require.Equal(t, []string{"192.0.2.53"}, answers, "it has gone")
 }
 
@@ -724,9 +726,9 @@ func TestDroppersAreSeen(t *testing.T) {
 	require.Len(t, c.Notes, 1)
 	require.Contains(t, c.Notes[0], "(chain ip filter FORWARD)")
 	require.Contains(t, dropAdvice("b", []string{"inet firewalld filter_FORWARD"}), "firewall-cmd --permanent --zone=trusted --add-interface=b; firewall-cmd --reload")
-	silent(t, c.pid, "tcp", "198.18.0.2:80")
+	silent(t, c.PID, "tcp", "198.18.0.2:80")
 	sh(t, "nft add rule ip filter FORWARD iifname "+c.network.Bridge+" accept; nft add rule ip filter FORWARD oifname "+c.network.Bridge+" accept") // as advised
-	says(t, c.pid, "tcp", "198.18.0.2:80", "outside ")
+	says(t, c.PID, "tcp", "198.18.0.2:80", "outside ")
 	c.end(t)
 	require.NoError(t, dir.remove("bridge", false))
 	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")

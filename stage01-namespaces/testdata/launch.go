@@ -1,12 +1,10 @@
-// The benchmark adds this file to box, with go build -overlay: a test binary is several
-// times as large, and its clone takes longer for that.
+// The benchmark adds this file to box, and timed.go to its package plan, with go build
+// -overlay: a test binary is several times as large, and its clone takes longer for that.
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"time"
 )
 
 // init prints how long `true` took from clone3 to execve, in microseconds, and ends box.
@@ -27,18 +25,6 @@ func launchOnce() (float64, error) {
 		return 0, err
 	}
 	command(c, p)
-	if err := errors.Join(p.before.perform(nil), p.answer("", false).perform(nil)); err != nil {
-		return 0, err
-	}
-	process := &Process{plan: p}
-	start := time.Now()
-	err := process.start(nil)
-	p.cut(&p.ends[1])
-	err = errors.Join(err, process.follow(&c.Narration))
-	took := time.Since(start)
-	if err != nil {
-		return 0, err
-	}
-	_, err = reap(process.pid)
+	took, err := p.LaunchTimed(&c.Narration)
 	return float64(took.Nanoseconds()) / 1e3, err
 }

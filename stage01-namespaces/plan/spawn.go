@@ -3,7 +3,7 @@
 // where the runtime expects several, so nothing of the runtime may run in it: no
 // allocation, no lock, no growing stack. Therefore the list is turned into numbers
 // before, and the results come back through memory shared with the host, the tape.
-package main
+package plan
 
 import (
 	"errors"
@@ -21,20 +21,28 @@ import (
 
 // cloneArgs is struct clone_args of clone3(2).
 type cloneArgs struct {
-	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+	Flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, Cgroup uint64
+}
+
+// CloneFlags are the flags of clone(2), clone3(2), unshare(2) and setns(2).
+var CloneFlags = []Flag{
+	{unix.CLONE_PIDFD, "CLONE_PIDFD"}, {unix.CLONE_PARENT, "CLONE_PARENT"}, {unix.CLONE_NEWTIME, "CLONE_NEWTIME"},
+	{unix.CLONE_NEWNS, "CLONE_NEWNS"}, {unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
+	{unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, {unix.CLONE_NEWPID, "CLONE_NEWPID"},
+	{unix.CLONE_NEWNET, "CLONE_NEWNET"}, {unix.CLONE_CLEAR_SIGHAND, "CLONE_CLEAR_SIGHAND"}, {unix.CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"},
 }
 
 // cloneCall is clone3(2) as a call. The arguments that are zero are not told.
 func cloneCall(args *cloneArgs) *Call {
-	text := "{flags=" + bits(args.flags, cloneFlags).text
+	text := "{flags=" + Bits(args.Flags, CloneFlags).text
 	if args.exitSignal != 0 {
 		text += ", exit_signal=SIGCHLD"
 	}
-	if args.cgroup != 0 {
-		text += fmt.Sprintf(", cgroup=%d", args.cgroup)
+	if args.Cgroup != 0 {
+		text += fmt.Sprintf(", cgroup=%d", args.Cgroup)
 	}
 	size := unsafe.Sizeof(*args)
-	call := &Call{name: "clone3", nr: unix.SYS_CLONE3, args: []Arg{ptr(unsafe.Pointer(args), text+"}"), num(int(size))}}
+	call := &Call{Name: "clone3", nr: unix.SYS_CLONE3, args: []Arg{Ptr(unsafe.Pointer(args), text+"}"), Num(int(size))}}
 	return call.Why("a copy of box that replays the rest").
 		Hint(unix.EPERM, "root may make namespaces, an ordinary user only together with a user namespace, if sysctl\n"+
 			"     kernel.unprivileged_userns_clone is 1 and kernel.apparmor_restrict_unprivileged_userns is 0, where they exist").
@@ -42,6 +50,21 @@ func cloneCall(args *cloneArgs) *Call {
 		Hint(unix.EINVAL, "the kernel has no namespace of one of these kinds; leave it out with --share").
 		Hint(unix.ENOSYS, "this kernel is older than 5.5, or a seccomp filter around box forbids clone3")
 }
+
+// Fork is clone3(2) in the middle of a list: the new process replays the rest, and its
+// maker ends.
+func (p *Plan) Fork(flags uint64) *Call {
+	c := cloneCall(&cloneArgs{Flags: flags})
+	c.forks = true
+	p.Calls = append(p.Calls, c)
+	return c
+}
+
+// Stays tells that the call forks, and that its maker stays: rest is its life from then on,
+// while the new process replays the list to its end. It must not return, and runs where the
+// replay runs, so it may do no more: raw system calls, no allocation, no lock, and
+// go:nosplit, go:norace and go:nocheckptr on it and on all that it calls.
+func (c *Call) Stays(rest func(child uintptr)) *Call { c.stays = rest; return c }
 
 // step is a Call as numbers. A slot is a place for a result; nobody reads slot 0.
 type step struct {
@@ -55,8 +78,8 @@ type step struct {
 	try   bool
 	forks bool
 	fine  uintptr
-	reign bool // after the fork
-	again bool // while it fails with EAGAIN
+	stays func(child uintptr) // after the fork
+	again bool                // while it fails with EAGAIN
 }
 
 // mark is what came of a step. It is whole when done is 1.
@@ -64,7 +87,7 @@ type mark struct{ done, result, errno uintptr }
 
 // Process is a child: first a replayed plan, then the program that it becomes.
 type Process struct {
-	pid   int // as the host counts
+	PID   int // as the host counts
 	plan  *Plan
 	tape  []mark
 	at    int          // the call in which it waits, or has waited last
@@ -92,7 +115,7 @@ func (p *Plan) launch(n *Narration) (*Process, error) {
 	err := c.become(n)
 	p.cut(&p.ends[0]) // a process that still waits at its end gives up
 	p.cut(&p.ends[1])
-	if err != nil && c.pid != 0 {
+	if err != nil && c.PID != 0 {
 		c.reap()
 	}
 	return c, err
@@ -100,13 +123,13 @@ func (p *Plan) launch(n *Narration) (*Process, error) {
 
 // become makes the process and follows it until it has become its program.
 func (c *Process) become(n *Narration) error {
-	if err := c.plan.before.perform(n); err != nil {
+	if err := c.plan.before.Perform(n); err != nil {
 		return err
 	}
 	if len(c.plan.held) == 0 && !n.telling() {
 		// The answer is there before the process is: it need not wait for a parent whose
 		// every page is copied at the first touch after the clone.
-		if err := c.plan.answer("", false).perform(n); err != nil {
+		if err := c.plan.answer("", false).Perform(n); err != nil {
 			return err
 		}
 	}
@@ -129,22 +152,22 @@ func (p *Plan) cut(end *int32) {
 // start makes the child. ForkLock keeps it from getting copies of descriptors that other
 // goroutines are opening and have not marked close-on-exec yet.
 func (c *Process) start(n *Narration) error {
-	size := uintptr(len(c.plan.calls)) * unsafe.Sizeof(mark{})
+	size := uintptr(len(c.plan.Calls)) * unsafe.Sizeof(mark{})
 	shared, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return fmt.Errorf("mmap(%d bytes for the tape): %w", size, err)
 	}
-	c.tape = unsafe.Slice((*mark)(shared), len(c.plan.calls))
-	call := cloneCall(&c.plan.clone)
+	c.tape = unsafe.Slice((*mark)(shared), len(c.plan.Calls))
+	call := cloneCall(&c.plan.Clone)
 	steps, slots := c.plan.steps()
 	if !n.Pause {
 		<-c.listening
 	}
 	syscall.ForkLock.Lock()
-	pid, errno := clone(&c.plan.clone, steps, slots, c.tape)
+	pid, errno := clone(&c.plan.Clone, steps, slots, c.tape)
 	syscall.ForkLock.Unlock()
 	runtime.KeepAlive(c.plan)
-	if c.pid = int(pid); !c.plan.forks() {
+	if c.PID = int(pid); !c.plan.forks() {
 		close(c.numbered)
 	}
 	call.finish(pid, errno)
@@ -194,8 +217,8 @@ func replay(steps []step, slots []uintptr, tape []mark) {
 		}
 		tape[i].result, tape[i].errno = r, uintptr(errno)
 		atomic.StoreUintptr(&tape[i].done, 1)
-		if s.reign && errno == 0 {
-			reign(r)
+		if s.stays != nil && errno == 0 {
+			s.stays(r)
 		}
 		if errno != 0 && s.left > 0 {
 			continue // there are more places to try
@@ -216,26 +239,26 @@ func replay(steps []step, slots []uintptr, tape []mark) {
 // steps turns the list into numbers, and makes the slots for the results.
 func (p *Plan) steps() ([]step, []uintptr) {
 	slot := map[*Value]int{}
-	for _, c := range p.calls {
+	for _, c := range p.Calls {
 		if c.out != nil && slot[c.out] == 0 {
 			slot[c.out] = len(slot) + 1
 		}
 	}
-	steps := make([]step, len(p.calls))
-	for i, c := range p.calls {
+	steps := make([]step, len(p.Calls))
+	for i, c := range p.Calls {
 		s := step{
 			nr: c.nr, into: slot[c.out], try: c.try, exact: c.want != nil,
-			forks: c.forks || c.reigns,
+			forks: c.forks || c.stays != nil,
 			fine:  uintptr(c.fine),
-			reign: c.reigns, again: c.again,
+			stays: c.stays, again: c.again,
 		}
 		for k, arg := range c.args {
-			s.args[k], s.from[k] = arg.number(), slot[arg.from]
+			s.args[k], s.from[k] = arg.Number(), slot[arg.from]
 		}
 		if s.exact {
 			s.want = *c.want
 		}
-		for s.try && p.calls[i+1+s.left].try { // an execve follows at the latest
+		for s.try && p.Calls[i+1+s.left].try { // an execve follows at the latest
 			s.left++
 		}
 		steps[i] = s
@@ -249,33 +272,33 @@ func (c *Process) follow(n *Narration) error {
 	defer unix.MunmapPtr(unsafe.Pointer(&c.tape[0]), uintptr(len(c.tape))*unsafe.Sizeof(mark{}))
 	meet := n.telling() || len(c.plan.held) > 0 && c.plan.forks() // else there is nothing to wait for
 	if len(c.plan.held) > 0 && !meet {
-		if err := c.say(c.plan.answer(fmt.Sprint(c.pid), false), n); err != nil {
+		if err := c.say(c.plan.answer(fmt.Sprint(c.PID), false), n); err != nil {
 			return err
 		}
 	}
 	for c.met() {
 		if meet {
-			n.follow(c.plan.calls[:c.at])
-			answer := c.plan.answer(fmt.Sprint(c.pid), c.plan.calls[c.at].gate)
+			n.follow(c.plan.Calls[:c.at])
+			answer := c.plan.answer(fmt.Sprint(c.PID), c.plan.Calls[c.at].gate)
 			if err := c.say(answer, n.gate(c, answer)); err != nil {
 				return err
 			}
 		}
 	}
-	n.follow(c.plan.calls)
+	n.follow(c.plan.Calls)
 	return c.outcome()
 }
 
 // forks tells whether the process that becomes the program is not the one that clone3
 // makes, so that its pid is known only when they meet.
 func (p *Plan) forks() bool {
-	return slices.ContainsFunc(p.calls, func(c *Call) bool { return c.forks })
+	return slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.forks })
 }
 
 // say performs an answer. A broken leash, or whatever else comes of it that a process has
 // failed before it came to listen, is no error of its own: that step is.
 func (c *Process) say(answer *Plan, n *Narration) error {
-	err := answer.perform(n)
+	err := answer.Perform(n)
 	if err == nil || errors.Is(err, unix.EPIPE) {
 		return nil
 	}
@@ -296,34 +319,34 @@ func (c *Process) met() bool {
 		n, err = unix.Read(int(c.plan.ends[0]), b[:])
 	}
 	if n != 1 {
-		c.at = len(c.plan.calls)
+		c.at = len(c.plan.Calls)
 		c.readTape()
 		return false
 	}
-	for c.at++; !c.plan.calls[c.at].meets; c.at++ {
+	for c.at++; !c.plan.Calls[c.at].meets; c.at++ {
 	}
 	c.readTape()
-	c.plan.calls[c.at-1].finish(1, 0)
+	c.plan.Calls[c.at-1].finish(1, 0)
 	return true
 }
 
 // readTape notes what the process has done. A process that a fork in the list has made
 // takes its maker's place, once the maker has left its mark and ended.
 func (c *Process) readTape() {
-	for i, call := range c.plan.calls {
+	for i, call := range c.plan.Calls {
 		if call.forks && i < c.at && !call.done {
-			reap(c.pid)
+			reap(c.PID)
 		}
 		m := &c.tape[i]
-		if call.reigns {
+		if call.stays != nil {
 			c.awaitMaker(i)
 		}
 		if atomic.LoadUintptr(&m.done) == 0 || call.done {
 			continue
 		}
 		call.finish(m.result, unix.Errno(m.errno))
-		if call.forks && call.errno == 0 {
-			c.pid = int(call.ret)
+		if call.forks && call.Errno == 0 {
+			c.PID = int(call.Ret)
 			close(c.numbered)
 		}
 	}
@@ -342,8 +365,8 @@ func (c *Process) awaitMaker(fork int) {
 // outcome reports the last step that left a mark, if it failed; an execve that succeeds
 // leaves none.
 func (c *Process) outcome() error {
-	last := c.plan.calls[0]
-	for _, call := range c.plan.calls {
+	last := c.plan.Calls[0]
+	for _, call := range c.plan.Calls {
 		if call.done {
 			last = call
 		}
@@ -354,12 +377,12 @@ func (c *Process) outcome() error {
 // reap waits for the end of the process. Its number is its own until it is reaped: from then
 // on no signal may go there.
 func (c *Process) reap() (unix.WaitStatus, error) {
-	for unix.Waitid(unix.P_PID, c.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	for unix.Waitid(unix.P_PID, c.PID, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 	c.passing.Lock()
 	defer c.passing.Unlock()
 	c.reaped = true
-	return reap(c.pid)
+	return reap(c.PID)
 }
 
 // reap waits for the end of a child.

@@ -1,7 +1,7 @@
 // --explain prints the system calls as they are made, --dry-run the list alone, and
 // --pause stops before each: one narration of one list, in the notation of strace(1),
 // with the reason beside each call. host│ marks what box does, box │ what its child does.
-package main
+package plan
 
 import (
 	"bufio"
@@ -45,8 +45,8 @@ func (t *telling) Decode(ctx *kong.DecodeContext) error {
 
 func (n *Narration) telling() bool { return n.Pause || n.Explain != "" }
 
-// start makes the process, told as it was asked for.
-func (n *Narration) start(p *Plan) (*Process, error) {
+// Start makes the process, told as it was asked for.
+func (n *Narration) Start(p *Plan) (*Process, error) {
 	if n.Pause {
 		tty, err := os.Open("/dev/tty")
 		if err != nil {
@@ -68,16 +68,16 @@ func (n *Narration) start(p *Plan) (*Process, error) {
 // addGates adds meetings for the narration's sake: before execve, so that all is told
 // before the program's first word, or before every call.
 func (p *Plan) addGates(all bool) {
-	calls := p.calls
-	p.calls = nil
+	calls := p.Calls
+	p.Calls = nil
 	for i, c := range calls {
 		inMeeting := c.meets || calls[min(i+1, len(calls)-1)].meets
 		inSearch := c.try && calls[i-1].try
-		if c.name == "execve" || all && i > 0 && !inMeeting && !inSearch {
+		if c.Name == "execve" || all && i > 0 && !inMeeting && !inSearch {
 			p.meet().Why("so that this is on the screen before the program's first word")
-			p.calls[len(p.calls)-2].gate, p.calls[len(p.calls)-1].gate = true, true
+			p.Calls[len(p.Calls)-2].gate, p.Calls[len(p.Calls)-1].gate = true, true
 		}
-		p.calls = append(p.calls, c)
+		p.Calls = append(p.Calls, c)
 	}
 }
 
@@ -93,18 +93,18 @@ func (n *Narration) follow(calls []*Call) {
 // gate is called while the process waits. At a gate it tells what comes next, before it
 // happens, and returns nil, because the answer needs no telling then.
 func (n *Narration) gate(c *Process, answer *Plan) *Narration {
-	read := c.plan.calls[c.at]
+	read := c.plan.Calls[c.at]
 	if !read.gate {
 		return n
 	}
-	next := c.plan.calls[c.at+1]
+	next := c.plan.Calls[c.at+1]
 	n.told = c.at + 2
 	if n.Pause {
 		n.tell("box", next)
-		n.wait(next, c.pid)
+		n.wait(next, c.PID)
 		return nil
 	}
-	n.tell("host", answer.calls[0])
+	n.tell("host", answer.Calls[0])
 	n.tell("box", read)
 	n.tell("box", next)
 	return nil
@@ -122,18 +122,18 @@ func (n *Narration) wait(next *Call, pid int) {
 	}
 }
 
-// list prints the plan as it would be carried out.
-func (n *Narration) list(p *Plan) error {
+// List prints the plan as it would be carried out.
+func (n *Narration) List(p *Plan) error {
 	if p.err != nil {
 		return p.err
 	}
-	for _, c := range append(p.before.calls, cloneCall(&p.clone)) {
+	for _, c := range append(p.before.Calls, cloneCall(&p.Clone)) {
 		n.print(os.Stdout, "host", c)
 	}
 	answer := p.answer("PID", false)
-	for _, c := range p.calls {
+	for _, c := range p.Calls {
 		if c.meets {
-			for _, c := range answer.calls {
+			for _, c := range answer.Calls {
 				n.print(os.Stdout, "host", c)
 			}
 		}
@@ -171,9 +171,9 @@ func (c *Call) json(side string) []byte {
 		Ret   *uintptr `json:"ret,omitempty"`
 		Errno string   `json:"errno,omitempty"`
 		Why   string   `json:"why,omitempty"`
-	}{side, c.name, c.texts(), nil, unix.ErrnoName(c.errno), c.why}
-	if c.done && c.errno == 0 {
-		told.Ret = &c.ret
+	}{side, c.Name, c.texts(), nil, unix.ErrnoName(c.Errno), c.why}
+	if c.done && c.Errno == 0 {
+		told.Ret = &c.Ret
 	}
 	line, err := json.Marshal(told)
 	if err != nil { // strings and a number
@@ -190,11 +190,11 @@ func (c *Call) brief() string {
 			texts[i] = "…"
 		}
 	}
-	return c.name + "(" + strings.Join(texts, ", ") + ")"
+	return c.Name + "(" + strings.Join(texts, ", ") + ")"
 }
 
 // String is the call in the notation of strace(1), without its result.
-func (c *Call) String() string { return c.name + "(" + strings.Join(c.texts(), ", ") + ")" }
+func (c *Call) String() string { return c.Name + "(" + strings.Join(c.texts(), ", ") + ")" }
 
 func (c *Call) texts() []string {
 	texts := make([]string, len(c.args))
@@ -218,39 +218,41 @@ func (c *Call) result() string {
 	switch {
 	case !c.done:
 		return ""
-	case c.errno == 0:
-		return fmt.Sprintf(" = %d", c.ret)
+	case c.Name == "umask":
+		return fmt.Sprintf(" = %#03o", c.Ret)
+	case c.Errno == 0:
+		return fmt.Sprintf(" = %d", c.Ret)
 	}
-	message := c.errno.Error()
-	return fmt.Sprintf(" = -1 %s (%s)", unix.ErrnoName(c.errno), strings.ToUpper(message[:1])+message[1:])
+	message := c.Errno.Error()
+	return fmt.Sprintf(" = -1 %s (%s)", unix.ErrnoName(c.Errno), strings.ToUpper(message[:1])+message[1:])
 }
 
-// bits is an argument made of flags; names are in the order of their bits.
-func bits(value uint64, names []flagName) Arg {
+// Bits is an argument made of flags; names are in the order of their bits.
+func Bits(value uint64, names []Flag) Arg {
 	var set []string
 	rest := value
 	for _, name := range names {
-		if rest&name.bit != 0 {
-			set, rest = append(set, name.name), rest&^name.bit
+		if rest&name.Bit != 0 {
+			set, rest = append(set, name.Name), rest&^name.Bit
 		}
 	}
 	if value == 0 {
-		return num(0)
+		return Num(0)
 	}
 	if rest != 0 {
 		set = append(set, fmt.Sprintf("%#x", rest))
 	}
-	return sym(uintptr(value), strings.Join(set, "|"))
+	return Sym(uintptr(value), strings.Join(set, "|"))
 }
 
-// flagName is the name of one bit.
-type flagName struct {
-	bit  uint64
-	name string
+// Flag is the name of one bit. It is an alias, so that a table of them needs no field names.
+type Flag = struct {
+	Bit  uint64
+	Name string
 }
 
-// quote writes a string as strace does: C escapes, octal for what cannot be printed.
-func quote(s string) string {
+// Quote writes a string as strace does: C escapes, octal for what cannot be printed.
+func Quote(s string) string {
 	const named = "\t\n\v\f\r\"\\"
 	var b strings.Builder
 	for i := range len(s) {

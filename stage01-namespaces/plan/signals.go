@@ -3,7 +3,7 @@
 // with its exit status. At a terminal the container gets a process group of its own in
 // the foreground, as a shell's job, and box joins it there, so that Ctrl-C reaches both.
 // In a pipeline the process stays in the group of all the others.
-package main
+package plan
 
 import (
 	"bytes"
@@ -11,16 +11,17 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// exitStatus is how the container's command ended; 128+n when signal n ended it.
-type exitStatus int
+// ExitStatus is how the container's command ended; 128+n when signal n ended it.
+type ExitStatus int
 
-func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+func (e ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // forward passes signals on to the process as soon as there is one. The runtime takes half
 // a millisecond to prepare, which it does beside the first calls: in turn, it would delay
@@ -36,22 +37,22 @@ func (c *Process) forward() {
 	}
 }
 
-// wait stays with the process until its end and returns its exitStatus.
-func (c *Process) wait() error {
+// Wait stays with the process until its end and returns its ExitStatus.
+func (c *Process) Wait() error {
 	tty := c.plan.tty
 	status, err := c.reap()
 	if err != nil {
-		return fmt.Errorf("wait4(%d): %w", c.pid, err)
+		return fmt.Errorf("wait4(%d): %w", c.PID, err)
 	}
 	if !status.Signaled() {
-		return exitStatus(status.ExitStatus())
+		return ExitStatus(status.ExitStatus())
 	}
 	ended := status.Signal()
 	if n := c.ended.Load(); n != 0 {
 		ended = unix.Signal(n)
 	}
 	tty.spread(ended)
-	return exitStatus(128 + int(ended))
+	return ExitStatus(128 + int(ended))
 }
 
 // pass hands a signal that box was sent to the process, as long as there is one.
@@ -68,9 +69,9 @@ func (c *Process) pass(s unix.Signal, tty terminal) {
 		switch {
 		case c.dropped(s):
 			c.ended.Store(int32(s))
-			unix.Kill(c.pid, unix.SIGKILL)
-		case !tty.sent(s, c.pid):
-			unix.Kill(c.pid, s)
+			unix.Kill(c.PID, unix.SIGKILL)
+		case !tty.sent(s, c.PID):
+			unix.Kill(c.PID, s)
 		}
 	}
 }
@@ -78,7 +79,7 @@ func (c *Process) pass(s unix.Signal, tty terminal) {
 // stop stops the process and box, until the shell says fg or bg. The shell knows box by
 // the group that it started it in.
 func (c *Process) stop(tty terminal) {
-	unix.Kill(c.pid, unix.SIGSTOP)
+	unix.Kill(c.PID, unix.SIGSTOP)
 	if tty.ours {
 		unix.Setpgid(0, tty.group)
 	}
@@ -89,24 +90,24 @@ func (c *Process) stop(tty terminal) {
 		return // the group gets the shell's SIGCONT
 	}
 	if tty.foreground() == tty.group {
-		unix.IoctlSetPointerInt(tty.fd, unix.TIOCSPGRP, c.pid)
-		unix.Setpgid(0, c.pid)
+		unix.IoctlSetPointerInt(tty.fd, unix.TIOCSPGRP, c.PID)
+		unix.Setpgid(0, c.PID)
 	}
-	unix.Kill(-c.pid, unix.SIGCONT)
+	unix.Kill(-c.PID, unix.SIGCONT)
 }
 
 // dropped tells whether the kernel would keep a deadly signal from the process: as PID 1
 // of its namespace it gets no signal that it has no handler for (pid_namespaces(7)). Any
 // other process would end, and so shall this one.
 func (c *Process) dropped(s unix.Signal) bool {
-	if c.plan.clone.flags&unix.CLONE_NEWPID == 0 || s == unix.SIGCONT || s == unix.SIGWINCH {
+	if c.plan.stays() || c.plan.Clone.Flags&unix.CLONE_NEWPID == 0 || s == unix.SIGCONT || s == unix.SIGWINCH {
 		return false
 	}
-	return deaf(c.pid, s)
+	return Deaf(c.PID, s)
 }
 
-// deaf tells whether a process has no handler for a signal, and does not ignore it either.
-func deaf(pid int, s unix.Signal) bool {
+// Deaf tells whether a process has no handler for a signal, and does not ignore it either.
+func Deaf(pid int, s unix.Signal) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	return err == nil && !hasSignal(status, "SigCgt", s) && !hasSignal(status, "SigIgn", s)
 }
@@ -159,10 +160,10 @@ func (p *Plan) takeTerminal() {
 	p.WhileHeld(func(h *Plan, pid string) {
 		n, _ := strconv.Atoi(pid) // no number in a list that is only printed
 		group := Arg{value: uintptr(n), text: pid}
-		h.add("setpgid", unix.SYS_SETPGID, group, group).Why("a process group of its own, as a shell's job has")
-		h.add("ioctl", unix.SYS_IOCTL, num(p.tty.fd), sym(unix.TIOCSPGRP, "TIOCSPGRP"),
-			ptr(unsafe.Pointer(&[]int32{int32(n)}[0]), "["+pid+"]")).Why("what is typed goes to the container")
-		h.add("setpgid", unix.SYS_SETPGID, num(0), group).Why("and Ctrl-C to box too")
+		h.Add("setpgid", unix.SYS_SETPGID, group, group).Why("a process group of its own, as a shell's job has")
+		h.Add("ioctl", unix.SYS_IOCTL, p.tty.fd, Sym(unix.TIOCSPGRP, "TIOCSPGRP"),
+			Ptr(unsafe.Pointer(&[]int32{int32(n)}[0]), "["+pid+"]")).Why("what is typed goes to the container")
+		h.Add("setpgid", unix.SYS_SETPGID, 0, group).Why("and Ctrl-C to box too")
 	})
 }
 
@@ -173,6 +174,18 @@ func (t terminal) sent(s unix.Signal, pid int) bool {
 	return err == nil && (s == unix.SIGINT || s == unix.SIGQUIT || s == unix.SIGWINCH) &&
 		group == unix.Getpgrp() && group == t.foreground()
 }
+
+// stays tells whether PID 1 is the maker of a process that it stays with: then it takes every
+// signal, and hands it down.
+func (p *Plan) stays() bool {
+	return slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.stays != nil })
+}
+
+// LeaveTerminal keeps the process away from the caller's terminal.
+func (p *Plan) LeaveTerminal() { p.tty = terminal{fd: -1} }
+
+// TakeTerminalBack gives the terminal back to the group that had it in the beginning.
+func (p *Plan) TakeTerminalBack() { p.tty.takeBack() }
 
 // takeBack gives the terminal back to the group that had it in the beginning.
 func (t terminal) takeBack() {

@@ -1,0 +1,202 @@
+package plan
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestNULByteIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	p, _ := New()
+	p.Execve([]string{"/bin/echo", "a\x00b"}, nil, "")
+	_, err := p.launch(&Narration{})
+	require.ErrorContains(t, err, `"a\0b" holds a NUL byte`)
+	require.False(t, p.before.Calls[0].done, "the leash was made all the same")
+}
+
+func TestArgumentListTooLong(t *testing.T) {
+	p, _ := New()
+	p.Execve([]string{"/bin/echo", strings.Repeat("x", 1<<18)}, nil, "")
+	_, err := p.launch(&Narration{})
+	require.ErrorIs(t, err.(StepError).Errno, unix.E2BIG)
+	require.NotContains(t, err.Error(), "xxx", "a message is no place for 256 KiB")
+}
+
+func TestFailingStepIsNamed(t *testing.T) {
+	p, _ := New()
+	p.Leash()
+	p.Add("mkdir", unix.SYS_MKDIR, "/no/such/dir/x", 0).
+		Hint(unix.ENOENT, "make the directory")
+	p.Execve([]string{"/bin/true"}, nil, "")
+	_, err := p.launch(&Narration{})
+	require.EqualError(t, err, `mkdir("/no/such/dir/x", 0): no such file or directory`+
+		"\n     make the directory")
+}
+
+func TestResultOfAStepIsUsedByALaterOne(t *testing.T) {
+	p, _ := New()
+	socket := p.Add("socket", unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_DGRAM, 0)
+	p.Close(socket.Result())
+	again := p.Close(socket.Result()) // closed already: proves that it was the same descriptor
+	p.Execve([]string{"/bin/true"}, nil, "")
+	_, err := p.launch(&Narration{})
+	require.ErrorIs(t, again.Errno, unix.EBADF)
+	require.ErrorContains(t, err, "close("+socket.out.text+"): bad file descriptor")
+}
+
+func TestUnexpectedResultStopsTheList(t *testing.T) {
+	p, _ := New()
+	p.Prctl(Sym(unix.PR_GET_DUMPABLE, "PR_GET_DUMPABLE"), Num(0)).Must(7)
+	p.Execve([]string{"/bin/true"}, nil, "")
+	_, err := p.launch(&Narration{})
+	require.EqualError(t, err, "prctl(PR_GET_DUMPABLE, 0): returned 1 instead of 7")
+}
+
+// execute starts the plan and returns how it ended.
+func execute(p *Plan) error {
+	process, err := (&Narration{}).Start(p)
+	if err != nil {
+		return err
+	}
+	return process.Wait()
+}
+
+func TestToleratedErrorDoesNotStopTheList(t *testing.T) {
+	chdir := func(tolerated unix.Errno) error {
+		p, _ := New()
+		p.Add("chdir", unix.SYS_CHDIR, "/no/such/directory").Unless(tolerated)
+		p.Execve([]string{"/bin/true"}, nil, "")
+		return execute(p)
+	}
+	require.Equal(t, ExitStatus(0), chdir(unix.ENOENT))
+	require.ErrorIs(t, chdir(unix.EPERM), unix.ENOENT, "the control: another error than the one that happens")
+}
+
+// A pipe that nothing is read from makes write(2) fail with EAGAIN, until it is emptied.
+func TestCallIsRepeatedWhileTheKernelAsksForIt(t *testing.T) {
+	write := func(again bool) (error, *Call) {
+		var ends [2]int
+		require.NoError(t, unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK))
+		defer unix.Close(ends[0])
+		defer unix.Close(ends[1])
+		size, err := unix.FcntlInt(uintptr(ends[1]), unix.F_SETPIPE_SZ, 4096)
+		require.NoError(t, err)
+		_, err = unix.Write(ends[1], make([]byte, size))
+		require.NoError(t, err)
+		p, _ := New()
+		call := p.Write(Num(ends[1]), "more")
+		if again {
+			call.Again()
+			time.AfterFunc(20*time.Millisecond, func() { unix.Read(ends[0], make([]byte, size)) })
+		}
+		p.Execve([]string{"/bin/true"}, nil, "")
+		return execute(p), call
+	}
+	err, call := write(true)
+	require.Equal(t, ExitStatus(0), err)
+	require.EqualValues(t, 4, call.Ret)
+	err, _ = write(false)
+	require.ErrorIs(t, err, unix.EAGAIN, "the control")
+}
+
+// reapAndExit is the rest of a maker's life: it waits for its child and ends with 40 more
+// than the child's exit status.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func reapAndExit(child uintptr) {
+	var status unix.WaitStatus
+	syscall.RawSyscall6(unix.SYS_WAIT4, child, uintptr(unsafe.Pointer(&status)), 0, 0, 0, 0)
+	syscall.RawSyscall(unix.SYS_EXIT_GROUP, 40+uintptr(status>>8), 0, 0)
+}
+
+func TestMakerOfAForkMayStay(t *testing.T) {
+	p, _ := New()
+	fork := p.Add("clone", unix.SYS_CLONE, Sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"), Sym(0, "child_stack=NULL")).
+		Stays(reapAndExit)
+	p.Execve([]string{"/bin/sh", "-c", "exit 2"}, nil, "")
+	require.Equal(t, ExitStatus(42), execute(p))
+	require.NotZero(t, fork.Ret, "the number of the child")
+}
+
+// A call that fills memory has its argument written again when the result is known, and its
+// success can be refused.
+func TestHostLooksAtAResult(t *testing.T) {
+	var buf [64]byte
+	list := &Plan{}
+	call := list.Add("getcwd", unix.SYS_GETCWD, Ptr(unsafe.Pointer(&buf), "DIR"), len(buf))
+	known := Later("LENGTH")
+	call.Then(func() {
+		known.Set(call.Ret)
+		call.Retell(0, Quote(unix.ByteSliceToString(buf[:])))
+	})
+	require.Equal(t, `getcwd(DIR, 64)`, call.String())
+	require.Equal(t, "LENGTH", known.Arg().String())
+	t.Chdir("/usr")
+	require.NoError(t, list.Perform(nil))
+	require.Equal(t, `getcwd("/usr", 64)`, call.String())
+	require.Equal(t, "5", known.Arg().String(), "with the NUL byte")
+	require.True(t, call.Done())
+
+	call.Then(func() { call.Refuse("not the directory it was") })
+	require.EqualError(t, list.Perform(nil), `getcwd("/usr", 64): not the directory it was`)
+}
+
+func TestStepThatShouldHaveBecomeTheProgram(t *testing.T) {
+	failed := func(argv ...string) (step StepError) {
+		p, _ := New()
+		p.Execve(argv, nil, "/no/such/directory")
+		require.ErrorAs(t, execute(p), &step)
+		return step
+	}
+	require.True(t, failed("/no/such/program").AtExecve())
+	require.True(t, failed("no-such-program").AtExecve())
+	list := &Plan{}
+	list.Command(filepath.Join(t.TempDir(), "missing"))
+	var step StepError
+	require.ErrorAs(t, list.Perform(nil), &step)
+	require.False(t, step.AtExecve(), "a program that the host runs is not the one that the process becomes")
+}
+
+func TestHostStepThatFailsStopsTheProcess(t *testing.T) {
+	p, _ := New()
+	p.WhileHeld(func(h *Plan, pid string) { h.WriteFile("/no/such/file", "x") })
+	p.Leash()
+	p.Execve([]string{"/bin/true"}, nil, "")
+	_, err := p.launch(&Narration{})
+	require.EqualError(t, err, `openat(AT_FDCWD, "/no/such/file", O_WRONLY|O_CLOEXEC): no such file or directory`)
+	_, err = reap(-1)
+	require.ErrorIs(t, err, unix.ECHILD, "the process was left behind")
+}
+
+func TestBits(t *testing.T) {
+	require.Equal(t, "CLONE_NEWNS|CLONE_NEWPID", Bits(unix.CLONE_NEWNS|unix.CLONE_NEWPID, CloneFlags).text)
+	require.Equal(t, "0", Bits(0, CloneFlags).text)
+	require.Equal(t, "CLONE_NEWNS|0x1", Bits(unix.CLONE_NEWNS|1, CloneFlags).text)
+}
+
+// FuzzQuote holds quote against printf(1): what it writes, read back, is what went in.
+func FuzzQuote(f *testing.F) {
+	for _, s := range []string{"", "proc", "a b", `say "hi"`, `back\slash`, "new\nline", "bell\a7", "caf\xc3\xa9", "\x7f\xff\x01" + "9"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		s = strings.ReplaceAll(s, "\x00", "")
+		quoted := Quote(s)
+		for _, c := range []byte(quoted) {
+			require.True(t, c >= ' ' && c < 0x7f, "%q has a byte that cannot be printed", quoted)
+		}
+		inner := strings.ReplaceAll(quoted[1:len(quoted)-1], "%", "%%")
+		back, err := exec.Command("printf", "--", inner).Output()
+		require.NoError(t, err)
+		require.Equal(t, s, string(back))
+	})
+}
