@@ -34,7 +34,7 @@ func (e *Entry) Run() error {
 	pidfd := p.before.PidfdOpen(pid).Why("a handle on the process, which its number is not").Result()
 	p.Setns(pidfd, flags).Why("into all its namespaces at once")
 	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")
-	p.Leash()
+	p.Handshake()
 	if flags&unix.CLONE_NEWUSER != 0 {
 		p.Setresid(0, 0)
 	}

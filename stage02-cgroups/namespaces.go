@@ -99,7 +99,7 @@ func namespaces(c *Container, p *Plan) error {
 			return err
 		}
 	}
-	p.Leash()
+	p.Handshake()
 	if isNew(unix.CLONE_NEWCGROUP) {
 		p.Unshare(unix.CLONE_NEWCGROUP).Why("the cgroup it is in now becomes the root it sees").Look("cat /proc/PID/cgroup")
 	}

@@ -244,7 +244,7 @@ func (g *group) delegate(h *Plan, in parent) {
 	}
 	if procs := words(filepath.Join(in.dir, "cgroup.procs")); in.dir != in.mount && slices.Contains(procs, fmt.Sprint(os.Getpid())) {
 		aside := filepath.Join(in.dir, "box")
-		h.Mkdir(aside).Unless(unix.EEXIST)
+		h.Mkdir(aside).Tolerate(unix.EEXIST)
 		h.WriteFile(filepath.Join(aside, "cgroup.procs"), "0").Why("no group may have both processes and groups with limits")
 	}
 	for _, dir := range chain(in.mount, in.dir) {
@@ -411,7 +411,7 @@ func (p *Plan) ReadBack(fd plan.Arg, wanted string) *plan.Call {
 	c := p.Add("pread64", unix.SYS_PREAD64, fd, plan.Ptr(unsafe.Pointer(buf), plan.Quote(wanted+"\n")), len(buf), 0)
 	c.Then(func() {
 		got := string(buf[:c.Ret])
-		c.Retell(1, plan.Quote(got))
+		c.SetText(1, plan.Quote(got))
 		for word := range strings.FieldsSeq(wanted) {
 			if !slices.Contains(strings.Fields(got), word) {
 				c.Why("the kernel made " + strings.TrimSpace(got) + " of it")

@@ -116,7 +116,7 @@ func (p *Plan) live(n *plan.Narration) error {
 	if n.DryRun {
 		return n.List(p.Plan)
 	}
-	defer p.TakeTerminalBack()
+	defer p.RestoreTerminal()
 	process, err := n.Start(p.Plan)
 	if err != nil {
 		return err

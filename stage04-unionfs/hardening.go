@@ -130,7 +130,7 @@ func (p *Plan) wallsOf(pid int, namespaces uint64, profile string) (settle func(
 	p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
 		Why("nobody inside may look into this process or change it")
 	if filtered {
-		p.LeaveTerminal()
+		p.DetachTerminal()
 		p.Umask(0o022).Why("whatever the caller's is")
 	}
 	return func(who *identity) {

@@ -111,7 +111,7 @@ func (r *Record) openLog(p *Plan) error {
 		}
 	}
 	if r.Run.TTY {
-		p.screen, err = r.log.pipe("stdout")
+		p.output, err = r.log.pipe("stdout")
 		return err
 	}
 	for fd, stream := range []string{1: "stdout", 2: "stderr"} {
@@ -356,7 +356,7 @@ func (r *Record) stop(patience time.Duration) error {
 		return nil
 	}
 	request := unix.SIGTERM
-	if !r.Run.Init && plan.Deaf(r.State.PID, request) {
+	if !r.Run.Init && plan.Unhandled(r.State.PID, request) {
 		patience = 0
 	}
 	if patience > 0 {

@@ -252,22 +252,22 @@ func (id *identity) become(p *Plan) {
 	outside := "this user is not mapped into the container's user namespace; newuidmap (package uidmap) and a line in /etc/subuid and /etc/subgid map more than user 0"
 	groups := plan.Ptr(unsafe.Pointer(&list[0]), "["+strings.Join(texts, ", ")+"]")
 	p.Add("setgroups", unix.SYS_SETGROUPS, len(list), groups).Why("no group of the caller's").
-		Unless(unix.EPERM).Hint(unix.EINVAL, outside)
+		Tolerate(unix.EPERM).Hint(unix.EINVAL, outside)
 	p.Add("setresgid", unix.SYS_SETRESGID, id.gid, id.gid, id.gid).Why("its group").Hint(unix.EINVAL, outside)
 	for _, pipe := range p.stdio {
 		if pipe != 0 && id.uid != 0 {
-			p.Add("fchown", unix.SYS_FCHOWN, pipe, id.uid, -1).Why("to open /dev/stdout is to open this pipe").Unless(unix.EPERM).Hint(unix.EINVAL, outside)
+			p.Add("fchown", unix.SYS_FCHOWN, pipe, id.uid, -1).Why("to open /dev/stdout is to open this pipe").Tolerate(unix.EPERM).Hint(unix.EINVAL, outside)
 		}
 	}
 	p.Add("setresuid", unix.SYS_SETRESUID, id.uid, id.uid, id.uid).Why("and the user itself").Hint(unix.EINVAL, outside)
 	if id.uid != 0 || id.gid != 0 {
-		p.leashAgain()
+		p.renewDeathSignal()
 	}
 }
 
-// leashAgain says once more what the kernel forgets when a process changes its user: that it
-// shall die with box. A write to a box that has died meanwhile fails.
-func (p *Plan) leashAgain() {
+// renewDeathSignal sets again what the kernel resets when a process changes its user
+// (PR_SET_PDEATHSIG). If box has died meanwhile, the write fails.
+func (p *Plan) renewDeathSignal() {
 	p.Prctl(plan.Sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), plan.Sym(uintptr(unix.SIGKILL), "SIGKILL")).Why("the kernel has forgotten it with the user")
-	p.Write(p.BoxEnd(), "a").Must(1).Why("is box still there?")
+	p.Write(p.SyncEnd(), "a").Expect(1).Why("is box still there?")
 }

@@ -96,7 +96,7 @@ func begin(c *Container, p *Plan) (*Record, error) {
 	if err := r.openLog(p); err != nil {
 		return nil, r.end(err)
 	}
-	p.born = r.running
+	p.started = r.running
 	return r, nil
 }
 

@@ -69,12 +69,12 @@ func (p *Plan) OpenPath(path string, flags, resolve uint64) *plan.Call {
 	resolve |= unix.RESOLVE_NO_MAGICLINKS
 	how := &unix.OpenHow{Flags: flags, Resolve: resolve}
 	text := fmt.Sprintf("{flags=O_RDONLY|%s, resolve=%s}", plan.Bits(flags, openFlags).String(), plan.Bits(resolve, resolveFlags).String())
-	return p.Add("openat2", unix.SYS_OPENAT2, plan.Cwd, path, plan.Ptr(unsafe.Pointer(how), text), unix.SizeofOpenHow).Again()
+	return p.Add("openat2", unix.SYS_OPENAT2, plan.Cwd, path, plan.Ptr(unsafe.Pointer(how), text), unix.SizeofOpenHow).Retry()
 }
 
 // MkdirAt is mkdirat(2); a directory that is there already serves as well.
 func (p *Plan) MkdirAt(dir plan.Arg, path string) *plan.Call {
-	return p.Add("mkdirat", unix.SYS_MKDIRAT, dir, path, plan.Sym(0o755, "0755")).Unless(unix.EEXIST)
+	return p.Add("mkdirat", unix.SYS_MKDIRAT, dir, path, plan.Sym(0o755, "0755")).Tolerate(unix.EEXIST)
 }
 
 // Mknod is mknodat(2): a device, or an empty file when mode says so.

@@ -16,16 +16,16 @@ type Plan struct {
 
 	console *console
 
-	stdio  [3]int              // what becomes the process's standard files; 0 leaves one as it is
-	screen *os.File            // where what its terminal shows goes, if not to standard output
-	born   func(pid int) error // called when it has become its program
+	stdio   [3]int              // what becomes the process's standard files; 0 leaves one as it is
+	output  *os.File            // where what its terminal shows goes, if not to standard output
+	started func(pid int) error // called when it has become its program
 }
 
 // newPlan is an empty plan for a process.
 func newPlan() *Plan {
 	process, host := plan.New()
 	p := &Plan{Plan: process, before: &Plan{Plan: host}}
-	p.screen, p.born = os.Stdout, func(int) error { return nil }
+	p.output, p.started = os.Stdout, func(int) error { return nil }
 	return p
 }
 

@@ -32,7 +32,7 @@ type console struct {
 	slave  plan.Arg
 	master *os.File
 
-	screen *os.File
+	output *os.File
 }
 
 // stdio decides what the container reads from and writes to. Without one of its own it
@@ -41,14 +41,14 @@ func stdio(c *Container, p *Plan) error {
 	if c.Rootfs == "" {
 		return nil
 	}
-	p.LeaveTerminal()
+	p.DetachTerminal()
 	if !c.TTY {
 		return nil
 	}
 	if c.Interactive && !c.Detach && !term.IsTerminal(0) {
 		return errors.New("--tty with --interactive needs a terminal to read from, and standard input is none: leave one of the two out")
 	}
-	p.console = &console{typed: c.Interactive && !c.Detach, screen: p.screen}
+	p.console = &console{typed: c.Interactive && !c.Detach, output: p.output}
 	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
 		p.console.size = *size
 	}
@@ -66,12 +66,12 @@ func (r *newRoot) openConsole(owner int) {
 // openPair has the process make the pair and send its master's end.
 func (p *Plan) openPair(dev plan.Arg, ptmx string, owner int) (slave plan.Arg) {
 	c := p.console
-	sender := plan.Later("CONSOLE")
+	sender := plan.Pending("CONSOLE")
 	pair := p.before.Add("socketpair", unix.SYS_SOCKETPAIR, plan.Sym(unix.AF_UNIX, "AF_UNIX"), plan.Sym(unix.SOCK_STREAM|unix.SOCK_CLOEXEC, "SOCK_STREAM|SOCK_CLOEXEC"),
 		0, plan.Ptr(unsafe.Pointer(&c.ends), "[MASTER, CONSOLE]")).Why("for the terminal to come through")
 	pair.Then(func() {
 		sender.Set(uintptr(c.ends[1]))
-		pair.Retell(3, fmt.Sprintf("[%d, %d]", c.ends[0], c.ends[1]))
+		pair.SetText(3, fmt.Sprintf("[%d, %d]", c.ends[0], c.ends[1]))
 	})
 	master := p.Open(dev, ptmx, unix.O_RDWR|unix.O_NOCTTY).Why("a new terminal: the end that box will hold").Look("ls /proc/PID/root/dev/pts").Result()
 	p.Ioctl(master, unix.TIOCSPTLCK, "TIOCSPTLCK", plan.Ptr(unsafe.Pointer(new(int32)), "[0]"))
@@ -128,7 +128,7 @@ func (c *console) serve() (end func(), err error) {
 	}
 	done := make(chan struct{})
 	go func() {
-		io.Copy(c.screen, c.master) // ends with EIO when nobody has the slave open any more
+		io.Copy(c.output, c.master) // ends with EIO when nobody has the slave open any more
 
 		// Or else the disk is full, perhaps: the container shall go on.
 		io.Copy(io.Discard, c.master)
@@ -209,5 +209,5 @@ func (p *Plan) SendFile(socket plan.Arg, fd int) *plan.Call {
 	message := &unix.Msghdr{Iov: vector, Iovlen: 1, Control: &rights[0], Controllen: uint64(len(rights))}
 	text := fmt.Sprintf("{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=\"t\", iov_len=1}], msg_iovlen=1, "+
 		"msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[%d]}], msg_controllen=%d, msg_flags=0}", fd, len(rights))
-	return p.Add("sendmsg", unix.SYS_SENDMSG, socket, plan.Ptr(unsafe.Pointer(message), text), 0).Must(1)
+	return p.Add("sendmsg", unix.SYS_SENDMSG, socket, plan.Ptr(unsafe.Pointer(message), text), 0).Expect(1)
 }

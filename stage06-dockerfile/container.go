@@ -130,12 +130,12 @@ func (p *Plan) live(n *plan.Narration) error {
 	if n.DryRun {
 		return n.List(p.Plan)
 	}
-	defer p.TakeTerminalBack()
+	defer p.RestoreTerminal()
 	process, err := n.Start(p.Plan)
 	if err != nil {
 		return err
 	}
-	if err := p.born(process.PID); err != nil {
+	if err := p.started(process.PID); err != nil {
 		return err
 	}
 	end, err := p.console.serve()

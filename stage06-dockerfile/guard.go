@@ -78,7 +78,7 @@ func (r *newRoot) guard2(dir string, rules []device) {
 	group.Result()
 	program := r.before.Add("bpf", unix.SYS_BPF, plan.Sym(unix.BPF_PROG_LOAD, "BPF_PROG_LOAD"),
 		plan.Ptr(unsafe.Pointer(load), fmt.Sprintf("{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%d, insns=%p, license=\"GPL\"}", len(code), &code[0])),
-		int(unsafe.Sizeof(*load))).Again().Why("a program of the kernel's, run whenever a device is opened")
+		int(unsafe.Sizeof(*load))).Retry().Why("a program of the kernel's, run whenever a device is opened")
 	program.Then(func() { attach.program = uint32(program.Ret) })
 	program.Result()
 	r.before.Add("bpf", unix.SYS_BPF, plan.Sym(unix.BPF_PROG_ATTACH, "BPF_PROG_ATTACH"),

@@ -266,7 +266,7 @@ func (r *newRoot) mountPoint(m gathered) {
 	for i := range parts {
 		prefix := "/" + path.Join(parts[:i+1]...)
 		if i == len(parts)-1 && !m.isDir {
-			r.Mknod(plan.Cwd, prefix, unix.S_IFREG|0o644, 0, 0).Unless(unix.EEXIST)
+			r.Mknod(plan.Cwd, prefix, unix.S_IFREG|0o644, 0, 0).Tolerate(unix.EEXIST)
 			continue
 		}
 		r.MkdirAt(plan.Cwd, prefix).Hint(unix.EROFS, "the root is on a file system that is mounted read-only: make this directory there yourself").

@@ -114,7 +114,7 @@ func (r *Record) openLog(p *Plan) error {
 		}
 	}
 	if r.Run.TTY {
-		p.screen, err = r.log.pipe("stdout")
+		p.output, err = r.log.pipe("stdout")
 		return err
 	}
 	for fd, stream := range []string{1: "stdout", 2: "stderr"} {
@@ -359,7 +359,7 @@ func (r *Record) stop(patience time.Duration) error {
 		return nil
 	}
 	request := r.Run.stopSignal()
-	if !r.Run.Init && plan.Deaf(r.State.PID, request) {
+	if !r.Run.Init && plan.Unhandled(r.State.PID, request) {
 		patience = 0
 	}
 	if patience > 0 {

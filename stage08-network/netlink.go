@@ -111,7 +111,7 @@ func (p *Plan) Netlink(socket plan.Arg, why string, done func() error, messages 
 	c.Then(func() {
 		at, err := readAck(buffer[:min(int(c.Ret), len(buffer))])
 		if err != nil {
-			c.Retell(1, "{nlmsg_type=NLMSG_ERROR, error="+err.Error()+"}")
+			c.SetText(1, "{nlmsg_type=NLMSG_ERROR, error="+err.Error()+"}")
 			if at > 0 && at <= len(messages) {
 				err = fmt.Errorf("%s: %w", messages[at-1].name, err)
 			}
@@ -119,7 +119,7 @@ func (p *Plan) Netlink(socket plan.Arg, why string, done func() error, messages 
 			err = done()
 		}
 		if err != nil { // the call has worked, what it brought stops the list
-			c.Refuse("the kernel refuses " + err.Error())
+			c.Reject("the kernel refuses " + err.Error())
 		}
 	})
 	return data

@@ -114,21 +114,21 @@ func (s *userStack) dns() netip.Addr {
 // plan starts the program while the process is held, and waits until it serves.
 func (s *userStack) plan(h *Plan, pid string) {
 	pipe := new([2]int32)
-	read := plan.Later("READY")
+	read := plan.Pending("READY")
 	c := h.Add("pipe2", unix.SYS_PIPE2, plan.Ptr(unsafe.Pointer(pipe), "[READY, …]"), plan.Sym(unix.O_CLOEXEC, "O_CLOEXEC")).
 		Why("a network by " + strings.Join(s.argv(pid, 3), " "))
 	c.Then(func() {
 		read.Set(uintptr(pipe[0]))
-		c.Retell(0, fmt.Sprintf("[%d, %d]", pipe[0], pipe[1]))
+		c.SetText(0, fmt.Sprintf("[%d, %d]", pipe[0], pipe[1]))
 		if err := s.start(pid, os.NewFile(uintptr(pipe[1]), "ready")); err != nil {
-			c.Refuse(err.Error())
+			c.Reject(err.Error())
 		}
 	})
 	wait := h.Add("read", unix.SYS_READ, read.Arg(), plan.Ptr(unsafe.Pointer(new([1]byte)), `"…"`), 1).
-		Must(1).Why("wait until it serves")
+		Expect(1).Why("wait until it serves")
 	wait.Then(func() {
 		if wait.Ret == 0 {
-			wait.Refuse(s.fail())
+			wait.Reject(s.fail())
 		}
 	})
 	h.Close(read.Arg())

@@ -62,12 +62,12 @@ func (c *Container) connect(p *Plan) (*wire, error) {
 			return nil, errors.Join(err, wire.unplug())
 		}
 	}
-	born := p.born
-	p.born = func(pid int) error { // names are answered from now on
+	started := p.started
+	p.started = func(pid int) error { // names are answered from now on
 		if err := wire.listen(); err != nil {
 			return err
 		}
-		return born(pid)
+		return started(pid)
 	}
 	c.wire = wire
 	return wire, nil

@@ -1,6 +1,7 @@
 // --explain prints the system calls as they are made, --dry-run the list alone, and
 // --pause stops before each: one narration of one list, in the notation of strace(1),
 // with the reason beside each call. host│ marks what box does, box │ what its child does.
+
 package plan
 
 import (
@@ -15,37 +16,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Narration is how a run is told.
+// Narration is how much of a run is shown: flags to embed in a command of kong.
 type Narration struct {
-	Explain telling `help:"Tell each system call and its reason on standard error; =json for tools." placeholder:"json" group:"Look inside:"`
-	DryRun  bool    `help:"Print the system calls that would be made, and make none." group:"Look inside:"`
-	Pause   bool    `help:"Stop before each system call, until Enter, and say what to look at meanwhile from a second terminal." group:"Look inside:"`
+	Explain format `help:"Tell each system call and its reason on standard error; =json for tools." placeholder:"json" group:"Look inside:"`
+	DryRun  bool   `help:"Print the system calls that would be made, and make none." group:"Look inside:"`
+	Pause   bool   `help:"Stop before each system call, until Enter, and say what to look at meanwhile from a second terminal." group:"Look inside:"`
 
-	told  int // how many calls of the list were told
-	enter *bufio.Reader
+	printed int // how many calls of the list were printed
+	enter   *bufio.Reader
 }
 
-// telling is "", "text" or "json". The flag can stand without a value.
-type telling string
+// format is "", "text" or "json". The flag needs no value.
+type format string
 
-func (telling) IsBool() bool { return true }
+func (format) IsBool() bool { return true }
 
 // Decode reads --explain, --explain=text and --explain=json.
-func (t *telling) Decode(ctx *kong.DecodeContext) error {
+func (t *format) Decode(ctx *kong.DecodeContext) error {
 	*t = "text"
 	if ctx.Scan.Peek().Type != kong.FlagValueToken {
 		return nil
 	}
 	value := fmt.Sprint(ctx.Scan.Pop().Value)
-	if *t = telling(value); value != "text" && value != "json" {
+	if *t = format(value); value != "text" && value != "json" {
 		return fmt.Errorf("%q is not a way to tell: say --explain or --explain=json", value)
 	}
 	return nil
 }
 
-func (n *Narration) telling() bool { return n.Pause || n.Explain != "" }
+func (n *Narration) narrates() bool { return n.Pause || n.Explain != "" }
 
-// Start makes the process, told as it was asked for.
+// Start makes the process that replays p, and returns once it has become its program, or
+// with the step that failed (a StepError). The calling thread stays locked to its
+// goroutine: when it ends, the kernel kills the process (PR_SET_PDEATHSIG). The narration
+// goes to standard error.
 func (n *Narration) Start(p *Plan) (*Process, error) {
 	if n.Pause {
 		tty, err := os.Open("/dev/tty")
@@ -55,7 +59,7 @@ func (n *Narration) Start(p *Plan) (*Process, error) {
 		defer tty.Close()
 		n.enter = bufio.NewReader(tty)
 	}
-	if n.telling() {
+	if n.narrates() {
 		p.addGates(n.Pause)
 	}
 	c, err := p.launch(n)
@@ -65,40 +69,40 @@ func (n *Narration) Start(p *Plan) (*Process, error) {
 	return c, err
 }
 
-// addGates adds meetings for the narration's sake: before execve, so that all is told
-// before the program's first word, or before every call.
+// addGates adds sync points for the narration's sake: before execve, so that everything is
+// printed before the program's first word, or before every call.
 func (p *Plan) addGates(all bool) {
 	calls := p.Calls
 	p.Calls = nil
 	for i, c := range calls {
-		inMeeting := c.meets || calls[min(i+1, len(calls)-1)].meets
+		inSync := c.syncs || calls[min(i+1, len(calls)-1)].syncs
 		inSearch := c.try && calls[i-1].try
-		if c.Name == "execve" || all && i > 0 && !inMeeting && !inSearch {
-			p.meet().Why("so that this is on the screen before the program's first word")
+		if c.Name == "execve" || all && i > 0 && !inSync && !inSearch {
+			p.sync().Why("so that this is on the screen before the program's first word")
 			p.Calls[len(p.Calls)-2].gate, p.Calls[len(p.Calls)-1].gate = true, true
 		}
 		p.Calls = append(p.Calls, c)
 	}
 }
 
-// follow tells what the process has done since the last time.
+// follow prints what the process has done since the last time.
 func (n *Narration) follow(calls []*Call) {
-	for ; n.told < len(calls); n.told++ {
-		if c := calls[n.told]; c.done && !(n.Pause && c.gate) {
+	for ; n.printed < len(calls); n.printed++ {
+		if c := calls[n.printed]; c.done && !(n.Pause && c.gate) {
 			n.tell("box", c)
 		}
 	}
 }
 
-// gate is called while the process waits. At a gate it tells what comes next, before it
-// happens, and returns nil, because the answer needs no telling then.
+// gate is called while the process waits. At a gate it prints what comes next, before it
+// happens, and returns nil: the answer is not printed then.
 func (n *Narration) gate(c *Process, answer *Plan) *Narration {
 	read := c.plan.Calls[c.at]
 	if !read.gate {
 		return n
 	}
 	next := c.plan.Calls[c.at+1]
-	n.told = c.at + 2
+	n.printed = c.at + 2
 	if n.Pause {
 		n.tell("box", next)
 		n.wait(next, c.PID)
@@ -118,11 +122,11 @@ func (n *Narration) wait(next *Call, pid int) {
 	}
 	fmt.Fprintf(os.Stderr, "      %s[Enter] ", look)
 	if _, err := n.enter.ReadString('\n'); err != nil {
-		fmt.Fprintln(os.Stderr) // the terminal is gone: nobody is left to look
+		fmt.Fprintln(os.Stderr) // the terminal is gone
 	}
 }
 
-// List prints the plan as it would be carried out.
+// List prints the plan on standard output as it would be carried out, and makes no call.
 func (n *Narration) List(p *Plan) error {
 	if p.err != nil {
 		return p.err
@@ -132,7 +136,7 @@ func (n *Narration) List(p *Plan) error {
 	}
 	answer := p.answer("PID", false)
 	for _, c := range p.Calls {
-		if c.meets {
+		if c.syncs {
 			for _, c := range answer.Calls {
 				n.print(os.Stdout, "host", c)
 			}
@@ -142,9 +146,9 @@ func (n *Narration) List(p *Plan) error {
 	return answer.err
 }
 
-// tell prints a call on standard error when that was asked for.
+// tell prints a call on standard error if the run is narrated.
 func (n *Narration) tell(side string, c *Call) {
-	if n != nil && n.telling() {
+	if n != nil && n.narrates() {
 		n.print(os.Stderr, side, c)
 	}
 }
@@ -164,7 +168,7 @@ func (n *Narration) print(w io.Writer, side string, c *Call) {
 // json is one object on a line. Its arguments are text as in --explain; ret and errno
 // are absent for a call that has not been made.
 func (c *Call) json(side string) []byte {
-	told := struct {
+	printed := struct {
 		Side  string   `json:"side"`
 		Call  string   `json:"call"`
 		Args  []string `json:"args"`
@@ -173,16 +177,16 @@ func (c *Call) json(side string) []byte {
 		Why   string   `json:"why,omitempty"`
 	}{side, c.Name, c.texts(), nil, unix.ErrnoName(c.Errno), c.why}
 	if c.done && c.Errno == 0 {
-		told.Ret = &c.Ret
+		printed.Ret = &c.Ret
 	}
-	line, err := json.Marshal(told)
+	line, err := json.Marshal(printed)
 	if err != nil { // strings and a number
 		return []byte(err.Error())
 	}
 	return line
 }
 
-// brief is String with long arguments left out, for a message.
+// brief is String with long arguments left out, for an error message.
 func (c *Call) brief() string {
 	texts := c.texts()
 	for i, text := range texts {
@@ -196,6 +200,7 @@ func (c *Call) brief() string {
 // String is the call in the notation of strace(1), without its result.
 func (c *Call) String() string { return c.Name + "(" + strings.Join(c.texts(), ", ") + ")" }
 
+// texts are the arguments in the notation of strace(1).
 func (c *Call) texts() []string {
 	texts := make([]string, len(c.args))
 	for i, arg := range c.args {
@@ -204,16 +209,7 @@ func (c *Call) texts() []string {
 	return texts
 }
 
-func (a Arg) String() string {
-	switch {
-	case a.from == nil:
-		return a.text
-	case a.from.text != "":
-		return a.from.text
-	}
-	return a.from.name
-}
-
+// result is " = " and the result, as strace(1) writes it.
 func (c *Call) result() string {
 	switch {
 	case !c.done:
@@ -227,7 +223,8 @@ func (c *Call) result() string {
 	return fmt.Sprintf(" = -1 %s (%s)", unix.ErrnoName(c.Errno), strings.ToUpper(message[:1])+message[1:])
 }
 
-// Bits is an argument made of flags; names are in the order of their bits.
+// Bits is an argument made of flags, written as their names joined by |, in the order of
+// names; what has no name is written in hexadecimal.
 func Bits(value uint64, names []Flag) Arg {
 	var set []string
 	rest := value
@@ -245,13 +242,13 @@ func Bits(value uint64, names []Flag) Arg {
 	return Sym(uintptr(value), strings.Join(set, "|"))
 }
 
-// Flag is the name of one bit. It is an alias, so that a table of them needs no field names.
+// Flag is one bit and its name. It is an alias, so that a table of flags needs no field names.
 type Flag = struct {
 	Bit  uint64
 	Name string
 }
 
-// Quote writes a string as strace does: C escapes, octal for what cannot be printed.
+// Quote quotes a string as strace(1) does: C escapes, octal for bytes outside printable ASCII.
 func Quote(s string) string {
 	const named = "\t\n\v\f\r\"\\"
 	var b strings.Builder

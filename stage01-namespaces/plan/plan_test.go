@@ -18,7 +18,7 @@ func TestNULByteIsRefusedBeforeAnythingIsMade(t *testing.T) {
 	p.Execve([]string{"/bin/echo", "a\x00b"}, nil, "")
 	_, err := p.launch(&Narration{})
 	require.ErrorContains(t, err, `"a\0b" holds a NUL byte`)
-	require.False(t, p.before.Calls[0].done, "the leash was made all the same")
+	require.False(t, p.before.Calls[0].done, "the sync socket was made all the same")
 }
 
 func TestArgumentListTooLong(t *testing.T) {
@@ -31,7 +31,7 @@ func TestArgumentListTooLong(t *testing.T) {
 
 func TestFailingStepIsNamed(t *testing.T) {
 	p, _ := New()
-	p.Leash()
+	p.Handshake()
 	p.Add("mkdir", unix.SYS_MKDIR, "/no/such/dir/x", 0).
 		Hint(unix.ENOENT, "make the directory")
 	p.Execve([]string{"/bin/true"}, nil, "")
@@ -53,7 +53,7 @@ func TestResultOfAStepIsUsedByALaterOne(t *testing.T) {
 
 func TestUnexpectedResultStopsTheList(t *testing.T) {
 	p, _ := New()
-	p.Prctl(Sym(unix.PR_GET_DUMPABLE, "PR_GET_DUMPABLE"), Num(0)).Must(7)
+	p.Prctl(Sym(unix.PR_GET_DUMPABLE, "PR_GET_DUMPABLE"), Num(0)).Expect(7)
 	p.Execve([]string{"/bin/true"}, nil, "")
 	_, err := p.launch(&Narration{})
 	require.EqualError(t, err, "prctl(PR_GET_DUMPABLE, 0): returned 1 instead of 7")
@@ -71,7 +71,7 @@ func execute(p *Plan) error {
 func TestToleratedErrorDoesNotStopTheList(t *testing.T) {
 	chdir := func(tolerated unix.Errno) error {
 		p, _ := New()
-		p.Add("chdir", unix.SYS_CHDIR, "/no/such/directory").Unless(tolerated)
+		p.Add("chdir", unix.SYS_CHDIR, "/no/such/directory").Tolerate(tolerated)
 		p.Execve([]string{"/bin/true"}, nil, "")
 		return execute(p)
 	}
@@ -81,7 +81,7 @@ func TestToleratedErrorDoesNotStopTheList(t *testing.T) {
 
 // A pipe that nothing is read from makes write(2) fail with EAGAIN, until it is emptied.
 func TestCallIsRepeatedWhileTheKernelAsksForIt(t *testing.T) {
-	write := func(again bool) (error, *Call) {
+	write := func(retry bool) (error, *Call) {
 		var ends [2]int
 		require.NoError(t, unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK))
 		defer unix.Close(ends[0])
@@ -92,8 +92,8 @@ func TestCallIsRepeatedWhileTheKernelAsksForIt(t *testing.T) {
 		require.NoError(t, err)
 		p, _ := New()
 		call := p.Write(Num(ends[1]), "more")
-		if again {
-			call.Again()
+		if retry {
+			call.Retry()
 			time.AfterFunc(20*time.Millisecond, func() { unix.Read(ends[0], make([]byte, size)) })
 		}
 		p.Execve([]string{"/bin/true"}, nil, "")
@@ -121,7 +121,7 @@ func reapAndExit(child uintptr) {
 func TestMakerOfAForkMayStay(t *testing.T) {
 	p, _ := New()
 	fork := p.Add("clone", unix.SYS_CLONE, Sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"), Sym(0, "child_stack=NULL")).
-		Stays(reapAndExit)
+		ParentRuns(reapAndExit)
 	p.Execve([]string{"/bin/sh", "-c", "exit 2"}, nil, "")
 	require.Equal(t, ExitStatus(42), execute(p))
 	require.NotZero(t, fork.Ret, "the number of the child")
@@ -133,10 +133,10 @@ func TestHostLooksAtAResult(t *testing.T) {
 	var buf [64]byte
 	list := &Plan{}
 	call := list.Add("getcwd", unix.SYS_GETCWD, Ptr(unsafe.Pointer(&buf), "DIR"), len(buf))
-	known := Later("LENGTH")
+	known := Pending("LENGTH")
 	call.Then(func() {
 		known.Set(call.Ret)
-		call.Retell(0, Quote(unix.ByteSliceToString(buf[:])))
+		call.SetText(0, Quote(unix.ByteSliceToString(buf[:])))
 	})
 	require.Equal(t, `getcwd(DIR, 64)`, call.String())
 	require.Equal(t, "LENGTH", known.Arg().String())
@@ -146,7 +146,7 @@ func TestHostLooksAtAResult(t *testing.T) {
 	require.Equal(t, "5", known.Arg().String(), "with the NUL byte")
 	require.True(t, call.Done())
 
-	call.Then(func() { call.Refuse("not the directory it was") })
+	call.Then(func() { call.Reject("not the directory it was") })
 	require.EqualError(t, list.Perform(nil), `getcwd("/usr", 64): not the directory it was`)
 }
 
@@ -169,7 +169,7 @@ func TestStepThatShouldHaveBecomeTheProgram(t *testing.T) {
 func TestHostStepThatFailsStopsTheProcess(t *testing.T) {
 	p, _ := New()
 	p.WhileHeld(func(h *Plan, pid string) { h.WriteFile("/no/such/file", "x") })
-	p.Leash()
+	p.Handshake()
 	p.Execve([]string{"/bin/true"}, nil, "")
 	_, err := p.launch(&Narration{})
 	require.EqualError(t, err, `openat(AT_FDCWD, "/no/such/file", O_WRONLY|O_CLOEXEC): no such file or directory`)

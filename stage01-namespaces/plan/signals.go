@@ -3,6 +3,7 @@
 // with its exit status. At a terminal the container gets a process group of its own in
 // the foreground, as a shell's job, and box joins it there, so that Ctrl-C reaches both.
 // In a pipeline the process stays in the group of all the others.
+
 package plan
 
 import (
@@ -18,14 +19,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ExitStatus is how the container's command ended; 128+n when signal n ended it.
+// ExitStatus is how the process ended: its exit status, or 128+n when signal n killed it.
+// It is an error so that it can be returned as one; 0 is success.
 type ExitStatus int
 
 func (e ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // forward passes signals on to the process as soon as there is one. The runtime takes half
-// a millisecond to prepare, which it does beside the first calls: in turn, it would delay
-// every container.
+// a millisecond to prepare for that, so it does it during the first calls: afterwards, it
+// would delay every container.
 func (c *Process) forward() {
 	signals := make(chan os.Signal, 32)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
@@ -37,7 +39,8 @@ func (c *Process) forward() {
 	}
 }
 
-// Wait stays with the process until its end and returns its ExitStatus.
+// Wait waits for the process to end, passing signals on meanwhile, and returns its
+// ExitStatus. Start and Wait belong to the same goroutine.
 func (c *Process) Wait() error {
 	tty := c.plan.tty
 	status, err := c.reap()
@@ -51,11 +54,11 @@ func (c *Process) Wait() error {
 	if n := c.ended.Load(); n != 0 {
 		ended = unix.Signal(n)
 	}
-	tty.spread(ended)
+	tty.signalGroup(ended)
 	return ExitStatus(128 + int(ended))
 }
 
-// pass hands a signal that box was sent to the process, as long as there is one.
+// pass hands a signal that box has received to the process, as long as there is one.
 func (c *Process) pass(s unix.Signal, tty terminal) {
 	c.passing.Lock()
 	defer c.passing.Unlock()
@@ -67,17 +70,17 @@ func (c *Process) pass(s unix.Signal, tty terminal) {
 		c.stop(tty)
 	default:
 		switch {
-		case c.dropped(s):
+		case c.ignoredAsInit(s):
 			c.ended.Store(int32(s))
 			unix.Kill(c.PID, unix.SIGKILL)
-		case !tty.sent(s, c.PID):
+		case !tty.sentByTerminal(s, c.PID):
 			unix.Kill(c.PID, s)
 		}
 	}
 }
 
-// stop stops the process and box, until the shell says fg or bg. The shell knows box by
-// the group that it started it in.
+// stop stops the process and box, until the shell's fg or bg. The shell knows box by the
+// process group that it started it in.
 func (c *Process) stop(tty terminal) {
 	unix.Kill(c.PID, unix.SIGSTOP)
 	if tty.ours {
@@ -96,18 +99,19 @@ func (c *Process) stop(tty terminal) {
 	unix.Kill(-c.PID, unix.SIGCONT)
 }
 
-// dropped tells whether the kernel would keep a deadly signal from the process: as PID 1
-// of its namespace it gets no signal that it has no handler for (pid_namespaces(7)). Any
-// other process would end, and so shall this one.
-func (c *Process) dropped(s unix.Signal) bool {
-	if c.plan.stays() || c.plan.Clone.Flags&unix.CLONE_NEWPID == 0 || s == unix.SIGCONT || s == unix.SIGWINCH {
+// ignoredAsInit reports whether the kernel would keep a deadly signal from the process: as
+// PID 1 of its namespace it gets no signal that it has no handler for (pid_namespaces(7)).
+// Any other process would end, so box kills this one.
+func (c *Process) ignoredAsInit(s unix.Signal) bool {
+	if c.plan.hasInit() || c.plan.Clone.Flags&unix.CLONE_NEWPID == 0 || s == unix.SIGCONT || s == unix.SIGWINCH {
 		return false
 	}
-	return Deaf(c.PID, s)
+	return Unhandled(c.PID, s)
 }
 
-// Deaf tells whether a process has no handler for a signal, and does not ignore it either.
-func Deaf(pid int, s unix.Signal) bool {
+// Unhandled reports whether a process has no handler for a signal, and does not ignore it
+// either (SigCgt and SigIgn of /proc/PID/status, proc(5)).
+func Unhandled(pid int, s unix.Signal) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	return err == nil && !hasSignal(status, "SigCgt", s) && !hasSignal(status, "SigIgn", s)
 }
@@ -167,28 +171,28 @@ func (p *Plan) takeTerminal() {
 	})
 }
 
-// sent tells whether the terminal has sent a signal to the process too, as it does to all
-// of the foreground group for Ctrl-C, Ctrl-\ and a change of size: once is enough.
-func (t terminal) sent(s unix.Signal, pid int) bool {
+// sentByTerminal reports whether the terminal has sent the signal to the process too, as it
+// does to the whole foreground group for Ctrl-C, Ctrl-\ and a change of size: once is enough.
+func (t terminal) sentByTerminal(s unix.Signal, pid int) bool {
 	group, err := unix.Getpgid(pid)
 	return err == nil && (s == unix.SIGINT || s == unix.SIGQUIT || s == unix.SIGWINCH) &&
 		group == unix.Getpgrp() && group == t.foreground()
 }
 
-// stays tells whether PID 1 is the maker of a process that it stays with: then it takes every
-// signal, and hands it down.
-func (p *Plan) stays() bool {
-	return slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.stays != nil })
+// hasInit reports whether PID 1 is the parent of the process that becomes the program: then
+// it takes every signal, and passes it down.
+func (p *Plan) hasInit() bool {
+	return slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.parent != nil })
 }
 
-// LeaveTerminal keeps the process away from the caller's terminal.
-func (p *Plan) LeaveTerminal() { p.tty = terminal{fd: -1} }
+// DetachTerminal keeps the process off the caller's terminal.
+func (p *Plan) DetachTerminal() { p.tty = terminal{fd: -1} }
 
-// TakeTerminalBack gives the terminal back to the group that had it in the beginning.
-func (p *Plan) TakeTerminalBack() { p.tty.takeBack() }
+// RestoreTerminal gives the terminal back to the process group that had it before Start.
+func (p *Plan) RestoreTerminal() { p.tty.restore() }
 
-// takeBack gives the terminal back to the group that had it in the beginning.
-func (t terminal) takeBack() {
+// restore gives the terminal back to the group that had it at first.
+func (t terminal) restore() {
 	if t.ours {
 		signal.Ignore(unix.SIGTTOU) // which asking from the background brings
 		unix.Setpgid(0, t.group)
@@ -196,11 +200,11 @@ func (t terminal) takeBack() {
 	}
 }
 
-// spread sends the signal of a key that ended the container to the group that box was
+// signalGroup sends the signal of a key that ended the container to the group that box was
 // started in, where the terminal would have sent it: a script that box is part of ends.
-func (t terminal) spread(s unix.Signal) {
+func (t terminal) signalGroup(s unix.Signal) {
 	if t.ours && (s == unix.SIGINT || s == unix.SIGQUIT) {
-		t.takeBack()
+		t.restore()
 		signal.Reset(s)
 		unix.Kill(0, s)
 	}

@@ -2,7 +2,8 @@
 // ends in execve(2). Between the two it is a copy of a Go program that has one thread
 // where the runtime expects several, so nothing of the runtime may run in it: no
 // allocation, no lock, no growing stack. Therefore the list is turned into numbers
-// before, and the results come back through memory shared with the host, the tape.
+// beforehand, and the results come back through memory shared with the host.
+
 package plan
 
 import (
@@ -19,7 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cloneArgs is struct clone_args of clone3(2).
+// cloneArgs is struct clone_args of clone3(2). A program sets Flags, and Cgroup with
+// CLONE_INTO_CGROUP.
 type cloneArgs struct {
 	Flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, Cgroup uint64
 }
@@ -32,7 +34,7 @@ var CloneFlags = []Flag{
 	{unix.CLONE_NEWNET, "CLONE_NEWNET"}, {unix.CLONE_CLEAR_SIGHAND, "CLONE_CLEAR_SIGHAND"}, {unix.CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"},
 }
 
-// cloneCall is clone3(2) as a call. The arguments that are zero are not told.
+// cloneCall is clone3(2) as a call. Arguments that are zero are not printed.
 func cloneCall(args *cloneArgs) *Call {
 	text := "{flags=" + Bits(args.Flags, CloneFlags).text
 	if args.exitSignal != 0 {
@@ -51,8 +53,8 @@ func cloneCall(args *cloneArgs) *Call {
 		Hint(unix.ENOSYS, "this kernel is older than 5.5, or a seccomp filter around box forbids clone3")
 }
 
-// Fork is clone3(2) in the middle of a list: the new process replays the rest, and its
-// maker ends.
+// Fork is clone3(2) in the middle of a list: the child replays the rest, and its parent
+// ends.
 func (p *Plan) Fork(flags uint64) *Call {
 	c := cloneCall(&cloneArgs{Flags: flags})
 	c.forks = true
@@ -60,38 +62,32 @@ func (p *Plan) Fork(flags uint64) *Call {
 	return c
 }
 
-// Stays tells that the call forks, and that its maker stays: rest is its life from then on,
-// while the new process replays the list to its end. It must not return, and runs where the
-// replay runs, so it may do no more: raw system calls, no allocation, no lock, and
-// go:nosplit, go:norace and go:nocheckptr on it and on all that it calls.
-func (c *Call) Stays(rest func(child uintptr)) *Call { c.stays = rest; return c }
-
-// step is a Call as numbers. A slot is a place for a result; nobody reads slot 0.
+// step is a Call as numbers. A slot is a place for a result; slot 0 is never read.
 type step struct {
-	nr    uintptr
-	args  [6]uintptr
-	from  [6]int // the slot to take the argument from, or 0
-	into  int    // the slot to put the result in
-	left  int    // how many more places there are to try
-	want  uintptr
-	exact bool // the result has to be want
-	try   bool
-	forks bool
-	fine  uintptr
-	stays func(child uintptr) // after the fork
-	again bool                // while it fails with EAGAIN
+	nr        uintptr
+	args      [6]uintptr
+	from      [6]int // the slot to take the argument from, or 0
+	into      int    // the slot to put the result in
+	left      int    // how many more places there are to look in
+	want      uintptr
+	exact     bool // the result has to be want
+	try       bool
+	forks     bool
+	tolerated uintptr
+	parent    func(child uintptr) // after the fork
+	retry     bool                // while it fails with EAGAIN
 }
 
-// mark is what came of a step. It is whole when done is 1.
-type mark struct{ done, result, errno uintptr }
+// result is what came of a step. It is complete when done is 1.
+type result struct{ done, ret, errno uintptr }
 
-// Process is a child: first a replayed plan, then the program that it becomes.
+// Process is a child of the caller: first it replays a plan, then it is a program.
 type Process struct {
-	PID   int // as the host counts
-	plan  *Plan
-	tape  []mark
-	at    int          // the call in which it waits, or has waited last
-	ended atomic.Int32 // the signal for which box killed it
+	PID     int // on the host
+	plan    *Plan
+	results []result
+	at      int          // the call in which it waits, or has waited last
+	ended   atomic.Int32 // the signal for which box killed it
 
 	listening chan struct{} // closed when signals no longer end box
 	numbered  chan struct{} // closed when pid is known for good
@@ -126,7 +122,7 @@ func (c *Process) become(n *Narration) error {
 	if err := c.plan.before.Perform(n); err != nil {
 		return err
 	}
-	if len(c.plan.held) == 0 && !n.telling() {
+	if len(c.plan.held) == 0 && !n.narrates() {
 		// The answer is there before the process is: it need not wait for a parent whose
 		// every page is copied at the first touch after the clone.
 		if err := c.plan.answer("", false).Perform(n); err != nil {
@@ -141,7 +137,7 @@ func (c *Process) become(n *Narration) error {
 	return c.follow(n)
 }
 
-// cut closes an end of the leash, once.
+// cut closes an end of the sync socket, once.
 func (p *Plan) cut(end *int32) {
 	if *end != 0 {
 		unix.Close(int(*end))
@@ -152,19 +148,19 @@ func (p *Plan) cut(end *int32) {
 // start makes the child. ForkLock keeps it from getting copies of descriptors that other
 // goroutines are opening and have not marked close-on-exec yet.
 func (c *Process) start(n *Narration) error {
-	size := uintptr(len(c.plan.Calls)) * unsafe.Sizeof(mark{})
+	size := uintptr(len(c.plan.Calls)) * unsafe.Sizeof(result{})
 	shared, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
-		return fmt.Errorf("mmap(%d bytes for the tape): %w", size, err)
+		return fmt.Errorf("mmap(%d bytes for the results): %w", size, err)
 	}
-	c.tape = unsafe.Slice((*mark)(shared), len(c.plan.Calls))
+	c.results = unsafe.Slice((*result)(shared), len(c.plan.Calls))
 	call := cloneCall(&c.plan.Clone)
 	steps, slots := c.plan.steps()
 	if !n.Pause {
 		<-c.listening
 	}
 	syscall.ForkLock.Lock()
-	pid, errno := clone(&c.plan.Clone, steps, slots, c.tape)
+	pid, errno := clone(&c.plan.Clone, steps, slots, c.results)
 	syscall.ForkLock.Unlock()
 	runtime.KeepAlive(c.plan)
 	if c.PID = int(pid); !c.plan.forks() {
@@ -181,12 +177,12 @@ func (c *Process) start(n *Narration) error {
 //go:noinline
 //go:norace
 //go:nocheckptr
-func clone(args *cloneArgs, steps []step, slots []uintptr, tape []mark) (uintptr, unix.Errno) {
+func clone(args *cloneArgs, steps []step, slots []uintptr, results []result) (uintptr, unix.Errno) {
 	all, old := ^uint64(0), uint64(0)
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
 	pid, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
 	if errno == 0 && pid == 0 {
-		replay(steps, slots, tape)
+		replay(steps, slots, results)
 	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&old)), 0, 8, 0, 0)
 	return pid, errno
@@ -198,7 +194,7 @@ func clone(args *cloneArgs, steps []step, slots []uintptr, tape []mark) (uintptr
 //go:noinline
 //go:norace
 //go:nocheckptr
-func replay(steps []step, slots []uintptr, tape []mark) {
+func replay(steps []step, slots []uintptr, results []result) {
 	for i := 0; i < len(steps); i++ {
 		s := &steps[i]
 		args := s.args
@@ -208,22 +204,22 @@ func replay(steps []step, slots []uintptr, tape []mark) {
 			}
 		}
 		r, _, errno := syscall.RawSyscall6(s.nr, args[0], args[1], args[2], args[3], args[4], args[5])
-		if s.again && errno == unix.EAGAIN {
+		if s.retry && errno == unix.EAGAIN {
 			i-- // the same once more
 			continue
 		}
 		if s.forks && errno == 0 && r == 0 {
-			continue // the new process goes on; its maker leaves a mark, and ends
+			continue // the child goes on; its parent records the result, and ends
 		}
-		tape[i].result, tape[i].errno = r, uintptr(errno)
-		atomic.StoreUintptr(&tape[i].done, 1)
-		if s.stays != nil && errno == 0 {
-			s.stays(r)
+		results[i].ret, results[i].errno = r, uintptr(errno)
+		atomic.StoreUintptr(&results[i].done, 1)
+		if s.parent != nil && errno == 0 {
+			s.parent(r)
 		}
 		if errno != 0 && s.left > 0 {
 			continue // there are more places to try
 		}
-		if errno != 0 && uintptr(errno) != s.fine || s.forks || s.exact && r != s.want {
+		if errno != 0 && uintptr(errno) != s.tolerated || s.forks || s.exact && r != s.want {
 			break
 		}
 		if s.try {
@@ -248,9 +244,9 @@ func (p *Plan) steps() ([]step, []uintptr) {
 	for i, c := range p.Calls {
 		s := step{
 			nr: c.nr, into: slot[c.out], try: c.try, exact: c.want != nil,
-			forks: c.forks || c.stays != nil,
-			fine:  uintptr(c.fine),
-			stays: c.stays, again: c.again,
+			forks:     c.forks || c.parent != nil,
+			tolerated: uintptr(c.tolerated),
+			parent:    c.parent, retry: c.retry,
 		}
 		for k, arg := range c.args {
 			s.args[k], s.from[k] = arg.Number(), slot[arg.from]
@@ -266,18 +262,18 @@ func (p *Plan) steps() ([]step, []uintptr) {
 	return steps, make([]uintptr, len(slot)+1)
 }
 
-// follow answers the process at its meetings until it has become its program, or has
-// failed at a step. What nobody reads along is answered before the question comes.
+// follow answers the process at its sync points until it has become its program, or has
+// failed at a step. Without a narration the answer is sent before the question comes.
 func (c *Process) follow(n *Narration) error {
-	defer unix.MunmapPtr(unsafe.Pointer(&c.tape[0]), uintptr(len(c.tape))*unsafe.Sizeof(mark{}))
-	meet := n.telling() || len(c.plan.held) > 0 && c.plan.forks() // else there is nothing to wait for
-	if len(c.plan.held) > 0 && !meet {
+	defer unix.MunmapPtr(unsafe.Pointer(&c.results[0]), uintptr(len(c.results))*unsafe.Sizeof(result{}))
+	waits := n.narrates() || len(c.plan.held) > 0 && c.plan.forks() // else there is nothing to wait for
+	if len(c.plan.held) > 0 && !waits {
 		if err := c.say(c.plan.answer(fmt.Sprint(c.PID), false), n); err != nil {
 			return err
 		}
 	}
-	for c.met() {
-		if meet {
+	for c.awaitSync() {
+		if waits {
 			n.follow(c.plan.Calls[:c.at])
 			answer := c.plan.answer(fmt.Sprint(c.PID), c.plan.Calls[c.at].gate)
 			if err := c.say(answer, n.gate(c, answer)); err != nil {
@@ -289,62 +285,62 @@ func (c *Process) follow(n *Narration) error {
 	return c.outcome()
 }
 
-// forks tells whether the process that becomes the program is not the one that clone3
-// makes, so that its pid is known only when they meet.
+// forks reports whether the process that becomes the program is not the one that clone3
+// makes, so that its pid is known only at the handshake.
 func (p *Plan) forks() bool {
 	return slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.forks })
 }
 
-// say performs an answer. A broken leash, or whatever else comes of it that a process has
-// failed before it came to listen, is no error of its own: that step is.
+// say performs an answer. If it fails because the process has failed before it came to
+// listen, then the step at which the process failed is the error.
 func (c *Process) say(answer *Plan, n *Narration) error {
 	err := answer.Perform(n)
 	if err == nil || errors.Is(err, unix.EPIPE) {
 		return nil
 	}
-	c.readTape()
+	c.readResults()
 	if failed := c.outcome(); failed != nil {
 		return failed
 	}
 	return err
 }
 
-// met waits for the process at its next meeting; false means that there is none: the
-// leash was closed, by execve or because the process has ended. Where the meeting is, is
-// known from the list: the mark of the write that announced it may be a moment late.
-func (c *Process) met() bool {
+// awaitSync waits for the process at its next sync point. It returns false when there is
+// none: the socket was closed, by execve or because the process has ended. The list says
+// which call the process is in: the result of its write may arrive a moment later.
+func (c *Process) awaitSync() bool {
 	var b [1]byte
 	n, err := unix.Read(int(c.plan.ends[0]), b[:])
-	for err == unix.EINTR || n == 1 && b[0] != 'b' { // what is no meeting
+	for err == unix.EINTR || n == 1 && b[0] != 'b' { // not a sync point
 		n, err = unix.Read(int(c.plan.ends[0]), b[:])
 	}
 	if n != 1 {
 		c.at = len(c.plan.Calls)
-		c.readTape()
+		c.readResults()
 		return false
 	}
-	for c.at++; !c.plan.Calls[c.at].meets; c.at++ {
+	for c.at++; !c.plan.Calls[c.at].syncs; c.at++ {
 	}
-	c.readTape()
+	c.readResults()
 	c.plan.Calls[c.at-1].finish(1, 0)
 	return true
 }
 
-// readTape notes what the process has done. A process that a fork in the list has made
-// takes its maker's place, once the maker has left its mark and ended.
-func (c *Process) readTape() {
+// readResults records what the process has done. The child of a fork in the list takes its
+// parent's place, once the parent has recorded its result and ended.
+func (c *Process) readResults() {
 	for i, call := range c.plan.Calls {
 		if call.forks && i < c.at && !call.done {
 			reap(c.PID)
 		}
-		m := &c.tape[i]
-		if call.stays != nil {
-			c.awaitMaker(i)
+		m := &c.results[i]
+		if call.parent != nil {
+			c.awaitParent(i)
 		}
 		if atomic.LoadUintptr(&m.done) == 0 || call.done {
 			continue
 		}
-		call.finish(m.result, unix.Errno(m.errno))
+		call.finish(m.ret, unix.Errno(m.errno))
 		if call.forks && call.Errno == 0 {
 			c.PID = int(call.Ret)
 			close(c.numbered)
@@ -352,18 +348,18 @@ func (c *Process) readTape() {
 	}
 }
 
-// awaitMaker waits for the mark of a fork whose maker stays: the new process may be ahead.
-func (c *Process) awaitMaker(fork int) {
+// awaitParent waits for the result of a fork whose parent stays: the child may be ahead.
+func (c *Process) awaitParent(fork int) {
 	ahead := func() bool {
-		return atomic.LoadUintptr(&c.tape[fork].done) == 0 && atomic.LoadUintptr(&c.tape[fork+1].done) != 0
+		return atomic.LoadUintptr(&c.results[fork].done) == 0 && atomic.LoadUintptr(&c.results[fork+1].done) != 0
 	}
-	for n := 0; ahead() && n < 20_000; n++ { // no longer than a second: somebody may have killed it
+	for n := 0; ahead() && n < 20_000; n++ { // no longer than a second: it may have been killed
 		time.Sleep(50 * time.Microsecond)
 	}
 }
 
-// outcome reports the last step that left a mark, if it failed; an execve that succeeds
-// leaves none.
+// outcome returns the last step that has a result, if it failed. An execve that succeeds
+// has none.
 func (c *Process) outcome() error {
 	last := c.plan.Calls[0]
 	for _, call := range c.plan.Calls {
@@ -374,8 +370,8 @@ func (c *Process) outcome() error {
 	return last.failure()
 }
 
-// reap waits for the end of the process. Its number is its own until it is reaped: from then
-// on no signal may go there.
+// reap waits for the process to end. Its number is its own until it is reaped: from then on
+// no signal may go there.
 func (c *Process) reap() (unix.WaitStatus, error) {
 	for unix.Waitid(unix.P_PID, c.PID, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
