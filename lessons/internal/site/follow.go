@@ -54,7 +54,7 @@ type built struct {
 func (b *Builds) Calls(ctx context.Context, st stages.Stage) ([]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	state, err := fingerprint(st.Dir)
+	state, err := fingerprint(st.Sources()...)
 	if err != nil {
 		return nil, err
 	}

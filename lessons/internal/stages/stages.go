@@ -1,7 +1,8 @@
 // Package stages finds the stage directories of the repository and builds them.
 //
 // A stage is a directory named stageNN-capability that holds one whole program,
-// `package main`, without sub-packages. Nothing here knows how many there are.
+// `package main`. Packages below it are tools, which the stage introduces and later ones
+// import. Nothing here knows how many stages there are.
 package stages
 
 import (
@@ -31,24 +32,36 @@ func (s Stage) Name() string { return filepath.Base(s.Dir) }
 // Lesson returns the path of the stage's lesson below the repository root.
 func (s Stage) Lesson() string { return fmt.Sprintf("lessons/%02d-%s.md", s.Number, s.Topic) }
 
-// Files returns the names of the stage's Go files, sorted; tests only when asked for.
-func (s Stage) Files(tests bool) ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(s.Dir, "*.go"))
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, path := range paths {
-		if isTest, _ := filepath.Match("*_test.go", filepath.Base(path)); !isTest || tests {
-			names = append(names, filepath.Base(path))
-		}
-	}
-	return names, nil
-}
+// Files returns the names of the Go files in the stage's directory, sorted: those of the
+// lesson and of the commands. Tests are among them only when asked for.
+func (s Stage) Files(tests bool) ([]string, error) { return goFiles(s.Dir, tests) }
 
 // Build compiles the stage as the static binary that the README describes.
 func (s Stage) Build(ctx context.Context, binary string) error {
+	for _, dir := range s.toolDirs() {
+		look(dir)
+	}
 	return Compile(ctx, s.Dir, ".", binary)
+}
+
+// Sources are the directories whose files make the stage's program: its own, and those of the
+// tools of earlier stages.
+func (s Stage) Sources() []string { return append([]string{s.Dir}, s.toolDirs()...) }
+
+// toolDirs are the directories of the tools that earlier stages introduce. What cannot be read
+// is left to the compiler.
+func (s Stage) toolDirs() (dirs []string) {
+	all, _ := All(filepath.Dir(s.Dir)) // a stage that stands alone has none before it
+	for _, earlier := range all {
+		if earlier.Number >= s.Number {
+			break
+		}
+		tools, _ := earlier.Tools() // the compiler says what is wrong
+		for _, t := range tools {
+			dirs = append(dirs, t.Dir())
+		}
+	}
+	return dirs
 }
 
 // Workbench compiles this repository's command lessons, as a program that needs no other file.
