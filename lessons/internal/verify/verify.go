@@ -44,20 +44,42 @@ var Rules = []Rule{
 // from copy to copy.
 var stageName = regexp.MustCompile(`(?i)\bstage[ _-]?0?[1-9]\b|\bstage0[0-9]`)
 
-// names finds stage numbers in the code of stages.
+// names finds stage numbers in the flat code of stages. The path by which a tool is imported
+// has one, and the same one in every copy.
 func names(_ string, all []stages.Stage) ([]Finding, error) {
 	var found []Finding
 	err := eachFile(all, func(s stages.Stage, path string, text []byte) {
-		for i, line := range strings.Split(string(text), "\n") {
+		for i, line := range strings.Split(string(withoutToolPaths(text)), "\n") {
 			if m := stageName.FindString(line); m != "" {
-				found = append(found, Finding{fmt.Sprintf("%s:%d", path, i+1), fmt.Sprintf("names a stage (%q), which would differ in every copy", m)})
+				found = append(found, Finding{fmt.Sprintf("%s:%d", path, i+1),
+					fmt.Sprintf("names a stage (%q), which would differ in every copy: say what is meant; only the path of a tool's import may hold it", m)})
 			}
 		}
 	})
 	return found, err
 }
 
-// eachFile visits every Go file of every stage; path is below the repository's root.
+// toolImport is the path by which a tool is imported; the stage's directory, the tool's name.
+var toolImport = regexp.MustCompile(`^"` + stages.Module + `/(stage\d\d-[a-z0-9]+)/([a-z0-9_/]+)"$`)
+
+// withoutToolPaths blanks the paths of tools in a file's imports, and nothing else.
+func withoutToolPaths(text []byte) []byte {
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, "", text, parser.ImportsOnly)
+	if err != nil {
+		return text // another rule says that it does not parse
+	}
+	text = bytes.Clone(text)
+	for _, spec := range file.Imports {
+		if at := set.Position(spec.Path.Pos()).Offset; toolImport.MatchString(spec.Path.Value) {
+			copy(text[at:], strings.Repeat(" ", len(spec.Path.Value)))
+		}
+	}
+	return text
+}
+
+// eachFile visits every Go file of every stage's directory, tools left out; path is below the
+// repository's root.
 func eachFile(all []stages.Stage, visit func(s stages.Stage, path string, text []byte)) error {
 	for _, s := range all {
 		files, err := s.Files(true)
@@ -73,6 +95,38 @@ func eachFile(all []stages.Stage, visit func(s stages.Stage, path string, text [
 		}
 	}
 	return nil
+}
+
+// eachToolFile visits every Go file of every tool.
+func eachToolFile(all []stages.Stage, visit func(t stages.Tool, path string, text []byte)) error {
+	for _, s := range all {
+		tools, err := s.Tools()
+		if err != nil {
+			return err
+		}
+		for _, t := range tools {
+			files, err := t.Files(true)
+			if err != nil {
+				return err
+			}
+			for _, name := range files {
+				text, err := os.ReadFile(filepath.Join(t.Dir(), name))
+				if err != nil {
+					return err
+				}
+				visit(t, filepath.Join(t.Path(), name), text)
+			}
+		}
+	}
+	return nil
+}
+
+// eachGoFile visits the files of both.
+func eachGoFile(all []stages.Stage, visit func(s stages.Stage, path string, text []byte)) error {
+	if err := eachFile(all, visit); err != nil {
+		return err
+	}
+	return eachToolFile(all, func(t stages.Tool, path string, text []byte) { visit(t.Stage, path, text) })
 }
 
 // copies compares each stage with the one before: what it may add and edit is in the
@@ -120,16 +174,24 @@ func (b budget) judge(f difference.File) string {
 	return ""
 }
 
-// imports allows a stage what its list and the lists before it name.
+// imports allows a stage and its tools what the stage's list and the lists before it name, and
+// the tools of the stage itself and of those before it.
 func imports(_ string, all []stages.Stage) ([]Finding, error) {
 	allowed := map[string]int{}
 	for i, s := range all {
 		for _, path := range budgets[s.Topic].imports {
 			allowed[path] = i + 1
 		}
+		tools, err := s.Tools()
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tools {
+			allowed[t.Import()] = s.Number
+		}
 	}
 	var found []Finding
-	err := eachFile(all, func(s stages.Stage, path string, text []byte) {
+	err := eachGoFile(all, func(s stages.Stage, path string, text []byte) {
 		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly)
 		if err != nil {
 			found = append(found, Finding{path, err.Error()})
@@ -137,14 +199,31 @@ func imports(_ string, all []stages.Stage) ([]Finding, error) {
 		}
 		for _, spec := range file.Imports {
 			name := strings.Trim(spec.Path.Value, `"`)
-			standard := !strings.Contains(strings.Split(name, "/")[0], ".") && !strings.HasPrefix(name, "stagebox")
 			test := strings.HasSuffix(path, "_test.go") && slices.Contains(testImports, name)
-			if since, ok := allowed[name]; !standard && !test && (!ok || since > s.Number) {
-				found = append(found, Finding{path, fmt.Sprintf("imports %s, which its stage's list does not name", name)})
+			if since, ok := allowed[name]; !standard(name) && !test && (!ok || since > s.Number) {
+				found = append(found, Finding{path, notAllowed(spec.Path.Value, since)})
 			}
 		}
 	})
 	return found, err
+}
+
+// standard is whether a package is one of the standard library's.
+func standard(path string) bool {
+	first := strings.Split(path, "/")[0]
+	return first != stages.Module && !strings.Contains(first, ".")
+}
+
+// notAllowed says why a quoted path may not be imported; since is the stage that may, or 0.
+func notAllowed(path string, since int) string {
+	name := strings.Trim(path, `"`)
+	switch m := toolImport.FindStringSubmatch(path); {
+	case m != nil && since != 0:
+		return fmt.Sprintf("imports %s, a tool of a later stage: a tool lives in the first stage that needs it, so move it to this one", name)
+	case m != nil:
+		return fmt.Sprintf("imports %s, and there is no such tool: %s/ in %s has no Go file", name, m[2], m[1])
+	}
+	return fmt.Sprintf("imports %s, which its stage's list does not name: do without it, or add it to the list in lessons/internal/verify/budgets.go", name)
 }
 
 // sizes holds the new code of each stage against its budget: lines that are neither blank
@@ -175,7 +254,7 @@ func sizes(_ string, all []stages.Stage) ([]Finding, error) {
 // functions finds functions that nobody can hold in mind, and errors that are dropped.
 func functions(_ string, all []stages.Stage) ([]Finding, error) {
 	var found []Finding
-	err := eachFile(all, func(s stages.Stage, path string, text []byte) {
+	err := eachGoFile(all, func(s stages.Stage, path string, text []byte) {
 		if strings.HasSuffix(path, "_test.go") {
 			return
 		}

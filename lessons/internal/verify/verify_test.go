@@ -83,9 +83,23 @@ func findings(t *testing.T, check func(string, []stages.Stage) ([]Finding, error
 
 func TestNames(t *testing.T) {
 	require.Empty(t, findings(t, names, map[string]string{"stage01-namespaces/a.go": "package main // a stage of life, backstage 12\n"}))
-	require.Equal(t, `stage01-namespaces/a.go:2: names a stage ("stage 2"), which would differ in every copy`,
-		findings(t, names, map[string]string{"stage01-namespaces/a.go": "package main\n// as in stage 2\n"}))
+	require.Contains(t,
+		findings(t, names, map[string]string{"stage01-namespaces/a.go": "package main\n// as in stage 2\n"}),
+		`stage01-namespaces/a.go:2: names a stage ("stage 2"), which would differ in every copy`)
 	require.Contains(t, findings(t, names, map[string]string{"stage01-namespaces/a.go": "package main\nvar stage01dir string\n"}), "names a stage")
+}
+
+// TestNamesInImportsOfTools: the path of a tool's import may name a stage, and nothing else on
+// its line or in another string.
+func TestNamesInImportsOfTools(t *testing.T) {
+	of := func(text string) string {
+		return findings(t, names, map[string]string{"stage01-namespaces/a.go": text, "stage01-namespaces/plan/plan.go": "package plan // of stage 1\n"})
+	}
+	require.Empty(t, of("package main\n\nimport (\n\t\"os\"\n\n\t\"stagebox/stage01-namespaces/plan\"\n)\n"))
+	require.Contains(t, of("package main\n\nimport \"stagebox/stage01-namespaces/plan\" // of stage 1\n"), `a.go:3: names a stage ("stage 1")`)
+	require.Contains(t, of("package main\n\nimport \"stagebox/stage01-namespaces\"\n"), `a.go:3: names a stage`)
+	require.Contains(t, of("package main\n\nimport \"x/stagebox/stage01-namespaces/plan\"\n"), `a.go:3: names a stage`)
+	require.Contains(t, of("package main\n\nvar s = \"stagebox/stage01-namespaces/plan\"\n"), `a.go:3: names a stage`)
 }
 
 func TestCopies(t *testing.T) {
@@ -119,6 +133,34 @@ func TestImports(t *testing.T) {
 		require.Contains(t, findings(t, imports, map[string]string{"stage01-namespaces/a.go": "package main\nimport \"" + path + "\"\n"}),
 			"imports "+path+", which its stage's list does not name")
 	}
+}
+
+// TestImportsOfTools: a tool is imported by its own stage and by later ones; a tool keeps to
+// the list of its stage, too.
+func TestImportsOfTools(t *testing.T) {
+	files := map[string]string{
+		"stage01-namespaces/a.go":         "package main\nimport \"stagebox/stage01-namespaces/plan\"\n",
+		"stage01-namespaces/plan/plan.go": "package plan\nimport \"golang.org/x/sys/unix\"\n",
+		"stage02-cgroups/a.go":            "package main\nimport (\n\"stagebox/stage01-namespaces/plan\"\n\"stagebox/stage02-cgroups/units\"\n)\n",
+		"stage02-cgroups/units/u.go":      "package units\nimport \"stagebox/stage01-namespaces/plan\"\n",
+		"stage02-cgroups/units/u_test.go": "package units_test\nimport (\n\"stagebox/stage02-cgroups/units\"\n\"github.com/stretchr/testify/require\"\n)\n",
+	}
+	require.Empty(t, findings(t, imports, files))
+	files["stage01-namespaces/a.go"] = "package main\nimport \"stagebox/stage02-cgroups/units\"\n"
+	require.Contains(t, findings(t, imports, files), "stage01-namespaces/a.go: imports stagebox/stage02-cgroups/units, a tool of a later stage")
+	files["stage01-namespaces/a.go"] = "package main\nimport \"stagebox/stage01-namespaces/none\"\n"
+	require.Contains(t, findings(t, imports, files), "there is no such tool: none/ in stage01-namespaces has no Go file")
+	files["stage01-namespaces/a.go"] = "package main\n"
+	files["stage01-namespaces/plan/plan.go"] = "package plan\nimport (\n\"github.com/stretchr/testify/require\"\n\"stagebox/stage02-cgroups/units\"\n)\n"
+	text := findings(t, imports, files)
+	require.Contains(t, text, "stage01-namespaces/plan/plan.go: imports github.com/stretchr/testify/require, which its stage's list does not name")
+	require.Contains(t, text, "stage01-namespaces/plan/plan.go: imports stagebox/stage02-cgroups/units, a tool of a later stage")
+}
+
+// TestFunctionsOfTools: what is said of functions holds for those of tools as well.
+func TestFunctionsOfTools(t *testing.T) {
+	require.Contains(t, findings(t, functions, map[string]string{"stage01-namespaces/plan/a.go": "package plan\nfunc f() error {\n\t_ = f()\n\treturn nil\n}\n"}),
+		"stage01-namespaces/plan/a.go:3: drops a result")
 }
 
 func TestSizesAndFunctions(t *testing.T) {
