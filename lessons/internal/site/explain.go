@@ -20,8 +20,8 @@ type mention struct {
 	passage    *passage
 }
 
-// named is how prose names code: `plan.go` or `plan.go:Plan.Execve`.
-var named = regexp.MustCompile(`^([a-z_]+\.go)(?::([A-Za-z_][A-Za-z0-9_.]*))?$`)
+// named is how prose names code: `exec.go`, `exec.go:Exec.Run` or, of a tool, `plan/spawn.go:replay`.
+var named = regexp.MustCompile(`^((?:[a-z0-9_]+/)*[a-z0-9_]+\.go)(?::([A-Za-z_][A-Za-z0-9_.]*))?$`)
 
 // used is how prose and sessions name commands and flags.
 var used = regexp.MustCompile(`(?:\bbox |--)([a-z]+)\b`)

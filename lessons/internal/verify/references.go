@@ -17,14 +17,15 @@ import (
 )
 
 var (
-	reference  = regexp.MustCompile("`([a-z_]+\\.go)(?::([A-Za-z0-9_.]+))?`")
+	reference  = regexp.MustCompile("`((?:[a-z0-9_]+/)*[a-z0-9_]+\\.go)(?::([A-Za-z0-9_.]+))?`")
 	link       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	headLine   = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	lineNumber = regexp.MustCompile(`^[0-9]+$`)
 )
 
-// references resolves what the prose speaks of: code, as `plan.go:Plan.Execve` or a whole
-// `plan.go` in a lesson, and links to files and headings in all Markdown.
+// references resolves what the prose speaks of: in a lesson code, as `container.go:Container.Run`
+// or a whole `container.go`, and that of tools as `plan/spawn.go:replay`; and in all Markdown
+// links to files and headings.
 func references(root string, all []stages.Stage) ([]Finding, error) {
 	pages, err := markdown(root)
 	if err != nil {
@@ -39,7 +40,7 @@ func references(root string, all []stages.Stage) ([]Finding, error) {
 		found = append(found, links(root, page, string(text))...)
 		for _, s := range all {
 			if s.Lesson() == page {
-				found = append(found, code(s, page, string(text))...)
+				found = append(found, code(all, s, page, string(text))...)
 			}
 		}
 	}
@@ -66,22 +67,45 @@ func markdown(root string) ([]string, error) {
 	return pages, err
 }
 
-// code resolves references to code in the stage of a lesson.
-func code(s stages.Stage, page, text string) []Finding {
+// code resolves references to code in the stage of a lesson, and in the tools that it has.
+func code(all []stages.Stage, s stages.Stage, page, text string) []Finding {
 	var found []Finding
 	for _, m := range reference.FindAllStringSubmatch(text, -1) {
 		file, name := m[1], m[2]
-		declared, err := declarations(filepath.Join(s.Dir, file))
+		declared, err := declarationsOf(all, s, file)
 		switch {
 		case lineNumber.MatchString(name):
 			found = append(found, Finding{page, m[0] + " quotes a line number, which will move: name a function or a type"})
 		case err != nil:
-			found = append(found, Finding{page, fmt.Sprintf("%s: %v", m[0], err)})
+			found = append(found, Finding{page, fmt.Sprintf("%s: %v%s", m[0], err, inATool(all, s, file))})
 		case name != "" && !slices.Contains(declared, name):
 			found = append(found, Finding{page, fmt.Sprintf("%s: %s has no %s", m[0], file, name)})
 		}
 	}
 	return found
+}
+
+// declarationsOf are the names that a file declares of which a lesson speaks.
+func declarationsOf(all []stages.Stage, s stages.Stage, file string) ([]string, error) {
+	path, err := stages.Resolve(all, s.Number, file)
+	if err != nil {
+		return nil, err
+	}
+	return declarations(path)
+}
+
+// inATool says where a file that a stage does not have is in a tool of it; "" when it is nowhere.
+func inATool(all []stages.Stage, s stages.Stage, file string) string {
+	for _, earlier := range all[:s.Number] {
+		tools, _ := earlier.Tools() // another rule says what cannot be read
+		for _, t := range tools {
+			files, _ := t.Files(false)
+			if slices.Contains(files, filepath.Base(file)) {
+				return fmt.Sprintf("; a tool has a file of that name: %s/%s", t.Name, filepath.Base(file))
+			}
+		}
+	}
+	return ""
 }
 
 // declarations are the names that a file declares at its top level; Type.Method for methods.

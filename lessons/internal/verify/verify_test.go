@@ -184,8 +184,29 @@ func TestReferences(t *testing.T) {
 	require.Empty(t, findings(t, references, files))
 	files["lessons/01-namespaces.md"] = "`a.go:N` `b.go:T` `c.go` `a.go:12` [x](gone.md) [y](#gone) [z](../README.md#gone)\n"
 	text := findings(t, references, files)
-	for _, says := range []string{"a.go has no N", "`b.go:T`: open", "`c.go`: open", "`a.go:12` quotes a line number", "links to gone.md, which is not there",
+	for _, says := range []string{"a.go has no N", "`b.go:T`: stat", "`c.go`: stat", "`a.go:12` quotes a line number", "links to gone.md, which is not there",
 		"links to #gone, and there is no such heading", "links to ../README.md#gone, and there is no such heading"} {
+		require.Contains(t, text, says)
+	}
+}
+
+// TestReferencesToTools: code of a tool is found from the lesson of the stage that introduces
+// it and from later ones.
+func TestReferencesToTools(t *testing.T) {
+	files := map[string]string{
+		"stage01-namespaces/a.go":          "package main\n",
+		"stage01-namespaces/plan/spawn.go": "package plan\nfunc replay() {}\ntype Call struct{}\nfunc (c *Call) Result() {}\n",
+		"stage02-cgroups/a.go":             "package main\n",
+		"stage02-cgroups/units/u_x.go":     "package units\n",
+		"lessons/01-namespaces.md":         "`plan/spawn.go` `plan/spawn.go:replay` `a.go`\n",
+		"lessons/02-cgroups.md":            "`plan/spawn.go:Call.Result` `units/u_x.go`\n",
+	}
+	require.Empty(t, findings(t, references, files))
+	files["lessons/01-namespaces.md"] = "`units/u_x.go` `plan/spawn.go:gone` `plan/spawn.go:12` `plan/none.go`\n"
+	files["lessons/02-cgroups.md"] = "`spawn.go:replay`\n"
+	text := findings(t, references, files)
+	for _, says := range []string{"`units/u_x.go`: there is no tool units/ in this stage or one before it", "`plan/spawn.go:gone`: plan/spawn.go has no gone",
+		"`plan/spawn.go:12` quotes a line number", "`plan/none.go`: stat", "a tool has a file of that name: plan/spawn.go"} {
 		require.Contains(t, text, says)
 	}
 }
