@@ -74,7 +74,7 @@ func (c *startCmd) tell(root, dir string) error {
 	}
 	fmt.Printf(`
 Read one, change the code, and see:
-    cd %s && go build && git diff
+    cd %s && go build -o box && git diff
     go run ./lessons try %da            # in the repository: whether it is solved
     go run ./lessons try %[2]da --hint     # a hint, and each time one more
 `, dir, c.Stage)

@@ -15,10 +15,11 @@ import (
 	"stagebox/lessons/internal/stages"
 )
 
-// Start makes a copy of a stage in a directory outside the repository: a whole Go module
-// named box, under a git of its own. The stage's tests are left out: they are about the
-// stage as it is, and some need the repository. A directory in which something is stays as
-// it is, and one that could not be filled is removed.
+// Start makes a copy of a stage in a directory outside the repository: a whole Go module under
+// a git of its own, with the tools that the stage imports. The module has the repository's name
+// and a tool its place, so that paths of imports stay as they are. Tests are left out: they are
+// about the stage as it is, and some need the repository. A directory in which something is
+// stays as it is, and one that could not be filled is removed.
 func Start(ctx context.Context, root string, stage stages.Stage, dir string) (err error) {
 	if err := vacant(root, dir); err != nil {
 		return err
@@ -31,7 +32,7 @@ func Start(ctx context.Context, root string, stage stages.Stage, dir string) (er
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
-	if err := copyStage(stage, dir); err != nil {
+	if err := copyStage(ctx, root, stage, dir); err != nil {
 		return err
 	}
 	if err := makeModule(ctx, root, stage, dir); err != nil {
@@ -73,29 +74,71 @@ func existing(dir string) (string, error) {
 	}
 }
 
-// copyStage copies the stage's own files, which are all in one directory.
-func copyStage(stage stages.Stage, dir string) error {
-	entries, err := os.ReadDir(stage.Dir)
+// copyStage copies the stage's own files, which are all in one directory, to dir, and each
+// package of the repository that they import to where it is in the repository: a path below dir.
+func copyStage(ctx context.Context, root string, stage stages.Stage, dir string) error {
+	listed, err := command(ctx, stage.Dir, "go", "list", "-deps", "-json=ImportPath,EmbedFiles,Module", ".")
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		if !entry.Type().IsRegular() || strings.HasSuffix(entry.Name(), "_test.go") {
+	for packages := json.NewDecoder(strings.NewReader(listed)); packages.More(); {
+		var p struct {
+			ImportPath string
+			EmbedFiles []string
+			Module     struct {
+				Main bool
+				Path string
+			}
+		}
+		if err := packages.Decode(&p); err != nil {
+			return fmt.Errorf("go list -json: %w", err)
+		}
+		if !p.Module.Main {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(stage.Dir, entry.Name()))
-		if err != nil {
-			return err
+		place := strings.TrimPrefix(p.ImportPath, p.Module.Path+"/")
+		to := filepath.Join(dir, place)
+		if place == stage.Name() {
+			to = dir
 		}
-		if err := os.WriteFile(filepath.Join(dir, entry.Name()), text, 0o644); err != nil {
+		if err := copyPackage(filepath.Join(root, place), p.EmbedFiles, to); err != nil {
 			return err
 		}
 	}
 	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("/box\n"), 0o644)
 }
 
-// makeModule gives the copy the repository's go.mod and go.sum, under another name and
-// without the modules that the stage does not use.
+// copyPackage copies the files of a directory, and what it embeds from those below it. Tests
+// are left out.
+func copyPackage(from string, embedded []string, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	names := embedded
+	for _, entry := range entries {
+		if entry.Type().IsRegular() && !strings.HasSuffix(entry.Name(), "_test.go") {
+			names = append(names, entry.Name())
+		}
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, name)
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(target, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeModule gives the copy the repository's go.mod and go.sum, without the modules that the
+// stage does not use.
 func makeModule(ctx context.Context, root string, stage stages.Stage, dir string) error {
 	for _, name := range []string{"go.mod", "go.sum"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
@@ -118,14 +161,16 @@ func makeModule(ctx context.Context, root string, stage stages.Stage, dir string
 	if err := json.Unmarshal([]byte(text), &module); err != nil {
 		return fmt.Errorf("go mod edit -json: %w", err)
 	}
-	edit := []string{"mod", "edit", "-module=box"}
+	edit := []string{"mod", "edit"}
 	used := strings.Fields(listed)
 	for _, r := range module.Require {
 		if !slices.Contains(used, r.Path) {
 			edit = append(edit, "-droprequire="+r.Path)
 		}
 	}
-	_, err = command(ctx, dir, "go", edit...)
+	if len(edit) > 2 {
+		_, err = command(ctx, dir, "go", edit...)
+	}
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,7 +58,7 @@ func TestPatchesFit(t *testing.T) {
 	root, all := everyStage(t)
 	for _, e := range All {
 		dir := t.TempDir()
-		require.NoError(t, copyStage(all[e.Stage-1], dir))
+		require.NoError(t, copyStage(t.Context(), root, all[e.Stage-1], dir))
 		apply := exec.Command("git", "apply", "--check", filepath.Join(root, e.Patch()))
 		apply.Dir = dir
 		out, err := apply.CombinedOutput()
@@ -126,7 +127,7 @@ func TestStart(t *testing.T) {
 	require.Empty(t, status)
 	listed, err := command(t.Context(), dir, "go", "list", "-f", "{{.Module.Path}} {{.TestGoFiles}}")
 	require.NoError(t, err)
-	require.Equal(t, "box []\n", listed)
+	require.Equal(t, "stagebox []\n", listed)
 	modules, err := command(t.Context(), dir, "go", "list", "-m", "-f", "{{if not .Indirect}}{{.Path}}{{end}}", "all")
 	require.NoError(t, err)
 	require.NotContains(t, modules, "testify")
@@ -137,6 +138,44 @@ func TestStart(t *testing.T) {
 	require.ErrorContains(t, Start(t.Context(), root, all[0], inside), "is inside the repository")
 	require.NoDirExists(t, filepath.Dir(inside))
 	require.ErrorContains(t, Start(t.Context(), root, all[0], filepath.Join(dir, "plan.go")), "not a directory")
+}
+
+// TestStartTakesTools: of a stage that imports tools, of itself and of one before, the copy
+// builds by itself; tests, and a tool that it does not import, stay behind.
+func TestStartTakesTools(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":                       "module stagebox\n\ngo 1.26\n",
+		"go.sum":                       "",
+		"stage01-a/main.go":            "package main\n\nfunc main() {}\n",
+		"stage01-a/plan/plan.go":       "package plan\n\nimport (\n\t\"embed\"\n\n\t_ \"stagebox/stage01-a/deep\"\n)\n\n//go:embed data\nvar Data embed.FS\n",
+		"stage01-a/plan/plan_test.go":  "package plan\n",
+		"stage01-a/plan/data/x.txt":    "x\n",
+		"stage01-a/plan/testdata/y.go": "package y\n",
+		"stage01-a/deep/deep.go":       "package deep\n",
+		"stage01-a/unused/unused.go":   "package unused\n",
+		"stage02-b/main.go":            "package main\n\nimport (\n\t_ \"stagebox/stage01-a/plan\"\n\t_ \"stagebox/stage02-b/units\"\n)\n\nfunc main() {}\n",
+		"stage02-b/main_test.go":       "package main\n",
+		"stage02-b/units/units.go":     "package units\n",
+	} {
+		path := filepath.Join(root, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	stage, err := stages.Get(root, 2)
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "copy")
+	require.NoError(t, Start(t.Context(), root, stage, dir))
+	files, err := command(t.Context(), dir, "git", "ls-files")
+	require.NoError(t, err)
+	require.Equal(t, []string{".gitignore", "go.mod", "go.sum", "main.go", "stage01-a/deep/deep.go", "stage01-a/plan/data/x.txt",
+		"stage01-a/plan/plan.go", "stage02-b/units/units.go"}, strings.Fields(files))
+	t.Setenv("GOPROXY", "off")
+	_, err = command(t.Context(), dir, "go", "build", "-o", "box", ".")
+	require.NoError(t, err)
+	status, err := command(t.Context(), dir, "git", "status", "--short")
+	require.NoError(t, err)
+	require.Empty(t, status)
 }
 
 // TestStartCleansUp: of a copy that could not be made, nothing is left.
