@@ -21,7 +21,8 @@ type carryCmd struct {
 func (carryCmd) Help() string {
 	return `Merges what changed in the stage since a revision into every later stage, in order, and
 tests each. It stops at the first conflict. Mend the file that it names, then carry on from
-there: the mended stage's change is what the stages behind it get.`
+there: the mended stage's change is what the stages after it get. A tool, a package below the
+stage's directory, is not merged: later stages import it, and are only tested with the change.`
 }
 
 // Run is `lessons carry`.
@@ -45,12 +46,17 @@ func (c *carryCmd) Run() error {
 	}
 	if len(changes) == 0 {
 		fmt.Printf("%s is as it was at %s: nothing to carry\n", from.Name(), c.Since)
+		return nil
+	}
+	flat, tools, err := carry.Split(from, changes)
+	if err != nil {
+		return err
+	}
+	for _, tool := range tools {
+		fmt.Printf("%s/%s: a tool, of which there is one copy: the later stages have the change already\n", from.Name(), tool)
 	}
 	for _, later := range all[c.Stage:] {
-		if len(changes) == 0 {
-			break
-		}
-		n, err := carry.Into(ctx, later, changes)
+		n, err := carry.Into(ctx, later, flat)
 		if err != nil {
 			return fmt.Errorf("%w\nMend that, then: go run ./lessons carry %d --since %s", err, later.Number, c.Since)
 		}

@@ -1,6 +1,7 @@
 // Package carry takes what changed in one stage through the later ones. A fault is fixed
 // in the first stage that has it; each later stage is a copy with additions, so the fix
 // is merged into it three ways: the file as it was, as it is now, and the stage's own.
+// A tool exists once and is imported by the later stages: it needs no carrying.
 package carry
 
 import (
@@ -11,8 +12,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"stagebox/lessons/internal/stages"
@@ -64,6 +67,46 @@ func Changes(ctx context.Context, root string, stage stages.Stage, since string)
 		}
 	}
 	return list, nil
+}
+
+// Split parts changes into those to carry and the names of tools that have changed, sorted.
+func Split(stage stages.Stage, changes []Change) (flat []Change, tools []string, err error) {
+	now, err := stage.Tools()
+	if err != nil {
+		return nil, nil, err
+	}
+	known := map[string]bool{} // directories of tools, also of one that is gone
+	for _, t := range now {
+		known[t.Name] = true
+	}
+	for _, c := range changes {
+		if dir := path.Dir(c.Name); strings.HasSuffix(c.Name, ".go") && dir != "." && !inTestdata(c.Name) {
+			known[dir] = true
+		}
+	}
+	for _, c := range changes {
+		if tool := above(c.Name, known); tool != "" {
+			tools = append(tools, tool)
+		} else {
+			flat = append(flat, c)
+		}
+	}
+	slices.Sort(tools)
+	return flat, slices.Compact(tools), nil
+}
+
+func inTestdata(name string) bool {
+	return slices.Contains(strings.Split(path.Dir(name), "/"), "testdata")
+}
+
+// above is the nearest of the known directories that a file is in; "" when it is in none.
+func above(name string, known map[string]bool) string {
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if known[dir] {
+			return dir
+		}
+	}
+	return ""
 }
 
 // filesAt are a stage's files at a revision; none when it did not exist then.

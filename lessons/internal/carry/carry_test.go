@@ -117,6 +117,26 @@ func TestFilesAreCopiedAndDeleted(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(root, "stage03-c/b.go"))
 }
 
+// TestToolsAreNotCarried: what changes in a tool, appears in it or goes with it is not carried.
+func TestToolsAreNotCarried(t *testing.T) {
+	root, all := madeUp(t)
+	write(t, root, "stage01-a/plan/plan.go", "package plan\n")
+	write(t, root, "stage01-a/plan/testdata/x.go", "x\n")
+	write(t, root, "stage01-a/testdata/y.go", "y\n")
+	write(t, root, "stage01-a/b.go", "changed\n")
+	changes, err := Changes(context.Background(), root, all[0], "HEAD")
+	require.NoError(t, err)
+	changes = append(changes, Change{Name: "gone/gone.go", Before: []byte("package gone\n")}, Change{Name: "gone/data.txt", Before: []byte("x\n")})
+	flat, tools, err := Split(all[0], changes)
+	require.NoError(t, err)
+	require.Equal(t, []string{"gone", "plan"}, tools)
+	var names []string
+	for _, c := range flat {
+		names = append(names, c.Name)
+	}
+	require.ElementsMatch(t, []string{"b.go", "testdata/y.go"}, names)
+}
+
 func TestConflictNamesItsLineAndCanBeResumed(t *testing.T) {
 	root, all := madeUp(t)
 	write(t, root, "stage01-a/a.go", "ONE\ntwo\nthree\nfour\nfive\nsix\nseven\n")
