@@ -21,6 +21,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 	"stagebox/lessons/boxtest"
+
+	"stagebox/stage03-rootfs/tiny"
 )
 
 // record names a program that builds with BuildKit, and its first arguments: then the tests
@@ -96,7 +98,7 @@ func makeBases(t *testing.T) images {
 	if err != nil {
 		t.Skip("there is no busybox in PATH, of which the images are made")
 	}
-	if loader, err := interpreter(busybox); loader != "" || err != nil {
+	if loader, err := tiny.Interpreter(busybox); loader != "" || err != nil {
 		t.Skipf("%s is not static, and the images have no libraries: install busybox-static", busybox)
 	}
 	program, err := os.ReadFile(busybox)

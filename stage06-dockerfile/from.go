@@ -14,6 +14,8 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/tiny"
 )
 
 // Imaged says what a container is made of.
@@ -193,7 +195,7 @@ func (s Store) makeTinyImage() (*Image, error) {
 }
 
 func (s Store) imageOf(dir string) (*Image, error) {
-	if _, _, _, err := makeTiny(filepath.Join(dir, "tiny")); err != nil {
+	if _, err := tiny.Make(filepath.Join(dir, "tiny")); err != nil {
 		return nil, err
 	}
 	layer, err := s.keepUpper(filepath.Join(dir, "tiny"))

@@ -37,7 +37,7 @@ var budgets = map[string]budget{
 	},
 	"rootfs": {
 		adds: []string{"rootfs.go", "mounts.go", "binds.go", "devices.go", "guard.go", "console.go", "users.go", "hardening.go",
-			"seccomp.go", "init.go", "self.go", "tiny.go"},
+			"seccomp.go", "init.go", "self.go", "cmd_rootfs.go"},
 		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {13, 0}, "signals.go": {1, 1},
 			"spawn.go":      {26, 2}, // a fork whose maker stays as PID 1; a call that is made again
 			"namespaces.go": {1, 1}, "cgroups.go": {1, 0}, "explain.go": {2, 0}},
