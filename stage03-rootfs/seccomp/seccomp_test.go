@@ -1,4 +1,4 @@
-package main
+package seccomp
 
 import (
 	"encoding/binary"
@@ -14,7 +14,11 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/boxtest"
 )
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
 // decide runs a filter as the kernel does, on struct seccomp_data.
 func decide(t testing.TB, program code, arch, number uint32, args [6]uint64) uint32 {
@@ -84,7 +88,7 @@ func TestConditions(t *testing.T) {
 				break
 			}
 		}
-		program, err := compile(&specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{rule}})
+		program, err := Compile(&specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{rule}})
 		require.NoError(t, err)
 		args := [6]uint64{value(), value(), value()}
 		want := uint32(unix.SECCOMP_RET_ALLOW)
@@ -97,9 +101,20 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-func TestUsualFilter(t *testing.T) {
-	program, err := compileFor("", usualCaps)
+// dockerCaps are the capabilities of a container of Docker's.
+var dockerCaps = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID",
+	"CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_AUDIT_WRITE", "CAP_SETFCAP"}
+
+func compileDefault(t testing.TB, caps ...string) code {
+	profile, err := Default(caps)
 	require.NoError(t, err)
+	program, err := Compile(profile)
+	require.NoError(t, err)
+	return program
+}
+
+func TestDefaultProfile(t *testing.T) {
+	program := compileDefault(t, dockerCaps...)
 	allow, refuse := uint32(unix.SECCOMP_RET_ALLOW), uint32(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM))
 	none := uint32(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS))
 	for _, m := range machines() {
@@ -114,14 +129,13 @@ func TestUsualFilter(t *testing.T) {
 		require.Equal(t, allow, decide(t, program, m.audit, numbers["clone"], [6]uint64{unix.CLONE_VM}))
 	}
 	require.Equal(t, none, decide(t, program, 12345, 0, [6]uint64{}), "another machine")
-	admin, err := compileFor("", usualCaps|1<<unix.CAP_SYS_ADMIN)
-	require.NoError(t, err)
+	admin := compileDefault(t, append(dockerCaps, "CAP_SYS_ADMIN")...)
 	numbers, _ := machines()[0].numbers()
 	require.Equal(t, allow, decide(t, admin, machines()[0].audit, numbers["mount"], [6]uint64{}))
 }
 
 func TestNoWayAroundAListOfForbiddenCalls(t *testing.T) {
-	program, err := compile(&specs.LinuxSeccomp{DefaultAction: specs.ActAllow,
+	program, err := Compile(&specs.LinuxSeccomp{DefaultAction: specs.ActAllow,
 		Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir", "mkdirat"}, Action: specs.ActErrno}}})
 	require.NoError(t, err)
 	m := machines()[0]
@@ -165,10 +179,11 @@ func FuzzProfile(f *testing.F) {
 	f.Add(`{}`)
 	f.Add(`[`)
 	f.Fuzz(func(t *testing.T, text string) {
-		path := filepath.Join(t.TempDir(), "profile")
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-		program, err := compileFor(path, usualCaps)
-		if err == nil {
+		profile, err := Parse([]byte(text), dockerCaps)
+		if err != nil {
+			return
+		}
+		if program, err := Compile(profile); err == nil {
 			decide(t, program, machines()[0].audit, 0, [6]uint64{})
 		}
 	})
