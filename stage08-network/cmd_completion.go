@@ -1,0 +1,116 @@
+// Shell completion. A shell that completes a box command asks box itself: `box completion
+// words` is given the words so far and prints what the last one may become. What the words
+// of a store are, its containers, images and networks, is found here.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"stagebox/stage08-network/completion"
+)
+
+type completionCmd struct {
+	Shell string   `arg:"" help:"bash, zsh or fish: source <(box completion bash), or box completion fish | source." enum:"bash,zsh,fish,words"`
+	Words []string `arg:"" optional:"" hidden:"" passthrough:"" help:"The words behind box, of which the last is to be completed; the scripts ask so."`
+
+	Store
+}
+
+// Run is `box completion`.
+func (c *completionCmd) Run() error {
+	if c.Shell != "words" {
+		_, err := fmt.Print(completion.Script(c.Shell))
+		return err
+	}
+	words := c.Words
+	if len(words) > 0 && words[0] == "--" {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	last := len(words) - 1
+	root := parser(nil).Model.Node
+	for _, word := range completion.Words(root, words[:last], words[last], c.Store.wordsOf) {
+		fmt.Println(word)
+	}
+	return nil
+}
+
+// wordsOf lists the values of an argument or a --flag. Where they cannot be read there are
+// none: an error would only be in the way of somebody who types.
+func (s Store) wordsOf(command *kong.Node, name string) []string {
+	if name == "command" && command.Name == "run" {
+		name = "image" // or a program of the host, and the shell knows those
+	}
+	switch name {
+	case "container":
+		return s.linkNames()
+	case "image":
+		return s.imageNames()
+	case "name": // of inspect
+		return append(s.linkNames(), s.imageNames()...)
+	case "volume":
+		return entryNames(s.path("volumes"))
+	case "network":
+		return s.networkNames()
+	case "--network":
+		words := append(s.networkNames(), "none", "host", "bridge")
+		for _, container := range s.linkNames() {
+			words = append(words, "container:"+container)
+		}
+		return words
+	}
+	return nil
+}
+
+// linkNames are the names of the containers: links to their directories.
+func (s Store) linkNames() (names []string) {
+	for _, name := range entryNames(s.path("containers")) {
+		if isName(name) && !isID(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (s Store) imageNames() (names []string) {
+	all, err := s.images()
+	if err != nil {
+		return nil
+	}
+	for _, image := range all {
+		for _, name := range image.familiar() {
+			if name[1] == "<none>" {
+				names = append(names, short(image.ID))
+			} else if names = append(names, name[0]+":"+name[1]); name[1] == "latest" {
+				names = append(names, name[0])
+			}
+		}
+	}
+	return names
+}
+
+func (s Store) networkNames() (names []string) {
+	for _, name := range entryNames(string(s.networks())) {
+		if name, is := strings.CutSuffix(name, ".json"); is {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func entryNames(dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
