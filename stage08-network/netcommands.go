@@ -122,11 +122,15 @@ func (c *networkInspectCmd) Run() error {
 		return err
 	}
 	if c.Picture != "" {
-		p, err := c.networks().look(n)
+		p, err := c.networks().picture(n)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Print(map[drawing]func() string{"text": p.text, "svg": p.svg}[c.Picture]())
+		text := p.Text
+		if c.Picture == "svg" {
+			text = p.SVG
+		}
+		_, err = fmt.Print(text())
 		return err
 	}
 	list, _, err := c.networks().leases(n, true)

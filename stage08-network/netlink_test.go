@@ -80,7 +80,7 @@ func FuzzNetlink(f *testing.F) {
 			readRoute(m)
 			for kind, value := range nlList(m.body, 4) {
 				require.Zero(t, kind&unix.NLA_F_NESTED)
-				natElement{set: "on4", key: value, data: value}.picture()
+				natElement{set: "on4", key: value, data: value}.portText()
 				nftComment(value)
 			}
 		}

@@ -693,18 +693,18 @@ func testTable(t *testing.T, dir networks) {
 
 func testPicture(t *testing.T, dir networks) {
 	c := startWired(t, dir, "a<b", Wiring{Publish: []string{"8080:80", "127.0.0.1:8081:81/udp"}})
-	p, err := dir.look(c.network)
+	p, err := dir.picture(c.network)
 	require.NoError(t, err)
 	for _, want := range []string{"bridge " + c.network.Bridge + "  10.201.0.1/16", c.link, "a<b", "eth0 10.201.0.2", "tcp *:8080 -> 80", "udp 127.0.0.1:8081 -> 81", "masquerade: from 10.201.0.0/16"} {
-		require.Contains(t, p.text(), want)
+		require.Contains(t, p.Text(), want)
 	}
-	require.Contains(t, sh(t, "ip -br link show master "+c.network.Bridge), p.boxes[len(p.boxes)-1].link)
-	require.Contains(t, p.svg(), "a&lt;b")
-	require.NoError(t, xml.Unmarshal([]byte(p.svg()), new(struct{})))
+	require.Contains(t, sh(t, "ip -br link show master "+c.network.Bridge), p.Containers[len(p.Containers)-1].Link)
+	require.Contains(t, p.SVG(), "a&lt;b")
+	require.NoError(t, xml.Unmarshal([]byte(p.SVG()), new(struct{})))
 	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
-	p, err = dir.look(c.network)
+	p, err = dir.picture(c.network)
 	require.NoError(t, err)
-	require.Contains(t, p.text(), "ip_forward is 0: no way out")
+	require.Contains(t, p.Text(), "ip_forward is 0: no way out")
 	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
 }
 

@@ -75,12 +75,12 @@ var budgets = map[string]budget{
 		code:  1400,
 	},
 	"network": {
-		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "picture.go",
+		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "cmd_picture.go",
 			"netcommands.go", "cmd_completion.go", "flows.go"},
 		edits: map[string]edit{"main.go": {4, 1}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {7, 0},
 			"ps.go": {2, 2}, "stats.go": {6, 3}, "buildrun.go": {4, 6}},
 		imports: []string{"golang.org/x/net/dns/dnsmessage",
-			"stagebox/stage08-network/completion"},
-		code:    3160,
+			"stagebox/stage08-network/completion", "stagebox/stage08-network/picture"},
+		code: 3160,
 	},
 }

@@ -1,0 +1,118 @@
+// The picture of a network shows what the kernel has at this moment: links and their masters
+// (RTM_GETLINK), the elements of the rules' maps (NFT_MSG_GETSETELEM), and the names of the
+// leases. It is put into words here; the package picture draws it.
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage08-network/picture"
+)
+
+// picture reads what a picture of a network shows.
+func (dir networks) picture(n *network) (*picture.Network, error) {
+	links, err := hostLinks()
+	if err != nil {
+		return nil, err
+	}
+	leases, _, err := dir.leases(n, true)
+	if err != nil {
+		return nil, err
+	}
+	elements, err := published()
+	if err != nil && !errors.Is(err, unix.EPROTONOSUPPORT) {
+		return nil, err
+	}
+	bridge := slices.IndexFunc(links, func(l linkInfo) bool { return l.Name == n.Bridge })
+	p := &picture.Network{}
+	if p.Host, err = hostText(n, bridge >= 0); err != nil {
+		return nil, err
+	}
+	for _, l := range leases {
+		c := picture.Container{Link: "no cable", Lines: leaseText(l, elements)}
+		for _, link := range links {
+			if bridge >= 0 && link.Master == links[bridge].Index && l.owns(link) {
+				c.Link = link.Name
+			}
+		}
+		p.Containers = append(p.Containers, c)
+	}
+	return p, nil
+}
+
+// owns reports whether a link is the host's end of a container's cable.
+func (l lease) owns(link linkInfo) bool {
+	return strings.HasPrefix(link.Name, fmt.Sprintf("veth%.5s", l.id))
+}
+
+// hostText is what the host's box says.
+func hostText(n *network, isUp bool) ([]string, error) {
+	lines := []string{"host's network namespace", "network " + n.Name,
+		"bridge " + n.Bridge + "  " + netip.PrefixFrom(n.Gateway, n.Subnet.Bits()).String()}
+	if n.Gateway6.IsValid() {
+		lines = append(lines, netip.PrefixFrom(n.Gateway6, n.Subnet6.Bits()).String())
+	}
+	way, err := wayOut(n)
+	if lines = append(lines, way); !isUp {
+		lines = append(lines, "the bridge is made with the first container")
+	}
+	return lines, err
+}
+
+// leaseText is what a container's box says: its addresses, and the ports that lead to it.
+func leaseText(l lease, elements []natElement) []string {
+	lines := []string{l.label(), "eth0 " + l.addr.String()}
+	if l.addr6.IsValid() {
+		lines = append(lines, l.addr6.String())
+	}
+	for _, e := range elements {
+		if text := e.portText(); e.comment == l.id && text != "" {
+			lines = append(lines, text)
+		}
+	}
+	return lines
+}
+
+// wayOut says how packets leave the host.
+func wayOut(n *network) (string, error) {
+	if n.Internal {
+		return "internal: no way out", nil
+	}
+	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
+	if err != nil {
+		return "", err
+	}
+	there, err := hasTable()
+	switch {
+	case err != nil:
+		return "", err
+	case string(forward) != "1\n":
+		return "ip_forward is 0: no way out", nil
+	case !there:
+		return "no table " + natTable + ": no way out", nil
+	}
+	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
+}
+
+// portText is an element of a port map as text. Both families say the same: IPv4 is shown.
+func (e natElement) portText() string {
+	on, key := "*", e.key
+	if e.set == "on4" && len(key) == 12 || e.set == "on6" && len(key) == 24 {
+		addr, _ := netip.AddrFromSlice(key[:len(key)-8])
+		on, key = addr.String(), key[len(key)-8:]
+	}
+	if e.set == "any6" || len(key) != 8 || len(e.data) < 8 {
+		return ""
+	}
+	proto := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}[key[0]]
+	return fmt.Sprintf("%s %s:%d -> %d", proto, on, binary.BigEndian.Uint16(key[4:]),
+		binary.BigEndian.Uint16(e.data[len(e.data)-4:]))
+}
