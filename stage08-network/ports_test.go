@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/dns/dnsmessage"
+
+	"stagebox/stage08-network/dns"
 )
 
 func TestPublishIsParsed(t *testing.T) {
@@ -182,92 +182,33 @@ func FuzzLease(f *testing.F) {
 	})
 }
 
-// TestLongAnswersAreCut asks for a name that very many containers have.
-func TestLongAnswersAreCut(t *testing.T) {
-	dir := networks(t.TempDir())
-	n := &network{Name: "n", Subnet: netip.MustParsePrefix("10.0.0.0/16")}
-	var list []lease
-	for i := range uint32(5000) {
-		list = append(list, lease{addr: nth(n.Subnet, i+2), id: "0123456789abcdef", keeper: keeperOf(os.Getpid()), names: []string{"many"}})
-	}
-	for _, c := range []struct {
-		over             string
-		most, count, fit int
-	}{{"udp", 512, 20, 20}, {"udp", 512, 60, 30}, {"udp", 512, 5000, 30}, {"tcp", 65535, 60, 60}, {"tcp", 65535, 5000, 4094}} {
-		require.NoError(t, dir.writeLeases(n, list[:c.count]))
-		q := dnsmessage.Message{Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("many."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
-		packed, err := q.Pack()
-		require.NoError(t, err)
-		answer := (&resolver{dir: dir, network: n}).answer(packed, c.over)
-		require.LessOrEqual(t, len(answer), c.most)
-		var m dnsmessage.Message
-		require.NoError(t, m.Unpack(answer))
-		require.Len(t, m.Answers, c.fit)
-		require.Equal(t, c.fit < c.count, m.Truncated)
-	}
-}
-
-// TestOwnNamesDoNotWait asks for one while as many questions are passed on, and as many
-// connections held, as there may be.
-func TestOwnNamesDoNotWait(t *testing.T) {
+// TestNamesComeFromTheLeases asks for the names of two containers.
+func TestNamesComeFromTheLeases(t *testing.T) {
 	dir := networks(t.TempDir())
 	n := &network{Name: "n"}
-	require.NoError(t, dir.writeLeases(n, []lease{{addr: netip.MustParseAddr("10.0.0.2"), id: "0123456789abcdef", keeper: keeperOf(os.Getpid()), names: []string{"web"}}}))
-	r := &resolver{dir: dir, network: n, busy: make(chan struct{}, mostQuestions), callers: make(chan struct{}, mostQuestions)}
-	for range mostQuestions {
-		r.busy <- struct{}{}
-		r.callers <- struct{}{}
-	}
-	var err error
-	r.packets, err = net.ListenPacket("udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(r.stop)
-	go r.servePackets()
-	client, err := net.Dial("udp", r.packets.LocalAddr().String())
-	require.NoError(t, err)
-	defer client.Close()
-	q := dnsmessage.Message{Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName("web."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
-	packed, err := q.Pack()
-	require.NoError(t, err)
-	_, err = client.Write(packed)
-	require.NoError(t, err)
-	require.NoError(t, client.SetReadDeadline(time.Now().Add(time.Minute)))
-	answer := make([]byte, mostPacket)
-	size, err := client.Read(answer)
-	require.NoError(t, err)
-	var m dnsmessage.Message
-	require.NoError(t, m.Unpack(answer[:size]))
-	require.Len(t, m.Answers, 1)
-}
-
-func FuzzResolver(f *testing.F) {
-	dir := networks(f.TempDir())
-	n := &network{Name: "n", Internal: true}
-	l := lease{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("fd00::2"), "0123456789abcdef", keeperOf(os.Getpid()), []string{"web", strings.Repeat("x", 63)}}
-	require.NoError(f, dir.writeLeases(n, []lease{l}))
+	web := lease{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("fd00::2"), "0123456789abcdef", keeperOf(os.Getpid()), []string{"web", "Shared"}}
+	db := lease{addr: netip.MustParseAddr("10.0.0.3"), id: "fedcba9876543210", keeper: web.keeper, names: []string{"db", "shared"}}
+	require.NoError(t, dir.writeLeases(n, []lease{web, db}))
 	r := &resolver{dir: dir, network: n}
-	for _, name := range []string{"web.", "x.", reverseName(l.addr) + ".", reverseName(l.addr6) + "."} {
-		for _, kind := range []dnsmessage.Type{dnsmessage.TypeA, dnsmessage.TypePTR, dnsmessage.TypeALL} {
-			m := dnsmessage.Message{Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName(name), Type: kind, Class: dnsmessage.ClassINET}}}
-			packed, err := m.Pack()
-			require.NoError(f, err)
-			f.Add(packed)
-		}
+	for name, want := range map[string]dns.Records{
+		"web":                      {Addrs: []netip.Addr{web.addr, web.addr6}},
+		"db":                       {Addrs: []netip.Addr{db.addr}},
+		"shared":                   {Addrs: []netip.Addr{web.addr, web.addr6, db.addr}},
+		"0123456789ab":             {Addrs: []netip.Addr{web.addr, web.addr6}},
+		dns.ReverseName(web.addr):  {Names: []string{"web"}},
+		dns.ReverseName(web.addr6): {Names: []string{"web"}},
+		dns.ReverseName(db.addr):   {Names: []string{"db"}},
+	} {
+		found, err := r.lookUp(name)
+		require.NoError(t, err, name)
+		require.Equal(t, want, found, name)
 	}
-	f.Add([]byte{0, 1, 0, 0, 255, 255, 0, 0, 0, 0, 0, 0})
-	f.Add([]byte{0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1}) // a name that points at itself
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, over := range []string{"udp", "tcp"} {
-			answer := r.answer(data, over)
-			if answer == nil {
-				continue
-			}
-			var m dnsmessage.Message
-			require.NoError(t, m.Unpack(answer))
-			require.True(t, m.Response)
-			require.Equal(t, data[:2], answer[:2])
-		}
-		answers(data, data)
-		nameservers(string(data))
-	})
+	for _, name := range []string{"", "x", "0123456789a", "0123456789abcdef", dns.ReverseName(netip.MustParseAddr("10.0.0.4"))} {
+		n.Internal = false
+		_, err := r.lookUp(name)
+		require.ErrorIs(t, err, dns.ErrUnknown, name)
+		n.Internal = true
+		_, err = r.lookUp(name)
+		require.ErrorIs(t, err, dns.ErrNoName, name)
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage08-network/dns"
 )
 
 // Wiring is what a container has of the network.
@@ -527,11 +528,11 @@ func (c *wire) resolvConf() string {
 	host := resolvConf()
 	switch {
 	case c.resolver != nil, c.shared && c.Addr.IsValid():
-		return resolvConfInside(host, resolverAddr)
+		return dns.WithNameservers(host, resolverAddr)
 	case len(c.servers) > 0:
-		return resolvConfInside(host, c.servers...)
+		return dns.WithNameservers(host, c.servers...)
 	case c.stack != nil:
-		return resolvConfInside(host, c.stack.dns())
+		return dns.WithNameservers(host, c.stack.dns())
 	}
 	return host
 }

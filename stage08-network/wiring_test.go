@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -26,7 +27,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
+
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage08-network/dns"
 )
 
 // The test binary is also what runs in containers and outside: see helpers.
@@ -525,7 +528,7 @@ func query(t *testing.T, pid int, over, name string, kind dnsmessage.Type) (answ
 	require.NoError(t, err)
 	var got []byte
 	require.Eventually(t, func() bool { // box itself asks once, and does not wait for as long as a busy host may take
-		inside(t, pid, func() { got, err = ask(resolverAddr, packed, over) })
+		inside(t, pid, func() { got, err = exchange(over, packed) })
 		return !errors.Is(err, os.ErrDeadlineExceeded)
 	}, time.Minute, time.Millisecond)
 	require.NoError(t, err, name)
@@ -542,6 +545,39 @@ func query(t *testing.T, pid int, over, name string, kind dnsmessage.Type) (answ
 		}
 	}
 	return answers, m.RCode
+}
+
+// exchange sends a question to the resolver and returns its answer. Over TCP each follows its
+// length.
+func exchange(over string, question []byte) ([]byte, error) {
+	conn, err := net.DialTimeout(over, netip.AddrPortFrom(resolverAddr, 53).String(), 3*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(3 * time.Second))
+	if over == "tcp" {
+		conn.Write(framed(question))
+		return readFramed(conn)
+	}
+	conn.Write(question)
+	answer := make([]byte, 1<<16)
+	n, err := conn.Read(answer)
+	return answer[:n], err
+}
+
+func framed(message []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
+}
+
+func readFramed(r io.Reader) ([]byte, error) {
+	size := make([]byte, 2)
+	if _, err := io.ReadFull(r, size); err != nil {
+		return nil, err
+	}
+	message := make([]byte, binary.BigEndian.Uint16(size))
+	_, err := io.ReadFull(r, message)
+	return message, err
 }
 
 // hostResolver answers every question with 192.0.2.53, on the host's loopback, and has
@@ -583,8 +619,8 @@ func hostResolver(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if q, err := readDNS(c); err == nil {
-				writeDNS(c, answer(q))
+			if q, err := readFramed(c); err == nil {
+				c.Write(framed(answer(q)))
 			}
 			c.Close()
 		}
@@ -610,7 +646,7 @@ func testNames(t *testing.T, dir networks) {
 		require.Equal(t, dnsmessage.RCodeSuccess, code)
 		answers, _ = query(t, b.PID, over, "shared.", dnsmessage.TypeA)
 		require.Equal(t, []string{a.Addr.String(), b.Addr.String()}, answers)
-		answers, _ = query(t, b.PID, over, reverseName(a.Addr)+".", dnsmessage.TypePTR)
+		answers, _ = query(t, b.PID, over, dns.ReverseName(a.Addr)+".", dnsmessage.TypePTR)
 		require.Equal(t, []string{"alpha."}, answers)
 		answers, _ = query(t, b.PID, over, "example.com.", dnsmessage.TypeA)
 		require.Equal(t, []string{"192.0.2.53"}, answers, "the host's resolver")
@@ -799,7 +835,7 @@ func TestOwnNetwork(t *testing.T) {
 	c := startWired(t, dir, "web", Wiring{Publish: []string{fmt.Sprintf("%d:80", port)}})
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	require.Eventually(t, func() bool { return strings.HasPrefix(talk("tcp", addr, time.Second), "web ") }, time.Minute, 20*time.Millisecond)
-	require.Equal(t, "nameserver 169.254.0.53\n", resolvConfInside("", c.stack.dns()))
+	require.Equal(t, "nameserver 169.254.0.53\n", dns.WithNameservers("", c.stack.dns()))
 	stack := c.stack.cmd.Process.Pid
 	c.end(t)
 	require.Empty(t, talk("tcp", addr, time.Second))

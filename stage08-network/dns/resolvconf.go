@@ -1,0 +1,36 @@
+package dns
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Nameservers are the servers that the text of a resolv.conf(5) names: the first three count.
+func Nameservers(conf string) (list []netip.Addr) {
+	for line := range strings.Lines(conf) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != "nameserver" || len(list) == 3 {
+			continue
+		}
+		if addr, err := netip.ParseAddr(fields[1]); err == nil {
+			list = append(list, addr)
+		}
+	}
+	return list
+}
+
+// WithNameservers is the text of a resolv.conf(5) that names other servers and keeps the search
+// list and the options of conf.
+func WithNameservers(conf string, servers ...netip.Addr) string {
+	var text strings.Builder
+	for _, server := range servers {
+		fmt.Fprintf(&text, "nameserver %s\n", server)
+	}
+	for line := range strings.Lines(conf) {
+		if word := strings.Fields(line); len(word) > 1 && (word[0] == "search" || word[0] == "options") {
+			text.WriteString(strings.Join(word, " ") + "\n")
+		}
+	}
+	return text.String()
+}
