@@ -6,20 +6,16 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage08-network/proxy"
 )
 
 // portMap is a port of the host's, and the container's to which it leads.
@@ -122,16 +118,9 @@ func parsePublished(specs []string) ([]portMap, error) {
 	return list, nil
 }
 
-// door is a port of the host's that box holds open.
-type door struct {
-	tcp net.Listener
-	udp *net.UDPConn
-	to  string
-}
-
-// open takes the port on the host, on both families unless an address says which. The first
+// listen takes the port on the host, on both families unless an address says which. The first
 // chooses the number, if none was given.
-func (m *portMap) open(l lease, dir networks) (doors []*door, err error) {
+func (m *portMap) listen(l lease, dir networks) (list []*proxy.Proxy, err error) {
 	families := []string{"4", "6"}
 	switch {
 	case m.ip.Is4() || !m.ip.IsValid() && !hasIPv6():
@@ -140,41 +129,38 @@ func (m *portMap) open(l lease, dir networks) (doors []*door, err error) {
 		families = families[1:]
 	}
 	for _, family := range families {
-		d := &door{to: netip.AddrPortFrom(l.addr, m.box).String()}
-		if err := d.listen(m, family); err != nil {
-			closeAll(doors)
+		p, err := proxy.Listen(m.proto+family, m.on(), netip.AddrPortFrom(l.addr, m.box).String())
+		if err != nil {
+			closeAll(list)
 			return nil, m.explain(err, dir)
 		}
-		doors = append(doors, d)
+		m.host = p.Port()
+		list = append(list, p)
 	}
-	return doors, nil
+	return list, nil
 }
 
-func (d *door) listen(m *portMap, family string) (err error) {
-	on := net.JoinHostPort(map[bool]string{true: m.ip.String()}[m.ip.IsValid()], strconv.Itoa(int(m.host)))
-	if m.proto == "udp" {
-		var packets net.PacketConn
-		if packets, err = net.ListenPacket("udp"+family, on); err == nil {
-			d.udp = packets.(*net.UDPConn)
-			m.host = uint16(d.udp.LocalAddr().(*net.UDPAddr).Port)
-		}
-		return err
+// on is the host's address and port, without an address where all are meant.
+func (m *portMap) on() string {
+	address := ""
+	if m.ip.IsValid() {
+		address = m.ip.String()
 	}
-	if d.tcp, err = net.Listen("tcp"+family, on); err == nil {
-		m.host = uint16(d.tcp.Addr().(*net.TCPAddr).Port)
+	return net.JoinHostPort(address, strconv.Itoa(int(m.host)))
+}
+
+func closeAll(list []*proxy.Proxy) {
+	for _, p := range list {
+		p.Close()
 	}
-	return err
 }
 
 // explain says who has a port, where that can be known.
 func (m *portMap) explain(err error, dir networks) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		who := portUser(m.proto, m.host, dir)
-		if who == "" {
-			who = "something that cannot be seen from here"
-		}
-		return fmt.Errorf("port %d/%s of the host is in use by %s: choose another, or let box choose, with -p %d", m.host, m.proto, who, m.box)
+		return fmt.Errorf("port %d/%s of the host is in use by %s: choose another, or let box choose, with -p %d",
+			m.host, m.proto, portUser(m.proto, m.host, dir), m.box)
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("port %d is for root alone: an ordinary user's start at sysctl net.ipv4.ip_unprivileged_port_start", m.host)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
@@ -183,147 +169,14 @@ func (m *portMap) explain(err error, dir networks) error {
 	return err
 }
 
-func closeAll(doors []*door) {
-	for _, d := range doors {
-		if d.tcp != nil {
-			d.tcp.Close()
-		} else {
-			d.udp.Close()
-		}
-	}
-}
-
-// serve passes on what comes to the port itself.
-func (d *door) serve() {
-	if d.udp != nil {
-		d.passPackets()
-		return
-	}
-	for {
-		client, err := d.tcp.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil { // no descriptors left, perhaps: the next one may find some
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		go passStream(client.(*net.TCPConn), d.to)
-	}
-}
-
-// passStream connects a client and a container, each direction until its own end.
-func passStream(client *net.TCPConn, to string) {
-	defer client.Close()
-	conn, err := net.DialTimeout("tcp", to, 10*time.Second)
-	if err != nil {
-		client.SetLinger(0) // the client sees a connection that is refused
-		return
-	}
-	defer conn.Close()
-	inside := conn.(*net.TCPConn)
-	var both sync.WaitGroup
-	pass := func(to, from *net.TCPConn) {
-		io.Copy(to, from) // an error ends the stream, which is all that can be told
-		to.CloseWrite()
-	}
-	both.Go(func() { pass(inside, client) })
-	both.Go(func() { pass(client, inside) })
-	both.Wait()
-}
-
-// passPackets keeps a socket for each client, for its answers, until it is idle for a minute.
-func (d *door) passPackets() {
-	var lock sync.Mutex
-	clients := map[netip.AddrPort]net.Conn{}
-	buffer := make([]byte, 1<<16)
-	for {
-		n, from, err := d.udp.ReadFromUDPAddrPort(buffer)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			continue
-		}
-		lock.Lock()
-		inside := clients[from]
-		if inside == nil && len(clients) < mostPorts {
-			if inside, err = net.Dial("udp", d.to); err == nil {
-				clients[from] = inside
-				go func() {
-					d.answer(inside, from)
-					lock.Lock()
-					delete(clients, from)
-					lock.Unlock()
-				}()
-			}
-		}
-		lock.Unlock()
-		if inside != nil && err == nil {
-			inside.Write(buffer[:n]) // a packet may be lost
-		}
-	}
-}
-
-func (d *door) answer(inside net.Conn, to netip.AddrPort) {
-	defer inside.Close()
-	buffer := make([]byte, 1<<16)
-	for {
-		inside.SetReadDeadline(time.Now().Add(time.Minute))
-		n, err := inside.Read(buffer)
-		if err != nil {
-			return
-		}
-		d.udp.WriteToUDPAddrPort(buffer[:n], to)
-	}
-}
-
-// portUser names the process that has a port, from /proc/net/tcp or udp, where a socket has
-// a number, and /proc/PID/fd, where that number is found again (proc(5)).
+// portUser names the container that has a port, or else the process.
 func portUser(proto string, port uint16, dir networks) string {
-	for _, file := range []string{proto, proto + "6"} {
-		f, err := os.Open("/proc/thread-self/net/" + file)
-		if err != nil {
-			continue // a host without IPv6
-		}
-		inode := socketOn(f, proto, port)
-		f.Close()
-		if inode == "" {
-			continue
-		}
-		fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
-		if err != nil {
-			return ""
-		}
-		for _, fd := range fds {
-			if link, err := os.Readlink(fd); err == nil && link == "socket:["+inode+"]" {
-				pid := strings.Split(fd, "/")[2]
-				if number, err := strconv.Atoi(pid); err == nil && dir.containerOf(number) != "" {
-					return dir.containerOf(number)
-				}
-				name, err := os.ReadFile("/proc/" + pid + "/comm")
-				if err != nil {
-					name = []byte("?")
-				}
-				return fmt.Sprintf("%s (process %s)", strings.TrimSpace(string(name)), pid)
-			}
-		}
+	pid, command := proxy.User(proto, port)
+	if pid == 0 {
+		return "something that cannot be seen from here"
 	}
-	return ""
-}
-
-// socketOn finds the inode of a socket that listens: "sl local remote state … inode".
-func socketOn(r io.Reader, proto string, port uint16) string {
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 10 || proto == "tcp" && fields[3] != "0A" {
-			continue
-		}
-		_, hexPort, _ := strings.Cut(fields[1], ":")
-		if n, err := strconv.ParseUint(hexPort, 16, 16); err == nil && uint16(n) == port {
-			return fields[9]
-		}
+	if container := dir.containerOf(pid); container != "" {
+		return container
 	}
-	return ""
+	return fmt.Sprintf("%s (process %d)", command, pid)
 }

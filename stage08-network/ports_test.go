@@ -67,14 +67,14 @@ func TestAPortInUseIsToldWithItsUser(t *testing.T) {
 			port = l.LocalAddr().(*net.UDPAddr).Port
 		}
 		m := portMap{proto: proto, host: uint16(port), box: 80, ip: netip.MustParseAddr("127.0.0.1")}
-		_, err := m.open(lease{addr: netip.MustParseAddr("192.0.2.1")}, networks(t.TempDir()))
+		_, err := m.listen(lease{addr: netip.MustParseAddr("192.0.2.1")}, networks(t.TempDir()))
 		name, readErr := os.ReadFile("/proc/self/comm")
 		require.NoError(t, readErr)
 		require.EqualError(t, err, fmt.Sprintf("port %d/%s of the host is in use by %s (process %d): choose another, or let box choose, with -p 80",
 			port, proto, strings.TrimSpace(string(name)), os.Getpid()))
 	}
 	m := portMap{proto: "tcp", ip: netip.MustParseAddr("192.0.2.77"), host: 9, box: 9}
-	_, err := m.open(lease{addr: netip.MustParseAddr("192.0.2.1")}, networks(t.TempDir()))
+	_, err := m.listen(lease{addr: netip.MustParseAddr("192.0.2.1")}, networks(t.TempDir()))
 	require.Error(t, err)
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage08-network/dns"
+	"stagebox/stage08-network/proxy"
 )
 
 // Wiring is what a container has of the network.
@@ -109,7 +110,7 @@ type wire struct {
 	network  *network // nil without a bridge
 	lease    lease
 	link     string // the cable's end on the host
-	doors    []*door
+	proxies  []*proxy.Proxy
 	resolver *resolver
 	stack    *userStack
 	own, out *plan.Call // the host's network namespace, and the way back to it
@@ -271,7 +272,7 @@ func (c *wire) bridge(name string, w *Wiring, p *Plan, who tenant) (err error) {
 	if c.network.Internal && len(c.Ports) > 0 {
 		return fmt.Errorf("--publish: network %s is internal, and nobody outside reaches it", c.network.Name)
 	}
-	if err := c.openDoors(); err != nil {
+	if err := c.listenPorts(); err != nil {
 		return err
 	}
 	if err := c.prepareHost(p.before); err != nil {
@@ -312,20 +313,20 @@ func (c *wire) choose(name string, w *Wiring, who tenant) (err error) {
 	return nil
 }
 
-// openDoors holds the ports on the host's side.
-func (c *wire) openDoors() error {
+// listenPorts takes the published ports on the host, and passes on what comes to them.
+func (c *wire) listenPorts() error {
 	for i := range c.Ports {
 		if c.dry {
 			continue
 		}
-		doors, err := c.Ports[i].open(c.lease, c.dir)
+		list, err := c.Ports[i].listen(c.lease, c.dir)
 		if err != nil {
 			return err
 		}
-		c.doors = append(c.doors, doors...)
+		c.proxies = append(c.proxies, list...)
 	}
-	for _, d := range c.doors {
-		go d.serve()
+	for _, p := range c.proxies {
+		go p.Serve()
 	}
 	return nil
 }
@@ -463,7 +464,7 @@ func (c *wire) unplug() error {
 	if c.resolver != nil {
 		c.resolver.stop()
 	}
-	closeAll(c.doors)
+	closeAll(c.proxies)
 	if c.stack != nil {
 		all = append(all, c.stack.stop())
 	}
