@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/picture"
 )
 
@@ -68,13 +69,13 @@ func hostText(n *network, isUp bool) ([]string, error) {
 }
 
 // leaseText is what a container's box says: its addresses, and the ports that lead to it.
-func leaseText(l lease, elements []natElement) []string {
+func leaseText(l lease, elements []nft.Element) []string {
 	lines := []string{l.label(), "eth0 " + l.addr.String()}
 	if l.addr6.IsValid() {
 		lines = append(lines, l.addr6.String())
 	}
 	for _, e := range elements {
-		if text := e.portText(); e.comment == l.id && text != "" {
+		if text := portText(e); e.Comment == l.id && text != "" {
 			lines = append(lines, text)
 		}
 	}
@@ -97,22 +98,22 @@ func wayOut(n *network) (string, error) {
 	case string(forward) != "1\n":
 		return "ip_forward is 0: no way out", nil
 	case !there:
-		return "no table " + natTable + ": no way out", nil
+		return "no table " + string(natTable) + ": no way out", nil
 	}
 	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
 }
 
 // portText is an element of a port map as text. Both families say the same: IPv4 is shown.
-func (e natElement) portText() string {
-	on, key := "*", e.key
-	if e.set == "on4" && len(key) == 12 || e.set == "on6" && len(key) == 24 {
+func portText(e nft.Element) string {
+	on, key := "*", e.Key
+	if e.Set == "on4" && len(key) == 12 || e.Set == "on6" && len(key) == 24 {
 		addr, _ := netip.AddrFromSlice(key[:len(key)-8])
 		on, key = addr.String(), key[len(key)-8:]
 	}
-	if e.set == "any6" || len(key) != 8 || len(e.data) < 8 {
+	if e.Set == "any6" || len(key) != 8 || len(e.Data) < 8 {
 		return ""
 	}
 	proto := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}[key[0]]
 	return fmt.Sprintf("%s %s:%d -> %d", proto, on, binary.BigEndian.Uint16(key[4:]),
-		binary.BigEndian.Uint16(e.data[len(e.data)-4:]))
+		binary.BigEndian.Uint16(e.Data[len(e.Data)-4:]))
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage08-network/nft"
 )
 
 const (
@@ -23,8 +25,8 @@ const (
 
 // forgetFlows forgets the UDP flows that were led to containers. A kernel that tells of no
 // flows has none to forget.
-func forgetFlows(list []natElement) error {
-	if !slices.ContainsFunc(list, natElement.isUDP) {
+func forgetFlows(list []nft.Element) error {
+	if !slices.ContainsFunc(list, isUDP) {
 		return nil
 	}
 	flows, err := askNetlink(unix.NETLINK_NETFILTER, ctGet, unix.NLM_F_DUMP, make([]byte, 4))
@@ -59,15 +61,15 @@ func flowFrom(tuple []byte) (from netip.Addr, proto byte) {
 	return from, proto
 }
 
-// leadsTo tells whether one of the elements is a UDP port of a container's.
-func leadsTo(list []natElement, container netip.Addr) bool {
-	return slices.ContainsFunc(list, func(e natElement) bool {
-		to, _ := netip.AddrFromSlice(e.data[:max(len(e.data)-4, 0)]) // behind it is the port
-		return e.isUDP() && to == container
+// leadsTo reports whether one of the elements is a UDP port of a container's.
+func leadsTo(list []nft.Element, container netip.Addr) bool {
+	return slices.ContainsFunc(list, func(e nft.Element) bool {
+		to, _ := netip.AddrFromSlice(e.Data[:max(len(e.Data)-4, 0)]) // behind it is the port
+		return isUDP(e) && to == container
 	})
 }
 
-// isUDP tells whether an element publishes a UDP port: the key ends with protocol and port.
-func (e natElement) isUDP() bool {
-	return len(e.key) >= 8 && e.key[len(e.key)-8] == unix.IPPROTO_UDP
+// isUDP reports whether an element publishes a UDP port: the key ends with protocol and port.
+func isUDP(e nft.Element) bool {
+	return len(e.Key) >= 8 && e.Key[len(e.Key)-8] == unix.IPPROTO_UDP
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage08-network/nft"
 )
 
 func TestErrorsComeWithASentence(t *testing.T) {
@@ -29,7 +31,7 @@ func TestErrorsComeWithASentence(t *testing.T) {
 	err = sendNetlink(unix.NETLINK_ROUTE, setUp("lo"), defaultRoute(netip.MustParseAddr("203.0.113.1")), setUp("lo"))
 	require.ErrorContains(t, err, "the kernel refuses RTM_NEWROUTE: ")
 	require.ErrorContains(t, err, "(Nexthop has invalid gateway)")
-	err = sendNat(elementChange(unix.NFT_MSG_NEWSETELEM, "NFT_MSG_NEWSETELEM", []natElement{{set: "any4", key: make([]byte, 8), data: make([]byte, 8)}})...)
+	err = sendNat(natTable.AddElements([]nft.Element{{Set: "any4", Key: make([]byte, 8), Data: make([]byte, 8)}})...)
 	require.ErrorContains(t, err, "the kernel refuses NFT_MSG_NEWSETELEM: no such file or directory")
 }
 
@@ -80,8 +82,8 @@ func FuzzNetlink(f *testing.F) {
 			readRoute(m)
 			for kind, value := range nlList(m.body, 4) {
 				require.Zero(t, kind&unix.NLA_F_NESTED)
-				natElement{set: "on4", key: value, data: value}.portText()
-				nftComment(value)
+				portText(nft.Element{Set: "on4", Key: value, Data: value})
+				nft.Comment(value)
 			}
 		}
 		require.LessOrEqual(t, total, len(data))

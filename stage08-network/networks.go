@@ -19,6 +19,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage08-network/nft"
 )
 
 // networks is the directory of the files.
@@ -445,15 +447,15 @@ func (dir networks) tearDown(n *network, dead []lease, force bool) error {
 	if err != nil {
 		return err
 	}
-	own := func(e natElement) bool { return nlString(e.key) == n.Bridge }
-	others := slices.ContainsFunc(bridges, func(e natElement) bool { return !own(e) })
+	own := func(e nft.Element) bool { return nlString(e.Key) == n.Bridge }
+	others := slices.ContainsFunc(bridges, func(e nft.Element) bool { return !own(e) })
 	switch there := slices.ContainsFunc(bridges, own); {
 	case there && others:
-		return sendNat(n.elements(unix.NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM")...)
+		return sendNat(natTable.DeleteElements(n.elements())...)
 	case others: // no container of it has run since the host started
 		return nil
 	}
-	if err := sendNat(delTable()); err != nil {
+	if err := sendNat(natTable.Delete()); err != nil {
 		return err
 	}
 	return dir.restoreSettings()

@@ -18,6 +18,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage08-network/dns"
+	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/proxy"
 )
 
@@ -379,18 +380,18 @@ func (c *wire) prepareBridge(h *Plan, hasTable bool) {
 
 // prepareRules is one transaction for the network and the ports of this container.
 func (c *wire) prepareRules(h *Plan, hasTable bool) {
-	var changes []nlMessage
+	var changes []nft.Message
 	if !hasTable {
 		changes = newTable()
 	}
-	changes = append(changes, c.network.elements(unix.NFT_MSG_NEWSETELEM, "NFT_MSG_NEWSETELEM")...)
-	changes = append(changes, elementChange(unix.NFT_MSG_NEWSETELEM, "NFT_MSG_NEWSETELEM", c.portElements())...)
+	changes = append(changes, natTable.AddElements(c.network.elements())...)
+	changes = append(changes, natTable.AddElements(c.portElements())...)
 	socket := h.NetlinkSocket(unix.NETLINK_NETFILTER, "NETLINK_NETFILTER")
 	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports", nil, transaction(changes)...)
 	h.Close(socket)
 }
 
-func (c *wire) portElements() (list []natElement) {
+func (c *wire) portElements() (list []nft.Element) {
 	for _, m := range c.Ports {
 		for _, v6 := range []bool{false, true} {
 			if e, ok := m.element(c.lease, v6); ok {
