@@ -62,7 +62,7 @@ func TestCommands(t *testing.T) {
 		status int
 		says   string
 	}{
-		{[]string{"list"}, 0, `stage01-namespaces +\d+ +\d+ +\d+ +Box runs a command in namespaces of its own`},
+		{[]string{"list"}, 0, `stage01-namespaces +\d+ +\d+ +\d+ +\d+ +Box runs a command in namespaces of its own`},
 		{[]string{"diff", "1", "--stat"}, 0, `plan\.go \(new\)`},
 		{[]string{"diff", "1"}, 0, `\+ func \(c \*Container\) Run\(\) error \{`},
 		{[]string{"diff", "1", "--plan"}, 0, `(?m)^\+ box │ execve\(FOUND, \["true"\]`},
@@ -82,4 +82,47 @@ func TestCommands(t *testing.T) {
 			require.Regexp(t, c.says, out)
 		})
 	}
+}
+
+// TestCommandsOnTiers shows a small repository, whose first stage has commands and a tool.
+func TestCommandsOnTiers(t *testing.T) {
+	lessons := workbench(t)
+	t.Chdir(small(t))
+	list, status := lessons("list")
+	require.Zero(t, status, list)
+	require.Regexp(t, `(?m)^ *stage01-a +4 +1 +6 +5 +Box does one thing$`, list)
+	require.Regexp(t, `(?m)^ *stage02-b +1 +3 +0 +8 +Box does two$`, list)
+	require.Contains(t, list, "Flat in stage02-b: 8 lines. In all folders together, with the tools: 19.\n")
+
+	diff, _ := lessons("diff", "1")
+	require.Regexp(t, `(?s)── main\.go .*── cmd_run\.go .*── plan/  tool, 6 lines; --all shows the code `, diff)
+	require.Contains(t, diff, "\nPackage plan holds a list.\n\n  func New() int\n      New makes one.\n\n")
+	require.NotContains(t, diff, "return 1")
+	diff, _ = lessons("diff", "1", "--all")
+	require.Contains(t, diff, "── plan/plan.go  new, 6 lines ")
+	require.Contains(t, diff, "+ func New() int { return 1 }\n")
+	diff, _ = lessons("diff", "2")
+	require.NotContains(t, diff, "plan/")
+	diff, _ = lessons("diff", "1", "--stat")
+	require.Regexp(t, `(?m)^ +6 +0 +2 +plan/ \(tool\) *\n +11 +0 +5 +in all`, diff)
+}
+
+// small is a repository of two stages.
+func small(t *testing.T) string {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":                 "module stagebox\n",
+		"lessons/README.md":      "# The lessons\n",
+		"stage01-a/main.go":      "// Box does one thing.\npackage main\n\nfunc main() {}\n",
+		"stage01-a/cmd_run.go":   "package main\n",
+		"stage01-a/main_test.go": "package main\n",
+		"stage01-a/plan/plan.go": "// Package plan holds a list.\npackage plan\n\n// New makes one. And\n// more.\nfunc New() int { return 1 }\n",
+		"stage02-b/main.go":      "// Box does two.\npackage main\n\nfunc main() {}\n",
+		"stage02-b/cmd_run.go":   "package main\n\nfunc two() {}\n\n",
+	} {
+		path := filepath.Join(root, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	return root
 }

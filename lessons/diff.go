@@ -18,6 +18,7 @@ type diffCmd struct {
 	Plan  bool `help:"Compare the lists of system calls (box run --dry-run) instead of the code."`
 	Stat  bool `help:"Only count the lines."`
 	Tests bool `help:"Show test files too."`
+	All   bool `help:"Show the whole code of a tool, and not only its comment and what it exports."`
 	Color bool `help:"Use colour, whether this is a terminal or not." negatable:"" default:"${color}"`
 }
 
@@ -44,13 +45,46 @@ func (c *diffCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	tools, err := difference.Tools(stage, c.Tests)
+	if err != nil {
+		return err
+	}
 	if c.Stat {
-		return stat(files)
+		return stat(files, tools)
 	}
 	for _, f := range files {
 		c.file(f)
 	}
+	for _, t := range tools {
+		c.tool(t)
+	}
 	return nil
+}
+
+// tool prints a package that the stage introduces: its comment and what it exports, or all.
+func (c *diffCmd) tool(t difference.Tool) {
+	kind := fmt.Sprintf("tool, %d lines in %d files", t.Added(), len(t.Files))
+	if len(t.Files) == 1 {
+		kind = fmt.Sprintf("tool, %d lines", t.Added())
+	}
+	if !c.All {
+		kind += "; --all shows the code"
+	}
+	fmt.Printf("%s\n\n", c.paint("1", "── "+t.Name+"/  "+kind+" "))
+	if c.All {
+		for _, f := range t.Files {
+			c.file(f)
+		}
+		return
+	}
+	fmt.Printf("%s\n\n", t.Comment)
+	for _, e := range t.Exports {
+		fmt.Println("  " + e.Text)
+		if e.Synopsis != "" {
+			fmt.Println(c.paint("2", "      "+e.Synopsis))
+		}
+	}
+	fmt.Println()
 }
 
 // file prints a file under its name.
@@ -100,20 +134,26 @@ func colorWanted() bool {
 	return err == nil && os.Getenv("NO_COLOR") == ""
 }
 
-// stat prints a table of files and their lines.
-func stat(files []difference.File) error {
+// stat prints a table of files and tools and their lines.
+func stat(files []difference.File, tools []difference.Tool) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "added\tremoved\tof it code\tfile\t")
-	var added, removed, code int
+	var all [3]int
+	row := func(name string, added, removed, code int) {
+		fmt.Fprintf(table, "%d\t%d\t%d\t%s\t\n", added, removed, code, name)
+		all = [3]int{all[0] + added, all[1] + removed, all[2] + code}
+	}
 	for _, f := range files {
 		name := f.Name
 		if f.New {
 			name += " (new)"
 		}
-		fmt.Fprintf(table, "%d\t%d\t%d\t%s\t\n", f.Added, f.Removed, f.Code, name)
-		added, removed, code = added+f.Added, removed+f.Removed, code+f.Code
+		row(name, f.Added, f.Removed, f.Code)
 	}
-	fmt.Fprintf(table, "%d\t%d\t%d\tin all\t\n", added, removed, code)
+	for _, t := range tools {
+		row(t.Name+"/ (tool)", t.Added(), 0, t.Code())
+	}
+	row("in all", all[0], all[1], all[2])
 	return table.Flush()
 }
 

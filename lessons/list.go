@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,27 +27,37 @@ func (listCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "STAGE\tLINES\tNEW\tCODE\tWHAT IT DOES")
-	before, lines := "", 0
-	for _, s := range all {
-		files, err := difference.Dirs(before, s.Dir, false)
-		if err != nil {
-			return err
-		}
-		added, code := 0, 0
-		for _, f := range files {
-			lines += f.Added - f.Removed
-			added, code = added+f.Added, code+f.Code
-		}
+	sizes, err := difference.Sizes(all)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "STAGE\tLESSON\tCOMMANDS\tTOOLS\tFOLDER\t  WHAT IT DOES")
+	var sum difference.Size
+	for i, s := range all {
 		sentence, err := firstSentence(filepath.Join(s.Dir, "main.go"))
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%s\n", s.Name(), lines, added, code, sentence)
-		before = s.Dir
+		row(table, s.Name(), sizes[i], sentence)
+		sum = sum.Plus(sizes[i])
 	}
-	return table.Flush()
+	row(table, "in all", sum, "")
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	last := len(all) - 1
+	fmt.Printf(`
+Lines, comments among them and tests not: what each stage adds to its lesson, its commands and
+its tools, and what lies flat in its folder. A tool exists once; the rest is copied.
+Flat in %s: %d lines. In all folders together, with the tools: %d.
+`, all[last].Name(), sizes[last].Flat, sum.Flat+sum.Tools)
+	return nil
+}
+
+// row prints a line of the table; the last column is on the left of its place.
+func row(table io.Writer, name string, s difference.Size, what string) {
+	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t  %s\n", name, s.Lesson, s.Commands, s.Tools, s.Flat, what)
 }
 
 // firstSentence is that of a file's package comment.

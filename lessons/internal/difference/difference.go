@@ -1,9 +1,11 @@
-// Package difference compares two stages the way a reader wants to see them: changed
-// files first, new files last, and every declaration that did not change folded to one
-// line. It yields data, which a terminal or a page may show.
+// Package difference compares two stages the way a reader wants to see them: the lesson
+// before the commands, in each changed files first and new files last, and every declaration
+// that did not change folded to one line. A tool, which is new as a whole, is folded to its
+// package comment and what it exports. It yields data, which a terminal or a page may show.
 package difference
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -13,6 +15,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"stagebox/lessons/internal/stages"
 )
 
 // File is a file that differs.
@@ -24,8 +28,12 @@ type File struct {
 	Code           int // lines that were added and are neither blank nor a comment
 }
 
+// Tier is the part of the stage's code that the file belongs to.
+func (f File) Tier() stages.Tier { return stages.TierOf(f.Name) }
+
 // Dirs compares the Go files of two directories; before may be "", an empty one. Tests
-// are left out unless asked for. Files that are alike are left out.
+// are left out unless asked for. Files that are alike are left out. Those of the lesson come
+// first, then those of the commands.
 func Dirs(before, after string, tests bool) ([]File, error) {
 	old, err := goFiles(before, tests)
 	if err != nil {
@@ -35,36 +43,35 @@ func Dirs(before, after string, tests bool) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	var changed, added []File
+	var files []File
 	for _, name := range union(old, now) {
 		f, err := compare(name, filepath.Join(before, name), filepath.Join(after, name), slices.Contains(old, name), slices.Contains(now, name))
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case f.New:
-			added = append(added, f)
-		case f.Added+f.Removed > 0:
-			changed = append(changed, f)
+		}
+		if f.New || f.Added+f.Removed > 0 {
+			files = append(files, f)
 		}
 	}
-	return append(changed, added...), nil
+	slices.SortStableFunc(files, func(a, b File) int {
+		return cmp.Or(cmp.Compare(a.Tier(), b.Tier()), cmp.Compare(rank(a), rank(b)))
+	})
+	return files, nil
+}
+
+// rank puts new files after those that have changed.
+func rank(f File) int {
+	if f.New {
+		return 1
+	}
+	return 0
 }
 
 func goFiles(dir string, tests bool) ([]string, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, path := range paths {
-		if name := filepath.Base(path); tests || !strings.HasSuffix(name, "_test.go") {
-			names = append(names, name)
-		}
-	}
-	return names, nil
+	return stages.Stage{Dir: dir}.Files(tests)
 }
 
 func union(a, b []string) []string {
