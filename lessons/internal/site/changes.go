@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"stagebox/lessons/internal/difference"
+	"stagebox/lessons/internal/stages"
 )
 
 // changed is a file on the page of changes.
@@ -17,32 +18,86 @@ type changed struct {
 	Body        string // HTML: hunks, and folds between them
 }
 
-// changesPage shows what a stage changes: changed files, then new ones.
+// exhibited is a tool on the page of changes.
+type exhibited struct {
+	ID, Name, Count string
+	Comment         []paragraph
+	Exports         []export
+	Files           []changed
+}
+
+// paragraph is one of a package comment; Code is what is to be shown as it is.
+type paragraph struct {
+	Text string
+	Code bool
+}
+
+// export is what a tool exports, and where that is on the page.
+type export struct {
+	Href, Text, Synopsis string
+}
+
+// changesPage shows what a stage changes: of the lesson changed files, then new ones; then the
+// commands; then the tools that the stage introduces.
 func (s *Site) changesPage(st *stage) ([]byte, error) {
 	p := page{Kind: "changes", Title: s.changesLink(st.Number).Text, Prev: s.changesLink(st.Number - 1), Next: s.changesLink(st.Number + 1)}
 	if lesson := s.lessonLink(st.Number); lesson != nil {
 		p.Other = &link{Href: lesson.Href, Text: "Its lesson", Note: lesson.Text}
 	}
 	data := struct {
-		Stage          string
-		First          bool
-		Calls          string
-		Changed, Fresh []changed
-		Added, Lesser  int
+		Stage                     string
+		First                     bool
+		Calls                     string
+		Changed, Fresh, Commands  []changed
+		Tools                     []exhibited
+		Added, Lesser, ToolsAdded int
 	}{Stage: st.Name(), First: st.before == "", Calls: st.callsPage()}
+	group := "" // of the file before
+	list := func(name, count, in string) {
+		place := link{Href: "#" + name, Text: name, Note: count}
+		if group != "" && group != in {
+			place.Class = "apart"
+		}
+		group, p.Contents = in, append(p.Contents, place)
+	}
 	for _, f := range st.files {
 		c := s.changed(st, f)
-		place := link{Href: "#" + f.Name, Text: f.Name, Note: c.Count}
 		data.Added, data.Lesser = data.Added+f.Added, data.Lesser+f.Removed
-		if f.New {
-			place.Class, data.Fresh = "fresh", append(data.Fresh, c)
-		} else {
+		switch {
+		case f.Tier() == stages.Commands:
+			data.Commands = append(data.Commands, c)
+			list(f.Name, c.Count, "commands")
+		case f.New:
+			data.Fresh = append(data.Fresh, c)
+			list(f.Name, c.Count, "fresh")
+		default:
 			data.Changed = append(data.Changed, c)
+			list(f.Name, c.Count, "changed")
 		}
-		p.Contents = append(p.Contents, place)
+	}
+	for _, t := range st.tools {
+		shown := s.exhibited(st, t)
+		data.ToolsAdded += t.Added()
+		data.Tools = append(data.Tools, shown)
+		list(shown.ID, shown.Count, "tools")
 	}
 	p.Data = data
 	return s.show(st.page(), p)
+}
+
+// exhibited is a tool's comment and what it exports; its code is folded below that.
+func (s *Site) exhibited(st *stage, t *tool) exhibited {
+	shown := exhibited{ID: t.Name + "/", Name: t.Name, Count: fmt.Sprintf("%d lines", t.Added())}
+	for _, text := range strings.Split(t.Comment, "\n\n") {
+		shown.Comment = append(shown.Comment, paragraph{text, strings.HasPrefix(text, "\t") || strings.HasPrefix(text, "  ")})
+	}
+	for _, e := range t.Exports {
+		shown.Exports = append(shown.Exports, export{"#" + anchor(e.File, e.Name), e.Text, e.Synopsis})
+	}
+	for _, f := range t.files {
+		shown.Files = append(shown.Files, s.changed(st, f))
+	}
+	return shown
 }
 
 func (s *Site) changed(st *stage, f *file) changed {

@@ -45,7 +45,7 @@ func (s *Site) explain() {
 				latest[m.file] = speaksOf(mentions, m.file, "")
 			}
 		}
-		for _, f := range st.files {
+		for _, f := range st.all() {
 			if f.explained = latest[f.Name]; f.explained == nil {
 				f.explained = atWork[f.Name]
 			}
@@ -84,10 +84,11 @@ func speaksOf(mentions []mention, file, name string) *passage {
 }
 
 // codeLink is where code that the lesson of a stage names is shown: on the page of the
-// stage that last changed the file. It is "" when there is no such code.
+// stage that last changed the file, a tool's on that of the stage that introduces it. It is ""
+// when there is no such code.
 func (s *Site) codeLink(number int, name, declaration string) string {
 	for i := number - 1; i >= 0; i-- {
-		for _, f := range s.stages[i].files {
+		for _, f := range s.stages[i].all() {
 			if f.Name != name {
 				continue
 			}

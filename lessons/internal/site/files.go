@@ -28,6 +28,19 @@ type decl struct {
 	explained   *passage
 }
 
+// loadFiles reads the sides of differences.
+func loadFiles(list []difference.File, before, after string) ([]*file, error) {
+	var files []*file
+	for _, f := range list {
+		loaded, err := loadFile(f, before, after)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, loaded)
+	}
+	return files, nil
+}
+
 // loadFile reads the sides of a difference; a directory may be "", an empty one.
 func loadFile(f difference.File, before, after string) (*file, error) {
 	loaded := &file{File: f}

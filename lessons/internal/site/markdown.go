@@ -268,6 +268,11 @@ func (s *Site) shows(name string) string {
 		if name == st.Name() {
 			return st.page()
 		}
+		for _, t := range st.tools {
+			if name == t.Path() {
+				return st.page() + "#" + t.Name + "/"
+			}
+		}
 		if file, ok := strings.CutPrefix(name, st.Name()+"/"); ok {
 			if link := s.codeLink(st.Number, file, ""); link != "" {
 				return link

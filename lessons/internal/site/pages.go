@@ -118,6 +118,7 @@ type entry struct {
 	Title, Question, Minutes       string
 	Lesson, Changes                string
 	Files, NewFiles, Added, Lesser int
+	Tools                          int // lines of the packages that the stage introduces
 }
 
 // row is a lesson in the table of lessons/README.md.
@@ -157,6 +158,9 @@ func (s *Site) entry(i int, m []string) entry {
 		if f.New {
 			e.NewFiles++
 		}
+	}
+	for _, t := range st.tools {
+		e.Tools += t.Added()
 	}
 	return e
 }

@@ -39,7 +39,7 @@ func (s *Site) searchIndex() ([]byte, error) {
 	return json.Marshal(append(list, s.code()...))
 }
 
-// code are the files and declarations: each once, at the stage where it is new, with the
+// code are the tools, files and declarations: each once, at the stage where it is new, with the
 // stages that change it.
 func (s *Site) code() []found {
 	known := map[string]int{}
@@ -55,7 +55,10 @@ func (s *Site) code() []found {
 		list = append(list, e)
 	}
 	for _, st := range s.stages {
-		for _, f := range st.files {
+		for _, t := range st.tools {
+			add(st, found{Kind: "file", Title: t.Name + "/", Href: st.page() + "#" + t.Name + "/"})
+		}
+		for _, f := range st.all() {
 			add(st, found{Kind: "file", Title: f.Name, Href: st.page() + "#" + f.Name})
 			for _, d := range f.decls {
 				if !f.touches(d) {

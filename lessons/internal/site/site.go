@@ -41,6 +41,22 @@ type stage struct {
 	stages.Stage
 	before string // directory of the stage before, "" for the first
 	files  []*file
+	tools  []*tool // which it introduces
+}
+
+// tool is a package that a stage introduces, with the text of its files.
+type tool struct {
+	difference.Tool
+	files []*file
+}
+
+// all are the files that the stage changes, and those of its tools.
+func (st *stage) all() []*file {
+	files := slices.Clone(st.files)
+	for _, t := range st.tools {
+		files = append(files, t.files...)
+	}
+	return files
 }
 
 // Load reads the tree at root. Calls is asked when a list of system calls is shown; live is
@@ -72,12 +88,19 @@ func newStage(one stages.Stage, before string) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range files {
-		loaded, err := loadFile(f, before, one.Dir)
+	if st.files, err = loadFiles(files, before, one.Dir); err != nil {
+		return nil, err
+	}
+	tools, err := difference.Tools(one, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tools {
+		loaded, err := loadFiles(t.Files, "", one.Dir)
 		if err != nil {
 			return nil, err
 		}
-		st.files = append(st.files, loaded)
+		st.tools = append(st.tools, &tool{t, loaded})
 	}
 	return st, nil
 }

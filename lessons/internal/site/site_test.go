@@ -59,7 +59,7 @@ func load(t *testing.T, root string) *Site {
 // their lines is missing, twice or in another place, folded or not.
 func TestRowsAreBothFiles(t *testing.T) {
 	for _, st := range load(t, "../../..").stages {
-		for _, f := range st.files {
+		for _, f := range st.all() {
 			var before, after []string
 			old, now := strings.Split(strings.TrimSuffix(f.before, "\n"), "\n"), strings.Split(strings.TrimSuffix(f.after, "\n"), "\n")
 			for _, r := range (&layout{stage: st, file: f}).rows() {
@@ -136,6 +136,38 @@ func TestHunksLeadToTheParagraphThatNamesThem(t *testing.T) {
 	require.Contains(t, lesson, `<li id="p1"><a class="code" href="stage02-b.html#new.go:T"><code>new.go:T</code></a>`)
 	require.Contains(t, lesson, `<img src="files/lessons/b.svg" alt="drawn"`)
 	require.Equal(t, "<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n", get(t, s, "files/lessons/b.svg"))
+}
+
+// TestToolsAreShownWhereTheyAreNew: a tool is its comment and what it exports, with its code
+// folded, on the page of the stage that introduces it; lessons, search and links lead there.
+func TestToolsAreShownWhereTheyAreNew(t *testing.T) {
+	root := tree(t)
+	put(t, root, "stage01-a/plan/plan.go", "// Package plan holds a <list>.\n//\n//\tas code\npackage plan\n\n// New makes one. Or two.\nfunc New() int { return hidden() }\n\nfunc hidden() int { return 1 }\n")
+	put(t, root, "stage02-b/cmd_go.go", "package main\n")
+	put(t, root, "lessons/02-b.md", "# 2. B\n\n## Code\n\n`plan/plan.go:hidden` works, see [the tool](../stage01-a/plan).\n")
+	put(t, root, "lessons/01-a.md", "# 1. A\n\n## Code\n\n`plan/plan.go:New` is first.\n")
+	s := load(t, root)
+	first, second := get(t, s, "stage01-a.html"), get(t, s, "stage02-b.html")
+	require.NotContains(t, second, "plan/")
+	require.Contains(t, second, `<h2 id="commands">Commands</h2>`)
+	require.Less(t, strings.Index(second, `id="new.go"`), strings.Index(second, `id="cmd_go.go"`), "commands come last")
+	for _, part := range []string{
+		"10 lines, and 9 of tools",
+		`<li class="apart"><a href="#plan/">plan/</a> <span class="count">9 lines</span></li>`,
+		`<h3 id="plan/"><a href="#plan/">plan/</a></h3>`,
+		"<p>Package plan holds a &lt;list&gt;.</p>\n<pre>\tas code</pre>",
+		`<dt><a href="#plan/plan.go:New"><code>func New() int</code></a></dt><dd>New makes one.</dd>`,
+		`<details class="fold"><summary>plan/plan.go, 9 lines</summary>`,
+		`<div class="hunk" id="plan/plan.go:New"><a class="why" href="01-a.html#p1">`,
+		`<div class="hunk" id="plan/plan.go:hidden">`,
+	} {
+		require.Contains(t, first, part)
+	}
+	lesson := get(t, s, "02-b.html")
+	require.Contains(t, lesson, `<a class="code" href="stage01-a.html#plan/plan.go:hidden"><code>plan/plan.go:hidden</code></a>`)
+	require.Contains(t, lesson, `<a href="stage01-a.html#plan/">the tool</a>`)
+	require.Contains(t, get(t, s, "index.html"), "10 lines more, and 9 of tools")
+	require.Contains(t, get(t, s, "search.json"), `{"k":"code","t":"hidden","w":"plan/plan.go","h":"stage01-a.html#plan/plan.go:hidden"`)
 }
 
 // TestFileKeepsItsLastExplanation: what a lesson does not name is left to the one before.

@@ -200,7 +200,7 @@ function reveal() {
 let current = null;
 
 function step(by) {
-  const stops = root.dataset.kind === "changes" ? all(".code .hunk") : all("main h2, main h3");
+  const stops = root.dataset.kind === "changes" ? all(".code .hunk").filter((hunk) => !hunk.closest("details:not([open])")) : all("main h2, main h3");
   const line = 1.5 * parseFloat(getComputedStyle(root).scrollPaddingTop) + (root.dataset.kind === "changes" ? 40 : 0);
   const tops = stops.map((stop) => stop.getBoundingClientRect().top);
   let at = stops.indexOf(current);
