@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"stagebox/lessons/internal/verify"
 )
 
 // cli lists the workbench's commands; each lives in the file of its name.
@@ -35,7 +38,7 @@ func main() {
 	parser := kong.Must(&cli{},
 		kong.Name("lessons"),
 		kong.Description("The workbench of the workshop. Run it inside the repository: go run ./lessons COMMAND."),
-		kong.Vars{"color": fmt.Sprint(colorWanted())},
+		kong.Vars{"color": fmt.Sprint(colorWanted()), "rules": strings.Join(verify.RuleNames(), ", ")},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	ctx, err := parser.Parse(os.Args[1:])
 	if err != nil {

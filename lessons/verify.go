@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"stagebox/lessons/internal/stages"
 	"stagebox/lessons/internal/verify"
@@ -10,7 +12,7 @@ import (
 
 // verifyCmd checks that the copies and the prose are true.
 type verifyCmd struct {
-	Only   string `help:"Only this rule: names, copies, imports, sizes, functions, references or transcripts." placeholder:"RULE"`
+	Only   string `help:"Only this rule: ${rules}." placeholder:"RULE"`
 	Lesson int    `help:"Only the transcripts of this lesson." placeholder:"N"`
 }
 
@@ -24,6 +26,9 @@ func (c *verifyCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	if names := verify.RuleNames(); c.Only != "" && !slices.Contains(names, c.Only) {
+		return fmt.Errorf("there is no rule %q: the rules are %s", c.Only, strings.Join(names, ", "))
+	}
 	wrong := 0
 	for _, rule := range verify.Rules {
 		if c.Only != "" && c.Only != rule.Name || c.Lesson != 0 {
@@ -34,6 +39,9 @@ func (c *verifyCmd) Run() error {
 			return fmt.Errorf("%s: %w", rule.Name, err)
 		}
 		wrong += show(rule.Name, fmt.Sprintf("%d stages", len(all)), found)
+		if err := left(rule, all); err != nil {
+			return err
+		}
 	}
 	if c.Only == "" || c.Only == "transcripts" {
 		found, steps, err := verify.Transcripts(root, all, c.Lesson)
@@ -46,6 +54,18 @@ func (c *verifyCmd) Run() error {
 		return errors.New("what is listed above is not as it should be")
 	}
 	return nil
+}
+
+// left prints what a rule's exceptions are. They are no findings.
+func left(rule verify.Rule, all []stages.Stage) error {
+	if rule.Left == nil {
+		return nil
+	}
+	list, err := rule.Left(all)
+	for _, line := range list {
+		fmt.Println("   excepted:", line)
+	}
+	return err
 }
 
 // show prints a rule and its findings, and returns how many.
