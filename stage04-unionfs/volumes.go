@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // nameVolumes gives the volumes that were asked for without a name a random one, so that
@@ -89,7 +91,7 @@ func (c *Container) makeVolume(b bind) error {
 		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
 	}
 	if err == nil {
-		return errors.Join(syncDir(c.Store.path("volumes")), done())
+		return errors.Join(state.SyncDir(c.Store.path("volumes")), done())
 	}
 	if err == unix.EEXIST {
 		err = nil

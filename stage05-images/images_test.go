@@ -19,7 +19,10 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 	"stagebox/lessons/boxtest"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // newStore is an empty one.
@@ -580,11 +583,52 @@ func TestGarbage(t *testing.T) {
 	require.Equal(t, storeOf(t, newStore(t)), storeOf(t, s), "nothing is left")
 }
 
+// A note beside a layer is written without a word to the collector, which lets it be.
+func TestGarbageAmongNotes(t *testing.T) {
+	s := newStore(t)
+	require.NoError(t, s.openImages())
+	note, err := state.Create(s.path("layers"))
+	require.NoError(t, err)
+	require.NoError(t, s.collect())
+	require.NoError(t, note.Commit(s.path("layers/note.json"), 0o644, state.Volatile))
+}
+
+// What -o names is written as a whole: the file that a link leads to, and nothing but a file.
+func TestSaveToAFile(t *testing.T) {
+	s := newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	file, link, fifo := filepath.Join(dir, "file"), filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
+	require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+	require.NoError(t, os.Symlink("file", link))
+	require.NoError(t, unix.Mkfifo(fifo, 0o600))
+	_, stderr, status := run(t, "save", "--root", s.Root, "-o", link, "loaded:1")
+	require.Zero(t, status, stderr)
+	info, err := os.Lstat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o644), info.Mode())
+	require.Greater(t, info.Size(), int64(1000))
+	to, err := os.Readlink(link)
+	require.NoError(t, err)
+	require.Equal(t, "file", to)
+	for _, name := range []string{fifo, dir} {
+		_, stderr, status = run(t, "save", "--root", s.Root, "-o", name, "loaded:1")
+		require.Equal(t, 125, status)
+		require.Equal(t, "box: replace "+name+": not a regular file\n", stderr)
+	}
+	_, _, status = run(t, "save", "--root", s.Root, "-o", file, "missing:1")
+	require.NotZero(t, status)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 3, "nothing is left of the one that failed")
+}
+
 // TestHalfMade holds that what a box was killed over goes with the next one, and what one is
 // at work on stays.
 func TestHalfMade(t *testing.T) {
 	s := newStore(t)
-	begun := []string{s.path("images/partial/blob-1"), s.path("images/partial/layer-1/a/b"), s.path("images/partial/layer-1.owners")}
+	begun := []string{s.path("images/partial/.new-1"), s.path("images/.new-1"), s.path("layers/.new-1"), s.path("images/partial/layer-1/a/b"), s.path("images/partial/layer-1.owners")}
 	resumable := s.path("images/partial", strings.Repeat("a", 64))
 	done, err := s.using()
 	require.NoError(t, err)

@@ -24,6 +24,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // challenge is one way to prove who one is that a server offers.
@@ -364,7 +366,8 @@ func logout(ctx context.Context, host string) (were bool, err error) {
 }
 
 // editDockerConfig changes the credentials in the file and nothing else. Two at once wait for
-// each other, and a reader sees the old file or the new one.
+// each other, and a reader sees the old file or the new one. The lock is flock(2)'s, on the
+// directory: a file of ours in it would be litter in a place that is not ours.
 func editDockerConfig(change func(*dockerConfig) error) error {
 	path, err := dockerConfigFile()
 	if err != nil {
@@ -400,21 +403,9 @@ func editDockerConfig(change func(*dockerConfig) error) error {
 
 // replace puts a new file in the place of the old one, or of what a link there leads to.
 func (c *dockerConfig) replace(data []byte) error {
-	path := c.path
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".config.json-*") // for nobody else to read
+	path, err := state.OutputPath(c.path)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", path, err), os.Remove(file.Name()))
-	}
-	return nil
+	return state.Write(path, data, 0o600, state.Durable) // for nobody else to read
 }

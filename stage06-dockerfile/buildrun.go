@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/state"
 )
 
 // run is RUN.
@@ -402,30 +403,38 @@ func (m *stepMounts) cache(mount RunMount) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
-	for n, first := 0, dir; mount.Sharing == "locked" || mount.Sharing == "private"; n++ {
-		held, err := lock(dir + ".lock")
-		if err == nil {
-			m.locks = append(m.locks, held)
-			break
-		}
-		if err != errBusy {
-			return err
-		}
-		if mount.Sharing == "private" {
-			dir = fmt.Sprintf("%s-%d", first, n+1)
-			continue
-		}
-		select {
-		case <-m.s.b.ctx.Done():
-			return errors.New("type=cache: the build was interrupted")
-		case <-time.After(50 * time.Millisecond):
-		}
+	dir, held, err := m.lockCache(dir, mount.Sharing)
+	if err != nil {
+		return err
+	}
+	if held != nil {
+		m.locks = append(m.locks, held)
 	}
 	m.mount(dir, mount.Target, mount.ReadOnly)
 	if exists(dir) {
 		return nil
 	}
 	return m.newCache(dir, mount)
+}
+
+// lockCache locks a directory of a cache mount if it is not shared: it waits for the one, or
+// with "private" takes the first of several that nobody else has.
+func (m *stepMounts) lockCache(first, sharing string) (dir string, held *os.File, err error) {
+	dir = first
+	switch sharing {
+	case "locked":
+		held, err = state.Lock(m.s.b.ctx, dir+".lock", state.Exclusive)
+		if err != nil && m.s.b.ctx.Err() != nil {
+			err = errors.New("type=cache: the build was interrupted")
+		}
+	case "private":
+		held, err = state.TryLock(dir+".lock", state.Exclusive)
+		for n := 1; err == state.ErrBusy; n++ {
+			dir = fmt.Sprintf("%s-%d", first, n)
+			held, err = state.TryLock(dir+".lock", state.Exclusive)
+		}
+	}
+	return dir, held, err
 }
 
 // newCache makes the directory, with what is in the one that it shall begin with.

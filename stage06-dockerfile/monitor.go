@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/state"
 )
 
 // detach starts the monitor and waits until the container runs. What hinders that, the
@@ -303,12 +305,8 @@ func (r *Record) waitUntilEnd() (string, error) {
 		}
 		return fmt.Sprint(now.State.ExitCode), nil
 	}
-	whole := unix.Flock_t{Type: unix.F_RDLCK}
-	for err = unix.EINTR; err == unix.EINTR; {
-		err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &whole)
-	}
-	if err != nil {
-		return "", fmt.Errorf("fcntl(%q, F_OFD_SETLKW): %w", file.Name(), err)
+	if err := state.Await(context.Background(), file, state.Shared); err != nil {
+		return "", err
 	}
 	status, err := io.ReadAll(file)
 	if len(status) == 0 { // it was killed, box and all
@@ -319,7 +317,7 @@ func (r *Record) waitUntilEnd() (string, error) {
 
 // waitFor tells whether the container has ended within some time.
 func (r *Record) waitFor(patience time.Duration) bool {
-	for end := time.Now().Add(patience); isHeld(r.livePath()); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); state.Held(r.livePath()); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			return false
 		}
@@ -479,7 +477,7 @@ func (c *logsCmd) Run() error {
 	defer file.Close()
 	lines := bufio.NewReader(file)
 	for begun := ""; ; {
-		ended := !isHeld(r.livePath()) // asked first: what is printed after that is in the file
+		ended := !state.Held(r.livePath()) // asked first: what is printed after that is in the file
 		part, err := lines.ReadString('\n')
 		begun += part
 		switch {

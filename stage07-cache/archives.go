@@ -23,6 +23,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/term"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // dockerManifest is an entry of manifest.json in an archive of docker save.
@@ -171,15 +173,15 @@ func (l *loading) file(from io.Reader, size int64) (f loaded, err error) {
 
 // layer writes a layer to a file, and unpacks it meanwhile.
 func (l *loading) layer(in io.Reader) (f loaded, err error) {
-	file, err := os.CreateTemp(l.store.path("images/partial"), "blob-*")
+	file, err := state.Create(l.store.path("images/partial"))
 	if err != nil {
 		return f, err
 	}
 	f.temp = file.Name()
 	if f.build, err = os.MkdirTemp(filepath.Dir(f.temp), "layer-*"); err == nil {
-		err = l.unpack(&f, in, file)
+		err = l.unpack(&f, in, file.File)
 	}
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err = errors.Join(err, file.Close()); err != nil { // there may be many
 		return loaded{}, errors.Join(err, os.Remove(f.temp), l.store.dropLayer(f.build))
 	}
 	return f, nil
@@ -437,7 +439,7 @@ func (l *loading) keepLayer(name string) error {
 	if err := l.store.keepLayer(f.build, f.diffID); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(f.temp, os.O_RDWR, 0)
+	file, err := state.Reopen(f.temp)
 	if err == nil {
 		err = l.store.keepBlob(file, f.blob.Digest, nil)
 	}
@@ -534,7 +536,7 @@ func (w *saving) image(image *Image) error {
 		if err == nil {
 			err = w.file(blobName(d.Digest), info.Size(), file)
 		}
-		if err = errors.Join(err, file.Close()); err != nil {
+		if err = errors.Join(err, file.Close()); err != nil { // there may be many
 			return err
 		}
 	}
@@ -632,7 +634,7 @@ func (s Store) materialize(d digest.Digest) error {
 	if exists(s.blobPath(d)) || !exists(s.layerPath(d)) {
 		return nil
 	}
-	file, err := os.CreateTemp(s.path("images/partial"), "blob-*")
+	file, err := state.Create(s.path("images/partial"))
 	if err != nil {
 		return err
 	}
@@ -651,15 +653,12 @@ func toFile(name, command string, write func(out *os.File) error) error {
 	if name == "" {
 		return write(os.Stdout)
 	}
-	out, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	out, path, err := state.CreateOutput(name)
 	if err != nil {
 		return err
 	}
-	if err = errors.Join(write(out), out.Chmod(0o644), out.Sync(), out.Close()); err == nil {
-		err = os.Rename(out.Name(), name)
+	if err := write(out.File); err != nil {
+		return errors.Join(err, out.Discard())
 	}
-	if err != nil {
-		err = errors.Join(err, os.Remove(out.Name()))
-	}
-	return err
+	return out.Commit(path, 0o644, state.Durable)
 }

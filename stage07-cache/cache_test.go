@@ -23,6 +23,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 	"stagebox/lessons/boxtest"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // bench is a context and a store of its own to build in.
@@ -69,9 +71,9 @@ func (b *bench) try(args ...string) (digest.Digest, string, error) {
 // describe is all of an image but times: its configuration, and its files.
 func (b *bench) describe(id digest.Digest) string {
 	var config map[string]any
-	require.NoError(b.t, readJSON(b.blobPath(id), &config))
+	require.NoError(b.t, state.ReadJSON(b.blobPath(id), &config))
 	var image ImageConfig
-	require.NoError(b.t, readJSON(b.blobPath(id), &image))
+	require.NoError(b.t, state.ReadJSON(b.blobPath(id), &image))
 	delete(config, "created")
 	delete(config, "rootfs") // its digests are those of times too
 	for _, step := range config["history"].([]any) {

@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 
 	"github.com/opencontainers/go-digest"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // fetched is what a URL held, in cache/urls.
@@ -32,14 +33,14 @@ func (c *copying) get(source string) (fetched, error) {
 	}
 	note := c.s.b.cachePath("urls", fmt.Sprintf("%x", sha256.Sum256([]byte(source)))[:32]+".json")
 	var known fetched
-	if err := readJSON(note, &known); err != nil || known.URL != source || known.Digest.Validate() != nil || !exists(c.s.b.urlPath(known.Digest)) {
+	if err := state.ReadJSON(note, &known); err != nil || known.URL != source || known.Digest.Validate() != nil || !exists(c.s.b.urlPath(known.Digest)) {
 		known = fetched{}
 	}
 	got, err := c.s.b.ask(c, source, known)
 	if err == nil && got != known {
 		var data []byte
 		if data, err = json.Marshal(got); err == nil {
-			err = replaceFile(note, data)
+			err = state.Write(note, data, 0o600, state.Volatile)
 		}
 	}
 	if err == nil {
@@ -91,21 +92,18 @@ func (b *builder) ask(c *copying, source string, known fetched) (fetched, error)
 
 // keepURL writes what comes to a file, and holds it against its digest.
 func (b *builder) keepURL(body io.Reader, want digest.Digest) (digest.Digest, error) {
-	file, err := os.CreateTemp(b.cachePath("urls"), ".new-*")
+	file, err := state.Create(b.cachePath("urls"))
 	if err != nil {
 		return "", err
 	}
-	defer file.Close()
+	defer func() { complain(file.Discard()) }()
 	hash := digest.SHA256.Digester()
 	_, err = io.Copy(io.MultiWriter(file, hash.Hash()), body)
 	if err == nil && want != "" && hash.Digest() != want {
 		err = fmt.Errorf("it has the checksum %s, and should have %s", hash.Digest(), want)
 	}
 	if err == nil {
-		err = os.Rename(file.Name(), b.urlPath(hash.Digest()))
-	}
-	if err != nil {
-		complain(os.Remove(file.Name()))
+		err = file.Commit(b.urlPath(hash.Digest()), 0o600, state.Durable)
 	}
 	return hash.Digest(), err
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // layerLimits are those that were asked for, or the usual ones.
@@ -54,7 +56,7 @@ func (s Store) dropLayer(build string) error {
 // keepUpper makes a layer of a directory, which stays as it is, and its blob, so that other
 // tools can read it from the store. below are the layers that the directory lies on.
 func (s Store) keepUpper(upper string, below ...string) (ocispec.Descriptor, error) {
-	file, err := os.CreateTemp(s.path("images/partial"), "blob-*")
+	file, err := state.Create(s.path("images/partial"))
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -81,7 +83,7 @@ func ownersOf(layers []string) []string {
 func (s Store) layerSize(diffID digest.Digest) int64 {
 	var known struct{ Size int64 }
 	note := s.layerPath(diffID) + ".json"
-	if err := readJSON(note, &known); err == nil {
+	if err := state.ReadJSON(note, &known); err == nil {
 		return known.Size
 	}
 	dir, err := unix.Open(s.layerPath(diffID), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -104,5 +106,7 @@ func (s Store) layerSize(diffID digest.Digest) int64 {
 
 // writeNote keeps what is known of a layer, which several may find out at once.
 func (s Store) writeNote(path string, value any) error {
-	return s.withLock("images/index.lock", func() error { return writeJSON(path, value, false) })
+	return s.withLock("images/index.lock", func() error {
+		return state.WriteJSON(path, value, state.Volatile)
+	})
 }

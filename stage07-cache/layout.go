@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +19,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // openImages makes the directories for images that are missing.
@@ -36,10 +38,11 @@ func (s Store) openImages() error {
 		if err := s.open(); err != nil {
 			return err
 		}
-		if err := writeJSON(s.path("images/index.json"), emptyIndex(), true); err != nil {
+		if err := state.WriteJSON(s.path("images/index.json"), emptyIndex(), state.Durable); err != nil {
 			return err
 		}
-		return writeJSON(layout, ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}, true)
+		version := ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}
+		return state.WriteJSON(layout, version, state.Durable)
 	})
 }
 
@@ -49,44 +52,11 @@ func emptyIndex() ocispec.Index {
 
 // withLock does something while nobody else does it.
 func (s Store) withLock(name string, do func() error) error {
-	file, err := s.waitForLock(name, unix.F_WRLCK)
+	file, err := state.Lock(context.Background(), s.path(name), state.Exclusive)
 	if err != nil {
 		return err
 	}
 	return errors.Join(do(), file.Close())
-}
-
-// waitForLock takes a lock, shared or alone, however long that takes. Whoever had it may have
-// given the file another name, or none: then there is a new one to wait for.
-func (s Store) waitForLock(name string, kind int16) (*os.File, error) {
-	for {
-		file, err := s.waitForFile(name, kind)
-		if err != nil {
-			return nil, err
-		}
-		locked, err := file.Stat()
-		if now, errNow := os.Stat(file.Name()); err == nil && errNow == nil && os.SameFile(locked, now) {
-			return file, nil
-		}
-		if err := errors.Join(err, file.Close()); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func (s Store) waitForFile(name string, kind int16) (*os.File, error) {
-	file, err := os.OpenFile(s.path(name), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	whole := unix.Flock_t{Type: kind}
-	for err = unix.EINTR; err == unix.EINTR; {
-		err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &whole)
-	}
-	if err != nil {
-		return nil, errors.Join(about("lock", file.Name(), err), file.Close())
-	}
-	return file, nil
 }
 
 // using keeps the garbage collector away while something is made that no name refers to yet.
@@ -95,13 +65,12 @@ func (s Store) using() (done func() error, err error) {
 	if err := s.openImages(); err != nil {
 		return nil, err
 	}
-	file, err := s.waitForLock("images/use.lock", unix.F_RDLCK)
+	file, err := state.Lock(context.Background(), s.path("images/use.lock"), state.Shared)
 	if err != nil {
 		return nil, err
 	}
-	alone, shared := unix.Flock_t{Type: unix.F_WRLCK}, unix.Flock_t{Type: unix.F_RDLCK}
-	if unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &alone) == nil {
-		err = errors.Join(s.dropHalfMade(), unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &shared))
+	if state.Convert(file, state.Exclusive) == nil {
+		err = errors.Join(s.dropHalfMade(), state.Convert(file, state.Shared))
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -110,9 +79,10 @@ func (s Store) using() (done func() error, err error) {
 }
 
 // dropHalfMade removes blobs and layers that have no digest for a name yet. What a broken pull
-// has got has one: that stays, for the next.
+// has got has one: that stays, for the next. And it removes records that were half written.
 func (s Store) dropHalfMade() error {
 	list, err := filepath.Glob(s.path("images/partial/*-*"))
+	err = errors.Join(err, state.Sweep(s.path("images")), state.Sweep(s.path("layers")))
 	for _, path := range list {
 		err = errors.Join(err, removeTree(path))
 	}
@@ -144,7 +114,7 @@ func (s Store) putBlob(mediaType string, data []byte) (ocispec.Descriptor, error
 	if exists(s.blobPath(d.Digest)) {
 		return d, nil
 	}
-	file, err := os.CreateTemp(s.path("images/partial"), "blob-*")
+	file, err := state.Create(s.path("images/partial"))
 	if err != nil {
 		return d, err
 	}
@@ -153,18 +123,11 @@ func (s Store) putBlob(mediaType string, data []byte) (ocispec.Descriptor, error
 }
 
 // keepBlob gives a file that was written its name, unless that has failed.
-func (s Store) keepBlob(file *os.File, d digest.Digest, err error) error {
+func (s Store) keepBlob(file *state.Pending, d digest.Digest, err error) error {
 	if err == nil {
-		err = errors.Join(file.Chmod(0o644), file.Sync())
+		err = file.Commit(s.blobPath(d), 0o644, state.Durable)
 	}
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), s.blobPath(d))
-	}
-	if err != nil {
-		return errors.Join(about("write the blob", d.String(), err), os.Remove(file.Name()))
-	}
-	return syncDir(filepath.Dir(s.blobPath(d)))
+	return errors.Join(about("write the blob", d.String(), err), file.Discard())
 }
 
 // readBlob reads a small blob, and holds it against its digest.
@@ -198,7 +161,7 @@ func (s Store) readObject(d digest.Digest, value any) error {
 // readIndex reads the names.
 func (s Store) readIndex() (ocispec.Index, error) {
 	index := emptyIndex()
-	err := readJSON(s.path("images/index.json"), &index)
+	err := state.ReadJSON(s.path("images/index.json"), &index)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -225,7 +188,7 @@ func (s Store) setNames(change func([]ocispec.Descriptor) ([]ocispec.Descriptor,
 		if after, err := json.Marshal(index); err != nil || bytes.Equal(before, after) {
 			return err
 		}
-		return writeJSON(s.path("images/index.json"), index, true)
+		return state.WriteJSON(s.path("images/index.json"), index, state.Durable)
 	})
 }
 
@@ -255,15 +218,14 @@ func (s Store) tag(manifest ocispec.Descriptor, name string) error {
 // collect removes what no image and no container needs any more, unless somebody is making
 // something: then the next time will do.
 func (s Store) collect() error {
-	alone, err := os.OpenFile(s.path("images/use.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	alone, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
+	if err == state.ErrBusy {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer alone.Close()
-	whole := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(alone.Fd(), unix.F_OFD_SETLK, &whole); err != nil {
-		return nil
-	}
 	needed, err := s.needed()
 	if err != nil {
 		return err
@@ -275,8 +237,8 @@ func (s Store) collect() error {
 		}
 		for _, entry := range entries {
 			name, _, _ := strings.Cut(entry.Name(), ".") // beside a layer lies what is known of it
-			if dir != "images/partial" && needed[name] {
-				continue
+			if dir != "images/partial" && (needed[name] || state.IsPending(entry.Name())) {
+				continue // a note may be written at this moment, which needs no digest to stay
 			}
 			if err := removeTree(s.path(dir, entry.Name())); err != nil {
 				return err

@@ -15,6 +15,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 type builderCmd struct {
@@ -68,6 +70,11 @@ func (c *pruneCmd) Run() error {
 // once, unless a build is on its way: then with the next prune or rmi. A step without a
 // layer belongs to the images that have the layer under it.
 func (s Store) prune(p pruning) (freed int64, err error) {
+	for _, dir := range []string{"steps", "slots", "files", "urls"} {
+		if err := state.Sweep(s.path("cache", dir)); err != nil {
+			return 0, err
+		}
+	}
 	steps, err := s.remembered()
 	if err != nil {
 		return 0, err
@@ -118,8 +125,8 @@ func (s Store) layersOfImages() (map[digest.Digest]bool, error) {
 // pruneFiles removes what is in the cache beside the steps, and was not changed for a time,
 // unless somebody may be using it.
 func (s Store) pruneFiles(age time.Duration) (freed int64, err error) {
-	alone, err := lock(s.path("images/use.lock"))
-	if err == errBusy {
+	alone, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
+	if err == state.ErrBusy {
 		return 0, errors.New("a build or a pull is on its way, so only steps were forgotten: prune again afterwards")
 	}
 	if err != nil {

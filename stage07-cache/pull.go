@@ -20,6 +20,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // atOnce is how many blobs go at the same time.
@@ -283,7 +285,8 @@ func (s Store) pullLayer(ctx context.Context, registry *Registry, repo string, b
 		return about("read", "the manifest", err)
 	}
 	label := short(blob.Digest)
-	part, err := s.waitForLock(filepath.Join("images/partial", blob.Digest.Encoded()), unix.F_WRLCK)
+	name := s.path("images/partial", blob.Digest.Encoded())
+	part, err := state.Lock(ctx, name, state.Exclusive)
 	if err != nil {
 		return err
 	}
@@ -318,7 +321,8 @@ func (s Store) pullLayer(ctx context.Context, registry *Registry, repo string, b
 	return s.keepPart(part, blob.Digest)
 }
 
-// keepPart gives a blob that has come its name.
+// keepPart gives a blob that has come its name. It is not one of state.Create's: until then its
+// name is its digest, so that a download that was broken off goes on.
 func (s Store) keepPart(part *os.File, d digest.Digest) error {
 	if err := errors.Join(part.Chmod(0o644), part.Sync()); err != nil {
 		return err
@@ -326,7 +330,7 @@ func (s Store) keepPart(part *os.File, d digest.Digest) error {
 	if err := os.Rename(part.Name(), s.blobPath(d)); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(s.blobPath(d)))
+	return state.SyncDir(filepath.Dir(s.blobPath(d)))
 }
 
 // wrongLayer is a layer that is not what its image says.
@@ -539,7 +543,7 @@ func (s Store) compressed(image *Image, name string, show *progress) (*Image, er
 func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
 	note := s.layerPath(diffID) + ".gzip" // which blob that is
 	var d ocispec.Descriptor
-	if err := readJSON(note, &d); err == nil && exists(s.blobPath(d.Digest)) {
+	if err := state.ReadJSON(note, &d); err == nil && exists(s.blobPath(d.Digest)) {
 		return d, nil
 	}
 	source, err := s.layerTar(diffID)
@@ -547,7 +551,7 @@ func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
 		return d, err
 	}
 	defer source.Close()
-	file, err := os.CreateTemp(s.path("images/partial"), "blob-*")
+	file, err := state.Create(s.path("images/partial"))
 	if err != nil {
 		return d, err
 	}

@@ -23,6 +23,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 type buildCmd struct {
@@ -156,7 +158,11 @@ func (b *builder) run() (err error) {
 		return err
 	}
 	if c.Iidfile != "" {
-		if err := writeFile(c.Iidfile, []byte(image.ID.String()), false); err != nil {
+		path, err := state.OutputPath(c.Iidfile)
+		if err == nil {
+			err = state.Write(path, []byte(image.ID.String()), 0o644, state.Volatile)
+		}
+		if err != nil {
 			return err
 		}
 	}

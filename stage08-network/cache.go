@@ -8,7 +8,6 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +23,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // Caching says what a build takes from earlier ones.
@@ -127,7 +128,7 @@ func (s *stageBuild) look(in *Instruction, inputs []input) (c *cacheStep, err er
 	if c.hit, _ = s.b.find(c.key); c.hit != nil {
 		return c, nil
 	}
-	if c.lock, err = s.b.waitFor("step "+c.key, unix.F_WRLCK, "another build makes this step: "+in.Text); err != nil {
+	if c.lock, err = s.b.waitFor("step "+c.key, "another build makes this step: "+in.Text); err != nil {
 		return nil, err
 	}
 	wrong := ""
@@ -140,41 +141,17 @@ func (s *stageBuild) look(in *Instruction, inputs []input) (c *cacheStep, err er
 const notAsked = "the cache is not asked"
 
 // waitFor locks what a name stands for, with everybody else who uses this cache.
-func (b *builder) waitFor(name string, kind int16, says string) (*os.File, error) {
-	for ; ; says = "" {
-		file, err := lockByte(b.cachePath("lock"), name, kind)
-		if err != errBusy {
-			return file, err
-		}
-		if says != "" {
-			fmt.Fprintln(os.Stderr, "box: "+says)
-		}
-		select {
-		case <-b.ctx.Done():
-			return nil, errors.New("the build was interrupted")
-		case <-time.After(5 * time.Millisecond):
-		}
+func (b *builder) waitFor(name, says string) (*os.File, error) {
+	file, err := state.TryLockName(b.cachePath("lock"), name, state.Exclusive)
+	if err != state.ErrBusy {
+		return file, err
 	}
-}
-
-// lockByte locks one byte of a file, which a name stands for: so there need not be a file
-// for each. It returns errBusy when somebody else has it.
-func lockByte(path, name string, kind int16) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
+	fmt.Fprintln(os.Stderr, "box: "+says)
+	file, err = state.LockName(b.ctx, b.cachePath("lock"), name, state.Exclusive)
+	if err != nil && b.ctx.Err() != nil {
+		err = errors.New("the build was interrupted")
 	}
-	sum := sha256.Sum256([]byte(name))
-	place := unix.Flock_t{Type: kind, Start: int64(binary.BigEndian.Uint64(sum[:]) >> 2), Len: 1}
-	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &place)
-	if err == unix.EAGAIN || err == unix.EACCES {
-		complain(file.Close())
-		return nil, errBusy
-	}
-	if err != nil {
-		return nil, errors.Join(about("lock", path, err), file.Close())
-	}
-	return file, nil
+	return file, err
 }
 
 // uncached tells whether nothing shall be taken for a stage.
@@ -226,23 +203,8 @@ func writeEntry(path string, e *entry) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, fmt.Appendf(line, "\n%x\n", sha256.Sum256(line)))
-}
-
-// replaceFile writes a file as a whole. Several builds may do so at once: the last wins.
-func replaceFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return nil
+	line = fmt.Appendf(line, "\n%x\n", sha256.Sum256(line))
+	return state.Write(path, line, 0o600, state.Volatile)
 }
 
 func (b *builder) cachePath(names ...string) string {
@@ -331,7 +293,7 @@ func openCacheDir(dir string) error {
 	name := filepath.Join(dir, "version")
 	version, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return replaceFile(name, fmt.Appendf(nil, "%d\n", cacheVersion))
+		return state.Write(name, fmt.Appendf(nil, "%d\n", cacheVersion), 0o600, state.Durable)
 	}
 	if text := strings.TrimSpace(string(version)); err == nil && text != fmt.Sprint(cacheVersion) {
 		return fmt.Errorf("%s is of version %q, and this box writes %d: box builder prune --all of the other box empties it", dir, shorten(text), cacheVersion)
@@ -378,14 +340,14 @@ func (c *cacheStep) rememberInputs() error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(c.slot, data)
+	return state.Write(c.slot, data, 0o600, state.Volatile)
 }
 
 // reason says why a step is not in the cache, by what it depended on the last time; wrong
 // is what is wrong with its entry.
 func (b *builder) reason(c *cacheStep, wrong string) string {
 	var before slotted
-	if err := readJSON(c.slot, &before); err != nil {
+	if err := state.ReadJSON(c.slot, &before); err != nil {
 		return isNew
 	}
 	if before.Key == c.key {

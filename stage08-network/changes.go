@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // change is a line of box diff: A for added, C for changed, D for deleted.
@@ -233,7 +235,7 @@ func (s Store) make(path string, flags uint, fill func(build string) error) erro
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", path, err), removeTree(build), done())
 	}
-	return errors.Join(syncDir(filepath.Dir(path)), done())
+	return errors.Join(state.SyncDir(filepath.Dir(path)), done())
 }
 
 // commit makes a directory that can be a layer, of the upper directory.

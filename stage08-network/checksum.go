@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // checksums remembers the digests of the files of a context.
@@ -96,7 +98,7 @@ func (c *checksums) close() error {
 	for name, s := range c.known {
 		fmt.Fprintf(&b, "%d %d %d %d %s %s\n", s.size, s.mtime, s.ctime, s.inode, s.digest, strconv.Quote(name))
 	}
-	return replaceFile(c.path, []byte(b.String()))
+	return state.Write(c.path, []byte(b.String()), 0o600, state.Volatile)
 }
 
 // of is the digest of a file of the context. An error says that it changed meanwhile.

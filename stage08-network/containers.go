@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/state"
 )
 
 // Lasting says what stays of a container, and for how long.
@@ -140,7 +142,7 @@ func (c *Container) create() (err error) {
 	if err := c.Store.open(); err != nil {
 		return err
 	}
-	if r.lock, err = lockSoon(r.livePath(), func() bool { return true }); err != nil {
+	if r.lock, err = lockNew(r.livePath()); err != nil {
 		return err
 	}
 	if err := r.make(); err != nil {
@@ -206,13 +208,13 @@ func (r *Record) make() error {
 		return err
 	}
 	if r.isDurable() {
-		return syncDir(r.store.path("containers"))
+		return state.SyncDir(r.store.path("containers"))
 	}
 	return nil
 }
 
-// isDurable tells whether the record shall survive the machine.
-func (r *Record) isDurable() bool { return !r.Run.Rm }
+// isDurable reports whether the record has to outlive the machine.
+func (r *Record) isDurable() state.Durability { return state.Durability(!r.Run.Rm) }
 
 const (
 	lower  = "abcdefghijklmnopqrstuvwxyz"
@@ -241,7 +243,8 @@ func (r *Record) takeName() error {
 		if random {
 			r.Name = twoWords()
 		}
-		if err := writeJSON(filepath.Join(r.newPath(), "container.json"), r, r.isDurable()); err != nil {
+		file := filepath.Join(r.newPath(), "container.json")
+		if err := state.WriteJSON(file, r, r.isDurable()); err != nil {
 			return err
 		}
 		err := os.Symlink(r.ID, r.store.path("containers", r.Name))
@@ -277,7 +280,9 @@ func (r *Record) running(pid int) error {
 	return r.announce()
 }
 
-func (r *Record) write() error { return writeJSON(r.path("container.json"), r, r.isDurable()) }
+func (r *Record) write() error {
+	return state.WriteJSON(r.path("container.json"), r, r.isDurable())
+}
 
 // end notes how the process has ended, and lets go of the container. One that never ran
 // leaves nothing.
@@ -400,13 +405,13 @@ func (s Store) repair(id string, held *os.File) (err error) {
 			return err
 		}
 	}
-	return r.release()
+	return errors.Join(state.Sweep(r.path()), r.release())
 }
 
 // read reads a record.
 func (s Store) read(id string) (*Record, error) {
 	r := &Record{}
-	if err := readJSON(s.path("containers", id, "container.json"), r); err != nil {
+	if err := state.ReadJSON(s.path("containers", id, "container.json"), r); err != nil {
 		return nil, err
 	}
 	if r.Run == nil {
@@ -420,14 +425,14 @@ func (s Store) read(id string) (*Record, error) {
 // the machine went down.
 func (s Store) known(id string) (*Record, error) {
 	r, err := s.present(id)
-	if err != nil || r.State.Status != "running" || isHeld(r.livePath()) {
+	if err != nil || r.State.Status != "running" || state.Held(r.livePath()) {
 		return r, err
 	}
-	held, err := lock(r.livePath())
+	held, err := state.TryLock(r.livePath(), state.Exclusive)
 	if err == nil {
 		err = s.repair(id, held)
 	}
-	if err == errBusy {
+	if err == state.ErrBusy {
 		return r, nil
 	}
 	if err != nil { // the disk is full, perhaps
@@ -509,9 +514,10 @@ func (s Store) take(text string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	held, err := lockSoon(r.livePath(), func() bool { return !r.isRunning() })
-	if err == errBusy {
-		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it", r.Name, errBusy, r.Name)
+	hope := func() bool { return !r.isRunning() }
+	held, err := state.LockSoon(context.Background(), r.livePath(), hope)
+	if err == state.ErrBusy {
+		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it", r.Name, state.ErrBusy, r.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -521,11 +527,14 @@ func (s Store) take(text string) (*Record, error) {
 		return nil, errors.Join(fmt.Errorf("%w any more: %s", errNoContainer, text), os.Remove(held.Name()), held.Close())
 	}
 	now.lock = held
+	if err := state.Sweep(r.path()); err != nil {
+		return nil, errors.Join(err, now.release())
+	}
 	return now, nil
 }
 
 // isRunning tells whether a container runs, and its process can be asked for.
-func (r *Record) isRunning() bool { return r.State.Status == "running" && isHeld(r.livePath()) }
+func (r *Record) isRunning() bool { return r.State.Status == "running" && state.Held(r.livePath()) }
 
 // In a record, limits are numbers as the kernel takes them, and not what was typed.
 

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -20,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/nft"
 )
 
@@ -58,16 +60,13 @@ func (dir networks) locked(do func() error) error {
 	if err := os.MkdirAll(string(dir), 0o755); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(string(dir), "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	alone, err := state.Lock(context.Background(), dir.file("lock"), state.Exclusive)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	for err = unix.EINTR; err == unix.EINTR; {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-	}
-	if err != nil {
-		return fmt.Errorf("flock(%s): %w", f.Name(), err)
+	defer alone.Close()
+	if err := state.Sweep(string(dir)); err != nil {
+		return err
 	}
 	return do()
 }
@@ -76,19 +75,11 @@ func (dir networks) file(name string) string { return filepath.Join(string(dir),
 
 // replace writes a file under another name first, so that nobody sees half of it.
 func (dir networks) replace(name string, data []byte) error {
-	f, err := os.CreateTemp(string(dir), ".new-")
-	if err != nil {
-		return err
+	durability := state.Durable
+	if strings.HasSuffix(name, ".leases") { // no box that keeps one outlives a power cut
+		durability = state.Volatile
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err == nil && !strings.HasSuffix(name, ".leases") { // those do not outlive a power cut
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), dir.file(name))
+	return state.Write(dir.file(name), data, 0o644, durability)
 }
 
 // errNoNetwork means that a name is no network's.

@@ -1,20 +1,20 @@
 // What lasts is on disk, in plain files that one can look at. Everything is written so that
 // a kill at any instant loses nothing and leaves nothing half-named: under a temporary name
 // first, then to the disk (fsync(2)), then under its own name (rename(2)). Locks are those
-// of fcntl(2) on open files: they end with the last process that has the file open.
+// of fcntl(2) on open files: they end with the last process that has the file open. The
+// package state has both.
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"stagebox/stage04-unionfs/state"
 )
 
 // Store is the directory that box keeps its state in.
@@ -82,7 +82,7 @@ func (s Store) makeMountPoints() (err error) {
 // before it says done, the next box removes what is there. The file cgroup.freeze stands for
 // processes that are stopped, and shall go on.
 func (s Store) begun(path string) (done func() error, err error) {
-	held, err := lockSoon(s.path("running", unfinished+newID()), func() bool { return true })
+	held, err := lockNew(s.path("running", unfinished+newID()))
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +90,11 @@ func (s Store) begun(path string) (done func() error, err error) {
 		return nil, errors.Join(err, os.Remove(held.Name()), held.Close())
 	}
 	return func() error { return errors.Join(os.Remove(held.Name()), held.Close()) }, nil
+}
+
+// lockNew makes a file that has a name of its own and locks it. sweep may have it for a moment.
+func lockNew(path string) (*os.File, error) {
+	return state.LockSoon(context.Background(), path, func() bool { return true })
 }
 
 // unfinished begins the names of begun's notes among those of containers.
@@ -101,8 +106,8 @@ const unfinished = "unfinished-"
 func (s Store) sweep() error {
 	entries, err := os.ReadDir(s.path("running"))
 	for _, entry := range entries {
-		held, err := lock(s.path("running", entry.Name()))
-		if err == errBusy {
+		held, err := state.TryLock(s.path("running", entry.Name()), state.Exclusive)
+		if err == state.ErrBusy {
 			continue
 		}
 		if err == nil && strings.HasPrefix(entry.Name(), unfinished) {
@@ -131,111 +136,4 @@ func removeUnfinished(held *os.File) error {
 		err = os.Remove(held.Name())
 	}
 	return errors.Join(err, held.Close())
-}
-
-// writeJSON writes a file as a whole. Durable means that it is on the disk afterwards.
-func writeJSON(path string, value any, durable bool) error {
-	data, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return writeFile(path, append(data, '\n'), durable)
-}
-
-// writeFile replaces a file. Whoever calls it holds the lock on what the file is about.
-func writeFile(path string, data []byte, durable bool) (err error) {
-	file, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(file.Name()))
-		}
-	}()
-	_, err = file.Write(data)
-	if err == nil && durable {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(file.Name(), path); err != nil {
-		return err
-	}
-	if durable {
-		return syncDir(filepath.Dir(path))
-	}
-	return nil
-}
-
-// syncDir brings the names in a directory to the disk.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// readJSON reads what writeJSON wrote.
-func readJSON(path string, value any) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, value); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
-}
-
-// errBusy means that another process holds a lock.
-var errBusy = errors.New("another box is at work on it")
-
-// lock makes a file and locks it, or returns errBusy. Whoever had the lock before may have
-// removed the file meanwhile: then the lock is on nothing that has a name, and is of no use.
-func lock(path string) (*os.File, error) {
-	for {
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		whole := unix.Flock_t{Type: unix.F_WRLCK}
-		err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &whole)
-		if err == unix.EAGAIN || err == unix.EACCES {
-			file.Close()
-			return nil, errBusy
-		}
-		if err != nil {
-			file.Close()
-			return nil, fmt.Errorf("fcntl(%q, F_OFD_SETLK): %w", path, err)
-		}
-		var st unix.Stat_t
-		if err := unix.Fstat(int(file.Fd()), &st); err == nil && st.Nlink > 0 {
-			return file, nil
-		}
-		file.Close()
-	}
-}
-
-// isHeld tells whether somebody holds the lock on a file.
-func isHeld(path string) bool {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	whole := unix.Flock_t{Type: unix.F_WRLCK}
-	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_GETLK, &whole)
-	return err == nil && whole.Type != unix.F_UNLCK
-}
-
-// lockSoon waits for a lock that somebody may have for a moment, as long as there is hope.
-func lockSoon(path string, hope func() bool) (file *os.File, err error) {
-	for end := time.Now().Add(time.Second); ; time.Sleep(2 * time.Millisecond) {
-		if file, err = lock(path); err != errBusy || !hope() || time.Now().After(end) {
-			return file, err
-		}
-	}
 }

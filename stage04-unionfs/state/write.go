@@ -1,0 +1,250 @@
+// Package state keeps files that several processes read and change, each of which may be
+// killed at any moment. A file is replaced as a whole or not at all (Write, Create), and a
+// process that changes something holds a lock on it (Lock). Sweep removes what killed
+// processes have left half written.
+//
+// A file is Durable or Volatile. Durable files are on the disk when the call returns: the
+// record of a container that is kept, images and the index of their names, networks, the
+// cache's version, files that the user named. Volatile files may be lost when the machine
+// goes down, or found empty, and their readers take that for missing: the record of a
+// container that ends with its command, sizes and other notes beside a layer, entries of the
+// build cache, leases of addresses.
+//
+// Four things keep their own ways. A cgroup and the directory of Docker's configuration are
+// locked with flock(2), because a directory cannot be opened for writing, which an exclusive
+// lock of an open file description needs; the name of a download that was broken off is its
+// digest, so that the next pull finds it; and whole directories are renamed by their owners.
+//
+// The lesson reads Commit and TryLock.
+package state
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Durability says what a file survives once it is written: the end of the process, or that of
+// the machine as well, which costs a wait for the disk (fsync(2)).
+type Durability bool
+
+const (
+	Volatile Durability = false
+	Durable  Durability = true
+)
+
+// Pending is a file that is being written and has no name yet that others look for. Its
+// temporary name goes when the file is committed or discarded.
+type Pending struct {
+	*os.File
+	gone bool // the temporary name
+}
+
+// temporary begins the names of pending files.
+const temporary = ".new-"
+
+// Create makes a pending file in a directory, which has to be on the file system of the file's
+// later name. Until then only its owner can read it. It is locked, so that Sweep knows it from
+// one whose process was killed.
+func Create(dir string) (*Pending, error) {
+	for {
+		path := filepath.Join(dir, temporary+rand.Text())
+		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		// Where there are no locks, Sweep does not get one either, and removes nothing.
+		if Convert(file, Exclusive) != ErrBusy && isStill(file, path) {
+			return &Pending{File: file}, nil
+		}
+		file.Close() // Sweep came before the lock, and removes it
+	}
+}
+
+// Commit closes the file and gives it its name and exactly these permissions, whatever the
+// umask. A file that has the name is replaced in one step: a reader opens either the old one
+// or the new one. Anything that is not a regular file, a symbolic link too, is not replaced.
+// After an error the old file is there and the new one is discarded.
+func (p *Pending) Commit(path string, mode fs.FileMode, d Durability) error {
+	err := replaceable(path)
+	if err == nil {
+		err = p.Chmod(mode)
+	}
+	if err == nil && d == Durable {
+		err = p.Sync()
+	}
+	if err == nil {
+		err = os.Rename(p.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, p.Discard())
+	}
+	p.gone = true
+	err = p.Close() // which ends the lock: only now
+	if d == Durable {
+		err = errors.Join(err, SyncDir(dirOf(path)))
+	}
+	return err
+}
+
+// Reopen opens a pending file that was closed instead of committed, by a process that has too
+// many to keep them open. In the meantime Sweep takes it for one of a process that was killed.
+func Reopen(path string) (*Pending, error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := Convert(file, Exclusive); err == ErrBusy {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &Pending{File: file}, nil
+}
+
+// Discard closes the file and removes it. After Commit it does nothing.
+func (p *Pending) Discard() error {
+	if p.gone {
+		return nil
+	}
+	p.gone = true
+	return errors.Join(os.Remove(p.Name()), p.Close())
+}
+
+var errIrregular = errors.New("not a regular file")
+
+// replaceable refuses a name that something other than a regular file has.
+func replaceable(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "replace", Path: path, Err: errIrregular}
+	}
+	return err
+}
+
+// dirOf is the directory of a path. filepath.Dir would take link/../file for file.
+func dirOf(path string) string {
+	dir, _ := filepath.Split(path)
+	if dir == "" {
+		return "."
+	}
+	return dir
+}
+
+// Write replaces a file, or makes it, as Commit does.
+func Write(path string, data []byte, mode fs.FileMode, d Durability) error {
+	p, err := Create(dirOf(path))
+	if err != nil {
+		return err
+	}
+	if _, err := p.Write(data); err != nil {
+		return errors.Join(err, p.Discard())
+	}
+	return p.Commit(path, mode, d)
+}
+
+// WriteJSON replaces a record, which everyone may read who can enter its directory.
+func WriteJSON(path string, value any, d Durability) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return Write(path, append(data, '\n'), 0o644, d)
+}
+
+// ReadJSON reads a record.
+func ReadJSON(path string, value any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, value); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// OutputPath returns the path to write when a user has named a file: the name itself, or what
+// it leads to if it is a symbolic link, whether that exists or not. A name of something other
+// than a regular file is an error.
+func OutputPath(name string) (string, error) {
+	path := name
+	for range 40 { // as many links as the kernel follows (path_resolution(7))
+		to, err := os.Readlink(path)
+		if err != nil { // no link, or nothing
+			return path, replaceable(path)
+		}
+		if dir, _ := filepath.Split(path); !filepath.IsAbs(to) {
+			to = dir + to
+		}
+		path = to
+	}
+	return "", &fs.PathError{Op: "open", Path: name, Err: unix.ELOOP}
+}
+
+// CreateOutput makes a pending file for a name that a user has given, and returns the path to
+// commit it as, which is that of OutputPath.
+func CreateOutput(name string) (p *Pending, path string, err error) {
+	if path, err = OutputPath(name); err == nil {
+		p, err = Create(dirOf(path))
+	}
+	return p, path, err
+}
+
+// SyncDir brings the names in a directory to the disk. It is no error that a file system has
+// nothing to do for that, or that the user may write to the directory and not read it.
+func SyncDir(path string) error {
+	dir, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = dir.Sync()
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		err = nil
+	}
+	return errors.Join(err, dir.Close())
+}
+
+// Sweep removes the pending files of processes that were killed from a directory, which may be
+// missing. It needs no lock: a file that is being written has its own.
+func Sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, entry := range entries {
+		if IsPending(entry.Name()) {
+			err = errors.Join(err, sweepFile(filepath.Join(dir, entry.Name())))
+		}
+	}
+	return err
+}
+
+// IsPending reports whether a file's name is that of a pending one.
+func IsPending(name string) bool { return strings.HasPrefix(name, temporary) }
+
+func sweepFile(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if Convert(file, Exclusive) == nil && isStill(file, path) {
+		err = os.Remove(path)
+	}
+	return err
+}

@@ -1,0 +1,255 @@
+package state_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+	"stagebox/lessons/boxtest"
+
+	"stagebox/stage04-unionfs/state"
+)
+
+func namesIn(t *testing.T, dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+func contentOf(t *testing.T, path string) string {
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// A writer that is killed at some moment leaves the old file or the new one, all of it.
+func TestKilledWriters(t *testing.T) {
+	random, dir := boxtest.Random(t), t.TempDir()
+	path, left := filepath.Join(dir, "file"), 0
+	for range 30 {
+		require.NoError(t, os.RemoveAll(path))
+		cmd := helper("write", path)
+		require.NoError(t, cmd.Start())
+		require.Eventually(t, func() bool { _, err := os.Stat(path); return err == nil }, time.Minute, time.Millisecond)
+		time.Sleep(time.Duration(random.Int64N(int64(5 * time.Millisecond))))
+		require.NoError(t, cmd.Process.Kill())
+		require.Error(t, cmd.Wait())
+		data := []byte(contentOf(t, path))
+		require.Len(t, data, blockSize)
+		require.Equal(t, blockSize, bytes.Count(data, data[:1]), "two versions in one file")
+		left += len(namesIn(t, dir)) - 1
+		require.NoError(t, state.Sweep(dir))
+		require.Equal(t, []string{"file"}, namesIn(t, dir))
+	}
+	require.NotZero(t, left, "none was killed while it was writing")
+}
+
+// The file is on the disk before it has its name, and then its name is.
+func TestOrderOfTheSteps(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("there is no strace")
+	}
+	steps := func(does string) string {
+		path := filepath.Join(t.TempDir(), "file")
+		log := filepath.Join(t.TempDir(), "log")
+		cmd := helper(does, path, "strace", "-f", "-y", "-o", log, "-e", "trace=fchmod,fsync,rename,renameat")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		var steps []string
+		text := strings.ReplaceAll(contentOf(t, log), filepath.Dir(path), "DIR")
+		for _, line := range regexp.MustCompile(`(?m)\w+\(.*DIR.*\) += 0$`).FindAllString(text, -1) {
+			line = regexp.MustCompile(`\.new-\w+`).ReplaceAllString(line, "TEMP")
+			line = regexp.MustCompile(`AT_FDCWD(<.*?>)?|\d+<|[>" ,]|at\b|= 0|renameat`).ReplaceAllString(line, "")
+			steps = append(steps, line)
+		}
+		return strings.Join(steps, " ")
+	}
+	require.Regexp(t, `^fchmod\(DIR/TEMP0640\) fsync\(DIR/TEMP\) .*\(?DIR/TEMPDIR/file\) fsync\(DIR\)$`, steps("write once"))
+	require.Regexp(t, `^fchmod\(DIR/TEMP0640\) .*\(?DIR/TEMPDIR/file\)$`, steps("write for now"))
+}
+
+// The permissions are those that were asked for, whatever the umask, and nobody else can read
+// a file while it is written.
+func TestExactMode(t *testing.T) {
+	for _, umask := range []int{0, 0o022, 0o777} {
+		defer unix.Umask(unix.Umask(umask))
+		dir := t.TempDir()
+		require.NoError(t, os.Chmod(dir, 0o700))
+		p, err := state.Create(dir)
+		require.NoError(t, err)
+		info, err := p.Stat()
+		require.NoError(t, err)
+		require.Zero(t, info.Mode()&0o077)
+		require.NoError(t, p.Commit(filepath.Join(dir, "file"), 0o664, state.Volatile))
+		info, err = os.Stat(filepath.Join(dir, "file"))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o664), info.Mode())
+	}
+}
+
+func TestOnlyRegularFilesAreReplaced(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"directory": func(path string) error { return os.Mkdir(path, 0o755) },
+		"fifo":      func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"link":      func(path string) error { return os.Symlink("/no/such/file", path) },
+		"socket":    func(path string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) },
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		require.NoError(t, make(path))
+		before, err := os.Lstat(path)
+		require.NoError(t, err)
+		err = state.Write(path, []byte("new"), 0o644, state.Durable)
+		require.EqualError(t, err, "replace "+path+": not a regular file")
+		after, err := os.Lstat(path)
+		require.NoError(t, err)
+		require.True(t, os.SameFile(before, after))
+		require.Equal(t, []string{name}, namesIn(t, dir))
+	}
+	err := state.Write("/no/such/dir/file", nil, 0o644, state.Durable)
+	require.ErrorContains(t, err, "/no/such/dir/")
+}
+
+// What the user names may be a link: the file that it leads to is written.
+func TestOutputPath(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, os.MkdirAll(in("far/deep"), 0o755))
+	for link, to := range map[string]string{
+		"one": "two", "two": "far/file", "far/missing": "../new", "loop": "loop", "null": "/dev/null",
+		"dir": "far", "far/deep/up": "../file", "near": "far/deep",
+	} {
+		require.NoError(t, os.Symlink(to, in(link)))
+	}
+	require.NoError(t, os.WriteFile(in("far/file"), []byte("old"), 0o644))
+	for _, name := range []string{"far/file", "one", "two", "far/deep/up", "near/up"} {
+		p, path, err := state.CreateOutput(in(name))
+		require.NoError(t, err)
+		_, err = p.WriteString(name)
+		require.NoError(t, err)
+		require.NoError(t, p.Commit(path, 0o644, state.Durable))
+		require.Equal(t, name, contentOf(t, in("far/file")))
+	}
+	path, err := state.OutputPath(in("far/missing"))
+	require.NoError(t, err)
+	require.NoError(t, state.Write(path, nil, 0o644, state.Durable))
+	require.FileExists(t, in("new"))
+	path, err = state.OutputPath("plain")
+	require.NoError(t, err)
+	require.Equal(t, "plain", path)
+	for name, says := range map[string]string{
+		"dir": "replace " + in("far") + ": not a regular file", "null": "replace /dev/null: not a regular file",
+		"loop": "open " + in("loop") + ": too many levels of symbolic links",
+	} {
+		_, _, err := state.CreateOutput(in(name))
+		require.EqualError(t, err, says)
+	}
+}
+
+// Discard leaves nothing, and does nothing to a file that was committed.
+func TestDiscard(t *testing.T) {
+	dir := t.TempDir()
+	p, err := state.Create(dir)
+	require.NoError(t, err)
+	require.True(t, state.IsPending(filepath.Base(p.Name())))
+	require.NoError(t, p.Discard())
+	require.NoError(t, p.Discard())
+	require.Empty(t, namesIn(t, dir))
+	p, err = state.Create(dir)
+	require.NoError(t, err)
+	require.NoError(t, p.Commit(filepath.Join(dir, "file"), 0o644, state.Volatile))
+	require.NoError(t, p.Discard())
+	require.Equal(t, []string{"file"}, namesIn(t, dir))
+}
+
+// A file that was closed can be committed later.
+func TestReopen(t *testing.T) {
+	dir := t.TempDir()
+	p, err := state.Create(dir)
+	require.NoError(t, err)
+	_, err = state.Reopen(p.Name())
+	require.ErrorIs(t, err, state.ErrBusy)
+	_, err = p.WriteString("data")
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
+	p, err = state.Reopen(p.Name())
+	require.NoError(t, err)
+	require.NoError(t, p.Commit(filepath.Join(dir, "file"), 0o644, state.Durable))
+	require.Equal(t, "data", contentOf(t, filepath.Join(dir, "file")))
+}
+
+// Sweep removes what killed processes have left, and nothing else.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file.new"), nil, 0o644))
+	alive, err := state.Create(dir)
+	require.NoError(t, err)
+	kill := start(t, "write half", dir)
+	require.NoError(t, state.Sweep(dir))
+	require.Len(t, namesIn(t, dir), 3, "both are being written")
+	kill()
+	require.NoError(t, state.Sweep(dir))
+	require.Equal(t, []string{filepath.Base(alive.Name()), "file.new"}, namesIn(t, dir))
+	require.NoError(t, alive.Discard())
+	require.NoError(t, state.Sweep(filepath.Join(dir, "missing")))
+}
+
+// Files can be written while others sweep.
+func TestSweepAmongWriters(t *testing.T) {
+	dir := t.TempDir()
+	done, stopped := make(chan bool), make(chan error)
+	go func() {
+		var err error
+		for {
+			select {
+			case <-done:
+				stopped <- err
+				return
+			default:
+				if errSweep := state.Sweep(dir); err == nil {
+					err = errSweep
+				}
+			}
+		}
+	}()
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for n := range 200 {
+				path := filepath.Join(dir, fmt.Sprint(i, "-", n%3))
+				if err := state.Write(path, []byte("data"), 0o600, state.Volatile); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(done)
+	require.NoError(t, <-stopped)
+	require.Len(t, namesIn(t, dir), 12)
+}
+
+func TestJSON(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record.json")
+	require.NoError(t, state.WriteJSON(path, map[string]int{"a": 1}, state.Durable))
+	require.Equal(t, "{\n  \"a\": 1\n}\n", contentOf(t, path))
+	var got map[string]int
+	require.NoError(t, state.ReadJSON(path, &got))
+	require.Equal(t, map[string]int{"a": 1}, got)
+	require.NoError(t, os.WriteFile(path, nil, 0o644))
+	require.EqualError(t, state.ReadJSON(path, &got), path+": unexpected end of JSON input")
+	require.ErrorIs(t, state.ReadJSON(path+"x", &got), os.ErrNotExist)
+	require.ErrorContains(t, state.WriteJSON(path, func() {}, state.Durable), path+": json: unsupported type")
+}
