@@ -25,6 +25,7 @@ import (
 	"golang.org/x/term"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
 )
 
 // dockerManifest is an entry of manifest.json in an archive of docker save.
@@ -93,7 +94,7 @@ func (s Store) load(in io.Reader) ([]string, error) {
 // those that are not layers: they are kept in memory.
 const (
 	maxArchive = 100_000
-	maxTold    = 8 * maxAnswer
+	maxTold    = 8 * registry.MaxDocument
 )
 
 // loading is an archive while it is read.
@@ -160,7 +161,7 @@ func (l *loading) file(from io.Reader, size int64) (f loaded, err error) {
 		return l.layer(in)
 	}
 	f.blob.Size = size
-	if size > maxAnswer {
+	if size > registry.MaxDocument {
 		return f, nil
 	}
 	if l.told += size; l.told > maxTold {
@@ -289,8 +290,8 @@ func (l *loading) object(name string, value any) (there bool, err error) {
 	if !there {
 		return false, nil
 	}
-	if f.data == nil && f.blob.Size > maxAnswer {
-		return true, fmt.Errorf("%s has %s, and a description may have %s", name, human(f.blob.Size), human(maxAnswer))
+	if f.data == nil && f.blob.Size > registry.MaxDocument {
+		return true, fmt.Errorf("%s has %s, and a description may have %s", name, human(f.blob.Size), human(registry.MaxDocument))
 	}
 	return true, about("read", name, json.Unmarshal(f.data, value))
 }
@@ -331,7 +332,7 @@ func (l *loading) fromDocker(m dockerManifest, names []string) ([]string, error)
 
 // orID is the name of an image as people write it, or its id if it has none.
 func orID(name string, id digest.Digest) string {
-	ref, err := parseReference(name)
+	ref, err := registry.ParseReference(name)
 	if err != nil {
 		return id.String()
 	}
@@ -416,7 +417,7 @@ func (l *loading) keepLayers(config []byte, layers []ocispec.Descriptor) error {
 		}
 		f, there := l.files[found[i]]
 		if !there || f.diffID == "" {
-			return fmt.Errorf("the archive has no layer %q", printable(d.Digest.String()))
+			return fmt.Errorf("the archive has no layer %q", registry.Printable(d.Digest.String()))
 		}
 		if f.diffID != c.RootFS.DiffIDs[i] {
 			return &wrongLayer{f.diffID, c.RootFS.DiffIDs[i]}
@@ -486,7 +487,7 @@ func (s Store) save(out io.Writer, names []string) error {
 			m.Layers = append(m.Layers, blobName(blob.Digest))
 		}
 		d := image.Manifest
-		if ref, err := parseReference(name); err == nil && ref.Digest == "" && s.hasName(ref.String()) {
+		if ref, err := registry.ParseReference(name); err == nil && ref.Digest == "" && s.hasName(ref.String()) {
 			m.RepoTags = append(m.RepoTags, ref.Familiar())
 			d.Annotations = map[string]string{"io.containerd.image.name": ref.String(), ocispec.AnnotationRefName: ref.Tag}
 		}

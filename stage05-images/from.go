@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/tiny"
+	"stagebox/stage05-images/registry"
 )
 
 // Imaged says what a container is made of.
@@ -99,7 +100,7 @@ func (c *Container) obtain(name string, here *Image, err error) (*Image, error) 
 	if c.Pull == "never" {
 		return nil, err
 	}
-	ref, err := parseReference(name)
+	ref, err := registry.ParseReference(name)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +207,7 @@ func (s Store) imageOf(dir string) (*Image, error) {
 	config.Config.Env, config.Config.Cmd = []string{"PATH=" + defaultPath}, []string{"sh"}
 	config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
 	config.History = []ocispec.History{made("box rootfs", "this host's own programs", false)}
-	ref, err := parseReference("tiny")
+	ref, err := registry.ParseReference("tiny")
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"stagebox/lessons/boxtest"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
 )
 
 // newStore is an empty one.
@@ -162,7 +163,7 @@ func TestSavedNames(t *testing.T) {
 	image, err := s.image("loaded:1")
 	require.NoError(t, err)
 	id := image.ID.Encoded()
-	ref, err := parseReference(id[:4])
+	ref, err := registry.ParseReference(id[:4])
 	require.NoError(t, err)
 	require.NoError(t, s.tag(image.Manifest, ref.String()))
 	for name, want := range map[string]string{id[:4]: `"RepoTags":["` + id[:4] + `:latest"]`, id[:12]: `"RepoTags":[]`, image.ID.String(): `"RepoTags":[]`} {
@@ -312,7 +313,7 @@ func (f fakeRegistry) serve(t testing.TB) string {
 }
 
 func pullFrom(t *testing.T, s Store, name string) (*Image, error) {
-	ref, err := parseReference(name)
+	ref, err := registry.ParseReference(name)
 	require.NoError(t, err)
 	return s.pull(t.Context(), ref, here(), Remote{}, newProgress(os.Stderr, true, false))
 }
@@ -322,10 +323,10 @@ func pullFrom(t *testing.T, s Store, name string) (*Image, error) {
 func TestHostileImages(t *testing.T) {
 	noConfig(t)
 	layers := sampleLayers(t)
-	registry := fakeRegistry{}
+	fake := fakeRegistry{}
 	says := map[string]string{}
 	bad := func(name, text string, change func(*ImageConfig, *ocispec.Manifest)) {
-		registry.image(t, name, change, layers...)
+		fake.image(t, name, change, layers...)
 		says[name] = text
 	}
 	bad("layer", "no digest of the form", func(_ *ImageConfig, m *ocispec.Manifest) { m.Layers[1].Digest = "x" })
@@ -342,13 +343,13 @@ func TestHostileImages(t *testing.T) {
 		wrong := zipped(t, layers[0])
 		wrong[len(wrong)-20] ^= 1
 		m.Layers[0].Digest = digest.FromString("anything")
-		registry["/v2/bytes/blobs/"+m.Layers[0].Digest.String()] = zipped(t, layers[0])
+		fake["/v2/bytes/blobs/"+m.Layers[0].Digest.String()] = zipped(t, layers[0])
 	})
-	registry["/v2/huge/manifests/latest"] = bytes.Repeat([]byte(" "), 5<<20)
+	fake["/v2/huge/manifests/latest"] = bytes.Repeat([]byte(" "), 5<<20)
 	says["huge"] = "larger than 4 MiB"
-	registry["/v2/html/manifests/latest"] = []byte("<html>")
+	fake["/v2/html/manifests/latest"] = []byte("<html>")
 	says["html"] = "not JSON"
-	address := registry.serve(t)
+	address := fake.serve(t)
 	for name, text := range says {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t)
@@ -368,12 +369,12 @@ func TestHostileImages(t *testing.T) {
 // TestFirstErrorEndsAPull: a layer that stands still does not hold up what is known already.
 func TestFirstErrorEndsAPull(t *testing.T) {
 	noConfig(t)
-	registry := fakeRegistry{}
+	fake := fakeRegistry{}
 	var gone, still string
-	registry.image(t, "app", func(_ *ImageConfig, m *ocispec.Manifest) {
+	fake.image(t, "app", func(_ *ImageConfig, m *ocispec.Manifest) {
 		gone, still = "/v2/app/blobs/"+m.Layers[0].Digest.String(), "/v2/app/blobs/"+m.Layers[1].Digest.String()
 	}, sampleLayers(t)...)
-	delete(registry, gone)
+	delete(fake, gone)
 	begun := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch req.URL.Path {
@@ -384,11 +385,11 @@ func TestFirstErrorEndsAPull(t *testing.T) {
 			<-begun
 			fallthrough
 		default:
-			registry.ServeHTTP(w, req)
+			fake.ServeHTTP(w, req)
 		}
 	}))
 	t.Cleanup(server.Close)
-	registry["/v2/"] = nil
+	fake["/v2/"] = nil
 	_, err := pullFrom(t, newStore(t), strings.TrimPrefix(server.URL, "http://")+"/app")
 	require.ErrorContains(t, err, "404 Not Found")
 	require.ErrorContains(t, err, gone)
@@ -397,9 +398,9 @@ func TestFirstErrorEndsAPull(t *testing.T) {
 // TestPullAgain pulls what is here, all of it or not.
 func TestPullAgain(t *testing.T) {
 	noConfig(t)
-	registry := fakeRegistry{}
-	registry.image(t, "app", nil, sampleLayers(t)...)
-	name := registry.serve(t) + "/app"
+	fake := fakeRegistry{}
+	fake.image(t, "app", nil, sampleLayers(t)...)
+	name := fake.serve(t) + "/app"
 	s := newStore(t)
 	image, err := pullFrom(t, s, name)
 	require.NoError(t, err)
@@ -421,11 +422,11 @@ func TestPullAgain(t *testing.T) {
 func TestWrongBlobForALayerThatIsHere(t *testing.T) {
 	noConfig(t)
 	layers := sampleLayers(t)
-	registry := fakeRegistry{}
-	registry.image(t, "good", nil, layers[0])
-	registry.image(t, "twin", func(c *ImageConfig, _ *ocispec.Manifest) { c.Author = "another" }, layers[0])
-	registry.image(t, "bad", func(c *ImageConfig, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = digest.FromBytes(layers[0]) }, layers[1])
-	address := registry.serve(t)
+	fake := fakeRegistry{}
+	fake.image(t, "good", nil, layers[0])
+	fake.image(t, "twin", func(c *ImageConfig, _ *ocispec.Manifest) { c.Author = "another" }, layers[0])
+	fake.image(t, "bad", func(c *ImageConfig, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = digest.FromBytes(layers[0]) }, layers[1])
+	address := fake.serve(t)
 	s := newStore(t)
 	_, err := pullFrom(t, s, address+"/good")
 	require.NoError(t, err)
@@ -439,7 +440,8 @@ func TestWrongBlobForALayerThatIsHere(t *testing.T) {
 
 func TestPullAndPush(t *testing.T) {
 	tools(t, "skopeo")
-	address := startRegistry(t, "")
+	noConfig(t)
+	address := boxtest.StartRegistry(t, "")
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // skopeo's credentials
 	s, other := newStore(t), newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
@@ -505,9 +507,9 @@ func TestKilledPulls(t *testing.T) {
 		}
 		layers = append(layers, tarOf(t, tarFile("noise", string(noise)), tarFile(fmt.Sprint("file", i), "x")))
 	}
-	registry := fakeRegistry{}
-	registry.image(t, "app", nil, layers...)
-	name := registry.serve(t) + "/app"
+	fake := fakeRegistry{}
+	fake.image(t, "app", nil, layers...)
+	name := fake.serve(t) + "/app"
 	whole := newStore(t)
 	image, err := pullFrom(t, whole, name)
 	require.NoError(t, err)
@@ -526,7 +528,11 @@ func TestKilledPulls(t *testing.T) {
 		}
 		pair.Wait()
 		for _, ended := range both {
-			finished, killed = finished+btoi(ended), killed+btoi(!ended)
+			if ended {
+				finished++
+			} else {
+				killed++
+			}
 		}
 		if got, err := s.image(name); err == nil {
 			require.Equal(t, want, snapshotOfDirs(t, s, got))

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage05-images/registry"
 )
 
 // buildContext is what a build begins with.
@@ -42,7 +44,7 @@ func openContext(context, file string) (*buildContext, error) {
 	c := &buildContext{dir: context}
 	if file == "-" {
 		c.dockerfileName = "standard input"
-		if c.dockerfile, err = io.ReadAll(io.LimitReader(os.Stdin, maxAnswer)); err == nil {
+		if c.dockerfile, err = io.ReadAll(io.LimitReader(os.Stdin, registry.MaxDocument)); err == nil {
 			c.ignore, err = ignoreFor("", context)
 		}
 		return c, err
@@ -79,7 +81,7 @@ func contextFromInput(file string) (*buildContext, error) {
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	if !looksLikeLayer(in) {
 		c.dockerfileName = "standard input"
-		c.dockerfile, err = io.ReadAll(io.LimitReader(in, maxAnswer))
+		c.dockerfile, err = io.ReadAll(io.LimitReader(in, registry.MaxDocument))
 		if err == nil {
 			c.ignore, err = parseIgnore(".dockerignore", nil)
 		}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"stagebox/stage05-images/registry"
 )
 
 type imagesCmd struct {
@@ -69,7 +71,7 @@ func (i *Image) created() time.Time {
 func (i *Image) familiar() [][2]string {
 	var list [][2]string
 	for _, name := range i.Names {
-		ref, err := parseReference(name)
+		ref, err := registry.ParseReference(name)
 		if err != nil {
 			list = append(list, [2]string{name, "<none>"})
 			continue
@@ -154,8 +156,8 @@ func (c *tagCmd) Run() error {
 }
 
 // newName reads a name to give to an image.
-func newName(name string) (Reference, error) {
-	ref, err := parseReference(name)
+func newName(name string) (registry.Reference, error) {
+	ref, err := registry.ParseReference(name)
 	if err == nil && ref.Digest != "" {
 		err = fmt.Errorf("%q names an image by its digest, which only its bytes can give it: leave out @ and what follows", name)
 	}
@@ -204,7 +206,7 @@ func (c *rmiCmd) remove(text string) error {
 		}
 	}
 	names := image.Names
-	if ref, err := parseReference(text); err == nil && slices.Contains(names, ref.String()) {
+	if ref, err := registry.ParseReference(text); err == nil && slices.Contains(names, ref.String()) {
 		names = []string{ref.String()}
 	} else if len(names) > 1 && !c.Force {
 		return fmt.Errorf("the image %s has several names: %s; remove one of them, or all with -f", short(image.ID), strings.Join(names, ", "))
@@ -224,7 +226,7 @@ func (c *rmiCmd) remove(text string) error {
 // removeDamaged takes an image that cannot be read out of the index: by a name of it, or by
 // the digest of its manifest.
 func (s Store) removeDamaged(text string) (found bool, err error) {
-	ref, errName := parseReference(text)
+	ref, errName := registry.ParseReference(text)
 	err = s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool {
 			named := errName == nil && nameOf(d) == ref.String() || d.Digest.String() == "sha256:"+strings.TrimPrefix(text, "sha256:")
@@ -258,7 +260,7 @@ func (s Store) untag(image *Image, names []string) error {
 		}), nil
 	})
 	for _, name := range names {
-		if ref, errName := parseReference(name); err == nil && errName == nil {
+		if ref, errName := registry.ParseReference(name); err == nil && errName == nil {
 			fmt.Println("Untagged: " + ref.Familiar())
 		}
 	}
@@ -417,14 +419,14 @@ func (s Store) describeImage(image *Image) map[string]any {
 	tags, digests := []string{}, []string{}
 	for _, other := range all {
 		for _, name := range other.Names {
-			ref, err := parseReference(name)
+			ref, err := registry.ParseReference(name)
 			if err != nil || other.Manifest.Digest != image.Manifest.Digest {
 				continue
 			}
 			if ref.Digest == "" {
 				tags = append(tags, ref.Familiar())
 			}
-			d := Reference{Host: ref.Host, Repository: ref.Repository, Digest: cmp.Or(ref.Digest, image.Manifest.Digest)}.Familiar()
+			d := registry.Reference{Host: ref.Host, Repository: ref.Repository, Digest: cmp.Or(ref.Digest, image.Manifest.Digest)}.Familiar()
 			if !slices.Contains(digests, d) {
 				digests = append(digests, d)
 			}

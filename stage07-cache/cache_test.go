@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -491,38 +488,10 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 	require.Contains(t, b.describe(ids[0]), digest.FromString("1\n").Encoded()[:16])
 }
 
-// startRegistry runs Debian's docker-registry on loopback, and returns its address.
-func startRegistry(t *testing.T) string {
-	program, err := exec.LookPath("docker-registry")
-	if err != nil {
-		t.Skip("docker-registry is not installed: apt-get install docker-registry")
-	}
-	dir := t.TempDir()
-	config := filepath.Join(dir, "registry.yml")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: '127.0.0.1:0'}\n", dir), 0o600))
-	cmd := exec.Command(program, "serve", config)
-	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
-	log, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		require.NoError(t, cmd.Process.Kill())
-		require.ErrorContains(t, cmd.Wait(), "killed")
-	})
-	for lines := bufio.NewScanner(log); lines.Scan(); {
-		if found := regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`).FindStringSubmatch(lines.Text()); found != nil {
-			go io.Copy(io.Discard, log)
-			return found[1]
-		}
-	}
-	t.Fatal("docker-registry has ended early")
-	return ""
-}
-
 // A second machine takes the steps from the image that the first has pushed.
 func TestCacheThroughRegistry(t *testing.T) {
 	boxtest.Slow(t)
-	name := startRegistry(t) + "/app:1"
+	name := boxtest.StartRegistry(t, "") + "/app:1"
 	const file = "FROM tiny\nCOPY src /src\nRUN date +%N >/stamp\nENV A=b\n"
 	first := newBench(t, file)
 	first.write("src/f", "x")

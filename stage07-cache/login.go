@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 
 	"golang.org/x/term"
+
+	"stagebox/stage05-images/registry"
 )
 
 type loginCmd struct {
@@ -24,7 +26,7 @@ type loginCmd struct {
 func (c *loginCmd) Run() error {
 	ctx, stop := interruptible()
 	defer stop()
-	host, err := parseHost(c.Host)
+	host, err := registry.ParseHost(c.Host)
 	if err != nil {
 		return err
 	}
@@ -32,11 +34,11 @@ func (c *loginCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	registry, err := c.dial(host)
+	client, err := c.dial(host)
 	if err != nil {
 		return err
 	}
-	if err := registry.Login(ctx, name, password); err != nil {
+	if err := client.Login(ctx, name, password); err != nil {
 		return err
 	}
 	_, err = fmt.Println("Login Succeeded")
@@ -75,11 +77,11 @@ type logoutCmd struct {
 func (c *logoutCmd) Run() error {
 	ctx, stop := interruptible()
 	defer stop()
-	host, err := parseHost(c.Host)
+	host, err := registry.ParseHost(c.Host)
 	if err != nil {
 		return err
 	}
-	were, err := logout(ctx, host)
+	were, err := registry.Logout(ctx, host)
 	if err == nil && !were {
 		err = fmt.Errorf("nobody was logged in to %s", host)
 	}
@@ -104,15 +106,15 @@ func (c *searchCmd) Run() error {
 	if !elsewhere || !strings.ContainsAny(address, ".:") && address != "localhost" {
 		address, word = "", c.Word
 	}
-	host, err := parseHost(address)
+	host, err := registry.ParseHost(address)
 	if err != nil {
 		return err
 	}
-	registry, err := c.dial(host)
+	client, err := c.dial(host)
 	if err != nil {
 		return err
 	}
-	found, err := registry.Search(ctx, word, c.Limit)
+	found, err := client.Search(ctx, word, c.Limit)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"stagebox/stage05-images/registry"
 )
 
 // CheckWarning is a finding.
@@ -208,7 +210,7 @@ func (c *checker) defaultBases() {
 		if err != nil {
 			return
 		}
-		if _, err := parseReference(base); err != nil {
+		if _, err := registry.ParseReference(base); err != nil {
 			c.warnFile(s.From.First, s.From.Last, "InvalidDefaultArgInFrom", "the defaults of the ARGs make %s of %s, which is not an image's name", strconv.Quote(base), s.Base)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
 )
 
 // openImages makes the directories for images that are missing.
@@ -136,8 +137,8 @@ func (s Store) readBlob(d digest.Digest) ([]byte, error) {
 		return nil, fmt.Errorf("the digest %q: %w", d, err)
 	}
 	info, err := os.Stat(s.blobPath(d))
-	if err == nil && info.Size() > maxAnswer {
-		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s", d, human(info.Size()), human(maxAnswer))
+	if err == nil && info.Size() > registry.MaxDocument {
+		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s", d, human(info.Size()), human(registry.MaxDocument))
 	}
 	data, err := os.ReadFile(s.blobPath(d))
 	if err != nil {

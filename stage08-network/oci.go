@@ -17,6 +17,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"stagebox/stage05-images/registry"
 )
 
 // Image is an image of the store.
@@ -112,7 +114,7 @@ func (s Store) image(text string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref, errName := parseReference(text)
+	ref, errName := registry.ParseReference(text)
 	for _, d := range index.Manifests {
 		if errName == nil && (nameOf(d) == ref.String() || ref.Digest != "" && d.Digest == ref.Digest) {
 			return s.readImage(d)

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
 )
 
 // atOnce is how many blobs go at the same time.
@@ -34,12 +35,12 @@ type Remote struct {
 }
 
 // dial is a client of a registry.
-func (r Remote) dial(host string) (*Registry, error) {
-	registry, err := newRegistry(host, r.Insecure)
+func (r Remote) dial(host string) (*registry.Client, error) {
+	client, err := registry.New(host, r.Insecure)
 	if err == nil && r.Explain {
-		registry.Tell = func(e Exchange) { fmt.Fprintln(os.Stderr, e) }
+		client.Trace = func(e registry.Exchange) { fmt.Fprintln(os.Stderr, e) }
 	}
-	return registry, err
+	return client, err
 }
 
 type pullCmd struct {
@@ -63,7 +64,7 @@ func interruptible() (context.Context, context.CancelFunc) {
 func (c *pullCmd) Run() error {
 	ctx, stop := interruptible()
 	defer stop()
-	ref, err := parseReference(c.Name)
+	ref, err := registry.ParseReference(c.Name)
 	if err != nil {
 		return err
 	}
@@ -102,17 +103,17 @@ func parsePlatform(text string) (ocispec.Platform, error) {
 }
 
 // pull gets an image, and all of it that is not here yet.
-func (s Store) pull(ctx context.Context, ref Reference, platform ocispec.Platform, remote Remote, show *progress) (*Image, error) {
+func (s Store) pull(ctx context.Context, ref registry.Reference, platform ocispec.Platform, remote Remote, show *progress) (*Image, error) {
 	done, err := s.using()
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	registry, err := remote.dial(ref.Host)
+	client, err := remote.dial(ref.Host)
 	if err != nil {
 		return nil, err
 	}
-	desc, data, err := registry.manifestFor(ctx, ref, platform)
+	desc, data, err := manifestFor(ctx, client, ref, platform)
 	if err != nil {
 		return nil, err
 	}
@@ -120,13 +121,13 @@ func (s Store) pull(ctx context.Context, ref Reference, platform ocispec.Platfor
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, fmt.Errorf("the manifest %s: %w", desc.Digest, err)
 	}
-	config, err := s.pullConfig(ctx, registry, ref.Repository, m)
+	config, err := s.pullConfig(ctx, client, ref.Repository, m)
 	if err != nil {
 		return nil, err
 	}
 	manifest, err := s.putManifest(desc, data, m)
 	if err == nil && !s.isHere(manifest) {
-		err = s.pullLayers(ctx, registry, ref.Repository, m.Layers, config.RootFS.DiffIDs, show)
+		err = s.pullLayers(ctx, client, ref.Repository, m.Layers, config.RootFS.DiffIDs, show)
 	}
 	if err == nil {
 		err = s.tag(manifest, ref.String())
@@ -156,11 +157,11 @@ func (s Store) isHere(manifest ocispec.Descriptor) bool {
 }
 
 // pullLayers gets the layers of an image, some at a time. The first error ends them all.
-func (s Store) pullLayers(ctx context.Context, registry *Registry, repo string, blobs []ocispec.Descriptor, diffIDs []digest.Digest, show *progress) error {
+func (s Store) pullLayers(ctx context.Context, client *registry.Client, repo string, blobs []ocispec.Descriptor, diffIDs []digest.Digest, show *progress) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	return together(atOnce, len(blobs), func(i int) error {
-		err := s.pullLayer(ctx, registry, repo, blobs[i], diffIDs[i], show)
+		err := s.pullLayer(ctx, client, repo, blobs[i], diffIDs[i], show)
 		if err != nil {
 			cancel(err)
 		}
@@ -169,8 +170,8 @@ func (s Store) pullLayers(ctx context.Context, registry *Registry, repo string, 
 }
 
 // manifestFor gets the manifest of an image for a platform: an index lists one for each.
-func (r *Registry) manifestFor(ctx context.Context, ref Reference, platform ocispec.Platform) (ocispec.Descriptor, []byte, error) {
-	desc, data, err := r.Manifest(ctx, ref)
+func manifestFor(ctx context.Context, client *registry.Client, ref registry.Reference, platform ocispec.Platform) (ocispec.Descriptor, []byte, error) {
+	desc, data, err := client.Manifest(ctx, ref)
 	if err != nil || !strings.Contains(desc.MediaType, "index") && !strings.Contains(desc.MediaType, "list") {
 		return desc, data, err
 	}
@@ -183,7 +184,7 @@ func (r *Registry) manifestFor(ctx context.Context, ref Reference, platform ocis
 		return desc, nil, err
 	}
 	ref.Digest = one.Digest
-	desc, data, err = r.Manifest(ctx, ref)
+	desc, data, err = client.Manifest(ctx, ref)
 	if err == nil && (strings.Contains(desc.MediaType, "index") || strings.Contains(desc.MediaType, "list")) {
 		err = fmt.Errorf("the manifest %s for %s is an index again", one.Digest, platformText(platform))
 	}
@@ -211,16 +212,16 @@ func platformText(p ocispec.Platform) string {
 }
 
 // pullConfig gets the configuration, which says what the layers have to be.
-func (s Store) pullConfig(ctx context.Context, registry *Registry, repo string, m ocispec.Manifest) (ImageConfig, error) {
+func (s Store) pullConfig(ctx context.Context, client *registry.Client, repo string, m ocispec.Manifest) (ImageConfig, error) {
 	var config ImageConfig
-	if m.Config.Size > maxAnswer {
-		return config, fmt.Errorf("its configuration has %s, and may have %s", human(m.Config.Size), human(maxAnswer))
+	if m.Config.Size > registry.MaxDocument {
+		return config, fmt.Errorf("its configuration has %s, and may have %s", human(m.Config.Size), human(registry.MaxDocument))
 	}
 	if err := checkDigest(m.Config.Digest); err != nil {
 		return config, about("read", "the manifest", err)
 	}
 	if !exists(s.blobPath(m.Config.Digest)) {
-		blob, err := registry.Blob(ctx, repo, m.Config, nil)
+		blob, err := client.Blob(ctx, repo, m.Config, nil)
 		if err != nil {
 			return config, err
 		}
@@ -273,14 +274,14 @@ func (s Store) putManifest(desc ocispec.Descriptor, data []byte, m ocispec.Manif
 // checkDigest refuses what is no digest of the kind that everything here is named by.
 func checkDigest(d digest.Digest) error {
 	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
-		return fmt.Errorf("%q is no digest of the form sha256:HEX, by which blobs and layers are named here", printable(d.String()))
+		return fmt.Errorf("%q is no digest of the form sha256:HEX, by which blobs and layers are named here", registry.Printable(d.String()))
 	}
 	return nil
 }
 
 // pullLayer gets a layer and unpacks it meanwhile. The file that it is written to is its
 // lock too: who comes later waits, and finds the layer there.
-func (s Store) pullLayer(ctx context.Context, registry *Registry, repo string, blob ocispec.Descriptor, diffID digest.Digest, show *progress) error {
+func (s Store) pullLayer(ctx context.Context, client *registry.Client, repo string, blob ocispec.Descriptor, diffID digest.Digest, show *progress) error {
 	if err := checkDigest(blob.Digest); err != nil {
 		return about("read", "the manifest", err)
 	}
@@ -295,7 +296,7 @@ func (s Store) pullLayer(ctx context.Context, registry *Registry, repo string, b
 		show.say(label, "Already exists")
 		return errors.Join(s.unpackAs(file, diffID), file.Close(), os.Remove(part.Name()))
 	}
-	download, err := registry.Blob(ctx, repo, blob, func(n int64) { show.at(label, n, blob.Size) })
+	download, err := client.Blob(ctx, repo, blob, func(n int64) { show.at(label, n, blob.Size) })
 	if err != nil {
 		return err
 	}
@@ -312,7 +313,7 @@ func (s Store) pullLayer(ctx context.Context, registry *Registry, repo string, b
 		_, err = io.Copy(io.Discard, from) // what follows the last entry is of the blob too
 	}
 	if err = errors.Join(err, download.Close()); err != nil {
-		if download.isComplete() || download.err == nil && ctx.Err() == nil {
+		if download.IsComplete() || download.Err() == nil && ctx.Err() == nil {
 			err = errors.Join(err, os.Remove(part.Name())) // the connection was good, and what came was not
 		}
 		return err
@@ -422,11 +423,11 @@ type pushCmd struct {
 func (c *pushCmd) Run() error {
 	ctx, stop := interruptible()
 	defer stop()
-	ref, err := parseReference(c.Name)
+	ref, err := registry.ParseReference(c.Name)
 	if err != nil {
 		return err
 	}
-	if err := ref.pushable(); err != nil {
+	if err := ref.CheckPush(); err != nil {
 		return err
 	}
 	show := newProgress(os.Stderr, c.Quiet, c.Explain)
@@ -444,7 +445,7 @@ func (c *pushCmd) Run() error {
 
 // push sends an image: its blobs, those first that are not compressed yet, and then the
 // manifest that names them.
-func (s Store) push(ctx context.Context, ref Reference, remote Remote, show *progress) (ocispec.Descriptor, error) {
+func (s Store) push(ctx context.Context, ref registry.Reference, remote Remote, show *progress) (ocispec.Descriptor, error) {
 	var manifest ocispec.Descriptor
 	done, err := s.using()
 	if err != nil {
@@ -458,7 +459,7 @@ func (s Store) push(ctx context.Context, ref Reference, remote Remote, show *pro
 	if image, err = s.compressed(image, ref.String(), show); err != nil {
 		return manifest, err
 	}
-	registry, err := remote.dial(ref.Host)
+	client, err := remote.dial(ref.Host)
 	if err != nil {
 		return manifest, err
 	}
@@ -467,7 +468,7 @@ func (s Store) push(ctx context.Context, ref Reference, remote Remote, show *pro
 		return manifest, err
 	}
 	blobs := append([]ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageConfig, Digest: image.ID, Size: int64(len(config))}}, image.Blobs...)
-	err = together(atOnce, len(blobs), func(i int) error { return s.pushBlob(ctx, registry, ref, image, blobs[i], show) })
+	err = together(atOnce, len(blobs), func(i int) error { return s.pushBlob(ctx, client, ref, image, blobs[i], show) })
 	if err != nil {
 		return manifest, err
 	}
@@ -475,32 +476,36 @@ func (s Store) push(ctx context.Context, ref Reference, remote Remote, show *pro
 	if err != nil {
 		return manifest, err
 	}
-	return image.Manifest, registry.PutManifest(ctx, ref, image.Manifest.MediaType, data)
+	return image.Manifest, client.PutManifest(ctx, ref, image.Manifest.MediaType, data)
 }
 
-func (s Store) pushBlob(ctx context.Context, registry *Registry, ref Reference, image *Image, blob ocispec.Descriptor, show *progress) error {
+func (s Store) pushBlob(ctx context.Context, client *registry.Client, ref registry.Reference, image *Image, blob ocispec.Descriptor, show *progress) error {
 	file, err := os.Open(s.blobPath(blob.Digest))
 	if err != nil {
 		return fmt.Errorf("the blob %s: %w; pull or load its image again", blob.Digest, err)
 	}
 	defer file.Close()
 	label := short(blob.Digest)
-	how, err := registry.Push(ctx, ref.Repository, blob, file, s.otherRepository(image, ref), func(n int64) { show.at(label, n, blob.Size) })
+	how, err := client.Push(ctx, ref.Repository, blob, file, s.otherRepository(image, ref), func(n int64) { show.at(label, n, blob.Size) })
 	if err != nil {
 		return err
 	}
-	show.say(label, map[string]string{"there": "Layer already exists", "mounted": "Mounted from another repository", "pushed": "Pushed"}[how])
+	show.say(label, map[registry.Outcome]string{
+		registry.Exists:  "Layer already exists",
+		registry.Mounted: "Mounted from another repository",
+		registry.Pushed:  "Pushed",
+	}[how])
 	return nil
 }
 
 // otherRepository is another repository of the same registry that may have the blobs.
-func (s Store) otherRepository(image *Image, ref Reference) string {
+func (s Store) otherRepository(image *Image, ref registry.Reference) string {
 	index, err := s.readIndex()
 	if err != nil {
 		return ""
 	}
 	for _, d := range index.Manifests {
-		other, err := parseReference(nameOf(d))
+		other, err := registry.ParseReference(nameOf(d))
 		if err == nil && d.Digest == image.Manifest.Digest && other.Host == ref.Host && other.Repository != ref.Repository {
 			return other.Repository
 		}

@@ -1,4 +1,4 @@
-package main
+package registry
 
 import (
 	"encoding/json"
@@ -48,7 +48,7 @@ func FuzzChallenges(f *testing.F) {
 }
 
 // guarded is a registry that only says whether name and password are right.
-func guarded(t *testing.T) *Registry {
+func guarded(t *testing.T) *Client {
 	return serveRegistry(t, func(w http.ResponseWriter, req *http.Request) {
 		if name, password, _ := req.BasicAuth(); name != "student" || password != "secret" {
 			w.Header().Set("Www-Authenticate", `Basic realm="r"`)
@@ -91,10 +91,10 @@ func TestLoginKeepsTheRestOfTheFile(t *testing.T) {
 	text, err := os.ReadFile(target)
 	require.NoError(t, err)
 	require.Contains(t, string(text), "12345678901234567890")
-	_, err = testClient(t, r.Host).Tags(t.Context(), "a")
+	_, err = tags(t, testClient(t, r.Host), "a")
 	require.NoError(t, err)
 
-	were, err := logout(t.Context(), r.Host)
+	were, err := Logout(t.Context(), r.Host)
 	require.NoError(t, err)
 	require.True(t, were)
 	require.Equal(t, map[string]any{"other.example.com": auths["other.example.com"]}, readConfig(t)["auths"])
@@ -126,9 +126,9 @@ func TestBadConfigIsLeftAlone(t *testing.T) {
 	for _, text := range []string{`{"auths":`, `[]`, `{"auths":[]}`, `{"auths":{"HOST":{"auth":"x"}}}`, `{"auths":{"HOST":7}}`, `{"credsStore":1}`} {
 		text = strings.ReplaceAll(text, "HOST", r.Host)
 		path := writeConfig(t, text)
-		_, err := logout(t.Context(), r.Host)
+		_, err := Logout(t.Context(), r.Host)
 		require.ErrorContains(t, err, path, text)
-		_, err = testClient(t, r.Host).Tags(t.Context(), "a")
+		_, err = tags(t, testClient(t, r.Host), "a")
 		require.ErrorContains(t, err, path, text)
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -153,28 +153,28 @@ esac`), 0o755))
 	r := guarded(t)
 	writeConfig(t, `{"credsStore":"broken","credHelpers":{"`+r.Host+`":"lesson"}}`)
 
-	_, err := testClient(t, r.Host).Tags(t.Context(), "a")
+	_, err := tags(t, testClient(t, r.Host), "a")
 	require.ErrorContains(t, err, "wants a name and a password")
 	require.NoError(t, r.Login(t.Context(), "student", "secret"))
 	kept, err := os.ReadFile(filepath.Join(bin, "docker-credential-lesson.kept"))
 	require.NoError(t, err)
 	require.JSONEq(t, `{"ServerURL":"`+r.Host+`","Username":"student","Secret":"secret"}`, string(kept))
 	require.Empty(t, readConfig(t)["auths"])
-	_, err = testClient(t, r.Host).Tags(t.Context(), "a")
+	_, err = tags(t, testClient(t, r.Host), "a")
 	require.NoError(t, err)
 	asked, err := os.ReadFile(filepath.Join(bin, "docker-credential-lesson.asked"))
 	require.NoError(t, err)
 	require.Equal(t, r.Host+"\n"+r.Host+"\n", string(asked))
-	were, err := logout(t.Context(), r.Host)
+	were, err := Logout(t.Context(), r.Host)
 	require.NoError(t, err)
 	require.True(t, were)
 	require.NoFileExists(t, filepath.Join(bin, "docker-credential-lesson.kept"))
 
-	_, err = logout(t.Context(), "other.example.com")
+	_, err = Logout(t.Context(), "other.example.com")
 	require.ErrorContains(t, err, "docker-credential-broken get")
 	require.ErrorContains(t, err, "no keychain [2J")
 	writeConfig(t, `{"credsStore":"nowhere"}`)
-	_, err = logout(t.Context(), "other.example.com")
+	_, err = Logout(t.Context(), "other.example.com")
 	require.ErrorContains(t, err, "executable file not found")
 }
 
@@ -196,7 +196,7 @@ func TestIdentityToken(t *testing.T) {
 		}
 	})
 	writeConfig(t, `{"auths":{"`+r.Host+`":{"auth":"c3R1ZGVudDo=","identitytoken":"idtok"}}}`)
-	_, err := r.Tags(t.Context(), "a")
+	_, err := tags(t, r, "a")
 	require.NoError(t, err)
 	require.Equal(t, "POST[] map[client_id:[box] grant_type:[refresh_token] refresh_token:[idtok] scope:[repository:a:pull] service:[s]]", posted)
 }
@@ -222,14 +222,14 @@ func TestBadTokens(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 		})
 		r.login = credential{Username: "student", Secret: "secret"}
-		_, err := r.Tags(t.Context(), "a")
+		_, err := tags(t, r, "a")
 		require.ErrorContains(t, err, c.want, c.challenge)
 	}
 }
 
 func TestConfigOfNothing(t *testing.T) {
 	r := guarded(t)
-	were, err := logout(t.Context(), r.Host)
+	were, err := Logout(t.Context(), r.Host)
 	require.NoError(t, err)
 	require.False(t, were)
 	require.NoFileExists(t, filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"))
@@ -240,7 +240,7 @@ func TestConfigOfNothing(t *testing.T) {
 	}
 	t.Setenv("DOCKER_CONFIG", "")
 	t.Setenv("HOME", "")
-	_, err = testClient(t, r.Host).Tags(t.Context(), "a")
+	_, err = tags(t, testClient(t, r.Host), "a")
 	require.ErrorContains(t, err, "wants a name and a password")
 	require.ErrorContains(t, r.Login(t.Context(), "student", "secret"), "there is no place to keep credentials in")
 }
@@ -255,10 +255,4 @@ func TestCredentialsOfTheDefaultRegistry(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, credential{"a", "b", false}, found)
 	}
-}
-
-// TestPasswordIsNotTakenForAName: with --password-stdin there is nowhere to ask for the name.
-func TestPasswordIsNotTakenForAName(t *testing.T) {
-	_, _, err := (&loginCmd{PasswordStdin: true}).ask()
-	require.ErrorContains(t, err, "add -u NAME")
 }

@@ -1,9 +1,10 @@
-// The name of an image says where it is: [HOST[:PORT]/]PATH[:TAG][@DIGEST]. What is left out
-// is Docker's: the registry docker.io, there the directory library/ of the official images,
-// and the tag latest. The grammar is that of the distribution project's reference library,
-// against which the tests hold it; the library itself would cost every start of box some
-// milliseconds, in which regular expressions are made ready.
-package main
+// The name of an image says where it is: [HOST[:PORT]/]PATH[:TAG][@DIGEST]. Docker's defaults
+// complete it: the registry docker.io, there the directory library/ of the official images, and the
+// tag latest. The grammar is that of the distribution project's reference library, with which the
+// tests compare it; the library itself would add milliseconds to every start of box, in which
+// regular expressions are compiled.
+
+package registry
 
 import (
 	"cmp"
@@ -14,7 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// The default registry answers at two other addresses than the one in its images' names.
+// The default registry is at other addresses than the one in its images' names.
 const (
 	defaultRegistry = "docker.io"
 	defaultAPI      = "registry-1.docker.io"
@@ -23,8 +24,20 @@ const (
 	maxPath         = 255 // characters of a repository
 )
 
-// Reference is the name of an image with nothing left out. Two of them are the same image's
-// name when they are equal.
+const (
+	lower  = "abcdefghijklmnopqrstuvwxyz"
+	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits = "0123456789"
+	hexes  = "0123456789abcdef"
+)
+
+// madeOf reports whether a text is not empty and all its characters are of a set.
+func madeOf(text, set string) bool { return text != "" && strings.Trim(text, set) == "" }
+
+// isID reports whether a name would be taken for the id of an image.
+func isID(text string) bool { return len(text) == 64 && madeOf(text, hexes) }
+
+// Reference is the complete name of an image. Two are equal if they name the same image.
 type Reference struct {
 	Host       string        // of the registry: docker.io, localhost:5000
 	Repository string        // library/alpine
@@ -32,8 +45,9 @@ type Reference struct {
 	Digest     digest.Digest // sha256:…; "" when none was given
 }
 
-// parseReference reads a name. The digest counts where there is a tag as well.
-func parseReference(name string) (Reference, error) {
+// ParseReference reads the name of an image, and completes it as Docker does. If a name has both a
+// tag and a digest, the digest decides. The error says which part of the name is wrong.
+func ParseReference(name string) (Reference, error) {
 	host, rest := splitHost(name)
 	rest, sum, hasDigest := strings.Cut(rest, "@")
 	path, tag, hasTag := strings.Cut(rest, ":")
@@ -41,8 +55,10 @@ func parseReference(name string) (Reference, error) {
 		path = officialImages + path
 	}
 	ref := Reference{Host: host, Repository: path, Tag: tag, Digest: digest.Digest(sum)}
-	if !isHost(host) || !isPath(path) || hasTag && !isTag(tag) || hasDigest && ref.Digest.Validate() != nil || isID(name) {
-		return Reference{}, fmt.Errorf("%q cannot be the name of an image: %s; names are such as alpine, user/app:1.2 and localhost:5000/app", name, complaint(name))
+	if !isHost(host) || !isPath(path) || hasTag && !isTag(tag) ||
+		hasDigest && ref.Digest.Validate() != nil || isID(name) {
+		return Reference{}, fmt.Errorf("%q cannot be the name of an image: %s; "+
+			"names are such as alpine, user/app:1.2 and localhost:5000/app", name, complaint(name))
 	}
 	if !hasTag && !hasDigest {
 		ref.Tag = "latest"
@@ -50,20 +66,21 @@ func parseReference(name string) (Reference, error) {
 	return ref, nil
 }
 
-// splitHost cuts the address off. What stands before the first / is one if it is localhost,
-// or no directory of the default registry could have that name.
+// splitHost cuts the address off. The part before the first / is one if it is localhost, or if no
+// directory of the default registry could have that name.
 func splitHost(name string) (host, rest string) {
 	host, rest, more := strings.Cut(name, "/")
 	switch {
 	case more && host == defaultIndex:
 		return defaultRegistry, rest
-	case more && (host == "localhost" || strings.ContainsAny(host, ".:") || strings.ToLower(host) != host):
+	case more && (host == "localhost" || strings.ContainsAny(host, ".:") ||
+		strings.ToLower(host) != host):
 		return host, rest
 	}
 	return defaultRegistry, name
 }
 
-// isHost is true for names such as a.b-c and for [::1], each with a port or without.
+// isHost reports whether a text is a name such as a.b-c or [::1], with or without a port.
 func isHost(host string) bool {
 	if ip, port, is := strings.Cut(host, "]"); is && strings.HasPrefix(ip, "[") {
 		return madeOf(ip[1:], hexes+"ABCDEF:") && (port == "" || port[0] == ':' && madeOf(port[1:], digits))
@@ -77,7 +94,7 @@ func isHost(host string) bool {
 	return !hasPort || madeOf(port, digits)
 }
 
-// isPath is true for parts between slashes, all of them words.
+// isPath reports whether a path is words with slashes between them.
 func isPath(path string) bool {
 	for part := range strings.SplitSeq(path, "/") {
 		if !isPart(part) {
@@ -87,8 +104,8 @@ func isPath(path string) bool {
 	return len(path) <= maxPath
 }
 
-// isPart is true for words of letters and digits, with one dot, one or two underscores or
-// any number of hyphens between two of them.
+// isPart reports whether a text is letters and digits, with a dot, one or two underscores or any
+// number of hyphens between two of them.
 func isPart(part string) bool {
 	for {
 		rest := strings.TrimLeft(part, lower+digits)
@@ -106,11 +123,13 @@ func isPart(part string) bool {
 }
 
 func isTag(tag string) bool {
-	return len(tag) <= 128 && madeOf(tag, lower+upper+digits+"_.-") && tag[0] != '.' && tag[0] != '-'
+	return len(tag) <= 128 && madeOf(tag, lower+upper+digits+"_.-") &&
+		tag[0] != '.' && tag[0] != '-'
 }
 
-// parseHost reads the address of a registry, as login and search take it: "" is the default.
-func parseHost(address string) (string, error) {
+// ParseHost reads the address of a registry, which may be a URL, as the host of a Reference: "" and
+// the other addresses of the default registry become docker.io.
+func ParseHost(address string) (string, error) {
 	_, host, isURL := strings.Cut(address, "://")
 	if !isURL {
 		host = address
@@ -119,9 +138,10 @@ func parseHost(address string) (string, error) {
 	if host == "" || host == defaultIndex || host == defaultAPI {
 		host = defaultRegistry
 	}
-	ref, err := parseReference(host + "/x/y")
+	ref, err := ParseReference(host + "/x/y")
 	if err != nil || ref.Host != host {
-		return "", fmt.Errorf("%q cannot be the address of a registry: it is localhost, or has a dot or a port, such as registry.example.com and host:5000", address)
+		return "", fmt.Errorf("%q cannot be the address of a registry: it is localhost, "+
+			"or has a dot or a port, such as registry.example.com and host:5000", address)
 	}
 	return host, nil
 }
@@ -141,7 +161,8 @@ func complaint(name string) string {
 	case hasDigest && digest.Digest(sum).Validate() != nil:
 		return "behind the @ belongs a digest, sha256: and 64 hexadecimal digits in lower case"
 	case hasTag && !isTag(tag):
-		return fmt.Sprintf("%q cannot be a tag, which is at most 128 letters, digits, _, . and -, and begins with none of the last two", tag)
+		return fmt.Sprintf("%q cannot be a tag, which is at most 128 letters, digits, _, . and -, "+
+			"and begins with none of the last two", tag)
 	case isID(path):
 		return "64 hexadecimal digits are an image's ID"
 	case len(path) > maxPath:
@@ -149,9 +170,13 @@ func complaint(name string) string {
 	case strings.Contains("/"+path+"/", "//"):
 		return "something is missing before or behind a /"
 	}
-	host, path := splitHost(path)
+	return complaintOfPath(splitHost(path))
+}
+
+func complaintOfPath(host, path string) string {
 	if !isHost(host) {
-		return fmt.Sprintf("the address %q must be of letters, digits, dots and hyphens, with :PORT behind it or not", host)
+		return fmt.Sprintf("the address %q must be of letters, digits, dots and hyphens, "+
+			"with :PORT behind it or not", host)
 	}
 	for part := range strings.SplitSeq(path, "/") {
 		switch {
@@ -159,18 +184,19 @@ func complaint(name string) string {
 		case isPart(strings.ToLower(part)):
 			return fmt.Sprintf("%q must be in lower case", part)
 		default:
-			return fmt.Sprintf("%q must be of lower-case letters and digits, with one of . _ __ - between them", part)
+			return fmt.Sprintf("%q must be of lower-case letters and digits, "+
+				"with one of . _ __ - between them", part)
 		}
 	}
 	return fmt.Sprintf("%q is not allowed", path)
 }
 
-// Official is true for the images that the default registry's owners look after.
+// Official reports whether the image is one that the owners of the default registry maintain.
 func (r Reference) Official() bool {
 	return r.Host == defaultRegistry && strings.HasPrefix(r.Repository, officialImages)
 }
 
-// String is the name with nothing left out.
+// String is the complete name.
 func (r Reference) String() string {
 	name := r.Host + "/" + r.Repository
 	if r.Tag != "" {
@@ -182,27 +208,30 @@ func (r Reference) String() string {
 	return name
 }
 
-// Familiar is the name as Docker shows it, without docker.io/ and library/: the shortest that
-// is read as the same name. (docker.io/localhost/app keeps all: localhost/app is elsewhere.)
+// Familiar is the name as Docker shows it, without docker.io/ and library/: the shortest one that
+// ParseReference reads as the same. (docker.io/localhost/app stays: localhost/app is elsewhere.)
 func (r Reference) Familiar() string {
 	name := r.String()
 	for _, prefix := range []string{defaultRegistry + "/" + officialImages, defaultRegistry + "/"} {
 		short, ok := strings.CutPrefix(name, prefix)
-		if again, err := parseReference(short); ok && err == nil && again == r {
+		if again, err := ParseReference(short); ok && err == nil && again == r {
 			return short
 		}
 	}
 	return name
 }
 
-// pushable says why nobody can push to a name, and what to do instead.
-func (r Reference) pushable() error {
+// CheckPush returns an error if a push to this name cannot work; it says which name would do.
+func (r Reference) CheckPush() error {
 	name := strings.TrimPrefix(r.Repository, officialImages)
 	switch {
 	case r.Digest != "":
-		return errors.New("a push cannot choose its digest: give a tag, " + r.Host + "/" + r.Repository + ":" + cmp.Or(r.Tag, "latest"))
+		return errors.New("a push cannot choose its digest: give a tag, " +
+			r.Host + "/" + r.Repository + ":" + cmp.Or(r.Tag, "latest"))
 	case r.Official():
-		return fmt.Errorf("names without a user, such as %s, are those of the official images, and only their makers push them: box tag %s USER/%s:%s, and push that; or to another registry, localhost:5000/%s:%s",
+		return fmt.Errorf("names without a user, such as %s, are those of the official images, "+
+			"and only their makers push them: box tag %s USER/%s:%s, and push that; "+
+			"or to another registry, localhost:5000/%s:%s",
 			name, r.Familiar(), name, r.Tag, name, r.Tag)
 	}
 	return nil

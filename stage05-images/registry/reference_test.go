@@ -1,4 +1,4 @@
-package main
+package registry
 
 import (
 	"math/rand/v2"
@@ -38,7 +38,7 @@ func TestNamesOfImages(t *testing.T) {
 		{"docker.io/localhost/a", "docker.io/localhost/a:latest", "docker.io/localhost/a:latest", false},
 		{"docker.io/a.b/c", "docker.io/a.b/c:latest", "docker.io/a.b/c:latest", false},
 	} {
-		ref, err := parseReference(c.name)
+		ref, err := ParseReference(c.name)
 		require.NoError(t, err, c.name)
 		require.Equal(t, c.full, ref.String(), c.name)
 		require.Equal(t, c.familiar, ref.Familiar(), c.name)
@@ -69,7 +69,7 @@ func TestBadNamesGetASentence(t *testing.T) {
 		"hö.st/a":                               `the address "hö.st" must be of`,
 		"ho_st:5000/a":                          "the address",
 	} {
-		_, err := parseReference(name)
+		_, err := ParseReference(name)
 		require.ErrorContains(t, err, want, name)
 		require.ErrorContains(t, err, "such as alpine", name)
 	}
@@ -80,12 +80,12 @@ func TestHosts(t *testing.T) {
 		"": "docker.io", "docker.io": "docker.io", "https://index.docker.io/v1/": "docker.io", "registry-1.docker.io": "docker.io",
 		"localhost:5000": "localhost:5000", "https://r.example.com/v2/": "r.example.com", "[::1]:1": "[::1]:1",
 	} {
-		host, err := parseHost(address)
+		host, err := ParseHost(address)
 		require.NoError(t, err, address)
 		require.Equal(t, want, host, address)
 	}
 	for _, address := range []string{"user", "..", "a b:1", "host:port", "../..", "x@y.z"} {
-		_, err := parseHost(address)
+		_, err := ParseHost(address)
 		require.ErrorContains(t, err, "cannot be the address of a registry", address)
 	}
 }
@@ -95,14 +95,14 @@ func TestWhatCannotBePushedTo(t *testing.T) {
 		"alpine":                 "box tag alpine:latest USER/alpine:latest",
 		"host:1/a@" + someDigest: "give a tag, host:1/a:latest",
 	} {
-		ref, err := parseReference(name)
+		ref, err := ParseReference(name)
 		require.NoError(t, err)
-		require.ErrorContains(t, ref.pushable(), want)
+		require.ErrorContains(t, ref.CheckPush(), want)
 	}
 	for _, name := range []string{"user/a", "localhost:5000/a"} {
-		ref, err := parseReference(name)
+		ref, err := ParseReference(name)
 		require.NoError(t, err)
-		require.NoError(t, ref.pushable())
+		require.NoError(t, ref.CheckPush())
 	}
 }
 
@@ -114,19 +114,19 @@ func FuzzReference(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		ref, err := parseReference(name)
+		ref, err := ParseReference(name)
 		require.Equal(t, referenceByLibrary(name), ref)
 		if err != nil {
 			require.NotEmpty(t, complaint(name))
 			return
 		}
 		for _, form := range []string{ref.String(), ref.Familiar()} {
-			again, err := parseReference(form)
+			again, err := ParseReference(form)
 			require.NoError(t, err, form)
 			require.Equal(t, ref, again, form)
 		}
 		require.NotContains(t, manifestPath(ref), "..")
-		host, err := parseHost(ref.Host)
+		host, err := ParseHost(ref.Host)
 		require.NoError(t, err)
 		require.Equal(t, ref.Host == defaultAPI, host != ref.Host)
 	})
@@ -161,7 +161,7 @@ func TestNamesMadeOfPieces(t *testing.T) {
 		for range 1 + random.IntN(7) {
 			name += pieces[random.IntN(len(pieces))]
 		}
-		ref, err := parseReference(name)
+		ref, err := ParseReference(name)
 		require.Equal(t, referenceByLibrary(name), ref, name)
 		require.Equal(t, err == nil, ref.Host != "", name)
 		good += btoi(err == nil)

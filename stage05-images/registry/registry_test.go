@@ -1,4 +1,4 @@
-package main
+package registry
 
 import (
 	"bytes"
@@ -23,7 +23,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -48,16 +47,16 @@ func noConfig(t *testing.T) (dir string) {
 }
 
 // testClient is one of the server at address that is quick to try again.
-func testClient(t *testing.T, address string) *Registry {
-	r, err := newRegistry(strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://"), false)
+func testClient(t *testing.T, address string) *Client {
+	r, err := New(strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://"), false)
 	require.NoError(t, err)
-	r.pause = time.Millisecond
+	r.backoff = time.Millisecond
 	t.Cleanup(r.transport.CloseIdleConnections)
 	return r
 }
 
 // serveRegistry starts a server that answers /v2/ well, and the rest with handler.
-func serveRegistry(t *testing.T, handler http.HandlerFunc) *Registry {
+func serveRegistry(t *testing.T, handler http.HandlerFunc) *Client {
 	noConfig(t)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -78,7 +77,7 @@ func randomBytes(t *testing.T, n int) []byte {
 }
 
 // downloadBlob reads a blob to its end.
-func downloadBlob(r *Registry, repo string, blob ocispec.Descriptor) ([]byte, error) {
+func downloadBlob(r *Client, repo string, blob ocispec.Descriptor) ([]byte, error) {
 	d, err := r.Blob(context.Background(), repo, blob, nil)
 	if err != nil {
 		return nil, err
@@ -91,62 +90,31 @@ func downloadBlob(r *Registry, repo string, blob ocispec.Descriptor) ([]byte, er
 }
 
 // pushBlob uploads a blob.
-func pushBlob(t *testing.T, r *Registry, repo string, data []byte, from string) (string, error) {
+func pushBlob(t *testing.T, r *Client, repo string, data []byte, from string) (Outcome, error) {
 	return r.Push(t.Context(), repo, blobOf(data), bytes.NewReader(data), from, nil)
 }
 
-// startRegistry runs Debian's docker-registry on loopback.
-func startRegistry(t *testing.T, auth string) string {
-	program, err := exec.LookPath("docker-registry")
-	if err != nil {
-		t.Skip("docker-registry is not installed: apt-get install docker-registry")
-	}
-	dir := noConfig(t)
-	config := fmt.Sprintf("version: 0.1\nlog: {accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: '127.0.0.1:0'}\n%s", filepath.Join(dir, "data"), auth)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "registry.yml"), []byte(config), 0o600))
-	cmd := exec.Command(program, "serve", filepath.Join(dir, "registry.yml"))
-	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
-	log, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	cmd.Stdout = cmd.Stderr
-	require.NoError(t, cmd.Start())
-	address := make(chan string, 1)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		listening := regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
-		var text bytes.Buffer
-		buffer := make([]byte, 4096)
-		for {
-			n, err := log.Read(buffer)
-			text.Write(buffer[:n])
-			if found := listening.FindSubmatch(text.Bytes()); found != nil && len(address) == 0 {
-				address <- string(found[1])
-				text.Reset()
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		require.NoError(t, cmd.Process.Kill())
-		<-done
-		require.ErrorContains(t, cmd.Wait(), "killed")
+// startRegistry runs a real registry, of which the caller's own configuration knows nothing.
+func startRegistry(t *testing.T, auth string) (address string) {
+	noConfig(t)
+	return boxtest.StartRegistry(t, auth)
+}
+
+// tags lists the tags of a repository: a request like any other.
+func tags(t *testing.T, r *Client, repo string) ([]string, error) {
+	_, data, err := r.fetch(t.Context(), request{
+		method: "GET", target: "/v2/" + repo + "/tags/list", scope: pullScope(repo),
 	})
-	select {
-	case found := <-address:
-		return found
-	case <-done:
-		t.Fatal("docker-registry has ended early")
-	case <-time.After(time.Minute):
-		t.Fatal("docker-registry does not say where it listens")
+	if err != nil {
+		return nil, err
 	}
-	return ""
+	var list struct{ Tags []string }
+	err = json.Unmarshal(data, &list)
+	return list.Tags, err
 }
 
 // pushImage makes an image of one layer and pushes it.
-func pushImage(t *testing.T, r *Registry, ref Reference, layer []byte) (index ocispec.Descriptor) {
+func pushImage(t *testing.T, r *Client, ref Reference, layer []byte) (index ocispec.Descriptor) {
 	config, err := json.Marshal(ocispec.Image{Platform: ocispec.Platform{Architecture: "amd64", OS: "linux"}, RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(layer)}}})
 	require.NoError(t, err)
 	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: blobOf(config)}
@@ -165,7 +133,7 @@ func pushImage(t *testing.T, r *Registry, ref Reference, layer []byte) (index oc
 }
 
 // roundTrip pushes an image and gets it back.
-func roundTrip(t *testing.T, r *Registry) {
+func roundTrip(t *testing.T, r *Client) {
 	layer := randomBytes(t, 3<<20)
 	ref := Reference{Host: r.Host, Repository: "user/app", Tag: "1"}
 	want := pushImage(t, r, ref, layer)
@@ -190,17 +158,17 @@ func roundTrip(t *testing.T, r *Registry) {
 
 	how, err := pushBlob(t, r, "user/app", layer, "")
 	require.NoError(t, err)
-	require.Equal(t, "there", how)
+	require.Equal(t, Exists, how)
 	how, err = pushBlob(t, r, "other/app", layer, "user/app")
 	require.NoError(t, err)
-	require.Equal(t, "mounted", how)
+	require.Equal(t, Mounted, how)
 	data, err = downloadBlob(r, "other/app", manifest.Layers[0])
 	require.NoError(t, err)
 	require.Equal(t, layer, data)
 
-	tags, err := r.Tags(t.Context(), "user/app")
+	list, err := tags(t, r, "user/app")
 	require.NoError(t, err)
-	require.Equal(t, []string{"1"}, tags)
+	require.Equal(t, []string{"1"}, list)
 }
 
 func TestRealRegistry(t *testing.T) {
@@ -209,7 +177,7 @@ func TestRealRegistry(t *testing.T) {
 	r := testClient(t, address)
 	var told []string
 	var mu sync.Mutex
-	r.Tell = func(e Exchange) {
+	r.Trace = func(e Exchange) {
 		mu.Lock()
 		defer mu.Unlock()
 		told = append(told, e.String())
@@ -219,10 +187,10 @@ func TestRealRegistry(t *testing.T) {
 	require.NotContains(t, strings.Join(told, "\n"), "_state=ey")
 
 	data := randomBytes(t, chunkSize+5)
-	u := &upload{Registry: r, repo: "user/parts", blob: blobOf(data), content: bytes.NewReader(data)}
-	how, err := u.parts(t.Context())
+	u := &upload{Client: r, repo: "user/parts", blob: blobOf(data), content: bytes.NewReader(data)}
+	how, err := u.chunked(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "pushed", how)
+	require.Equal(t, Pushed, how)
 	got, err := downloadBlob(r, "user/parts", blobOf(data))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, got))
@@ -247,7 +215,7 @@ func TestRealRegistry(t *testing.T) {
 	require.ErrorContains(t, err, "400 Bad Request: ")
 	how, err = pushBlob(t, r, "user/empty", nil, "")
 	require.NoError(t, err)
-	require.Equal(t, "pushed", how)
+	require.Equal(t, Pushed, how)
 	got, err = downloadBlob(r, "user/empty", blobOf(nil))
 	require.NoError(t, err)
 	require.Empty(t, got)
@@ -274,7 +242,7 @@ func TestRealRegistryWithPasswords(t *testing.T) {
 	require.NoError(t, err)
 	address := startRegistry(t, "auth: {htpasswd: {realm: lessons, path: "+htpasswd+"}}")
 
-	_, err = testClient(t, address).Tags(t.Context(), "user/app")
+	_, err = tags(t, testClient(t, address), "user/app")
 	require.ErrorContains(t, err, "401 Unauthorized")
 	require.ErrorContains(t, err, "wants a name and a password: box login "+address)
 	require.ErrorContains(t, testClient(t, address).Login(t.Context(), "student", "wrong"), "box login "+address)
@@ -282,12 +250,12 @@ func TestRealRegistryWithPasswords(t *testing.T) {
 
 	require.NoError(t, testClient(t, address).Login(t.Context(), "student", "open:sesame"))
 	roundTrip(t, testClient(t, address))
-	were, err := logout(t.Context(), address)
+	were, err := Logout(t.Context(), address)
 	require.NoError(t, err)
 	require.True(t, were)
-	_, err = testClient(t, address).Tags(t.Context(), "user/app")
+	_, err = tags(t, testClient(t, address), "user/app")
 	require.ErrorContains(t, err, "401 Unauthorized")
-	were, err = logout(t.Context(), address)
+	were, err = Logout(t.Context(), address)
 	require.NoError(t, err)
 	require.False(t, were)
 }
@@ -361,7 +329,7 @@ func TestRealRegistryWithTokens(t *testing.T) {
 	roundTrip(t, testClient(t, address))
 	pushImage(t, testClient(t, address), Reference{Repository: "public/app", Tag: "1"}, []byte("layer"))
 
-	_, err = logout(t.Context(), address)
+	_, err = Logout(t.Context(), address)
 	require.NoError(t, err)
 	_, _, err = testClient(t, address).Manifest(t.Context(), Reference{Repository: "public/app", Tag: "1"})
 	require.NoError(t, err)
@@ -597,13 +565,13 @@ func TestStalls(t *testing.T) {
 	// Where the processor is busy, any wait for it may be a stall of that length: what is
 	// counted exactly is the client's attempts, in its message.
 	stalled := fmt.Sprintf("nothing has moved for 100ms: i/o timeout\n     (%d attempts failed)", maxAttempts)
-	r.stall = 500 * time.Millisecond
+	r.idleTimeout = 500 * time.Millisecond
 	got, err := downloadBlob(r, "a", blobOf(data))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, got))
 	require.GreaterOrEqual(t, n.Swap(0), int32(2))
 
-	r.stall = 100 * time.Millisecond
+	r.idleTimeout = 100 * time.Millisecond
 	_, _, err = r.Manifest(t.Context(), Reference{Repository: "a", Tag: "dumb"})
 	require.ErrorContains(t, err, stalled)
 	require.Positive(t, n.Swap(0))
@@ -675,14 +643,14 @@ func TestCredentialsStayAtHome(t *testing.T) {
 	})
 	r.login = credential{Username: "student", Secret: "secret"}
 	var told strings.Builder
-	r.Tell = func(e Exchange) { fmt.Fprintln(&told, e) }
+	r.Trace = func(e Exchange) { fmt.Fprintln(&told, e) }
 
 	got, err := downloadBlob(r, "a", blobOf(data))
 	require.NoError(t, err)
 	require.Equal(t, data, got)
 	how, err := pushBlob(t, r, "a", data, "")
 	require.NoError(t, err)
-	require.Equal(t, "pushed", how)
+	require.Equal(t, Pushed, how)
 	require.ErrorContains(t, r.PutManifest(t.Context(), Reference{Repository: "a", Tag: "b"}, ocispec.MediaTypeImageManifest, []byte("{}")), "307")
 	redirect = "/challenge"
 	_, err = downloadBlob(r, "a", blobOf(data))
@@ -698,26 +666,27 @@ func TestUploads(t *testing.T) {
 	boxtest.Slow(t)
 	data := randomBytes(t, chunkSize+1000)
 	for _, c := range []struct {
-		name, location, want string
-		refuse               func(req *http.Request, n int) int
-		requests             string
+		name, location string
+		want           Outcome
+		refuse         func(req *http.Request, n int) int
+		requests       string
 	}{
-		{"relative", "/up/1", "pushed", nil, "POST PUT"},
-		{"relative, with a query", "/up/1?_state=a%2Fb%3D&x", "pushed", nil, "POST PUT"},
-		{"with the host", "HOST/up/1?_state=a%2Fb%3D", "pushed", nil, "POST PUT"},
-		{"no whole uploads", "/up/1?_state=a%2Fb%3D", "pushed", func(req *http.Request, n int) int {
+		{"relative", "/up/1", Pushed, nil, "POST PUT"},
+		{"relative, with a query", "/up/1?_state=a%2Fb%3D&x", Pushed, nil, "POST PUT"},
+		{"with the host", "HOST/up/1?_state=a%2Fb%3D", Pushed, nil, "POST PUT"},
+		{"no whole uploads", "/up/1?_state=a%2Fb%3D", Pushed, func(req *http.Request, n int) int {
 			if req.Method == "PUT" && req.ContentLength > 0 {
 				return http.StatusRequestEntityTooLarge
 			}
 			return 0
 		}, "POST PUT POST PATCH PATCH PUT"},
-		{"busy twice", "/up/1", "pushed", func(req *http.Request, n int) int {
+		{"busy twice", "/up/1", Pushed, func(req *http.Request, n int) int {
 			if n < 2 && req.Method == "PUT" {
 				return http.StatusServiceUnavailable
 			}
 			return 0
 		}, "POST PUT POST PUT POST PUT"},
-		{"breaks off", "/up/1", "pushed", func(req *http.Request, n int) int {
+		{"breaks off", "/up/1", Pushed, func(req *http.Request, n int) int {
 			if n == 0 && req.Method == "PUT" {
 				panic(http.ErrAbortHandler)
 			}
@@ -798,7 +767,7 @@ func TestMountThatIsRefused(t *testing.T) {
 	})
 	how, err := pushBlob(t, r, "a", []byte("x"), "b/c")
 	require.NoError(t, err)
-	require.Equal(t, "pushed", how)
+	require.Equal(t, Pushed, how)
 	require.Equal(t, []string{"mount=" + url.QueryEscape(blobOf([]byte("x")).Digest.String()) + "&from=b%2Fc"}, posts)
 }
 
@@ -835,9 +804,9 @@ func TestEndlessAnswers(t *testing.T) {
 	r := serveRegistry(t, func(w http.ResponseWriter, req *http.Request) {
 		switch {
 		case req.URL.Path == "/v2/":
-		case strings.HasSuffix(req.URL.Path, "/tags/list"):
+		case req.URL.Path == "/v2/_catalog":
 			w.Header().Set("Link", `<`+req.URL.Path+`?last=x>; rel="next"`)
-			io.WriteString(w, `{"tags":["x"]}`)
+			io.WriteString(w, `{"repositories":["x"]}`)
 		default:
 			n, piece := 0, make([]byte, 1<<20)
 			for n < 1<<30 {
@@ -857,22 +826,22 @@ func TestEndlessAnswers(t *testing.T) {
 	require.Less(t, <-sent, 64<<20)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20))
 
-	_, err = r.Tags(t.Context(), "a")
+	_, err = r.Search(t.Context(), "x", 25)
 	require.ErrorContains(t, err, "does not end")
 }
 
-func TestPagesOfTags(t *testing.T) {
+func TestPagesOfTheCatalog(t *testing.T) {
 	r := serveRegistry(t, func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Query().Get("last") == "" {
-			w.Header().Set("Link", `</v2/a/tags/list?n=1&last=x>; rel="next"`)
-			io.WriteString(w, `{"name":"a","tags":["x"]}`)
+			w.Header().Set("Link", `</v2/_catalog?n=1&last=x>; rel="next"`)
+			io.WriteString(w, `{"repositories":["x"]}`)
 			return
 		}
-		io.WriteString(w, `{"name":"a","tags":["y\u001b[2J"]}`)
+		io.WriteString(w, `{"repositories":["y\u001b[2J"]}`)
 	})
-	tags, err := r.Tags(t.Context(), "a")
+	found, err := r.Search(t.Context(), "", 25)
 	require.NoError(t, err)
-	require.Equal(t, []string{"x", "y [2J"}, tags)
+	require.Equal(t, []Found{{Name: r.Host + "/x"}, {Name: r.Host + "/y [2J"}}, found)
 }
 
 // TestTLS has a certificate of an authority that nobody knows at first.
@@ -882,44 +851,44 @@ func TestTLS(t *testing.T) {
 	server.Config.ErrorLog = nil
 	server.StartTLS()
 	defer server.Close()
-	_, err := testClient(t, server.URL).Tags(t.Context(), "a")
+	_, err := tags(t, testClient(t, server.URL), "a")
 	host := strings.TrimPrefix(server.URL, "https://")
 	require.ErrorContains(t, err, "/etc/docker/certs.d/"+host+"/ca.crt")
 
 	insecure := testClient(t, server.URL)
-	insecure, err = newRegistry(insecure.Host, true)
+	insecure, err = New(insecure.Host, true)
 	require.NoError(t, err)
 	defer insecure.transport.CloseIdleConnections()
-	_, err = insecure.Tags(t.Context(), "a")
+	_, err = tags(t, insecure, "a")
 	require.NoError(t, err)
 
 	place := filepath.Join(dir, "docker/certs.d", host)
 	require.NoError(t, os.MkdirAll(place, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(place, "ca.crt"), []byte("x"), 0o600))
-	_, err = newRegistry(host, false)
+	_, err = New(host, false)
 	require.ErrorContains(t, err, "there is no certificate in PEM form")
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	require.NoError(t, os.WriteFile(filepath.Join(place, "ca.crt"), certificate, 0o600))
-	tags, err := testClient(t, server.URL).Tags(t.Context(), "a")
+	list, err := tags(t, testClient(t, server.URL), "a")
 	require.NoError(t, err)
-	require.Equal(t, []string{"x"}, tags)
+	require.Equal(t, []string{"x"}, list)
 
 	// from there it does not go on without TLS, not even on this host
 	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { t.Error(req.URL) }))
 	defer plain.Close()
 	server.Config.Handler = http.RedirectHandler(plain.URL+"/x", http.StatusFound)
-	_, err = testClient(t, server.URL).Tags(t.Context(), "a")
+	_, err = tags(t, testClient(t, server.URL), "a")
 	require.ErrorContains(t, err, "it is not HTTPS")
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Www-Authenticate", `Bearer realm="`+plain.URL+`/token"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	})
-	_, err = testClient(t, server.URL).Tags(t.Context(), "a")
+	_, err = tags(t, testClient(t, server.URL), "a")
 	require.ErrorContains(t, err, "it is not HTTPS")
 }
 
 // testHub is a client of the default registry, whose hosts are all one test server.
-func testHub(t *testing.T, handler http.HandlerFunc) *Registry {
+func testHub(t *testing.T, handler http.HandlerFunc) *Client {
 	noConfig(t)
 	server := httptest.NewTLSServer(handler)
 	t.Cleanup(server.Close)
@@ -946,7 +915,7 @@ func TestDefaultRegistry(t *testing.T) {
 	found, err := r.Search(t.Context(), "alp ine", 25)
 	require.NoError(t, err)
 	require.Equal(t, []Found{{"alpine", "small [0m", 7, true}}, found)
-	ref, err := parseReference("alpine")
+	ref, err := ParseReference("alpine")
 	require.NoError(t, err)
 	desc, _, err := r.Manifest(t.Context(), ref)
 	require.NoError(t, err)
@@ -958,6 +927,6 @@ func TestNobodyListens(t *testing.T) {
 	noConfig(t)
 	server := httptest.NewServer(nil)
 	server.Close()
-	_, err := testClient(t, server.URL).Tags(t.Context(), "a")
+	_, err := tags(t, testClient(t, server.URL), "a")
 	require.ErrorContains(t, err, "nothing listens there")
 }
