@@ -52,13 +52,13 @@ var wide = []string{
 	"changes.go", "check.go", "checksum.go", "completion.go", "compress.go", "connection.go",
 	"console.go", "containers.go", "control.go", "copy.go", "copytree.go", "devices.go",
 	"dockerfile.go", "download.go", "exec.go", "expand.go", "explain.go", "flows.go", "from.go",
-	"guard.go", "guest.go", "hardening.go", "images.go", "info.go", "init.go", "inside.go",
-	"inspect.go", "instructions.go", "keep.go", "layers.go", "layout.go", "limits.go", "login.go",
-	"lsns.go", "main.go", "monitor.go", "mounts.go", "names.go", "namespaces.go", "nat.go",
+	"guard.go", "guest.go", "hardening.go", "images.go", "init.go", "inside.go",
+	"instructions.go", "keep.go", "layers.go", "layout.go", "limits.go", "login.go",
+	"main.go", "monitor.go", "mounts.go", "names.go", "namespaces.go", "nat.go",
 	"netcommands.go", "netlink.go", "networks.go", "oci.go", "oom.go", "overlay.go", "owners.go",
-	"pasta.go", "picture.go", "plan.go", "ports.go", "progress.go", "prune.go", "ps.go", "pull.go",
+	"pasta.go", "picture.go", "plan.go", "ports.go", "progress.go", "pull.go",
 	"reference.go", "registry.go", "resolver.go", "rootfs.go", "seccomp.go", "self.go",
-	"signals.go", "spawn.go", "stats.go", "store.go", "tiny.go", "unchanged.go", "union.go",
+	"signals.go", "spawn.go", "usage.go", "store.go", "tiny.go", "unchanged.go", "union.go",
 	"unpack.go", "untar.go", "users.go", "volumes.go", "wiring.go", "writer.go",
 }
 

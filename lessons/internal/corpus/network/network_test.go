@@ -33,13 +33,13 @@ func TestBuildsAreTheSame(t *testing.T) {
 // nothing uses none of them but the list of commands.
 var changes = []string{
 	"buildrun.go:stageBuild.permissions",
+	"cmd_ps.go:psCmd.Run", "cmd_stats.go:statsCmd.show",
 	"container.go:Container", "container.go:Container.Run",
 	"containers.go:Record.running", "containers.go:State", "containers.go:State.exit", "containers.go:Store.repair",
 	"main.go:commands",
 	"namespaces.go:namespaces",
-	"ps.go:psCmd.Run",
 	"rootfs.go:newRoot.names",
-	"stats.go:Usage", "stats.go:group.usage", "stats.go:statsCmd.show",
+	"usage.go:Usage", "usage.go:group.usage",
 }
 
 // TestOnlyThatDiffers holds what TestBuildsAreTheSame relies on. When it fails, look whether
