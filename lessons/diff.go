@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"golang.org/x/sys/unix"
@@ -81,7 +82,9 @@ func (c *diffCmd) tool(t difference.Tool) {
 	for _, e := range t.Exports {
 		fmt.Println("  " + e.Text)
 		if e.Synopsis != "" {
-			fmt.Println(c.paint("2", "      "+e.Synopsis))
+			for _, line := range wrap(e.Synopsis, 90) {
+				fmt.Println(c.paint("2", "      "+line))
+			}
 		}
 	}
 	fmt.Println()
@@ -96,6 +99,18 @@ func (c *diffCmd) file(f difference.File) {
 	fmt.Printf("%s\n\n", c.paint("1", "── "+f.Name+"  "+kind+" "))
 	c.lines(f.Lines)
 	fmt.Println()
+}
+
+// wrap breaks a text into lines of at most width characters, where words allow it.
+func wrap(text string, width int) (lines []string) {
+	for word := range strings.FieldsSeq(text) {
+		if last := len(lines) - 1; last >= 0 && len(lines[last])+1+len(word) <= width {
+			lines[last] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 func (c *diffCmd) lines(lines []difference.Line) {

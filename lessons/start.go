@@ -37,7 +37,7 @@ func (c *startCmd) Run() error {
 	if err := remember(c.Stage, dir); err != nil {
 		return err
 	}
-	fmt.Printf("%s is yours: a copy of %s that builds by itself, under its own git.\n\n", dir, stage.Name())
+	fmt.Printf("%s is yours: a copy of %s that builds by itself, under its own git.\nThe tools that it imports are below it, where they are in the repository.\n\n", dir, stage.Name())
 	return c.tell(root, dir)
 }
 
