@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/units"
 )
 
 type statsCmd struct {
@@ -133,8 +135,8 @@ func (c *statsCmd) show(now map[string]*Usage) error {
 	fmt.Fprintln(table, "PID\tCOMMAND\tCPU\tLATELY\tMEMORY / LIMIT\tPIDS / LIMIT\tREAD / WRITTEN\tWAITED cpu/mem/io")
 	for _, u := range list {
 		fmt.Fprintf(table, "%d\t%.20s\t%.1f%%\t%s\t%s / %s\t%d / %s\t%s / %s\t%s\n", u.PID, u.Command, u.CPU, sparkline(u.history),
-			human(u.Memory), orNone(u.MemoryLimit, human(u.MemoryLimit)), u.Pids, orNone(u.PidsLimit, fmt.Sprint(u.PidsLimit)),
-			human(u.Read), human(u.Written), u.Pressure)
+			units.FormatSize(u.Memory), orNone(u.MemoryLimit, units.FormatSize(u.MemoryLimit)), u.Pids, orNone(u.PidsLimit, fmt.Sprint(u.PidsLimit)),
+			units.FormatSize(u.Read), units.FormatSize(u.Written), u.Pressure)
 	}
 	return table.Flush()
 }

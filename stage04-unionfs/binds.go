@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage02-cgroups/units"
 )
 
 // bind is a mount at a place inside: of a path of the host's, or new in memory.
@@ -161,7 +162,7 @@ func parseTmpfs(spec string) (b bind, err error) {
 		}
 		switch name {
 		case "size":
-			n, err := parseBytes(value)
+			n, err := units.ParseSize(value)
 			if err != nil || n < 1 {
 				return b, fmt.Errorf("size=%s: %w", value, err)
 			}

@@ -9,9 +9,10 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/units"
 )
 
 type psCmd struct {
@@ -38,7 +39,7 @@ func (c *psCmd) Run() error {
 		case c.Quiet:
 			fmt.Fprintln(table, r.ID[:12])
 		default:
-			fmt.Fprintf(table, "%s\t%s\t%s ago\t%s\t%s\n", r.ID[:12], r.shortCommand(), age(r.Created), r.status(), r.Name)
+			fmt.Fprintf(table, "%s\t%s\t%s ago\t%s\t%s\n", r.ID[:12], r.shortCommand(), units.FormatAge(r.Created), r.status(), r.Name)
 		}
 	}
 	return table.Flush()
@@ -57,13 +58,13 @@ func (r *Record) shortCommand() string {
 func (r *Record) status() string {
 	switch {
 	case r.isRunning() && r.isPaused():
-		return "Up " + age(r.State.StartedAt) + " (Paused)"
+		return "Up " + units.FormatAge(r.State.StartedAt) + " (Paused)"
 	case r.isRunning():
-		return "Up " + age(r.State.StartedAt)
+		return "Up " + units.FormatAge(r.State.StartedAt)
 	case r.State.Status == "created":
 		return "Created"
 	}
-	return fmt.Sprintf("Exited (%d) %s ago", r.State.ExitCode, age(r.State.FinishedAt))
+	return fmt.Sprintf("Exited (%d) %s ago", r.State.ExitCode, units.FormatAge(r.State.FinishedAt))
 }
 
 // isPaused asks the container's cgroup.
@@ -74,21 +75,6 @@ func (r *Record) isPaused() bool {
 	}
 	dir, _ := g.dir("")
 	return field(dir+"/cgroup.events", "frozen") == 1
-}
-
-// age is how long ago something was, for people: the largest unit of which there are two.
-func age(since time.Time) string {
-	d := time.Since(since)
-	for _, unit := range []struct {
-		length time.Duration
-		name   string
-	}{{365 * 24 * time.Hour, "years"}, {30 * 24 * time.Hour, "months"}, {7 * 24 * time.Hour, "weeks"}, {24 * time.Hour, "days"},
-		{time.Hour, "hours"}, {time.Minute, "minutes"}, {time.Second, "seconds"}} {
-		if d >= 2*unit.length {
-			return fmt.Sprintf("%d %s", d/unit.length, unit.name)
-		}
-	}
-	return "a moment"
 }
 
 type rmCmd struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"stagebox/stage02-cgroups/units"
 	"stagebox/stage05-images/registry"
 )
 
@@ -41,7 +42,7 @@ func (c *imagesCmd) Run() error {
 	c.row(table, columns)
 	for _, image := range all {
 		for _, name := range image.familiar() {
-			c.row(table, []string{name[0], name[1], image.Manifest.Digest.String(), short(image.ID), age(image.created()) + " ago", human(c.Store.sizeOf(image))})
+			c.row(table, []string{name[0], name[1], image.Manifest.Digest.String(), short(image.ID), units.FormatAge(image.created()) + " ago", units.FormatSize(c.Store.sizeOf(image))})
 		}
 	}
 	return table.Flush()
@@ -122,7 +123,7 @@ func (s Store) drawTree(all []*Image) error {
 			if i == len(b.below)-1 {
 				edge, more = "└─ ", "   "
 			}
-			fmt.Println(strings.TrimRight(fmt.Sprintf("%s%s%s  %s  %s", indent, edge, short(child.diffID), human(s.layerSize(child.diffID)), strings.Join(child.names, ", ")), " "))
+			fmt.Println(strings.TrimRight(fmt.Sprintf("%s%s%s  %s  %s", indent, edge, short(child.diffID), units.FormatSize(s.layerSize(child.diffID)), strings.Join(child.names, ", ")), " "))
 			draw(child, indent+more)
 		}
 	}
@@ -301,7 +302,7 @@ func (c *imagePruneCmd) Run() error {
 			freed += size
 		}
 	}
-	fmt.Println("Total reclaimed space: " + human(freed))
+	fmt.Println("Total reclaimed space: " + units.FormatSize(freed))
 	return err
 }
 
@@ -325,12 +326,12 @@ func (c *historyCmd) Run() error {
 	for _, h := range image.Config.History {
 		layer, size := "<none>", "0 B"
 		if !h.EmptyLayer && len(layers) > 0 {
-			layer, size = short(layers[0]), human(c.Store.layerSize(layers[0]))
+			layer, size = short(layers[0]), units.FormatSize(c.Store.layerSize(layers[0]))
 			layers = layers[1:]
 		}
 		created := "-"
 		if h.Created != nil {
-			created = age(*h.Created) + " ago"
+			created = units.FormatAge(*h.Created) + " ago"
 		}
 		rows = append(rows, strings.Join([]string{layer, created, c.brief(h.CreatedBy), size, h.Comment}, "\t"))
 	}

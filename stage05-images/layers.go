@@ -19,19 +19,21 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/units"
 )
 
 // LayerLimits are against bombs: archives that are small, and endless when they are unpacked.
 type LayerLimits struct {
-	MaxLayerSize  size  `help:"How large a layer may be when it is unpacked; -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
-	MaxLayerFiles int64 `help:"How many files and directories a layer may have; -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
+	MaxLayerSize  units.Size `help:"How large a layer may be when it is unpacked; -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
+	MaxLayerFiles int64      `help:"How many files and directories a layer may have; -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
 }
 
 // check tells which limit so many bytes or files exceed. Without signs, -1 is more than any
 // number, and so is a count that has overflowed.
 func (l LayerLimits) check(bytes, files int64) error {
 	if uint64(bytes) > uint64(l.MaxLayerSize) {
-		return fmt.Errorf("the layer is larger than %s: if you trust it, allow more with --max-layer-size", human(int64(l.MaxLayerSize)))
+		return fmt.Errorf("the layer is larger than %s: if you trust it, allow more with --max-layer-size", units.FormatSize(int64(l.MaxLayerSize)))
 	}
 	if uint64(files) > uint64(l.MaxLayerFiles) {
 		return fmt.Errorf("the layer has more than %d files and directories: if you trust it, allow more with --max-layer-files", l.MaxLayerFiles)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"stagebox/stage02-cgroups/units"
 )
 
 // progress is shown by several goroutines at once.
@@ -55,7 +57,7 @@ func (p *progress) at(label string, n, size int64) {
 	if size > 0 {
 		full = int(min(n, size) * width / size)
 	}
-	p.set(label, fmt.Sprintf("[%s%s] %s of %s", strings.Repeat("=", full), strings.Repeat(" ", width-full), human(n), human(size)))
+	p.set(label, fmt.Sprintf("[%s%s] %s of %s", strings.Repeat("=", full), strings.Repeat(" ", width-full), units.FormatSize(n), units.FormatSize(size)))
 	if time.Since(p.latest) > 50*time.Millisecond {
 		p.draw()
 	}

@@ -21,6 +21,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/registry"
 )
@@ -215,7 +216,7 @@ func platformText(p ocispec.Platform) string {
 func (s Store) pullConfig(ctx context.Context, client *registry.Client, repo string, m ocispec.Manifest) (ImageConfig, error) {
 	var config ImageConfig
 	if m.Config.Size > registry.MaxDocument {
-		return config, fmt.Errorf("its configuration has %s, and may have %s", human(m.Config.Size), human(registry.MaxDocument))
+		return config, fmt.Errorf("its configuration has %s, and may have %s", units.FormatSize(m.Config.Size), units.FormatSize(registry.MaxDocument))
 	}
 	if err := checkDigest(m.Config.Digest); err != nil {
 		return config, about("read", "the manifest", err)

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/units"
 )
 
 // tellOOM says that a process of the group was killed when its memory was used up.
@@ -30,7 +32,7 @@ func (g *group) tellOOM() {
 			used = most
 		}
 		fmt.Fprintf(os.Stderr, "box: the kernel killed the container's process %s: it used %s of %s\n",
-			victim(strings.TrimPrefix(dir, p.mount)), human(used), human(most))
+			victim(strings.TrimPrefix(dir, p.mount)), units.FormatSize(used), units.FormatSize(most))
 	}
 }
 
@@ -77,16 +79,4 @@ func number(path string) int64 {
 		return -1
 	}
 	return n
-}
-
-// human is a number of bytes for people, such as 64 MiB.
-func human(n int64) string {
-	if n < 0 || n > 1<<60 {
-		return "no limit"
-	}
-	value, unit := float64(n), 0
-	for ; value >= 1024 && unit < 4; unit++ {
-		value /= 1024
-	}
-	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + []string{" B", " KiB", " MiB", " GiB", " TiB"}[unit]
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/registry"
 )
@@ -138,7 +139,7 @@ func (s Store) readBlob(d digest.Digest) ([]byte, error) {
 	}
 	info, err := os.Stat(s.blobPath(d))
 	if err == nil && info.Size() > registry.MaxDocument {
-		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s", d, human(info.Size()), human(registry.MaxDocument))
+		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s", d, units.FormatSize(info.Size()), units.FormatSize(registry.MaxDocument))
 	}
 	data, err := os.ReadFile(s.blobPath(d))
 	if err != nil {

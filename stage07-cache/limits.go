@@ -7,25 +7,26 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/units"
 )
 
 // Limits are what a container may use at the most.
 type Limits struct {
-	Memory            size       `short:"m" help:"Memory; whoever needs more is killed: 64m, 1.5g." placeholder:"BYTES" group:"Limits:"`
-	MemorySwap        size       `help:"Memory and swap together; -1 for as much swap as there is. Usual is twice the memory." placeholder:"BYTES" group:"Limits:"`
-	MemoryReservation size       `help:"Memory that others' needs shall not take away." placeholder:"BYTES" group:"Limits:"`
-	CPUs              cpus       `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
-	CPUShares         weight     `name:"cpu-shares" help:"Weight against others when CPUs are scarce; 1024 is usual." placeholder:"N" group:"Limits:"`
-	CPUSetCPUs        string     `name:"cpuset-cpus" help:"The CPUs to run on: 0, 0-2,4." placeholder:"LIST" group:"Limits:"`
-	PidsLimit         count      `help:"Processes and threads; -1 for any number." placeholder:"N" group:"Limits:"`
-	DeviceReadBps     []throttle `help:"Bytes a second read from a device: /dev/sda:1mb." placeholder:"DEV:BYTES" group:"Limits:"`
-	DeviceWriteBps    []throttle `help:"Bytes a second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
-	DeviceReadIOps    []throttle `name:"device-read-iops" help:"Reads a second from a device." placeholder:"DEV:N" group:"Limits:"`
-	DeviceWriteIOps   []throttle `name:"device-write-iops" help:"Writes a second to a device." placeholder:"DEV:N" group:"Limits:"`
+	Memory            units.Size      `short:"m" help:"Memory; whoever needs more is killed: 64m, 1.5g." placeholder:"BYTES" group:"Limits:"`
+	MemorySwap        units.Size      `help:"Memory and swap together; -1 for as much swap as there is. Usual is twice the memory." placeholder:"BYTES" group:"Limits:"`
+	MemoryReservation units.Size      `help:"Memory that others' needs shall not take away." placeholder:"BYTES" group:"Limits:"`
+	CPUs              units.CPUs      `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
+	CPUShares         units.Weight    `name:"cpu-shares" help:"Weight against others when CPUs are scarce; 1024 is usual." placeholder:"N" group:"Limits:"`
+	CPUSetCPUs        string          `name:"cpuset-cpus" help:"The CPUs to run on: 0, 0-2,4." placeholder:"LIST" group:"Limits:"`
+	PidsLimit         units.Processes `help:"Processes and threads; -1 for any number." placeholder:"N" group:"Limits:"`
+	DeviceReadBps     []throttle      `help:"Bytes a second read from a device: /dev/sda:1mb." placeholder:"DEV:BYTES" group:"Limits:"`
+	DeviceWriteBps    []throttle      `help:"Bytes a second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
+	DeviceReadIOps    []throttle      `name:"device-read-iops" help:"Reads a second from a device." placeholder:"DEV:N" group:"Limits:"`
+	DeviceWriteIOps   []throttle      `name:"device-write-iops" help:"Writes a second to a device." placeholder:"DEV:N" group:"Limits:"`
 }
 
 // Placement says where in the trees the container's cgroup is.
@@ -111,7 +112,7 @@ func (l *Limits) check() error {
 		return fmt.Errorf("--memory-swap needs --memory: it counts both together")
 	case l.Memory > 0 && l.MemoryReservation > l.Memory:
 		return fmt.Errorf("--memory-reservation cannot be more than --memory")
-	case int64(l.CPUs) > int64(len(online))*period:
+	case int64(l.CPUs) > int64(len(online))*units.Period:
 		return fmt.Errorf("--cpus: this host has %d CPUs", len(online))
 	case l.CPUSetCPUs != "":
 		return checkCPUs(l.CPUSetCPUs, online)
@@ -121,7 +122,7 @@ func (l *Limits) check() error {
 
 // checkCPUs names the CPU of a list that the host does not have.
 func checkCPUs(list string, online []int) error {
-	cpus, err := parseCPUList(list)
+	cpus, err := units.ParseCPUList(list)
 	if err != nil {
 		return fmt.Errorf("--cpuset-cpus: %w", err)
 	}
@@ -138,124 +139,7 @@ func onlineCPUs() ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseCPUList(strings.TrimSpace(string(text)))
-}
-
-// parseCPUList reads a list of numbers and ranges, such as 0-2,4 (cpuset(7)).
-func parseCPUList(text string) ([]int, error) {
-	var cpus []int
-	for part := range strings.SplitSeq(text, ",") {
-		from, to, isRange := strings.Cut(part, "-")
-		if !isRange {
-			to = from
-		}
-		first, err1 := strconv.ParseUint(from, 10, 16)
-		last, err2 := strconv.ParseUint(to, 10, 16)
-		if err1 != nil || err2 != nil || first > last {
-			return nil, fmt.Errorf("%q is not a list of CPUs such as 0-2,4", text)
-		}
-		for cpu := first; cpu <= last; cpu++ {
-			cpus = append(cpus, int(cpu))
-		}
-	}
-	return cpus, nil
-}
-
-// size is a size; -1 stands for any size, 0 for none given.
-type size int64
-
-func (b size) String() string { return strconv.FormatInt(int64(b), 10) }
-
-// UnmarshalText reads a size as Docker does: 64m, 1.5g, 4096, -1.
-func (b *size) UnmarshalText(text []byte) error {
-	n, err := parseBytes(string(text))
-	*b = size(n)
-	return err
-}
-
-// units are the powers of 1024 that a size may end in; an ending such as kb or kib is
-// read as k.
-const units = "bkmgtp"
-
-func parseBytes(text string) (int64, error) {
-	bad := fmt.Errorf("%q is not a size: give bytes, or a number with k, m or g, such as 64m", text)
-	if text == "-1" {
-		return -1, nil
-	}
-	number := strings.TrimRight(strings.ToLower(text), "bkmgtpi")
-	unit := strings.ToLower(text)[len(number):]
-	if unit == "" {
-		unit = "b"
-	}
-	power := strings.IndexByte(units, unit[0])
-	if !slices.Contains([]string{unit[:1], unit[:1] + "b", unit[:1] + "ib"}, unit) || unit == "bb" || unit == "bib" || power < 0 {
-		return 0, bad
-	}
-	if strings.Trim(number, "0123456789.") != "" {
-		return 0, bad
-	}
-	value, err := strconv.ParseFloat(number, 64)
-	if err != nil {
-		return 0, bad
-	}
-	value *= math.Pow(1024, float64(power))
-	switch {
-	case value < 1:
-		return 0, fmt.Errorf("%q: a limit of nothing lets nothing run; leave it out for no limit", text)
-	case value >= math.MaxInt64:
-		return 0, fmt.Errorf("%q is more than any machine can have", text)
-	}
-	return int64(value), nil
-}
-
-// period is in which time a CPU quota is to be used, in microseconds; the kernel's default.
-const period = 100000
-
-// cpus is CPU time in microseconds a period.
-type cpus int64
-
-// UnmarshalText reads a number of CPUs, such as 0.5.
-func (c *cpus) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseFloat(string(text), 64)
-	switch {
-	case err != nil || strings.Trim(string(text), "0123456789.") != "":
-		return fmt.Errorf("%q is not a number of CPUs, such as 0.5 or 2", text)
-	case n < 0.01:
-		return fmt.Errorf("%q: the least is 0.01 CPUs", text)
-	case n > 1<<20:
-		return fmt.Errorf("%q is more than any machine can have", text)
-	}
-	*c = cpus(math.Round(n * period))
-	return nil
-}
-
-// weight is a share of the CPUs, beside others' weights.
-type weight int64
-
-// UnmarshalText reads a weight in version 1's scale.
-func (w *weight) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil || n < 2 || n > 262144 {
-		return fmt.Errorf("%q is not a weight from 2 to 262144, of which 1024 is usual", text)
-	}
-	*w = weight(n)
-	return nil
-}
-
-// count is a number of processes; -1 stands for any number, 0 for none given.
-type count int64
-
-// mostPids is how many process numbers a kernel can give out (proc(5), pid_max).
-const mostPids = 4 << 20
-
-// UnmarshalText reads a number of processes.
-func (c *count) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil || n == 0 || n < -1 || n > mostPids {
-		return fmt.Errorf("%q is not a number of processes from 1 to %d, or -1 for any number", text, mostPids)
-	}
-	*c = count(n)
-	return nil
+	return units.ParseCPUList(strings.TrimSpace(string(text)))
 }
 
 // throttle is a rate for a block device, whose number is written "major:minor".
@@ -277,7 +161,7 @@ func (t *throttle) UnmarshalText(text []byte) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
 		return fmt.Errorf("%q is not a block device", path)
 	}
-	n, err := parseBytes(rate)
+	n, err := units.ParseSize(rate)
 	if err != nil || n < 0 {
 		return fmt.Errorf("%q is not a rate for %s: give a number, or one with k, m or g", rate, path)
 	}

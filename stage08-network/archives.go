@@ -24,6 +24,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/term"
 
+	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/registry"
 )
@@ -165,7 +166,7 @@ func (l *loading) file(from io.Reader, size int64) (f loaded, err error) {
 		return f, nil
 	}
 	if l.told += size; l.told > maxTold {
-		return f, fmt.Errorf("what the archive has beside layers is larger than %s", human(maxTold))
+		return f, fmt.Errorf("what the archive has beside layers is larger than %s", units.FormatSize(maxTold))
 	}
 	f.data, err = io.ReadAll(in)
 	f.blob.Digest = digest.FromBytes(f.data)
@@ -291,7 +292,7 @@ func (l *loading) object(name string, value any) (there bool, err error) {
 		return false, nil
 	}
 	if f.data == nil && f.blob.Size > registry.MaxDocument {
-		return true, fmt.Errorf("%s has %s, and a description may have %s", name, human(f.blob.Size), human(registry.MaxDocument))
+		return true, fmt.Errorf("%s has %s, and a description may have %s", name, units.FormatSize(f.blob.Size), units.FormatSize(registry.MaxDocument))
 	}
 	return true, about("read", name, json.Unmarshal(f.data, value))
 }
@@ -346,7 +347,7 @@ func (l *loading) blob(d digest.Digest) ([]byte, error) {
 	}
 	f, err := l.find(blobName(d))
 	if err == nil && f.data == nil {
-		err = fmt.Errorf("the blob %s of the archive is no description of an image: it has %s", d, human(f.blob.Size))
+		err = fmt.Errorf("the blob %s of the archive is no description of an image: it has %s", d, units.FormatSize(f.blob.Size))
 	}
 	if err == nil && f.blob.Digest != d {
 		err = fmt.Errorf("the blob %s of the archive has other bytes; their digest is %s", d, f.blob.Digest)

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -24,9 +25,9 @@ type builderCmd struct {
 }
 
 type pruneCmd struct {
-	All         bool   `short:"a" help:"Also the steps of images that are here, and all else that builds have left: downloads, cache mounts that nobody uses, checksums."`
-	KeepStorage size   `help:"Of what would go, keep the steps used last, up to this size." placeholder:"BYTES"`
-	Filter      string `help:"until=DURATION: only what was not used for so long, such as until=24h." placeholder:"FILTER"`
+	All         bool       `short:"a" help:"Also the steps of images that are here, and all else that builds have left: downloads, cache mounts that nobody uses, checksums."`
+	KeepStorage units.Size `help:"Of what would go, keep the steps used last, up to this size." placeholder:"BYTES"`
+	Filter      string     `help:"until=DURATION: only what was not used for so long, such as until=24h." placeholder:"FILTER"`
 
 	Store
 }
@@ -61,7 +62,7 @@ func (c *pruneCmd) Run() error {
 	}
 	freed, err := c.Store.prune(p)
 	if err == nil {
-		_, err = fmt.Println("Total reclaimed space: " + human(freed))
+		_, err = fmt.Println("Total reclaimed space: " + units.FormatSize(freed))
 	}
 	return err
 }
@@ -233,10 +234,10 @@ func (c *dfCmd) Run() error {
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "TYPE\tTOTAL\tACTIVE\tSIZE")
-	fmt.Fprintf(table, "Images\t%d\t%d\t%s\n", len(images), active(images, containers), human(total(layers)))
-	fmt.Fprintf(table, "Containers\t%d\t%d\t%s\n", len(containers), running, human(inContainers))
-	fmt.Fprintf(table, "Local Volumes\t%d\t\t%s\n", len(volumes), human(inVolumes))
-	fmt.Fprintf(table, "Build Cache\t%d\t\t%s\n", len(steps), human(inCache))
+	fmt.Fprintf(table, "Images\t%d\t%d\t%s\n", len(images), active(images, containers), units.FormatSize(total(layers)))
+	fmt.Fprintf(table, "Containers\t%d\t%d\t%s\n", len(containers), running, units.FormatSize(inContainers))
+	fmt.Fprintf(table, "Local Volumes\t%d\t\t%s\n", len(volumes), units.FormatSize(inVolumes))
+	fmt.Fprintf(table, "Build Cache\t%d\t\t%s\n", len(steps), units.FormatSize(inCache))
 	return table.Flush()
 }
 

@@ -536,20 +536,6 @@ func (s Store) take(text string) (*Record, error) {
 // isRunning tells whether a container runs, and its process can be asked for.
 func (r *Record) isRunning() bool { return r.State.Status == "running" && state.Held(r.livePath()) }
 
-// In a record, limits are numbers as the kernel takes them, and not what was typed.
-
-// UnmarshalJSON reads bytes.
-func (b *size) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(b)) }
-
-// UnmarshalJSON reads microseconds of a period.
-func (c *cpus) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(c)) }
-
-// UnmarshalJSON reads a weight.
-func (w *weight) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(w)) }
-
-// UnmarshalJSON reads a number of processes.
-func (c *count) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(c)) }
-
 // MarshalJSON writes the number of the device and the rate.
 func (t throttle) MarshalJSON() ([]byte, error) { return json.Marshal([]any{t.device, t.rate}) }
 

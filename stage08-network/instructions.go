@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"stagebox/stage02-cgroups/units"
 )
 
 // RunMount is a --mount of RUN.
@@ -256,7 +258,7 @@ func (m *RunMount) set(key, value string, chosen *bool) (err error) {
 			return fmt.Errorf("size is for tmpfs, not for %s", m.Type)
 		}
 		if value != "0" {
-			m.Size, err = parseBytes(value)
+			m.Size, err = units.ParseSize(value)
 		}
 	default:
 		err = fmt.Errorf("%q is not known", key)

@@ -1,0 +1,185 @@
+// Package units reads and prints the quantities of a command line in Docker's notation:
+// sizes, CPU time, weights, numbers of processes, lists of CPUs, ages. The types are for
+// flags: they implement [encoding.TextUnmarshaler], and their zero value means that the flag
+// was not given. FormatAge and the UnmarshalJSON methods are for records of containers, which
+// come in a later stage.
+//
+// docker/go-units is not used: it builds tables at every start, turns a size that overflows
+// into a negative one, and takes 0x1p4 for a size.
+package units
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Size is a number of bytes; -1 is any number.
+type Size int64
+
+// String returns the size as cgroup files take it: bytes, in decimal.
+func (s Size) String() string { return strconv.FormatInt(int64(s), 10) }
+
+// UnmarshalText reads what [ParseSize] reads.
+func (s *Size) UnmarshalText(text []byte) error {
+	n, err := ParseSize(string(text))
+	*s = Size(n)
+	return err
+}
+
+// UnmarshalJSON reads a number of bytes.
+func (s *Size) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(s)) }
+
+// ParseSize returns the bytes that a size such as 4096, 64m, 1.5g or 2KiB stands for. Units
+// are powers of 1024, in upper or lower case. -1, any size, is returned as it is; every other
+// size is at least one byte.
+func ParseSize(text string) (int64, error) {
+	if text == "-1" {
+		return -1, nil
+	}
+	number := strings.TrimRight(strings.ToLower(text), "bkmgtpi")
+	factor, ok := multiplier(strings.ToLower(text)[len(number):])
+	value, err := strconv.ParseFloat(number, 64)
+	if !ok || err != nil || !isDecimal(number) {
+		return 0, fmt.Errorf("%q is not a size: give bytes, or a number with k, m or g, such as 64m",
+			text)
+	}
+	switch value *= factor; {
+	case value < 1:
+		return 0, fmt.Errorf("%q: a limit of nothing lets nothing run; leave it out for no limit", text)
+	case value >= math.MaxInt64:
+		return 0, fmt.Errorf("%q is more than any machine can have", text)
+	}
+	return int64(value), nil
+}
+
+// multiplier returns the bytes of a unit: none or b, or one of kmgtp alone, with b or with ib.
+func multiplier(unit string) (bytes float64, ok bool) {
+	if unit == "" || unit == "b" {
+		return 1, true
+	}
+	power := strings.IndexByte("bkmgtp", unit[0])
+	rest := unit[1:]
+	return math.Pow(1024, float64(power)), power > 0 && (rest == "" || rest == "b" || rest == "ib")
+}
+
+// isDecimal reports whether a number has digits and points only: no sign, no exponent, no
+// other base.
+func isDecimal(number string) bool { return strings.Trim(number, "0123456789.") == "" }
+
+// FormatSize returns a number of bytes for people, such as "64 MiB" or "1.5 GiB". A negative
+// one, or one above 2^60, is "no limit".
+func FormatSize(n int64) string {
+	if n < 0 || n > 1<<60 {
+		return "no limit"
+	}
+	value, unit := float64(n), 0
+	for ; value >= 1024 && unit < 4; unit++ {
+		value /= 1024
+	}
+	names := [...]string{"B", "KiB", "MiB", "GiB", "TiB"}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + " " + names[unit]
+}
+
+// CPUs is CPU time, in microseconds a [Period]: 50000 is half a CPU.
+type CPUs int64
+
+// Period is the time in which a CPU quota is to be used, in microseconds; it is the kernel's
+// default.
+const Period = 100000
+
+// UnmarshalText reads a number of CPUs, such as 0.5; the least is 0.01.
+func (c *CPUs) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseFloat(string(text), 64)
+	switch {
+	case err != nil || !isDecimal(string(text)):
+		return fmt.Errorf("%q is not a number of CPUs, such as 0.5 or 2", text)
+	case n < 0.01:
+		return fmt.Errorf("%q: the least is 0.01 CPUs", text)
+	case n > 1<<20:
+		return fmt.Errorf("%q is more than any machine can have", text)
+	}
+	*c = CPUs(math.Round(n * Period))
+	return nil
+}
+
+// UnmarshalJSON reads microseconds a period.
+func (c *CPUs) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(c)) }
+
+// ParseCPUList reads a list of numbers and ranges, such as 0-2,4 (cpuset(7)). Numbers have at
+// most 16 bits.
+func ParseCPUList(text string) ([]int, error) {
+	var cpus []int
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		first, err1 := strconv.ParseUint(from, 10, 16)
+		last, err2 := strconv.ParseUint(to, 10, 16)
+		if err1 != nil || err2 != nil || first > last {
+			return nil, fmt.Errorf("%q is not a list of CPUs such as 0-2,4", text)
+		}
+		for cpu := first; cpu <= last; cpu++ {
+			cpus = append(cpus, int(cpu))
+		}
+	}
+	return cpus, nil
+}
+
+// Weight is a share of the CPUs relative to others' weights, from 2 to 262144: the scale of
+// cgroup version 1.
+type Weight int64
+
+// UnmarshalText reads a weight.
+func (w *Weight) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n < 2 || n > 262144 {
+		return fmt.Errorf("%q is not a weight from 2 to 262144, of which 1024 is usual", text)
+	}
+	*w = Weight(n)
+	return nil
+}
+
+// UnmarshalJSON reads a weight.
+func (w *Weight) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(w)) }
+
+// Processes is a number of processes; -1 is any number.
+type Processes int64
+
+// maxProcesses is how many process numbers a kernel can give out (proc(5), pid_max).
+const maxProcesses = 4 << 20
+
+// UnmarshalText reads a number of processes, at least 1, or -1.
+func (p *Processes) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n == 0 || n < -1 || n > maxProcesses {
+		return fmt.Errorf("%q is not a number of processes from 1 to %d, or -1 for any number",
+			text, maxProcesses)
+	}
+	*p = Processes(n)
+	return nil
+}
+
+// UnmarshalJSON reads a number of processes.
+func (p *Processes) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(p)) }
+
+// FormatAge returns how long ago a time was, for people: "3 weeks", in the largest unit of
+// which there are two; "a moment" below two seconds.
+func FormatAge(since time.Time) string {
+	const day = 24 * time.Hour
+	d := time.Since(since)
+	for _, unit := range [...]struct {
+		length time.Duration
+		name   string
+	}{{365 * day, "years"}, {30 * day, "months"}, {7 * day, "weeks"}, {day, "days"},
+		{time.Hour, "hours"}, {time.Minute, "minutes"}, {time.Second, "seconds"}} {
+		if d >= 2*unit.length {
+			return fmt.Sprintf("%d %s", d/unit.length, unit.name)
+		}
+	}
+	return "a moment"
+}
