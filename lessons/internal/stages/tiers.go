@@ -1,6 +1,7 @@
 package stages
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -92,19 +93,24 @@ func (s Stage) Tools() ([]Tool, error) {
 // tool. all are the stages; number is the lesson's. It returns the file's absolute path.
 func Resolve(all []Stage, number int, name string) (string, error) {
 	if TierOf(name) != Tools {
-		return existing(filepath.Join(all[number-1].Dir, name))
+		return all[number-1].has(name)
 	}
 	for _, s := range all[:number] {
-		if dir := filepath.Join(s.Dir, filepath.Dir(name)); exists(dir) {
-			return existing(filepath.Join(dir, filepath.Base(name)))
+		if exists(filepath.Join(s.Dir, path.Dir(name))) {
+			return s.has(name)
 		}
 	}
 	return "", fmt.Errorf("there is no tool %s/ in this stage or one before it", path.Dir(name))
 }
 
-func existing(path string) (string, error) {
-	_, err := os.Stat(path)
-	return path, err
+// has is the absolute path of a file below the stage's directory.
+func (s Stage) has(name string) (string, error) {
+	file := filepath.Join(s.Dir, name)
+	_, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("there is no %s/%s", s.Name(), name)
+	}
+	return file, err
 }
 
 // goFiles are the names of a directory's Go files, sorted.

@@ -89,7 +89,7 @@ func TestResolve(t *testing.T) {
 	path, err := Resolve(all, 2, "main.go")
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(root, "stage02-b", "main.go"), path)
-	for name, says := range map[string]string{"cmd_run.go": "no such file", "plan/none.go": "no such file", "none/spawn.go": "there is no tool none/ in this stage or one before it"} {
+	for name, says := range map[string]string{"cmd_run.go": "there is no stage02-b/cmd_run.go", "plan/none.go": "there is no stage01-a/plan/none.go", "none/spawn.go": "there is no tool none/ in this stage or one before it"} {
 		_, err := Resolve(all, 2, name)
 		require.ErrorContains(t, err, says)
 	}

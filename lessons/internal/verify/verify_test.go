@@ -186,7 +186,7 @@ func TestReferences(t *testing.T) {
 	require.Empty(t, findings(t, references, files))
 	files["lessons/01-namespaces.md"] = "`a.go:N` `b.go:T` `c.go` `a.go:12` [x](gone.md) [y](#gone) [z](../README.md#gone)\n"
 	text := findings(t, references, files)
-	for _, says := range []string{"a.go has no N", "`b.go:T`: stat", "`c.go`: stat", "`a.go:12` quotes a line number", "links to gone.md, which is not there",
+	for _, says := range []string{"a.go has no N", "`b.go:T`: there is no stage01-namespaces/b.go", "`c.go`: there is no stage01-namespaces/c.go", "`a.go:12` quotes a line number", "links to gone.md, which is not there",
 		"links to #gone, and there is no such heading", "links to ../README.md#gone, and there is no such heading"} {
 		require.Contains(t, text, says)
 	}
@@ -208,7 +208,7 @@ func TestReferencesToTools(t *testing.T) {
 	files["lessons/02-cgroups.md"] = "`spawn.go:replay`\n"
 	text := findings(t, references, files)
 	for _, says := range []string{"`units/u_x.go`: there is no tool units/ in this stage or one before it", "`plan/spawn.go:gone`: plan/spawn.go has no gone",
-		"`plan/spawn.go:12` quotes a line number", "`plan/none.go`: stat", "a tool has a file of that name: plan/spawn.go"} {
+		"`plan/spawn.go:12` quotes a line number", "`plan/none.go`: there is no stage01-namespaces/plan/none.go", "a tool has a file of that name: plan/spawn.go"} {
 		require.Contains(t, text, says)
 	}
 }
