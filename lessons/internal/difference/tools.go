@@ -120,9 +120,9 @@ func (o outliner) values(list []*doc.Value) {
 
 func (o outliner) funcs(list []*doc.Func) {
 	for _, f := range list {
-		name := f.Name
-		if f.Recv != "" {
-			name = strings.TrimPrefix(f.Recv, "*") + "." + name
+		name := stages.Receiver(f.Decl) + f.Name
+		if f.Level > 0 { // a method of an embedded type that is not exported
+			name = strings.TrimPrefix(f.Orig, "*") + "." + f.Name
 		}
 		o.add(f.Decl, name, oneLine(o.set, &ast.FuncDecl{Recv: f.Decl.Recv, Name: f.Decl.Name, Type: f.Decl.Type}), f.Doc)
 	}

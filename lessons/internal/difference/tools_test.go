@@ -95,6 +95,21 @@ type Arg = func(int) string
 	require.Equal(t, plan.Exports, tools[0].Exports, "tests export nothing")
 }
 
+// TestExportsHaveTheirNames: of a generic type, and of one that is only embedded.
+func TestExportsHaveTheirNames(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, "stage01-a/plan/plan.go", "package plan\n\ntype List[T any] struct{}\n\nfunc (l *List[T]) Len() int { return 0 }\n\ntype base struct{}\n\nfunc (b base) Do() {}\n\ntype Outer struct{ base }\n")
+	all, err := stages.All(root)
+	require.NoError(t, err)
+	tools, err := Tools(all[0], false)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range tools[0].Exports {
+		names = append(names, e.Name)
+	}
+	require.Equal(t, []string{"List", "List.Len", "Outer", "base.Do"}, names)
+}
+
 func TestToolThatDoesNotParseHasItsFiles(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, "stage01-a/plan/plan.go", "not go\n")

@@ -2,7 +2,7 @@ package stages
 
 import "go/ast"
 
-// Receiver is "Plan." for a method of Plan or *Plan, and nothing for a function.
+// Receiver is "Plan." for a method of Plan, *Plan or Plan[T], and nothing for a function.
 func Receiver(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""
@@ -10,6 +10,12 @@ func Receiver(d *ast.FuncDecl) string {
 	t := d.Recv.List[0].Type
 	if star, ok := t.(*ast.StarExpr); ok {
 		t = star.X
+	}
+	switch generic := t.(type) {
+	case *ast.IndexExpr:
+		t = generic.X
+	case *ast.IndexListExpr:
+		t = generic.X
 	}
 	if id, ok := t.(*ast.Ident); ok {
 		return id.Name + "."
