@@ -318,7 +318,7 @@ func isLocked(dir string) bool {
 
 // end tells of a process that was killed for want of memory, and removes the group.
 func (g *group) end() {
-	g.tellOOM()
+	g.reportOOM()
 	g.remove(g.name)
 }
 

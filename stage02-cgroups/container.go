@@ -21,7 +21,7 @@ type Container struct {
 
 	Limits
 
-	Placement
+	CgroupOptions
 }
 
 // Run is `box run`.

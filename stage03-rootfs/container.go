@@ -21,13 +21,13 @@ type Container struct {
 
 	Limits
 
-	Placement
+	CgroupOptions
 
 	Files
 
-	Person
+	ProcessOptions
 
-	Walls
+	Security
 
 	Terminal
 }
@@ -36,7 +36,7 @@ type Container struct {
 func (c *Container) Run() error {
 	p := newPlan()
 
-	who, err := person(c)
+	who, err := identify(c)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (c *Container) Run() error {
 		return err
 	}
 
-	if err := walls(c, p, who); err != nil {
+	if err := security(c, p, who); err != nil {
 		return err
 	}
 

@@ -40,7 +40,7 @@ func (e *Entry) Run() error {
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
-	walls, err := p.wallsOf(pid, flags)
+	confine, err := p.securityOf(pid, flags)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (e *Entry) Run() error {
 	if flags&unix.CLONE_NEWUSER != 0 {
 		p.Setresid(0, 0)
 	}
-	walls()
+	confine()
 	env := environment("box")
 	p.Execve(e.Command.argv(), env, pathIn(env))
 	return p.live(&e.Narration)

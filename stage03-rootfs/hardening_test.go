@@ -272,10 +272,10 @@ func TestCapabilities(t *testing.T) {
 		{[]string{"CHOWN"}, []string{"ALL"}, 1},
 		{[]string{"ALL"}, []string{"ALL"}, known},
 	} {
-		got, err := (&Walls{CapAdd: c.add, CapDrop: c.drop}).capabilities(known, false)
+		got, err := (&Security{CapAdd: c.add, CapDrop: c.drop}).capabilities(known, false)
 		require.NoError(t, err)
 		require.Equal(t, c.want, got, "%v", c)
 	}
-	_, err := (&Walls{CapAdd: []string{"NONSENSE"}}).capabilities(known, false)
+	_, err := (&Security{CapAdd: []string{"NONSENSE"}}).capabilities(known, false)
 	require.ErrorContains(t, err, "--cap-add NONSENSE: there is no such capability")
 }

@@ -64,11 +64,12 @@ func (e *Entry) guest() (*guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Container{Command: e.Command, Terminal: e.Terminal, Person: Person{User: e.User, Workdir: e.Workdir, Env: e.Env}}
+	c := &Container{Command: e.Command, Terminal: e.Terminal,
+		ProcessOptions: ProcessOptions{User: e.User, Workdir: e.Workdir, Env: e.Env}}
 	c.Hostname, c.Rootfs = "box", fmt.Sprintf("/proc/%d/root", pid)
 	g := &guest{Container: c, pid: pid, who: &identity{home: "/root"}}
 	if r != nil {
-		s, err := r.Run.security()
+		s, err := r.Run.securityOpts()
 		if err != nil {
 			return nil, err
 		}
@@ -94,8 +95,8 @@ func (e *Entry) guest() (*guest, error) {
 	return g, err
 }
 
-// settle gives the command its terminal, its place, the walls of the others, and its user.
-func (g *guest) settle(p *Plan, walls func(who *identity)) error {
+// settle gives the command its terminal, its place, the restrictions of the others, and its user.
+func (g *guest) settle(p *Plan, confine func(who *identity)) error {
 	if g.TTY {
 		p.openPair(plan.Cwd, "/dev/ptmx", g.who.uid)
 		g.session(p)
@@ -106,6 +107,6 @@ func (g *guest) settle(p *Plan, walls func(who *identity)) error {
 	if err := g.rlimits(p); err != nil {
 		return err
 	}
-	walls(g.who)
+	confine(g.who)
 	return nil
 }

@@ -29,8 +29,8 @@ type Limits struct {
 	DeviceWriteIOps   []throttle      `name:"device-write-iops" help:"Writes a second to a device." placeholder:"DEV:N" group:"Limits:"`
 }
 
-// Placement says where in the trees the container's cgroup is.
-type Placement struct {
+// CgroupOptions are the flags about the container's cgroup besides its limits.
+type CgroupOptions struct {
 	OOMScoreAdj  *int   `name:"oom-score-adj" help:"Who is killed first when the host is out of memory: -1000 never, 1000 first." placeholder:"N" group:"Limits:"`
 	CgroupParent string `help:"An existing cgroup to make the container's in, from the root of the tree." placeholder:"PATH" group:"Limits:"`
 }

@@ -21,13 +21,13 @@ type Container struct {
 
 	Limits
 
-	Placement
+	CgroupOptions
 
 	Files
 
-	Person
+	ProcessOptions
 
-	Walls
+	Security
 
 	Terminal
 
@@ -50,7 +50,7 @@ func (c *Container) Run() (err error) {
 	}
 	defer func() { err = record.end(err) }()
 
-	who, err := person(c)
+	who, err := identify(c)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (c *Container) Run() (err error) {
 		return err
 	}
 
-	if err := walls(c, p, who); err != nil {
+	if err := security(c, p, who); err != nil {
 		return err
 	}
 

@@ -16,25 +16,25 @@ import (
 	"stagebox/stage03-rootfs/seccomp"
 )
 
-// usualFilter is the filter of most containers. It takes half a millisecond to compile, so
+// defaultFilter is the filter of most containers. It takes half a millisecond to compile, so
 // another processor does it while this one still reads the flags.
-var usualFilter = sync.OnceValues(func() ([]unix.SockFilter, error) {
-	return compileFor("", usualCaps)
+var defaultFilter = sync.OnceValues(func() ([]unix.SockFilter, error) {
+	return compileFor("", defaultCaps)
 })
 
 func init() {
 	if len(os.Args) > 1 && (os.Args[1] == "run" || os.Args[1] == "exec") {
-		go usualFilter()
+		go defaultFilter()
 	}
 }
 
 // filter reads the profile and compiles it; no instructions are no filter.
-func (s security) filter(caps capset) ([]unix.SockFilter, error) {
+func (s securityOpts) filter(caps capset) ([]unix.SockFilter, error) {
 	switch {
 	case s.profile == "unconfined":
 		return nil, nil
-	case s.profile == "" && caps == usualCaps:
-		return usualFilter()
+	case s.profile == "" && caps == defaultCaps:
+		return defaultFilter()
 	}
 	return compileFor(s.profile, caps)
 }

@@ -62,7 +62,7 @@ func (b *bind) check(others []bind) error {
 	case b.target == "/" || top == "proc" || b.target == "/sys" || b.target == "/dev":
 		return fmt.Errorf("%s is reserved: the container has its own there", b.target)
 	case slices.ContainsFunc(others, func(o bind) bool { return o.target == b.target }):
-		return fmt.Errorf("something else shall be at %s already", b.target)
+		return fmt.Errorf("duplicate mount point: %s", b.target)
 	case b.isVolume && !isName(b.source) && b.source != "":
 		return fmt.Errorf("%q is neither a path with a slash in front nor the name of a volume, which is made of letters, digits and _ . -", b.source)
 	case b.source == "" || b.isVolume:

@@ -20,8 +20,8 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// Person is who the program is and what it knows.
-type Person struct {
+// ProcessOptions are the flags about the program's user, directory and environment.
+type ProcessOptions struct {
 	User    string   `short:"u" help:"Who runs the command, by the container's own passwd and group." placeholder:"NAME|UID[:GROUP]" group:"Program:"`
 	Workdir string   `short:"w" help:"The directory that it starts in." placeholder:"DIR" group:"Program:"`
 	Env     []string `short:"e" help:"A variable; NAME alone takes the caller's value." placeholder:"NAME=VALUE" sep:"none" group:"Program:"`
@@ -38,8 +38,8 @@ type identity struct {
 	given    bool // for a command that exec brings in
 }
 
-// person decides who the program is, and what it knows.
-func person(c *Container) (*identity, error) {
+// identify looks up the user that the program runs as, and makes its environment.
+func identify(c *Container) (*identity, error) {
 	id := &identity{home: "/root"}
 	if c.Rootfs != "" || c.User != "" {
 		if err := id.find(c.readInside, c.User); err != nil {

@@ -50,7 +50,7 @@ func (r *newRoot) devices() error {
 		return err
 	}
 	r.dev = r.NewMount("tmpfs", noSuid|noExec, "mode=755", "size=65536k")
-	r.will(gathered{mount: r.dev, target: "/dev", isDir: true, exact: true})
+	r.queueMount(pendingMount{mount: r.dev, target: "/dev", isDir: true, exact: true})
 	for _, d := range nodes {
 		r.node(d)
 	}
@@ -74,7 +74,7 @@ func (r *newRoot) devices() error {
 // inDev has a mount lie on a directory of /dev.
 func (r *newRoot) inDev(name string, mount func() plan.Arg) {
 	r.MkdirAt(r.dev, name)
-	r.will(gathered{mount: mount(), target: "/dev/" + name, isDir: true, made: true})
+	r.queueMount(pendingMount{mount: mount(), target: "/dev/" + name, isDir: true, made: true})
 }
 
 // owns tells whether a namespace of this kind belongs to the container's user namespace,
@@ -92,7 +92,7 @@ func (r *newRoot) node(d device) {
 		return
 	}
 	r.Mknod(r.dev, name, unix.S_IFREG|0o644, 0, 0)
-	r.will(gathered{mount: r.CopyMount(plan.Cwd, d.source).Why("the host's, as a user may make none").Result(), target: d.target, made: true})
+	r.queueMount(pendingMount{mount: r.CopyMount(plan.Cwd, d.source).Why("the host's, as a user may make none").Result(), target: d.target, made: true})
 }
 
 // dirs makes the directories of a path that is relative to at.

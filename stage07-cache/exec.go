@@ -50,7 +50,7 @@ func (e *Entry) Run() error {
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
-	walls, err := p.wallsOf(pid, flags, g.profile)
+	confine, err := p.securityOf(pid, flags, g.profile)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (e *Entry) Run() error {
 	if flags&unix.CLONE_NEWUSER != 0 {
 		p.Setresid(0, 0)
 	}
-	if err := g.settle(p, walls); err != nil {
+	if err := g.settle(p, confine); err != nil {
 		return err
 	}
 	p.Execve(e.Command.argv(), g.who.env, pathIn(g.who.env))

@@ -65,7 +65,7 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 	}
 	p.Umask(0).Why("what is made below gets exactly the mode that is named")
 	r.enter()
-	proc, err := r.gather(g, binds)
+	proc, err := r.collectMounts(g, binds)
 	if err != nil {
 		return err
 	}
@@ -128,11 +128,11 @@ type newRoot struct {
 	*Plan
 	dev     plan.Arg // the mount of /dev
 	trees   plan.Arg // the mount of /sys/fs/cgroup, where it has directories of its own
-	mounted []gathered
+	mounted []pendingMount
 }
 
-// gathered is a mount that waits to be attached.
-type gathered struct {
+// pendingMount is a mount that is not attached yet.
+type pendingMount struct {
 	mount  plan.Arg
 	target string
 	isDir  bool
@@ -144,31 +144,32 @@ type gathered struct {
 // enter makes the union of the layers, of which pivot_root makes a root.
 func (r *newRoot) enter() { r.record.overlay().mount(r.Plan) }
 
-// gather makes or copies every mount that shall be inside.
-func (r *newRoot) gather(g *group, binds []bind) (proc plan.Arg, err error) {
+// collectMounts makes or copies every mount that the root will have.
+func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err error) {
 	if r.owns(unix.CLONE_NEWPID) {
 		proc = r.NewMount("proc", noSuid|noDev|noExec)
 	} else {
 		proc = r.CopyMount(plan.Cwd, "/proc").Why("the host's, as its processes are shared").Result()
 	}
-	r.will(gathered{mount: r.sys(), target: "/sys", isDir: true, exact: true})
+	r.queueMount(pendingMount{mount: r.sys(), target: "/sys", isDir: true, exact: true})
 	if err := r.devices(); err != nil {
 		return proc, err
 	}
 	r.cgroups(g)
 	r.names()
 	if dir := path.Clean("/" + r.Workdir); dir != "/" && !strings.HasPrefix(dir, "/proc/") {
-		r.will(gathered{target: dir, isDir: true})
+		r.queueMount(pendingMount{target: dir, isDir: true})
 	}
 	for _, b := range binds {
 		mount := r.bind(b)
-		r.will(gathered{mount: mount, target: b.target, isDir: b.isDir})
+		r.queueMount(pendingMount{mount: mount, target: b.target, isDir: b.isDir})
 	}
-	r.will(gathered{mount: proc, target: "/proc", isDir: true, exact: true}) // last: see attach
+	r.queueMount(pendingMount{mount: proc, target: "/proc", isDir: true, exact: true}) // last: see attach
 	return proc, nil
 }
 
-func (r *newRoot) will(m gathered) { r.mounted = append(r.mounted, m) }
+// queueMount has attach put a mount in its place, after those before it.
+func (r *newRoot) queueMount(m pendingMount) { r.mounted = append(r.mounted, m) }
 
 // sys is the kernel's devices and settings. The network's part of it belongs to who made
 // the network namespace; a user who shares the host's gets the host's /sys.
@@ -194,7 +195,7 @@ func (r *newRoot) cgroups(g *group) {
 	many := len(g.parents) > 1
 	if many { // the trees stand side by side, in a directory made for them
 		r.trees = r.NewMount("tmpfs", attrs&^rdOnly, "mode=755", "size=64k")
-		r.will(gathered{mount: r.trees, target: "/sys/fs/cgroup", isDir: true, made: true})
+		r.queueMount(pendingMount{mount: r.trees, target: "/sys/fs/cgroup", isDir: true, made: true})
 	}
 	for _, parent := range g.parents {
 		mount := r.CopyMount(plan.Cwd, filepath.Join(parent.dir, g.name)).Why("its own cgroup, in " + strings.Join(parent.names(), ", ")).Result()
@@ -204,7 +205,7 @@ func (r *newRoot) cgroups(g *group) {
 			target += "/" + filepath.Base(parent.mount)
 			r.MkdirAt(r.trees, filepath.Base(parent.mount))
 		}
-		r.will(gathered{mount: mount, target: target, isDir: true, made: true})
+		r.queueMount(pendingMount{mount: mount, target: target, isDir: true, made: true})
 	}
 }
 
@@ -215,7 +216,7 @@ func (r *newRoot) names() {
 	for _, file := range []struct{ target, content string }{
 		{"/etc/hostname", r.Hostname + "\n"}, {"/etc/hosts", hosts}, {"/etc/resolv.conf", resolvConf()},
 	} {
-		r.will(gathered{target: r.linkTarget(file.target), isFile: func(at plan.Arg) { r.fill(at, file.content) }})
+		r.queueMount(pendingMount{target: r.linkTarget(file.target), isFile: func(at plan.Arg) { r.fill(at, file.content) }})
 	}
 }
 
@@ -258,7 +259,7 @@ func (r *newRoot) attach() {
 
 // mountPoint makes the directory or the empty file that a mount needs to lie on. Where it
 // is there already, the calls say so, and that is as good.
-func (r *newRoot) mountPoint(m gathered) {
+func (r *newRoot) mountPoint(m pendingMount) {
 	if m.made {
 		return
 	}

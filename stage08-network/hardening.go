@@ -21,8 +21,8 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// Walls are what holds a program in, and the doors in them.
-type Walls struct {
+// Security are the flags that restrict what the program may do, or allow it more.
+type Security struct {
 	CapAdd      []string `help:"Capabilities to give, such as NET_ADMIN, or ALL." placeholder:"CAP" group:"Walls:"`
 	CapDrop     []string `help:"Capabilities to take away, or ALL." placeholder:"CAP" group:"Walls:"`
 	Privileged  bool     `help:"No walls: all capabilities, devices and system calls, /proc and /sys to write to." group:"Walls:"`
@@ -30,15 +30,15 @@ type Walls struct {
 	Ulimit      []string `help:"A limit of setrlimit, such as nofile=1024:4096; see prlimit." placeholder:"NAME=SOFT[:HARD]" sep:"none" group:"Walls:"`
 }
 
-// security is --security-opt, read.
-type security struct {
+// securityOpts is what --security-opt says.
+type securityOpts struct {
 	noNewPrivs bool
 	profile    string // a file, "" for the default, "unconfined"
 }
 
-func (w *Walls) security() (security, error) {
-	var s security
-	for _, option := range w.SecurityOpt {
+func (f *Security) securityOpts() (securityOpts, error) {
+	var s securityOpts
+	for _, option := range f.SecurityOpt {
 		name, value, _ := strings.Cut(strings.Replace(option, ":", "=", 1), "=")
 		switch {
 		case name == "no-new-privileges" && (value == "" || value == "true"):
@@ -54,14 +54,14 @@ func (w *Walls) security() (security, error) {
 	return s, nil
 }
 
-// walls decides what the container may still do. A filter of system calls goes up while
+// security decides what the container may still do. A filter of system calls goes up while
 // the process may put one up, which is before its capabilities go, unless it has renounced
-// new privileges: then last, so that the calls of the other walls need not be allowed.
-func walls(c *Container, p *Plan, id *identity) error {
+// new privileges: then last, so that the calls of the other restrictions need not be allowed.
+func security(c *Container, p *Plan, id *identity) error {
 	if err := c.workdir(p); err != nil {
 		return err
 	}
-	s, err := c.security()
+	s, err := c.securityOpts()
 	if err != nil {
 		return err
 	}
@@ -101,14 +101,14 @@ func walls(c *Container, p *Plan, id *identity) error {
 	return nil
 }
 
-// open tells whether there are no walls but those that are asked for: on the host's own
-// files there can be none that hold.
+// open reports whether the container has only the restrictions that the user asked for: with
+// the host's own files there can be none that hold.
 func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 
-// wallsOf has a process that exec brings in keep away from those inside until it is their
-// like (CVE-2016-9962), and returns what then makes it so: the walls of the process pid, of
+// securityOf has a process that exec brings in keep away from those inside until it is their
+// like (CVE-2016-9962), and returns what then makes it so: the restrictions of the process pid, of
 // whose filter the profile is known, and a terminal no more than that has one.
-func (p *Plan) wallsOf(pid int, namespaces uint64, profile string) (settle func(who *identity), err error) {
+func (p *Plan) securityOf(pid int, namespaces uint64, profile string) (confine func(who *identity), err error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (p *Plan) wallsOf(pid int, namespaces uint64, profile string) (settle func(
 	}
 	keep, known := capset(bounding), knownCaps(namespaces)
 	filtered := statusField(status, "Seccomp") == "2"
-	s := security{profile: profile}
+	s := securityOpts{profile: profile}
 	if !filtered {
 		s.profile = "unconfined"
 	}
@@ -170,23 +170,23 @@ var capabilities = strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSE
 	AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF
 	CHECKPOINT_RESTORE`)
 
-// usualCaps is Docker's set: what the usual programs of a root user need, among what can do
+// defaultCaps is Docker's set: what the usual programs of a root user need, among what can do
 // no harm outside.
-const usualCaps = capset(1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
+const defaultCaps = capset(1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
 	1<<unix.CAP_KILL | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE |
 	1<<unix.CAP_NET_RAW | 1<<unix.CAP_SYS_CHROOT | 1<<unix.CAP_MKNOD | 1<<unix.CAP_AUDIT_WRITE | 1<<unix.CAP_SETFCAP)
 
 // capabilities is the set that the container gets, of what box itself may give.
-func (w *Walls) capabilities(known capset, open bool) (capset, error) {
-	set := usualCaps
+func (f *Security) capabilities(known capset, open bool) (capset, error) {
+	set := defaultCaps
 	if open {
 		set = ^capset(0)
 	}
-	add, err := parseCaps("--cap-add", w.CapAdd)
+	add, err := parseCaps("--cap-add", f.CapAdd)
 	if err != nil {
 		return 0, err
 	}
-	drop, err := parseCaps("--cap-drop", w.CapDrop)
+	drop, err := parseCaps("--cap-drop", f.CapDrop)
 	if err != nil {
 		return 0, err
 	}
@@ -284,8 +284,8 @@ var resources = map[string]int{
 }
 
 // rlimits plans the --ulimit flags. Who may not raise a hard limit gets what there is.
-func (w *Walls) rlimits(p *Plan) error {
-	for _, spec := range w.Ulimit {
+func (f *Security) rlimits(p *Plan) error {
+	for _, spec := range f.Ulimit {
 		name, limit, err := parseUlimit(spec)
 		if err != nil {
 			return fmt.Errorf("--ulimit %s: %w", spec, err)

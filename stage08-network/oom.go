@@ -15,8 +15,8 @@ import (
 	"stagebox/stage02-cgroups/units"
 )
 
-// tellOOM says that a process of the group was killed when its memory was used up.
-func (g *group) tellOOM() {
+// reportOOM prints that a process of the group was killed when its memory was used up.
+func (g *group) reportOOM() {
 	for _, p := range g.parents {
 		dir := filepath.Join(p.dir, g.name)
 		kills, peak, limit := "memory.oom_control", "memory.max_usage_in_bytes", "memory.limit_in_bytes"
@@ -32,12 +32,13 @@ func (g *group) tellOOM() {
 			used = most
 		}
 		fmt.Fprintf(os.Stderr, "box: the kernel killed the container's process %s: it used %s of %s\n",
-			victim(strings.TrimPrefix(dir, p.mount)), units.FormatSize(used), units.FormatSize(most))
+			oomVictim(strings.TrimPrefix(dir, p.mount)), units.FormatSize(used), units.FormatSize(most))
 	}
 }
 
-// victim is the pid, as the host counts, and the name of the process that was killed last in a group.
-func victim(cgroup string) string {
+// oomVictim returns the pid on the host and the name of the process that was killed last in a
+// cgroup.
+func oomVictim(cgroup string) string {
 	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "(the kernel's log, which only root may read, says which)"
