@@ -118,7 +118,8 @@ func memberOf(groups []byte, user string) []int {
 	return ids
 }
 
-// number31 reads a user's or group's number.
+// number31 reads the number of a user or group. A malformed one is an error: moby/sys/user
+// returns 0 for it, which is root.
 func number31(text string) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 31)
 	return int(n), err

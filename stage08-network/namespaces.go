@@ -250,7 +250,8 @@ func subIDs(path, name string, uid int) ([]idRange, error) {
 	return ranges, nil
 }
 
-// parseSubIDs reads lines "user:start:count"; the user is a name or a number.
+// parseSubIDs reads lines "user:start:count"; the user is a name or a number. A malformed
+// line is an error: moby/sys/user returns 0 for its numbers, and 0 is root on the host.
 func parseSubIDs(r io.Reader, name string, uid int) ([]idRange, error) {
 	var ranges []idRange
 	lines := bufio.NewScanner(r)
