@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -50,7 +51,7 @@ func (o *overlay) changes() ([]change, error) {
 // What is in an opaque directory needs no mark of its own to hide what is below.
 func changesIn(dir int, prefix string, below *node, opaque bool) ([]change, error) {
 	opaque = opaque || isOpaque(dir)
-	names, err := namesIn(dir)
+	names, err := files.Names(dir)
 	if err != nil {
 		return nil, about("read the directory", prefix, err)
 	}
@@ -58,7 +59,7 @@ func changesIn(dir int, prefix string, below *node, opaque bool) ([]change, erro
 	there := map[string]bool{}
 	for _, name := range names {
 		there[name] = true
-		fd, err := openBeneath(dir, name, unix.O_PATH)
+		fd, err := files.OpenBeneath(dir, name, unix.O_PATH)
 		if errors.Is(err, unix.ENOENT) {
 			continue // gone meanwhile
 		}
@@ -115,7 +116,7 @@ func changesOf(fd int, name string, dir *node, opaque bool) ([]change, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return list, nil
 	}
-	open, err := os.OpenFile(procFD(fd), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	open, err := os.OpenFile(files.FDPath(fd), unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, about("open", name, err)
 	}
@@ -153,7 +154,7 @@ func (n *node) differs(fd int, st *unix.Stat_t) (bool, error) {
 
 // capabilityOf is the attribute that gives a program rights (capabilities(7)), or "".
 func capabilityOf(fd int) (string, error) {
-	value, err := readXattr(fd, "security.capability")
+	value, err := files.Xattr(fd, "security.capability")
 	if errors.Is(err, unix.ENODATA) {
 		return "", nil
 	}
@@ -236,10 +237,10 @@ func (r *Record) commit(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	if err := copyTree(r.path("upper"), dir, true); err != nil {
+	if err := files.Tree(r.path("upper"), dir, opaqueMark()); err != nil {
 		return err
 	}
-	return syncTree(dir)
+	return files.Sync(dir)
 }
 
 // quietly does something while the container's processes are stopped, if it runs, and if its
@@ -262,16 +263,6 @@ func (r *Record) quietly(do func() error) error {
 		err = do()
 	}
 	return errors.Join(err, os.WriteFile(file, []byte("0"), 0), done())
-}
-
-// syncTree brings to the disk all that was written on a file system (syncfs(2)).
-func syncTree(dir string) error {
-	file, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return about("syncfs", dir, unix.Syncfs(int(file.Fd())))
 }
 
 type exportCmd struct {
@@ -316,14 +307,14 @@ func (r *Record) export(out *os.File) error {
 		return err
 	}
 	defer u.close()
-	a := newArchive(out)
+	a := files.NewArchive(out)
 	if err := exportNode(a, u.root, ""); err != nil {
 		return err
 	}
-	return a.close()
+	return a.Close()
 }
 
-func exportNode(a *archive, dir *node, prefix string) error {
+func exportNode(a *files.Archive, dir *node, prefix string) error {
 	children, err := dir.children()
 	if err != nil {
 		return err
@@ -334,7 +325,7 @@ func exportNode(a *archive, dir *node, prefix string) error {
 		if err != nil {
 			return err
 		}
-		err = a.add(name, fd)
+		err = a.Add(name, fd)
 		unix.Close(fd)
 		if err == nil && n.dirs != nil {
 			err = exportNode(a, n, name)

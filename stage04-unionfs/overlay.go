@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/files"
 )
 
 // Layers are what a container's root is made of, besides --rootfs, which is the lowest.
@@ -69,7 +70,7 @@ func layerDir(dir string) (string, error) {
 		return "", err
 	}
 	defer unix.Close(fd)
-	return os.Readlink(procFD(fd))
+	return os.Readlink(files.FDPath(fd))
 }
 
 // apart refuses a layer that is another one or inside it: what the kernel would make of

@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 	"stagebox/lessons/boxtest"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // layered are random layers and paths to look up in them, for the kernel to say what is there.
@@ -106,7 +108,7 @@ func treeOf(look func(path string, flags int) (int, error), dir string) (list []
 			return append(list, path+": "+err.Error())
 		}
 		var st unix.Stat_t
-		target, _ := readLink(fd)
+		target, _ := files.ReadLink(fd)
 		err = unix.Fstat(fd, &st)
 		unix.Close(fd)
 		list = append(list, fmt.Sprintf("%s %o %d %s %v", path, st.Mode, st.Size*int64(st.Mode>>15&1), target, err))

@@ -1,19 +1,11 @@
 package main
 
 import (
-	"archive/tar"
-	"bytes"
-	"errors"
-	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-	"stagebox/lessons/boxtest"
 )
 
 // openTree opens a directory as a handle, until the test ends.
@@ -23,16 +15,6 @@ func openTree(t testing.TB, dir string) int {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, unix.Close(fd)) })
 	return fd
-}
-
-// archiveOf is the tar stream of a directory.
-func archiveOf(t testing.TB, dir string) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	a := newArchive(&out)
-	require.NoError(t, walkTree(openTree(t, dir), a.add))
-	require.NoError(t, a.close())
-	return out.Bytes()
 }
 
 // sh runs a script in a directory, and returns what it prints.
@@ -75,128 +57,4 @@ func listing(t testing.TB, dir string) string {
 	return sh(t, dir, `LC_ALL=C; export LC_ALL
 		find . -mindepth 1 \( -type d -printf '%P %y %m %U:%G %T@\n' -o -printf '%P %y %m %U:%G %s %n %l %T@\n' \) | sort
 		find . -type f -exec sha256sum {} + | sort`)
-}
-
-func TestTarReadsTheArchive(t *testing.T) {
-	tools(t, "tar", "find")
-	from, to := t.TempDir(), t.TempDir()
-	sh(t, from, manyKinds)
-	if os.Geteuid() == 0 {
-		sh(t, from, special)
-	}
-	data := archiveOf(t, from)
-	cmd := exec.Command("tar", "-xpf", "-", "--numeric-owner", "-C", to)
-	cmd.Stdin = bytes.NewReader(data)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.Equal(t, listing(t, from), listing(t, to))
-	require.True(t, bytes.Equal(data, archiveOf(t, to)), "the same tree elsewhere gives the same bytes")
-}
-
-func TestArchiveLeavesSocketsOut(t *testing.T) {
-	dir := t.TempDir()
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	require.NoError(t, err)
-	defer unix.Close(fd)
-	require.NoError(t, unix.Bind(fd, &unix.SockaddrUnix{Name: filepath.Join(dir, "socket")}))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o644))
-	header, err := tar.NewReader(bytes.NewReader(archiveOf(t, dir))).Next()
-	require.NoError(t, err)
-	require.Equal(t, "file", header.Name)
-}
-
-func TestArchiveHoldsPortableXattrsOnly(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	set := func(name, value string) error { return unix.Setxattr(file, name, []byte(value), 0) }
-	if err := set("user.note", "a\x00b"); errors.Is(err, unix.ENOTSUP) {
-		t.Skip("the file system has no user xattrs")
-	}
-	require.NoError(t, set("user.overlay.opaque", "y"))
-	want := map[string]string{"SCHILY.xattr.user.note": "a\x00b"}
-	if os.Geteuid() == 0 {
-		require.NoError(t, set("trusted.overlay.redirect", "/etc"))
-		// version 3, cap_net_raw, of the user namespace whose root is 1000
-		require.NoError(t, set("security.capability", "\x01\x00\x00\x03\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xe8\x03\x00\x00"))
-		want["SCHILY.xattr.security.capability"] = "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-	}
-	header, err := tar.NewReader(bytes.NewReader(archiveOf(t, dir))).Next()
-	require.NoError(t, err)
-	delete(header.PAXRecords, "mtime")
-	require.Equal(t, want, header.PAXRecords)
-}
-
-// TestWalkFollowsNoLink has a directory and a link to the host change places while the
-// tree is read: nothing of the host may come into the archive.
-func TestWalkFollowsNoLink(t *testing.T) {
-	boxtest.Slow(t)
-	outside, dir := t.TempDir(), t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(outside, "secret"), nil, 0o644))
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "a"), 0o755))
-	require.NoError(t, os.Symlink(outside, filepath.Join(dir, "b")))
-	var swaps atomic.Int32
-	stop, done := make(chan bool), make(chan bool)
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				if unix.Renameat2(unix.AT_FDCWD, dir+"/a", unix.AT_FDCWD, dir+"/b", unix.RENAME_EXCHANGE) == nil {
-					swaps.Add(1)
-				}
-			}
-		}
-	}()
-	// Thousands of walks, and thousands of swaps meanwhile: many walks meet one.
-	for walks := 0; walks < 5000 || swaps.Load() < 5000; walks++ {
-		require.NoError(t, walkTree(openTree(t, dir), func(name string, fd int) error {
-			require.NotContains(t, name, "secret")
-			return nil
-		}))
-	}
-	close(stop)
-	<-done
-	_, err := openBeneath(openTree(t, dir), "b/secret", unix.O_PATH)
-	_, err2 := openBeneath(openTree(t, dir), "a/secret", unix.O_PATH)
-	require.True(t, errors.Is(err, unix.ELOOP) || errors.Is(err2, unix.ELOOP), "%v, %v", err, err2)
-}
-
-func TestArchiveOfAFileThatShrinks(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "log")
-	require.NoError(t, os.WriteFile(file, make([]byte, 100), 0o644))
-	fd, err := unix.Open(file, unix.O_PATH|unix.O_NOFOLLOW, 0)
-	require.NoError(t, err)
-	defer unix.Close(fd)
-	header, id, err := describe("log", fd)
-	require.NoError(t, err)
-	require.NoError(t, os.Truncate(file, 50))
-	require.ErrorContains(t, newArchive(io.Discard).write(header, id, fd), `read "log": it became shorter meanwhile`)
-}
-
-// TestOwnerReadsWhatHeMayNot: in a container root reads a file of mode 0, and so must its
-// owner outside, who is nobody special.
-func TestOwnerReadsWhatHeMayNot(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may read everything")
-	}
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(dir+"/closed", 0o755))
-	require.NoError(t, os.WriteFile(dir+"/closed/shadow", []byte("secret"), 0))
-	require.NoError(t, os.Chmod(dir+"/closed", 0))
-	data := archiveOf(t, dir)
-	require.NoError(t, os.Chmod(dir+"/closed", 0o755))
-	reader := tar.NewReader(bytes.NewReader(data))
-	for range 2 {
-		header, err := reader.Next()
-		require.NoError(t, err)
-		require.Zero(t, header.Mode)
-		require.Zero(t, header.Uid, "the caller is root inside")
-	}
-	content, err := io.ReadAll(reader)
-	require.NoError(t, err)
-	require.Equal(t, "secret", string(content))
-	require.Equal(t, "0\n", sh(t, dir, "stat -c %a closed/shadow"))
 }

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/files"
 )
 
 // LayerLimits are against bombs: archives that are small, and endless when they are unpacked.
@@ -72,7 +73,7 @@ func packLayer(w io.Writer, dir string, owners ...string) (sum layerSum, err err
 		return sum, about("open", dir, err)
 	}
 	defer unix.Close(fd)
-	p := &packer{archive: newArchive(io.MultiWriter(w, s))}
+	p := &packer{archive: files.NewArchive(io.MultiWriter(w, s))}
 	if p.owners, err = readOwners(owners); err != nil {
 		return sum, err
 	}
@@ -81,10 +82,10 @@ func packLayer(w io.Writer, dir string, owners ...string) (sum layerSum, err err
 		err = p.marker(opaqueMarker)
 	}
 	if err == nil {
-		err = walkTree(fd, p.add)
+		err = files.Walk(fd, p.add)
 	}
 	if err == nil {
-		err = p.archive.close()
+		err = p.archive.Close()
 	}
 	if err != nil {
 		return sum, fmt.Errorf("pack the layer %s: %w", dir, err)
@@ -94,7 +95,7 @@ func packLayer(w io.Writer, dir string, owners ...string) (sum layerSum, err err
 
 // packer is at work on one layer.
 type packer struct {
-	archive *archive
+	archive *files.Archive
 	owners  map[string]*intention
 }
 
@@ -103,7 +104,7 @@ func (p *packer) add(name string, fd int) error {
 	if isMark(path.Base(name)) {
 		return fmt.Errorf("%q: in a layer, a name that begins with %s says that another file was removed: rename it", name, whiteoutPrefix)
 	}
-	h, id, err := describe(name, fd)
+	h, id, err := files.Describe(name, fd)
 	if err != nil || h == nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func (p *packer) add(name string, fd int) error {
 	if i := p.owners[name]; i != nil {
 		i.restore(h)
 	}
-	if err := p.archive.write(h, id, fd); err != nil || !opaque {
+	if err := p.archive.Write(h, id, fd); err != nil || !opaque {
 		return err
 	}
 	return p.marker(path.Join(name, opaqueMarker))
@@ -127,20 +128,20 @@ func (p *packer) add(name string, fd int) error {
 
 // marker writes an empty file that is about lower layers.
 func (p *packer) marker(name string) error {
-	return p.archive.write(&tar.Header{Format: tar.FormatPAX, Typeflag: tar.TypeReg, Name: name, ModTime: epoch}, inode{}, -1)
+	return p.archive.Write(&tar.Header{Format: tar.FormatPAX, Typeflag: tar.TypeReg, Name: name, ModTime: epoch}, files.ID{}, -1)
 }
 
 // overlayMarks reads what overlay has noted about a file. A file whose content is elsewhere
 // cannot be packed.
 func overlayMarks(fd int) (opaque bool, err error) {
-	list, err := readXattr(fd, "")
-	for name := range strings.SplitSeq(list, "\x00") {
+	names, err := files.Xattrs(fd)
+	for _, name := range names {
 		_, mark, _ := strings.Cut(name, ".overlay.")
 		switch {
-		case err != nil || portable(name):
+		case err != nil || files.Portable(name):
 		case mark == "opaque":
 			var value string
-			value, err = readXattr(fd, name)
+			value, err = files.Xattr(fd, name)
 			opaque = opaque || value == "y"
 		case mark == "redirect", mark == "metacopy":
 			err = fmt.Errorf("by its attribute %s, its content is in a lower layer: mount the overlay with redirect_dir=off,metacopy=off", name)

@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 	"stagebox/lessons/boxtest"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 var usualLimits = LayerLimits{MaxLayerSize: 1 << 30, MaxLayerFiles: 100000}
@@ -110,8 +112,8 @@ func snapshot(t testing.TB, dir string) string {
 func layerTree(t testing.TB, dir string) []string {
 	t.Helper()
 	var list []string
-	require.NoError(t, walkTree(openTree(t, dir), func(name string, fd int) error {
-		h, _, err := describe(name, fd)
+	require.NoError(t, files.Walk(openTree(t, dir), func(name string, fd int) error {
+		h, _, err := files.Describe(name, fd)
 		require.NoError(t, err)
 		line := fmt.Sprintf("%s %c %o", h.Name, h.Typeflag, h.Mode)
 		opaque, err := overlayMarks(fd)
@@ -119,7 +121,7 @@ func layerTree(t testing.TB, dir string) []string {
 			line += " opaque"
 		}
 		if h.Typeflag == tar.TypeReg {
-			data, err := os.ReadFile(procFD(fd))
+			data, err := os.ReadFile(files.FDPath(fd))
 			require.NoError(t, err)
 			line += " " + string(data)
 		}

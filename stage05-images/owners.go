@@ -27,6 +27,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // ownersSuffix is that of the text file, whose name begins with that of the directory.
@@ -78,9 +80,9 @@ func (w *ownersWriter) close() error {
 }
 
 // readOwners reads what was written about layers, the top one first, by path.
-func readOwners(files []string) (map[string]*intention, error) {
+func readOwners(paths []string) (map[string]*intention, error) {
 	owners := map[string]*intention{}
-	for _, path := range slices.Backward(files) {
+	for _, path := range slices.Backward(paths) {
 		file, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -124,13 +126,14 @@ func (i *intention) restore(h *tar.Header) {
 	if uint32(h.Mode) == i.have && (kind == 0 || h.Typeflag == tar.TypeReg && h.Size == 0) {
 		h.Mode = int64(i.want & 0o7777)
 		if kind != 0 {
-			h.Typeflag, h.Devmajor, h.Devminor = tarTypes[kind], int64(i.major), int64(i.minor)
+			h.Typeflag, _ = files.TarType(kind)
+			h.Devmajor, h.Devminor = int64(i.major), int64(i.minor)
 		}
 	}
 	for name, values := range i.xattrs {
 		if h.PAXRecords == nil {
 			h.PAXRecords = map[string]string{}
 		}
-		h.PAXRecords[xattrPrefix+name] = values[0]
+		h.PAXRecords[files.XattrPrefix+name] = values[0]
 	}
 }

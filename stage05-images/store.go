@@ -137,3 +137,11 @@ func removeUnfinished(held *os.File) error {
 	}
 	return errors.Join(err, held.Close())
 }
+
+// about says which operation on which file has failed.
+func about(operation, path string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", operation, path, err)
+	}
+	return nil
+}

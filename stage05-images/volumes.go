@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -120,8 +122,8 @@ func (c *Container) fillVolume(data, target string) error {
 		return about("open", data, err)
 	}
 	defer unix.Close(root)
-	to := newCopier(root)
-	if err := to.node(n, "."); err != nil {
+	to := files.NewCopier(root)
+	if err := n.copyTo(to, "."); err != nil {
 		return err
 	}
 	top, err := n.openFile(unix.O_RDONLY | unix.O_DIRECTORY)
@@ -129,7 +131,33 @@ func (c *Container) fillVolume(data, target string) error {
 		return err
 	}
 	defer unix.Close(top)
-	return to.attributes(top, ".")
+	return to.Attributes(top, ".")
+}
+
+// copyTo copies what is in a directory of a union.
+func (n *node) copyTo(c *files.Copier, to string) error {
+	children, err := n.children()
+	if err != nil {
+		return err
+	}
+	for _, child := range children {
+		fd, err := child.openFile(unix.O_PATH)
+		if err != nil {
+			return err
+		}
+		err = c.File(fd, path.Join(to, child.name), func(isDir bool) error {
+			if !isDir {
+				return nil
+			}
+			return child.copyTo(c, path.Join(to, child.name))
+		})
+		unix.Close(fd)
+		if err != nil {
+			return err
+		}
+		child.forget()
+	}
+	return nil
 }
 
 // removeVolumes removes the container's volumes that have no name, if nobody else has them.

@@ -20,6 +20,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // builtImage is what an image comes to: its configuration without what is empty, and each
@@ -213,7 +215,7 @@ func (f *imageFile) words(start time.Time, name string, names []string) string {
 		words += fmt.Sprintf(" %d:%d", f.Devmajor, f.Devminor)
 	}
 	for _, record := range slices.Sorted(maps.Keys(f.PAXRecords)) {
-		if name, is := strings.CutPrefix(record, xattrPrefix); is {
+		if name, is := strings.CutPrefix(record, files.XattrPrefix); is {
 			words += fmt.Sprintf(" %s=%q", name, f.PAXRecords[record])
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -242,7 +243,7 @@ func clean(build string, stubs []string) error {
 	}
 	defer unix.Close(root)
 	for _, stub := range stubs {
-		dir, err := openBeneath(root, path.Dir(stub), unix.O_RDONLY|unix.O_DIRECTORY)
+		dir, err := files.OpenBeneath(root, path.Dir(stub), unix.O_RDONLY|unix.O_DIRECTORY)
 		if err != nil {
 			continue // the step has replaced it
 		}
@@ -490,7 +491,7 @@ func (m *stepMounts) fill(to string, mount RunMount) error {
 	}
 	c := &copying{s: m.s, in: m.in, ignore: ignore}
 	if mount.From == "" { // what the context holds is root's
-		c.w, w.change, w.bare = w, c.change, true
+		c.w, w.Change, w.Bare = w, c.change, true
 		if os.Geteuid() == 0 {
 			w.give = &c.who
 		}

@@ -10,6 +10,8 @@ import (
 	"path"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // dropSame takes directories out of a new layer that are like those below it, given from the
@@ -59,7 +61,7 @@ func dropSameIn(dir *os.File, below *node) (left int, err error) {
 	}
 	if dropped {
 		times := []unix.Timespec{before.Atim, before.Mtim}
-		err = errors.Join(err, unix.UtimesNanoAt(unix.AT_FDCWD, procFD(int(dir.Fd())), times, 0))
+		err = errors.Join(err, unix.UtimesNanoAt(unix.AT_FDCWD, files.FDPath(int(dir.Fd())), times, 0))
 	}
 	return left, err
 }
@@ -101,7 +103,7 @@ func noXattrs(fd int, old *node) (bool, error) {
 	}
 	defer unix.Close(oldFD)
 	for _, fd := range []int{fd, oldFD} {
-		if list, err := xattrs(fd); err != nil || len(list) > 0 {
+		if list, err := files.XattrRecords(fd); err != nil || len(list) > 0 {
 			return false, err
 		}
 	}

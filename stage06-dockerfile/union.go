@@ -18,6 +18,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // union is a stack of layers that is open for reading.
@@ -242,14 +244,14 @@ func (n *node) children() ([]*node, error) {
 
 func (p place) names() ([]string, error) {
 	if p.path == "" {
-		return namesIn(p.fd)
+		return files.Names(p.fd)
 	}
 	fd, err := unix.Open(p.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open(%q): %w", p.path, err)
 	}
 	defer unix.Close(fd)
-	return namesIn(fd)
+	return files.Names(fd)
 }
 
 // forget closes the directories of a node that nobody will ask for again.

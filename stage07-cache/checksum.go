@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -148,12 +149,12 @@ func (c *copying) describeFile(n *node, rel string) (string, error) {
 		st.Mode = c.chmod(st.Mode)
 	}
 	text := fmt.Sprintf("%o %d %d", st.Mode, st.Uid, st.Gid)
-	if id := (inode{uint64(st.Dev), st.Ino}); st.Nlink > 1 && n.dirs == nil { // two names of one file stay that
+	if id := files.IDOf(&st); st.Nlink > 1 && n.dirs == nil { // two names of one file stay that
 		if first := c.linked[id]; first != "" {
 			return text + " the same file as " + first, nil
 		}
 		if c.linked == nil {
-			c.linked = map[inode]string{}
+			c.linked = map[files.ID]string{}
 		}
 		c.linked[id] = rel
 	}

@@ -19,6 +19,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // insideCmd is how box starts itself for that.
@@ -102,7 +104,7 @@ func (i *intention) settle(root int, name string) error {
 	if i.want&unix.S_IFMT != 0 {
 		return fmt.Errorf("%q: a device cannot be made inside", name)
 	}
-	fd, err := openBeneath(root, name, unix.O_PATH)
+	fd, err := files.OpenBeneath(root, name, unix.O_PATH)
 	if err != nil {
 		return err
 	}
@@ -115,7 +117,7 @@ func (i *intention) settle(root int, name string) error {
 		return err
 	}
 	for key, values := range i.xattrs {
-		if err := unix.Setxattr(procFD(fd), key, []byte(values[0]), 0); err != nil {
+		if err := unix.Setxattr(files.FDPath(fd), key, []byte(values[0]), 0); err != nil {
 			return err
 		}
 	}
@@ -123,5 +125,5 @@ func (i *intention) settle(root int, name string) error {
 	if mode == i.have {
 		mode = i.want
 	}
-	return unix.Chmod(procFD(fd), mode)
+	return unix.Chmod(files.FDPath(fd), mode)
 }

@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -33,7 +34,7 @@ func (s Store) keepLayer(build string, diffID digest.Digest) error {
 	if err := os.Chmod(build, 0o755); err != nil {
 		return err
 	}
-	if err := syncTree(build); err != nil {
+	if err := files.Sync(build); err != nil {
 		return err
 	}
 	if exists(build + ownersSuffix) {
@@ -91,14 +92,7 @@ func (s Store) layerSize(diffID digest.Digest) int64 {
 		return 0
 	}
 	defer unix.Close(dir)
-	err = walkTree(dir, func(_ string, fd int) error {
-		var st unix.Stat_t
-		if err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-			known.Size += st.Size / int64(max(1, st.Nlink))
-		}
-		return nil
-	})
-	if err == nil {
+	if known.Size, err = files.Size(dir); err == nil {
 		complain(s.writeNote(note, known))
 	}
 	return known.Size

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // untarring is an archive on its way.
@@ -45,7 +47,7 @@ func (u *untarring) all() error {
 	}
 	for dir, at := range u.times {
 		times := []unix.Timespec{unix.NsecToTimespec(at.UnixNano()), unix.NsecToTimespec(at.UnixNano())}
-		if err := unix.UtimesNanoAt(u.w.root, dir, times, unix.AT_SYMLINK_NOFOLLOW); err != nil && err != unix.ENOENT {
+		if err := unix.UtimesNanoAt(u.w.Root, dir, times, unix.AT_SYMLINK_NOFOLLOW); err != nil && err != unix.ENOENT {
 			return about("utimensat", dir, err)
 		}
 	}
@@ -87,7 +89,7 @@ func (u *untarring) make(h *tar.Header, target string) error {
 	}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse:
-		fd, err := unix.Openat(u.w.root, target, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		fd, err := unix.Openat(u.w.Root, target, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 		if err != nil {
 			return err
 		}
@@ -95,15 +97,15 @@ func (u *untarring) make(h *tar.Header, target string) error {
 		_, err = io.Copy(file, u.tar)
 		return errors.Join(err, file.Close())
 	case tar.TypeSymlink:
-		return unix.Symlinkat(h.Linkname, u.w.root, target)
+		return unix.Symlinkat(h.Linkname, u.w.Root, target)
 	case tar.TypeLink:
 		return u.link(h, target)
 	case tar.TypeChar:
-		return unix.Mknodat(u.w.root, target, unix.S_IFCHR|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
+		return unix.Mknodat(u.w.Root, target, unix.S_IFCHR|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
 	case tar.TypeBlock:
-		return unix.Mknodat(u.w.root, target, unix.S_IFBLK|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
+		return unix.Mknodat(u.w.Root, target, unix.S_IFBLK|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
 	case tar.TypeFifo:
-		return unix.Mknodat(u.w.root, target, unix.S_IFIFO|0o600, 0)
+		return unix.Mknodat(u.w.Root, target, unix.S_IFIFO|0o600, 0)
 	}
 	return fmt.Errorf("a file of kind %q, which is not known", h.Typeflag)
 }
@@ -130,7 +132,7 @@ func (u *untarring) link(h *tar.Header, target string) error {
 		return err
 	}
 	first := path.Join(dir, path.Base(h.Linkname))
-	err = unix.Linkat(u.w.root, first, u.w.root, target, 0)
+	err = unix.Linkat(u.w.Root, first, u.w.Root, target, 0)
 	if err != unix.ENOENT {
 		return err
 	}
@@ -155,7 +157,7 @@ func (u *untarring) attributes(h *tar.Header, target string) error {
 		}
 	}
 	if h.Typeflag != tar.TypeSymlink { // --chmod is not for what is in archives
-		if err := unix.Fchmodat(u.w.root, target, uint32(h.Mode)&0o7777, 0); err != nil {
+		if err := unix.Fchmodat(u.w.Root, target, uint32(h.Mode)&0o7777, 0); err != nil {
 			return about("chmod", target, err)
 		}
 	}
@@ -166,20 +168,20 @@ func (u *untarring) attributes(h *tar.Header, target string) error {
 		return nil
 	}
 	times := []unix.Timespec{unix.NsecToTimespec(h.ModTime.UnixNano()), unix.NsecToTimespec(h.ModTime.UnixNano())}
-	return about("utimensat", target, unix.UtimesNanoAt(u.w.root, target, times, unix.AT_SYMLINK_NOFOLLOW))
+	return about("utimensat", target, unix.UtimesNanoAt(u.w.Root, target, times, unix.AT_SYMLINK_NOFOLLOW))
 }
 
 func (u *untarring) xattrs(h *tar.Header, target string) error {
 	for record, value := range h.PAXRecords {
-		name, is := strings.CutPrefix(record, xattrPrefix)
+		name, is := strings.CutPrefix(record, files.XattrPrefix)
 		if !is || name != "security.capability" {
 			continue
 		}
-		fd, err := unix.Openat(u.w.root, target, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err := unix.Openat(u.w.Root, target, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return about("open", target, err)
 		}
-		err = unix.Setxattr(procFD(fd), name, []byte(value), 0)
+		err = unix.Setxattr(files.FDPath(fd), name, []byte(value), 0)
 		unix.Close(fd)
 		if err != nil && err != unix.EPERM && err != unix.ENOTSUP {
 			return about("setxattr "+name, target, err)

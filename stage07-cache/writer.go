@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // writer writes into one upper directory.
 type writer struct {
-	*copier
+	*files.Copier
 	below   *union
 	upper   *os.File
 	same    map[string]bool // directories that nothing was added to: they keep their times
@@ -46,7 +48,7 @@ func newWriter(upper string, layers []string) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	w := &writer{copier: newCopier(int(file.Fd())), below: below, upper: file, same: map[string]bool{}, created: map[string]bool{}, newMode: 0o755}
+	w := &writer{Copier: files.NewCopier(int(file.Fd())), below: below, upper: file, same: map[string]bool{}, created: map[string]bool{}, newMode: 0o755}
 	w.owners.path = upper + ownersSuffix
 	return w, nil
 }
@@ -56,7 +58,7 @@ func (w *writer) close() (err error) {
 	for dir, same := range w.same {
 		if n, errFind := w.below.exactly(dir); same && errFind == nil {
 			times := []unix.Timespec{n.Atim, n.Mtim}
-			err = errors.Join(err, about("utimensat", dir, unix.UtimesNanoAt(w.root, dir, times, unix.AT_SYMLINK_NOFOLLOW)))
+			err = errors.Join(err, about("utimensat", dir, unix.UtimesNanoAt(w.Root, dir, times, unix.AT_SYMLINK_NOFOLLOW)))
 		}
 	}
 	w.below.close()
@@ -68,12 +70,12 @@ func (w *writer) stat(name string) (st unix.Stat_t, link string, err error) {
 	if name == "." {
 		return w.below.root.Stat_t, "", nil
 	}
-	switch err = unix.Fstatat(w.root, name, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	switch err = unix.Fstatat(w.Root, name, &st, unix.AT_SYMLINK_NOFOLLOW); {
 	case err == nil && isWhiteout(&st):
 		return unix.Stat_t{}, "", nil
 	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK:
 		target := make([]byte, unix.PathMax)
-		n, err := unix.Readlinkat(w.root, name, target)
+		n, err := unix.Readlinkat(w.Root, name, target)
 		return st, string(target[:max(n, 0)]), err
 	case err == nil:
 		return st, "", nil
@@ -160,13 +162,13 @@ func (w *writer) mkdir(name string, isBelow bool, who owner) error {
 	if w.same[name] || w.created[name] {
 		return nil
 	}
-	if err := unix.Mkdirat(w.root, name, 0o755); err != nil {
+	if err := unix.Mkdirat(w.Root, name, 0o755); err != nil {
 		return about("mkdir", name, err)
 	}
 	if !isBelow {
 		w.created[name] = true
 		w.touch(name)
-		return errors.Join(w.own(name, who), about("chmod", name, unix.Fchmodat(w.root, name, w.newMode, 0)))
+		return errors.Join(w.own(name, who), about("chmod", name, unix.Fchmodat(w.Root, name, w.newMode, 0)))
 	}
 	w.same[name] = true
 	n, err := w.below.exactly(name)
@@ -178,10 +180,10 @@ func (w *writer) mkdir(name string, isBelow bool, who owner) error {
 		return err
 	}
 	defer unix.Close(fd)
-	change := w.change
-	w.change = nil
-	defer func() { w.change = change }()
-	return w.attributes(fd, name)
+	change := w.Change
+	w.Change = nil
+	defer func() { w.Change = change }()
+	return w.Attributes(fd, name)
 }
 
 // touch notes that something was put into the directory of a path.
@@ -193,7 +195,7 @@ func (w *writer) own(name string, who owner) error {
 	if os.Geteuid() != 0 {
 		return w.owners.file(name, &intention{uid: who.uid, gid: who.gid})
 	}
-	return about("chown", name, unix.Fchownat(w.root, name, who.uid, who.gid, unix.AT_SYMLINK_NOFOLLOW))
+	return about("chown", name, unix.Fchownat(w.Root, name, who.uid, who.gid, unix.AT_SYMLINK_NOFOLLOW))
 }
 
 // clear makes room for a file: what this layer has there goes; what is below will be hidden.
@@ -205,7 +207,7 @@ func (w *writer) clear(name string) error {
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		return fmt.Errorf("/%s is a directory, and would be replaced by a file", name)
 	}
-	if err := unix.Unlinkat(w.root, name, 0); err != nil && err != unix.ENOENT {
+	if err := unix.Unlinkat(w.Root, name, 0); err != nil && err != unix.ENOENT {
 		return about("remove", name, err)
 	}
 	w.touch(name)
@@ -218,7 +220,7 @@ func (w *writer) replace(name string) error {
 	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return errors.Join(err, w.clear(name))
 	}
-	if err := os.RemoveAll(path.Join(procFD(w.root), name)); err != nil {
+	if err := os.RemoveAll(path.Join(files.FDPath(w.Root), name)); err != nil {
 		return err
 	}
 	w.touch(name)
@@ -235,7 +237,7 @@ func (w *writer) put(n *node, name string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return errors.Join(w.file(fd, name, func(bool) error { return nil }), w.noteOwner(name))
+	return errors.Join(w.File(fd, name, func(bool) error { return nil }), w.noteOwner(name))
 }
 
 // noteOwner notes who should own what was copied, where it could not be given away.
@@ -251,7 +253,7 @@ func (w *writer) write(name string, data []byte, mode uint32, who owner, at time
 	if err := w.clear(name); err != nil {
 		return err
 	}
-	fd, err := unix.Openat(w.root, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := unix.Openat(w.Root, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return about("open", name, err)
 	}
@@ -263,11 +265,11 @@ func (w *writer) write(name string, data []byte, mode uint32, who owner, at time
 	if err := w.own(name, who); err != nil {
 		return err
 	}
-	if err := unix.Fchmodat(w.root, name, mode, 0); err != nil {
+	if err := unix.Fchmodat(w.Root, name, mode, 0); err != nil {
 		return about("chmod", name, err)
 	}
 	times := []unix.Timespec{unix.NsecToTimespec(at.UnixNano()), unix.NsecToTimespec(at.UnixNano())}
-	return about("utimensat", name, unix.UtimesNanoAt(w.root, name, times, unix.AT_SYMLINK_NOFOLLOW))
+	return about("utimensat", name, unix.UtimesNanoAt(w.Root, name, times, unix.AT_SYMLINK_NOFOLLOW))
 }
 
 // tree copies what a directory of a source holds into a directory that is there. keep tells
@@ -334,7 +336,7 @@ func (w *writer) like(n *node, name string) error {
 	defer unix.Close(fd)
 	delete(w.same, name)
 	w.created[name] = true
-	return errors.Join(w.attributes(fd, name), w.noteOwner(name))
+	return errors.Join(w.Attributes(fd, name), w.noteOwner(name))
 }
 
 // dated gives a directory the times of one of the source, and nothing else of it.
@@ -345,7 +347,7 @@ func (w *writer) dated(n *node, name string) error {
 	delete(w.same, name)
 	w.created[name] = true
 	times := []unix.Timespec{n.Atim, n.Mtim}
-	return about("utimensat", name, unix.UtimesNanoAt(w.root, name, times, unix.AT_SYMLINK_NOFOLLOW))
+	return about("utimensat", name, unix.UtimesNanoAt(w.Root, name, times, unix.AT_SYMLINK_NOFOLLOW))
 }
 
 // anyWanted looks for something below a directory that is wanted.

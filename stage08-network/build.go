@@ -24,6 +24,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -307,7 +308,7 @@ func (b *builder) build() (*Image, error) {
 		s.config.Config.Labels = withKey(maps.Clone(s.config.Config.Labels), name, value)
 	}
 	if b.missed.Load() {
-		if err := syncTree(b.Store.path("layers")); err != nil {
+		if err := files.Sync(b.Store.path("layers")); err != nil {
 			return nil, err
 		}
 	}

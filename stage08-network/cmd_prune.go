@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -265,13 +266,7 @@ func sizeOfTree(dir string) (size int64) {
 		return 0
 	}
 	defer unix.Close(fd)
-	err = walkTree(fd, func(_ string, file int) error {
-		var st unix.Stat_t
-		if err := unix.Fstatat(file, "", &st, unix.AT_EMPTY_PATH); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-			size += st.Size / int64(max(1, st.Nlink))
-		}
-		return nil
-	})
+	size, err = files.Size(fd)
 	complain(err)
 	return size
 }

@@ -25,6 +25,8 @@ import (
 	"github.com/moby/patternmatcher"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // copying is a COPY or ADD on its way.
@@ -46,7 +48,7 @@ type copying struct {
 	pivot   *node           // with it, the directory that paths are kept from
 	kept    map[string]bool // the directories that it has made
 
-	linked map[inode]string // the first name of a file with several, for the checksum
+	linked map[files.ID]string // the first name of a file with several, for the checksum
 }
 
 // copy is COPY and ADD.
@@ -233,8 +235,8 @@ func (c *copying) change(st *unix.Stat_t) {
 
 // all copies every source.
 func (c *copying) all() error {
-	c.w.change, c.w.bare = c.change, c.in.flag("from") == ""
-	if c.w.bare || c.chown {
+	c.w.Change, c.w.Bare = c.change, c.in.flag("from") == ""
+	if c.w.Bare || c.chown {
 		c.w.give = &c.who
 	}
 	if number, err := strconv.ParseUint(c.in.flag("chmod"), 8, 12); err == nil {
@@ -293,7 +295,7 @@ func (c *copying) pivots(source string) ([]found, string, error) {
 // below copies what is looked for in a directory. With --parents it is the directory that is
 // copied, as it were.
 func (c *copying) below(pivot *node, kept string) error {
-	clear(c.w.names) // two sources share no inode
+	c.w.Forget() // two sources share no inode
 	list, err := c.matches(pivot, kept)
 	if err != nil {
 		return err
@@ -512,7 +514,7 @@ func (c *copying) file(f found) error {
 		}
 	}
 	if !c.parents {
-		clear(c.w.names)
+		c.w.Forget()
 	}
 	if f.dirs != nil {
 		return c.directory(f, dest)
@@ -570,7 +572,7 @@ func (c *copying) makeParent(n *node, to string) error {
 		return err
 	}
 	if st.Mode != 0 {
-		return unix.Fchmodat(c.w.root, to, n.Mode&0o7777, 0)
+		return unix.Fchmodat(c.w.Root, to, n.Mode&0o7777, 0)
 	}
 	return c.w.like(n, to)
 }

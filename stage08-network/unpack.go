@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // unpackLayer makes an uncompressed tar stream a directory that overlay can stack. The
@@ -218,7 +220,7 @@ func (u *unpacker) leave() error {
 // descend opens a directory in the innermost one, and makes it if it is missing.
 func (u *unpacker) descend(path, name string) error {
 	in := u.top().fd
-	fd, err := openBeneath(in, name, unix.O_PATH|unix.O_DIRECTORY)
+	fd, err := files.OpenBeneath(in, name, unix.O_PATH|unix.O_DIRECTORY)
 	if u.isMissing(name, err) {
 		if err := u.count(0); err != nil {
 			return err
@@ -226,7 +228,7 @@ func (u *unpacker) descend(path, name string) error {
 		if err := u.directory(path, &tar.Header{Typeflag: tar.TypeDir, Mode: 0o755, ModTime: epoch}); err != nil {
 			return err
 		}
-		fd, err = openBeneath(in, name, unix.O_PATH|unix.O_DIRECTORY)
+		fd, err = files.OpenBeneath(in, name, unix.O_PATH|unix.O_DIRECTORY)
 	}
 	if errors.Is(err, unix.ENOTDIR) {
 		return errors.New("the layer has a file or a link of this name, and only a directory can hold something")
@@ -293,14 +295,14 @@ func (u *unpacker) mark(name string) error {
 // setOpaque hides what lower layers have in a directory. Root's overlay wants an attribute
 // that only root may set; an ordinary user's, mounted with userxattr, another.
 func setOpaque(dir int, name string) error {
-	fd, err := openBeneath(dir, name, unix.O_PATH|unix.O_DIRECTORY)
+	fd, err := files.OpenBeneath(dir, name, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return about("open", name, err)
 	}
 	defer unix.Close(fd)
-	err = unix.Setxattr(procFD(fd), "trusted.overlay.opaque", []byte("y"), 0)
+	err = unix.Setxattr(files.FDPath(fd), "trusted.overlay.opaque", []byte("y"), 0)
 	if errors.Is(err, unix.EPERM) {
-		err = unix.Setxattr(procFD(fd), "user.overlay.opaque", []byte("y"), 0)
+		err = unix.Setxattr(files.FDPath(fd), "user.overlay.opaque", []byte("y"), 0)
 	}
 	return about("make opaque", name, err)
 }
@@ -313,7 +315,7 @@ func (u *unpacker) place(name string, create func(dir int, base string) error) e
 		return err
 	}
 	u.owners.again = true
-	dir, err := os.OpenRoot(procFD(u.top().fd))
+	dir, err := os.OpenRoot(files.FDPath(u.top().fd))
 	if err != nil {
 		return err
 	}
@@ -358,7 +360,7 @@ func (u *unpacker) overwrite(name string, create func(dir int, base string) erro
 // file makes a regular file. Usually it can have its mode from the beginning.
 func (u *unpacker) file(name string, h *tar.Header) error {
 	made, perm := u.modeOf(h), u.modeOf(h)
-	if made&(u.umask|0o7000) != 0 || hasRecord(h, xattrPrefix) {
+	if made&(u.umask|0o7000) != 0 || hasRecord(h, files.XattrPrefix) {
 		made, perm = unknownMode, 0o600
 	}
 	fd := -1
@@ -431,7 +433,7 @@ func (u *unpacker) link(name string, h *tar.Header) error {
 	}
 	fd := -1
 	if err == nil {
-		fd, err = openBeneath(u.dirs[0].fd, path.Dir(target), unix.O_PATH|unix.O_DIRECTORY)
+		fd, err = files.OpenBeneath(u.dirs[0].fd, path.Dir(target), unix.O_PATH|unix.O_DIRECTORY)
 	}
 	if err != nil {
 		return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
@@ -541,21 +543,21 @@ func (u *unpacker) chown(base string, h *tar.Header, made uint32) (owned bool, e
 // setXattrs sets those that belong to the file, and returns those that the kernel refuses:
 // capabilities are root's to give, and some file systems have no attributes.
 func (u *unpacker) setXattrs(base string, h *tar.Header) (url.Values, error) {
-	if !hasRecord(h, xattrPrefix) || h.Typeflag == tar.TypeSymlink {
+	if !hasRecord(h, files.XattrPrefix) || h.Typeflag == tar.TypeSymlink {
 		return nil, nil
 	}
-	fd, err := openBeneath(u.top().fd, base, unix.O_PATH)
+	fd, err := files.OpenBeneath(u.top().fd, base, unix.O_PATH)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
 	refused := url.Values{}
 	for record, value := range h.PAXRecords {
-		name, isXattr := strings.CutPrefix(record, xattrPrefix)
-		if !isXattr || !portable(name) {
+		name, isXattr := strings.CutPrefix(record, files.XattrPrefix)
+		if !isXattr || !files.Portable(name) {
 			continue
 		}
-		err := unix.Setxattr(procFD(fd), name, []byte(value), 0)
+		err := unix.Setxattr(files.FDPath(fd), name, []byte(value), 0)
 		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) {
 			refused.Set(name, value)
 		} else if err != nil {
