@@ -4,10 +4,8 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,13 +13,13 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/journal"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -74,7 +72,7 @@ func (r *Record) announce() error {
 		return fmt.Errorf("dup2(%d, 2): %w", errors, err)
 	}
 	if !r.Run.TTY { // else box itself writes what the terminal shows
-		r.log.closeWriters()
+		r.log.closeEnds()
 	}
 	if _, err := r.ready.Write([]byte("!")); err != nil {
 		return fmt.Errorf("nobody waits for the container: %w", err)
@@ -82,20 +80,11 @@ func (r *Record) announce() error {
 	return r.ready.Close()
 }
 
-// journal keeps what a container prints, a JSON object a line, in the form of Docker's log
-// files. It reads from pipes whose other ends are the container's standard files, or from
-// its terminal.
-type journal struct {
-	file    *os.File
-	writers []*os.File // the container's ends
-	copied  sync.WaitGroup
-}
-
-// logLine is a line of the log.
-type logLine struct {
-	Log    string    `json:"log"`
-	Stream string    `json:"stream"`
-	Time   time.Time `json:"time"`
+// logging is what a monitor keeps of a container's log: the log, and the container's ends of
+// the pipes that lead there, or its terminal's.
+type logging struct {
+	*journal.Writer
+	ends []*os.File
 }
 
 // openLog has the process print into the log, if this is its monitor.
@@ -106,15 +95,11 @@ func (r *Record) openLog(p *Plan) error {
 	if r.ready == nil {
 		return nil
 	}
-	file, err := os.OpenFile(r.path("log"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := journal.Create(r.path("log"))
 	if err != nil {
 		return err
 	}
-	if r.log = (&journal{file: file}); !r.log.isWhole() {
-		if _, err := file.WriteString("\n"); err != nil { // a monitor that was killed has left half a line
-			return err
-		}
-	}
+	r.log = &logging{Writer: log}
 	if r.Run.TTY {
 		p.output, err = r.log.pipe("stdout")
 		return err
@@ -136,71 +121,38 @@ func (r *Record) openLog(p *Plan) error {
 	return nil
 }
 
-// isWhole tells whether the last line is.
-func (j *journal) isWhole() bool {
-	last := []byte{'\n'}
-	if end, err := j.file.Seek(-1, io.SeekEnd); err == nil {
-		_, err = j.file.ReadAt(last, end)
-		return err == nil && last[0] == '\n'
-	}
-	return true
-}
-
 // pipe is the end of a pipe for the container to write to.
-func (j *journal) pipe(stream string) (*os.File, error) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		return nil, err
+func (l *logging) pipe(stream string) (*os.File, error) {
+	end, err := l.Pipe(stream)
+	if err == nil {
+		l.ends = append(l.ends, end)
 	}
-	j.writers = append(j.writers, write)
-	j.copied.Go(func() { j.copy(read, stream) })
-	return write, nil
+	return end, err
 }
 
 // silence is the end of a pipe to read from, into which nobody writes.
-func (j *journal) silence() (*os.File, error) {
+func (l *logging) silence() (*os.File, error) {
 	read, write, err := os.Pipe()
 	if err == nil {
 		_, err = unix.FcntlInt(write.Fd(), unix.F_DUPFD_CLOEXEC, 0) // one that is never closed
 	}
-	j.writers = append(j.writers, read, write)
+	l.ends = append(l.ends, read, write)
 	return read, err
 }
 
-// copy writes a line for each line, or for as much of it as fits.
-func (j *journal) copy(from *os.File, stream string) {
-	defer from.Close()
-	lines := bufio.NewReaderSize(from, 16<<10)
-	for {
-		text, err := lines.ReadSlice('\n')
-		if len(text) > 0 {
-			line, errJSON := json.Marshal(logLine{string(text), stream, time.Now().UTC()})
-			if errJSON == nil {
-				_, errJSON = j.file.Write(append(line, '\n'))
-			}
-			if errJSON != nil { // the disk is full, perhaps: the container shall go on
-				_, err = io.Copy(io.Discard, from)
-			}
-		}
-		if err != nil && err != bufio.ErrBufferFull {
-			return
-		}
-	}
-}
-
 // errors is where box itself writes to.
-func (j *journal) errors() *os.File { return j.writers[len(j.writers)-1] }
+func (l *logging) errors() *os.File { return l.ends[len(l.ends)-1] }
 
-func (j *journal) closeWriters() {
-	for _, end := range j.writers {
+func (l *logging) closeEnds() {
+	for _, end := range l.ends {
 		end.Close()
 	}
 }
 
 // end waits until all is written that was printed. A process that the container has left
 // behind on the host must not keep it.
-func (j *journal) end() error {
-	if j == nil {
+func (l *logging) end() error {
+	if l == nil {
 		return nil
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -210,14 +162,8 @@ func (j *journal) end() error {
 	if err != nil {
 		return err
 	}
-	j.closeWriters()
-	all := make(chan struct{})
-	go func() { j.copied.Wait(); close(all) }()
-	select {
-	case <-all:
-	case <-time.After(time.Second):
-	}
-	return j.file.Close()
+	l.closeEnds()
+	return l.Close()
 }
 
 type startCmd struct {
@@ -475,36 +421,19 @@ func (c *logsCmd) Run() error {
 		return err
 	}
 	defer file.Close()
-	lines := bufio.NewReader(file)
-	for begun := ""; ; {
-		ended := !state.Held(r.livePath()) // asked first: what is printed after that is in the file
-		part, err := lines.ReadString('\n')
-		begun += part
-		switch {
-		case err == nil:
-			var line logLine
-			if json.Unmarshal([]byte(begun), &line) == nil { // else it is half a line
-				if err := line.print(); err != nil {
-					return err
-				}
-			}
-			begun = ""
-		case err != io.EOF:
-			return err
-		case ended || !c.Follow: // half a line is one that was being written when box was killed
-			return nil
-		default:
-			time.Sleep(20 * time.Millisecond)
-		}
+	more := func() bool { return state.Held(r.livePath()) }
+	if !c.Follow {
+		more = nil
 	}
+	return journal.Read(context.Background(), file, more, printLine)
 }
 
-// print prints a line where the container has printed it.
-func (l *logLine) print() error {
+// printLine prints a line where the container has printed it.
+func printLine(line journal.Line) error {
 	to := os.Stdout
-	if l.Stream == "stderr" {
+	if line.Stream == "stderr" {
 		to = os.Stderr
 	}
-	_, err := to.WriteString(l.Log)
+	_, err := to.WriteString(line.Log)
 	return err
 }

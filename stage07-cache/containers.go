@@ -53,7 +53,7 @@ type Record struct {
 	store Store
 	lock  *os.File // while this box is at work on it
 	ready *os.File // for the monitor to say that it runs
-	log   *journal
+	log   *logging
 	files *union // of its root, while a run is planned
 }
 

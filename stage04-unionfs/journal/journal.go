@@ -1,0 +1,147 @@
+// Package journal keeps what a container prints: a JSON object a line, in the form of Docker's
+// json-file logs, so that a log can be read with any tool that reads those. A Writer is fed
+// through pipes; Read reads a log, and follows one that is being written.
+package journal
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// Line is a line of a log.
+type Line struct {
+	Log    string    `json:"log"`    // what was printed, up to a newline or for 16 KiB
+	Stream string    `json:"stream"` // stdout or stderr
+	Time   time.Time `json:"time"`   // when it was read, in UTC
+}
+
+// longest is how much of a line that was printed fits into one of the log, as in Docker.
+const longest = 16 << 10
+
+// Writer writes a log.
+type Writer struct {
+	file   *os.File
+	copied sync.WaitGroup
+}
+
+// Create opens a log to write more to it; it makes a file that only its owner can read if there
+// is none. If a writer that was killed has left half a line, what is written now begins in the
+// next one.
+func Create(path string) (*Writer, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if !isWhole(file) {
+		if _, err := file.WriteString("\n"); err != nil {
+			file.Close()
+			return nil, err
+		}
+	}
+	return &Writer{file: file}, nil
+}
+
+// isWhole reports whether the last line of a file has an end.
+func isWhole(file *os.File) bool {
+	last := []byte{'\n'}
+	if end, err := file.Seek(-1, io.SeekEnd); err == nil {
+		_, err = file.ReadAt(last, end)
+		return err == nil && last[0] == '\n'
+	}
+	return true
+}
+
+// Pipe returns the end of a pipe to print to. The stream is what the lines of it are noted as.
+func (w *Writer) Pipe(stream string) (*os.File, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	w.copied.Go(func() {
+		w.copy(read, stream)
+		read.Close()
+	})
+	return write, nil
+}
+
+// copy writes a line for each line, or for as much of it as fits.
+func (w *Writer) copy(from io.Reader, stream string) {
+	lines := bufio.NewReaderSize(from, longest)
+	for {
+		text, err := lines.ReadSlice('\n')
+		if len(text) > 0 && w.write(Line{string(text), stream, time.Now().UTC()}) != nil {
+			// The disk is full, perhaps: the container is to go on.
+			_, err = io.Copy(io.Discard, from)
+			if err == nil {
+				return
+			}
+		}
+		if err != nil && err != bufio.ErrBufferFull {
+			return
+		}
+	}
+}
+
+func (w *Writer) write(line Line) error {
+	data, err := json.Marshal(line)
+	if err == nil {
+		_, err = w.file.Write(append(data, '\n'))
+	}
+	return err
+}
+
+// Close waits until everything is written that was printed, and closes the log. It waits for a
+// second at most: a process may still have the end of a pipe.
+func (w *Writer) Close() error {
+	all := make(chan struct{})
+	go func() { w.copied.Wait(); close(all) }()
+	select {
+	case <-all:
+	case <-time.After(time.Second):
+	}
+	return w.file.Close()
+}
+
+// Read calls do for each line of a log, in order. At the end of the file it asks whether there
+// may be more, and looks again for as long as there may. If more is nil, the end is the end.
+// Half a line, which a writer that was killed has left, is skipped.
+func Read(ctx context.Context, log io.Reader, more func() bool, do func(Line) error) error {
+	lines, last := bufio.NewReader(log), more == nil
+	for begun := ""; ; {
+		part, err := lines.ReadString('\n')
+		begun += part
+		switch {
+		case err == nil:
+			var line Line
+			if json.Unmarshal([]byte(begun), &line) == nil {
+				if err := do(line); err != nil {
+					return err
+				}
+			}
+			begun = ""
+		case err != io.EOF || last:
+			return ignoreEOF(err)
+		default:
+			if last = !more(); last {
+				continue // what was printed before that is in the file now
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+}
+
+func ignoreEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}

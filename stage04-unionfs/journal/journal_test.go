@@ -1,0 +1,162 @@
+package journal_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+	"stagebox/lessons/boxtest"
+
+	"stagebox/stage04-unionfs/journal"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+// printed writes texts to a log through a pipe.
+func printed(t *testing.T, path, stream string, texts ...string) {
+	w, err := journal.Create(path)
+	require.NoError(t, err)
+	end, err := w.Pipe(stream)
+	require.NoError(t, err)
+	for _, text := range texts {
+		_, err := end.WriteString(text)
+		require.NoError(t, err)
+	}
+	require.NoError(t, end.Close())
+	require.NoError(t, w.Close())
+}
+
+// read reads a log to its end.
+func read(t *testing.T, path string) (lines []journal.Line) {
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	require.NoError(t, journal.Read(t.Context(), file, nil, func(line journal.Line) error {
+		lines = append(lines, line)
+		return nil
+	}))
+	return lines
+}
+
+func TestLines(t *testing.T) {
+	path, begun := filepath.Join(t.TempDir(), "log"), time.Now()
+	long := strings.Repeat("x", 40_000)
+	printed(t, path, "stdout", "one\ntwo\n\n", long+"\n", "no end")
+	printed(t, path, "stderr", "<error> \x00\n")
+	lines := read(t, path)
+	var texts []string
+	for _, line := range lines {
+		texts = append(texts, line.Log)
+		require.WithinRange(t, line.Time, begun, time.Now())
+		require.Equal(t, time.UTC, line.Time.Location())
+	}
+	want := []string{"one\n", "two\n", "\n", long[:16<<10], long[:16<<10], long[32<<10:] + "\n", "no end", "<error> \x00\n"}
+	require.Equal(t, want, texts)
+	require.Equal(t, "stdout", lines[6].Stream)
+	require.Equal(t, "stderr", lines[7].Stream)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Zero(t, info.Mode()&0o077, "for its owner alone")
+}
+
+// A line has the keys of Docker's json-file logs, in their order.
+func TestForm(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	printed(t, path, "stdout", "text\n")
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Regexp(t, `^\{"log":"text\\n","stream":"stdout","time":"\d{4}-\d\d-\d\dT[\d:]+(\.\d+)?Z"\}\n$`, string(data))
+}
+
+// A writer may have been killed in the middle of a line.
+func TestHalfALine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	printed(t, path, "stdout", "before\n", "half\n")
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(path, int64(len(data)-9)))
+	require.Len(t, read(t, path), 1)
+	printed(t, path, "stdout", "after\n")
+	lines := read(t, path)
+	require.Len(t, lines, 2)
+	require.Equal(t, []string{"before\n", "after\n"}, []string{lines[0].Log, lines[1].Log})
+}
+
+// Read goes on while there may be more, and gets what was written before that has ended.
+func TestFollow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	w, err := journal.Create(path)
+	require.NoError(t, err)
+	end, err := w.Pipe("stdout")
+	require.NoError(t, err)
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	asked, got := 0, ""
+	more := func() bool {
+		asked++
+		_, err := end.WriteString(strings.Repeat("y", asked) + "\n")
+		require.NoError(t, err)
+		if asked == 3 {
+			require.NoError(t, errors.Join(end.Close(), w.Close()))
+		}
+		return asked < 3
+	}
+	require.NoError(t, journal.Read(t.Context(), file, more, func(line journal.Line) error {
+		got += line.Log
+		return nil
+	}))
+	require.Equal(t, "y\nyy\nyyy\n", got)
+}
+
+func TestReadEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	do := func(journal.Line) error { return nil }
+	require.ErrorIs(t, journal.Read(ctx, strings.NewReader(""), func() bool { return true }, do), context.Canceled)
+	line, err := json.Marshal(journal.Line{Log: "text"})
+	require.NoError(t, err)
+	log := bytes.Repeat(append(line, '\n'), 2)
+	broken, called := errors.New("broken"), 0
+	require.ErrorIs(t, journal.Read(t.Context(), bytes.NewReader(log), nil, func(journal.Line) error {
+		called++
+		return broken
+	}), broken)
+	require.Equal(t, 1, called)
+}
+
+// A process that has kept the end of a pipe does not keep the writer for longer than a second.
+func TestSomebodyKeepsThePipe(t *testing.T) {
+	w, err := journal.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
+	end, err := w.Pipe("stdout")
+	require.NoError(t, err)
+	begun := time.Now()
+	require.NoError(t, w.Close())
+	require.GreaterOrEqual(t, time.Since(begun), time.Second)
+	require.NoError(t, end.Close())
+}
+
+// Whoever prints goes on when the disk is full.
+func TestFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("root only: it mounts a small disk")
+	}
+	dir := t.TempDir()
+	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=8k"))
+	defer func() { require.NoError(t, unix.Unmount(dir, 0)) }()
+	texts := make([]string, 1000)
+	for i := range texts {
+		texts[i] = strings.Repeat("x", 999) + "\n"
+	}
+	printed(t, filepath.Join(dir, "log"), "stdout", texts...)
+	require.NotEmpty(t, read(t, filepath.Join(dir, "log")))
+}
