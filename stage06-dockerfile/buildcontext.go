@@ -15,13 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage05-images/registry"
+	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 // buildContext is what a build begins with.
 type buildContext struct {
 	dir            string
 	temporary      bool
-	ignore         *Ignore
+	ignore         *dockerfile.Ignore
 	dockerfile     []byte
 	dockerfileName string // for messages
 }
@@ -45,7 +46,7 @@ func openContext(context, file string) (*buildContext, error) {
 	if file == "-" {
 		c.dockerfileName = "standard input"
 		if c.dockerfile, err = io.ReadAll(io.LimitReader(os.Stdin, registry.MaxDocument)); err == nil {
-			c.ignore, err = ignoreFor("", context)
+			c.ignore, err = dockerfile.ReadIgnore("", context)
 		}
 		return c, err
 	}
@@ -67,7 +68,7 @@ func (c *buildContext) readDockerfile(file string) (err error) {
 		return err
 	}
 	c.dockerfileName = filepath.Base(name)
-	c.ignore, err = ignoreFor(name, c.dir)
+	c.ignore, err = dockerfile.ReadIgnore(name, c.dir)
 	return err
 }
 
@@ -83,7 +84,7 @@ func contextFromInput(file string) (*buildContext, error) {
 		c.dockerfileName = "standard input"
 		c.dockerfile, err = io.ReadAll(io.LimitReader(in, registry.MaxDocument))
 		if err == nil {
-			c.ignore, err = parseIgnore(".dockerignore", nil)
+			c.ignore, err = dockerfile.ParseIgnore(".dockerignore", nil)
 		}
 		return c, c.orClosed(err)
 	}

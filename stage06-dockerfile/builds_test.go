@@ -63,7 +63,9 @@ func TestBuildsAreBuildKits(t *testing.T) {
 		name := strings.TrimSuffix(list, ".txtar")
 		kept, fresh := map[string]builtImage{}, map[string]builtImage{}
 		if *record == "" || exists(name+".json") {
-			records(t, name+".json", &kept)
+			src, err := os.ReadFile(name + ".json")
+			require.NoError(t, err)
+			require.NoError(t, json.Unmarshal(src, &kept))
 		}
 		for _, c := range readCases(t, list) {
 			all++

@@ -26,6 +26,8 @@ import (
 
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
+	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 type buildCmd struct {
@@ -60,7 +62,7 @@ type buildCmd struct {
 type builder struct {
 	*buildCmd
 	ctx     context.Context
-	file    *Dockerfile
+	file    *dockerfile.File
 	files   *buildContext
 	args    map[string]string // --build-arg
 	globals map[string]string // what FROM may use
@@ -68,7 +70,7 @@ type builder struct {
 	want    ocispec.Platform
 	secrets map[string]secret
 	show    *steps
-	done    map[*Stage]*stageBuild
+	done    map[*dockerfile.Stage]*stageBuild
 
 	lock     sync.Mutex // of done and images
 	sums     *checksums
@@ -94,7 +96,7 @@ type gotImage struct {
 
 // stageBuild is a stage while it is built.
 type stageBuild struct {
-	*Stage
+	*dockerfile.Stage
 	b      *builder
 	config ImageConfig
 	blobs  []ocispec.Descriptor
@@ -121,7 +123,7 @@ func (c *buildCmd) Run() error {
 	ctx, stop := interruptible()
 	defer stop()
 	c.Store.limits = c.LayerLimits
-	b := &builder{buildCmd: c, ctx: ctx, done: map[*Stage]*stageBuild{}}
+	b := &builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}}
 	return shown(b.run())
 }
 
@@ -176,7 +178,7 @@ type errBuild struct{ error }
 
 // shown shows what went wrong, and where in the Dockerfile it is.
 func shown(err error) error {
-	place := (*DockerfileError)(nil)
+	place := (*dockerfile.Error)(nil)
 	switch {
 	case err == nil, errors.As(err, new(errBuild)):
 		return err
@@ -207,15 +209,15 @@ func (b *builder) prepare() (err error) {
 	if b.files, err = openContext(b.Context, b.File); err != nil {
 		return err
 	}
-	if b.file, err = parseDockerfile(b.files.dockerfileName, b.files.dockerfile); err != nil {
+	if b.file, err = dockerfile.Parse(b.files.dockerfileName, b.files.dockerfile); err != nil {
 		return errors.Join(err, b.files.close())
 	}
 	target := b.Target
 	if target == "" {
 		target = "default"
 	}
-	b.native = platformArgs(platformText(here()), platformText(b.want), target)
-	b.globals, err = b.file.globals(b.native, b.args)
+	b.native = dockerfile.PlatformArgs(platformText(here()), platformText(b.want), target)
+	b.globals, err = b.file.Globals(b.native, b.args)
 	return err
 }
 
@@ -257,7 +259,7 @@ func (b *builder) check() error {
 
 // heed refuses what is doubtful, if a directive of the Dockerfile wants that.
 func (b *builder) heed() error {
-	if _, fatal, err := checkDirective(b.file.Check); err != nil || !fatal {
+	if fatal, err := b.file.WarningsAreErrors(); err != nil || !fatal {
 		return err
 	}
 	warnings, _, err := b.warnings()
@@ -267,8 +269,12 @@ func (b *builder) heed() error {
 	return fmt.Errorf("the Dockerfile wants warnings to be errors: %s", warnings[0])
 }
 
-func (b *builder) warnings() ([]CheckWarning, bool, error) {
-	return checkDockerfile(b.file, CheckOptions{Args: b.args, Platform: b.native, Ignore: b.files.ignore, ImageEnv: b.imageEnv})
+func (b *builder) warnings() ([]dockerfile.Warning, bool, error) {
+	return dockerfile.Check(b.file, dockerfile.CheckOptions{
+		Args: b.args, Platform: b.native, Ignore: b.files.ignore,
+		ImageEnv:   b.imageEnv,
+		ValidImage: func(name string) bool { _, err := registry.ParseReference(name); return err == nil },
+	})
 }
 
 // imageEnv are the variables of an image that is here.
@@ -333,12 +339,12 @@ func (b *builder) build() (*Image, error) {
 }
 
 // target is the stage to build: the last, or that of --target, by name or number.
-func (b *builder) target() (*Stage, error) {
+func (b *builder) target() (*dockerfile.Stage, error) {
 	stages := b.file.Stages
 	if b.Target == "" {
 		return stages[len(stages)-1], nil
 	}
-	if s := b.file.stageNamed(b.Target); s != nil {
+	if s := b.file.StageNamed(b.Target); s != nil {
 		return s, nil
 	}
 	names := []string{}
@@ -352,15 +358,15 @@ func (b *builder) target() (*Stage, error) {
 }
 
 // needs are the stages that a stage builds on.
-func (b *builder) needs(s *Stage) (list []*Stage) {
+func (b *builder) needs(s *dockerfile.Stage) (list []*dockerfile.Stage) {
 	if base, err := b.base(s); err == nil {
-		if parent := b.file.parent(s, base); parent != nil {
+		if parent := b.file.Parent(s, base); parent != nil {
 			list = append(list, parent)
 		}
 	}
 	for _, in := range s.Steps {
-		for _, ref := range in.refs() {
-			if from, err := b.file.from(in, ref); err == nil && from != nil {
+		for _, ref := range in.Refs() {
+			if from, err := b.file.StageFor(in, ref); err == nil && from != nil {
 				list = append(list, from)
 			}
 		}
@@ -369,10 +375,10 @@ func (b *builder) needs(s *Stage) (list []*Stage) {
 }
 
 // count is how many steps a stage and all that it needs have.
-func (b *builder) count(target *Stage) int {
-	seen, n := map[*Stage]bool{}, 0
-	var visit func(s *Stage)
-	visit = func(s *Stage) {
+func (b *builder) count(target *dockerfile.Stage) int {
+	seen, n := map[*dockerfile.Stage]bool{}, 0
+	var visit func(s *dockerfile.Stage)
+	visit = func(s *dockerfile.Stage) {
 		if seen[s] {
 			return
 		}
@@ -387,19 +393,19 @@ func (b *builder) count(target *Stage) int {
 }
 
 // base is the FROM of a stage with its variables replaced.
-func (b *builder) base(s *Stage) (string, error) {
-	base, err := expandWord(s.Base, b.file.Escape, lookupIn(b.globals))
+func (b *builder) base(s *dockerfile.Stage) (string, error) {
+	base, err := dockerfile.Expand(s.Base, b.file.Escape, dockerfile.LookupIn(b.globals))
 	if err == nil && base == "" {
 		err = fmt.Errorf("FROM %s is empty when its variables are replaced", s.Base)
 	}
 	if err != nil {
-		return "", s.From.errorAt(s.Base, "%v", err)
+		return "", s.From.ErrorAt(s.Base, "%v", err)
 	}
 	return base, nil
 }
 
 // stage builds a stage, once.
-func (b *builder) stage(stage *Stage) (*stageBuild, error) {
+func (b *builder) stage(stage *dockerfile.Stage) (*stageBuild, error) {
 	b.lock.Lock()
 	s := b.done[stage]
 	if s == nil {
@@ -421,7 +427,7 @@ func (b *builder) stage(stage *Stage) (*stageBuild, error) {
 }
 
 // built is a stage that is built already.
-func (b *builder) built(stage *Stage) *stageBuild {
+func (b *builder) built(stage *dockerfile.Stage) *stageBuild {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	return b.done[stage]
@@ -436,7 +442,7 @@ func (s *stageBuild) build() error {
 	for _, text := range triggers {
 		in, err := s.trigger(text)
 		if err != nil {
-			return s.From.errorAt(s.Base, "%v", err)
+			return s.From.ErrorAt(s.Base, "%v", err)
 		}
 		if err := s.do(in, s.instruction); err != nil {
 			return err
@@ -451,14 +457,13 @@ func (s *stageBuild) build() error {
 }
 
 // trigger is an instruction that the base has put off, with the stages that it needs built.
-func (s *stageBuild) trigger(text string) (*Instruction, error) {
-	in, err := parseTrigger(text)
+func (s *stageBuild) trigger(text string) (*dockerfile.Instruction, error) {
+	in, err := dockerfile.ParseTrigger(text, s.b.file.Escape)
 	if err != nil {
 		return nil, err
 	}
-	in.file.Escape = s.b.file.Escape
-	for _, ref := range in.refs() {
-		needed, err := s.b.file.from(in, ref)
+	for _, ref := range in.Refs() {
+		needed, err := s.b.file.StageFor(in, ref)
 		if err == nil && needed != nil && needed.Index >= s.Index {
 			err = fmt.Errorf("ONBUILD %s: stage %s is not above this one", text, ref)
 		}
@@ -473,7 +478,7 @@ func (s *stageBuild) trigger(text string) (*Instruction, error) {
 }
 
 // do does one step, and says at which one something went wrong.
-func (s *stageBuild) do(in *Instruction, what func(in *Instruction) error) error {
+func (s *stageBuild) do(in *dockerfile.Instruction, what func(in *dockerfile.Instruction) error) error {
 	if err := s.b.ctx.Err(); err != nil {
 		return errors.New("the build was interrupted")
 	}
@@ -483,10 +488,10 @@ func (s *stageBuild) do(in *Instruction, what func(in *Instruction) error) error
 	if err == nil {
 		return nil
 	}
-	if place := (*DockerfileError)(nil); errors.As(err, &place) {
+	if place := (*dockerfile.Error)(nil); errors.As(err, &place) {
 		return err
 	}
-	return in.errorAt("", "%v", err)
+	return in.ErrorAt("", "%v", err)
 }
 
 func (s *stageBuild) label() string {
@@ -500,12 +505,12 @@ func (s *stageBuild) label() string {
 }
 
 // from begins with an earlier stage, an image, or nothing.
-func (s *stageBuild) from(in *Instruction) error {
+func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	base, err := s.b.base(s.Stage)
 	if err != nil {
 		return err
 	}
-	if parent := s.b.file.parent(s.Stage, base); parent != nil {
+	if parent := s.b.file.Parent(s.Stage, base); parent != nil {
 		p := s.b.built(parent)
 		s.chain, s.base, s.at, s.missed, s.steps = p.chain, p.base, p.at, p.missed, slices.Clone(p.steps)
 		s.config, s.blobs, s.args = p.config.clone(), slices.Clone(p.blobs), maps.Clone(p.args)
@@ -535,8 +540,8 @@ func (s *stageBuild) from(in *Instruction) error {
 }
 
 // platform is what FROM --platform says, or the build's.
-func (s *stageBuild) platform(in *Instruction) (ocispec.Platform, error) {
-	text, err := expandWord(in.flag("platform"), s.b.file.Escape, lookupIn(s.b.globals))
+func (s *stageBuild) platform(in *dockerfile.Instruction) (ocispec.Platform, error) {
+	text, err := dockerfile.Expand(in.Flag("platform"), s.b.file.Escape, dockerfile.LookupIn(s.b.globals))
 	if err != nil || text == "" {
 		return s.b.want, err
 	}
@@ -591,7 +596,7 @@ func (s *stageBuild) variables(name string) (string, bool) {
 }
 
 // instructions are what each of them does.
-var instructions = map[string]func(s *stageBuild, in *Instruction) error{
+var instructions = map[string]func(s *stageBuild, in *dockerfile.Instruction) error{
 	"ADD": (*stageBuild).copy, "COPY": (*stageBuild).copy, "RUN": (*stageBuild).run, "WORKDIR": (*stageBuild).workdir,
 	"ARG": (*stageBuild).arg, "ENV": (*stageBuild).env, "LABEL": (*stageBuild).setLabel, "CMD": (*stageBuild).cmd,
 	"ENTRYPOINT": (*stageBuild).entrypoint, "EXPOSE": (*stageBuild).expose, "VOLUME": (*stageBuild).volume,
@@ -599,8 +604,8 @@ var instructions = map[string]func(s *stageBuild, in *Instruction) error{
 	"HEALTHCHECK": (*stageBuild).healthcheck, "ONBUILD": (*stageBuild).onbuild, "MAINTAINER": (*stageBuild).maintainer,
 }
 
-func (s *stageBuild) instruction(in *Instruction) error {
-	expanded, err := in.expand(s.variables)
+func (s *stageBuild) instruction(in *dockerfile.Instruction) error {
+	expanded, err := in.Expand(s.variables)
 	if err != nil {
 		return err
 	}
@@ -608,29 +613,28 @@ func (s *stageBuild) instruction(in *Instruction) error {
 }
 
 // note adds a step that changes no files to the history.
-func (s *stageBuild) note(in *Instruction) {
+func (s *stageBuild) note(in *dockerfile.Instruction) {
 	s.history(in, true)
 }
 
 // history adds a step, with the time at which it was made first.
-func (s *stageBuild) history(in *Instruction, empty bool) {
+func (s *stageBuild) history(in *dockerfile.Instruction, empty bool) {
 	at := s.at
 	s.config.Created = &at
 	s.config.History = append(s.config.History, ocispec.History{Created: &at, CreatedBy: in.Text, EmptyLayer: empty})
 }
 
-func (s *stageBuild) arg(in *Instruction) error {
+func (s *stageBuild) arg(in *dockerfile.Instruction) error {
 	for _, pair := range in.Pairs {
 		value, set := s.b.args[pair.Name]
 		switch {
 		case set:
 		case !pair.Bare:
 			var err error
-			in.expandInto(&pair.Value, s.variables, &err)
-			if err != nil {
+			if value, err = in.ExpandWord(pair.Value, s.variables); err != nil {
 				return err
 			}
-			value, set = pair.Value, true
+			set = true
 		default:
 			if value, set = s.b.globals[pair.Name]; !set {
 				value, set = s.b.native[pair.Name]
@@ -644,10 +648,10 @@ func (s *stageBuild) arg(in *Instruction) error {
 	return nil
 }
 
-func (s *stageBuild) env(in *Instruction) error {
+func (s *stageBuild) env(in *dockerfile.Instruction) error {
 	for _, pair := range in.Pairs {
 		if pair.Name == "" {
-			return in.errorAt("", "ENV: a name that is empty")
+			return in.ErrorAt("", "ENV: a name that is empty")
 		}
 		s.config.Config.Env = setInPlace(s.config.Config.Env, pair.Name, pair.Value)
 		delete(s.args, pair.Name)
@@ -666,7 +670,7 @@ func setInPlace(env []string, name, value string) []string {
 	return env
 }
 
-func (s *stageBuild) setLabel(in *Instruction) error {
+func (s *stageBuild) setLabel(in *dockerfile.Instruction) error {
 	for _, pair := range in.Pairs {
 		s.config.Config.Labels = withKey(s.config.Config.Labels, pair.Name, pair.Value)
 	}
@@ -683,17 +687,14 @@ func (s *stageBuild) shellWords() []string {
 }
 
 // words are the command of an instruction, in either form.
-func (s *stageBuild) words(in *Instruction) []string {
+func (s *stageBuild) words(in *dockerfile.Instruction) []string {
 	if in.JSON {
 		return in.Args
 	}
-	return append(slices.Clone(s.shellWords()), in.line())
+	return append(slices.Clone(s.shellWords()), strings.Join(in.Args, " "))
 }
 
-// line is the command in the shell form, which may be nothing.
-func (in *Instruction) line() string { return strings.Join(in.Args, " ") }
-
-func (s *stageBuild) cmd(in *Instruction) error {
+func (s *stageBuild) cmd(in *dockerfile.Instruction) error {
 	s.config.Config.Cmd, s.hasCmd = s.words(in), true
 	//lint:ignore SA1019 BuildKit says so of every CMD, and no more than Windows heeds it
 	s.config.Config.ArgsEscaped = true
@@ -702,7 +703,7 @@ func (s *stageBuild) cmd(in *Instruction) error {
 }
 
 // entrypoint does away with a CMD of the base image, but not with one of this stage.
-func (s *stageBuild) entrypoint(in *Instruction) error {
+func (s *stageBuild) entrypoint(in *dockerfile.Instruction) error {
 	s.config.Config.Entrypoint = s.words(in)
 	if !s.hasCmd {
 		s.config.Config.Cmd = nil
@@ -711,11 +712,11 @@ func (s *stageBuild) entrypoint(in *Instruction) error {
 	return nil
 }
 
-func (s *stageBuild) expose(in *Instruction) error {
+func (s *stageBuild) expose(in *dockerfile.Instruction) error {
 	for _, text := range in.Args {
 		ports, err := parsePorts(text)
 		if err != nil {
-			return in.errorAt(text, "EXPOSE %v", err)
+			return in.ErrorAt(text, "EXPOSE %v", err)
 		}
 		for _, port := range ports {
 			s.config.Config.ExposedPorts = withKey(s.config.Config.ExposedPorts, port, struct{}{})
@@ -746,10 +747,10 @@ func parsePorts(text string) ([]string, error) {
 	return list, nil
 }
 
-func (s *stageBuild) volume(in *Instruction) error {
+func (s *stageBuild) volume(in *dockerfile.Instruction) error {
 	for _, target := range in.Args {
 		if target == "" {
-			return in.errorAt("", "VOLUME: a path is empty when its variables are replaced")
+			return in.ErrorAt("", "VOLUME: a path is empty when its variables are replaced")
 		}
 		s.config.Config.Volumes = withKey(s.config.Config.Volumes, target, struct{}{})
 	}
@@ -757,40 +758,40 @@ func (s *stageBuild) volume(in *Instruction) error {
 	return nil
 }
 
-func (s *stageBuild) user(in *Instruction) error {
+func (s *stageBuild) user(in *dockerfile.Instruction) error {
 	s.config.Config.User = in.Args[0]
 	s.note(in)
 	return nil
 }
 
-func (s *stageBuild) stopsignal(in *Instruction) error {
+func (s *stageBuild) stopsignal(in *dockerfile.Instruction) error {
 	if _, err := parseSignal(in.Args[0]); err != nil {
-		return in.errorAt(in.Args[0], "STOPSIGNAL %v", err)
+		return in.ErrorAt(in.Args[0], "STOPSIGNAL %v", err)
 	}
 	s.config.Config.StopSignal = in.Args[0]
 	s.note(in)
 	return nil
 }
 
-func (s *stageBuild) shell(in *Instruction) error {
+func (s *stageBuild) shell(in *dockerfile.Instruction) error {
 	s.config.Config.Shell = in.Args
 	s.note(in)
 	return nil
 }
 
-func (s *stageBuild) healthcheck(in *Instruction) error {
-	s.config.Config.Healthcheck = in.Health
+func (s *stageBuild) healthcheck(in *dockerfile.Instruction) error {
+	s.config.Config.Healthcheck = (*Healthcheck)(in.Health)
 	s.note(in)
 	return nil
 }
 
-func (s *stageBuild) onbuild(in *Instruction) error {
+func (s *stageBuild) onbuild(in *dockerfile.Instruction) error {
 	s.config.Config.OnBuild = append(s.config.Config.OnBuild, in.Args[0])
 	s.note(in)
 	return nil
 }
 
-func (s *stageBuild) maintainer(in *Instruction) error {
+func (s *stageBuild) maintainer(in *dockerfile.Instruction) error {
 	s.config.Author = strings.Join(in.Args, " ")
 	s.note(in)
 	return nil
@@ -798,7 +799,7 @@ func (s *stageBuild) maintainer(in *Instruction) error {
 
 // workdir names the directory for what follows, and makes it. It is the user's, if there is
 // such a user.
-func (s *stageBuild) workdir(in *Instruction) error {
+func (s *stageBuild) workdir(in *dockerfile.Instruction) error {
 	dir := in.Args[0]
 	if !path.IsAbs(dir) {
 		dir = path.Join("/", s.config.Config.WorkingDir, dir)
@@ -821,12 +822,12 @@ func (s *stageBuild) dirs() ([]string, error) {
 }
 
 // layer makes a layer of what write writes; if that is nothing, there is none.
-func (s *stageBuild) layer(in *Instruction, write func(w *writer) error) error {
+func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *writer) error) error {
 	if s.hit != nil {
 		return s.reuse(in)
 	}
 	dirs, err := s.dirs()
-	if in.flag("link") == "true" && in.flag("chmod") == "" { // the layer is to be the same, whatever is below
+	if in.Flag("link") == "true" && in.Flag("chmod") == "" { // the layer is to be the same, whatever is below
 		dirs, err = s.b.Store.nothing()
 	}
 	if err != nil {
@@ -848,7 +849,7 @@ func (s *stageBuild) layer(in *Instruction, write func(w *writer) error) error {
 
 // adopt makes a directory that was filled the stage's next layer. It is moved, not copied,
 // and its tar is only hashed: who wants the blob, makes it then.
-func (s *stageBuild) adopt(in *Instruction, build string) error {
+func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
 	dirs, err := s.dirs()
 	slices.Reverse(dirs)
 	if err == nil {
@@ -897,7 +898,7 @@ func inheritOwners(build string, below []string) error {
 	return errors.Join(err, w.close())
 }
 
-func (s *stageBuild) add(in *Instruction, layer ocispec.Descriptor) {
+func (s *stageBuild) add(in *dockerfile.Instruction, layer ocispec.Descriptor) {
 	s.config.RootFS.DiffIDs = append(s.config.RootFS.DiffIDs, digest.Digest(layer.Digest))
 	s.blobs = append(s.blobs, layer)
 	s.history(in, false)

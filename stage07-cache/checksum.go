@@ -25,6 +25,7 @@ import (
 
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 // checksums remembers the digests of the files of a context.
@@ -142,7 +143,7 @@ func (c *checksums) of(n *node, name string) (string, error) {
 // describeFile is all of a file that counts, in a line: the name is said beside it.
 func (c *copying) describeFile(n *node, rel string) (string, error) {
 	st := n.Stat_t
-	if c.in.flag("from") == "" || c.chown {
+	if c.in.Flag("from") == "" || c.chown {
 		st.Uid, st.Gid = uint32(c.who.uid), uint32(c.who.gid)
 	}
 	if c.chmod != nil {
@@ -192,21 +193,21 @@ func fileDifference(before, now string) string {
 
 // copyInputs are what a COPY or ADD depends on, besides its words: the files of the context,
 // the layers of another stage or image, what is behind a URL.
-func (s *stageBuild) copyInputs(in *Instruction) ([]input, error) {
+func (s *stageBuild) copyInputs(in *dockerfile.Instruction) ([]input, error) {
 	c := &copying{s: s, in: in}
 	if err := c.prepare(); err != nil {
 		return nil, err
 	}
 	defer c.from.close()
 	list := []input{{"owner", fmt.Sprint(c.who)}}
-	if ref := in.flag("from"); ref != "" {
+	if ref := in.Flag("from"); ref != "" {
 		id, err := s.b.layersOf(in, ref)
 		return append(list, input{"source " + ref, id}), err
 	}
 	for _, source := range in.Args[:len(in.Args)-1] {
 		more, err := c.sourceInputs(source)
 		if err != nil {
-			return nil, in.errorAt(source, "%s %s: %v", in.Name, source, err)
+			return nil, in.ErrorAt(source, "%s %s: %v", in.Name, source, err)
 		}
 		list = append(list, more...)
 	}
@@ -312,8 +313,8 @@ func (c *copying) treeInputs(n *node, rel string, keep keeping, list []input) ([
 }
 
 // layersOf is what the files of a stage or an image are: the digests of its layers.
-func (b *builder) layersOf(in *Instruction, ref string) (string, error) {
-	stage, err := b.file.from(in, ref)
+func (b *builder) layersOf(in *dockerfile.Instruction, ref string) (string, error) {
+	stage, err := b.file.StageFor(in, ref)
 	if err != nil {
 		return "", err
 	}
@@ -332,7 +333,7 @@ func (b *builder) layersOf(in *Instruction, ref string) (string, error) {
 
 // mountInputs are what the bind mounts of a RUN show. A secret is no input: who has another
 // one shall get the same image.
-func (s *stageBuild) mountInputs(in *Instruction, list []input) ([]input, error) {
+func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]input, error) {
 	for _, mount := range in.Mounts {
 		if mount.Type != "bind" {
 			continue
@@ -363,7 +364,7 @@ func (s *stageBuild) mountInputs(in *Instruction, list []input) ([]input, error)
 func (c *copying) mountedInputs(source string) ([]input, error) {
 	n, err := c.from.find(cmpOr(source, "/"), true)
 	if err != nil {
-		return nil, c.in.errorAt("--mount", "--mount=type=bind: there is no %s in the context", source)
+		return nil, c.in.ErrorAt("--mount", "--mount=type=bind: there is no %s in the context", source)
 	}
 	rel := strings.Trim(path.Clean("/"+source), "/")
 	return c.rootInputs(n, cmpOr(rel, "."), c.keep, nil)

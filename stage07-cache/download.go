@@ -53,7 +53,7 @@ func (b *builder) urlPath(d digest.Digest) string { return b.cachePath("urls", d
 
 // ask makes the request.
 func (b *builder) ask(c *copying, source string, known fetched) (fetched, error) {
-	want := digest.Digest(c.in.flag("checksum"))
+	want := digest.Digest(c.in.Flag("checksum"))
 	if want != "" {
 		if err := want.Validate(); err != nil {
 			return known, fmt.Errorf("--checksum=%s: %w", want, err)

@@ -21,10 +21,11 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 // run is RUN.
-func (s *stageBuild) run(in *Instruction) error {
+func (s *stageBuild) run(in *dockerfile.Instruction) error {
 	if s.hit != nil {
 		return s.reuse(in)
 	}
@@ -73,14 +74,14 @@ func cmpOr(text, other string) string {
 
 // permissions are what a Dockerfile may ask for. More than the usual is the caller's to
 // allow: the file may be a stranger's.
-func (s *stageBuild) permissions(c *Container, in *Instruction) error {
-	c.Network = cmpOr(in.flag("network"), s.b.Network)
+func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error {
+	c.Network = cmpOr(in.Flag("network"), s.b.Network)
 	if c.Network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
-		return in.errorAt("--network", "--network=host: box build --allow network.host allows it")
+		return in.ErrorAt("--network", "--network=host: box build --allow network.host allows it")
 	}
-	if in.flag("security") == "insecure" {
+	if in.Flag("security") == "insecure" {
 		if !slices.Contains(s.b.Allow, "security.insecure") {
-			return in.errorAt("--security", "--security=insecure: box build --allow security.insecure allows it")
+			return in.ErrorAt("--security", "--security=insecure: box build --allow security.insecure allows it")
 		}
 		c.Privileged = true
 	}
@@ -88,38 +89,18 @@ func (s *stageBuild) permissions(c *Container, in *Instruction) error {
 }
 
 // script is the command of RUN. A here-document alone is the script.
-func (s *stageBuild) script(in *Instruction) []string {
+func (s *stageBuild) script(in *dockerfile.Instruction) []string {
 	if in.JSON {
 		return in.Args
 	}
-	text := in.line()
-	if doc := in.onlyDoc(); doc != nil {
-		text = doc.Content
-		if doc.Chomp {
-			text = trimTabs(text)
-		}
-	} else {
-		for _, doc := range in.Docs {
-			text += "\n" + doc.Content + doc.Name
-		}
-	}
-	return append(slices.Clone(s.shellWords()), text)
-}
-
-// onlyDoc is the here-document of a RUN that has nothing else.
-func (in *Instruction) onlyDoc() *Heredoc {
-	alone := strings.TrimSpace(in.line())
-	if len(in.Docs) == 1 && strings.HasPrefix(alone, "<<") && !strings.ContainsAny(alone, " \t\n") {
-		return &in.Docs[0]
-	}
-	return nil
+	return append(slices.Clone(s.shellWords()), in.ShellCommand())
 }
 
 // command is the script; if its first line names with #! who reads it, it is a file to run.
 func (m *stepMounts) command() ([]string, error) {
-	words, doc := m.s.script(m.in), m.in.onlyDoc()
+	words, doc := m.s.script(m.in), m.in.OnlyHeredoc()
 	if len(words) == 0 {
-		return nil, m.in.errorAt("", "RUN []: there is no command")
+		return nil, m.in.ErrorAt("", "RUN []: there is no command")
 	}
 	if text := words[len(words)-1]; doc != nil && !m.in.JSON && strings.HasPrefix(text, "#!") {
 		target := "/dev/pipes/" + doc.Name
@@ -146,7 +127,7 @@ func (s *stageBuild) runEnv() (env []string) {
 }
 
 // inContainer runs the container, and says how it ended if not well.
-func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
+func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error {
 	out, err := s.shown.output()
 	if err != nil {
 		return err
@@ -172,7 +153,7 @@ func (s *stageBuild) inContainer(c *Container, in *Instruction) error {
 	if s.b.Keep {
 		advice += fmt.Sprintf("; its container was kept: box commit %s seen && box run --rm -it seen sh", c.record.Name)
 	}
-	return in.errorAt("", "%s ended with exit status %d%s", in.Name, int(ended), advice)
+	return in.ErrorAt("", "%s ended with exit status %d%s", in.Name, int(ended), advice)
 }
 
 // adviceOnUsers is for a step that the kernel has refused something, where root is alone.
@@ -269,7 +250,7 @@ func clean(build string, stubs []string) error {
 type stepMounts struct {
 	s    *stageBuild
 	c    *Container
-	in   *Instruction
+	in   *dockerfile.Instruction
 	temp []string // directories to remove afterwards
 
 	locks []*os.File // of caches
@@ -300,7 +281,7 @@ func (m *stepMounts) add() error {
 			}
 		}
 		if err != nil {
-			return m.in.errorAt("--mount", "--mount=%v", err)
+			return m.in.ErrorAt("--mount", "--mount=%v", err)
 		}
 	}
 	return nil
@@ -334,7 +315,7 @@ func (m *stepMounts) mount(source, target string, readOnly bool) {
 }
 
 // secret lays a file over its place, or sets a variable.
-func (m *stepMounts) secret(mount RunMount) error {
+func (m *stepMounts) secret(mount dockerfile.Mount) error {
 	id := mount.ID
 	if id == "" {
 		id = cmp.Or(mount.Source, path.Base(mount.Target))
@@ -396,7 +377,7 @@ func numberOr(n *uint64, usual int) int {
 
 // cache is a directory that other builds see too. With sharing=locked they wait for each
 // other; with private each that comes meanwhile gets another one.
-func (m *stepMounts) cache(mount RunMount) error {
+func (m *stepMounts) cache(mount dockerfile.Mount) error {
 	id := cmp.Or(mount.ID, path.Clean(mount.Target))
 	if mount.From != "" || mount.Source != "" {
 		id += "\x00" + mount.From + "\x00" + mount.Source
@@ -440,7 +421,7 @@ func (m *stepMounts) lockCache(first, sharing string) (dir string, held *os.File
 }
 
 // newCache makes the directory, with what is in the one that it shall begin with.
-func (m *stepMounts) newCache(dir string, mount RunMount) error {
+func (m *stepMounts) newCache(dir string, mount dockerfile.Mount) error {
 	temp, err := m.directory()
 	if err != nil {
 		return err
@@ -462,7 +443,7 @@ func (m *stepMounts) newCache(dir string, mount RunMount) error {
 
 // bind shows files of the context, a stage or an image. They are the step's own copy, which
 // it may change, and which is gone afterwards.
-func (m *stepMounts) bind(mount RunMount) error {
+func (m *stepMounts) bind(mount dockerfile.Mount) error {
 	dir, err := m.directory()
 	if err != nil {
 		return err
@@ -472,7 +453,7 @@ func (m *stepMounts) bind(mount RunMount) error {
 }
 
 // fill makes a copy of what a mount shows.
-func (m *stepMounts) fill(to string, mount RunMount) error {
+func (m *stepMounts) fill(to string, mount dockerfile.Mount) error {
 	from, ignore, err := m.files(mount.From)
 	if err != nil {
 		return err
@@ -516,7 +497,7 @@ func (m *stepMounts) fill(to string, mount RunMount) error {
 }
 
 // files are those of a stage, an image, or the context.
-func (m *stepMounts) files(ref string) (*union, *Ignore, error) {
+func (m *stepMounts) files(ref string) (*union, *dockerfile.Ignore, error) {
 	if ref == "" {
 		u, err := m.s.b.files.union()
 		return u, m.s.b.files.ignore, err

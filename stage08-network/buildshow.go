@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 // shownLines is how much of a step's output a terminal shows while it runs.
@@ -47,7 +49,7 @@ func newSteps(out *os.File, form string, quiet bool) *steps {
 }
 
 // begin shows that a step begins.
-func (s *steps) begin(stage string, in *Instruction) *shownStep {
+func (s *steps) begin(stage string, in *dockerfile.Instruction) *shownStep {
 	s.Lock()
 	defer s.Unlock()
 	s.n++

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 // Caching says what a build takes from earlier ones.
@@ -77,7 +78,7 @@ func keyOf(inputs []input) string {
 }
 
 // inputs are what a step depends on. This is the whole rule.
-func (s *stageBuild) inputs(in *Instruction) ([]input, error) {
+func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]input, error) {
 	list := []input{{"parent", s.chain}, {"instruction", s.text(in)}}
 	if s.chain == "" {
 		list = append(list, s.base...)
@@ -87,7 +88,7 @@ func (s *stageBuild) inputs(in *Instruction) ([]input, error) {
 		for _, name := range slices.Sorted(maps.Keys(s.args)) { // what ENV sets, is in the steps above
 			list = append(list, input{"ARG " + name, s.args[name]})
 		}
-		list = append(list, input{"command", fmt.Sprintf("%q", s.script(in))}, input{"network", cmpOr(in.flag("network"), s.b.Network)})
+		list = append(list, input{"command", fmt.Sprintf("%q", s.script(in))}, input{"network", cmpOr(in.Flag("network"), s.b.Network)})
 		return s.mountInputs(in, list)
 	case "ADD", "COPY":
 		files, err := s.copyInputs(in)
@@ -97,7 +98,7 @@ func (s *stageBuild) inputs(in *Instruction) ([]input, error) {
 }
 
 // text is an instruction with its variables replaced, quoted so that no two look the same.
-func (s *stageBuild) text(in *Instruction) string {
+func (s *stageBuild) text(in *dockerfile.Instruction) string {
 	words := []string{in.Name}
 	for _, name := range slices.Sorted(maps.Keys(in.Flags)) {
 		words = append(words, fmt.Sprintf("--%s=%q", name, in.Flags[name]))
@@ -119,7 +120,7 @@ func (s *stageBuild) fromInputs(base string, id string) []input {
 
 // look finds out whether a step was made before. Until it is remembered, or has failed,
 // nobody else makes it.
-func (s *stageBuild) look(in *Instruction, inputs []input) (c *cacheStep, err error) {
+func (s *stageBuild) look(in *dockerfile.Instruction, inputs []input) (c *cacheStep, err error) {
 	c = &cacheStep{key: keyOf(inputs), inputs: inputs, slot: s.slot()}
 	if s.b.uncached(s) {
 		c.why = notAsked
@@ -156,7 +157,9 @@ func (b *builder) waitFor(name, says string) (*os.File, error) {
 
 // uncached tells whether nothing shall be taken for a stage.
 func (b *builder) uncached(s *stageBuild) bool {
-	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, s.isCalled)
+	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, func(name string) bool {
+		return isCalled(s.Stage, name)
+	})
 }
 
 // find finds an entry whose layer is there. Anything that is wrong with it is a miss.
@@ -254,7 +257,7 @@ func (b *builder) openCache() (err error) {
 		return fmt.Errorf("--cache-to %s: there is inline, which writes into the image", b.CacheTo)
 	}
 	for _, name := range b.NoCacheFilter {
-		if !slices.ContainsFunc(b.file.Stages, func(s *Stage) bool { return s.isCalled(name) }) {
+		if !slices.ContainsFunc(b.file.Stages, func(s *dockerfile.Stage) bool { return isCalled(s, name) }) {
 			return fmt.Errorf("--no-cache-filter %s: no stage has this name or number", name)
 		}
 	}
@@ -301,8 +304,8 @@ func openCacheDir(dir string) error {
 	return err
 }
 
-// isCalled tells whether a stage has a name or number.
-func (s *Stage) isCalled(name string) bool {
+// isCalled reports whether a stage has a name or number.
+func isCalled(s *dockerfile.Stage, name string) bool {
 	return s.Name != "" && strings.EqualFold(name, s.Name) || name == fmt.Sprint(s.Index)
 }
 
@@ -431,7 +434,7 @@ func shorten(value string) string {
 }
 
 // cached does a step, or takes it from the cache.
-func (s *stageBuild) cached(in *Instruction, do func() error) error {
+func (s *stageBuild) cached(in *dockerfile.Instruction, do func() error) error {
 	inputs, err := s.inputs(in)
 	if err != nil {
 		return err
@@ -470,7 +473,7 @@ func (s *stageBuild) cached(in *Instruction, do func() error) error {
 }
 
 // tell shows whether the step was made before, and if not, why.
-func (s *stageBuild) tell(c *cacheStep, in *Instruction) {
+func (s *stageBuild) tell(c *cacheStep, in *dockerfile.Instruction) {
 	s.hit, s.at = c.hit, time.Now().UTC()
 	if c.hit != nil {
 		s.at = c.hit.Created
@@ -493,8 +496,8 @@ func (s *stageBuild) tell(c *cacheStep, in *Instruction) {
 
 // unchanged looks once more at the files that a step was made of: if they are not what they
 // were when the key was made, the key would name something else.
-func (s *stageBuild) unchanged(c *cacheStep, in *Instruction) error {
-	if in.Name != "COPY" && in.Name != "ADD" && len(in.Mounts) == 0 || in.flag("from") != "" {
+func (s *stageBuild) unchanged(c *cacheStep, in *dockerfile.Instruction) error {
+	if in.Name != "COPY" && in.Name != "ADD" && len(in.Mounts) == 0 || in.Flag("from") != "" {
 		return nil
 	}
 	chain := s.chain
@@ -549,7 +552,7 @@ func (s Store) putImageWith(config ImageConfig, layers []ocispec.Descriptor, nam
 }
 
 // reuse takes a step's result from the cache.
-func (s *stageBuild) reuse(in *Instruction) error {
+func (s *stageBuild) reuse(in *dockerfile.Instruction) error {
 	if s.hit.Layer == nil {
 		s.note(in)
 		return nil
@@ -559,7 +562,7 @@ func (s *stageBuild) reuse(in *Instruction) error {
 }
 
 // explain tells all that a step depends on.
-func (c *cacheStep) explain(in *Instruction) {
+func (c *cacheStep) explain(in *dockerfile.Instruction) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "key of %q: %s\n", in.Text, c.key)
 	for _, i := range c.inputs {

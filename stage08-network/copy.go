@@ -27,15 +27,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 // copying is a COPY or ADD on its way.
 type copying struct {
 	s       *stageBuild
-	in      *Instruction
+	in      *dockerfile.Instruction
 	w       *writer
 	from    *union
-	ignore  *Ignore // of the context
+	ignore  *dockerfile.Ignore // of the context
 	exclude *patternmatcher.PatternMatcher
 	who     owner
 	chown   bool
@@ -52,7 +53,7 @@ type copying struct {
 }
 
 // copy is COPY and ADD.
-func (s *stageBuild) copy(in *Instruction) error {
+func (s *stageBuild) copy(in *dockerfile.Instruction) error {
 	if s.hit != nil {
 		return s.reuse(in)
 	}
@@ -69,29 +70,29 @@ func (s *stageBuild) copy(in *Instruction) error {
 
 func (c *copying) prepare() (err error) {
 	in := c.in
-	if text := in.flag("chown"); text != "" {
+	if text := in.Flag("chown"); text != "" {
 		c.chown = true
 		if c.who, err = c.s.ownerNamed(text); err != nil {
-			return in.errorAt("--chown", "--chown=%s: %v", text, err)
+			return in.ErrorAt("--chown", "--chown=%s: %v", text, err)
 		}
 	}
-	if text := in.flag("chmod"); text != "" {
+	if text := in.Flag("chmod"); text != "" {
 		if c.chmod, err = parseModes(text); err != nil {
-			return in.errorAt("--chmod", "--chmod=%v", err)
+			return in.ErrorAt("--chmod", "--chmod=%v", err)
 		}
 	}
 	if c.exclude, err = patternmatcher.New(in.Flags["exclude"]); err != nil {
-		return in.errorAt("--exclude", "--exclude: %v", err)
+		return in.ErrorAt("--exclude", "--exclude: %v", err)
 	}
 	c.dest = in.Args[len(in.Args)-1]
-	c.parents = in.flag("parents") == "true"
+	c.parents = in.Flag("parents") == "true"
 	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || c.parents
 	if !path.IsAbs(c.dest) {
 		c.dest = path.Join("/", c.s.config.Config.WorkingDir, c.dest)
 	}
 	c.dest = path.Clean(c.dest)
-	if sources := in.Args[:len(in.Args)-1]; in.flag("checksum") != "" && (len(sources) != 1 || !isURL(sources[0])) {
-		return in.errorAt("--checksum", "--checksum is for one source, and one that is fetched: an address that begins with http or https")
+	if sources := in.Args[:len(in.Args)-1]; in.Flag("checksum") != "" && (len(sources) != 1 || !isURL(sources[0])) {
+		return in.ErrorAt("--checksum", "--checksum is for one source, and one that is fetched: an address that begins with http or https")
 	}
 	c.from, err = c.source()
 	return err
@@ -181,7 +182,7 @@ func (s *stageBuild) ownerNamed(text string) (owner, error) {
 
 // source is where the files come from.
 func (c *copying) source() (*union, error) {
-	ref := c.in.flag("from")
+	ref := c.in.Flag("from")
 	if ref == "" {
 		c.ignore = c.s.b.files.ignore
 		return c.s.b.files.union()
@@ -195,8 +196,8 @@ func (c *copying) source() (*union, error) {
 }
 
 // dirsOf are the layers of a stage or an image that --from names, the lowest first.
-func (b *builder) dirsOf(in *Instruction, ref string) ([]string, error) {
-	stage, err := b.file.from(in, ref)
+func (b *builder) dirsOf(in *dockerfile.Instruction, ref string) ([]string, error) {
+	stage, err := b.file.StageFor(in, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -208,12 +209,12 @@ func (b *builder) dirsOf(in *Instruction, ref string) ([]string, error) {
 	}
 	image, err := b.image(ref, b.want)
 	if err != nil {
-		e := in.errorAt("from="+ref, "no stage above is called %s, and as an image: %v", ref, err)
+		e := in.ErrorAt("from="+ref, "no stage above is called %s, and as an image: %v", ref, err)
 		var names []string
 		for _, s := range b.file.Stages {
 			names = append(names, s.Name)
 		}
-		e.Suggestion = nearest(ref, names)
+		e.Suggestion = dockerfile.Nearest(ref, names)
 		return nil, e
 	}
 	dirs, err := b.Store.dirs(image)
@@ -235,11 +236,11 @@ func (c *copying) change(st *unix.Stat_t) {
 
 // all copies every source.
 func (c *copying) all() error {
-	c.w.Change, c.w.Bare = c.change, c.in.flag("from") == ""
+	c.w.Change, c.w.Bare = c.change, c.in.Flag("from") == ""
 	if c.w.Bare || c.chown {
 		c.w.give = &c.who
 	}
-	if number, err := strconv.ParseUint(c.in.flag("chmod"), 8, 12); err == nil {
+	if number, err := strconv.ParseUint(c.in.Flag("chmod"), 8, 12); err == nil {
 		c.w.newMode = uint32(number) & 0o777
 	}
 	for _, doc := range c.in.Docs {
@@ -249,7 +250,7 @@ func (c *copying) all() error {
 	}
 	for _, source := range c.in.Args[:len(c.in.Args)-1] {
 		if err := c.one(source); err != nil {
-			return c.in.errorAt(source, "%s %s: %v", c.in.Name, source, err)
+			return c.in.ErrorAt(source, "%s %s: %v", c.in.Name, source, err)
 		}
 	}
 	return nil
@@ -384,7 +385,7 @@ func (c *copying) glob(dir *node, pattern string, follow, must bool) ([]found, e
 
 // where is what messages call the place of the source.
 func (c *copying) where() string {
-	if ref := c.in.flag("from"); ref != "" {
+	if ref := c.in.Flag("from"); ref != "" {
 		return "--from=" + ref
 	}
 	return "the context"
@@ -487,7 +488,7 @@ func (c *copying) keep(rel string, isDir bool) (wanted, inside bool, err error) 
 	}
 	if c.ignore != nil {
 		c.s.b.ignoring.Lock()
-		ignored, whole, err := c.ignore.ignored(rel, isDir)
+		ignored, whole, err := c.ignore.Ignores(rel, isDir)
 		c.s.b.ignoring.Unlock()
 		if err != nil || ignored {
 			return false, isDir && !whole, err
@@ -508,7 +509,7 @@ func (c *copying) file(f found) error {
 			return err
 		}
 	}
-	if c.in.Name == "ADD" && c.in.flag("unpack") != "false" && c.in.flag("from") == "" {
+	if c.in.Name == "ADD" && c.in.Flag("unpack") != "false" && c.in.Flag("from") == "" {
 		if unpacked, err := c.unpack(f, dest); unpacked || err != nil {
 			return err
 		}
@@ -763,7 +764,7 @@ func (c *copying) download(from io.Reader, to string) error {
 		return err
 	}
 	limit := int64(c.s.b.Store.layerLimits().MaxLayerSize)
-	sum := digest.Digest(cmp.Or(c.in.flag("checksum"), string(digest.FromString(""))))
+	sum := digest.Digest(cmp.Or(c.in.Flag("checksum"), string(digest.FromString(""))))
 	if err = sum.Validate(); err != nil {
 		return errors.Join(fmt.Errorf("--checksum=%s: %w", sum, err), file.Close())
 	}
@@ -772,7 +773,7 @@ func (c *copying) download(from io.Reader, to string) error {
 	if err == nil {
 		err = c.s.b.Store.layerLimits().check(n, 1)
 	}
-	if err == nil && c.in.flag("checksum") != "" && got.Digest() != sum {
+	if err == nil && c.in.Flag("checksum") != "" && got.Digest() != sum {
 		err = fmt.Errorf("it has the checksum %s, and should have %s", got.Digest(), sum)
 	}
 	return errors.Join(err, file.Close())
@@ -789,7 +790,7 @@ func (c *copying) fetched(dir, name string) error {
 	if err != nil {
 		return err
 	}
-	if c.in.flag("unpack") == "true" {
+	if c.in.Flag("unpack") == "true" {
 		if unpacked, err := c.unpack(found{n, name}, c.dest); unpacked || err != nil {
 			return err
 		}

@@ -55,10 +55,11 @@ var budgets = map[string]budget{
 	},
 	"dockerfile": {
 		adds: []string{"build.go", "buildcontext.go", "buildrun.go", "buildshow.go", "copy.go", "writer.go", "untar.go",
-			"dockerfile.go", "instructions.go", "expand.go", "dockerignore.go", "caret.go", "check.go", "unchanged.go",
+			"unchanged.go",
 			"builds_test.go", "buildcase_test.go", "buildimage_test.go"},
 		edits:   map[string]edit{"main.go": {5, 1}, "containers.go": {8, 0}, "monitor.go": {3, 0}, "copytree.go": {7, 1}},
-		imports: []string{"github.com/moby/patternmatcher", "github.com/moby/patternmatcher/ignorefile"},
+		imports: []string{"github.com/moby/patternmatcher", "github.com/moby/patternmatcher/ignorefile",
+			"github.com/moby/buildkit/frontend/dockerfile/shell"},
 	},
 	"cache": {
 		adds:  []string{"cache.go", "checksum.go", "download.go", "cmd_prune.go", "buildpicture.go"},

@@ -1,8 +1,9 @@
-// `box build --check`: what is allowed in a Dockerfile and seldom meant. The rules up to
-// CopyIgnoredFile are Docker's build checks, with their names and lines; those below
-// "Layers and the cache" are ours. `# check=skip=RULE,RULE;error=true` in the file, or
-// `# check=skip=RULE` above an instruction, is for both.
-package main
+// Build checks: what is allowed in a Dockerfile and seldom meant. The rules up to
+// CopyIgnoredFile are Docker's, with their names and lines; those below "Layers and the cache"
+// are added here. `# check=skip=RULE,RULE;error=true` in the file, or `# check=skip=RULE` above
+// an instruction, works for both.
+
+package dockerfile
 
 import (
 	"fmt"
@@ -13,52 +14,56 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"stagebox/stage05-images/registry"
 )
 
-// CheckWarning is a finding.
-type CheckWarning struct {
+// Warning is a finding of Check.
+type Warning struct {
 	File        string
-	First, Last int // lines, from 1
-	Rule        string
+	First, Last int    // lines, from 1
+	Rule        string // such as StageNameCasing
 	Message     string
 }
 
-// String is one line.
-func (w CheckWarning) String() string {
+// String returns FILE:LINE: RULE: MESSAGE.
+func (w Warning) String() string {
 	return fmt.Sprintf("%s:%d: %s: %s", w.File, w.First, w.Rule, w.Message)
 }
 
-// CheckOptions say what the build would be.
+// CheckOptions describe the build that is checked. Every field may be left out.
 type CheckOptions struct {
-	Args     map[string]string                                   // --build-arg
-	Platform map[string]string                                   // platformArgs
-	Ignore   *Ignore                                             // nil: unknown
-	ImageEnv func(image string) (env map[string]string, ok bool) // not ok: unknown, so that no variable below is called undefined
+	Args     map[string]string // --build-arg
+	Platform map[string]string // from PlatformArgs
+	Ignore   *Ignore           // nil: unknown
+
+	// ImageEnv returns the variables of an image. If they are unknown, ok is false, and no
+	// variable is called undefined in a stage that begins with the image.
+	ImageEnv func(image string) (env map[string]string, ok bool)
+
+	// ValidImage reports whether a text can be the name of an image; nil: every text can.
+	ValidImage func(name string) bool
 }
 
-// checker holds what is known while the instructions go by.
+// checker is the state of a check.
 type checker struct {
 	CheckOptions
-	file     *Dockerfile
+	file     *File
 	skip     []string
-	warnings []CheckWarning
+	warnings []Warning
 }
 
-// checkScope is what a stage has at an instruction.
+// checkScope is the state of a stage at an instruction.
 type checkScope struct {
 	env      map[string]string
 	declared []string // by ARG, with or without a value
-	known    bool     // env has what the image has
-	shell    bool     // SHELL was there
-	workdir  bool
+	known    bool     // env includes the variables of the image
+	shell    bool     // a SHELL came before
+	workdir  bool     // a WORKDIR came before
 	last     map[string]*Instruction
 }
 
-// checkDockerfile returns the warnings in the order of their lines, and whether the file
-// wants them to be errors. An error is what would end the build before its first step.
-func checkDockerfile(f *Dockerfile, o CheckOptions) (warnings []CheckWarning, fatal bool, err error) {
+// Check returns the warnings for a Dockerfile in the order of their lines, and whether the file
+// asks for them to be errors. An error is one that would end the build before its first step.
+func Check(f *File, o CheckOptions) (warnings []Warning, fatal bool, err error) {
 	skip, fatal, err := checkDirective(f.Check)
 	if err != nil {
 		return nil, false, fmt.Errorf("%s: # check=%s: %w", f.Name, f.Check, err)
@@ -71,11 +76,17 @@ func checkDockerfile(f *Dockerfile, o CheckOptions) (warnings []CheckWarning, fa
 	if err := c.stages(); err != nil {
 		return nil, false, err
 	}
-	slices.SortStableFunc(c.warnings, func(a, b CheckWarning) int { return a.First - b.First })
+	slices.SortStableFunc(c.warnings, func(a, b Warning) int { return a.First - b.First })
 	return c.warnings, fatal, nil
 }
 
-// checkDirective reads skip=RULE,RULE;error=true. There are no experimental rules here.
+// WarningsAreErrors reports whether `# check=error=true` asks for warnings to end the build.
+func (f *File) WarningsAreErrors() (bool, error) {
+	_, fatal, err := checkDirective(f.Check)
+	return fatal, err
+}
+
+// checkDirective parses skip=RULE,RULE;error=true. There are no experimental rules.
 func checkDirective(text string) (skip []string, fatal bool, err error) {
 	if text == "" {
 		return nil, false, nil
@@ -98,7 +109,7 @@ func checkDirective(text string) (skip []string, fatal bool, err error) {
 	return skip, fatal, nil
 }
 
-// skips tells whether a comment above the instruction turns a rule off.
+// skips reports whether a comment above the instruction turns a rule off.
 func (in *Instruction) skips(rule string) bool {
 	for _, comment := range in.Comments {
 		if key, value, ok := directive("#" + comment); ok && key == "check" {
@@ -110,41 +121,46 @@ func (in *Instruction) skips(rule string) bool {
 	return false
 }
 
-// warn is for a rule that is about one instruction.
+// warn adds a warning about one instruction.
 func (c *checker) warn(in *Instruction, rule, format string, args ...any) {
 	if !in.skips(rule) {
 		c.warnFile(in.First, in.Last, rule, format, args...)
 	}
 }
 
-// warnFile is for a rule that is about the file, which a comment above one instruction
-// does not turn off.
+// warnFile adds a warning about the file, which a comment above an instruction does not turn
+// off.
 func (c *checker) warnFile(first, last int, rule, format string, args ...any) {
-	w := CheckWarning{c.file.Name, first, last, rule, fmt.Sprintf(format, args...)}
-	if !slices.Contains(c.skip, rule) && !slices.Contains(c.skip, "all") && !slices.Contains(c.warnings, w) {
+	w := Warning{c.file.Name, first, last, rule, fmt.Sprintf(format, args...)}
+	skipped := slices.Contains(c.skip, rule) || slices.Contains(c.skip, "all")
+	if !skipped && !slices.Contains(c.warnings, w) {
 		c.warnings = append(c.warnings, w)
 	}
 }
 
-// all yields every instruction of the stages, FROM too.
-func (f *Dockerfile) all() (list []*Instruction) {
+// all returns every instruction of the stages, FROM included.
+func (f *File) all() (list []*Instruction) {
 	for _, s := range f.Stages {
 		list = append(append(list, s.From), s.Steps...)
 	}
 	return list
 }
 
-// form is how instructions are written.
+// form checks how instructions are written.
 func (c *checker) form() {
 	for _, in := range append(slices.Clone(c.file.Args), c.file.all()...) {
 		if in.gap > 0 {
-			c.warnFile(in.gap, in.gap, "NoEmptyContinuation", "an empty line continues the instruction, which will be an error one day")
+			c.warnFile(in.gap, in.gap, "NoEmptyContinuation",
+				"an empty line continues the instruction, which will be an error one day")
 		}
 		if in.brokenJSON() {
-			c.warn(in, "BrokenJSON", "what begins with [ and a quote is not a JSON list of strings, so it is taken as plain text")
+			c.warn(in, "BrokenJSON",
+				"what begins with [ and a quote is not a JSON list of strings, "+
+					"so it is taken as plain text")
 		}
 		if in.Name == "MAINTAINER" {
-			c.warn(in, "MaintainerDeprecated", "MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors=…")
+			c.warn(in, "MaintainerDeprecated",
+				"MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors=…")
 		}
 		if in.Name != "FROM" || len(in.Args) != 3 {
 			continue
@@ -159,27 +175,35 @@ func (c *checker) form() {
 	}
 }
 
-// brokenJSON tells whether arguments look like a JSON list and are none: a quote or a
-// bracket is missing. No shell command begins with [" for want of a blank.
+// mayBeJSON are the instructions that take a JSON list or something else.
+var mayBeJSON = []string{"ADD", "CMD", "COPY", "ENTRYPOINT", "HEALTHCHECK", "RUN", "VOLUME"}
+
+// brokenJSON reports whether arguments look like a JSON list but are none: a quote or a bracket
+// is missing. No shell command begins with [", because [ needs a blank after it.
 func (in *Instruction) brokenJSON() bool {
-	return !in.JSON && slices.Contains([]string{"ADD", "CMD", "COPY", "ENTRYPOINT", "HEALTHCHECK", "RUN", "VOLUME"}, in.Name) &&
-		slices.ContainsFunc(in.Args[:min(2, len(in.Args))], func(arg string) bool { return strings.HasPrefix(arg, `["`) || strings.HasPrefix(arg, "['") })
+	begins := func(arg string) bool {
+		return strings.HasPrefix(arg, `["`) || strings.HasPrefix(arg, "['")
+	}
+	return !in.JSON && slices.Contains(mayBeJSON, in.Name) &&
+		slices.ContainsFunc(in.Args[:min(2, len(in.Args))], begins)
 }
 
 func (c *checker) stageNames() {
 	var names []string
 	for _, s := range c.file.Stages {
 		if s.Name == "scratch" || s.Name == "context" {
-			c.warnFile(s.From.First, s.From.Last, "ReservedStageName", "%s has a meaning of its own: give the stage another name", s.Name)
+			c.warnFile(s.From.First, s.From.Last, "ReservedStageName",
+				"%s has a meaning of its own: give the stage another name", s.Name)
 		}
 		if s.Name != "" && slices.Contains(names, s.Name) {
-			c.warnFile(s.From.First, s.From.Last, "DuplicateStageName", "another stage is called %s already", s.Name)
+			c.warnFile(s.From.First, s.From.Last, "DuplicateStageName",
+				"another stage is called %s already", s.Name)
 		}
 		names = append(names, s.Name)
 	}
 }
 
-// casing compares each keyword with what most of them look like.
+// casing compares the case of each keyword with that of the majority.
 func (c *checker) casing() {
 	balance := 0
 	for _, in := range c.file.all() {
@@ -192,32 +216,36 @@ func (c *checker) casing() {
 	}
 	for _, in := range c.file.all() {
 		if want := in.Name; balance >= 0 && in.Keyword != want {
-			c.warnFile(in.First, in.Last, "ConsistentInstructionCasing", "%s: most keywords are in capitals", in.Keyword)
+			c.warnFile(in.First, in.Last, "ConsistentInstructionCasing",
+				"%s: most keywords are in capitals", in.Keyword)
 		} else if want = strings.ToLower(want); balance < 0 && in.Keyword != want {
-			c.warnFile(in.First, in.Last, "ConsistentInstructionCasing", "%s: most keywords are in small letters", in.Keyword)
+			c.warnFile(in.First, in.Last, "ConsistentInstructionCasing",
+				"%s: most keywords are in small letters", in.Keyword)
 		}
 	}
 }
 
-// defaultBases looks at the images that a build without --build-arg would take.
+// defaultBases checks the images that a build without --build-arg would begin with.
 func (c *checker) defaultBases() {
-	args, err := c.file.globals(c.Platform, nil)
-	if err != nil {
+	args, err := c.file.Globals(c.Platform, nil)
+	if err != nil || c.ValidImage == nil {
 		return
 	}
 	for _, s := range c.file.Stages {
-		base, err := expandWord(s.Base, c.file.Escape, lookupIn(args))
+		base, err := Expand(s.Base, c.file.Escape, LookupIn(args))
 		if err != nil {
 			return
 		}
-		if _, err := registry.ParseReference(base); err != nil {
-			c.warnFile(s.From.First, s.From.Last, "InvalidDefaultArgInFrom", "the defaults of the ARGs make %s of %s, which is not an image's name", strconv.Quote(base), s.Base)
+		if !c.ValidImage(base) {
+			c.warnFile(s.From.First, s.From.Last, "InvalidDefaultArgInFrom",
+				"the defaults of the ARGs make %s of %s, "+
+					"which is not an image's name", strconv.Quote(base), s.Base)
 		}
 	}
 }
 
 func (c *checker) stages() error {
-	globals, err := c.file.globals(c.Platform, c.Args)
+	globals, err := c.file.Globals(c.Platform, c.Args)
 	if err != nil {
 		return err
 	}
@@ -238,8 +266,8 @@ func (c *checker) stages() error {
 	return nil
 }
 
-// tracedLookup is a lookup that notes the names it was asked for.
-func tracedLookup(vars map[string]string) (get variables, found, missing map[string]bool) {
+// tracedLookup looks variables up and records the names it is asked for.
+func tracedLookup(vars map[string]string) (get Lookup, found, missing map[string]bool) {
 	found, missing = map[string]bool{}, map[string]bool{}
 	return func(name string) (string, bool) {
 		value, ok := vars[name]
@@ -255,32 +283,34 @@ func tracedLookup(vars map[string]string) (get variables, found, missing map[str
 // from checks the image and the platform of a FROM, and returns the image.
 func (c *checker) from(s *Stage, globals map[string]string) (base string, err error) {
 	get, _, missing := tracedLookup(globals)
-	base = s.Base
-	s.From.expandInto(&base, get, &err)
+	base, err = s.From.ExpandWord(s.Base, get)
 	if err == nil && base == "" {
-		err = s.From.errorAt(s.Base, "%s is empty: an image must be named", s.Base)
+		err = s.From.ErrorAt(s.Base, "%s is empty: an image must be named", s.Base)
 	}
 	c.undeclared(s, globals, missing)
-	platform := s.From.flag("platform")
+	platform := s.From.Flag("platform")
 	if err != nil || platform == "" {
 		return base, err
 	}
 	get, found, missing := tracedLookup(globals)
-	s.From.expandInto(&platform, get, &err)
+	platform, err = s.From.ExpandWord(platform, get)
 	c.undeclared(s, globals, missing)
+	target := len(missing) == 0 && len(found) == 1 && found["TARGETPLATFORM"]
 	switch {
 	case err != nil:
 	case platform == "":
-		err = s.From.errorAt("--platform", "--platform=%s is empty", s.From.flag("platform"))
-	case len(missing) == 0 && len(found) == 1 && found["TARGETPLATFORM"] && platform == globals["TARGETPLATFORM"]:
-		c.warn(s.From, "RedundantTargetPlatform", "--platform=%s is what FROM takes without it", s.From.flag("platform"))
+		err = s.From.ErrorAt("--platform", "--platform=%s is empty", s.From.Flag("platform"))
+	case target && platform == globals["TARGETPLATFORM"]:
+		c.warn(s.From, "RedundantTargetPlatform",
+			"--platform=%s is what FROM takes without it", s.From.Flag("platform"))
 	case len(missing)+len(found) == 0 && !namesPlatform(s.Name, platform):
-		c.warn(s.From, "FromPlatformFlagConstDisallowed", "--platform=%s is fixed: the file builds for no other", platform)
+		c.warn(s.From, "FromPlatformFlagConstDisallowed",
+			"--platform=%s is fixed: the file builds for no other", platform)
 	}
 	return base, err
 }
 
-// namesPlatform tells whether a stage's name says for which system it is.
+// namesPlatform reports whether the name of a stage includes its platform.
 func namesPlatform(stage, platform string) bool {
 	system, arch, two := strings.Cut(strings.ToLower(platform), "/")
 	arch, _, _ = strings.Cut(arch, "/")
@@ -289,7 +319,8 @@ func namesPlatform(stage, platform string) bool {
 	} else if !two {
 		system, arch = runtime.GOOS, system
 	}
-	short := map[string]string{"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "armel": "arm", "i386": "386"}
+	short := map[string]string{"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64",
+		"armhf": "arm", "armel": "arm", "i386": "386"}
 	if s, ok := short[arch]; ok {
 		arch = s
 	}
@@ -305,7 +336,8 @@ func (c *checker) undeclared(s *Stage, globals map[string]string, missing map[st
 	}
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
 		if !slices.Contains(names, name) {
-			c.warn(s.From, "UndefinedArgInFrom", "no ARG above the first FROM declares %s%s", name, meant(nearest(name, names)))
+			c.warn(s.From, "UndefinedArgInFrom",
+				"no ARG above the first FROM declares %s%s", name, meant(Nearest(name, names)))
 		}
 	}
 }
@@ -317,10 +349,10 @@ func meant(word string) string {
 	return ": did you mean " + word + "?"
 }
 
-// scope is what a stage begins with.
+// scope returns the state with which a stage begins.
 func (c *checker) scope(s *Stage, base string, scopes []*checkScope) *checkScope {
 	st := &checkScope{env: map[string]string{}, known: true, last: map[string]*Instruction{}}
-	if parent := c.file.parent(s, base); parent != nil {
+	if parent := c.file.Parent(s, base); parent != nil {
 		p := scopes[parent.Index]
 		st.env, st.known, st.shell, st.workdir = maps.Clone(p.env), p.known, p.shell, p.workdir
 		st.declared = slices.Clone(p.declared)
@@ -338,14 +370,17 @@ func (c *checker) scope(s *Stage, base string, scopes []*checkScope) *checkScope
 	return st
 }
 
-// step checks one instruction, and notes what it changes for those below.
+// defaultPath is the PATH that a build gives a stage whose image has none.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// step checks one instruction, and records what it changes for those below.
 func (c *checker) step(st *checkScope, in *Instruction, globals map[string]string) error {
 	get, _, missing := tracedLookup(st.env)
-	out, err := in.expand(get)
+	out, err := in.Expand(get)
 	if err != nil {
 		return err
 	}
-	if in.Name != "EXPOSE" { // as with Docker
+	if in.Name != "EXPOSE" { // as in Docker
 		c.undefined(st, in, missing)
 	}
 	switch in.Name {
@@ -354,8 +389,10 @@ func (c *checker) step(st *checkScope, in *Instruction, globals map[string]strin
 	case "ENV", "LABEL":
 		c.keyValues(st, out)
 	case "CMD", "ENTRYPOINT", "HEALTHCHECK":
-		if before := st.last[in.Name]; before != nil && !in.skips("MultipleInstructionsDisallowed") {
-			c.warnFile(before.First, before.Last, "MultipleInstructionsDisallowed", "another %s follows in the stage, and only the last counts", in.Name)
+		rule := "MultipleInstructionsDisallowed"
+		if before := st.last[in.Name]; before != nil && !in.skips(rule) {
+			c.warnFile(before.First, before.Last, rule,
+				"another %s follows in the stage, and only the last counts", in.Name)
 		}
 		st.last[in.Name] = in
 		if !in.JSON && !st.shell && in.Name != "HEALTHCHECK" {
@@ -365,7 +402,8 @@ func (c *checker) step(st *checkScope, in *Instruction, globals map[string]strin
 		st.shell = true
 	case "WORKDIR":
 		if !st.workdir && !path.IsAbs(out.Args[0]) {
-			c.warn(in, "WorkdirRelativePath", "%s is below a directory that the image chooses: begin with an absolute one", out.Args[0])
+			c.warn(in, "WorkdirRelativePath",
+				"%s is below a directory that the image chooses: begin with an absolute one", out.Args[0])
 		}
 		st.workdir = true
 	case "EXPOSE":
@@ -380,12 +418,13 @@ func (c *checker) step(st *checkScope, in *Instruction, globals map[string]strin
 func (c *checker) undefined(st *checkScope, in *Instruction, missing map[string]bool) {
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
 		if st.known && !slices.Contains(st.declared, name) {
-			c.warn(in, "UndefinedVar", "$%s is not defined%s", name, meant(nearest(name, slices.Sorted(maps.Keys(st.env)))))
+			c.warn(in, "UndefinedVar",
+				"$%s is not defined%s", name, meant(Nearest(name, slices.Sorted(maps.Keys(st.env)))))
 		}
 	}
 }
 
-// arg declares variables. A --build-arg goes before a default, which goes before an ARG
+// arg declares variables. A --build-arg takes precedence over a default, and that over an ARG
 // above the first FROM.
 func (c *checker) arg(st *checkScope, in *Instruction, globals map[string]string) error {
 	for _, pair := range in.Pairs {
@@ -396,10 +435,10 @@ func (c *checker) arg(st *checkScope, in *Instruction, globals map[string]string
 		} else if !set {
 			var err error
 			get, _, missing := tracedLookup(st.env)
-			value, set = pair.Value, true
-			if in.expandInto(&value, get, &err); err != nil {
+			if value, err = in.ExpandWord(pair.Value, get); err != nil {
 				return err
 			}
+			set = true
 			c.undefined(st, in, missing)
 		}
 		if set {
@@ -413,7 +452,8 @@ func (c *checker) arg(st *checkScope, in *Instruction, globals map[string]string
 func (c *checker) keyValues(st *checkScope, in *Instruction) {
 	for _, pair := range in.Pairs {
 		if pair.Old {
-			c.warn(in, "LegacyKeyValueFormat", "write %s %s=VALUE: the form without = is the old one", in.Name, pair.Name)
+			c.warn(in, "LegacyKeyValueFormat",
+				"write %s %s=VALUE: the form without = is the old one", in.Name, pair.Name)
 		}
 		if in.Name == "ENV" {
 			c.secret(in, pair.Name)
@@ -422,47 +462,54 @@ func (c *checker) keyValues(st *checkScope, in *Instruction) {
 	}
 }
 
-// secret looks at the words of a name.
+// secret checks the words of a name.
 func (c *checker) secret(in *Instruction, name string) {
 	words := strings.Split(strings.ToLower(name), "_")
 	has := func(list string) bool {
-		return slices.ContainsFunc(strings.Fields(list), func(w string) bool { return slices.Contains(words, w) })
+		in := func(w string) bool { return slices.Contains(words, w) }
+		return slices.ContainsFunc(strings.Fields(list), in)
 	}
-	if has("apikey auth credential credentials key password pword passwd secret token") && !has("public file version") {
-		c.warn(in, "SecretsUsedInArgOrEnv", "%s %s: whoever has the image can read it; use RUN --mount=type=secret", in.Name, name)
+	if has("apikey auth credential credentials key password pword passwd secret token") &&
+		!has("public file version") {
+		c.warn(in, "SecretsUsedInArgOrEnv",
+			"%s %s: whoever has the image can read it; use RUN --mount=type=secret", in.Name, name)
 	}
 }
 
 func (c *checker) shellForm(in *Instruction) {
-	c.warn(in, "JSONArgsRecommended", "%s: a shell stands between, which passes no signals on; write %s [\"program\", \"argument\"]", in.Name, in.Name)
+	c.warn(in, "JSONArgsRecommended",
+		"%s: a shell stands between, "+
+			"which passes no signals on; write %s [\"program\", \"argument\"]", in.Name, in.Name)
 }
 
-// ports looks at EXPOSE's words, [[ADDRESS:]HOSTPORT:]PORT[-PORT][/PROTOCOL].
+// ports checks the words of EXPOSE, [[ADDRESS:]HOSTPORT:]PORT[-PORT][/PROTOCOL].
 func (c *checker) ports(in *Instruction) {
 	for _, word := range in.Args {
 		if _, protocol, _ := strings.Cut(word, "/"); protocol != strings.ToLower(protocol) {
 			c.warn(in, "ExposeProtoCasing", "%s: the protocol should be in small letters", word)
 		}
 		if i := strings.LastIndex(word, ":"); i >= 0 && strings.Trim(word[:i], ":") != "" {
-			c.warn(in, "ExposeInvalidFormat", "%s: only the container's port belongs here; the host's is for run -p", word)
+			c.warn(in, "ExposeInvalidFormat",
+				"%s: only the container's port belongs here; the host's is for run -p", word)
 		}
 	}
 }
 
-// copied looks for sources that the patterns hide. With exceptions among them one cannot
-// tell without the files.
+// copied looks for sources that the patterns hide. If there are exceptions among the patterns,
+// that depends on the files, and nothing is reported.
 func (c *checker) copied(in *Instruction) error {
-	if c.Ignore == nil || c.Ignore.matcher.Exclusions() || in.flag("from") != "" {
+	if c.Ignore == nil || c.Ignore.matcher.Exclusions() || in.Flag("from") != "" {
 		return nil
 	}
 	for _, source := range in.Args[:len(in.Args)-1] {
-		if in.Name == "ADD" && (strings.Contains(source, "://") || strings.HasPrefix(source, "git@")) {
+		remote := strings.Contains(source, "://") || strings.HasPrefix(source, "git@")
+		if in.Name == "ADD" && remote {
 			continue
 		}
 		source = path.Clean(source)
 		hidden, err := c.Ignore.matcher.MatchesOrParentMatches(source)
 		if err != nil {
-			return in.errorAt(source, "%s: is it ignored? %v", source, err)
+			return in.ErrorAt(source, "%s: is it ignored? %v", source, err)
 		}
 		everything := func(p string) bool { return p == "*" || p == "**" || p == "**/*" }
 		if source == "." || source == "/" {
@@ -484,12 +531,12 @@ func (g *Ignore) patterns() (list []string) {
 
 // Layers and the cache.
 
-// checkInstall are the commands that bring packages in.
+// checkInstall matches the commands that install packages.
 const checkInstall = `(apt-get|apt|apk|yum|dnf|microdnf|zypper)\s([^&|;]*\s)?(install|add)\b|` +
 	`\bnpm (ci|install)\b|\byarn install\b|\bpnpm install\b|\bpip3? install\b|\bgo mod download\b|` +
 	`\bbundle install\b|\bcomposer install\b|\bcargo fetch\b|\bpoetry install\b|\buv sync\b`
 
-// layers checks a stage's RUN steps, and what stands above them.
+// layers checks the RUN steps of a stage, and what precedes them.
 func (c *checker) layers(s *Stage) {
 	install := regexp.MustCompile(checkInstall)
 	system := regexp.MustCompile(`^(apt|apk|yum|dnf|microdnf|zypper)`)
@@ -502,7 +549,9 @@ func (c *checker) layers(s *Stage) {
 		c.packageLists(in, script)
 		for _, before := range above {
 			if before.Name == "CMD" || before.Name == "ENTRYPOINT" {
-				c.warn(before, "InvalidatesEarly", "no RUN needs %s, and a change of it makes the steps below run again: put it last", before.Name)
+				c.warn(before, "InvalidatesEarly",
+					"no RUN needs %s, and a change of it makes the steps below run again: "+
+						"put it last", before.Name)
 			}
 			if before.Name == "ENV" {
 				c.releaseNumber(before, s.Steps)
@@ -514,17 +563,21 @@ func (c *checker) layers(s *Stage) {
 		}
 		for _, before := range above {
 			if copiesAll(before) {
-				c.warn(in, "CopyBeforeInstall", "every change of a file copied on line %d makes this run again: copy only what it needs, install, then copy the rest", before.First)
+				c.warn(in, "CopyBeforeInstall",
+					"every change of a file copied on line %d makes this run again: "+
+						"copy only what it needs, install, then copy the rest", before.First)
 				break
 			}
 		}
 		if i > 0 && above[i-1].Name == "WORKDIR" && system.MatchString(found) {
-			c.warn(above[i-1], "InvalidatesEarly", "installing packages needs no WORKDIR, and a change of it makes that run again: put it below")
+			c.warn(above[i-1], "InvalidatesEarly",
+				"installing packages needs no WORKDIR, and a change of it makes that run again: "+
+					"put it below")
 		}
 	}
 }
 
-// script is all that a RUN runs, as one text.
+// script returns all that a RUN runs, as one text.
 func (in *Instruction) script() string {
 	script := strings.Join(in.Args, " ")
 	for _, doc := range in.Docs {
@@ -533,9 +586,9 @@ func (in *Instruction) script() string {
 	return script
 }
 
-// copiesAll tells whether a step copies the whole context.
+// copiesAll reports whether a step copies the whole context.
 func copiesAll(in *Instruction) bool {
-	if in.Name != "ADD" && in.Name != "COPY" || in.flag("from") != "" {
+	if in.Name != "ADD" && in.Name != "COPY" || in.Flag("from") != "" {
 		return false
 	}
 	return slices.ContainsFunc(in.Args[:len(in.Args)-1], func(source string) bool {
@@ -543,41 +596,52 @@ func copiesAll(in *Instruction) bool {
 	})
 }
 
-// packageLists checks that a step fetches, uses and removes the lists of packages itself.
+// packageLists checks that one step fetches, uses and removes the lists of packages.
 func (c *checker) packageLists(in *Instruction, script string) {
 	has := func(pattern string) bool { return regexp.MustCompile(pattern).MatchString(script) }
 	for _, text := range in.Flags["mount"] {
 		if strings.Contains(text, "/var/") && strings.Contains(text, "cache") {
-			return // they are kept out of the layer
+			return // the lists do not end up in the layer
 		}
 	}
 	if has(`\bapt(-get)?\s([^&|;]*\s)?update\b`) {
 		if !has(`\bapt(-get)?\s([^&|;]*\s)?(install|upgrade|dist-upgrade|full-upgrade|build-dep)\b`) {
-			c.warn(in, "AptGetUpdateAlone", "the lists are kept with this step, and an install below would use old ones: join the two with &&")
+			c.warn(in, "AptGetUpdateAlone",
+				"the lists are kept with this step, and an install below would use old ones: "+
+					"join the two with &&")
 		} else if !has(`rm\s[^&|;]*/var/lib/apt/lists`) {
-			c.warn(in, "PackageListsNotCleaned", "the layer keeps the package lists: end the step with && rm -rf /var/lib/apt/lists/*")
+			c.warn(in, "PackageListsNotCleaned",
+				"the layer keeps the package lists: end the step with && rm -rf /var/lib/apt/lists/*")
 		}
 	}
 	if has(`\bapk\s([^&|;]*\s)?add\b`) && !has(`--no-cache|rm\s[^&|;]*/var/cache/apk`) {
-		c.warn(in, "PackageListsNotCleaned", "the layer keeps the package index: use apk add --no-cache")
+		c.warn(in, "PackageListsNotCleaned",
+			"the layer keeps the package index: use apk add --no-cache")
 	}
-	if has(`\b(yum|dnf|microdnf)\s([^&|;]*\s)?install\b`) && !has(`clean all|rm\s[^&|;]*/var/cache/(yum|dnf)`) {
-		c.warn(in, "PackageListsNotCleaned", "the layer keeps what was downloaded: end the step with && dnf clean all")
+	if has(`\b(yum|dnf|microdnf)\s([^&|;]*\s)?install\b`) &&
+		!has(`clean all|rm\s[^&|;]*/var/cache/(yum|dnf)`) {
+		c.warn(in, "PackageListsNotCleaned",
+			"the layer keeps what was downloaded: end the step with && dnf clean all")
 	}
 }
+
+// releaseWords are words of names whose value every release changes.
+var releaseWords = []string{"VERSION", "BUILD", "COMMIT", "SHA", "DATE", "REVISION", "RELEASE"}
 
 // releaseNumber warns of an ENV that a release changes and no step of the stage uses.
 func (c *checker) releaseNumber(in *Instruction, steps []*Instruction) {
 	for _, pair := range in.Pairs {
 		words := strings.Split(strings.ToUpper(pair.Name), "_")
 		changes := slices.ContainsFunc(words, func(w string) bool {
-			return slices.Contains([]string{"VERSION", "BUILD", "COMMIT", "SHA", "DATE", "REVISION", "RELEASE"}, w)
+			return slices.Contains(releaseWords, w)
 		})
 		used := slices.ContainsFunc(steps, func(step *Instruction) bool {
 			return step != in && strings.Contains(step.Text+step.script(), pair.Name)
 		})
 		if changes && !used {
-			c.warn(in, "InvalidatesEarly", "no step uses %s, and each new value makes the steps below run again: put it last", pair.Name)
+			c.warn(in, "InvalidatesEarly",
+				"no step uses %s, and each new value makes the steps below run again: "+
+					"put it last", pair.Name)
 		}
 	}
 }

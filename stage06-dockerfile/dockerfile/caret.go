@@ -1,6 +1,7 @@
-// What is wrong in a Dockerfile, shown where it is wrong: the sentence, the lines, a caret
-// below the place. A misspelt word is told with the nearest right one.
-package main
+// Errors with their place in the file: the message, the lines that lead to it, and a caret
+// below the place. For a misspelt word the nearest known one is suggested.
+
+package dockerfile
 
 import (
 	"fmt"
@@ -9,21 +10,21 @@ import (
 	"unicode"
 )
 
-// DockerfileError says what is wrong in a Dockerfile, and where.
-type DockerfileError struct {
+// Error is what is wrong in a Dockerfile, and where.
+type Error struct {
 	File        string
-	First, Last int // the instruction's lines, from 1
-	Line        int // the line that is shown with a caret; 0: the whole file is meant
-	Column      int // in characters, from 1
-	Width       int
-	Message     string
-	Suggestion  string // what may have been meant, or ""
+	First, Last int    // the instruction's lines, from 1
+	Line        int    // the line to show with a caret; 0: the error is about the whole file
+	Column      int    // of the caret, in characters, from 1
+	Width       int    // of the caret, in characters
+	Message     string // without file and line
+	Suggestion  string // the word that was probably meant, or ""
 
 	shown []string
 }
 
-// Error is one line.
-func (e *DockerfileError) Error() string {
+// Error returns FILE:LINE: MESSAGE.
+func (e *Error) Error() string {
 	text := e.File + ": " + e.Message
 	if e.Line > 0 {
 		text = fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
@@ -34,8 +35,9 @@ func (e *DockerfileError) Error() string {
 	return text
 }
 
-// Show is the error, the file's lines that lead to it, and a caret below the place.
-func (e *DockerfileError) Show() string {
+// Show returns the error, the lines of the file that lead to it, and a caret below the place:
+// several lines of text for a terminal.
+func (e *Error) Show() string {
 	text := e.Error() + "\n"
 	width := len(strconv.Itoa(e.Line))
 	for i, line := range e.shown {
@@ -48,15 +50,17 @@ func (e *DockerfileError) Show() string {
 				before[i] = ' '
 			}
 		}
-		text += fmt.Sprintf("  %*s | %s%s\n", width, "", string(before), strings.Repeat("^", max(1, e.Width)))
+		carets := strings.Repeat("^", max(1, e.Width))
+		text += fmt.Sprintf("  %*s | %s%s\n", width, "", string(before), carets)
 	}
 	return text
 }
 
-// errorAt makes an error whose caret is below the first occurrence of place in the
-// instruction's lines, or below its keyword.
-func (in *Instruction) errorAt(place, format string, args ...any) *DockerfileError {
-	e := &DockerfileError{File: in.file.Name, First: in.First, Last: in.Last, Message: fmt.Sprintf(format, args...)}
+// ErrorAt returns an error whose caret is below the first occurrence of place in the
+// instruction's lines, or below its keyword. The rest is as for fmt.Errorf.
+func (in *Instruction) ErrorAt(place, format string, args ...any) *Error {
+	e := &Error{File: in.file.Name, First: in.First, Last: in.Last}
+	e.Message = fmt.Sprintf(format, args...)
 	place, _, _ = strings.Cut(place, "\n")
 	for e.Line = in.First; e.Line < in.Last; e.Line++ {
 		if place != "" && strings.Contains(in.file.lines[e.Line-1], place) {
@@ -76,7 +80,7 @@ func (in *Instruction) errorAt(place, format string, args ...any) *DockerfileErr
 	return e
 }
 
-// printableLine keeps a file's control characters from the terminal.
+// printableLine replaces control characters, which a terminal would obey.
 func printableLine(line string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\t' && unicode.IsControl(r) {
@@ -86,12 +90,13 @@ func printableLine(line string) string {
 	}, strings.TrimRight(line, "\r\n"))
 }
 
-func (f *Dockerfile) lineError(line int, place, format string, args ...any) error {
-	return (&Instruction{file: f, First: line, Last: line}).errorAt(place, format, args...)
+func (f *File) lineError(line int, place, format string, args ...any) error {
+	return (&Instruction{file: f, First: line, Last: line}).ErrorAt(place, format, args...)
 }
 
-// nearest is the word that a misspelt one is at most two changes away from, or "".
-func nearest(word string, words []string) (best string) {
+// Nearest returns the known word that a misspelt one is closest to, if it is at most two
+// changes away, or "".
+func Nearest(word string, words []string) (best string) {
 	least := min(3, len(word)) // else every word of one letter would be near
 	for _, w := range words {
 		if d := editDistance(word, w); d < least {
@@ -101,7 +106,7 @@ func nearest(word string, words []string) (best string) {
 	return best
 }
 
-// editDistance counts the characters to add, remove or replace (Levenshtein's).
+// editDistance counts the characters to add, remove or replace (Levenshtein distance).
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -1,4 +1,4 @@
-package main
+package dockerfile
 
 import (
 	"bytes"
@@ -79,7 +79,7 @@ func TestDockerfilesAreReadAsByBuildKit(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		t.Run(name, func(t *testing.T) {
 			w := want[name]
-			f, err := parseDockerfile("Dockerfile", files[name])
+			f, err := Parse("Dockerfile", files[name])
 			if sentence, ok := strictHere[name]; ok {
 				require.Empty(t, w.Error)
 				require.ErrorContains(t, err, sentence)
@@ -118,7 +118,7 @@ func neutralWithExpansions(t testing.TB, in *Instruction) map[string]any {
 	v["lines"], v["keyword"], v["text"], v["comments"] = []int{in.First, in.Last}, in.Keyword, in.Text, in.Comments
 	for i, env := range testEnvironments {
 		key := "expanded" + strconv.Itoa(i)
-		out, err := in.expand(lookupIn(env))
+		out, err := in.Expand(LookupIn(env))
 		if err != nil {
 			v[key] = "error"
 			continue
@@ -154,7 +154,7 @@ func same(t testing.TB, a, b any) bool {
 func neutral(in *Instruction) map[string]any {
 	v, flags := map[string]any{}, map[string]any{}
 	for name, values := range in.Flags {
-		kinds := strings.Fields(instructionFlags[in.Name])
+		kinds, _ := flagsOf(in.Name)
 		switch {
 		case name == "unpack" || name == "keep-git-dir": // not given is a third answer
 			flags[name] = map[string]string{"true": "yes", "false": "no"}[values[0]]
@@ -195,8 +195,8 @@ func neutral(in *Instruction) map[string]any {
 }
 
 // requireError is the error with its place.
-func requireError(t testing.TB, err error) *DockerfileError {
-	var e *DockerfileError
+func requireError(t testing.TB, err error) *Error {
+	var e *Error
 	require.ErrorAs(t, err, &e)
 	return e
 }
@@ -254,7 +254,7 @@ Dockerfile:1: RUN stands above the first FROM, where only ARG may
 		"":                           "\nDockerfile: there is no FROM in it: begin with FROM and the image to start with, or FROM scratch\n",
 		"# escape=x\nFROM a\n":       "\nDockerfile:1: escape=x: there are \\ and `\n  1 | # escape=x\n    |          ^\n",
 	} {
-		_, err := parseDockerfile("Dockerfile", []byte(src))
+		_, err := Parse("Dockerfile", []byte(src))
 		if want == "" { // type may hold a variable, so it is known wrong only when expanded
 			require.NoError(t, err, src)
 			continue
@@ -264,38 +264,38 @@ Dockerfile:1: RUN stands above the first FROM, where only ARG may
 }
 
 func TestExpansionErrorsShowTheirPlace(t *testing.T) {
-	f, err := parseDockerfile("Dockerfile", []byte("FROM a\nENV x=1 \\\n  y=\"open\nUSER ${U:?who runs it}\nRUN --mount=type=cach,target=/x y\n"))
+	f, err := Parse("Dockerfile", []byte("FROM a\nENV x=1 \\\n  y=\"open\nUSER ${U:?who runs it}\nRUN --mount=type=cach,target=/x y\n"))
 	require.NoError(t, err)
 	steps := f.Stages[0].Steps
-	_, err = steps[0].expand(noVariables)
+	_, err = steps[0].Expand(noVariables)
 	require.Equal(t, "Dockerfile:3: \"open: the closing \" is missing\n  2 | ENV x=1 \\\n  3 |   y=\"open\n    |     ^^^^^\n", requireError(t, err).Show())
-	_, err = steps[1].expand(noVariables)
+	_, err = steps[1].Expand(noVariables)
 	require.Equal(t, "Dockerfile:4: ${U:?who runs it}: U: who runs it\n  4 | USER ${U:?who runs it}\n    |      ^^^^^^^^^^^^^^^^^\n", requireError(t, err).Show())
-	_, err = steps[2].expand(noVariables)
+	_, err = steps[2].Expand(noVariables)
 	require.ErrorContains(t, err, "there are bind, cache, tmpfs, secret, ssh")
 }
 
 func TestTriggersAreKeptAndReadAgain(t *testing.T) {
-	f, err := parseDockerfile("Dockerfile", []byte("FROM a\nONBUILD RUN <<E\necho hi\nE\nONBUILD COPY . /src\n"))
+	f, err := Parse("Dockerfile", []byte("FROM a\nONBUILD RUN <<E\necho hi\nE\nONBUILD COPY . /src\n"))
 	require.NoError(t, err)
-	run, err := parseTrigger(f.Stages[0].Steps[0].Args[0])
+	run, err := ParseTrigger(f.Stages[0].Steps[0].Args[0], '\\')
 	require.NoError(t, err)
 	require.Equal(t, "RUN", run.Name)
 	require.Equal(t, []Heredoc{{Name: "E", Content: "echo hi\n", Expand: true}}, run.Docs)
 	for _, text := range []string{"", "FROM x", "ONBUILD RUN x", "RUN x\nRUN y", "NOPE"} {
-		_, err := parseTrigger(text)
+		_, err := ParseTrigger(text, '\\')
 		require.Error(t, err, text)
 	}
 }
 
 func TestParentIsTheNearestStageAbove(t *testing.T) {
-	f, err := parseDockerfile("Dockerfile", []byte("FROM x AS a\nFROM y AS a\nFROM a AS b\nFROM c\n"))
+	f, err := Parse("Dockerfile", []byte("FROM x AS a\nFROM y AS a\nFROM a AS b\nFROM c\n"))
 	require.NoError(t, err)
-	require.Equal(t, f.Stages[1], f.parent(f.Stages[2], "a"))
-	require.Equal(t, f.Stages[0], f.parent(f.Stages[1], "a"))
-	require.Nil(t, f.parent(f.Stages[0], "a"))
-	require.Nil(t, f.parent(f.Stages[3], "A"))
-	require.Equal(t, f.Stages[1], f.stageNamed("A"))
+	require.Equal(t, f.Stages[1], f.Parent(f.Stages[2], "a"))
+	require.Equal(t, f.Stages[0], f.Parent(f.Stages[1], "a"))
+	require.Nil(t, f.Parent(f.Stages[0], "a"))
+	require.Nil(t, f.Parent(f.Stages[3], "A"))
+	require.Equal(t, f.Stages[1], f.StageNamed("A"))
 }
 
 // FuzzDockerfile parses, expands and checks: no input may end in a panic, and every error
@@ -310,7 +310,7 @@ func FuzzDockerfile(f *testing.F) {
 	f.Add([]byte("\xef\xbb\xbf\xef\xbb\xbfFROM a\n\xff"))
 	f.Add([]byte("FROM a\nCOPY <<-E ${*ARG $$}}:+-"))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		file, err := parseDockerfile("Dockerfile", src)
+		file, err := Parse("Dockerfile", src)
 		if err != nil {
 			e := requireError(t, err)
 			require.Contains(t, e.Show(), e.Message)
@@ -318,11 +318,11 @@ func FuzzDockerfile(f *testing.F) {
 		}
 		for _, in := range file.all() {
 			require.True(t, 0 < in.First && in.First <= in.Last && in.Last <= len(file.lines))
-			if _, err := in.expand(lookupIn(testEnvironments[1])); err != nil {
+			if _, err := in.Expand(LookupIn(testEnvironments[1])); err != nil {
 				require.NotEmpty(t, requireError(t, err).Show())
 			}
 		}
-		if warnings, _, err := checkDockerfile(file, CheckOptions{}); err == nil {
+		if warnings, _, err := Check(file, CheckOptions{}); err == nil {
 			for _, w := range warnings {
 				require.True(t, 0 < w.First && w.First <= len(file.lines), w)
 			}

@@ -1,8 +1,9 @@
-// What of a build's context the builder does not see: .dockerignore, or for another
-// Dockerfile the file beside it that is called the same with .dockerignore after it. The
-// reference describes the patterns: those of Go's filepath.Match, with ** for any number
-// of directories, and with ! for an exception; the last that matches counts.
-package main
+// The files of a build's context that the builder does not see: .dockerignore, or the file
+// beside the Dockerfile that has its name and .dockerignore after it. The reference describes
+// the patterns: those of Go's filepath.Match, with ** for any number of directories, and with
+// ! for an exception. The last pattern that matches decides.
+
+package dockerfile
 
 import (
 	"bytes"
@@ -18,15 +19,15 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// Ignore is a list of patterns. It is not for use by two at once.
+// Ignore is a list of patterns. It is not safe for concurrent use.
 type Ignore struct {
 	matcher *patternmatcher.PatternMatcher
-	parents map[string]patternmatcher.MatchInfo // of the directories that were asked for
+	parents map[string]patternmatcher.MatchInfo // of the directories asked about so far
 }
 
-// ignoreFor reads the patterns for a Dockerfile, given by its path or "", and a context
-// directory. Where there is neither file, nothing is ignored.
-func ignoreFor(dockerfile, context string) (*Ignore, error) {
+// ReadIgnore reads the patterns for a Dockerfile, whose path may be "", and a context
+// directory. If neither file exists, nothing is ignored.
+func ReadIgnore(dockerfile, context string) (*Ignore, error) {
 	name := dockerfile + ".dockerignore"
 	src, err := os.ReadFile(name)
 	if dockerfile == "" || errors.Is(err, fs.ErrNotExist) {
@@ -36,10 +37,10 @@ func ignoreFor(dockerfile, context string) (*Ignore, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the patterns to ignore: %w", err)
 	}
-	return parseIgnore(name, src)
+	return ParseIgnore(name, src)
 }
 
-// readInContext follows no link out of the context, which may come from a stranger.
+// readInContext follows no link out of the context, which may come from someone else.
 func readInContext(context, name string) (src []byte, err error) {
 	file, err := os.OpenInRoot(context, name)
 	if err != nil {
@@ -49,8 +50,8 @@ func readInContext(context, name string) (src []byte, err error) {
 	return io.ReadAll(file)
 }
 
-// parseIgnore parses patterns, one a line; a # begins a comment.
-func parseIgnore(name string, src []byte) (*Ignore, error) {
+// ParseIgnore parses patterns, one a line; a # begins a comment. Messages call the file name.
+func ParseIgnore(name string, src []byte) (*Ignore, error) {
 	patterns, err := ignorefile.ReadAll(bytes.NewReader(src))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -67,10 +68,10 @@ func parseIgnore(name string, src []byte) (*Ignore, error) {
 	return &Ignore{matcher, map[string]patternmatcher.MatchInfo{}}, nil
 }
 
-// ignored tells whether a file or directory, given by its path below the context with
-// slashes, is not to be seen. A directory of which whole is false may hold exceptions: it
-// is there only if something in it is.
-func (g *Ignore) ignored(name string, isDir bool) (ignored, whole bool, err error) {
+// Ignores reports whether the builder must not see a file or directory, whose path below the
+// context has slashes. If whole is false, an ignored directory may contain exceptions; then it
+// exists for the builder only if something in it does.
+func (g *Ignore) Ignores(name string, isDir bool) (ignored, whole bool, err error) {
 	info, ignored, err := g.match(path.Clean(name))
 	if err != nil {
 		return false, false, fmt.Errorf("%s: is it ignored? %w", name, err)
@@ -81,7 +82,7 @@ func (g *Ignore) ignored(name string, isDir bool) (ignored, whole bool, err erro
 	return ignored, ignored && isDir && !g.exceptionsBelow(path.Clean(name)), nil
 }
 
-// match asks from the top down: an exception for a directory holds for what is in it.
+// match asks from the top down: an exception for a directory applies to its content.
 func (g *Ignore) match(name string) (info patternmatcher.MatchInfo, ignored bool, err error) {
 	if name == "." {
 		return info, false, nil
@@ -98,7 +99,7 @@ func (g *Ignore) match(name string) (info patternmatcher.MatchInfo, ignored bool
 	return info, ignored, err
 }
 
-// exceptionsBelow tells whether a pattern with ! could match something in a directory.
+// exceptionsBelow reports whether a pattern with ! could match something in a directory.
 func (g *Ignore) exceptionsBelow(dir string) bool {
 	for _, p := range g.matcher.Patterns() {
 		pattern := p.String()

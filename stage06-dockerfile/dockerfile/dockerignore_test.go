@@ -1,4 +1,4 @@
-package main
+package dockerfile
 
 import (
 	"os"
@@ -32,7 +32,7 @@ func visible(t testing.TB, g *Ignore, dir, below string) (list []string) {
 	require.NoError(t, err)
 	for _, entry := range entries {
 		name := filepath.Join(below, entry.Name())
-		ignored, whole, err := g.ignored(name, entry.IsDir())
+		ignored, whole, err := g.Ignores(name, entry.IsDir())
 		require.NoError(t, err)
 		var inside []string
 		if entry.IsDir() && !whole {
@@ -56,7 +56,7 @@ func TestPatternsHideWhatBuildKitHides(t *testing.T) {
 	dir := makeTree(t, strings.Fields(string(files["tree"])))
 	require.Greater(t, len(want), 50)
 	for name, list := range want {
-		g, err := parseIgnore(".dockerignore", files[name])
+		g, err := ParseIgnore(".dockerignore", files[name])
 		if slices.Equal(list, []string{"error"}) {
 			require.ErrorContains(t, err, ".dockerignore: ", name)
 			continue
@@ -70,9 +70,9 @@ func TestDirectoriesAreSkippedWhole(t *testing.T) {
 	for patterns, want := range map[string]bool{
 		"a": true, "a\n!b": true, "a\n!ab": true, "a\n!a/b": false, "a\n!*/c": false, "a\n!**/c": false, "*\n!?/c": false, "b": false, "a\n!a": false,
 	} {
-		g, err := parseIgnore(".dockerignore", []byte(patterns))
+		g, err := ParseIgnore(".dockerignore", []byte(patterns))
 		require.NoError(t, err)
-		_, whole, err := g.ignored("a", true)
+		_, whole, err := g.Ignores("a", true)
 		require.NoError(t, err)
 		require.Equal(t, want, whole, patterns)
 	}
@@ -84,9 +84,9 @@ func TestIgnoreFileBesideTheDockerfileGoesFirst(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
 	hides := func(dockerfile, name string) bool {
-		g, err := ignoreFor(dockerfile, dir)
+		g, err := ReadIgnore(dockerfile, dir)
 		require.NoError(t, err)
-		ignored, _, err := g.ignored(name, false)
+		ignored, _, err := g.Ignores(name, false)
 		require.NoError(t, err)
 		return ignored
 	}
@@ -101,7 +101,7 @@ func TestIgnoreFileBesideTheDockerfileGoesFirst(t *testing.T) {
 
 	require.NoError(t, os.Remove(filepath.Join(dir, ".dockerignore")))
 	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(dir, ".dockerignore")))
-	_, err := ignoreFor("", dir)
+	_, err := ReadIgnore("", dir)
 	require.ErrorContains(t, err, "escapes")
 }
 
@@ -111,7 +111,7 @@ func FuzzIgnore(f *testing.F) {
 		f.Add(string(patterns), "a/b/c")
 	}
 	f.Fuzz(func(t *testing.T, patterns, name string) {
-		g, err := parseIgnore(".dockerignore", []byte(patterns))
+		g, err := ParseIgnore(".dockerignore", []byte(patterns))
 		if err != nil {
 			return
 		}
@@ -120,8 +120,8 @@ func FuzzIgnore(f *testing.F) {
 		if name == "" || dir == "." {
 			return
 		}
-		_, whole, err := g.ignored(dir, true)
-		ignored, _, errBelow := g.ignored(name, false)
+		_, whole, err := g.Ignores(dir, true)
+		ignored, _, errBelow := g.Ignores(name, false)
 		if err == nil && errBelow == nil && whole {
 			require.True(t, ignored, "%q is seen in %q", name, dir)
 		}

@@ -1,4 +1,4 @@
-package main
+package dockerfile
 
 import (
 	"strings"
@@ -9,7 +9,7 @@ import (
 )
 
 func TestWordsAreSplitAfterTheExpansion(t *testing.T) {
-	get := lookupIn(map[string]string{"PORTS": "80 443"})
+	get := LookupIn(map[string]string{"PORTS": "80 443"})
 	words, err := expandWords(`$PORTS "$PORTS" a\ b`, '\\', get)
 	require.NoError(t, err)
 	require.Equal(t, []string{"80", "443", "80 443", "a b"}, words)
@@ -20,24 +20,46 @@ func TestExpansionHasAnEnd(t *testing.T) {
 	env := map[string]string{"A": strings.Repeat("x", 1000)}
 	var err error
 	for range 40 {
-		if env["A"], err = expandWord("$A$A", '\\', lookupIn(env)); err != nil {
+		if env["A"], err = Expand("$A$A", '\\', LookupIn(env)); err != nil {
 			break
 		}
 	}
 	require.ErrorContains(t, err, "longer than")
-	_, err = expandWord(`"`+strings.Repeat("$B", 3000)+`"`, '\\', lookupIn(map[string]string{"B": strings.Repeat("x", 1000)}))
+	_, err = Expand(`"`+strings.Repeat("$B", 3000)+`"`, '\\', LookupIn(map[string]string{"B": strings.Repeat("x", 1000)}))
 	require.ErrorContains(t, err, "longer than")
 }
 
 func TestGlobalsComeInOrder(t *testing.T) {
-	f, err := parseDockerfile("Dockerfile", []byte("ARG A=1 B=${A}2\nARG C\nARG TARGETARCH\nARG D=$TARGETARCH\nFROM x\n"))
+	f, err := Parse("Dockerfile", []byte("ARG A=1 B=${A}2\nARG C\nARG TARGETARCH\nARG D=$TARGETARCH\nFROM x\n"))
 	require.NoError(t, err)
-	args, err := f.globals(platformArgs("linux/amd64", "linux/arm64/v8", "x"), map[string]string{"A": "9"})
+	args, err := f.Globals(PlatformArgs("linux/amd64", "linux/arm64/v8", "x"), map[string]string{"A": "9"})
 	require.NoError(t, err)
 	for name, want := range map[string]string{"A": "9", "B": "92", "D": "arm64", "TARGETVARIANT": "v8", "TARGETPLATFORM": "linux/arm64/v8", "BUILDARCH": "amd64", "TARGETSTAGE": "x"} {
 		require.Equal(t, want, args[name], name)
 	}
 	require.NotContains(t, args, "C")
+}
+
+// A lexer of words must not forget what precedes a variable with a default.
+func TestWordsAreSplitOnlyAtBlanks(t *testing.T) {
+	words, err := expandWords("8${N:-0}", '\\', noVariables)
+	require.NoError(t, err)
+	require.Equal(t, []string{"80"}, words)
+}
+
+func TestExpansionErrorsAreSentences(t *testing.T) {
+	for text, want := range map[string]string{
+		`"a`: `the closing " is missing`, `'a`: "the closing ' is missing",
+		"${": "the closing } is missing", "${A": "the closing } is missing",
+		"${A:-x": "the closing } is missing", "${A/x": "the closing / is missing",
+		"${}": "a name must follow ${, not {, } or :", "${A:?a b}": "A: a b",
+		"${A?}":    "A must be set, and not be empty after :?",
+		"${A!x}":   "unsupported modifier (!) in substitution",
+		"${A#\\x}": "invalid pattern (\\x) in substitution: invalid escape '\\x'",
+	} {
+		_, err := Expand(text, '\\', noVariables)
+		require.EqualError(t, err, want, text)
+	}
 }
 
 // FuzzExpand holds what is true of every expansion: a text without quotes, escapes and
@@ -48,10 +70,10 @@ func FuzzExpand(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, escape := range []rune{'\\', '`'} {
-			got, err := expandWord(text, escape, lookupIn(testEnvironments[1]))
+			got, err := Expand(text, escape, LookupIn(testEnvironments[1]))
 			if !strings.ContainsAny(text, "$\"'\\`") && utf8.ValidString(text) && len(text) < mostExpanded {
 				require.NoError(t, err)
-				require.Equal(t, text, got)
+				require.Equal(t, strings.TrimPrefix(text, "\uFEFF"), got) // a byte order mark, as in BuildKit
 			}
 			words, err := expandWords(text, escape, noVariables)
 			for _, word := range words {

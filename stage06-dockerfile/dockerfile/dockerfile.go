@@ -1,58 +1,62 @@
-// The Dockerfile as its reference describes it: lines become instructions, instructions
-// become stages. parseDockerfile is the entry; read joins continuation lines and takes
-// here-documents, arguments splits what follows the keyword; then instructions.go says what
-// each demands. Variables are left as they are: expand.go is for them.
-package main
+// Package dockerfile reads Dockerfiles as the Dockerfile reference describes them. Parse turns
+// a file into stages of instructions, Instruction.Expand replaces the variables of one
+// instruction, Check reports what is allowed and seldom meant, and Ignore holds the patterns
+// of a .dockerignore file. What is wrong is returned as an Error, which knows its place in the
+// file and can show it with a caret.
+//
+// The lesson reads dockerfile.go and instructions.go: how lines become instructions, and what
+// each instruction requires. In dockerfile.go, File.read joins continuation lines and collects
+// here-documents, and Instruction.arguments splits what follows the keyword.
+package dockerfile
 
 import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 )
 
-// Dockerfile is a file that has been parsed.
-type Dockerfile struct {
-	Name   string         // what messages call it
+// File is a parsed Dockerfile.
+type File struct {
+	Name   string         // the file's name in messages
 	Escape rune           // \, or ` after `# escape=`
 	Check  string         // the value of `# check=`, or ""
 	Args   []*Instruction // the ARGs above the first FROM
-	Stages []*Stage
+	Stages []*Stage       // at least one
 
-	lines []string // with their ends
+	lines []string // with their line ends
 	next  int      // the line to read next
 }
 
-// Stage is a FROM and what follows it.
+// Stage is a FROM instruction and the instructions that follow it.
 type Stage struct {
-	Index int
-	Name  string // in small letters; "" without AS
-	Base  string // an image, an earlier stage or scratch; may hold variables
+	Index int    // its position in File.Stages
+	Name  string // in lower case; "" without AS
+	Base  string // an image, an earlier stage or scratch; may contain variables
 	From  *Instruction
 	Steps []*Instruction
 }
 
-// Instruction is one instruction. Which of the fields are filled depends on its name.
+// Instruction is one instruction. Which fields are set depends on its name.
 type Instruction struct {
-	Name    string              // in capitals, such as RUN
-	Keyword string              // the same as it was written
-	Flags   map[string][]string // without the dashes; a yes-or-no flag is true or false
-	Args    []string            // words or a JSON list (the last of ADD and COPY is the destination); else one text
+	Name    string              // in upper case, such as RUN
+	Keyword string              // the name as written
+	Flags   map[string][]string // by name without dashes; a boolean flag is "true" or "false"
+	Args    []string            // words or a JSON list (of ADD and COPY, the destination is last)
 	JSON    bool                // Args was a JSON list: the exec form
 	Pairs   []Pair              // of ENV, LABEL and ARG
 	Docs    []Heredoc           // of RUN; of ADD and COPY, where each is a source
-	Health  *Healthcheck
-	Mounts  []RunMount // of RUN, after expand
+	Health  *Healthcheck        // of HEALTHCHECK
+	Mounts  []Mount             // of RUN, once expanded
 
 	Text        string   // as written, with its lines joined
-	Comments    []string // the lines above
+	Comments    []string // the comment lines above it
 	First, Last int      // its lines, from 1
 
-	file    *Dockerfile
+	file    *File
 	gap     int          // the line that an empty continuation line led to, or 0
 	trigger *Instruction // of ONBUILD
 }
@@ -61,58 +65,69 @@ type Instruction struct {
 type Pair struct {
 	Name, Value string
 	Bare        bool // an ARG without a value
-	Old         bool // written as NAME VALUE
+	Old         bool // written in the old form, NAME VALUE
 }
 
 // Heredoc is a here-document: <<NAME, lines, NAME.
 type Heredoc struct {
 	Name    string
 	Content string
-	Expand  bool // variables count, because NAME was not quoted
-	Chomp   bool // <<-: tabs that begin a line do not count
+	Expand  bool // variables are replaced, because NAME was not quoted
+	Chomp   bool // <<-: leading tabs are removed
 }
 
-// instructionFlags are the flags of each instruction: NAME= takes a value, NAME* may come
-// more than once, NAME alone is yes or no.
-var instructionFlags = map[string]string{
-	"ADD":         "checksum= chmod= chown= exclude* keep-git-dir link unpack",
-	"COPY":        "chmod= chown= exclude* from= link parents",
-	"FROM":        "platform=",
-	"HEALTHCHECK": "interval= retries= start-interval= start-period= timeout=",
-	"RUN":         "mount* network= security=",
-
-	"ARG": "", "CMD": "", "ENTRYPOINT": "", "ENV": "", "EXPOSE": "", "LABEL": "", "MAINTAINER": "",
-	"ONBUILD": "", "SHELL": "", "STOPSIGNAL": "", "USER": "", "VOLUME": "", "WORKDIR": "",
+// instructionFlags lists the flags of each instruction: NAME= takes a value, NAME* may be
+// repeated, NAME alone is a boolean.
+var instructionFlags = [...]struct{ name, flags string }{
+	{"ADD", "checksum= chmod= chown= exclude* keep-git-dir link unpack"}, {"ARG", ""},
+	{"CMD", ""}, {"COPY", "chmod= chown= exclude* from= link parents"}, {"ENTRYPOINT", ""},
+	{"ENV", ""}, {"EXPOSE", ""}, {"FROM", "platform="},
+	{"HEALTHCHECK", "interval= retries= start-interval= start-period= timeout="}, {"LABEL", ""},
+	{"MAINTAINER", ""}, {"ONBUILD", ""}, {"RUN", "mount* network= security="}, {"SHELL", ""},
+	{"STOPSIGNAL", ""}, {"USER", ""}, {"VOLUME", ""}, {"WORKDIR", ""},
 }
 
-// parseDockerfile parses src. An error is a *DockerfileError; name stands in it.
-func parseDockerfile(name string, src []byte) (*Dockerfile, error) {
-	f := &Dockerfile{Name: name, Escape: '\\', lines: strings.SplitAfter(strings.TrimPrefix(string(src), "\uFEFF"), "\n")}
+// flagsOf returns the flags of an instruction, and whether there is such an instruction.
+func flagsOf(name string) (flags []string, known bool) {
+	for _, i := range instructionFlags {
+		if i.name == name {
+			return strings.Fields(i.flags), true
+		}
+	}
+	return nil, false
+}
+
+// instructionNames returns the names of all instructions, sorted.
+func instructionNames() (names []string) {
+	for _, i := range instructionFlags {
+		names = append(names, i.name)
+	}
+	return names
+}
+
+// Parse parses src, the content of a Dockerfile. Messages call the file name. Every error is
+// an *Error.
+func Parse(name string, src []byte) (*File, error) {
+	text := strings.TrimPrefix(string(src), "\uFEFF")
+	f := &File{Name: name, Escape: '\\', lines: strings.SplitAfter(text, "\n")}
 	if end := len(f.lines) - 1; f.lines[end] == "" {
 		f.lines = f.lines[:end]
 	}
 	for i, line := range f.lines {
 		if strings.Contains(line, "\x00") {
-			return nil, f.lineError(i+1, "\x00", "a NUL character: a Dockerfile is text, and this may be another kind of file")
+			return nil, f.lineError(i+1, "\x00",
+				"a NUL character: a Dockerfile is text, and this may be another kind of file")
 		}
 	}
 	if err := f.directives(); err != nil {
 		return nil, err
 	}
-	for {
-		in, err := f.read()
-		if err == nil && in != nil {
-			err = f.add(in)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if in == nil {
-			break
-		}
+	if err := f.readAll(); err != nil {
+		return nil, err
 	}
 	if len(f.Stages) == 0 {
-		return nil, &DockerfileError{File: name, Message: "there is no FROM in it: begin with FROM and the image to start with, or FROM scratch"}
+		return nil, &Error{File: name, Message: "there is no FROM in it: begin with FROM and " +
+			"the image to start with, or FROM scratch"}
 	}
 	if err := f.link(); err != nil {
 		return nil, err
@@ -120,9 +135,22 @@ func parseDockerfile(name string, src []byte) (*Dockerfile, error) {
 	return f, nil
 }
 
-// directives reads the parser directives, which only the first lines can be. Below a line
-// #! they are comments, except check.
-func (f *Dockerfile) directives() error {
+// readAll reads the instructions and puts them into their stages.
+func (f *File) readAll() error {
+	for {
+		in, err := f.read()
+		if err != nil || in == nil {
+			return err
+		}
+		if err := f.add(in); err != nil {
+			return err
+		}
+	}
+}
+
+// directives reads the parser directives, which can only be the first lines. After a #! line
+// they are comments, except check.
+func (f *File) directives() error {
 	script := len(f.lines) > 0 && strings.HasPrefix(f.lines[0], "#!")
 	seen := map[string]bool{}
 	for i, line := range f.lines {
@@ -149,7 +177,7 @@ func (f *Dockerfile) directives() error {
 	return nil
 }
 
-// directive reads `# NAME=VALUE`; ok is false for any other line.
+// directive parses `# NAME=VALUE`; ok is false for any other line.
 func directive(line string) (name, value string, ok bool) {
 	line, isComment := strings.CutPrefix(line, "#")
 	name, value, ok = strings.Cut(line, "=")
@@ -158,8 +186,8 @@ func directive(line string) (name, value string, ok bool) {
 	return name, value, isComment && ok && known && value != ""
 }
 
-// read reads the next instruction with its here-documents; it is nil at the file's end.
-func (f *Dockerfile) read() (*Instruction, error) {
+// read reads the next instruction with its here-documents; nil at the end of the file.
+func (f *File) read() (*Instruction, error) {
 	var comments []string
 	for f.next < len(f.lines) {
 		raw := f.lines[f.next]
@@ -190,8 +218,8 @@ func (f *Dockerfile) read() (*Instruction, error) {
 	return nil, nil
 }
 
-// continues cuts the escape character at a line's end, unless another stands before it.
-func (f *Dockerfile) continues(line string) (string, bool) {
+// continues cuts off the escape character that ends a line, unless another precedes it.
+func (f *File) continues(line string) (string, bool) {
 	escape := string(f.Escape)
 	cut, ok := strings.CutSuffix(strings.TrimRight(line, " \t"), escape)
 	if !ok || strings.HasSuffix(cut, escape) {
@@ -200,8 +228,8 @@ func (f *Dockerfile) continues(line string) (string, bool) {
 	return cut, true
 }
 
-// join adds the continuation lines. Comments and empty lines between them do not count.
-func (f *Dockerfile) join(in *Instruction, text string, more bool) string {
+// join appends the continuation lines. Comments and empty lines among them are skipped.
+func (f *File) join(in *Instruction, text string, more bool) string {
 	var all strings.Builder
 	all.WriteString(text)
 	for more && f.next < len(f.lines) {
@@ -221,14 +249,14 @@ func (f *Dockerfile) join(in *Instruction, text string, more bool) string {
 	return all.String()
 }
 
-// parse takes a line apart: keyword, flags, arguments.
+// parse splits a line into keyword, flags and arguments.
 func (in *Instruction) parse(text string) error {
 	in.Text = strings.TrimSpace(text)
 	keyword, rest := cutWord(in.Text)
 	in.Keyword, in.Name = keyword, strings.ToUpper(keyword)
-	if _, known := instructionFlags[in.Name]; !known {
-		e := in.errorAt(keyword, "unknown instruction %s", keyword)
-		e.Suggestion = nearest(in.Name, slices.Sorted(maps.Keys(instructionFlags)))
+	if _, known := flagsOf(in.Name); !known {
+		e := in.ErrorAt(keyword, "unknown instruction %s", keyword)
+		e.Suggestion = Nearest(in.Name, instructionNames())
 		return e
 	}
 	flags, rest := in.flagWords(rest)
@@ -240,7 +268,7 @@ func (in *Instruction) parse(text string) error {
 
 func isBlank(r rune) bool { return r == ' ' || r >= '\t' && r <= '\r' && r != '\n' }
 
-// cutWord cuts the first word off.
+// cutWord cuts off the first word.
 func cutWord(text string) (word, rest string) {
 	if i := strings.IndexFunc(text, isBlank); i >= 0 {
 		return text[:i], strings.TrimLeftFunc(text[i:], isBlank)
@@ -248,8 +276,8 @@ func cutWord(text string) (word, rest string) {
 	return text, ""
 }
 
-// quotedWord cuts off what stands before the first blank that is neither quoted nor
-// escaped: as it is, and without quotes and escapes. An escape at the end does not count.
+// quotedWord cuts off the text before the first blank that is neither quoted nor escaped, and
+// returns it as written and without quotes and escapes. An escape at the end is dropped.
 func (in *Instruction) quotedWord(text string, inSingle bool) (raw, plain, rest string) {
 	var word strings.Builder
 	quoted, escaped := rune(0), false
@@ -276,18 +304,19 @@ func (in *Instruction) quotedWord(text string, inSingle bool) (raw, plain, rest 
 	return text, word.String(), ""
 }
 
-// quotedWords are the words with their quotes and escapes, which the expansion reads.
+// quotedWords splits a text into words that keep their quotes and escapes, for the expansion.
 func (in *Instruction) quotedWords(text string) (words []string) {
-	for text = strings.TrimSpace(text); text != ""; text = strings.TrimLeftFunc(text, unicode.IsSpace) {
+	for text = strings.TrimSpace(text); text != ""; {
 		var word string
 		if word, _, text = in.quotedWord(text, false); word != "" {
 			words = append(words, word)
 		}
+		text = strings.TrimLeftFunc(text, unicode.IsSpace)
 	}
 	return words
 }
 
-// flagWords cuts off the words that begin with --, up to one that is no more than that.
+// flagWords cuts off the leading words that begin with --, up to a lone --.
 func (in *Instruction) flagWords(text string) (flags []string, rest string) {
 	for strings.HasPrefix(text, "--") {
 		var word string
@@ -301,10 +330,10 @@ func (in *Instruction) flagWords(text string) (flags []string, rest string) {
 	return flags, text
 }
 
-// setFlags checks the flags and keeps them.
+// setFlags checks the flags and stores them.
 func (in *Instruction) setFlags(words []string) error {
 	in.Flags = map[string][]string{}
-	known := strings.Fields(instructionFlags[in.Name])
+	known, _ := flagsOf(in.Name)
 	for _, word := range words {
 		name, value, hasValue := strings.Cut(word[2:], "=")
 		place := "--" + name
@@ -314,34 +343,35 @@ func (in *Instruction) setFlags(words []string) error {
 				value = "true"
 			}
 			if value = strings.ToLower(value); value != "true" && value != "false" {
-				return in.errorAt(place, "--%s=%s: a yes-or-no flag is true or false", name, value)
+				return in.ErrorAt(place, "--%s=%s: a yes-or-no flag is true or false", name, value)
 			}
 		case !slices.Contains(known, name+"=") && !slices.Contains(known, name+"*"):
-			e := in.errorAt(place, "%s has no flag --%s", in.Name, name)
-			if near := nearest(name, strings.Fields(strings.NewReplacer("=", "", "*", "").Replace(instructionFlags[in.Name]))); near != "" {
+			e := in.ErrorAt(place, "%s has no flag --%s", in.Name, name)
+			names := strings.Fields(strings.NewReplacer("=", "", "*", "").Replace(strings.Join(known, " ")))
+			if near := Nearest(name, names); near != "" {
 				e.Suggestion = "--" + near
 			}
 			return e
 		case !hasValue:
-			return in.errorAt(place, "--%s needs a value: --%s=VALUE", name, name)
+			return in.ErrorAt(place, "--%s needs a value: --%s=VALUE", name, name)
 		}
 		if len(in.Flags[name]) > 0 && !slices.Contains(known, name+"*") {
-			return in.errorAt(place, "--%s stands here twice", name)
+			return in.ErrorAt(place, "--%s stands here twice", name)
 		}
 		in.Flags[name] = append(in.Flags[name], value)
 	}
 	return nil
 }
 
-// flag is the value of a flag that is given at most once, or "".
-func (in *Instruction) flag(name string) string {
+// Flag returns the value of a flag that may be given once, or "" when it is not set.
+func (in *Instruction) Flag(name string) string {
 	if values := in.Flags[name]; len(values) > 0 {
 		return values[0]
 	}
 	return ""
 }
 
-// arguments splits what follows the flags, each instruction in its way.
+// arguments splits what follows the flags, as each instruction requires.
 func (in *Instruction) arguments(rest string) (err error) {
 	switch in.Name {
 	case "ADD", "COPY", "VOLUME":
@@ -377,7 +407,7 @@ func (in *Instruction) arguments(rest string) (err error) {
 	return err
 }
 
-// jsonList takes a JSON list of strings. Anything else that is not one is no error here.
+// jsonList stores the arguments if they are a JSON list. Text that is not one is no error.
 func (in *Instruction) jsonList(rest string) error {
 	var list []any
 	if !strings.HasPrefix(rest, "[") || json.Unmarshal([]byte(rest), &list) != nil {
@@ -387,7 +417,8 @@ func (in *Instruction) jsonList(rest string) error {
 	for i, value := range list {
 		text, ok := value.(string)
 		if !ok {
-			return in.errorAt("[", "value %d of the JSON list is not a string: put it in double quotes", i+1)
+			return in.ErrorAt("[",
+				"value %d of the JSON list is not a string: put it in double quotes", i+1)
 		}
 		in.Args = append(in.Args, text)
 	}
@@ -402,14 +433,14 @@ func (in *Instruction) jsonOrText(rest string) error {
 	return err
 }
 
-// pairs reads NAME=VALUE words, or the old form NAME VALUE, for which a first word without
-// an equals sign stands.
+// pairs reads NAME=VALUE words, or the old form NAME VALUE, which is assumed when the first
+// word has no equals sign.
 func (in *Instruction) pairs(rest string) error {
 	words := in.quotedWords(rest)
 	if len(words) > 0 && !strings.Contains(words[0], "=") {
 		name, value := cutWord(rest)
 		if name == rest {
-			return in.errorAt(name, "%s %s: a value is missing: %s=VALUE", in.Name, name, name)
+			return in.ErrorAt(name, "%s %s: a value is missing: %s=VALUE", in.Name, name, name)
 		}
 		in.Pairs = []Pair{{Name: name, Value: value, Old: true}}
 		return nil
@@ -417,7 +448,8 @@ func (in *Instruction) pairs(rest string) error {
 	for _, word := range words {
 		name, value, ok := strings.Cut(word, "=")
 		if !ok {
-			return in.errorAt(word, "%s: there is no = in %q; a value with blanks needs quotes", in.Name, word)
+			return in.ErrorAt(word,
+				"%s: there is no = in %q; a value with blanks needs quotes", in.Name, word)
 		}
 		in.Pairs = append(in.Pairs, Pair{Name: name, Value: value})
 	}
@@ -427,31 +459,32 @@ func (in *Instruction) pairs(rest string) error {
 // documents reads the here-documents that an ADD, COPY or RUN announces.
 func (in *Instruction) documents(text string) error {
 	taker := cmp.Or(in.trigger, in)
-	if taker.JSON || !slices.Contains([]string{"ADD", "COPY", "RUN"}, taker.Name) || !strings.Contains(text, "<<") {
+	takes := !taker.JSON && slices.Contains([]string{"ADD", "COPY", "RUN"}, taker.Name)
+	if !takes || !strings.Contains(text, "<<") {
 		return nil
 	}
 	words, err := heredocWords(text, true, true)
 	if err != nil {
-		return nil // a shell may make sense of it; no here-document is seen in it
+		return nil // perhaps valid for the shell; it has no here-document
 	}
 	for _, word := range words {
 		doc, err := parseHeredoc(word)
 		if err != nil {
-			return in.errorAt(word, "%s: %v", word, err)
+			return in.ErrorAt(word, "%s: %v", word, err)
 		}
 		if doc == nil {
 			continue
 		}
 		if err := in.file.content(doc); err != nil {
-			return in.errorAt(word, "%v", err)
+			return in.ErrorAt(word, "%v", err)
 		}
 		in.Docs, in.Last = append(in.Docs, *doc), in.file.next
 	}
 	return nil
 }
 
-// content reads a here-document up to its end.
-func (f *Dockerfile) content(doc *Heredoc) error {
+// content reads the lines of a here-document up to its delimiter.
+func (f *File) content(doc *Heredoc) error {
 	var content strings.Builder
 	for f.next < len(f.lines) {
 		raw := f.lines[f.next]
@@ -469,7 +502,7 @@ func (f *Dockerfile) content(doc *Heredoc) error {
 	return fmt.Errorf("the here-document never ends: no line is %s alone", doc.Name)
 }
 
-// parseHeredoc reads <<NAME, <<-NAME, <<"NAME" or 3<<NAME; nil is any other word.
+// parseHeredoc parses <<NAME, <<-NAME, <<"NAME" or 3<<NAME; nil for any other word.
 func parseHeredoc(word string) (*Heredoc, error) {
 	name, ok := strings.CutPrefix(strings.TrimLeft(word, "0123456789"), "<<")
 	name, chomp := strings.CutPrefix(name, "-")
@@ -486,17 +519,11 @@ func parseHeredoc(word string) (*Heredoc, error) {
 		return nil, err
 	}
 	quotes := func(s string) int { return strings.Count(s, `'`) + strings.Count(s, `"`) }
-	return &Heredoc{Name: words[0], Expand: quotes(words[0]) == quotes(quoted[0]), Chomp: chomp}, nil
+	expand := quotes(words[0]) == quotes(quoted[0])
+	return &Heredoc{Name: words[0], Expand: expand, Chomp: chomp}, nil
 }
 
-// heredocWords splits as a shell does, whose escape is always \. Variables stay.
-func heredocWords(text string, rawQuotes, rawEscapes bool) ([]string, error) {
-	l := lexer{in: []rune(text), escape: '\\', get: noVariables, verbatim: true, rawQuotes: rawQuotes, rawEscapes: rawEscapes}
-	_, words, err := l.until(endOfText, false)
-	return words, err
-}
-
-// trimTabs is a here-document's content without the tabs that begin its lines.
+// trimTabs removes the tabs that begin the lines of a here-document.
 func trimTabs(content string) string {
 	lines := strings.SplitAfter(content, "\n")
 	for i := range lines {
@@ -505,8 +532,8 @@ func trimTabs(content string) string {
 	return strings.Join(lines, "")
 }
 
-// add puts an instruction into its stage, and FROM begins one.
-func (f *Dockerfile) add(in *Instruction) error {
+// add appends an instruction to its stage; FROM begins a new one.
+func (f *File) add(in *Instruction) error {
 	switch {
 	case in.Name == "FROM":
 		s := &Stage{Index: len(f.Stages), Base: in.Args[0], From: in}
@@ -514,7 +541,8 @@ func (f *Dockerfile) add(in *Instruction) error {
 			s.Name = strings.ToLower(in.Args[2])
 			rest := strings.Trim(s.Name, "abcdefghijklmnopqrstuvwxyz0123456789-_.")
 			if rest != "" || s.Name[0] < 'a' || s.Name[0] > 'z' {
-				return in.errorAt(in.Args[2], "%s cannot be a stage's name: it begins with a letter; digits, - _ and . may follow", in.Args[2])
+				return in.ErrorAt(in.Args[2], "%s cannot be a stage's name: "+
+					"it begins with a letter; digits, - _ and . may follow", in.Args[2])
 			}
 		}
 		f.Stages = append(f.Stages, s)
@@ -524,13 +552,14 @@ func (f *Dockerfile) add(in *Instruction) error {
 	case in.Name == "ARG":
 		f.Args = append(f.Args, in)
 	default:
-		return in.errorAt("", "%s stands above the first FROM, where only ARG may", in.Name)
+		return in.ErrorAt("", "%s stands above the first FROM, where only ARG may", in.Name)
 	}
 	return nil
 }
 
-// stageNamed is the stage with a name, the last if there are several; nil if there is none.
-func (f *Dockerfile) stageNamed(name string) *Stage {
+// StageNamed returns the stage with a name, in any case: the last if several have it, nil if
+// none has.
+func (f *File) StageNamed(name string) *Stage {
 	for _, s := range slices.Backward(f.Stages) {
 		if s.Name != "" && strings.EqualFold(s.Name, name) {
 			return s
@@ -539,9 +568,9 @@ func (f *Dockerfile) stageNamed(name string) *Stage {
 	return nil
 }
 
-// parent is the earlier stage that FROM base means, once base has no more variables; nil
-// is an image.
-func (f *Dockerfile) parent(s *Stage, base string) *Stage {
+// Parent returns the earlier stage that s begins with, where base is s.Base with its variables
+// replaced. It returns nil if base names an image.
+func (f *File) Parent(s *Stage, base string) *Stage {
 	for _, earlier := range slices.Backward(f.Stages[:s.Index]) {
 		if earlier.Name != "" && earlier.Name == base {
 			return earlier
@@ -550,50 +579,63 @@ func (f *Dockerfile) parent(s *Stage, base string) *Stage {
 	return nil
 }
 
-// from is the stage that a --from=REF means, by name or, in COPY, by number; nil is an image.
-func (f *Dockerfile) from(in *Instruction, ref string) (*Stage, error) {
+// StageFor returns the stage that --from=REF of an instruction refers to, by name or, in COPY,
+// by number. It returns nil if ref names an image.
+func (f *File) StageFor(in *Instruction, ref string) (*Stage, error) {
 	number, err := strconv.Atoi(ref)
 	if in.Name != "COPY" || err != nil {
-		return f.stageNamed(ref), nil
+		return f.StageNamed(ref), nil
 	}
 	if number < 0 || number >= len(f.Stages) {
-		return nil, in.errorAt("--from="+ref, "--from=%s: stages are numbered from 0 to %d", ref, len(f.Stages)-1)
+		return nil, in.ErrorAt("--from="+ref,
+			"--from=%s: stages are numbered from 0 to %d", ref, len(f.Stages)-1)
 	}
 	return f.Stages[number], nil
 }
 
-// refs are the --from=REF of an instruction, and the from=REF of its mounts.
-func (in *Instruction) refs() (refs []string) {
-	if in.flag("from") != "" {
-		refs = append(refs, in.flag("from"))
+// Refs returns the REF of --from=REF, and those of the from=REF of an instruction's mounts:
+// names of stages or images.
+func (in *Instruction) Refs() (refs []string) {
+	if in.Flag("from") != "" {
+		refs = append(refs, in.Flag("from"))
 	}
 	for _, text := range in.Flags["mount"] {
-		if m, err := parseRunMount(text, nil); err == nil && m.From != "" {
+		if m, err := parseMount(text, nil); err == nil && m.From != "" {
 			refs = append(refs, m.From)
 		}
 	}
 	return refs
 }
 
-// link checks that files come from earlier stages only, as FROM can by its nature.
-func (f *Dockerfile) link() error {
+// link checks that files come from earlier stages only.
+func (f *File) link() error {
 	for _, s := range f.Stages {
 		for _, in := range s.Steps {
-			for _, ref := range in.refs() {
-				if plain, err := expandWord(ref, f.Escape, noVariables); in.Name == "COPY" && (err != nil || plain != ref) {
-					return in.errorAt(ref, "--from=%s: it takes no variable; give the image a name with FROM … AS, and take that", ref)
-				}
-				from, err := f.from(in, ref)
-				switch {
-				case err != nil:
+			for _, ref := range in.Refs() {
+				if err := f.linkTo(s, in, ref); err != nil {
 					return err
-				case from == s:
-					return in.errorAt(ref, "circular: stage %s would take files from itself", ref)
-				case from != nil && from.Index > s.Index:
-					return in.errorAt(ref, "stage %s comes below this one, and may even need it: put it above; two stages that need each other are circular", ref)
 				}
 			}
 		}
+	}
+	return nil
+}
+
+func (f *File) linkTo(s *Stage, in *Instruction, ref string) error {
+	plain, err := Expand(ref, f.Escape, noVariables)
+	if in.Name == "COPY" && (err != nil || plain != ref) {
+		return in.ErrorAt(ref, "--from=%s: it takes no variable; "+
+			"give the image a name with FROM … AS, and take that", ref)
+	}
+	from, err := f.StageFor(in, ref)
+	switch {
+	case err != nil:
+		return err
+	case from == s:
+		return in.ErrorAt(ref, "circular: stage %s would take files from itself", ref)
+	case from != nil && from.Index > s.Index:
+		return in.ErrorAt(ref, "stage %s comes below this one, and may even need it: "+
+			"put it above; two stages that need each other are circular", ref)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package dockerfile
 
 import (
 	"maps"
@@ -7,13 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/distribution/reference"
 	"github.com/stretchr/testify/require"
 )
 
 // knownImages have a PATH and nothing else, as the recorder's.
-var knownImages = CheckOptions{Platform: platformArgs("linux/amd64", "linux/amd64", ""), ImageEnv: func(string) (map[string]string, bool) {
+var knownImages = CheckOptions{Platform: PlatformArgs("linux/amd64", "linux/amd64", ""), ImageEnv: func(string) (map[string]string, bool) {
 	return map[string]string{"PATH": "/usr/bin:/bin"}, true
-}}
+}, ValidImage: func(name string) bool { _, err := reference.ParseDockerRef(name); return err == nil }}
 
 // ourRules are those that Docker does not have.
 var ourRules = []string{"AptGetUpdateAlone", "BrokenJSON", "CopyBeforeInstall", "InvalidatesEarly", "PackageListsNotCleaned"}
@@ -31,17 +32,17 @@ func TestChecksWarnAsDockers(t *testing.T) {
 		if _, strict := strictHere[name]; w.Error != "" || strict {
 			continue
 		}
-		f, err := parseDockerfile("Dockerfile", files[name])
+		f, err := Parse("Dockerfile", files[name])
 		o := knownImages
 		if src, ok := files[name+".dockerignore"]; ok {
 			var e error
-			o.Ignore, e = parseIgnore(".dockerignore", src)
+			o.Ignore, e = ParseIgnore(".dockerignore", src)
 			require.NoError(t, e)
 		}
-		var warnings []CheckWarning
+		var warnings []Warning
 		fatal := false
 		if err == nil {
-			warnings, fatal, err = checkDockerfile(f, o)
+			warnings, fatal, err = Check(f, o)
 		}
 		got := map[string][]string{}
 		for _, warning := range warnings {
@@ -93,9 +94,9 @@ func TestChecksOfLayersAndCache(t *testing.T) {
 		"RUN [ \"$x\" = y ]":                         nil,
 		"# check=skip=BrokenJSON\nRUN [\"a\" \"b\"]": nil,
 	} {
-		f, err := parseDockerfile("Dockerfile", []byte("FROM x\n"+src+"\n"))
+		f, err := Parse("Dockerfile", []byte("FROM x\n"+src+"\n"))
 		require.NoError(t, err)
-		warnings, fatal, err := checkDockerfile(f, knownImages)
+		warnings, fatal, err := Check(f, knownImages)
 		require.NoError(t, err)
 		require.False(t, fatal)
 		var got []string
@@ -109,9 +110,9 @@ func TestChecksOfLayersAndCache(t *testing.T) {
 
 // Where nobody knows an image's variables, none of them is called undefined.
 func TestUnknownImagesVariablesAreNotUndefined(t *testing.T) {
-	f, err := parseDockerfile("Dockerfile", []byte("FROM golang AS a\nENV PATH=$GOPATH/bin:$PATH\nFROM a\nUSER $NAME\nFROM scratch\nUSER $NAME\n"))
+	f, err := Parse("Dockerfile", []byte("FROM golang AS a\nENV PATH=$GOPATH/bin:$PATH\nFROM a\nUSER $NAME\nFROM scratch\nUSER $NAME\n"))
 	require.NoError(t, err)
-	warnings, _, err := checkDockerfile(f, CheckOptions{})
+	warnings, _, err := Check(f, CheckOptions{})
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
 	require.Equal(t, 6, warnings[0].First)
