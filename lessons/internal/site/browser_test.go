@@ -428,13 +428,13 @@ func (b *browser) systemCalls(t *testing.T) {
 
 // explained goes from a changed function to the paragraph that names it, and back.
 func (b *browser) explained(t *testing.T) {
-	b.open(t, "stage01-namespaces.html#spawn.go:replay")
-	b.click(t, `[id="spawn.go:replay"] > a.why`)
+	b.open(t, "stage01-namespaces.html#plan/spawn.go:replay")
+	b.click(t, `[id="plan/spawn.go:replay"] > a.why`)
 	b.until(t, `location.pathname.endsWith("01-namespaces.html") && !location.pathname.includes("stage") && document.querySelector(":target") !== null`)
-	require.Contains(t, eval[string](t, b, `document.querySelector(":target").textContent`), "spawn.go:replay")
-	b.script(t, `[...document.querySelectorAll(":target a.code")].find(a => a.textContent === "spawn.go:replay").click()`)
+	require.Contains(t, eval[string](t, b, `document.querySelector(":target").textContent`), "plan/spawn.go:replay")
+	b.script(t, `[...document.querySelectorAll(":target a.code")].find(a => a.textContent === "plan/spawn.go:replay").click()`)
 	b.until(t, `location.pathname.endsWith("stage01-namespaces.html") && document.querySelector(":target") !== null && document.readyState === "complete"`)
-	require.True(t, b.visible(t, "spawn.go:replay"))
+	require.True(t, b.visible(t, "plan/spawn.go:replay"))
 }
 
 // keys walks through changes, pages and the help by keyboard alone.
