@@ -26,6 +26,7 @@ import (
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/ui"
 )
 
 type buildCmd struct {
@@ -65,7 +66,7 @@ type builder struct {
 	native  map[string]string // of the platforms
 	want    ocispec.Platform
 	secrets map[string]secret
-	show    *steps
+	show    *ui.Steps
 	done    map[*dockerfile.Stage]*stageBuild
 }
 
@@ -78,7 +79,7 @@ type stageBuild struct {
 	args   map[string]string // ARGs that were declared
 
 	hasCmd bool // of its own
-	shown  *shownStep
+	shown  *ui.Step
 }
 
 // Run is `box build`.
@@ -107,7 +108,7 @@ func (b *builder) run() (err error) {
 	if err := b.heed(); err != nil {
 		return err
 	}
-	b.show = newSteps(os.Stderr, c.Progress, c.Quiet)
+	b.show = ui.NewSteps(os.Stderr, c.Progress, c.Quiet)
 	image, err := b.build()
 	if err != nil {
 		return err
@@ -253,7 +254,7 @@ func (b *builder) build() (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.show.total = b.count(target)
+	b.show.Total = b.count(target)
 	s, err := b.stage(target)
 	if err != nil {
 		return nil, err
@@ -417,9 +418,10 @@ func (s *stageBuild) do(in *dockerfile.Instruction, what func(in *dockerfile.Ins
 	if err := s.b.ctx.Err(); err != nil {
 		return errors.New("the build was interrupted")
 	}
-	s.shown = s.b.show.begin(s.label(), in)
+	s.shown = s.b.show.Begin(s.label(), in.Text)
+	s.shown.Announce("")
 	err := what(in)
-	s.shown.end(err)
+	s.shown.End(err)
 	if err == nil {
 		return nil
 	}

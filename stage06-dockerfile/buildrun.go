@@ -127,12 +127,12 @@ func (s *stageBuild) runEnv() (env []string) {
 
 // inContainer runs the container, and says how it ended if not well.
 func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error {
-	out, err := s.shown.output()
+	out, err := s.shown.Output()
 	if err != nil {
 		return err
 	}
-	defer out.close()
-	c.output, c.Name = out.file, "step-"+newID()[:12]
+	defer out.Close()
+	c.output, c.Name = out.File, "step-"+newID()[:12]
 	over := make(chan struct{})
 	go s.killWhenInterrupted(c.Name, over)
 	err = c.Run()
@@ -147,7 +147,7 @@ func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error
 		}
 		return err
 	}
-	out.close()
+	out.Close()
 	advice := s.adviceOnUsers()
 	if s.b.Keep {
 		advice += fmt.Sprintf("; its container was kept: box commit %s seen && box run --rm -it seen sh", c.record.Name)
@@ -157,7 +157,7 @@ func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error
 
 // adviceOnUsers is for a step that the kernel has refused something, where root is alone.
 func (s *stageBuild) adviceOnUsers() string {
-	if os.Geteuid() == 0 || hasMany() || !s.shown.printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
+	if os.Geteuid() == 0 || hasMany() || !s.shown.Printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
 		return ""
 	}
 	return "; if it asked for another user than root: there is none, until newuidmap (package uidmap) is here, and a line of yours in /etc/subuid and /etc/subgid"

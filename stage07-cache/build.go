@@ -28,6 +28,7 @@ import (
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/ui"
 )
 
 type buildCmd struct {
@@ -69,7 +70,7 @@ type builder struct {
 	native  map[string]string // of the platforms
 	want    ocispec.Platform
 	secrets map[string]secret
-	show    *steps
+	show    *ui.Steps
 	done    map[*dockerfile.Stage]*stageBuild
 
 	lock     sync.Mutex // of done and images
@@ -103,7 +104,7 @@ type stageBuild struct {
 	args   map[string]string // ARGs that were declared
 
 	hasCmd bool // of its own
-	shown  *shownStep
+	shown  *ui.Step
 
 	chain  string  // the key of the step before
 	base   []input // what FROM begins with
@@ -144,7 +145,8 @@ func (b *builder) run() (err error) {
 	if err := b.heed(); err != nil {
 		return err
 	}
-	b.show = newSteps(os.Stderr, c.Progress, c.Quiet)
+	b.show = ui.NewSteps(os.Stderr, c.Progress, c.Quiet)
+	b.show.Least = 50 * time.Millisecond
 	if err := b.openCache(); err != nil {
 		return err
 	}
@@ -301,7 +303,7 @@ func (b *builder) build() (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.show.total = b.count(target)
+	b.show.Total = b.count(target)
 	s, err := b.stage(target)
 	if err != nil {
 		return nil, err
@@ -482,9 +484,12 @@ func (s *stageBuild) do(in *dockerfile.Instruction, what func(in *dockerfile.Ins
 	if err := s.b.ctx.Err(); err != nil {
 		return errors.New("the build was interrupted")
 	}
-	s.shown = s.b.show.begin(s.label(), in)
+	s.shown = s.b.show.Begin(s.label(), in.Text)
+	if in.Name == "FROM" { // which is not looked up
+		s.shown.Announce("")
+	}
 	err := what(in)
-	s.shown.end(err)
+	s.shown.End(err)
 	if err == nil {
 		return nil
 	}

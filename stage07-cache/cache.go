@@ -26,6 +26,7 @@ import (
 
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/ui"
 )
 
 // Caching says what a build takes from earlier ones.
@@ -475,22 +476,23 @@ func (s *stageBuild) cached(in *dockerfile.Instruction, do func() error) error {
 // tell shows whether the step was made before, and if not, why.
 func (s *stageBuild) tell(c *cacheStep, in *dockerfile.Instruction) {
 	s.hit, s.at = c.hit, time.Now().UTC()
+	note := ""
 	if c.hit != nil {
 		s.at = c.hit.Created
-		s.shown.note = "CACHED"
+		note = ui.Cached
 	} else {
 		s.b.missed.Store(true)
 		if c.why == parentIsNew && s.missed > 0 {
 			c.why = fmt.Sprintf("the parent is new, since step %d", s.missed)
 		}
 		if s.missed == 0 {
-			s.missed = s.shown.number
+			s.missed = s.shown.Number
 		}
 		if c.why != isNew && c.why != notAsked {
-			s.shown.note = c.why
+			note = c.why
 		}
 	}
-	s.shown.told()
+	s.shown.Announce(note)
 	s.drawn = append(s.drawn, drawnStep{strings.Join(strings.Fields(in.Text), " "), c.why, c.hit != nil})
 }
 

@@ -7,6 +7,8 @@ import (
 	"html"
 	"slices"
 	"strings"
+
+	"stagebox/stage06-dockerfile/ui"
 )
 
 // drawnStep is a step in the picture.
@@ -37,7 +39,7 @@ func (b *builder) draw() {
 			if step.hit {
 				mark = "□ cached"
 			}
-			fmt.Println(strings.TrimRight(fmt.Sprintf("%s─ %s  %s  %s", edge, mark, cut(step.text, 50), why), " "))
+			fmt.Println(strings.TrimRight(fmt.Sprintf("%s─ %s  %s  %s", edge, mark, ui.Cut(step.text, 50), why), " "))
 		}
 	}
 }
@@ -61,8 +63,8 @@ func svgOfBuild(stages []*stageBuild) string {
 				colour, note = "#4a90d9", "cached"
 			}
 			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" rx="6" fill="%s" fill-opacity="0.15" stroke="%s"/>`+"\n", x, y, width, height, colour, colour)
-			fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="12" font-family="monospace" fill="#888">%s</text>`+"\n", x+8, y+16, html.EscapeString(cut(step.text, 54)))
-			fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="12" fill="%s">%s</text>`+"\n", x+8, y+33, colour, html.EscapeString(cut(note, 60)))
+			fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="12" font-family="monospace" fill="#888">%s</text>`+"\n", x+8, y+16, html.EscapeString(ui.Cut(step.text, 54)))
+			fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="12" fill="%s">%s</text>`+"\n", x+8, y+33, colour, html.EscapeString(ui.Cut(note, 60)))
 		}
 	}
 	return b.String() + "</svg>\n"
