@@ -26,6 +26,7 @@ import (
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 )
 
@@ -78,7 +79,7 @@ func (s Store) load(in io.Reader) ([]string, error) {
 		return nil, err
 	}
 	defer done()
-	stream, _, err := decompress(in)
+	stream, _, err := layer.Decompress(in)
 	if err != nil {
 		return nil, err
 	}
@@ -191,12 +192,12 @@ func (l *loading) layer(in io.Reader) (f loaded, err error) {
 
 func (l *loading) unpack(f *loaded, in io.Reader, file *os.File) error {
 	tee := io.TeeReader(in, file)
-	stream, kind, err := decompress(tee)
+	stream, kind, err := layer.Decompress(tee)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
-	sum, err := unpackLayer(stream, f.build, l.store.layerLimits())
+	sum, err := layer.Unpack(stream, f.build, l.store.layerLimits().check)
 	if err == nil {
 		_, err = io.Copy(io.Discard, tee)
 	}
@@ -237,7 +238,7 @@ func firstHeader(file *bufio.Reader) error {
 	if len(begin) == 0 {
 		return tar.ErrHeader
 	}
-	stream, _, err := decompress(bytes.NewReader(begin))
+	stream, _, err := layer.Decompress(bytes.NewReader(begin))
 	if err != nil {
 		return err
 	}
@@ -607,7 +608,7 @@ func (s Store) importTar(in io.Reader, name string, changes []string) (*Image, e
 	if err := applyChanges(&config.Config, changes); err != nil {
 		return nil, err
 	}
-	stream, _, err := decompress(in)
+	stream, _, err := layer.Decompress(in)
 	if err != nil {
 		return nil, err
 	}
@@ -640,7 +641,7 @@ func (s Store) materialize(d digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	packed, err := packLayer(file, s.layerPath(d), s.layerPath(d)+ownersSuffix)
+	packed, err := packLayer(file, s.layerPath(d), s.layerPath(d)+layer.OwnersSuffix)
 	if err == nil && packed.DiffID != d {
 		err = &wrongLayer{packed.DiffID, d}
 	}

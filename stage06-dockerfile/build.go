@@ -10,11 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +22,7 @@ import (
 
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/ui"
@@ -780,9 +779,9 @@ func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
 		s.note(in)
 		return s.b.Store.dropLayer(build)
 	}
-	var packed layerSum
+	var packed layer.Sum
 	if err = inheritOwners(build, dirs); err == nil {
-		packed, err = packLayer(io.Discard, build, build+ownersSuffix)
+		packed, err = packLayer(io.Discard, build, build+layer.OwnersSuffix)
 	}
 	if err != nil {
 		return errors.Join(err, s.b.Store.dropLayer(build))
@@ -800,19 +799,7 @@ func inheritOwners(build string, below []string) error {
 	if hasMany() { // the files themselves have their owners
 		return nil
 	}
-	owners, err := readOwners(ownersOf(append([]string{build}, below...)))
-	if err != nil || len(owners) == 0 {
-		return err
-	}
-	w := ownersWriter{path: build + ownersSuffix}
-	err = filepath.WalkDir(build, func(name string, _ fs.DirEntry, err error) error {
-		rel, errRel := filepath.Rel(build, name)
-		if i := owners[rel]; err == nil && i != nil {
-			err = w.file(rel, i)
-		}
-		return errors.Join(err, errRel)
-	})
-	return errors.Join(err, w.close())
+	return layer.InheritOwners(build, ownersOf(below)...)
 }
 
 func (s *stageBuild) add(in *dockerfile.Instruction, layer ocispec.Descriptor) {

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage05-images/layer"
 )
 
 // builtImage is what an image comes to: its configuration without what is empty, and each
@@ -116,8 +117,8 @@ func readConfig(t testing.TB, src []byte) map[string]any {
 }
 
 // add lays a layer over the tree: first what it hides, then its files.
-func (tree imageTree) add(t testing.TB, layer []byte) {
-	stream, _, err := decompress(bytes.NewReader(layer))
+func (tree imageTree) add(t testing.TB, blob []byte) {
+	stream, _, err := layer.Decompress(bytes.NewReader(blob))
 	require.NoError(t, err)
 	defer stream.Close()
 	upper := imageTree{}

@@ -26,6 +26,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage05-images/layer"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
@@ -649,7 +650,7 @@ func (c *copying) unpack(f found, dest string) (bool, error) {
 	if firstHeader(in) != nil { // zeros, as a file system's image begins with, are no archive
 		return false, nil
 	}
-	stream, _, err := decompress(in)
+	stream, _, err := layer.Decompress(in)
 	if err != nil {
 		return true, err
 	}

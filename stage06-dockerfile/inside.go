@@ -9,18 +9,12 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
-	"stagebox/stage04-unionfs/files"
+	"stagebox/stage05-images/layer"
 )
 
 // insideCmd is how box starts itself for that.
@@ -38,7 +32,7 @@ func (c *insideCmd) Run() error {
 	case os.Geteuid() != 0:
 		return c.Store.asInside()
 	case c.Do == "own":
-		return own(c.Dir)
+		return layer.SetOwners(c.Dir)
 	default:
 		_, err := packLayer(os.Stdout, c.Dir, c.Owners...)
 		return err
@@ -65,65 +59,4 @@ func goInside(out io.Writer, words ...string) error {
 		err = errors.New(cmp.Or(strings.TrimPrefix(strings.TrimSpace(said.String()), "box: "), err.Error()))
 	}
 	return err
-}
-
-// own gives the files of a layer the owners, modes and attributes that the text beside it
-// says. What the kernel does not grant, such as devices, stays in the text.
-func own(dir string) error {
-	text := dir + ownersSuffix
-	owners, err := readOwners([]string{text})
-	if err != nil {
-		return err
-	}
-	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return about("open", dir, err)
-	}
-	defer unix.Close(root)
-	left := ownersWriter{path: text + ".left"}
-	for _, name := range slices.Sorted(maps.Keys(owners)) {
-		i := owners[name]
-		if i == nil || i.settle(root, name) == nil { // nil is another name of a file as it should be
-			continue
-		}
-		if err := left.file(name, i); err != nil {
-			return err
-		}
-	}
-	if err := left.close(); err != nil {
-		return err
-	}
-	if err := os.Rename(left.path, text); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.Remove(text) // all is as it should be
-}
-
-// settle makes a file what it should be. The mode comes last: chown(2) takes setuid away.
-func (i *intention) settle(root int, name string) error {
-	if i.want&unix.S_IFMT != 0 {
-		return fmt.Errorf("%q: a device cannot be made inside", name)
-	}
-	fd, err := files.OpenBeneath(root, name, unix.O_PATH)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH); err != nil {
-		return err
-	}
-	if err := unix.Fchownat(fd, "", i.uid, i.gid, unix.AT_EMPTY_PATH); err != nil || st.Mode&unix.S_IFMT == unix.S_IFLNK {
-		return err
-	}
-	for key, values := range i.xattrs {
-		if err := unix.Setxattr(files.FDPath(fd), key, []byte(values[0]), 0); err != nil {
-			return err
-		}
-	}
-	mode := st.Mode & 0o7777
-	if mode == i.have {
-		mode = i.want
-	}
-	return unix.Chmod(files.FDPath(fd), mode)
 }

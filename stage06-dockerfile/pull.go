@@ -23,6 +23,7 @@ import (
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 )
 
@@ -363,30 +364,26 @@ func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 
 // isLayer holds a blob against the digest of a layer that is here already.
 func (s Store) isLayer(blob io.Reader, want digest.Digest) error {
-	stream, _, err := decompress(blob)
+	stream, _, err := layer.Decompress(blob)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
-	ahead := startReadAhead(stream, s.layerLimits())
-	defer ahead.stop()
-	if _, err := io.Copy(io.Discard, ahead); err != nil {
-		return fmt.Errorf("read the layer: %w", err)
+	sum, err := layer.SumOf(stream, s.layerLimits().check)
+	if err == nil && sum.DiffID != want {
+		err = &wrongLayer{sum.DiffID, want}
 	}
-	if got := ahead.sum().DiffID; got != want {
-		return &wrongLayer{got, want}
-	}
-	return nil
+	return err
 }
 
 // unpackInto unpacks a layer, compressed or not, and returns the digest of its tar.
 func (s Store) unpackInto(blob io.Reader, dir string) (digest.Digest, error) {
-	stream, _, err := decompress(blob)
+	stream, _, err := layer.Decompress(blob)
 	if err != nil {
 		return "", err
 	}
 	defer stream.Close()
-	sum, err := unpackLayer(stream, dir, s.layerLimits())
+	sum, err := layer.Unpack(stream, dir, s.layerLimits().check)
 	return sum.DiffID, err
 }
 
@@ -562,7 +559,7 @@ func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
 		return d, err
 	}
 	hash := digest.SHA256.Digester()
-	out := compressGzip(io.MultiWriter(file, hash.Hash()))
+	out := layer.NewGzipWriter(io.MultiWriter(file, hash.Hash()))
 	_, err = io.Copy(out, source)
 	err = errors.Join(err, out.Close())
 	size, errSeek := file.Seek(0, io.SeekCurrent)
@@ -580,7 +577,7 @@ func (s Store) layerTar(diffID digest.Digest) (io.ReadCloser, error) {
 	}
 	read, write := io.Pipe()
 	go func() {
-		packed, err := packLayer(write, s.layerPath(diffID), s.layerPath(diffID)+ownersSuffix)
+		packed, err := packLayer(write, s.layerPath(diffID), s.layerPath(diffID)+layer.OwnersSuffix)
 		if err == nil && packed.DiffID != diffID {
 			err = &wrongLayer{packed.DiffID, diffID}
 		}

@@ -12,12 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage05-images/layer"
 )
 
 // dropSame takes directories out of a new layer that are like those below it, given from the
 // top, and have nothing in them: what is left is their time, which is no change by itself.
 func dropSame(build string, below []string) error {
-	if exists(build + ownersSuffix) {
+	if exists(build + layer.OwnersSuffix) {
 		return nil // it tells of owners, by path
 	}
 	u, err := openUnion(below)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
@@ -88,10 +89,10 @@ func contextFromInput(file string) (*buildContext, error) {
 		}
 		return c, c.orClosed(err)
 	}
-	stream, _, err := decompress(in)
+	stream, _, err := layer.Decompress(in)
 	if err == nil {
 		defer stream.Close()
-		_, err = unpackLayer(stream, dir, Store{}.layerLimits())
+		_, err = layer.Unpack(stream, dir, Store{}.layerLimits().check)
 	}
 	if err != nil {
 		return nil, c.orClosed(fmt.Errorf("the context on standard input: %w", err))

@@ -13,6 +13,7 @@ import (
 
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/layer"
 )
 
 // layerLimits are those that were asked for, or the usual ones.
@@ -26,7 +27,7 @@ func (s Store) layerLimits() LayerLimits {
 // keepLayer gives an unpacked layer, once it is on the disk, its name, and first what is known
 // of its owners. If somebody else has made the layer meanwhile, that one serves as well.
 func (s Store) keepLayer(build string, diffID digest.Digest) error {
-	if exists(build+ownersSuffix) && hasMany() {
+	if exists(build+layer.OwnersSuffix) && hasMany() {
 		if err := goInside(nil, "own", build); err != nil {
 			return err
 		}
@@ -37,8 +38,8 @@ func (s Store) keepLayer(build string, diffID digest.Digest) error {
 	if err := files.Sync(build); err != nil {
 		return err
 	}
-	if exists(build + ownersSuffix) {
-		if err := os.Rename(build+ownersSuffix, s.layerPath(diffID)+ownersSuffix); err != nil {
+	if exists(build + layer.OwnersSuffix) {
+		if err := os.Rename(build+layer.OwnersSuffix, s.layerPath(diffID)+layer.OwnersSuffix); err != nil {
 			return err
 		}
 	}
@@ -51,7 +52,7 @@ func (s Store) keepLayer(build string, diffID digest.Digest) error {
 
 // dropLayer removes a layer that is not wanted.
 func (s Store) dropLayer(build string) error {
-	return errors.Join(removeTree(build), os.RemoveAll(build+ownersSuffix))
+	return errors.Join(removeTree(build), os.RemoveAll(build+layer.OwnersSuffix))
 }
 
 // keepUpper makes a layer of a directory, which stays as it is, and its blob, so that other
@@ -75,7 +76,7 @@ func (s Store) keepUpper(upper string, below ...string) (ocispec.Descriptor, err
 func ownersOf(layers []string) []string {
 	var list []string
 	for _, dir := range layers {
-		list = append(list, dir+ownersSuffix)
+		list = append(list, dir+layer.OwnersSuffix)
 	}
 	return list
 }

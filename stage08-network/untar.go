@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage05-images/layer"
 )
 
 // untarring is an archive on its way.
@@ -60,7 +61,7 @@ func (u *untarring) entry(h *tar.Header) error {
 	if name == "/" || h.Typeflag == tar.TypeXGlobalHeader { // a remark on the archive, such as git's
 		return nil
 	}
-	if err := checkIDs(h); err != nil {
+	if err := layer.CheckIDs(h); err != nil {
 		return err
 	}
 	if h.ModTime.Unix() < 0 {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage05-images/layer"
 )
 
 // writer writes into one upper directory.
@@ -27,8 +28,8 @@ type writer struct {
 	created map[string]bool
 	newMode uint32 // of directories that are made on the way
 
-	give   *owner       // who gets what is copied, if it does not keep its owner
-	owners ownersWriter // for an ordinary user, who cannot give it
+	give   *owner              // who gets what is copied, if it does not keep its owner
+	owners *layer.OwnersWriter // for an ordinary user, who cannot give it
 }
 
 // owner is who new files belong to.
@@ -49,7 +50,7 @@ func newWriter(upper string, layers []string) (*writer, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	w := &writer{Copier: files.NewCopier(int(file.Fd())), below: below, upper: file, same: map[string]bool{}, created: map[string]bool{}, newMode: 0o755}
-	w.owners.path = upper + ownersSuffix
+	w.owners = layer.NewOwnersWriter(upper)
 	return w, nil
 }
 
@@ -62,7 +63,7 @@ func (w *writer) close() (err error) {
 		}
 	}
 	w.below.close()
-	return errors.Join(err, w.upper.Close(), w.owners.close())
+	return errors.Join(err, w.upper.Close(), w.owners.Close())
 }
 
 // stat looks a path up that leads through no link. There is nothing where the mode is 0.
@@ -193,7 +194,7 @@ func (w *writer) touch(name string) { delete(w.same, path.Dir(name)); w.created[
 // beside the layer.
 func (w *writer) own(name string, who owner) error {
 	if os.Geteuid() != 0 {
-		return w.owners.file(name, &intention{uid: who.uid, gid: who.gid})
+		return w.owners.Add(name, &layer.Owner{UID: who.uid, GID: who.gid})
 	}
 	return about("chown", name, unix.Fchownat(w.Root, name, who.uid, who.gid, unix.AT_SYMLINK_NOFOLLOW))
 }

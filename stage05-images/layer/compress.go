@@ -1,8 +1,11 @@
-// Layers travel compressed: with gzip (RFC 1952) usually, with zstd (RFC 8878) of late. What a
-// stream is compressed with, its first bytes say. For gzip on all processors, the stream is
-// cut into blocks of one size that are compressed side by side, each ending on a byte's
-// boundary: put one after the other they are one deflate stream (RFC 1951), in one member.
-package main
+// Layers travel compressed: with gzip (RFC 1952) as a rule, with zstd (RFC 8878) of late. The first
+// bytes of a stream say how. For gzip on all processors, the stream is cut into blocks of one size
+// that are compressed side by side, each ending at a byte boundary: one after the other they are
+// one deflate stream (RFC 1951), in one member. klauspost/pgzip does this too, and lets each block
+// refer to the one before: that is smaller, and gives other bytes, while the digest of a layer that
+// was pushed must be the same the next time.
+
+package layer
 
 import (
 	"bufio"
@@ -25,9 +28,9 @@ import (
 // a stranger must not choose it. skopeo's best levels ask for as much as this.
 const zstdWindow = 32 << 20
 
-// decompress returns what a stream holds, and what it was compressed with: gzip, zstd,
-// bzip2, or "" for nothing. Closing does not close r.
-func decompress(r io.Reader) (io.ReadCloser, string, error) {
+// Decompress returns the content of a stream, and how it was compressed: "gzip", "zstd", "bzip2" or
+// "" (not at all). Closing the content does not close r.
+func Decompress(r io.Reader) (io.ReadCloser, string, error) {
 	in := bufio.NewReaderSize(r, 1<<18)
 	magic, err := in.Peek(6)
 	if err != nil && err != io.EOF {
@@ -41,8 +44,10 @@ func decompress(r io.Reader) (io.ReadCloser, string, error) {
 			return nil, "gzip", fmt.Errorf("gzip: %w", err)
 		}
 		return out, "gzip", nil
-	case is("\x28\xb5\x2f\xfd"), len(magic) > 3 && magic[0]&0xf0 == 0x50 && is(string(magic[0])+"\x2a\x4d\x18"): // a frame, or one to skip
-		out, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+	case is("\x28\xb5\x2f\xfd"), // a frame, or one to skip
+		len(magic) > 3 && magic[0]&0xf0 == 0x50 && is(string(magic[0])+"\x2a\x4d\x18"):
+		out, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
 		if err != nil {
 			return nil, "zstd", fmt.Errorf("zstd: %w", err)
 		}
@@ -50,19 +55,23 @@ func decompress(r io.Reader) (io.ReadCloser, string, error) {
 	case is("BZh"):
 		return io.NopCloser(bzip2.NewReader(in)), "bzip2", nil
 	case is("\xfd7zXZ\x00"):
-		return nil, "xz", errors.New("it is compressed with xz, which no registry takes: decompress it first, with xz -d")
+		return nil, "xz", errors.New("it is compressed with xz, which no registry takes: " +
+			"decompress it first, with xz -d")
 	}
 	return io.NopCloser(in), "", nil
 }
 
-// gzipBlock is how much is compressed at once. What the bytes of the result are depends on it,
-// and not on the number of processors.
+// gzipBlock is how many bytes are compressed at once. The result depends on it, and not on the
+// number of processors.
 const gzipBlock = 1 << 20
 
-// compressGzip returns a writer that compresses to w on all processors. The same bytes give
-// the same stream. Nothing is complete before Close, which does not close w.
-func compressGzip(w io.Writer) io.WriteCloser {
-	z := &gzipWriter{w: w, queue: make(chan chan *gzipPart, runtime.GOMAXPROCS(0)), done: make(chan struct{}), failed: make(chan struct{})}
+// NewGzipWriter returns a writer that compresses to w on all processors. The same bytes give the
+// same stream on any machine. The stream is complete after Close, which does not close w.
+func NewGzipWriter(w io.Writer) io.WriteCloser {
+	z := &gzipWriter{
+		w: w, queue: make(chan chan *gzipPart, runtime.GOMAXPROCS(0)),
+		done: make(chan struct{}), failed: make(chan struct{}),
+	}
 	go z.write()
 	return z
 }
@@ -184,7 +193,8 @@ func (z *gzipWriter) Close() error {
 	if err != nil || z.err != nil {
 		return z.err
 	}
-	trailer := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, z.crc), z.size)
+	trailer := binary.LittleEndian.AppendUint32(nil, z.crc)
+	trailer = binary.LittleEndian.AppendUint32(trailer, z.size)
 	if _, err := z.w.Write(trailer); err != nil {
 		return fmt.Errorf("gzip: %w", err)
 	}

@@ -1,7 +1,9 @@
-package main
+package layer
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -39,7 +41,7 @@ func TestDecompressByContent(t *testing.T) {
 	text := someText(300000)
 	for name, argv := range map[string][]string{"gzip": {"gzip", "-c"}, "zstd": {"zstd", "-c", "--zstd=wlog=25"}, "bzip2": {"bzip2", "-c"}, "": {"cat"}} {
 		t.Run(name, func(t *testing.T) {
-			out, got, err := decompress(bytes.NewReader(filtered(t, text, argv...)))
+			out, got, err := Decompress(bytes.NewReader(filtered(t, text, argv...)))
 			require.NoError(t, err)
 			require.Equal(t, name, got)
 			data, err := io.ReadAll(out)
@@ -48,7 +50,7 @@ func TestDecompressByContent(t *testing.T) {
 		})
 	}
 	two := append(filtered(t, text[:100], "gzip", "-c"), filtered(t, text[100:], "gzip", "-c")...)
-	out, _, err := decompress(bytes.NewReader(two))
+	out, _, err := Decompress(bytes.NewReader(two))
 	require.NoError(t, err)
 	data, err := io.ReadAll(out)
 	require.NoError(t, err)
@@ -63,7 +65,7 @@ func TestDecompressTellsDamage(t *testing.T) {
 			flipped := bytes.Clone(whole)
 			flipped[len(flipped)/2] ^= 1
 			for _, broken := range [][]byte{whole[:len(whole)-3], whole[:5], flipped} {
-				out, _, err := decompress(bytes.NewReader(broken))
+				out, _, err := Decompress(bytes.NewReader(broken))
 				if err == nil {
 					_, err = io.Copy(io.Discard, out)
 				}
@@ -71,14 +73,14 @@ func TestDecompressTellsDamage(t *testing.T) {
 			}
 		})
 	}
-	_, _, err := decompress(bytes.NewReader(filtered(t, text, "xz", "-c")))
+	_, _, err := Decompress(bytes.NewReader(filtered(t, text, "xz", "-c")))
 	require.EqualError(t, err, "it is compressed with xz, which no registry takes: decompress it first, with xz -d")
-	out, _, err := decompress(bytes.NewReader(filtered(t, text, "zstd", "-c", "--long=27")))
+	out, _, err := Decompress(bytes.NewReader(filtered(t, text, "zstd", "-c", "--long=27")))
 	require.NoError(t, err)
 	_, err = io.Copy(io.Discard, out)
 	require.ErrorContains(t, err, "window size exceeded")
 	for short := range 6 {
-		out, name, err := decompress(strings.NewReader("hello"[:min(short, 5)]))
+		out, name, err := Decompress(strings.NewReader("hello"[:min(short, 5)]))
 		require.NoError(t, err)
 		require.Empty(t, name)
 		data, err := io.ReadAll(out)
@@ -91,7 +93,7 @@ func TestDecompressTellsDamage(t *testing.T) {
 func gzipped(t testing.TB, data []byte, piece int) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	z := compressGzip(&out)
+	z := NewGzipWriter(&out)
 	for rest := data; len(rest) > 0; rest = rest[min(piece, len(rest)):] {
 		n, err := z.Write(rest[:min(piece, len(rest))])
 		require.NoError(t, err)
@@ -119,6 +121,12 @@ func TestSameBytesOnAnyMachine(t *testing.T) {
 	require.Equal(t, make([]byte, 4), many[4:8], "no time")
 }
 
+// The digest of a layer that was pushed is known to others: the same layer must have it the next time.
+func TestGzipGivesTheBytesThatItAlwaysGave(t *testing.T) {
+	sum := sha256.Sum256(gzipped(t, someText(2*gzipBlock+5), 1<<20))
+	require.Equal(t, "2e035733631a5d02b8f2604c942a39079685df1f89335ca8d4a4649e4df9a9ef", hex.EncodeToString(sum[:]))
+}
+
 // fullDisk is a disk that is full after some writes.
 type fullDisk struct{ left int }
 
@@ -132,7 +140,7 @@ func (f *fullDisk) Write(p []byte) (int, error) {
 func TestGzipTellsThatTheDiskIsFull(t *testing.T) {
 	boxtest.Slow(t)
 	for left := range 8 { // header, five blocks, trailer: the eighth is not written
-		z := compressGzip(&fullDisk{left})
+		z := NewGzipWriter(&fullDisk{left})
 		_, err := z.Write(someText(4*gzipBlock + 5))
 		err = errors.Join(err, z.Close())
 		if left < 7 {

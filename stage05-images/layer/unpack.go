@@ -1,8 +1,9 @@
-// Unpacking a layer. Tar streams come from strangers, so nothing is ever looked for by a path:
-// one directory after the other is opened (openat2(2)), as a single name that may be no link,
-// and files are made in the innermost one, where nothing is yet. What the layer has there
-// already gives way. Read unpackLayer first, then entry.
-package main
+// Unpacking. Tar streams come from strangers, so nothing is ever looked up by a path: one directory
+// after the other is opened (openat2(2)), as a single name that may not be a link, and files are
+// made in the innermost one, where nothing is yet. What the layer has there already is removed.
+// Read Unpack first, then entry.
+
+package layer
 
 import (
 	"archive/tar"
@@ -21,11 +22,12 @@ import (
 	"stagebox/stage04-unionfs/files"
 )
 
-// unpackLayer makes an uncompressed tar stream a directory that overlay can stack. The
-// directory is there, and empty. After an error the caller removes it, and the file with
-// ownersSuffix beside it. The stream is read to its end.
-func unpackLayer(r io.Reader, dir string, limits LayerLimits) (sum layerSum, err error) {
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+// Unpack makes an uncompressed tar stream a directory that overlay can stack. The directory exists,
+// and is empty. The stream is read to its end. After an error the caller removes the directory, and
+// the text with OwnersSuffix beside it.
+func Unpack(r io.Reader, dir string, limit Limit) (sum Sum, err error) {
+	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Open(dir, flags, 0)
 	if err != nil {
 		return sum, about("open", dir, err)
 	}
@@ -34,10 +36,13 @@ func unpackLayer(r io.Reader, dir string, limits LayerLimits) (sum layerSum, err
 		return sum, errors.Join(err, unix.Close(fd))
 	}
 	root.mtime = unix.Timespec{} // unless the layer says another
-	ahead := startReadAhead(r, limits)
+	ahead := startReadAhead(r, limit)
 	defer ahead.stop()
-	u := &unpacker{tar: tar.NewReader(ahead), limits: limits, dirs: []openedDir{root}, owners: ownersWriter{path: dir + ownersSuffix},
-		euid: os.Geteuid(), egid: os.Getegid(), buffer: make([]byte, 1<<20)}
+	u := &unpacker{
+		tar: tar.NewReader(ahead), limit: limit,
+		dirs: []openedDir{root}, owners: NewOwnersWriter(dir),
+		euid: os.Geteuid(), egid: os.Getegid(), buffer: make([]byte, 1<<20),
+	}
 	defer func() { err = errors.Join(err, u.close()) }()
 	if u.umask, err = umask(); err != nil {
 		return sum, err
@@ -45,10 +50,10 @@ func unpackLayer(r io.Reader, dir string, limits LayerLimits) (sum layerSum, err
 	if err := u.entries(); err != nil {
 		return sum, err
 	}
-	if _, err := io.Copy(io.Discard, ahead); err != nil {
-		return sum, fmt.Errorf("read the layer: %w", err)
+	if err := ahead.drain(); err != nil {
+		return sum, err
 	}
-	return ahead.sum(), nil
+	return ahead.Sum(), nil
 }
 
 // umask returns the process's own, without setting it for a moment as umask(2) would.
@@ -57,16 +62,18 @@ func umask() (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	mask, err := strconv.ParseUint(statusField(status, "Umask"), 8, 32)
+	_, rest, _ := strings.Cut(string(status), "\nUmask:\t")
+	text, _, _ := strings.Cut(rest, "\n")
+	mask, err := strconv.ParseUint(text, 8, 32)
 	return uint32(mask), about("find the umask in", "/proc/self/status", err)
 }
 
 // unpacker is at work on one layer.
 type unpacker struct {
 	tar        *tar.Reader
-	limits     LayerLimits
+	limit      Limit
 	dirs       []openedDir // from the layer's own directory down to where files are made now
-	owners     ownersWriter
+	owners     *OwnersWriter
 	euid, egid int
 	umask      uint32
 	buffer     []byte
@@ -74,8 +81,8 @@ type unpacker struct {
 	files      int64
 }
 
-// openedDir is a directory that files are made in. That changes its time, which is set back
-// when it is left.
+// openedDir is a directory that files are made in. That changes its time, which is set when it is
+// left.
 type openedDir struct {
 	path   string // inside, "" for the layer's own directory
 	fd     int
@@ -97,7 +104,7 @@ func (u *unpacker) close() (err error) {
 	for len(u.dirs) > 0 {
 		err = errors.Join(err, u.leave())
 	}
-	return errors.Join(err, u.owners.close())
+	return errors.Join(err, u.owners.Close())
 }
 
 func (u *unpacker) entries() error {
@@ -121,7 +128,7 @@ func (u *unpacker) entries() error {
 // count adds one file to what the layer has.
 func (u *unpacker) count(bytes int64) error {
 	u.bytes, u.files = u.bytes+bytes, u.files+1
-	return u.limits.check(u.bytes, u.files)
+	return u.limit(u.bytes, u.files)
 }
 
 // entry makes what a header describes.
@@ -133,7 +140,7 @@ func (u *unpacker) entry(h *tar.Header) error {
 	if err != nil {
 		return err
 	}
-	if err := checkIDs(h); err != nil {
+	if err := CheckIDs(h); err != nil {
 		return err
 	}
 	if name == "" && h.Typeflag != tar.TypeDir {
@@ -165,11 +172,13 @@ func (u *unpacker) entry(h *tar.Header) error {
 func layerPath(name string) (string, error) {
 	for part := range strings.SplitSeq(name, "/") {
 		if part == ".." {
-			return "", errors.New(`".." in a name leads out of where it stands, and the layer is not trusted with that`)
+			return "", errors.New(`".." in a name leads out of where it stands, ` +
+				"and the layer is not trusted with that")
 		}
 	}
 	if len(name) >= unix.PathMax {
-		return "", fmt.Errorf("the name has %d bytes, and the kernel takes %d", len(name), unix.PathMax-1)
+		return "", fmt.Errorf("the name has %d bytes, and the kernel takes %d",
+			len(name), unix.PathMax-1)
 	}
 	name = path.Clean(strings.TrimLeft(name, "/"))
 	if name == "." {
@@ -181,8 +190,8 @@ func layerPath(name string) (string, error) {
 // dirOf is the directory that a path of the layer is in, "" for the layer's own.
 func dirOf(name string) string { return name[:max(strings.LastIndexByte(name, '/'), 0)] }
 
-// checkIDs refuses owners that no kernel has; -1 would mean to leave the owner as it is.
-func checkIDs(h *tar.Header) error {
+// CheckIDs refuses owners that no kernel has; -1 would mean to leave the owner as it is.
+func CheckIDs(h *tar.Header) error {
 	const most = 1<<32 - 2
 	if h.Uid < 0 || h.Gid < 0 || h.Uid > most || h.Gid > most {
 		return fmt.Errorf("owner %d:%d: there are no such numbers", h.Uid, h.Gid)
@@ -193,7 +202,7 @@ func checkIDs(h *tar.Header) error {
 // enter leaves and opens directories until files are made in this one. Those that are
 // missing are made, with a time that is the same everywhere.
 func (u *unpacker) enter(dir string) error {
-	for top := u.top().path; top != "" && dir != top && !(strings.HasPrefix(dir, top) && dir[len(top)] == '/'); top = u.top().path {
+	for !isBelow(dir, u.top().path) {
 		if err := u.leave(); err != nil {
 			return err
 		}
@@ -206,6 +215,12 @@ func (u *unpacker) enter(dir string) error {
 		rest = after
 	}
 	return nil
+}
+
+// isBelow reports whether a path of the layer is a directory or below it.
+func isBelow(name, dir string) bool {
+	rest, ok := strings.CutPrefix(name, dir)
+	return dir == "" || ok && (rest == "" || rest[0] == '/')
 }
 
 // leave closes the innermost directory. Nothing will change its time any more, unless it is
@@ -225,13 +240,15 @@ func (u *unpacker) descend(path, name string) error {
 		if err := u.count(0); err != nil {
 			return err
 		}
-		if err := u.directory(path, &tar.Header{Typeflag: tar.TypeDir, Mode: 0o755, ModTime: epoch}); err != nil {
+		h := &tar.Header{Typeflag: tar.TypeDir, Mode: 0o755, ModTime: epoch}
+		if err := u.directory(path, h); err != nil {
 			return err
 		}
 		fd, err = files.OpenBeneath(in, name, unix.O_PATH|unix.O_DIRECTORY)
 	}
 	if errors.Is(err, unix.ENOTDIR) {
-		return errors.New("the layer has a file or a link of this name, and only a directory can hold something")
+		return errors.New("the layer has a file or a link of this name, " +
+			"and only a directory can hold something")
 	}
 	if err != nil {
 		return err
@@ -241,8 +258,7 @@ func (u *unpacker) descend(path, name string) error {
 	return err
 }
 
-// isMissing tells whether a directory could not be opened because there is nothing, or a
-// whiteout.
+// isMissing reports whether a directory could not be opened because there is nothing or a whiteout.
 func (u *unpacker) isMissing(name string, err error) bool {
 	if errors.Is(err, unix.ENOTDIR) {
 		st, err := u.stat(name)
@@ -257,11 +273,6 @@ func (u *unpacker) stat(base string) (st unix.Stat_t, err error) {
 	return st, err
 }
 
-// isMark tells whether a path has a name in it that is about lower layers.
-func isMark(name string) bool {
-	return strings.HasPrefix(name, whiteoutPrefix) || strings.Contains(name, "/"+whiteoutPrefix)
-}
-
 // mark removes something that lower layers have. What this layer has itself stays, whether
 // it came before or comes after: a directory that is in both is then opaque.
 func (u *unpacker) mark(name string) error {
@@ -274,7 +285,7 @@ func (u *unpacker) mark(name string) error {
 		}
 		return setOpaque(u.top().fd, ".")
 	case strings.Contains("/"+name, "/"+whiteoutPrefix+whiteoutPrefix):
-		return nil // what AUFS, of which this notation comes, kept for itself
+		return nil // AUFS, from which this notation comes, kept these for itself
 	case isMark(dir):
 		return errors.New("a whiteout is a file, and this one would be a directory")
 	case gone == "" || gone == "." || gone == "..":
@@ -292,6 +303,11 @@ func (u *unpacker) mark(name string) error {
 	return about("make a whiteout of", gone, err)
 }
 
+// isWhiteout reports whether a file is one of overlay's.
+func isWhiteout(st *unix.Stat_t) bool {
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0
+}
+
 // setOpaque hides what lower layers have in a directory. Root's overlay wants an attribute
 // that only root may set; an ordinary user's, mounted with userxattr, another.
 func setOpaque(dir int, name string) error {
@@ -307,7 +323,7 @@ func setOpaque(dir int, name string) error {
 	return about("make opaque", name, err)
 }
 
-// place makes something new. What the layer had there before gives way to it.
+// place makes something new. What the layer had there before is removed.
 func (u *unpacker) place(name string, create func(dir int, base string) error) error {
 	base := path.Base(name)
 	err := create(u.top().fd, base)
@@ -365,7 +381,8 @@ func (u *unpacker) file(name string, h *tar.Header) error {
 	}
 	fd := -1
 	err := u.place(name, func(dir int, base string) (err error) {
-		fd, err = unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, perm)
+		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		fd, err = unix.Openat(dir, base, flags, perm)
 		return err
 	})
 	if err != nil {
@@ -405,7 +422,7 @@ func (u *unpacker) content(file *os.File, h *tar.Header) error {
 	return nil
 }
 
-// hasRecord tells whether a header has a pax record whose name begins so.
+// hasRecord reports whether a header has a pax record with a name that begins so.
 func hasRecord(h *tar.Header, prefix string) bool {
 	for name := range h.PAXRecords {
 		if strings.HasPrefix(name, prefix) {
@@ -415,9 +432,11 @@ func hasRecord(h *tar.Header, prefix string) bool {
 	return false
 }
 
-// symlink makes a symbolic link. It may lead anywhere: nobody follows it here.
+// symlink makes a symbolic link. It may lead anywhere: it is never followed here.
 func (u *unpacker) symlink(name string, h *tar.Header) error {
-	err := u.place(name, func(dir int, base string) error { return unix.Symlinkat(h.Linkname, dir, base) })
+	err := u.place(name, func(dir int, base string) error {
+		return unix.Symlinkat(h.Linkname, dir, base)
+	})
 	if err != nil {
 		return err
 	}
@@ -439,7 +458,9 @@ func (u *unpacker) link(name string, h *tar.Header) error {
 		return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
 	}
 	defer unix.Close(fd)
-	err = u.place(name, func(dir int, base string) error { return unix.Linkat(fd, path.Base(target), dir, base, 0) })
+	err = u.place(name, func(dir int, base string) error {
+		return unix.Linkat(fd, path.Base(target), dir, base, 0)
+	})
 	if err != nil {
 		return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
 	}
@@ -449,10 +470,13 @@ func (u *unpacker) link(name string, h *tar.Header) error {
 // node makes a device or a pipe. Devices are root's to make: for others an empty file holds
 // the place.
 func (u *unpacker) node(name string, h *tar.Header) error {
-	kind := nodeKinds[h.Typeflag]
+	kind := map[byte]uint32{
+		tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO,
+	}[h.Typeflag]
 	refused := false
 	err := u.place(name, func(dir int, base string) error {
-		err := unix.Mknodat(dir, base, kind|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
+		device := unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))
+		err := unix.Mknodat(dir, base, kind|0o600, int(device))
 		if refused = errors.Is(err, unix.EPERM); refused {
 			err = unix.Mknodat(dir, base, unix.S_IFREG|0o600, 0)
 		}
@@ -467,8 +491,6 @@ func (u *unpacker) node(name string, h *tar.Header) error {
 	return u.attributes(name, h, unknownMode, kind)
 }
 
-var nodeKinds = map[byte]uint32{tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO}
-
 // unknownMode is that of a file which may have been there before.
 const unknownMode = ^uint32(0)
 
@@ -482,47 +504,48 @@ func (u *unpacker) modeOf(h *tar.Header) uint32 {
 	return mode
 }
 
-// attributes gives a file its owner, extended attributes, mode and times, in this order: a
-// change of owner takes setuid bits and capabilities away, and a mode may forbid the rest.
-// What cannot be had is written down, and the kind of device that an empty file stands for.
+// attributes gives a file its owner, extended attributes, mode and times, in this order: a change
+// of owner takes setuid bits and capabilities away, and a mode may forbid the rest. What cannot be
+// had is written down, and the kind of device that an empty file stands for.
 func (u *unpacker) attributes(name string, h *tar.Header, made, kind uint32) error {
 	dir, base := u.top().fd, path.Base(name)
-	i := &intention{uid: h.Uid, gid: h.Gid, have: u.modeOf(h), want: uint32(h.Mode)&0o7777 | kind}
+	o := &Owner{UID: h.Uid, GID: h.Gid, Have: u.modeOf(h), Want: uint32(h.Mode)&0o7777 | kind}
 	owned, err := u.chown(base, h, made)
 	if err != nil {
 		return about("chown", name, err)
 	}
 	if !owned {
-		i.have &^= 0o6000 // these bits lend the rights of the owner, who is somebody else now
+		o.Have &^= 0o6000 // these bits lend the rights of the owner, who is somebody else now
 	}
-	if i.xattrs, err = u.setXattrs(base, h); err != nil {
+	if o.Xattrs, err = u.setXattrs(base, h); err != nil {
 		return err
 	}
 	switch {
 	case h.Typeflag == tar.TypeSymlink: // it has no mode
-		i.want = i.have
-	case made != i.have:
-		if err := unix.Fchmodat(dir, base, i.have, 0); err != nil {
+		o.Want = o.Have
+	case made != o.Have:
+		if err := unix.Fchmodat(dir, base, o.Have, 0); err != nil {
 			return about("chmod", name, err)
 		}
 	}
 	if kind != 0 {
-		i.major, i.minor = uint32(h.Devmajor), uint32(h.Devminor)
+		o.Major, o.Minor = uint32(h.Devmajor), uint32(h.Devminor)
 	}
-	if !owned || i.have != i.want || len(i.xattrs) > 0 || u.owners.again {
-		if err := u.owners.file(name, i); err != nil {
+	if !owned || o.Have != o.Want || len(o.Xattrs) > 0 || u.owners.again {
+		if err := u.owners.Add(name, o); err != nil {
 			return err
 		}
 	}
 	mtime, err := unix.TimeToTimespec(h.ModTime)
 	if err == nil {
-		err = unix.UtimesNanoAt(dir, base, []unix.Timespec{mtime, mtime}, unix.AT_SYMLINK_NOFOLLOW)
+		times := []unix.Timespec{mtime, mtime}
+		err = unix.UtimesNanoAt(dir, base, times, unix.AT_SYMLINK_NOFOLLOW)
 	}
 	return about("utimensat", name, err)
 }
 
-// chown gives a file its owner. Whoever unpacks stands for root; an ordinary user can give
-// his files to nobody else, and root of a user namespace only to those that it maps.
+// chown gives a file its owner. The caller stands for root; an ordinary user cannot give files
+// away, and root of a user namespace only to the users that it maps.
 func (u *unpacker) chown(base string, h *tar.Header, made uint32) (owned bool, err error) {
 	root := h.Uid == 0 && h.Gid == 0
 	switch {

@@ -1,4 +1,4 @@
-package main
+package layer
 
 import (
 	"os/exec"

@@ -1,0 +1,232 @@
+// The text beside a layer says what its files should be and cannot. An ordinary user may make files
+// for himself only, whoever owned them in the image, and no devices (chown(2), mknod(2)). There is
+// a text only where it is needed. Each such file of the layer has a line in it, and so has each
+// other name of one:
+//
+//	file UID GID HAVE:WANT MAJOR:MINOR XATTRS "path"
+//	link "target" "path"
+//
+// HAVE is the octal mode that the file got, WANT the one that it should have, with the kind of file
+// before it (20666 is of a character device) where an empty file stands for a device. XATTRS is
+// name=value&name=value as in a URL, or "-" for none. Paths are quoted as in Go. The last line
+// about a path counts. Pack puts all this into the headers that it writes, so that a layer which an
+// ordinary user unpacks and packs again has the owners that it came with.
+
+package layer
+
+import (
+	"archive/tar"
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
+)
+
+// OwnersSuffix ends the name of the text, which begins with that of the layer's directory.
+const OwnersSuffix = ".owners"
+
+// Owner is what a file should be: its owner first of all.
+type Owner struct {
+	UID, GID     int
+	Have, Want   uint32     // the mode that the file got, and the one that it should have
+	Major, Minor uint32     // of the device that it should be
+	Xattrs       url.Values // extended attributes that it should have
+}
+
+// OwnersWriter writes the text beside a layer when there is something to write.
+type OwnersWriter struct {
+	path   string
+	text   *os.File
+	buffer *bufio.Writer
+	again  bool // a path came twice: from now on each gets a line, for its old one may be wrong
+}
+
+// NewOwnersWriter returns a writer for a layer's directory, which makes no file yet.
+func NewOwnersWriter(dir string) *OwnersWriter { return &OwnersWriter{path: dir + OwnersSuffix} }
+
+// Add writes what the file with a path in the layer should be.
+func (w *OwnersWriter) Add(path string, o *Owner) error {
+	return w.line("file %d %d %o:%o %d:%d %s %q\n",
+		o.UID, o.GID, o.Have, o.Want, o.Major, o.Minor, cmp.Or(o.Xattrs.Encode(), "-"), path)
+}
+
+// link writes that a path is another name of target.
+func (w *OwnersWriter) link(target, path string) error {
+	if w.text == nil { // the target has no line
+		return nil
+	}
+	return w.line("link %q %q\n", target, path)
+}
+
+func (w *OwnersWriter) line(format string, args ...any) (err error) {
+	if w.text == nil {
+		w.text, err = os.OpenFile(w.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		w.buffer = bufio.NewWriter(w.text)
+	}
+	_, err = fmt.Fprintf(w.buffer, format, args...)
+	return about("write", w.path, err)
+}
+
+// Close ends the text, if there is one.
+func (w *OwnersWriter) Close() error {
+	if w.text == nil {
+		return nil
+	}
+	return errors.Join(w.buffer.Flush(), w.text.Close())
+}
+
+// ReadOwners reads the texts of layers, the top one first, as one: what the files of the layers
+// should be, by path. A text that is missing says nothing. An entry may be nil: then its path is
+// another name of a file without a line.
+func ReadOwners(texts ...string) (map[string]*Owner, error) {
+	owners := map[string]*Owner{}
+	for _, path := range slices.Backward(texts) {
+		file, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		lines := bufio.NewScanner(file)
+		lines.Buffer(nil, 1<<20)
+		for err == nil && lines.Scan() {
+			err = readOwner(lines.Text(), owners)
+		}
+		if err := errors.Join(err, lines.Err(), file.Close()); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return owners, nil
+}
+
+func readOwner(line string, owners map[string]*Owner) error {
+	o := &Owner{}
+	var name, target, xattrs string
+	if strings.HasPrefix(line, "link ") {
+		_, err := fmt.Sscanf(line, "link %q %q", &target, &name)
+		owners[name] = owners[target]
+		return about("read the line", line, err)
+	}
+	_, err := fmt.Sscanf(line, "file %d %d %o:%o %d:%d %s %q",
+		&o.UID, &o.GID, &o.Have, &o.Want, &o.Major, &o.Minor, &xattrs, &name)
+	if err == nil && xattrs != "-" {
+		o.Xattrs, err = url.ParseQuery(xattrs)
+	}
+	owners[name] = o
+	return about("read the line", line, err)
+}
+
+// restore makes a file's header what it should be. Mode and kind are left alone if they have
+// changed since.
+func (o *Owner) restore(h *tar.Header) {
+	h.Uid, h.Gid = o.UID, o.GID
+	kind := o.Want & unix.S_IFMT
+	if uint32(h.Mode) == o.Have && (kind == 0 || h.Typeflag == tar.TypeReg && h.Size == 0) {
+		h.Mode = int64(o.Want & 0o7777)
+		if kind != 0 {
+			h.Typeflag, _ = files.TarType(kind)
+			h.Devmajor, h.Devminor = int64(o.Major), int64(o.Minor)
+		}
+	}
+	for name, values := range o.Xattrs {
+		if h.PAXRecords == nil {
+			h.PAXRecords = map[string]string{}
+		}
+		h.PAXRecords[files.XattrPrefix+name] = values[0]
+	}
+}
+
+// InheritOwners writes beside a new layer what the texts of the layers below it, the top one first,
+// say about files that it has too. (Only a later stage makes layers that need this.)
+func InheritOwners(dir string, below ...string) error {
+	owners, err := ReadOwners(append([]string{dir + OwnersSuffix}, below...)...)
+	if err != nil || len(owners) == 0 {
+		return err
+	}
+	w := NewOwnersWriter(dir)
+	err = filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+		path, errRel := filepath.Rel(dir, name)
+		if o := owners[path]; err == nil && o != nil {
+			err = w.Add(path, o)
+		}
+		return errors.Join(err, errRel)
+	})
+	return errors.Join(err, w.Close())
+}
+
+// SetOwners gives the files of a layer the owners, modes and attributes of the text beside it. The
+// caller is root, of a user namespace perhaps. What the kernel does not grant stays in the text.
+func SetOwners(dir string) error {
+	text := dir + OwnersSuffix
+	owners, err := ReadOwners(text)
+	if err != nil {
+		return err
+	}
+	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return about("open", dir, err)
+	}
+	defer unix.Close(root)
+	left := &OwnersWriter{path: text + ".left"}
+	for _, name := range slices.Sorted(maps.Keys(owners)) {
+		o := owners[name]
+		if o == nil || o.set(root, name) == nil {
+			continue
+		}
+		if err := left.Add(name, o); err != nil {
+			return err
+		}
+	}
+	if err := left.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(left.path, text); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Remove(text) // all is as it should be
+}
+
+// set makes a file what it should be. The mode comes last: chown(2) takes setuid away.
+func (o *Owner) set(root int, name string) error {
+	if o.Want&unix.S_IFMT != 0 {
+		return fmt.Errorf("%q: a device cannot be made inside", name)
+	}
+	fd, err := files.OpenBeneath(root, name, unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH); err != nil {
+		return err
+	}
+	err = unix.Fchownat(fd, "", o.UID, o.GID, unix.AT_EMPTY_PATH)
+	if err != nil || st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return err
+	}
+	for key, values := range o.Xattrs {
+		if err := unix.Setxattr(files.FDPath(fd), key, []byte(values[0]), 0); err != nil {
+			return err
+		}
+	}
+	mode := st.Mode & 0o7777
+	if mode == o.Have {
+		mode = o.Want
+	}
+	return unix.Chmod(files.FDPath(fd), mode)
+}
