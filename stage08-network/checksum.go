@@ -220,33 +220,28 @@ func (c *copying) sourceInputs(source string) (list []input, err error) {
 		got, err := c.get(source)
 		return []input{{"content of " + source, got.Digest.String()}}, err
 	}
-	pivots, kept, err := c.pivots(source)
-	for _, pivot := range pivots {
-		if err == nil {
-			list, err = c.belowInputs(pivot.node, kept, list)
+	dirs, err := c.sources(source)
+	for _, dir := range dirs {
+		c.pivot = dir.pivot
+		for _, f := range dir.files {
+			if err == nil {
+				list, err = c.foundInputs(f, list)
+			}
 		}
 	}
 	return list, err
 }
 
-// belowInputs are the files in a directory that a source stands for.
-func (c *copying) belowInputs(pivot *node, kept string, list []input) ([]input, error) {
-	found, err := c.matches(pivot, kept)
+// foundInputs are a file that a source refers to, and the files in it.
+func (c *copying) foundInputs(f found, list []input) ([]input, error) {
+	list, err := c.parentInputs(f, list)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range found {
-		if list, err = c.parentInputs(f, list); err != nil {
-			return nil, err
-		}
-		if f.path != f.real() { // found by a link or below another directory: the copy gets this name
-			list = append(list, input{"name of " + f.real(), f.path})
-		}
-		if list, err = c.rootInputs(f.node, f.real(), c.excluding(f), list); err != nil {
-			return nil, err
-		}
+	if f.path != f.real() { // found by a link or below another directory: the copy gets this name
+		list = append(list, input{"name of " + f.real(), f.path})
 	}
-	return list, nil
+	return c.rootInputs(f.node, f.real(), c.excluding(f), list)
 }
 
 // parentInputs are the directories above a file, which --parents makes too.

@@ -262,13 +262,33 @@ func (c *copying) one(source string) error {
 	if c.in.Name == "ADD" && isURL(source) {
 		return c.fetch(source)
 	}
-	pivots, kept, err := c.pivots(source)
-	for _, pivot := range pivots {
+	list, err := c.sources(source)
+	for _, dir := range list {
 		if err == nil {
-			err = c.below(pivot.node, kept)
+			err = c.below(dir)
 		}
 	}
 	return err
+}
+
+// sourceDir is a directory in which a source was looked for, and the files that were found there.
+type sourceDir struct {
+	pivot *node
+	files []found
+}
+
+// sources finds the files that a source refers to.
+func (c *copying) sources(source string) (list []sourceDir, err error) {
+	pivots, kept, err := c.pivots(source)
+	for _, pivot := range pivots {
+		if err != nil {
+			return nil, err
+		}
+		var files []found
+		files, err = c.matches(pivot.node, kept)
+		list = append(list, sourceDir{pivot.node, files})
+	}
+	return list, err
 }
 
 // pivots are the directories in which a source is looked for, and what is looked for there.
@@ -294,35 +314,31 @@ func (c *copying) pivots(source string) ([]found, string, error) {
 	return list, kept, err
 }
 
-// below copies what is looked for in a directory. With --parents it is the directory that is
-// copied, as it were.
-func (c *copying) below(pivot *node, kept string) error {
+// below copies what was found in a directory. With --parents it is as if the directory itself
+// was copied.
+func (c *copying) below(p sourceDir) (err error) {
 	c.w.Forget() // two sources share no inode
-	list, err := c.matches(pivot, kept)
-	if err != nil {
-		return err
-	}
+	c.pivot = p.pivot
 	var to string
 	if c.parents {
 		if to, err = c.w.resolve(c.dest, true, c.who); err != nil {
 			return err
 		}
 	}
-	for _, f := range list {
+	for _, f := range p.files {
 		if err := c.file(f); err != nil {
 			return err
 		}
 	}
-	if !c.parents || pivot == c.from.root {
+	if !c.parents || p.pivot == c.from.root {
 		return nil
 	}
-	return c.w.dated(pivot, to)
+	return c.w.dated(p.pivot, to)
 }
 
 // matches are the files in a directory that a source stands for. With --parents no link is
 // followed; and what is in one of them, as ** may find it, is copied with that.
 func (c *copying) matches(pivot *node, kept string) ([]found, error) {
-	c.pivot = pivot
 	list, err := c.glob(pivot, kept, !c.parents, !c.some)
 	if !c.parents {
 		return list, err
