@@ -5,7 +5,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -121,51 +120,3 @@ func (c *buildContext) close() error {
 
 // union are the files of the context.
 func (c *buildContext) union() (*union, error) { return openUnion([]string{c.dir}) }
-
-// secret is what --secret gives: the content of a file or a variable.
-type secret struct{ file, env string }
-
-// parseSecrets reads id=NAME,src=FILE and id=NAME,env=VARIABLE.
-func parseSecrets(list []string) (map[string]secret, error) {
-	secrets := map[string]secret{}
-	for _, spec := range list {
-		id, s := "", secret{}
-		for word := range bytes.SplitSeq([]byte(spec), []byte(",")) {
-			key, value, _ := bytes.Cut(word, []byte("="))
-			switch string(key) {
-			case "id":
-				id = string(value)
-			case "src", "source":
-				s.file = string(value)
-			case "env":
-				s.env = string(value)
-			case "type":
-			default:
-				return nil, fmt.Errorf("--secret %s: %q is not known: there are id, src and env", spec, key)
-			}
-		}
-		if id == "" {
-			return nil, fmt.Errorf("--secret %s: give it a name with id=", spec)
-		}
-		if s.file == "" && s.env == "" {
-			s.env = id
-			if _, set := os.LookupEnv(id); !set {
-				s = secret{file: id}
-			}
-		}
-		secrets[id] = s
-	}
-	return secrets, nil
-}
-
-// read returns what the secret is.
-func (s secret) read() ([]byte, error) {
-	if s.env != "" {
-		value, set := os.LookupEnv(s.env)
-		if !set {
-			return nil, fmt.Errorf("the variable %s is not set", s.env)
-		}
-		return []byte(value), nil
-	}
-	return os.ReadFile(s.file)
-}
