@@ -19,7 +19,7 @@ import (
 
 const vethInfoPeer = 1 // VETH_INFO_PEER, which x/sys/unix does not have
 
-// linkBody is struct ifinfomsg, for a link that shall be up.
+// linkBody is struct ifinfomsg, for a link that is to be up.
 func linkBody() nlBody {
 	b := nlBody{texts: []string{"ifi_flags=IFF_UP"}, data: make([]byte, unix.SizeofIfInfomsg)}
 	binary.NativeEndian.PutUint32(b.data[8:], unix.IFF_UP)
@@ -64,18 +64,18 @@ func hairpin(name string) nlMessage {
 			nest(unix.IFLA_INFO_SLAVE_DATA, "IFLA_INFO_SLAVE_DATA", nlBody{}.attr(unix.IFLA_BRPORT_MODE, "IFLA_BRPORT_MODE", []byte{1}, "1")))}
 }
 
-// setUp switches a link on.
-func setUp(name string) nlMessage {
+// linkUp switches a link on.
+func linkUp(name string) nlMessage {
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, 0, linkBody().str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
 }
 
-// delLink takes a link away. With one end of a veth pair the other goes too.
+// delLink removes a link. With one end of a veth pair the other goes too.
 func delLink(name string) nlMessage {
 	return nlMessage{"RTM_DELLINK", unix.RTM_DELLINK, 0, nlBody{data: make([]byte, unix.SizeofIfInfomsg)}.str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
 }
 
-// mac gives a link an address that follows from its IPv4 address: who gets that address
-// next is found at once, because nobody has to forget the MAC address of the last.
+// mac gives a link an address that follows from its IPv4 address. The next container with that
+// address is found at once, since no neighbour has to forget the MAC address of the last.
 func (b nlBody) mac(addr netip.Addr) nlBody {
 	hardware := net.HardwareAddr(append([]byte{0x02, 0x42}, addr.AsSlice()...))
 	return b.attr(unix.IFLA_ADDRESS, "IFLA_ADDRESS", hardware, hardware.String())
@@ -102,7 +102,7 @@ func nameLink(data []byte, index int) {
 	}
 }
 
-// defaultRoute sends everything that is for nobody here to a gateway.
+// defaultRoute sends everything that is not for a neighbour to a gateway.
 func defaultRoute(gateway netip.Addr) nlMessage {
 	family, text := family(gateway)
 	data := make([]byte, unix.SizeofRtMsg)
@@ -122,7 +122,7 @@ func family(addr netip.Addr) (number byte, text string) {
 	return unix.AF_INET6, "AF_INET6"
 }
 
-// linkInfo is a link as the kernel tells it.
+// linkInfo is a link as the kernel reports it.
 type linkInfo struct {
 	Index, Master, MTU int
 	Peer               int // the index of a cable's other end, in its own namespace
@@ -222,7 +222,7 @@ func uplinkMTU(routes []routeInfo) (uint32, error) {
 	return 1500, nil
 }
 
-// hasIPv6 tells whether the host speaks IPv6, and links that are made from now on do too.
+// hasIPv6 reports whether the host and the links that it will make speak IPv6.
 func hasIPv6() bool {
 	for _, links := range []string{"all", "default"} {
 		off, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + links + "/disable_ipv6")

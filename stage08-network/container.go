@@ -39,7 +39,7 @@ type Container struct {
 
 	Imaged
 
-	Wiring
+	NetworkOptions
 }
 
 // Run is `box run`.
@@ -67,16 +67,16 @@ func (c *Container) Run() (err error) {
 		return err
 	}
 
-	wire, err := c.connect(p)
+	link, err := c.connect(p)
 	if err != nil {
 		return err
 	}
-	defer func() { complain(wire.unplug()) }()
+	defer func() { complain(link.disconnect()) }()
 
 	if err := namespaces(c, p); err != nil {
 		return err
 	}
-	wire.hold(p)
+	link.whileHeld(p)
 
 	if err := root(c, p, group, who); err != nil {
 		return err

@@ -272,7 +272,7 @@ func (r *Record) overlay() *overlay {
 func (r *Record) running(pid int) error {
 	before := r.State
 	r.State = State{Status: "running", PID: pid, StartedAt: time.Now()}
-	r.State.Address, r.State.Ports = r.Run.wire.address(), r.Run.wire.published()
+	r.State.Address, r.State.Ports = r.Run.link.address(), r.Run.link.published()
 	if err := r.write(); err != nil {
 		r.State = before
 		return err

@@ -1,7 +1,7 @@
-// The kernel remembers where it has led a flow, and goes on leading it there (conntrack):
-// for UDP, which has no end, as long as somebody sends. When a port is taken back its flows
-// have to be forgotten, or they reach whoever gets the address next. The messages are those
-// of linux/netfilter/nfnetlink_conntrack.h.
+// The kernel remembers where it has led a flow, and goes on leading it there (conntrack): for
+// UDP, which has no end, as long as a client sends. When a port is no longer published its
+// flows have to be forgotten, or they reach the next container with the address. The messages
+// are those of linux/netfilter/nfnetlink_conntrack.h.
 package main
 
 import (
@@ -23,7 +23,7 @@ const (
 	ctaNumber              = 1
 )
 
-// forgetFlows forgets the UDP flows that were led to containers. A kernel that tells of no
+// forgetFlows forgets the UDP flows that were led to containers. A kernel that lists no
 // flows has none to forget.
 func forgetFlows(list []nft.Element) error {
 	if !slices.ContainsFunc(list, isUDP) {
@@ -50,7 +50,7 @@ func forgetFlows(list []nft.Element) error {
 	return nil
 }
 
-// flowFrom is who sends in one direction of a flow, and by which protocol.
+// flowFrom is the sender in one direction of a flow, and the protocol.
 func flowFrom(tuple []byte) (from netip.Addr, proto byte) {
 	parts := nlAttrs(tuple, 0)
 	ip := nlAttrs(parts[ctaIP], 0)
@@ -64,7 +64,7 @@ func flowFrom(tuple []byte) (from netip.Addr, proto byte) {
 // leadsTo reports whether one of the elements is a UDP port of a container's.
 func leadsTo(list []nft.Element, container netip.Addr) bool {
 	return slices.ContainsFunc(list, func(e nft.Element) bool {
-		to, _ := netip.AddrFromSlice(e.Data[:max(len(e.Data)-4, 0)]) // behind it is the port
+		to, _ := netip.AddrFromSlice(e.Data[:max(len(e.Data)-4, 0)]) // the port follows
 		return isUDP(e) && to == container
 	})
 }

@@ -92,7 +92,7 @@ func namespaces(c *Container, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	if c.wire.isShared() {
+	if c.link.isShared() {
 		flags &^= unix.CLONE_NEWNET
 	}
 	isNew := func(flag uint64) bool { return flags&flag == flag }

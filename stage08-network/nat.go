@@ -201,8 +201,8 @@ func (m portMap) element(l lease, v6 bool) (nft.Element, bool) {
 		to, family = l.addr6, "6"
 	}
 	e := nft.Element{Set: "any" + family, Key: nft.Concat([]byte{proto}, portBytes(m.host)),
-		Data: nft.Concat(to.AsSlice(), portBytes(m.box)), Comment: l.id,
-		Text: fmt.Sprintf("%s . %d : %s . %d", m.proto, m.host, to, m.box)}
+		Data: nft.Concat(to.AsSlice(), portBytes(m.container)), Comment: l.id,
+		Text: fmt.Sprintf("%s . %d : %s . %d", m.proto, m.host, to, m.container)}
 	if m.ip.IsValid() {
 		e.Set, e.Key, e.Text = "on"+family, nft.Concat(m.ip.AsSlice(), e.Key), m.ip.String()+" . "+e.Text
 	}
@@ -245,7 +245,7 @@ func elementsOf(set string) (list []nft.Element, err error) {
 	return list, nil
 }
 
-// unpublish takes back what dead containers have published.
+// unpublish removes the ports that dead containers have published.
 func unpublish(dead []lease) error {
 	if len(dead) == 0 {
 		return nil
@@ -264,9 +264,9 @@ func unpublish(dead []lease) error {
 	return errors.Join(err, forgetFlows(list))
 }
 
-// droppers are chains of others that drop what is forwarded unless a rule accepts it.
+// droppingChains are chains of others that drop what is forwarded unless a rule accepts it.
 // Docker, ufw and firewalld make such chains, and no rule of ours can overrule them.
-func droppers() (list []string, err error) {
+func droppingChains() (list []string, err error) {
 	found, err := askNat(nft.Chains(), unix.NLM_F_DUMP)
 	if err != nil {
 		return nil, fmt.Errorf("the list of chains: %w", err)
@@ -334,11 +334,11 @@ type hostSetting struct{ path, value, why string }
 // own routes from a router goes on doing so only if it is told to, once it is one itself.
 func settings(v6 bool) (list []hostSetting, err error) {
 	v4 := hostSetting{"/proc/sys/net/ipv4/ip_forward", "1", "the host passes packets on, as a router"}
-	if !v4.holds() {
+	if !v4.isSet() {
 		list = append(list, v4)
 	}
 	all := hostSetting{"/proc/sys/net/ipv6/conf/all/forwarding", "1", "IPv6 packets too"}
-	if !v6 || all.holds() {
+	if !v6 || all.isSet() {
 		return list, nil
 	}
 	routes, err := hostRoutes()
@@ -358,7 +358,7 @@ func settings(v6 bool) (list []hostSetting, err error) {
 	return append(list, all), nil
 }
 
-func (s hostSetting) holds() bool {
+func (s hostSetting) isSet() bool {
 	now, err := os.ReadFile(s.path)
 	return err == nil && string(now) == s.value+"\n"
 }
@@ -381,8 +381,8 @@ func (dir networks) noteSettings(list []hostSetting) error {
 	})
 }
 
-// restoreSettings undoes what was noted, the last first, unless somebody else relies on
-// forwarding too: then it has chains there.
+// restoreSettings undoes what was noted, the last first, unless another program relies
+// on forwarding too: then it has chains there.
 func (dir networks) restoreSettings() error {
 	data, err := os.ReadFile(dir.file("settings"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -391,7 +391,7 @@ func (dir networks) restoreSettings() error {
 	if err != nil {
 		return err
 	}
-	others, err := droppers()
+	others, err := droppingChains()
 	if err != nil {
 		return err
 	}

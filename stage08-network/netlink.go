@@ -3,7 +3,7 @@
 // filled up to four bytes; a value may be attributes again. Messages are composed as data
 // here, bytes beside their text, and sent by sendto(2); the answer is an error number, 0 for
 // success, and often a sentence. Attributes are native-endian for rtnetlink(7), and
-// big-endian for nf_tables.
+// big-endian for nf_tables, whose messages the package nft composes.
 package main
 
 import (
@@ -52,10 +52,6 @@ func (b nlBody) str(kind uint16, name, s string) nlBody {
 
 func (b nlBody) u32(kind uint16, name string, n uint32, text string) nlBody {
 	return b.attr(kind, name, binary.NativeEndian.AppendUint32(nil, n), text)
-}
-
-func (b nlBody) be32(kind uint16, n uint32) nlBody {
-	return b.attr(kind, "", binary.BigEndian.AppendUint32(nil, n), "")
 }
 
 func (b nlBody) nest(kind uint16, name string, inner nlBody) nlBody {
@@ -125,7 +121,7 @@ func (p *Plan) Netlink(socket plan.Arg, why string, done func() error, messages 
 	return data
 }
 
-// sendNetlink sends messages at once, outside of any list that is told.
+// sendNetlink sends messages at once, outside of any list that --explain shows.
 func sendNetlink(protocol uintptr, messages ...nlMessage) error {
 	p := hostPlan()
 	socket := p.NetlinkSocket(protocol, fmt.Sprint(protocol))
@@ -137,7 +133,7 @@ func sendNetlink(protocol uintptr, messages ...nlMessage) error {
 	return err
 }
 
-// nlReply is a message of the kernel's.
+// nlReply is a message from the kernel.
 type nlReply struct {
 	kind, flags uint16
 	seq         uint32
@@ -161,7 +157,7 @@ func replies(data []byte) iter.Seq[nlReply] {
 	}
 }
 
-// nlAttrs returns the attributes behind the first skip bytes, by type without its flags; of
+// nlAttrs returns the attributes after the first skip bytes, by type without its flags; of
 // attributes that come twice, the last. Broken ones end the reading.
 func nlAttrs(data []byte, skip int) map[uint16][]byte {
 	attrs := map[uint16][]byte{}
@@ -171,7 +167,7 @@ func nlAttrs(data []byte, skip int) map[uint16][]byte {
 	return attrs
 }
 
-// nlList yields the attributes behind the first skip bytes, in their order.
+// nlList yields the attributes after the first skip bytes, in their order.
 func nlList(data []byte, skip int) iter.Seq2[uint16, []byte] {
 	return func(yield func(uint16, []byte) bool) {
 		data := data[min(skip, len(data)):]

@@ -20,7 +20,7 @@ func TestErrorsComeWithASentence(t *testing.T) {
 	if _, here := onOwnHost(t); !here {
 		return
 	}
-	require.ErrorContains(t, sendNetlink(unix.NETLINK_ROUTE, setUp("no-such-link")), "the kernel refuses RTM_NEWLINK: no such device")
+	require.ErrorContains(t, sendNetlink(unix.NETLINK_ROUTE, linkUp("no-such-link")), "the kernel refuses RTM_NEWLINK: no such device")
 	_, err := linkNamed("no-such-link")
 	require.ErrorIs(t, err, unix.ENODEV)
 	lo, err := linkNamed("lo")
@@ -28,7 +28,7 @@ func TestErrorsComeWithASentence(t *testing.T) {
 	require.Equal(t, 1, lo.Index)
 
 	// The second of three is refused, in the kernel's own words.
-	err = sendNetlink(unix.NETLINK_ROUTE, setUp("lo"), defaultRoute(netip.MustParseAddr("203.0.113.1")), setUp("lo"))
+	err = sendNetlink(unix.NETLINK_ROUTE, linkUp("lo"), defaultRoute(netip.MustParseAddr("203.0.113.1")), linkUp("lo"))
 	require.ErrorContains(t, err, "the kernel refuses RTM_NEWROUTE: ")
 	require.ErrorContains(t, err, "(Nexthop has invalid gateway)")
 	err = sendNat(natTable.AddElements([]nft.Element{{Set: "any4", Key: make([]byte, 8), Data: make([]byte, 8)}})...)
@@ -67,7 +67,7 @@ func TestOrdinaryUserIsToldWhoMay(t *testing.T) {
 }
 
 func FuzzNetlink(f *testing.F) {
-	data, _ := pack([]nlMessage{setUp("lo"), newAddress("lo", 1, netip.MustParseAddr("::1"), 128), defaultRoute(netip.MustParseAddr("10.0.0.1"))})
+	data, _ := pack([]nlMessage{linkUp("lo"), newAddress("lo", 1, netip.MustParseAddr("::1"), 128), defaultRoute(netip.MustParseAddr("10.0.0.1"))})
 	f.Add(data)
 	f.Add([]byte{})
 	f.Add([]byte{16, 0, 0, 0, 2, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0})

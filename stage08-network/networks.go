@@ -1,7 +1,7 @@
 // What is known about networks, in plain files. NAME.json is a network; NAME.leases has a
 // line for each container in it: address, IPv6 address or -, container, the box process that
 // keeps it, and names. A lease counts as long as that process lives, so that none is lost
-// when a box is killed. Who changes something holds the lock on the file lock (flock(2)).
+// when a box is killed. Changes are made under the lock on the file lock (flock(2)).
 package main
 
 import (
@@ -41,7 +41,7 @@ type network struct {
 	Netns    string       `json:"netns,omitempty"`    // where it was made, as /proc/PID/ns/net has it
 }
 
-// lease is an address and who has it.
+// lease is an address and the container that has it.
 type lease struct {
 	addr, addr6 netip.Addr // addr6 may be invalid
 	id          string
@@ -52,10 +52,10 @@ type lease struct {
 // defaultNetwork is made when it is first needed.
 const defaultNetwork = "bridge"
 
-// isLabel tells whether a name can be one in the resolver's answers: it is not too long.
-func isLabel(name string) bool { return isName(name) && len(name) <= 63 }
+// isDNSLabel reports whether a name is short enough for the resolver's answers.
+func isDNSLabel(name string) bool { return isName(name) && len(name) <= 63 }
 
-// locked runs do while nobody else changes anything.
+// locked runs do while no other process changes anything.
 func (dir networks) locked(do func() error) error {
 	if err := os.MkdirAll(string(dir), 0o755); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (dir networks) locked(do func() error) error {
 
 func (dir networks) file(name string) string { return filepath.Join(string(dir), name) }
 
-// replace writes a file under another name first, so that nobody sees half of it.
+// replace writes a file under another name first, so that no reader sees half of it.
 func (dir networks) replace(name string, data []byte) error {
 	durability := state.Durable
 	if strings.HasSuffix(name, ".leases") { // no box that keeps one outlives a power cut
@@ -82,12 +82,12 @@ func (dir networks) replace(name string, data []byte) error {
 	return state.Write(dir.file(name), data, 0o644, durability)
 }
 
-// errNoNetwork means that a name is no network's.
+// errNoNetwork means that no network has a name.
 var errNoNetwork = errors.New("there is no network")
 
 // find reads a network.
 func (dir networks) find(name string) (*network, error) {
-	if !isLabel(name) {
+	if !isDNSLabel(name) {
 		return nil, fmt.Errorf("network %q: a name has letters, digits, and inside also _ . and -, at the most 63 in all", name)
 	}
 	data, err := os.ReadFile(dir.file(name + ".json"))
@@ -124,7 +124,7 @@ func (dir networks) list() ([]*network, error) {
 	return list, nil
 }
 
-// create records a network, with a subnet that nobody uses unless one is given. The bridge
+// create records a network, with a subnet that is free unless one is given. The bridge
 // is made with the first container. Nothing is written when dry.
 func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool) (n *network, err error) {
 	if slices.Contains([]string{"none", "host", "container", "default"}, name) {
@@ -141,7 +141,7 @@ func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool)
 		case !errors.Is(err, errNoNetwork):
 			return err
 		}
-		if err := dir.number(n, subnet); err != nil || dry {
+		if err := dir.assignSubnets(n, subnet); err != nil || dry {
 			return err
 		}
 		data, err := json.MarshalIndent(n, "", "  ")
@@ -165,9 +165,9 @@ func (dir networks) bridgeOf(name string) string {
 	return fmt.Sprintf("box-%x", sum[:4])
 }
 
-// number chooses the addresses of a network: the first candidate that no route of the
+// assignSubnets chooses the addresses of a network: the first candidate that no route of the
 // host's and no other network uses, or the one that is given, if it is free.
-func (dir networks) number(n *network, given netip.Prefix) error {
+func (dir networks) assignSubnets(n *network, given netip.Prefix) error {
 	routes, err := hostRoutes()
 	if err != nil {
 		return err
@@ -249,9 +249,9 @@ func nth(subnet netip.Prefix, i uint32) netip.Addr {
 // last is a subnet's broadcast address, as a number like nth's.
 func last(subnet netip.Prefix) uint32 { return 1<<(32-subnet.Bits()) - 1 }
 
-// leases are those whose keeper lives; dead are the others. When it need not be sure, a
-// process that has got the number of a dead keeper counts as one: to look closer takes
-// twenty microseconds each, and a hundred containers would be felt.
+// leases are those whose keeper lives; dead are the others. Unless it has to be sure, a process
+// that has got the number of a dead keeper counts as alive: a closer look takes twenty
+// microseconds each, which would be felt with a hundred containers.
 func (dir networks) leases(n *network, sure bool) (list, dead []lease, err error) {
 	data, err := os.ReadFile(dir.file(n.Name + ".leases"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -260,7 +260,7 @@ func (dir networks) leases(n *network, sure bool) (list, dead []lease, err error
 	for line := range strings.Lines(string(data)) {
 		l, ok := parseLease(line)
 		switch {
-		case !ok: // a line that somebody else has written
+		case !ok: // a line that is not from box
 		case l.alive(sure):
 			list = append(list, l)
 		default:
@@ -298,9 +298,9 @@ func (dir networks) writeLeases(n *network, list []lease) error {
 	return dir.replace(n.Name+".leases", []byte(text.String()))
 }
 
-// take leases the lowest free address, or the wanted one, to this process's container, and
+// acquire leases the lowest free address, or the wanted one, to this process's container, and
 // removes what dead boxes have left. Nothing is written when dry.
-func (dir networks) take(n *network, id string, wanted netip.Addr, names []string, dry bool) (l lease, err error) {
+func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []string, dry bool) (l lease, err error) {
 	l = lease{id: id, keeper: keeperOf(os.Getpid()), names: names}
 	take := func() error {
 		if _, err := dir.find(n.Name); err != nil && !dry { // removed meanwhile
@@ -338,7 +338,7 @@ func (dir networks) take(n *network, id string, wanted netip.Addr, names []strin
 	return l, dir.locked(take)
 }
 
-// freeNumber is the number of the wanted address, or of the lowest that nobody has; 0 and
+// freeNumber is the number of the wanted address, or of the lowest free one; 0 and
 // the last are not for hosts, and 1 is the gateway.
 func freeNumber(n *network, list []lease, wanted netip.Addr) (uint32, error) {
 	taken := map[netip.Addr]string{n.Gateway: "the gateway", nth(n.Subnet, 0): "the subnet itself", nth(n.Subnet, last(n.Subnet)): "broadcasts"}
@@ -371,8 +371,8 @@ func (l lease) label() string {
 	return l.id
 }
 
-// giveBack ends the lease of a container.
-func (dir networks) giveBack(n *network, id string) error {
+// release ends the lease of a container.
+func (dir networks) release(n *network, id string) error {
 	return dir.locked(func() error {
 		list, dead, err := dir.leases(n, false)
 		if err != nil {
@@ -412,7 +412,7 @@ func (dir networks) remove(name string, force bool) error {
 	})
 }
 
-// isElsewhere tells whether a network was made in another network namespace than ours.
+// isElsewhere reports whether a network was made in another network namespace than ours.
 func (n *network) isElsewhere() bool {
 	ours, err := os.Readlink("/proc/self/ns/net")
 	return err == nil && n.Netns != "" && n.Netns != ours
@@ -452,7 +452,7 @@ func (dir networks) tearDown(n *network, dead []lease, force bool) error {
 	return dir.restoreSettings()
 }
 
-// forget takes back what a box that was killed has left of a container.
+// forget removes what a box that was killed has left of a container.
 func (dir networks) forget(id string) error {
 	all, err := dir.list()
 	if err != nil {
@@ -467,7 +467,7 @@ func (dir networks) forget(id string) error {
 		if !slices.ContainsFunc(append(list, dead...), isIts) {
 			continue
 		}
-		if err := errors.Join(unpublish([]lease{{id: id}}), dir.giveBack(n, id)); err != nil {
+		if err := errors.Join(unpublish([]lease{{id: id}}), dir.release(n, id)); err != nil {
 			return err
 		}
 	}
@@ -489,7 +489,7 @@ func (dir networks) containerOf(pid int) string {
 	return ""
 }
 
-// tell prints what a user should know, once in the life of the networks.
+// tell prints a note for the user, once in the life of the networks.
 func (dir networks) tell(note string) error {
 	return dir.locked(func() error {
 		told, err := os.ReadFile(dir.file("told"))
@@ -515,7 +515,7 @@ func keeperOf(pid int) string {
 	return "-"
 }
 
-// alive tells whether the box that keeps a lease lives.
+// alive reports whether the box process that keeps a lease lives.
 func (l lease) alive(sure bool) bool {
 	number, _, _ := strings.Cut(l.keeper, "@")
 	pid, err := strconv.Atoi(number)

@@ -1,4 +1,4 @@
-// A network for those who may change nothing of the host's: a program of the user's own
+// A network for users who may change nothing of the host: a program of the user's own
 // reads and writes the packets of a device inside (tap), and speaks to the world with
 // ordinary sockets. There are two such programs, pasta(1) and slirp4netns(1); box starts
 // one of them for a container, and it ends when box does (PR_SET_PDEATHSIG).
@@ -32,7 +32,7 @@ type userStack struct {
 // findUserStack looks for a program that can publish the ports too.
 func findUserStack(ports []portMap) (*userStack, error) {
 	for _, m := range ports {
-		if err := unprivileged(m); err != nil {
+		if err := checkUnprivileged(m); err != nil {
 			return nil, err
 		}
 	}
@@ -51,11 +51,11 @@ func findUserStack(ports []portMap) (*userStack, error) {
 	return nil, errors.New("an ordinary user's container has a network through pasta or slirp4netns, and neither is installed: install the package passt or slirp4netns, or use --network none")
 }
 
-// leadsOut tells whether a route is one to everywhere. On loopback, it says unreachable.
+// leadsOut reports whether a route leads everywhere. One on loopback means unreachable.
 func leadsOut(r routeInfo) bool { return r.to.Bits() == 0 && r.link > 1 }
 
-// unprivileged refuses the ports that are for root.
-func unprivileged(m portMap) error {
+// checkUnprivileged refuses the ports that are for root.
+func checkUnprivileged(m portMap) error {
 	data, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func unprivileged(m portMap) error {
 	case err != nil:
 		return fmt.Errorf("ip_unprivileged_port_start: %w", err)
 	case m.host == 0:
-		return fmt.Errorf("--publish %d: an ordinary user names the host's port too: -p 8080:%[1]d, for example", m.box)
+		return fmt.Errorf("--publish %d: an ordinary user names the host's port too: -p 8080:%[1]d, for example", m.container)
 	case int(m.host) < start && os.Geteuid() != 0:
 		return fmt.Errorf("port %d is for root alone: an ordinary user's start at %d", m.host, start)
 	}
@@ -88,7 +88,7 @@ func (s *userStack) argv(pid string, ready int) []string {
 				if m.ip.IsValid() {
 					on = m.ip.String() + "/"
 				}
-				argv, given = append(argv, "-"+proto[:1], fmt.Sprintf("%s%d:%d", on, m.host, m.box)), true
+				argv, given = append(argv, "-"+proto[:1], fmt.Sprintf("%s%d:%d", on, m.host, m.container)), true
 			}
 		}
 		if !given {
@@ -98,7 +98,7 @@ func (s *userStack) argv(pid string, ready int) []string {
 	return append(argv, pid)
 }
 
-// pastaDNS and slirpDNS are addresses behind which these programs ask the host's resolver.
+// pastaDNS and slirpDNS are addresses for which these programs ask the host's resolver.
 var (
 	pastaDNS = netip.AddrFrom4([4]byte{169, 254, 0, 53})
 	slirpDNS = netip.AddrFrom4([4]byte{10, 0, 2, 3})

@@ -66,14 +66,14 @@ func TestAPortInUseIsToldWithItsUser(t *testing.T) {
 			defer l.Close()
 			port = l.LocalAddr().(*net.UDPAddr).Port
 		}
-		m := portMap{proto: proto, host: uint16(port), box: 80, ip: netip.MustParseAddr("127.0.0.1")}
+		m := portMap{proto: proto, host: uint16(port), container: 80, ip: netip.MustParseAddr("127.0.0.1")}
 		_, err := m.listen(lease{addr: netip.MustParseAddr("192.0.2.1")}, networks(t.TempDir()))
 		name, readErr := os.ReadFile("/proc/self/comm")
 		require.NoError(t, readErr)
 		require.EqualError(t, err, fmt.Sprintf("port %d/%s of the host is in use by %s (process %d): choose another, or let box choose, with -p 80",
 			port, proto, strings.TrimSpace(string(name)), os.Getpid()))
 	}
-	m := portMap{proto: "tcp", ip: netip.MustParseAddr("192.0.2.77"), host: 9, box: 9}
+	m := portMap{proto: "tcp", ip: netip.MustParseAddr("192.0.2.77"), host: 9, container: 9}
 	_, err := m.listen(lease{addr: netip.MustParseAddr("192.0.2.1")}, networks(t.TempDir()))
 	require.Error(t, err)
 }
@@ -89,7 +89,7 @@ func FuzzPublish(f *testing.F) {
 			require.LessOrEqual(t, len(list), mostPorts)
 		}
 		for _, m := range list {
-			require.NotZero(t, m.box)
+			require.NotZero(t, m.container)
 			for _, v6 := range []bool{false, true} {
 				m.element(lease{addr: netip.MustParseAddr("10.0.0.2"), addr6: netip.MustParseAddr("fd00::2"), id: "x"}, v6)
 			}
@@ -102,15 +102,15 @@ func TestLeases(t *testing.T) {
 	n := &network{Name: "small", Bridge: "box-0", Subnet: netip.MustParsePrefix("10.9.8.0/29"), Gateway: netip.MustParseAddr("10.9.8.1"), MTU: 1500}
 	require.NoError(t, dir.replace("small.json", []byte(`{"name":"small","bridge":"box-0","subnet":"10.9.8.0/29","gateway":"10.9.8.1","mtu":1500}`)))
 	for i := 2; i <= 6; i++ {
-		l, err := dir.take(n, fmt.Sprint("id", i), netip.Addr{}, []string{fmt.Sprint("name", i)}, false)
+		l, err := dir.acquire(n, fmt.Sprint("id", i), netip.Addr{}, []string{fmt.Sprint("name", i)}, false)
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprint("10.9.8.", i), l.addr.String())
 	}
-	_, err := dir.take(n, "id7", netip.Addr{}, nil, false)
+	_, err := dir.acquire(n, "id7", netip.Addr{}, nil, false)
 	require.ErrorContains(t, err, "network small has no address left: all of 10.9.8.0/29 are taken")
-	require.NoError(t, dir.giveBack(n, "id5"))
-	require.NoError(t, dir.giveBack(n, "id3"))
-	l, err := dir.take(n, "id8", netip.Addr{}, nil, true)
+	require.NoError(t, dir.release(n, "id5"))
+	require.NoError(t, dir.release(n, "id3"))
+	l, err := dir.acquire(n, "id8", netip.Addr{}, nil, true)
 	require.NoError(t, err)
 	require.Equal(t, "10.9.8.3", l.addr.String(), "the lowest that is free")
 	list, dead, err := dir.leases(n, true)
@@ -118,7 +118,7 @@ func TestLeases(t *testing.T) {
 	require.Len(t, list, 3, "a dry run takes none")
 	require.Empty(t, dead)
 	for _, bad := range []string{"10.9.8.1", "10.9.8.7", "10.9.8.0", "10.9.9.2", "10.9.8.2"} {
-		_, err := dir.take(n, "id9", netip.MustParseAddr(bad), nil, false)
+		_, err := dir.acquire(n, "id9", netip.MustParseAddr(bad), nil, false)
 		require.ErrorContains(t, err, "--ip "+bad+" is ")
 	}
 

@@ -89,9 +89,9 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 		switch {
 		case l.hasAddress(name):
 			found.Names = append(found.Names, l.label())
-		case l.called(name) && l.addr6.IsValid():
+		case l.hasName(name) && l.addr6.IsValid():
 			found.Addrs = append(found.Addrs, l.addr, l.addr6)
-		case l.called(name):
+		case l.hasName(name):
 			found.Addrs = append(found.Addrs, l.addr)
 		}
 	}
@@ -104,14 +104,14 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 	return found, dns.ErrUnknown
 }
 
-// hasAddress reports whether a name is that of the question who has one of a container's
-// addresses.
+// hasAddress reports whether a name stands for one of a container's addresses, in the question
+// for the name of an address.
 func (l lease) hasAddress(name string) bool {
 	return name == dns.ReverseName(l.addr) || l.addr6.IsValid() && name == dns.ReverseName(l.addr6)
 }
 
-// called reports whether a container has a name: a given one, or its id, as box ps shows it.
-func (l lease) called(name string) bool {
+// hasName reports whether a container has a name: a given one, or its id, as box ps shows it.
+func (l lease) hasName(name string) bool {
 	isName := func(own string) bool { return strings.EqualFold(own, name) }
 	return name == l.id[:min(12, len(l.id))] || slices.ContainsFunc(l.names, isName)
 }

@@ -213,7 +213,7 @@ func (r *newRoot) cgroups(g *group) {
 // memory of its /dev, so that the root is not written to.
 func (r *newRoot) names() {
 	for _, file := range []struct{ target, content string }{
-		{"/etc/hostname", r.Hostname + "\n"}, {"/etc/hosts", r.wire.hosts}, {"/etc/resolv.conf", r.wire.resolvConf()},
+		{"/etc/hostname", r.Hostname + "\n"}, {"/etc/hosts", r.link.hosts}, {"/etc/resolv.conf", r.link.resolvConf()},
 	} {
 		r.queueMount(pendingMount{target: r.linkTarget(file.target), isFile: func(at plan.Arg) { r.fill(at, file.content) }})
 	}

@@ -1,7 +1,7 @@
-// How a container is wired: which network it is in, by which address and names it is found
-// there, and which of its ports the host publishes. The bridge, the rules and the address
-// are prepared before the process is made; while it is held, the host puts the cable into its
-// network namespace, steps inside for a moment with setns(2), and configures the end there.
+// How a container is connected: which network it is in, by which address and names it is found
+// there, and which of its ports the host publishes. The bridge, the rules and the address are
+// prepared before the process is made; while it is held, the host puts one end of a veth pair
+// into its network namespace, enters it for a moment with setns(2), and configures that end.
 package main
 
 import (
@@ -22,8 +22,8 @@ import (
 	"stagebox/stage08-network/proxy"
 )
 
-// Wiring is what a container has of the network.
-type Wiring struct {
+// NetworkOptions are the flags about a container's network.
+type NetworkOptions struct {
 	Network      string   `help:"bridge, none, host, container:NAME, or a network that box network create made; an ordinary user's default is a network of its own." placeholder:"NET" group:"Network:"`
 	Publish      []string `short:"p" help:"Let a port of the host's lead to one of the container's: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone takes any free one." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
 	PublishAll   bool     `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
@@ -32,52 +32,63 @@ type Wiring struct {
 	NetworkAlias []string `help:"Another name on the network." placeholder:"NAME" sep:"none" group:"Network:"`
 	IP           string   `name:"ip" help:"The IPv4 address on a network that has it free." placeholder:"IP" group:"Network:"`
 
-	wire *wire
+	link *link
 }
 
-// connect wires a container. One that asks for no network has one all the same if it is made
-// of an image. On a directory, or the host's files, it has loopback alone.
-func (c *Container) connect(p *Plan) (*wire, error) {
-	w := c.Wiring
-	who := tenant{id: newID(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.networkOf}
-	if r := c.record; r != nil {
-		who.id, who.name = r.ID, r.Name
-		if w.Network == "" && r.ImageID != "" {
-			w.Network = "default"
-		}
-		if w.PublishAll && r.ImageID != "" {
-			image, err := c.Store.image(r.ImageID.String())
-			if err != nil {
-				return nil, err
-			}
-			who.exposed = slices.Sorted(maps.Keys(image.Config.Config.ExposedPorts))
-		}
+// connect connects a container to its network. Without a flag, a container of an image has the
+// default network; one on a directory, or the host's files, has loopback alone.
+func (c *Container) connect(p *Plan) (*link, error) {
+	w := c.NetworkOptions
+	if c.record != nil && c.record.ImageID != "" && w.Network == "" {
+		w.Network = "default"
 	}
-	wire, err := w.plug(p, c.Isolation, c.Store.networks(), who)
+	who, err := c.endpoint()
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range wire.Notes {
+	link, err := w.attach(p, c.Isolation, c.Store.networks(), who)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range link.Notes {
 		if c.DryRun {
 			break
 		}
-		if err := wire.dir.tell(note); err != nil {
-			return nil, errors.Join(err, wire.unplug())
+		if err := link.dir.tell(note); err != nil {
+			return nil, errors.Join(err, link.disconnect())
 		}
 	}
 	started := p.started
 	p.started = func(pid int) error { // names are answered from now on
-		if err := wire.listen(); err != nil {
+		if err := link.startResolver(); err != nil {
 			return err
 		}
 		return started(pid)
 	}
-	c.wire = wire
-	return wire, nil
+	c.link = link
+	return link, nil
 }
 
-// networkOf is the network of a container that runs: by its process, and its address if it
-// has one.
+// endpoint is what a network has to know of a container.
+func (c *Container) endpoint() (endpoint, error) {
+	who := endpoint{id: newID(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.networkOf}
+	if c.record == nil {
+		return who, nil
+	}
+	who.id, who.name = c.record.ID, c.record.Name
+	if !c.PublishAll || c.record.ImageID == "" {
+		return who, nil
+	}
+	image, err := c.Store.image(c.record.ImageID.String())
+	if err != nil {
+		return who, err
+	}
+	who.exposed = slices.Sorted(maps.Keys(image.Config.Config.ExposedPorts))
+	return who, nil
+}
+
+// networkOf is the network of a running container: a process in it, and the container's
+// address if it has one.
 func (s Store) networkOf(name string) (pid int, addr netip.Addr, err error) {
 	r, err := s.find(name)
 	if err != nil {
@@ -92,25 +103,26 @@ func (s Store) networkOf(name string) (pid int, addr netip.Addr, err error) {
 	return r.State.PID, addr, err
 }
 
-// tenant is who is wired.
-type tenant struct {
+// endpoint is the container at the end of a link.
+type endpoint struct {
 	id, name, hostname string
-	exposed            []string                                                // ports of the image, such as 80/tcp
-	other              func(name string) (pid int, addr netip.Addr, err error) // another container
-	dry                bool                                                    // make nothing
+	exposed            []string // ports of the image, such as 80/tcp
+	dry                bool     // make nothing
+
+	other func(name string) (pid int, addr netip.Addr, err error) // finds another container
 }
 
-// wire is a container's connection.
-type wire struct {
+// link is a container's connection to its network.
+type link struct {
 	Ports []portMap  // as published, for box ps
 	Addr  netip.Addr // invalid without one
-	Notes []string   // what the user should know
+	Notes []string   // for the user
 
-	shared   bool // somebody else's network namespace
+	shared   bool // in the network namespace of the host, or of another container
 	dir      networks
 	network  *network // nil without a bridge
 	lease    lease
-	link     string // the cable's end on the host
+	veth     string // the name of the veth pair's end on the host
 	proxies  []*proxy.Proxy
 	resolver *resolver
 	stack    *userStack
@@ -120,10 +132,10 @@ type wire struct {
 	dry      bool
 }
 
-// plug decides how a container is wired, and prepares it. It comes before the namespaces,
-// to which it adds what is shared; hold comes after them. unplug undoes both.
-func (w *Wiring) plug(p *Plan, iso Isolation, dir networks, who tenant) (*wire, error) {
-	c := &wire{dir: dir, dry: who.dry}
+// attach decides how a container is connected, and prepares it. It comes before the namespaces,
+// to which it adds what is shared; whileHeld comes after them. disconnect undoes both.
+func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoint) (*link, error) {
+	c := &link{dir: dir, dry: who.dry}
 	mode, other, err := w.mode(iso)
 	if err != nil {
 		return nil, err
@@ -146,78 +158,19 @@ func (w *Wiring) plug(p *Plan, iso Isolation, dir networks, who tenant) (*wire, 
 	case mode == "default":
 		err = c.userNetwork()
 	case bridged:
-		err = c.bridge(mode, w, p, who)
+		err = c.prepare(mode, w, p, who)
 	}
 	if err == nil {
 		c.hosts, err = w.hostsFile(c, who)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.unplug())
+		return nil, errors.Join(err, c.disconnect())
 	}
 	return c, nil
 }
 
-// mode is which kind of network it is: none, host, container and of which, default for an
-// ordinary user's own, else the name of one with a bridge.
-func (w *Wiring) mode(iso Isolation) (mode, other string, err error) {
-	mode, other, found := strings.Cut(w.Network, ":")
-	asks := len(w.Publish) > 0 || w.PublishAll || len(w.NetworkAlias) > 0 || w.IP != ""
-	switch {
-	case slices.Contains(iso.Share, "net") && mode != "" && mode != "host" && mode != "default":
-		err = fmt.Errorf("--network %s and --share net exclude one another", w.Network)
-	case slices.Contains(iso.Share, "net"):
-		return "host", "", nil
-	case (mode == "container") != found || found && other == "":
-		err = fmt.Errorf("--network %s: give bridge, none, host, container:NAME, or the name of a network", w.Network)
-	case mode == "" && !asks:
-		mode = "none"
-	case (mode == "" || mode == "default") && os.Geteuid() == 0:
-		mode = defaultNetwork
-	case mode == "":
-		mode = "default"
-	}
-	return mode, other, err
-}
-
-func (w *Wiring) ports(exposed []string) ([]portMap, error) {
-	specs := w.Publish
-	if w.PublishAll {
-		specs = append(slices.Clone(specs), exposed...)
-	}
-	return parsePublished(specs)
-}
-
-func parseServers(specs []string) (list []netip.Addr, err error) {
-	for _, spec := range specs {
-		server, err := netip.ParseAddr(spec)
-		if err != nil {
-			return nil, fmt.Errorf("--dns %s is not an IP address", spec)
-		}
-		list = append(list, server)
-	}
-	return list, nil
-}
-
-// check refuses what a kind of network cannot have.
-func (w *Wiring) check(mode string, bridged bool, ports int) error {
-	switch {
-	case bridged && os.Geteuid() != 0:
-		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network of your own, through pasta or slirp4netns", w.Network)
-	case ports > 0 && !bridged && mode != "default":
-		return fmt.Errorf("--publish with --network %s: there is no network of its own to publish from", w.Network)
-	case !bridged && (w.IP != "" || len(w.NetworkAlias) > 0):
-		return errors.New("--ip and --network-alias need a network that box has made: box network create")
-	}
-	for _, alias := range w.NetworkAlias {
-		if !isLabel(alias) {
-			return fmt.Errorf("--network-alias %q: a name has letters, digits, and inside also _ . and -", alias)
-		}
-	}
-	return nil
-}
-
-// join has the container share the network of another.
-func (c *wire) join(p *Plan, name string, who tenant) error {
+// join lets the container share the network of another.
+func (c *link) join(p *Plan, name string, who endpoint) error {
 	if os.Geteuid() != 0 {
 		return errors.New("--network container:NAME: another container's network belongs to its user namespace; only root may join it")
 	}
@@ -231,8 +184,8 @@ func (c *wire) join(p *Plan, name string, who tenant) error {
 	return nil
 }
 
-// userNetwork is an ordinary user's, where a program for it is installed.
-func (c *wire) userNetwork() error {
+// userNetwork is the network of an ordinary user, by a program that has to be installed.
+func (c *link) userNetwork() error {
 	stack, err := findUserStack(c.Ports)
 	if err != nil && len(c.Ports) == 0 {
 		c.Notes = append(c.Notes, err.Error()+"; this container has none")
@@ -245,31 +198,31 @@ func (c *wire) userNetwork() error {
 	return nil
 }
 
-// hold adds what the host does while the process is held: the namespaces are there then,
-// and it is known who is who in them.
-func (c *wire) hold(p *Plan) {
+// whileHeld adds what the host does while the process is held: its namespaces exist by then,
+// and its user ids are mapped.
+func (c *link) whileHeld(p *Plan) {
 	switch {
 	case c.stack != nil:
 		p.WhileHeld(c.stack.plan)
 	case c.resolver != nil:
-		p.WhileHeld(c.connect)
+		p.WhileHeld(c.addVeth)
 	}
 }
 
-// bridge prepares all that the process need not be there for.
-func (c *wire) bridge(name string, w *Wiring, p *Plan, who tenant) (err error) {
+// prepare makes everything on the host's side that does not need the process.
+func (c *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (err error) {
 	there, err := hasTable()
 	if err != nil {
 		return err
 	}
-	if err := c.choose(name, w, who); err != nil {
+	if err := c.allocate(name, w, who); err != nil {
 		return err
 	}
-	// Never the same twice: the cable of a container's last run may be there for some
-	// milliseconds yet.
+	// Never the same name twice: the veth pair of a container's last run may be there for a few
+	// more milliseconds.
 	unique := make([]byte, 3)
 	rand.Read(unique)
-	c.link = fmt.Sprintf("veth%.5s%x", who.id, unique)
+	c.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
 	if c.network.Internal && len(c.Ports) > 0 {
 		return fmt.Errorf("--publish: network %s is internal, and nobody outside reaches it", c.network.Name)
 	}
@@ -284,12 +237,12 @@ func (c *wire) bridge(name string, w *Wiring, p *Plan, who tenant) (err error) {
 	return nil
 }
 
-// choose finds the network and leases an address.
-func (c *wire) choose(name string, w *Wiring, who tenant) (err error) {
+// allocate finds the network and leases an address.
+func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error) {
 	c.network, err = c.dir.find(name)
 	if errors.Is(err, errNoNetwork) && name == defaultNetwork {
 		c.network, err = c.dir.create(name, netip.Prefix{}, false, c.dry)
-		if again, gone := c.dir.find(name); gone == nil { // somebody else was faster
+		if again, gone := c.dir.find(name); gone == nil { // another box was faster
 			c.network, err = again, nil
 		}
 	}
@@ -306,8 +259,8 @@ func (c *wire) choose(name string, w *Wiring, who tenant) (err error) {
 	if who.name != "" {
 		names = append([]string{who.name}, names...)
 	}
-	if c.lease, err = c.dir.take(c.network, who.id, wanted, names, c.dry); err != nil {
-		c.network = nil // there is nothing to give back
+	if c.lease, err = c.dir.acquire(c.network, who.id, wanted, names, c.dry); err != nil {
+		c.network = nil // there is no lease to release
 		return err
 	}
 	c.Addr = c.lease.addr
@@ -315,7 +268,7 @@ func (c *wire) choose(name string, w *Wiring, who tenant) (err error) {
 }
 
 // listenPorts takes the published ports on the host, and passes on what comes to them.
-func (c *wire) listenPorts() error {
+func (c *link) listenPorts() error {
 	for i := range c.Ports {
 		if c.dry {
 			continue
@@ -332,8 +285,8 @@ func (c *wire) listenPorts() error {
 	return nil
 }
 
-// prepareHost lets the host pass packets on, and notes who might not let it.
-func (c *wire) prepareHost(h *Plan) error {
+// prepareHost lets the host forward packets, and notes whose rules may keep it from that.
+func (c *link) prepareHost(h *Plan) error {
 	missing, err := settings(c.lease.addr6.IsValid())
 	if err != nil {
 		return err
@@ -348,7 +301,7 @@ func (c *wire) prepareHost(h *Plan) error {
 		h.Calls[len(h.Calls)-3].Hint(unix.EROFS, "forwarding is off, and may not be switched on from here: sysctl -w, as the host's root").
 			Hint(unix.EACCES, "forwarding is off, and only root may switch it on")
 	}
-	chains, err := droppers()
+	chains, err := droppingChains()
 	if err != nil {
 		return err
 	}
@@ -358,8 +311,8 @@ func (c *wire) prepareHost(h *Plan) error {
 	return nil
 }
 
-// prepareBridge makes the bridge and the rules; what is there already stays as it is.
-func (c *wire) prepareBridge(h *Plan, hasTable bool) {
+// prepareBridge makes the bridge and the rules, as far as they are not there already.
+func (c *link) prepareBridge(h *Plan, hasTable bool) {
 	n := c.network
 	addresses := []nlMessage{newAddress(n.Bridge, 0, n.Gateway, n.Subnet.Bits())}
 	if c.lease.addr6.IsValid() {
@@ -378,8 +331,9 @@ func (c *wire) prepareBridge(h *Plan, hasTable bool) {
 	c.prepareRules(h, hasTable)
 }
 
-// prepareRules is one transaction for the network and the ports of this container.
-func (c *wire) prepareRules(h *Plan, hasTable bool) {
+// prepareRules adds the network and the ports of this container to the rules, in one
+// transaction.
+func (c *link) prepareRules(h *Plan, hasTable bool) {
 	var changes []nft.Message
 	if !hasTable {
 		changes = newTable()
@@ -391,7 +345,7 @@ func (c *wire) prepareRules(h *Plan, hasTable bool) {
 	h.Close(socket)
 }
 
-func (c *wire) portElements() (list []nft.Element) {
+func (c *link) portElements() (list []nft.Element) {
 	for _, m := range c.Ports {
 		for _, v6 := range []bool{false, true} {
 			if e, ok := m.element(c.lease, v6); ok {
@@ -402,15 +356,15 @@ func (c *wire) portElements() (list []nft.Element) {
 	return list
 }
 
-// connect puts the cable in, while the process is held.
-func (c *wire) connect(h *Plan, pid string) {
+// addVeth makes the veth pair and configures the end inside, while the process is held.
+func (c *link) addVeth(h *Plan, pid string) {
 	n, l := c.network, c.lease
 	bridge, err := linkNamed(n.Bridge)
 	if err != nil && !c.dry {
 		h.Fail(err)
 		return
 	}
-	inside := []nlMessage{setUp("lo"), newAddress("eth0", 0, l.addr, n.Subnet.Bits()), setUp("eth0")}
+	inside := []nlMessage{linkUp("lo"), newAddress("eth0", 0, l.addr, n.Subnet.Bits()), linkUp("eth0")}
 	if l.addr6.IsValid() {
 		inside = append(inside, newAddress("eth0", 0, l.addr6, n.Subnet6.Bits()))
 	}
@@ -423,12 +377,12 @@ func (c *wire) connect(h *Plan, pid string) {
 	var configuration []byte
 	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
 	h.Netlink(socket, "a cable: one end in the bridge, the other inside, as eth0", func() error {
-		cable, err := linkNamed(c.link)
+		cable, err := linkNamed(c.veth)
 		nameLink(configuration, cable.Peer)
 		return err
-	}, newVeth(c.link, n, l, bridge.Index, pid), hairpin(c.link))
+	}, newVeth(c.veth, n, l, bridge.Index, pid), hairpin(c.veth))
 	h.Close(socket)
-	c.stepInside(h, pid)
+	c.enterNetns(h, pid)
 	socket = h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
 	configuration = h.Netlink(socket, "its addresses and the way out", nil, inside...)
 	h.Close(socket)
@@ -436,8 +390,8 @@ func (c *wire) connect(h *Plan, pid string) {
 	c.out = h.Setns(c.own.Result(), unix.CLONE_NEWNET).Why("and back to the host's network")
 }
 
-// stepInside joins the network namespace of the process: what follows happens there.
-func (c *wire) stepInside(h *Plan, pid string) {
+// enterNetns joins the network namespace of the process: the calls that follow happen there.
+func (c *link) enterNetns(h *Plan, pid string) {
 	open := func(path string) *plan.Call {
 		return h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path, plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
 	}
@@ -448,16 +402,16 @@ func (c *wire) stepInside(h *Plan, pid string) {
 	h.Close(theirs)
 }
 
-// listen is called when the process runs: names are answered from now on.
-func (c *wire) listen() error {
+// startResolver is called when the process runs: names are answered from now on.
+func (c *link) startResolver() error {
 	if c.resolver == nil || c.dry {
 		return nil
 	}
 	return c.resolver.start()
 }
 
-// unplug takes back what plug and the plan have made. The cable is gone with the container.
-func (c *wire) unplug() error {
+// disconnect undoes attach and the plan. The veth pair went with the container's namespace.
+func (c *link) disconnect() error {
 	var all []error
 	if c.own != nil && c.own.Done() && !c.out.Done() { // a failure has left us inside
 		all = append(all, unix.Setns(int(c.own.Ret), unix.CLONE_NEWNET))
@@ -475,21 +429,21 @@ func (c *wire) unplug() error {
 	if len(c.Ports) > 0 {
 		all = append(all, unpublish([]lease{c.lease}))
 	}
-	return errors.Join(append(all, c.dir.giveBack(c.network, c.lease.id))...)
+	return errors.Join(append(all, c.dir.release(c.network, c.lease.id))...)
 }
 
-// isShared tells whether the container has somebody else's network namespace.
-func (c *wire) isShared() bool { return c != nil && c.shared }
+// isShared reports whether the container has no network namespace of its own.
+func (c *link) isShared() bool { return c != nil && c.shared }
 
-// address and published are what the record says of a container that runs.
-func (c *wire) address() string {
+// address and published are for the record of a running container.
+func (c *link) address() string {
 	if c == nil || !c.Addr.IsValid() {
 		return ""
 	}
 	return c.Addr.String()
 }
 
-func (c *wire) published() (list []string) {
+func (c *link) published() (list []string) {
 	if c == nil {
 		return nil
 	}
@@ -499,8 +453,8 @@ func (c *wire) published() (list []string) {
 	return list
 }
 
-// hostsFile is /etc/hosts: the container itself, and what was asked for.
-func (w *Wiring) hostsFile(c *wire, who tenant) (string, error) {
+// hostsFile is /etc/hosts: the container itself, and the lines of --add-host.
+func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	text := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 	own := strings.TrimSpace(who.hostname + " " + who.name)
 	if !c.Addr.IsValid() {
@@ -526,7 +480,7 @@ func (w *Wiring) hostsFile(c *wire, who tenant) (string, error) {
 }
 
 // resolvConf is /etc/resolv.conf inside.
-func (c *wire) resolvConf() string {
+func (c *link) resolvConf() string {
 	host := resolvConf()
 	switch {
 	case c.resolver != nil, c.shared && c.Addr.IsValid():

@@ -72,7 +72,7 @@ func serveAll(name string) {
 // lonelyBox runs a container that publishes 8080, says so, and waits to be killed.
 func lonelyBox(dir, root string) {
 	runtime.LockOSThread()
-	w := Wiring{Publish: []string{"8080:80"}}
+	w := NetworkOptions{Publish: []string{"8080:80"}}
 	if _, err := launchWired(networks(dir), "lonely", w); err != nil {
 		panic(err)
 	}
@@ -82,12 +82,12 @@ func lonelyBox(dir, root string) {
 
 // wired is a container of a test.
 type wired struct {
-	*wire
+	*link
 	*plan.Process
 }
 
 // launchWired runs the test binary as a server in a container.
-func launchWired(dir networks, name string, w Wiring) (*wired, error) {
+func launchWired(dir networks, name string, w NetworkOptions) (*wired, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -95,27 +95,27 @@ func launchWired(dir networks, name string, w Wiring) (*wired, error) {
 	c := &Container{}
 	c.Hostname = name
 	p := newPlan()
-	wire, err := w.plug(p, c.Isolation, dir, tenant{id: fmt.Sprintf("%x%04x", name, os.Getpid()), name: name, hostname: name})
+	link, err := w.attach(p, c.Isolation, dir, endpoint{id: fmt.Sprintf("%x%04x", name, os.Getpid()), name: name, hostname: name})
 	if err != nil {
 		return nil, err
 	}
-	c.wire = wire
+	c.link = link
 	if err := namespaces(c, p); err != nil {
 		return nil, err
 	}
-	wire.hold(p)
+	link.whileHeld(p)
 	p.Execve([]string{self, name}, []string{"BOX_NETWORK_HELPER=serve", "PATH=/bin"}, "/bin")
 	process, err := c.Narration.Start(p.Plan)
 	if err == nil {
-		err = wire.listen()
+		err = link.startResolver()
 	}
 	if err != nil {
-		return nil, errors.Join(err, wire.unplug())
+		return nil, errors.Join(err, link.disconnect())
 	}
-	return &wired{wire, process}, nil
+	return &wired{link, process}, nil
 }
 
-func startWired(t *testing.T, dir networks, name string, w Wiring) *wired {
+func startWired(t *testing.T, dir networks, name string, w NetworkOptions) *wired {
 	t.Helper()
 	c, err := launchWired(dir, name, w)
 	require.NoError(t, err)
@@ -133,7 +133,7 @@ func (c *wired) end(t *testing.T) {
 	require.NoError(t, unix.Kill(c.PID, unix.SIGKILL))
 	_, err := unix.Wait4(c.PID, nil, 0, nil)
 	require.NoError(t, err)
-	require.NoError(t, c.unplug())
+	require.NoError(t, c.disconnect())
 	c.Process = nil
 }
 
@@ -325,7 +325,7 @@ func testElsewhere(t *testing.T, dir networks) {
 }
 
 func testBridge(t *testing.T, dir networks, outside int) {
-	c := startWired(t, dir, "web", Wiring{Network: "default"})
+	c := startWired(t, dir, "web", NetworkOptions{Network: "default"})
 	n := c.network
 
 	var addrs []struct {
@@ -344,7 +344,7 @@ func testBridge(t *testing.T, dir networks, outside int) {
 	require.Equal(t, nth(n.Subnet6, 2).String(), addrs[0].AddrInfo[1].Local)
 	require.False(t, addrs[0].AddrInfo[1].Tentative)
 	require.Contains(t, sh(t, fmt.Sprintf("nsenter -t %d -n sh -c 'ip route; ip -6 route'", c.PID)), "default via 10.201.0.1 dev eth0")
-	require.Regexp(t, c.link+`@\S+ +UP`, sh(t, "ip -br link show master "+c.network.Bridge))
+	require.Regexp(t, c.veth+`@\S+ +UP`, sh(t, "ip -br link show master "+c.network.Bridge))
 	require.Regexp(t, c.network.Bridge+` +UP +10\.201\.0\.1/16 fd\S+::1/64`, sh(t, "ip -br addr show "+c.network.Bridge))
 
 	silent(t, outside, "tcp", "10.201.0.2:80") // it has no route there
@@ -370,7 +370,7 @@ func testBridge(t *testing.T, dir networks, outside int) {
 // answers goes, another gets its address, and a third publishes the port.
 func testFlows(t *testing.T, dir networks, outside int) {
 	for _, host := range []string{"198.18.0.1", "[2001:db8::1]"} {
-		publish := Wiring{Publish: []string{"8080:80/udp"}}
+		publish := NetworkOptions{Publish: []string{"8080:80/udp"}}
 		first := startWired(t, dir, "first", publish)
 		addr := first.Addr
 		var client net.Conn
@@ -393,7 +393,7 @@ func testFlows(t *testing.T, dir networks, outside int) {
 		answers("first")
 		first.end(t)
 		answer()
-		other := startWired(t, dir, "other", Wiring{Network: "default"})
+		other := startWired(t, dir, "other", NetworkOptions{Network: "default"})
 		require.Equal(t, addr, other.Addr, "this check would not see anything")
 		third := startWired(t, dir, "third", publish)
 		answers("third")
@@ -404,8 +404,8 @@ func testFlows(t *testing.T, dir networks, outside int) {
 }
 
 func testPublished(t *testing.T, dir networks, outside int) {
-	c := startWired(t, dir, "web", Wiring{Publish: []string{"8080:80", "8080:80/udp", "127.0.0.1:8081:80", "[::1]:8082:80", "198.18.0.1:8083:80", "[2001:db8::1]:8084:80", "80"}})
-	neighbour := startWired(t, dir, "neighbour", Wiring{Network: "default"})
+	c := startWired(t, dir, "web", NetworkOptions{Publish: []string{"8080:80", "8080:80/udp", "127.0.0.1:8081:80", "[::1]:8082:80", "198.18.0.1:8083:80", "[2001:db8::1]:8084:80", "80"}})
+	neighbour := startWired(t, dir, "neighbour", NetworkOptions{Network: "default"})
 	self := os.Getpid()
 	for _, network := range []string{"tcp", "udp"} {
 		says(t, outside, network, "198.18.0.1:8080", "web 198.18.0.2:")
@@ -433,7 +433,7 @@ func testPublished(t *testing.T, dir networks, outside int) {
 	says(t, outside, "tcp", fmt.Sprintf("198.18.0.1:%d", chosen.host), "web ")
 	require.Equal(t, fmt.Sprintf("*:%d->80/tcp", chosen.host), chosen.String())
 
-	_, err := launchWired(dir, "second", Wiring{Publish: []string{"8080:80"}})
+	_, err := launchWired(dir, "second", NetworkOptions{Publish: []string{"8080:80"}})
 	require.ErrorContains(t, err, "port 8080/tcp of the host is in use by")
 	require.ErrorContains(t, err, "in use by container web")
 	leases, err := os.ReadFile(dir.file("bridge.leases"))
@@ -483,11 +483,11 @@ func testApart(t *testing.T, dir networks, outside int) {
 	require.NoError(t, err)
 	_, err = dir.create("secret", netip.Prefix{}, true, false)
 	require.NoError(t, err)
-	red := startWired(t, dir, "r1", Wiring{Network: "red", IP: "10.99.0.77"})
-	red2 := startWired(t, dir, "r2", Wiring{Network: "red", Publish: []string{"8090:80"}})
-	blue := startWired(t, dir, "b1", Wiring{Network: "default"})
-	secret := startWired(t, dir, "s1", Wiring{Network: "secret"})
-	secret2 := startWired(t, dir, "s2", Wiring{Network: "secret"})
+	red := startWired(t, dir, "r1", NetworkOptions{Network: "red", IP: "10.99.0.77"})
+	red2 := startWired(t, dir, "r2", NetworkOptions{Network: "red", Publish: []string{"8090:80"}})
+	blue := startWired(t, dir, "b1", NetworkOptions{Network: "default"})
+	secret := startWired(t, dir, "s1", NetworkOptions{Network: "secret"})
+	secret2 := startWired(t, dir, "s2", NetworkOptions{Network: "secret"})
 	require.Equal(t, "10.99.0.77", red.Addr.String())
 	require.Equal(t, "10.99.0.2", red2.Addr.String())
 	says(t, red.PID, "tcp", "10.99.0.2:80", "r2 10.99.0.77:")
@@ -504,7 +504,7 @@ func testApart(t *testing.T, dir networks, outside int) {
 	says(t, blue.PID, "tcp", "10.99.0.2:80", "r2 ") // it was the rules that kept them apart
 	require.NoError(t, sendNat(newTable()...))
 
-	_, err = launchWired(dir, "r3", Wiring{Network: "red", IP: "10.99.0.77"})
+	_, err = launchWired(dir, "r3", NetworkOptions{Network: "red", IP: "10.99.0.77"})
 	require.EqualError(t, err, "--ip 10.99.0.77 is taken: by container r1")
 	require.ErrorContains(t, dir.remove("red", false), "network red is in use by r2, r1: stop them first")
 	_, err = dir.create("green", netip.MustParsePrefix("10.99.0.128/25"), false, false)
@@ -631,9 +631,9 @@ func testNames(t *testing.T, dir networks) {
 	hostResolver(t)
 	_, err := dir.create("named", netip.Prefix{}, false, false)
 	require.NoError(t, err)
-	a := startWired(t, dir, "alpha", Wiring{Network: "named", NetworkAlias: []string{"db", "shared"}})
-	b := startWired(t, dir, "beta", Wiring{Network: "named", NetworkAlias: []string{"shared"}})
-	elsewhere := startWired(t, dir, "gamma", Wiring{Network: "default"})
+	a := startWired(t, dir, "alpha", NetworkOptions{Network: "named", NetworkAlias: []string{"db", "shared"}})
+	b := startWired(t, dir, "beta", NetworkOptions{Network: "named", NetworkAlias: []string{"shared"}})
+	elsewhere := startWired(t, dir, "gamma", NetworkOptions{Network: "default"})
 	for _, over := range []string{"udp", "tcp"} {
 		for _, name := range []string{"alpha.", "DB.", a.lease.id[:min(12, len(a.lease.id))] + "."} {
 			answers, _ := query(t, b.PID, over, name, dnsmessage.TypeA)
@@ -658,7 +658,7 @@ func testNames(t *testing.T, dir networks) {
 	}
 	require.Equal(t, "nameserver 127.0.0.11\nsearch example.org\noptions ndots:2\n", a.resolvConf())
 	require.Contains(t, a.hosts, a.Addr.String()+"\talpha alpha\n")
-	_, err = launchWired(dir, "delta", Wiring{Network: "named", AddHost: []string{"x"}})
+	_, err = launchWired(dir, "delta", NetworkOptions{Network: "named", AddHost: []string{"x"}})
 	require.EqualError(t, err, "--add-host x: give NAME:IP, or NAME:host-gateway for the host on a bridge")
 	a.end(t)
 	answers, _ := query(t, b.PID, "udp", "alpha.", dnsmessage.TypeA)
@@ -688,7 +688,7 @@ func testKilled(t *testing.T, dir networks) {
 	require.Contains(t, string(leases), "lonely")
 	require.Contains(t, sh(t, "nft list map inet stagebox any4"), "8080") // nobody was left to remove it
 
-	c := startWired(t, dir, "web", Wiring{Publish: []string{"8080:80"}})
+	c := startWired(t, dir, "web", NetworkOptions{Publish: []string{"8080:80"}})
 	require.Equal(t, "10.201.0.2", c.Addr.String())
 	says(t, os.Getpid(), "tcp", "127.0.0.1:8080", "web ")
 	leases, err = os.ReadFile(dir.file("bridge.leases"))
@@ -698,7 +698,7 @@ func testKilled(t *testing.T, dir networks) {
 
 // testTable holds the text that is told of every rule against what nft lists.
 func testTable(t *testing.T, dir networks) {
-	startWired(t, dir, "web", Wiring{Publish: []string{"127.0.0.1:8080:80/udp", "[2001:db8::1]:8080:80"}})
+	startWired(t, dir, "web", NetworkOptions{Publish: []string{"127.0.0.1:8080:80/udp", "[2001:db8::1]:8080:80"}})
 	listing := sh(t, "nft -n list table inet stagebox")
 	listed := map[string][]string{}
 	chain := ""
@@ -728,10 +728,10 @@ func testTable(t *testing.T, dir networks) {
 }
 
 func testPicture(t *testing.T, dir networks) {
-	c := startWired(t, dir, "a<b", Wiring{Publish: []string{"8080:80", "127.0.0.1:8081:81/udp"}})
+	c := startWired(t, dir, "a<b", NetworkOptions{Publish: []string{"8080:80", "127.0.0.1:8081:81/udp"}})
 	p, err := dir.picture(c.network)
 	require.NoError(t, err)
-	for _, want := range []string{"bridge " + c.network.Bridge + "  10.201.0.1/16", c.link, "a<b", "eth0 10.201.0.2", "tcp *:8080 -> 80", "udp 127.0.0.1:8081 -> 81", "masquerade: from 10.201.0.0/16"} {
+	for _, want := range []string{"bridge " + c.network.Bridge + "  10.201.0.1/16", c.veth, "a<b", "eth0 10.201.0.2", "tcp *:8080 -> 80", "udp 127.0.0.1:8081 -> 81", "masquerade: from 10.201.0.0/16"} {
 		require.Contains(t, p.Text(), want)
 	}
 	require.Contains(t, sh(t, "ip -br link show master "+c.network.Bridge), p.Containers[len(p.Containers)-1].Link)
@@ -750,15 +750,15 @@ func TestDroppersAreSeen(t *testing.T) {
 	if _, here := onOwnHost(t); !here {
 		return
 	}
-	found, err := droppers()
+	found, err := droppingChains()
 	require.NoError(t, err)
 	require.Empty(t, found)
 	sh(t, "nft add table ip filter; nft add chain ip filter FORWARD '{ type filter hook forward priority 0; policy drop; }'; nft add chain ip filter MINE '{ type filter hook forward priority 1; policy accept; }'")
-	found, err = droppers()
+	found, err = droppingChains()
 	require.NoError(t, err)
 	require.Equal(t, []string{"ip filter FORWARD"}, found)
 	dir := networks(t.TempDir())
-	c := startWired(t, dir, "web", Wiring{Network: "default"})
+	c := startWired(t, dir, "web", NetworkOptions{Network: "default"})
 	require.Len(t, c.Notes, 1)
 	require.Contains(t, c.Notes[0], "(chain ip filter FORWARD)")
 	require.Contains(t, dropAdvice("b", []string{"inet firewalld filter_FORWARD"}), "firewall-cmd --permanent --zone=trusted --add-interface=b; firewall-cmd --reload")
@@ -786,7 +786,7 @@ func TestManyAtOnce(t *testing.T) {
 	for i := range 20 {
 		go func() {
 			runtime.LockOSThread()
-			c, err := launchWired(dir, fmt.Sprintf("c%d", i), Wiring{Publish: []string{"80"}})
+			c, err := launchWired(dir, fmt.Sprintf("c%d", i), NetworkOptions{Publish: []string{"80"}})
 			if err != nil {
 				addresses <- err.Error()
 				return
@@ -812,19 +812,19 @@ func TestOwnNetwork(t *testing.T) {
 		t.Skip("for an ordinary user: root has a bridge")
 	}
 	dir := networks(t.TempDir())
-	_, err := launchWired(dir, "x", Wiring{Network: "bridge"})
+	_, err := launchWired(dir, "x", NetworkOptions{Network: "bridge"})
 	require.ErrorContains(t, err, "only root may make a bridge")
-	_, err = launchWired(dir, "x", Wiring{Publish: []string{"80:80"}})
+	_, err = launchWired(dir, "x", NetworkOptions{Publish: []string{"80:80"}})
 	require.Error(t, err)
 	_, pasta := exec.LookPath("pasta")
 	_, slirp := exec.LookPath("slirp4netns")
 	if pasta != nil && slirp != nil {
-		_, err := findUserStack([]portMap{{proto: "tcp", host: 8080, box: 80}})
+		_, err := findUserStack([]portMap{{proto: "tcp", host: 8080, container: 80}})
 		require.ErrorContains(t, err, "neither is installed")
 		t.Skip("neither pasta nor slirp4netns is installed")
 	}
 	if pasta != nil {
-		c := startWired(t, dir, "web", Wiring{Network: "default"})
+		c := startWired(t, dir, "web", NetworkOptions{Network: "default"})
 		require.NotNil(t, c.stack)
 		return
 	}
@@ -832,7 +832,7 @@ func TestOwnNetwork(t *testing.T) {
 	require.NoError(t, err)
 	port := l.Addr().(*net.TCPAddr).Port
 	require.NoError(t, l.Close())
-	c := startWired(t, dir, "web", Wiring{Publish: []string{fmt.Sprintf("%d:80", port)}})
+	c := startWired(t, dir, "web", NetworkOptions{Publish: []string{fmt.Sprintf("%d:80", port)}})
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	require.Eventually(t, func() bool { return strings.HasPrefix(talk("tcp", addr, time.Second), "web ") }, time.Minute, 20*time.Millisecond)
 	require.Equal(t, "nameserver 169.254.0.53\n", dns.WithNameservers("", c.stack.dns()))
@@ -856,7 +856,7 @@ func TestIPv6IsOffForNewLinks(t *testing.T) {
 	require.True(t, before.Subnet6.IsValid())
 	sh(t, "sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
 	for _, network := range []string{"before", "bridge"} {
-		c := startWired(t, dir, network, Wiring{Network: network, Publish: []string{"8080:80"}})
+		c := startWired(t, dir, network, NetworkOptions{Network: network, Publish: []string{"8080:80"}})
 		require.False(t, c.lease.addr6.IsValid())
 		says(t, outside, "tcp", "198.18.0.1:8080", network+" ")
 		c.end(t)

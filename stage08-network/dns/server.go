@@ -23,7 +23,7 @@ type Records struct {
 var (
 	// ErrUnknown is Lookup's answer for a name that is for other servers.
 	ErrUnknown = errors.New("unknown name")
-	// ErrNoName is Lookup's answer for a name that nobody has, and no server is to be asked for.
+	// ErrNoName is Lookup's answer for a name that no one has, and that is not to be passed on.
 	ErrNoName = errors.New("no such name")
 )
 

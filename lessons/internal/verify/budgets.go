@@ -66,7 +66,7 @@ var budgets = map[string]budget{
 	},
 	"network": {
 		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "cmd_picture.go",
-			"netcommands.go", "cmd_completion.go", "flows.go"},
+			"cmd_network.go", "cmd_port.go", "cmd_completion.go", "flows.go"},
 		edits: map[string]edit{"main.go": {4, 1}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {7, 0},
 			"cmd_ps.go": {2, 2}, "cmd_stats.go": {3, 3}, "usage.go": {3, 0}, "buildrun.go": {4, 6}},
 		imports: []string{"golang.org/x/net/dns/dnsmessage",

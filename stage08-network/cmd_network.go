@@ -1,5 +1,6 @@
-// The commands about networks: network create, ls, inspect and rm, and port. What they say
-// is read from the files of the networks and from the kernel; networks.go does the work.
+// The commands about networks, network create, ls, inspect and rm, and what the flags about
+// networks of other commands may be. The commands print what is in the files of the networks
+// and in the kernel; networks.go does the work.
 package main
 
 import (
@@ -97,7 +98,7 @@ type networkInspectCmd struct {
 	Store
 }
 
-// drawing is "", "text" or "svg". The flag can stand without a value.
+// drawing is "", "text" or "svg". The flag needs no value.
 type drawing string
 
 func (drawing) IsBool() bool { return true }
@@ -173,44 +174,68 @@ func (c *networkRmCmd) Run() error {
 	})
 }
 
-type portCmd struct {
-	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-	Port string `arg:"" optional:"" help:"The container's port: 80, or 53/udp."`
-
-	Store
+// mode is the kind of network that the flags ask for: none, host, container and of which, default
+// for an ordinary user's own, else the name of one with a bridge.
+func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
+	mode, other, found := strings.Cut(w.Network, ":")
+	asks := len(w.Publish) > 0 || w.PublishAll || len(w.NetworkAlias) > 0 || w.IP != ""
+	switch {
+	case slices.Contains(iso.Share, "net") && mode != "" && mode != "host" && mode != "default":
+		err = fmt.Errorf("--network %s and --share net exclude one another", w.Network)
+	case slices.Contains(iso.Share, "net"):
+		return "host", "", nil
+	case (mode == "container") != found || found && other == "":
+		err = fmt.Errorf("--network %s: give bridge, none, host, container:NAME, or the name of a network", w.Network)
+	case mode == "" && !asks:
+		mode = "none"
+	case (mode == "" || mode == "default") && os.Geteuid() == 0:
+		mode = defaultNetwork
+	case mode == "":
+		mode = "default"
+	}
+	return mode, other, err
 }
 
-// Run is `box port`.
-func (c *portCmd) Run() error {
-	r, err := c.Store.find(c.Name)
-	if err != nil {
-		return err
+func (w *NetworkOptions) ports(exposed []string) ([]portMap, error) {
+	specs := w.Publish
+	if w.PublishAll {
+		specs = append(slices.Clone(specs), exposed...)
 	}
-	if !r.isRunning() {
-		return fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
-	}
-	var lines []string
-	for _, published := range r.State.Ports {
-		host, port, _ := strings.Cut(published, "->")
-		switch {
-		case c.Port == "":
-			lines = append(lines, port+" -> "+host)
-		case port == c.Port || port == c.Port+"/tcp":
-			lines = append(lines, host)
+	return parsePublished(specs)
+}
+
+func parseServers(specs []string) (list []netip.Addr, err error) {
+	for _, spec := range specs {
+		server, err := netip.ParseAddr(spec)
+		if err != nil {
+			return nil, fmt.Errorf("--dns %s is not an IP address", spec)
 		}
+		list = append(list, server)
 	}
-	if c.Port != "" && lines == nil {
-		return fmt.Errorf("container %s has not published its port %s: run -p does", r.Name, c.Port)
+	return list, nil
+}
+
+// check refuses what a kind of network cannot have.
+func (w *NetworkOptions) check(mode string, bridged bool, ports int) error {
+	switch {
+	case bridged && os.Geteuid() != 0:
+		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network of your own, through pasta or slirp4netns", w.Network)
+	case ports > 0 && !bridged && mode != "default":
+		return fmt.Errorf("--publish with --network %s: there is no network of its own to publish from", w.Network)
+	case !bridged && (w.IP != "" || len(w.NetworkAlias) > 0):
+		return errors.New("--ip and --network-alias need a network that box has made: box network create")
 	}
-	slices.Sort(lines)
-	for _, line := range lines {
-		fmt.Println(line)
+	for _, alias := range w.NetworkAlias {
+		if !isDNSLabel(alias) {
+			return fmt.Errorf("--network-alias %q: a name has letters, digits, and inside also _ . and -", alias)
+		}
 	}
 	return nil
 }
 
-// traffic is what came in and went out by all links but loopback of a process's network, if
-// that is not ours: "eth0: bytes packets errs drop fifo frame compressed multicast bytes …".
+// traffic counts the bytes that all links but loopback have received and sent in a process's
+// network, if that is not ours. A line of /proc/PID/net/dev is
+// "eth0: bytes packets errs drop fifo frame compressed multicast bytes …" (proc(5)).
 func traffic(pid int) (received, sent int64) {
 	dir := fmt.Sprintf("/proc/%d/", pid)
 	ours, err := os.Readlink("/proc/self/ns/net")
