@@ -33,7 +33,7 @@ func newBridge(n *network) nlMessage {
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", n.Bridge).
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
 		mac(n.Gateway). // else it takes that of a plug, and loses it when the plug goes
-		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", nlBody{}.str(unix.IFLA_INFO_KIND, "IFLA_INFO_KIND", "bridge"))}
+		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", linkKind("bridge"))}
 }
 
 // newVeth makes a cable from a bridge to the network namespace of a process.
@@ -50,28 +50,36 @@ func newVeth(name string, n *network, l lease, bridge int, pid string) nlMessage
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name).
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
 		u32(unix.IFLA_MASTER, "IFLA_MASTER", uint32(bridge), `if_nametoindex("`+n.Bridge+`")`).
-		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", nlBody{}.str(unix.IFLA_INFO_KIND, "IFLA_INFO_KIND", "veth").
+		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", linkKind("veth").
 			nest(unix.IFLA_INFO_DATA, "IFLA_INFO_DATA", nlBody{}.nest(vethInfoPeer, "VETH_INFO_PEER", peer)))}
+}
+
+func linkKind(kind string) nlBody {
+	return nlBody{}.str(unix.IFLA_INFO_KIND, "IFLA_INFO_KIND", kind)
 }
 
 // hairpin lets the bridge send a frame back through the plug that it came from. A container
 // that asks for its own published port needs that where bridged frames pass the host's
 // rules (br_netfilter), which then readdress them on the way through the bridge.
 func hairpin(name string) nlMessage {
+	mode := nlBody{}.attr(unix.IFLA_BRPORT_MODE, "IFLA_BRPORT_MODE", []byte{1}, "1")
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, 0, linkBody().
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name).
-		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", nlBody{}.str(unix.IFLA_INFO_SLAVE_KIND, "IFLA_INFO_SLAVE_KIND", "bridge").
-			nest(unix.IFLA_INFO_SLAVE_DATA, "IFLA_INFO_SLAVE_DATA", nlBody{}.attr(unix.IFLA_BRPORT_MODE, "IFLA_BRPORT_MODE", []byte{1}, "1")))}
+		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", nlBody{}.
+			str(unix.IFLA_INFO_SLAVE_KIND, "IFLA_INFO_SLAVE_KIND", "bridge").
+			nest(unix.IFLA_INFO_SLAVE_DATA, "IFLA_INFO_SLAVE_DATA", mode))}
 }
 
 // linkUp switches a link on.
 func linkUp(name string) nlMessage {
-	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, 0, linkBody().str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
+	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, 0, linkBody().
+		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
 }
 
 // delLink removes a link. With one end of a veth pair the other goes too.
 func delLink(name string) nlMessage {
-	return nlMessage{"RTM_DELLINK", unix.RTM_DELLINK, 0, nlBody{data: make([]byte, unix.SizeofIfInfomsg)}.str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
+	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)}
+	return nlMessage{"RTM_DELLINK", unix.RTM_DELLINK, 0, body.str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
 }
 
 // mac gives a link an address that follows from its IPv4 address. The next container with that
@@ -88,7 +96,8 @@ func newAddress(link string, index int, addr netip.Addr, bits int) nlMessage {
 	data := make([]byte, unix.SizeofIfAddrmsg)
 	data[0], data[1], data[2] = family, byte(bits), unix.IFA_F_NODAD
 	binary.NativeEndian.PutUint32(data[4:], uint32(index))
-	b := nlBody{data: data, texts: []string{"ifa_family=" + text, fmt.Sprintf("ifa_prefixlen=%d", bits), "ifa_flags=IFA_F_NODAD", "ifa_index=if_nametoindex(\"" + link + "\")"}}
+	b := nlBody{data: data, texts: []string{"ifa_family=" + text, fmt.Sprintf("ifa_prefixlen=%d", bits),
+		"ifa_flags=IFA_F_NODAD", `ifa_index=if_nametoindex("` + link + `")`}}
 	return nlMessage{"RTM_NEWADDR", unix.RTM_NEWADDR, unix.NLM_F_CREATE | unix.NLM_F_REPLACE,
 		b.ip(unix.IFA_LOCAL, "IFA_LOCAL", addr).ip(unix.IFA_ADDRESS, "IFA_ADDRESS", addr)}
 }
@@ -106,9 +115,12 @@ func nameLink(data []byte, index int) {
 func defaultRoute(gateway netip.Addr) nlMessage {
 	family, text := family(gateway)
 	data := make([]byte, unix.SizeofRtMsg)
-	data[0], data[4], data[5], data[6], data[7] = family, unix.RT_TABLE_MAIN, unix.RTPROT_BOOT, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST
-	b := nlBody{data: data, texts: []string{"rtm_family=" + text, "rtm_dst_len=0", "rtm_table=RT_TABLE_MAIN", "rtm_type=RTN_UNICAST"}}
-	return nlMessage{"RTM_NEWROUTE", unix.RTM_NEWROUTE, unix.NLM_F_CREATE | unix.NLM_F_EXCL, b.ip(unix.RTA_GATEWAY, "RTA_GATEWAY", gateway)}
+	data[0], data[4], data[5] = family, unix.RT_TABLE_MAIN, unix.RTPROT_BOOT
+	data[6], data[7] = unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST
+	b := nlBody{data: data, texts: []string{"rtm_family=" + text, "rtm_dst_len=0",
+		"rtm_table=RT_TABLE_MAIN", "rtm_type=RTN_UNICAST"}}
+	return nlMessage{"RTM_NEWROUTE", unix.RTM_NEWROUTE, unix.NLM_F_CREATE | unix.NLM_F_EXCL,
+		b.ip(unix.RTA_GATEWAY, "RTA_GATEWAY", gateway)}
 }
 
 func (b nlBody) ip(kind uint16, name string, addr netip.Addr) nlBody {
@@ -145,7 +157,8 @@ func linkNamed(name string) (linkInfo, error) {
 
 // hostLinks are all links of this network namespace.
 func hostLinks() ([]linkInfo, error) {
-	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETLINK, unix.NLM_F_DUMP, make([]byte, unix.SizeofIfInfomsg))
+	question := make([]byte, unix.SizeofIfInfomsg)
+	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETLINK, unix.NLM_F_DUMP, question)
 	if err != nil {
 		return nil, fmt.Errorf("the list of links: %w", err)
 	}
@@ -163,7 +176,8 @@ func parseLink(m nlReply) linkInfo {
 	attrs, native := nlAttrs(m.body, unix.SizeofIfInfomsg), binary.NativeEndian
 	return linkInfo{
 		Index: int(native.Uint32(m.body[4:])), Up: native.Uint32(m.body[8:])&unix.IFF_UP != 0,
-		Master: nlNumber(native, attrs[unix.IFLA_MASTER]), MTU: nlNumber(native, attrs[unix.IFLA_MTU]), Peer: nlNumber(native, attrs[unix.IFLA_LINK]),
+		Master: nlNumber(native, attrs[unix.IFLA_MASTER]), Peer: nlNumber(native, attrs[unix.IFLA_LINK]),
+		MTU:  nlNumber(native, attrs[unix.IFLA_MTU]),
 		Name: nlString(attrs[unix.IFLA_IFNAME]), MAC: net.HardwareAddr(attrs[unix.IFLA_ADDRESS]).String(),
 	}
 }
@@ -177,7 +191,8 @@ type routeInfo struct {
 
 // hostRoutes are the routes of all tables, to a host's own addresses too.
 func hostRoutes() ([]routeInfo, error) {
-	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETROUTE, unix.NLM_F_DUMP, make([]byte, unix.SizeofRtMsg))
+	question := make([]byte, unix.SizeofRtMsg)
+	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETROUTE, unix.NLM_F_DUMP, question)
 	if err != nil {
 		return nil, fmt.Errorf("the list of routes: %w", err)
 	}
@@ -203,7 +218,8 @@ func readRoute(m nlReply) (route routeInfo, ok bool) {
 	default:
 		addr = netip.IPv4Unspecified()
 	}
-	route = routeInfo{netip.PrefixFrom(addr, int(m.body[1])), nlNumber(binary.NativeEndian, attrs[unix.RTA_OIF]), m.body[5] == unix.RTPROT_RA}
+	route = routeInfo{netip.PrefixFrom(addr, int(m.body[1])),
+		nlNumber(binary.NativeEndian, attrs[unix.RTA_OIF]), m.body[5] == unix.RTPROT_RA}
 	return route, route.to.IsValid()
 }
 
@@ -213,9 +229,10 @@ func uplinkMTU(routes []routeInfo) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
+	const least = 1280 // for IPv6
 	for _, r := range routes {
 		i := slices.IndexFunc(links, func(l linkInfo) bool { return l.Index == r.link })
-		if r.to.Bits() == 0 && i >= 0 && links[i].Name != "lo" && links[i].MTU >= 1280 { // what IPv6 needs
+		if r.to.Bits() == 0 && i >= 0 && links[i].Name != "lo" && links[i].MTU >= least {
 			return uint32(min(links[i].MTU, 65535)), nil
 		}
 	}

@@ -37,13 +37,15 @@ type networkCreateCmd struct {
 // Run is `box network create`.
 func (c *networkCreateCmd) Run() error {
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("network create: only root may make a bridge; an ordinary user's container has a network of its own, through pasta or slirp4netns")
+		return errors.New("network create: only root may make a bridge; an ordinary user's container" +
+			" has a network of its own, through pasta or slirp4netns")
 	}
 	var subnet netip.Prefix
 	if c.Subnet != "" {
 		var err error
 		if subnet, err = netip.ParsePrefix(c.Subnet); err != nil {
-			return fmt.Errorf("--subnet %s: give an address and how many of its bits are the network's, such as 10.20.0.0/16", c.Subnet)
+			return fmt.Errorf("--subnet %s: give an address and how many of its bits are the network's,"+
+				" such as 10.20.0.0/16", c.Subnet)
 		}
 	}
 	n, err := c.networks().create(c.Name, subnet, c.Internal, false)
@@ -79,16 +81,21 @@ func (c *networkLsCmd) Run() error {
 		if err != nil {
 			return err
 		}
-		subnet6, internal := "-", ""
-		if n.Subnet6.IsValid() {
-			subnet6 = n.Subnet6.String()
-		}
-		if n.Internal {
-			internal = "internal"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", n.Name, n.Bridge, n.Subnet, subnet6, len(list), internal)
+		fmt.Fprintln(table, n.row(len(list)))
 	}
 	return table.Flush()
+}
+
+// row is a network's line in the table.
+func (n *network) row(containers int) string {
+	subnet6, internal := "-", ""
+	if n.Subnet6.IsValid() {
+		subnet6 = n.Subnet6.String()
+	}
+	if n.Internal {
+		internal = "internal"
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s", n.Name, n.Bridge, n.Subnet, subnet6, containers, internal)
 }
 
 type networkInspectCmd struct {
@@ -123,16 +130,7 @@ func (c *networkInspectCmd) Run() error {
 		return err
 	}
 	if c.Picture != "" {
-		p, err := c.networks().picture(n)
-		if err != nil {
-			return err
-		}
-		text := p.Text
-		if c.Picture == "svg" {
-			text = p.SVG
-		}
-		_, err = fmt.Print(text())
-		return err
+		return c.draw(n)
 	}
 	list, _, err := c.networks().leases(n, true)
 	if err != nil {
@@ -154,6 +152,19 @@ func (c *networkInspectCmd) Run() error {
 		*network
 		Containers []member `json:"containers"`
 	}{n, members})
+}
+
+func (c *networkInspectCmd) draw(n *network) error {
+	p, err := c.networks().picture(n)
+	if err != nil {
+		return err
+	}
+	text := p.Text
+	if c.Picture == "svg" {
+		text = p.SVG
+	}
+	_, err = fmt.Print(text())
+	return err
 }
 
 type networkRmCmd struct {
@@ -185,7 +196,8 @@ func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
 	case slices.Contains(iso.Share, "net"):
 		return "host", "", nil
 	case (mode == "container") != found || found && other == "":
-		err = fmt.Errorf("--network %s: give bridge, none, host, container:NAME, or the name of a network", w.Network)
+		err = fmt.Errorf("--network %s: give bridge, none, host, container:NAME,"+
+			" or the name of a network", w.Network)
 	case mode == "" && !asks:
 		mode = "none"
 	case (mode == "" || mode == "default") && os.Geteuid() == 0:
@@ -219,15 +231,18 @@ func parseServers(specs []string) (list []netip.Addr, err error) {
 func (w *NetworkOptions) check(mode string, bridged bool, ports int) error {
 	switch {
 	case bridged && os.Geteuid() != 0:
-		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network of your own, through pasta or slirp4netns", w.Network)
+		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network"+
+			" of your own, through pasta or slirp4netns", w.Network)
 	case ports > 0 && !bridged && mode != "default":
-		return fmt.Errorf("--publish with --network %s: there is no network of its own to publish from", w.Network)
+		return fmt.Errorf("--publish with --network %s: there is no network of its own to publish from",
+			w.Network)
 	case !bridged && (w.IP != "" || len(w.NetworkAlias) > 0):
 		return errors.New("--ip and --network-alias need a network that box has made: box network create")
 	}
 	for _, alias := range w.NetworkAlias {
 		if !isDNSLabel(alias) {
-			return fmt.Errorf("--network-alias %q: a name has letters, digits, and inside also _ . and -", alias)
+			return fmt.Errorf("--network-alias %q: a name has letters, digits, and inside also _ . and -",
+				alias)
 		}
 	}
 	return nil

@@ -23,21 +23,12 @@ func parsePublish(spec string) ([]portMap, error) {
 		return nil, fmt.Errorf("%q is not a protocol: there are tcp and udp", proto)
 	}
 	m := portMap{proto: proto}
-	hostPart, boxPart := "", rest
-	if i := strings.LastIndexByte(rest, ':'); i >= 0 {
-		hostPart, boxPart = rest[:i], rest[i+1:]
+	ip, hostPart, containerPart, err := splitPublish(rest)
+	if err != nil {
+		return nil, err
 	}
-	if i := strings.LastIndexByte(hostPart, ':'); i >= 0 {
-		ip, err := netip.ParseAddr(strings.Trim(hostPart[:i], "[]"))
-		if err != nil || ip.Zone() != "" {
-			return nil, fmt.Errorf("%q is not an address of the host's: give 127.0.0.1 or [::1], for example", hostPart[:i])
-		}
-		hostPart = hostPart[i+1:]
-		if !ip.IsUnspecified() {
-			m.ip = ip.Unmap()
-		}
-	}
-	first, count, err := portRange(boxPart)
+	m.ip = ip
+	first, count, err := portRange(containerPart)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +51,24 @@ func parsePublish(spec string) ([]portMap, error) {
 	return list, nil
 }
 
+// splitPublish splits [[IP:][HOST]:]CTR. The address is invalid where all are meant.
+func splitPublish(spec string) (ip netip.Addr, host, container string, err error) {
+	i := strings.LastIndexByte(spec, ':')
+	host, container = spec[:max(i, 0)], spec[i+1:]
+	if i = strings.LastIndexByte(host, ':'); i < 0 {
+		return ip, host, container, nil
+	}
+	ip, err = netip.ParseAddr(strings.Trim(host[:i], "[]"))
+	if err != nil || ip.Zone() != "" {
+		return ip, "", "", fmt.Errorf("%q is not an address of the host's:"+
+			" give 127.0.0.1 or [::1], for example", host[:i])
+	}
+	if ip.IsUnspecified() {
+		ip = netip.Addr{}
+	}
+	return ip.Unmap(), host[i+1:], container, nil
+}
+
 // portRange reads N or N-M.
 func portRange(s string) (first, count int, err error) {
 	from, to, isRange := strings.Cut(s, "-")
@@ -70,7 +79,8 @@ func portRange(s string) (first, count int, err error) {
 	b, errB := strconv.ParseUint(to, 10, 16)
 	switch {
 	case errA != nil || errB != nil || a == 0 || b < a:
-		return 0, 0, fmt.Errorf("%q is not a port: one is a number from 1 to 65535, a range is two, such as 8000-8009", s)
+		return 0, 0, fmt.Errorf("%q is not a port: one is a number from 1 to 65535, a range is two,"+
+			" such as 8000-8009", s)
 	case b-a >= mostPorts:
 		return 0, 0, fmt.Errorf("%q are more than %d ports", s, mostPorts)
 	}

@@ -39,7 +39,8 @@ func forgetFlows(list []nft.Element) error {
 			continue
 		}
 		body := nlBody{data: m.body[:4:4]}.attr(ctaOriginal|unix.NLA_F_NESTED, "", attrs[ctaOriginal], "")
-		one := sendNetlink(unix.NETLINK_NETFILTER, nlMessage{name: "IPCTNL_MSG_CT_DELETE", kind: ctDelete, body: body})
+		forget := nlMessage{name: "IPCTNL_MSG_CT_DELETE", kind: ctDelete, body: body}
+		one := sendNetlink(unix.NETLINK_NETFILTER, forget)
 		if !errors.Is(one, unix.ENOENT) { // it may have ended by itself
 			err = errors.Join(err, one)
 		}

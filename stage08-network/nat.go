@@ -320,7 +320,8 @@ func dropAdvice(bridge string, chains []string) string {
 			" firewall-cmd --reload", bridge)
 	case strings.HasPrefix(chains[0], "ip"):
 		advice = fmt.Sprintf("iptables -I FORWARD -i %s -j ACCEPT;"+
-			" iptables -I FORWARD -o %[1]s -j ACCEPT (with Docker in chain DOCKER-USER, and with IPv6 ip6tables alike)", bridge)
+			" iptables -I FORWARD -o %[1]s -j ACCEPT"+
+			" (with Docker in chain DOCKER-USER, and with IPv6 ip6tables alike)", bridge)
 	}
 	return fmt.Sprintf("the host drops what it forwards unless a rule says otherwise (chain %s),"+
 		" so containers will not reach the world, nor the world them; as root: %s",

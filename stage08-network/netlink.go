@@ -63,8 +63,8 @@ func (b nlBody) nest(kind uint16, name string, inner nlBody) nlBody {
 // answer tells everything.
 func pack(messages []nlMessage) (data []byte, text string) {
 	last := len(messages) - 1
-	for last > 0 && messages[last].kind == unix.NFNL_MSG_BATCH_END { // which older kernels do not answer
-		last--
+	for last > 0 && messages[last].kind == unix.NFNL_MSG_BATCH_END {
+		last-- // which older kernels do not answer
 	}
 	var texts []string
 	for i, m := range messages {
@@ -148,7 +148,9 @@ func replies(data []byte) iter.Seq[nlReply] {
 			if size < nlHeader || uint64(size) > uint64(len(data)) {
 				return
 			}
-			m := nlReply{binary.NativeEndian.Uint16(data[4:]), binary.NativeEndian.Uint16(data[6:]), binary.NativeEndian.Uint32(data[8:]), data[nlHeader:size]}
+			native := binary.NativeEndian
+			m := nlReply{native.Uint16(data[4:]), native.Uint16(data[6:]), native.Uint32(data[8:]),
+				data[nlHeader:size]}
 			if !yield(m) {
 				return
 			}
@@ -176,7 +178,8 @@ func nlList(data []byte, skip int) iter.Seq2[uint16, []byte] {
 			if size < 4 || size > len(data) {
 				return
 			}
-			if !yield(binary.NativeEndian.Uint16(data[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), data[4:size]) {
+			kind := binary.NativeEndian.Uint16(data[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
+			if !yield(kind, data[4:size]) {
 				return
 			}
 			data = data[min((size+nlAlign-1)&^(nlAlign-1), len(data)):]
@@ -223,7 +226,8 @@ func (m nlReply) ack() error {
 	if m.flags&unix.NLM_F_CAPPED == 0 && len(m.body) >= skip {
 		skip = 4 + max(nlHeader, int(binary.NativeEndian.Uint32(m.body[4:])+nlAlign-1)&^(nlAlign-1))
 	}
-	if says := nlString(nlAttrs(m.body, skip)[unix.NLMSGERR_ATTR_MSG]); m.flags&unix.NLM_F_ACK_TLVS != 0 && says != "" {
+	says := nlString(nlAttrs(m.body, skip)[unix.NLMSGERR_ATTR_MSG])
+	if m.flags&unix.NLM_F_ACK_TLVS != 0 && says != "" {
 		return fmt.Errorf("%w (%s)", errno, says)
 	}
 	return errno
@@ -240,7 +244,8 @@ func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error
 	if flags&unix.NLM_F_DUMP == 0 { // an answer is answer enough
 		request[6] &^= unix.NLM_F_ACK
 	}
-	if err := unix.Sendto(socket, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	if err := unix.Sendto(socket, request, 0, kernel); err != nil {
 		return nil, fmt.Errorf("sendto(AF_NETLINK): %w", err)
 	}
 	var all []nlReply
@@ -269,6 +274,7 @@ func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error
 }
 
 var nlFlags = []plan.Flag{
-	{unix.NLM_F_REQUEST, "NLM_F_REQUEST"}, {unix.NLM_F_ACK, "NLM_F_ACK"}, {unix.NLM_F_REPLACE, "NLM_F_REPLACE"},
-	{unix.NLM_F_EXCL, "NLM_F_EXCL"}, {unix.NLM_F_CREATE, "NLM_F_CREATE"}, {unix.NLM_F_APPEND, "NLM_F_APPEND"},
+	{unix.NLM_F_REQUEST, "NLM_F_REQUEST"}, {unix.NLM_F_ACK, "NLM_F_ACK"},
+	{unix.NLM_F_REPLACE, "NLM_F_REPLACE"}, {unix.NLM_F_EXCL, "NLM_F_EXCL"},
+	{unix.NLM_F_CREATE, "NLM_F_CREATE"}, {unix.NLM_F_APPEND, "NLM_F_APPEND"},
 }

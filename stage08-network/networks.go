@@ -88,11 +88,13 @@ var errNoNetwork = errors.New("there is no network")
 // find reads a network.
 func (dir networks) find(name string) (*network, error) {
 	if !isDNSLabel(name) {
-		return nil, fmt.Errorf("network %q: a name has letters, digits, and inside also _ . and -, at the most 63 in all", name)
+		return nil, fmt.Errorf("network %q: a name has letters, digits, and inside also _ . and -,"+
+			" at the most 63 in all", name)
 	}
 	data, err := os.ReadFile(dir.file(name + ".json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%w %s: box network ls lists those that exist, box network create %s makes it", errNoNetwork, name, name)
+		return nil, fmt.Errorf("%w %s: box network ls lists those that exist,"+
+			" box network create %s makes it", errNoNetwork, name, name)
 	}
 	if err != nil {
 		return nil, err
@@ -101,10 +103,16 @@ func (dir networks) find(name string) (*network, error) {
 	if err := json.Unmarshal(data, n); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir.file(name+".json"), err)
 	}
-	if !n.Subnet.IsValid() || !n.Subnet.Addr().Is4() || !n.Gateway.Is4() || n.Subnet6.IsValid() != n.Gateway6.IsValid() || len(n.Bridge) == 0 || len(n.Bridge) >= unix.IFNAMSIZ {
+	if !n.isWhole() {
 		return nil, fmt.Errorf("%s is no network: remove the file", dir.file(name+".json"))
 	}
 	return n, nil
+}
+
+// isWhole reports whether a network that was read has what others rely on.
+func (n *network) isWhole() bool {
+	return n.Subnet.IsValid() && n.Subnet.Addr().Is4() && n.Gateway.Is4() &&
+		n.Subnet6.IsValid() == n.Gateway6.IsValid() && n.Bridge != "" && len(n.Bridge) < unix.IFNAMSIZ
 }
 
 // list are all networks, by name.
@@ -126,22 +134,21 @@ func (dir networks) list() ([]*network, error) {
 
 // create records a network, with a subnet that is free unless one is given. The bridge
 // is made with the first container. Nothing is written when dry.
-func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool) (n *network, err error) {
+func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool) (*network, error) {
 	if slices.Contains([]string{"none", "host", "container", "default"}, name) {
-		return nil, fmt.Errorf("network %s: the word means something else for --network; choose another name", name)
+		return nil, fmt.Errorf("network %s: the word means something else for --network;"+
+			" choose another name", name)
 	}
-	n = &network{Name: name, Bridge: dir.bridgeOf(name), Internal: internal}
-	if n.Netns, err = os.Readlink("/proc/self/ns/net"); err != nil {
+	netns, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
 		return nil, err
 	}
-	make := func() error {
-		switch _, err := dir.find(name); {
-		case err == nil:
-			return fmt.Errorf("network %s exists already", name)
-		case !errors.Is(err, errNoNetwork):
-			return err
-		}
-		if err := dir.assignSubnets(n, subnet); err != nil || dry {
+	n := &network{Name: name, Bridge: dir.bridgeOf(name), Internal: internal, Netns: netns}
+	if dry {
+		return n, dir.complete(n, subnet)
+	}
+	return n, dir.locked(func() error {
+		if err := dir.complete(n, subnet); err != nil {
 			return err
 		}
 		data, err := json.MarshalIndent(n, "", "  ")
@@ -149,11 +156,18 @@ func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool)
 			return err
 		}
 		return dir.replace(name+".json", append(data, '\n'))
+	})
+}
+
+// complete assigns the subnets of a network whose name is new.
+func (dir networks) complete(n *network, subnet netip.Prefix) error {
+	switch _, err := dir.find(n.Name); {
+	case err == nil:
+		return fmt.Errorf("network %s exists already", n.Name)
+	case !errors.Is(err, errNoNetwork):
+		return err
 	}
-	if dry {
-		return n, make()
-	}
-	return n, dir.locked(make)
+	return dir.assignSubnets(n, subnet)
 }
 
 // bridgeOf is the name of a network's bridge: another one in every store of the host.
@@ -200,13 +214,18 @@ func chooseSubnet(given netip.Prefix, routes []routeInfo, others []*network) (ne
 				return s, nil
 			}
 		}
-		return given, errors.New("every subnet from 10.201.0.0/16 to 10.250.0.0/16 and from 192.168.201.0/24 to 192.168.250.0/24 overlaps with something: give one with --subnet")
+		return given, errors.New("every subnet from 10.201.0.0/16 to 10.250.0.0/16 and from" +
+			" 192.168.201.0/24 to 192.168.250.0/24 overlaps with something: give one with --subnet")
 	}
-	if given = given.Masked(); !given.Addr().Is4() || given.Bits() > 29 || given.Bits() < 8 || !given.Addr().IsGlobalUnicast() {
-		return given, fmt.Errorf("--subnet %s: give an IPv4 subnet for hosts, from /8 to /29; IPv6 comes by itself", given)
+	given = given.Masked()
+	isForHosts := given.Bits() >= 8 && given.Bits() <= 29 && given.Addr().IsGlobalUnicast()
+	if !given.Addr().Is4() || !isForHosts {
+		return given, fmt.Errorf("--subnet %s: give an IPv4 subnet for hosts, from /8 to /29;"+
+			" IPv6 comes by itself", given)
 	}
-	if who := overlap(given, routes, others); who != "" {
-		return given, fmt.Errorf("--subnet %s overlaps with %s: choose another, or leave --subnet out", given, who)
+	if other := overlap(given, routes, others); other != "" {
+		return given, fmt.Errorf("--subnet %s overlaps with %s: choose another, or leave --subnet out",
+			given, other)
 	}
 	return given, nil
 }
@@ -277,7 +296,8 @@ func parseLease(line string) (l lease, ok bool) {
 	}
 	addr, err := netip.ParseAddr(fields[0])
 	addr6, err6 := netip.ParseAddr(fields[1])
-	return lease{addr, addr6, fields[2], fields[3], fields[4:]}, err == nil && addr.Is4() && (err6 == nil || fields[1] == "-")
+	ok = err == nil && addr.Is4() && (err6 == nil || fields[1] == "-")
+	return lease{addr, addr6, fields[2], fields[3], fields[4:]}, ok
 }
 
 func (l lease) String() string {
@@ -285,7 +305,8 @@ func (l lease) String() string {
 	if l.addr6.IsValid() {
 		addr6 = l.addr6.String()
 	}
-	return strings.Join(append([]string{l.addr.String(), addr6, l.id, l.keeper}, l.names...), " ") + "\n"
+	fields := append([]string{l.addr.String(), addr6, l.id, l.keeper}, l.names...)
+	return strings.Join(fields, " ") + "\n"
 }
 
 // writeLeases replaces the file.
@@ -300,58 +321,63 @@ func (dir networks) writeLeases(n *network, list []lease) error {
 
 // acquire leases the lowest free address, or the wanted one, to this process's container, and
 // removes what dead boxes have left. Nothing is written when dry.
-func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []string, dry bool) (l lease, err error) {
+func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []string,
+	dry bool) (l lease, err error) {
 	l = lease{id: id, keeper: keeperOf(os.Getpid()), names: names}
-	take := func() error {
-		if _, err := dir.find(n.Name); err != nil && !dry { // removed meanwhile
+	if dry {
+		_, _, err := dir.assign(n, &l, wanted)
+		return l, err
+	}
+	err = dir.locked(func() error {
+		if _, err := dir.find(n.Name); err != nil { // removed meanwhile
 			return err
 		}
-		list, dead, err := dir.leases(n, false)
+		list, dead, err := dir.assign(n, &l, wanted)
 		if err != nil {
 			return err
 		}
-		number, err := freeNumber(n, list, wanted)
-		if err != nil { // look closer
-			if list, dead, err = dir.leases(n, true); err == nil {
-				number, err = freeNumber(n, list, wanted)
-			}
-		}
-		if err != nil {
+		if err := unpublish(dead); err != nil {
 			return err
-		}
-		if l.addr = nth(n.Subnet, number); n.Subnet6.IsValid() && hasIPv6() {
-			l.addr6 = nth(n.Subnet6, number)
-		}
-		if dry {
-			return nil
-		}
-		if len(dead) > 0 {
-			if err := unpublish(dead); err != nil {
-				return err
-			}
 		}
 		return dir.writeLeases(n, append(list, l))
+	})
+	return l, err
+}
+
+// assign gives a lease its addresses, and returns the other leases.
+func (dir networks) assign(n *network, l *lease, wanted netip.Addr) (list, dead []lease, err error) {
+	if list, dead, err = dir.leases(n, false); err != nil {
+		return nil, nil, err
 	}
-	if dry {
-		return l, take()
+	number, err := freeNumber(n, list, wanted)
+	if err != nil { // look closer
+		if list, dead, err = dir.leases(n, true); err == nil {
+			number, err = freeNumber(n, list, wanted)
+		}
 	}
-	return l, dir.locked(take)
+	if err != nil {
+		return nil, nil, err
+	}
+	if l.addr = nth(n.Subnet, number); n.Subnet6.IsValid() && hasIPv6() {
+		l.addr6 = nth(n.Subnet6, number)
+	}
+	return list, dead, nil
 }
 
 // freeNumber is the number of the wanted address, or of the lowest free one; 0 and
 // the last are not for hosts, and 1 is the gateway.
 func freeNumber(n *network, list []lease, wanted netip.Addr) (uint32, error) {
-	taken := map[netip.Addr]string{n.Gateway: "the gateway", nth(n.Subnet, 0): "the subnet itself", nth(n.Subnet, last(n.Subnet)): "broadcasts"}
+	taken := map[netip.Addr]string{n.Gateway: "the gateway", nth(n.Subnet, 0): "the subnet itself",
+		nth(n.Subnet, last(n.Subnet)): "broadcasts"}
 	for _, l := range list {
 		taken[l.addr] = "container " + l.label()
 	}
-	if wanted.IsValid() {
-		if !n.Subnet.Contains(wanted) {
-			return 0, fmt.Errorf("--ip %s is not in %s, the subnet of network %s", wanted, n.Subnet, n.Name)
-		}
-		if who := taken[wanted]; who != "" {
-			return 0, fmt.Errorf("--ip %s is taken: by %s", wanted, who)
-		}
+	switch owner := taken[wanted]; {
+	case wanted.IsValid() && !n.Subnet.Contains(wanted):
+		return 0, fmt.Errorf("--ip %s is not in %s, the subnet of network %s", wanted, n.Subnet, n.Name)
+	case owner != "":
+		return 0, fmt.Errorf("--ip %s is taken: by %s", wanted, owner)
+	case wanted.IsValid():
 		b, base := wanted.As4(), n.Subnet.Masked().Addr().As4()
 		return binary.BigEndian.Uint32(b[:]) - binary.BigEndian.Uint32(base[:]), nil
 	}
@@ -360,7 +386,8 @@ func freeNumber(n *network, list []lease, wanted netip.Addr) (uint32, error) {
 			return i, nil
 		}
 	}
-	return 0, fmt.Errorf("network %s has no address left: all of %s are taken; box network create --subnet makes a larger one", n.Name, n.Subnet)
+	return 0, fmt.Errorf("network %s has no address left: all of %s are taken;"+
+		" box network create --subnet makes a larger one", n.Name, n.Subnet)
 }
 
 // label is the name that a container is called by, or its id.
@@ -396,11 +423,7 @@ func (dir networks) remove(name string, force bool) error {
 			return err
 		}
 		if len(list) > 0 {
-			users := make([]string, len(list))
-			for i, l := range list {
-				users[i] = l.label()
-			}
-			return fmt.Errorf("network %s is in use by %s: stop them first", name, strings.Join(users, ", "))
+			return fmt.Errorf("network %s is in use by %s: stop them first", name, labels(list))
 		}
 		if err := dir.tearDown(n, dead, force); err != nil {
 			return err
@@ -410,6 +433,14 @@ func (dir networks) remove(name string, force bool) error {
 		}
 		return os.Remove(dir.file(name + ".json"))
 	})
+}
+
+func labels(list []lease) string {
+	users := make([]string, len(list))
+	for i, l := range list {
+		users[i] = l.label()
+	}
+	return strings.Join(users, ", ")
 }
 
 // isElsewhere reports whether a network was made in another network namespace than ours.
@@ -424,7 +455,8 @@ func (dir networks) tearDown(n *network, dead []lease, force bool) error {
 	gone := err != nil && strings.Contains(err.Error(), unix.ENODEV.Error())
 	switch {
 	case gone && !force && n.isElsewhere():
-		return fmt.Errorf("network %s was made in another network namespace, %s, and may have its bridge there: remove it from there, or forget it with --force", n.Name, n.Netns)
+		return fmt.Errorf("network %s was made in another network namespace, %s, and may have its"+
+			" bridge there: remove it from there, or forget it with --force", n.Name, n.Netns)
 	case err != nil && !gone:
 		return err
 	}
@@ -434,6 +466,11 @@ func (dir networks) tearDown(n *network, dead []lease, force bool) error {
 	if err := unpublish(dead); err != nil {
 		return err
 	}
+	return dir.tearDownRules(n)
+}
+
+// tearDownRules removes a network from the rules, and all of them with the last network.
+func (dir networks) tearDownRules(n *network) error {
 	bridges, err := elementsOf("bridges")
 	if err != nil {
 		return err
@@ -482,7 +519,8 @@ func (dir networks) containerOf(pid int) string {
 	}
 	for _, n := range all {
 		list, _, err := dir.leases(n, true)
-		if i := slices.IndexFunc(list, func(l lease) bool { return l.keeper == keeperOf(pid) }); err == nil && i >= 0 {
+		i := slices.IndexFunc(list, func(l lease) bool { return l.keeper == keeperOf(pid) })
+		if err == nil && i >= 0 {
 			return "container " + list[i].label()
 		}
 	}
@@ -519,5 +557,6 @@ func keeperOf(pid int) string {
 func (l lease) alive(sure bool) bool {
 	number, _, _ := strings.Cut(l.keeper, "@")
 	pid, err := strconv.Atoi(number)
-	return err == nil && pid > 0 && unix.Kill(pid, 0) != unix.ESRCH && (!sure || keeperOf(pid) == l.keeper)
+	return err == nil && pid > 0 && unix.Kill(pid, 0) != unix.ESRCH &&
+		(!sure || keeperOf(pid) == l.keeper)
 }

@@ -37,18 +37,21 @@ func findUserStack(ports []portMap) (*userStack, error) {
 		}
 	}
 	if routes, err := hostRoutes(); err != nil || !slices.ContainsFunc(routes, leadsOut) {
-		return nil, errors.Join(err, errors.New("this host has no route to the world, and without one pasta and slirp4netns lead nowhere: add one, or use --network none"))
+		return nil, errors.Join(err, errors.New("this host has no route to the world, and without one"+
+			" pasta and slirp4netns lead nowhere: add one, or use --network none"))
 	}
 	if path, err := exec.LookPath("pasta"); err == nil {
 		return &userStack{path: path, pasta: true, ports: ports}, nil
 	}
 	if path, err := exec.LookPath("slirp4netns"); err == nil {
 		if len(ports) > 0 {
-			return nil, errors.New("--publish: slirp4netns is installed, which box lets publish nothing: install pasta too, from the package passt")
+			return nil, errors.New("--publish: slirp4netns is installed, which box lets publish nothing:" +
+				" install pasta too, from the package passt")
 		}
 		return &userStack{path: path, ports: ports}, nil
 	}
-	return nil, errors.New("an ordinary user's container has a network through pasta or slirp4netns, and neither is installed: install the package passt or slirp4netns, or use --network none")
+	return nil, errors.New("an ordinary user's container has a network through pasta or slirp4netns," +
+		" and neither is installed: install the package passt or slirp4netns, or use --network none")
 }
 
 // leadsOut reports whether a route leads everywhere. One on loopback means unreachable.
@@ -65,7 +68,8 @@ func checkUnprivileged(m portMap) error {
 	case err != nil:
 		return fmt.Errorf("ip_unprivileged_port_start: %w", err)
 	case m.host == 0:
-		return fmt.Errorf("--publish %d: an ordinary user names the host's port too: -p 8080:%[1]d, for example", m.container)
+		return fmt.Errorf("--publish %d: an ordinary user names the host's port too: -p 8080:%[1]d,"+
+			" for example", m.container)
 	case int(m.host) < start && os.Geteuid() != 0:
 		return fmt.Errorf("port %d is for root alone: an ordinary user's start at %d", m.host, start)
 	}
@@ -78,24 +82,30 @@ func (s *userStack) argv(pid string, ready int) []string {
 		return []string{s.path, "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-ipv6",
 			"--userns-path=/proc/" + pid + "/ns/user", "--ready-fd=" + strconv.Itoa(ready), pid, "eth0"}
 	}
-	argv := []string{s.path, "--foreground", "--quiet", "--config-net", "--no-map-gw", "--dns-forward", pastaDNS.String(),
-		"--pid", "/proc/self/fd/" + strconv.Itoa(ready), "--ns-ifname", "eth0", "-T", "none", "-U", "none"}
+	argv := []string{s.path, "--foreground", "--quiet", "--config-net", "--no-map-gw",
+		"--dns-forward", pastaDNS.String(), "--pid", "/proc/self/fd/" + strconv.Itoa(ready),
+		"--ns-ifname", "eth0", "-T", "none", "-U", "none"}
 	for _, proto := range []string{"tcp", "udp"} {
-		given := false
-		for _, m := range s.ports {
-			if m.proto == proto {
-				on := ""
-				if m.ip.IsValid() {
-					on = m.ip.String() + "/"
-				}
-				argv, given = append(argv, "-"+proto[:1], fmt.Sprintf("%s%d:%d", on, m.host, m.container)), true
-			}
-		}
-		if !given {
-			argv = append(argv, "-"+proto[:1], "none")
-		}
+		argv = append(argv, s.publish(proto)...)
 	}
 	return append(argv, pid)
+}
+
+// publish are pasta's flags for the ports of a protocol: -t, or -u, for each, or none.
+func (s *userStack) publish(proto string) (argv []string) {
+	for _, m := range s.ports {
+		on := ""
+		if m.ip.IsValid() {
+			on = m.ip.String() + "/"
+		}
+		if m.proto == proto {
+			argv = append(argv, "-"+proto[:1], fmt.Sprintf("%s%d:%d", on, m.host, m.container))
+		}
+	}
+	if argv == nil {
+		return []string{"-" + proto[:1], "none"}
+	}
+	return argv
 }
 
 // pastaDNS and slirpDNS are addresses for which these programs ask the host's resolver.

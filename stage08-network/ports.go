@@ -30,7 +30,8 @@ func (m portMap) String() string {
 	if m.ip.IsValid() {
 		on = m.ip.String()
 	}
-	return fmt.Sprintf("%s->%d/%s", net.JoinHostPort(on, strconv.Itoa(int(m.host))), m.container, m.proto)
+	host := net.JoinHostPort(on, strconv.Itoa(int(m.host)))
+	return fmt.Sprintf("%s->%d/%s", host, m.container, m.proto)
 }
 
 // listen takes the port on the host, on both families unless an address says which. The first
@@ -74,10 +75,11 @@ func closeAll(list []*proxy.Proxy) {
 func (m *portMap) explain(err error, dir networks) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("port %d/%s of the host is in use by %s: choose another, or let box choose, with -p %d",
-			m.host, m.proto, portUser(m.proto, m.host, dir), m.container)
+		return fmt.Errorf("port %d/%s of the host is in use by %s: choose another,"+
+			" or let box choose, with -p %d", m.host, m.proto, portUser(m.proto, m.host, dir), m.container)
 	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("port %d is for root alone: an ordinary user's start at sysctl net.ipv4.ip_unprivileged_port_start", m.host)
+		return fmt.Errorf("port %d is for root alone: an ordinary user's start at sysctl"+
+			" net.ipv4.ip_unprivileged_port_start", m.host)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("%s is no address of this host: see ip addr", m.ip)
 	}

@@ -172,7 +172,8 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 // join lets the container share the network of another.
 func (c *link) join(p *Plan, name string, who endpoint) error {
 	if os.Geteuid() != 0 {
-		return errors.New("--network container:NAME: another container's network belongs to its user namespace; only root may join it")
+		return errors.New("--network container:NAME: another container's network belongs to its" +
+			" user namespace; only root may join it")
 	}
 	pid, addr, err := who.other(name)
 	if err != nil {
@@ -224,7 +225,8 @@ func (c *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (e
 	rand.Read(unique)
 	c.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
 	if c.network.Internal && len(c.Ports) > 0 {
-		return fmt.Errorf("--publish: network %s is internal, and nobody outside reaches it", c.network.Name)
+		return fmt.Errorf("--publish: network %s is internal, and nobody outside reaches it",
+			c.network.Name)
 	}
 	if err := c.listenPorts(); err != nil {
 		return err
@@ -325,9 +327,11 @@ func (c *link) prepareBridge(h *Plan, hasTable bool) {
 		nameLink(gateway, bridge.Index)
 		return err
 	}, newBridge(n))
-	gateway = h.Netlink(socket, "the host's addresses on it, the containers' gateway", nil, addresses...)
+	gateway = h.Netlink(socket, "the host's addresses on it, the containers' gateway", nil,
+		addresses...)
 	h.Close(socket)
-	h.WriteFile("/proc/sys/net/ipv4/conf/"+n.Bridge+"/route_localnet", "1").Why("so that 127.0.0.1 can be published")
+	h.WriteFile("/proc/sys/net/ipv4/conf/"+n.Bridge+"/route_localnet", "1").
+		Why("so that 127.0.0.1 can be published")
 	c.prepareRules(h, hasTable)
 }
 
@@ -341,7 +345,8 @@ func (c *link) prepareRules(h *Plan, hasTable bool) {
 	changes = append(changes, natTable.AddElements(c.network.elements())...)
 	changes = append(changes, natTable.AddElements(c.portElements())...)
 	socket := h.NetlinkSocket(unix.NETLINK_NETFILTER, "NETLINK_NETFILTER")
-	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports", nil, transaction(changes)...)
+	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports", nil,
+		transaction(changes)...)
 	h.Close(socket)
 }
 
@@ -364,16 +369,6 @@ func (c *link) addVeth(h *Plan, pid string) {
 		h.Fail(err)
 		return
 	}
-	inside := []nlMessage{linkUp("lo"), newAddress("eth0", 0, l.addr, n.Subnet.Bits()), linkUp("eth0")}
-	if l.addr6.IsValid() {
-		inside = append(inside, newAddress("eth0", 0, l.addr6, n.Subnet6.Bits()))
-	}
-	if !n.Internal {
-		inside = append(inside, defaultRoute(n.Gateway))
-		if l.addr6.IsValid() {
-			inside = append(inside, defaultRoute(n.Gateway6))
-		}
-	}
 	var configuration []byte
 	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
 	h.Netlink(socket, "a cable: one end in the bridge, the other inside, as eth0", func() error {
@@ -384,10 +379,25 @@ func (c *link) addVeth(h *Plan, pid string) {
 	h.Close(socket)
 	c.enterNetns(h, pid)
 	socket = h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
-	configuration = h.Netlink(socket, "its addresses and the way out", nil, inside...)
+	configuration = h.Netlink(socket, "its addresses and the way out", nil, n.inside(l)...)
 	h.Close(socket)
 	c.resolver.plan(h)
 	c.out = h.Setns(c.own.Result(), unix.CLONE_NEWNET).Why("and back to the host's network")
+}
+
+// inside configures the container's end: its addresses, and a route to everywhere.
+func (n *network) inside(l lease) []nlMessage {
+	list := []nlMessage{linkUp("lo"), newAddress("eth0", 0, l.addr, n.Subnet.Bits()), linkUp("eth0")}
+	if l.addr6.IsValid() {
+		list = append(list, newAddress("eth0", 0, l.addr6, n.Subnet6.Bits()))
+	}
+	if !n.Internal {
+		list = append(list, defaultRoute(n.Gateway))
+		if l.addr6.IsValid() {
+			list = append(list, defaultRoute(n.Gateway6))
+		}
+	}
+	return list
 }
 
 // enterNetns joins the network namespace of the process: the calls that follow happen there.
@@ -457,26 +467,36 @@ func (c *link) published() (list []string) {
 func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	text := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 	own := strings.TrimSpace(who.hostname + " " + who.name)
-	if !c.Addr.IsValid() {
+	switch {
+	case !c.Addr.IsValid():
 		text += "127.0.1.1\t" + own + "\n"
-	} else {
+	case c.lease.addr6.IsValid():
+		text += c.Addr.String() + "\t" + own + "\n" + c.lease.addr6.String() + "\t" + own + "\n"
+	default:
 		text += c.Addr.String() + "\t" + own + "\n"
-		if c.lease.addr6.IsValid() {
-			text += c.lease.addr6.String() + "\t" + own + "\n"
-		}
 	}
 	for _, spec := range w.AddHost {
-		name, ip, _ := strings.Cut(spec, ":")
-		addr, err := netip.ParseAddr(strings.Trim(ip, "[]"))
-		if ip == "host-gateway" && c.network != nil {
-			addr, err = c.network.Gateway, nil
+		line, err := c.hostsLine(spec)
+		if err != nil {
+			return "", err
 		}
-		if err != nil || name == "" || strings.ContainsAny(name, " \t\n#") {
-			return "", fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host on a bridge", spec)
-		}
-		text += addr.String() + "\t" + name + "\n"
+		text += line
 	}
 	return text, nil
+}
+
+// hostsLine is the line of an --add-host.
+func (c *link) hostsLine(spec string) (string, error) {
+	name, ip, _ := strings.Cut(spec, ":")
+	addr, err := netip.ParseAddr(strings.Trim(ip, "[]"))
+	if ip == "host-gateway" && c.network != nil {
+		addr, err = c.network.Gateway, nil
+	}
+	if err != nil || name == "" || strings.ContainsAny(name, " \t\n#") {
+		return "", fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host"+
+			" on a bridge", spec)
+	}
+	return addr.String() + "\t" + name + "\n", nil
 }
 
 // resolvConf is /etc/resolv.conf inside.
