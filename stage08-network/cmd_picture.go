@@ -4,11 +4,9 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -80,40 +78,4 @@ func leaseText(l lease, elements []nft.Element) []string {
 		}
 	}
 	return lines
-}
-
-// wayOut says how packets leave the host.
-func wayOut(n *network) (string, error) {
-	if n.Internal {
-		return "internal: no way out", nil
-	}
-	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
-	if err != nil {
-		return "", err
-	}
-	there, err := hasTable()
-	switch {
-	case err != nil:
-		return "", err
-	case string(forward) != "1\n":
-		return "ip_forward is 0: no way out", nil
-	case !there:
-		return "no table " + string(natTable) + ": no way out", nil
-	}
-	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
-}
-
-// portText is an element of a port map as text. Both families say the same: IPv4 is shown.
-func portText(e nft.Element) string {
-	on, key := "*", e.Key
-	if e.Set == "on4" && len(key) == 12 || e.Set == "on6" && len(key) == 24 {
-		addr, _ := netip.AddrFromSlice(key[:len(key)-8])
-		on, key = addr.String(), key[len(key)-8:]
-	}
-	if e.Set == "any6" || len(key) != 8 || len(e.Data) < 8 {
-		return ""
-	}
-	proto := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}[key[0]]
-	return fmt.Sprintf("%s %s:%d -> %d", proto, on, binary.BigEndian.Uint16(key[4:]),
-		binary.BigEndian.Uint16(e.Data[len(e.Data)-4:]))
 }
