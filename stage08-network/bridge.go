@@ -50,12 +50,14 @@ func newVeth(name string, n *network, l lease, bridge int, pid string) nlMessage
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
 		mac(l.addr).
 		u32(unix.IFLA_NET_NS_PID, "IFLA_NET_NS_PID", uint32(number), pid)
-	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, unix.NLM_F_CREATE | unix.NLM_F_EXCL, linkBody().
+	const flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
+	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, flags, linkBody().
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name).
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
 		u32(unix.IFLA_MASTER, "IFLA_MASTER", uint32(bridge), `if_nametoindex("`+n.Bridge+`")`).
 		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", linkKind("veth").
-			nest(unix.IFLA_INFO_DATA, "IFLA_INFO_DATA", nlBody{}.nest(vethInfoPeer, "VETH_INFO_PEER", peer)))}
+			nest(unix.IFLA_INFO_DATA, "IFLA_INFO_DATA", nlBody{}.
+				nest(vethInfoPeer, "VETH_INFO_PEER", peer)))}
 }
 
 func linkKind(kind string) nlBody {
@@ -83,7 +85,8 @@ func linkUp(name string) nlMessage {
 // delLink removes a link. With one end of a veth pair the other goes too.
 func delLink(name string) nlMessage {
 	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)}
-	return nlMessage{"RTM_DELLINK", unix.RTM_DELLINK, 0, body.str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
+	return nlMessage{"RTM_DELLINK", unix.RTM_DELLINK, 0, body.
+		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
 }
 
 // mac gives a link an address that follows from its IPv4 address. The next container with that
@@ -100,8 +103,9 @@ func newAddress(link string, index int, addr netip.Addr, bits int) nlMessage {
 	data := make([]byte, unix.SizeofIfAddrmsg)
 	data[0], data[1], data[2] = family, byte(bits), unix.IFA_F_NODAD
 	binary.NativeEndian.PutUint32(data[4:], uint32(index))
-	b := nlBody{data: data, texts: []string{"ifa_family=" + text, fmt.Sprintf("ifa_prefixlen=%d", bits),
-		"ifa_flags=IFA_F_NODAD", `ifa_index=if_nametoindex("` + link + `")`}}
+	b := nlBody{data: data, texts: []string{"ifa_family=" + text,
+		fmt.Sprintf("ifa_prefixlen=%d", bits), "ifa_flags=IFA_F_NODAD",
+		`ifa_index=if_nametoindex("` + link + `")`}}
 	return nlMessage{"RTM_NEWADDR", unix.RTM_NEWADDR, unix.NLM_F_CREATE | unix.NLM_F_REPLACE,
 		b.ip(unix.IFA_LOCAL, "IFA_LOCAL", addr).ip(unix.IFA_ADDRESS, "IFA_ADDRESS", addr)}
 }
@@ -179,10 +183,13 @@ func parseLink(m nlReply) linkInfo {
 	}
 	attrs, native := nlAttrs(m.body, unix.SizeofIfInfomsg), binary.NativeEndian
 	return linkInfo{
-		Index: int(native.Uint32(m.body[4:])), Up: native.Uint32(m.body[8:])&unix.IFF_UP != 0,
-		Master: nlNumber(native, attrs[unix.IFLA_MASTER]), Peer: nlNumber(native, attrs[unix.IFLA_LINK]),
-		MTU:  nlNumber(native, attrs[unix.IFLA_MTU]),
-		Name: nlString(attrs[unix.IFLA_IFNAME]), MAC: net.HardwareAddr(attrs[unix.IFLA_ADDRESS]).String(),
+		Index:  int(native.Uint32(m.body[4:])),
+		Master: nlNumber(native, attrs[unix.IFLA_MASTER]),
+		MTU:    nlNumber(native, attrs[unix.IFLA_MTU]),
+		Peer:   nlNumber(native, attrs[unix.IFLA_LINK]),
+		Name:   nlString(attrs[unix.IFLA_IFNAME]),
+		MAC:    net.HardwareAddr(attrs[unix.IFLA_ADDRESS]).String(),
+		Up:     native.Uint32(m.body[8:])&unix.IFF_UP != 0,
 	}
 }
 

@@ -35,10 +35,12 @@ func forgetFlows(list []nft.Element) error {
 	}
 	for _, m := range flows {
 		attrs := nlAttrs(m.body, 4)
-		if from, proto := flowFrom(attrs[ctaReply]); proto != unix.IPPROTO_UDP || !leadsTo(list, from) {
+		from, proto := flowFrom(attrs[ctaReply])
+		if proto != unix.IPPROTO_UDP || !leadsTo(list, from) {
 			continue
 		}
-		body := nlBody{data: m.body[:4:4]}.attr(ctaOriginal|unix.NLA_F_NESTED, "", attrs[ctaOriginal], "")
+		body := nlBody{data: m.body[:4:4]}.
+			attr(ctaOriginal|unix.NLA_F_NESTED, "", attrs[ctaOriginal], "")
 		forget := nlMessage{name: "IPCTNL_MSG_CT_DELETE", kind: ctDelete, body: body}
 		one := sendNetlink(unix.NETLINK_NETFILTER, forget)
 		if !errors.Is(one, unix.ENOENT) { // it may have ended by itself

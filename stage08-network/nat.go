@@ -85,15 +85,18 @@ func natRules() []natRule {
 
 	accept, drop, masquerade := nft.Accept(), nft.Drop(), nft.Masquerade()
 	return []natRule{
-		{"guard", "iifname @bridges ip daddr 127.0.0.0/8 drop", nft.Join(fromOurs, toLoopback, drop)},
+		{"guard", "iifname @bridges ip daddr 127.0.0.0/8 drop",
+			nft.Join(fromOurs, toLoopback, drop)},
 
 		{"publish", "dnat ip to ip daddr . meta l4proto . th dport map @on4",
 			nft.Join(v4, on4, nft.DNAT("on4", unix.NFPROTO_IPV4))},
 		{"publish", "dnat ip6 to ip6 daddr . meta l4proto . th dport map @on6",
 			nft.Join(v6, on6, nft.DNAT("on6", unix.NFPROTO_IPV6))},
-		{"publish", "meta nfproto ipv4 fib daddr type local dnat ip to meta l4proto . th dport map @any4",
+		{"publish", "meta nfproto ipv4 fib daddr type local" +
+			" dnat ip to meta l4proto . th dport map @any4",
 			nft.Join(v4, anywhere, nft.DNAT("any4", unix.NFPROTO_IPV4))},
-		{"publish", "ip6 daddr != ::1 fib daddr type local dnat ip6 to meta l4proto . th dport map @any6",
+		{"publish", "ip6 daddr != ::1 fib daddr type local" +
+			" dnat ip6 to meta l4proto . th dport map @any6",
 			nft.Join(notToLoopback, anywhere, nft.DNAT("any6", unix.NFPROTO_IPV6))},
 		{"arriving", "jump publish", nft.Jump("publish")},
 		{"local", "jump publish", nft.Jump("publish")},
@@ -177,7 +180,9 @@ func hasTable() (bool, error) {
 func (n *network) elements() []nft.Element {
 	name := make([]byte, unix.IFNAMSIZ)
 	copy(name, n.Bridge)
-	bridge := func(set string) nft.Element { return nft.Element{Set: set, Key: name, Text: n.Bridge} }
+	bridge := func(set string) nft.Element {
+		return nft.Element{Set: set, Key: name, Text: n.Bridge}
+	}
 	list := []nft.Element{bridge("bridges"),
 		{Set: "within", Key: nft.Concat(name, name), Text: n.Bridge + " . " + n.Bridge}}
 	if n.Internal {
@@ -204,7 +209,8 @@ func (m portMap) element(l lease, v6 bool) (nft.Element, bool) {
 		Data: nft.Concat(to.AsSlice(), portBytes(m.container)), Comment: l.id,
 		Text: fmt.Sprintf("%s . %d : %s . %d", m.proto, m.host, to, m.container)}
 	if m.ip.IsValid() {
-		e.Set, e.Key, e.Text = "on"+family, nft.Concat(m.ip.AsSlice(), e.Key), m.ip.String()+" . "+e.Text
+		e.Set, e.Key = "on"+family, nft.Concat(m.ip.AsSlice(), e.Key)
+		e.Text = m.ip.String() + " . " + e.Text
 	}
 	return e, to.IsValid() && (!m.ip.IsValid() || m.ip.Is6() == v6 && m.ip != netip.IPv6Loopback())
 }
@@ -330,7 +336,8 @@ func dropAdvice(bridge string, chains []string) string {
 	advice := fmt.Sprintf("nft insert rule %s iifname %s accept;"+
 		" nft insert rule %[1]s oifname %[2]s accept", chains[0], bridge)
 	switch {
-	case strings.Contains(chains[0], "firewalld"): // what is not permanent ends with the next reload
+	case strings.Contains(chains[0], "firewalld"):
+		// What is not permanent ends with the next reload.
 		advice = fmt.Sprintf("firewall-cmd --permanent --zone=trusted --add-interface=%s;"+
 			" firewall-cmd --reload", bridge)
 	case strings.HasPrefix(chains[0], "ip"):
@@ -370,7 +377,8 @@ type hostSetting struct{ path, value, why string }
 // settings are what forwarding needs and the host does not have yet. A host that learns its
 // own routes from a router goes on doing so only if it is told to, once it is one itself.
 func settings(v6 bool) (list []hostSetting, err error) {
-	v4 := hostSetting{"/proc/sys/net/ipv4/ip_forward", "1", "the host passes packets on, as a router"}
+	v4 := hostSetting{"/proc/sys/net/ipv4/ip_forward", "1",
+		"the host passes packets on, as a router"}
 	if !v4.isSet() {
 		list = append(list, v4)
 	}
@@ -387,7 +395,8 @@ func settings(v6 bool) (list []hostSetting, err error) {
 		return nil, err
 	}
 	for _, l := range links {
-		if slices.ContainsFunc(routes, func(r routeInfo) bool { return r.learned && r.link == l.Index }) {
+		learned := func(r routeInfo) bool { return r.learned && r.link == l.Index }
+		if slices.ContainsFunc(routes, learned) {
 			path := "/proc/sys/net/ipv6/conf/" + l.Name + "/accept_ra"
 			list = append(list, hostSetting{path, "2", "and goes on learning its own routes"})
 		}
@@ -435,7 +444,8 @@ func (dir networks) restoreSettings() error {
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
 	for _, line := range slices.Backward(lines) {
 		path, value, _ := strings.Cut(line, " ")
-		if len(others) > 0 || !strings.HasPrefix(path, "/proc/sys/net/") || strings.Contains(path, "..") {
+		isOurs := strings.HasPrefix(path, "/proc/sys/net/") && !strings.Contains(path, "..")
+		if len(others) > 0 || !isOurs {
 			continue
 		}
 		err := os.WriteFile(path, []byte(value), 0o644)

@@ -38,7 +38,7 @@ type network struct {
 	Gateway6 netip.Addr   `json:"gateway6,omitzero"`
 	MTU      uint32       `json:"mtu"`
 	Internal bool         `json:"internal,omitempty"` // no way out
-	Netns    string       `json:"netns,omitempty"`    // where it was made, as /proc/PID/ns/net has it
+	Netns    string       `json:"netns,omitempty"`    // where it was made: a link of /proc/PID/ns
 }
 
 // lease is an address and the container that has it.
@@ -112,7 +112,8 @@ func (dir networks) find(name string) (*network, error) {
 // isWhole reports whether a network that was read has what others rely on.
 func (n *network) isWhole() bool {
 	return n.Subnet.IsValid() && n.Subnet.Addr().Is4() && n.Gateway.Is4() &&
-		n.Subnet6.IsValid() == n.Gateway6.IsValid() && n.Bridge != "" && len(n.Bridge) < unix.IFNAMSIZ
+		n.Subnet6.IsValid() == n.Gateway6.IsValid() &&
+		n.Bridge != "" && len(n.Bridge) < unix.IFNAMSIZ
 }
 
 // list are all networks, by name.
@@ -224,8 +225,8 @@ func chooseSubnet(given netip.Prefix, routes []routeInfo, others []*network) (ne
 			" IPv6 comes by itself", given)
 	}
 	if other := overlap(given, routes, others); other != "" {
-		return given, fmt.Errorf("--subnet %s overlaps with %s: choose another, or leave --subnet out",
-			given, other)
+		return given, fmt.Errorf("--subnet %s overlaps with %s: choose another,"+
+			" or leave --subnet out", given, other)
 	}
 	return given, nil
 }
@@ -345,7 +346,8 @@ func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []st
 }
 
 // assign gives a lease its addresses, and returns the other leases.
-func (dir networks) assign(n *network, l *lease, wanted netip.Addr) (list, dead []lease, err error) {
+func (dir networks) assign(n *network, l *lease, wanted netip.Addr) (
+	list, dead []lease, err error) {
 	if list, dead, err = dir.leases(n, false); err != nil {
 		return nil, nil, err
 	}
@@ -374,7 +376,8 @@ func freeNumber(n *network, list []lease, wanted netip.Addr) (uint32, error) {
 	}
 	switch owner := taken[wanted]; {
 	case wanted.IsValid() && !n.Subnet.Contains(wanted):
-		return 0, fmt.Errorf("--ip %s is not in %s, the subnet of network %s", wanted, n.Subnet, n.Name)
+		return 0, fmt.Errorf("--ip %s is not in %s, the subnet of network %s",
+			wanted, n.Subnet, n.Name)
 	case owner != "":
 		return 0, fmt.Errorf("--ip %s is taken: by %s", wanted, owner)
 	case wanted.IsValid():
@@ -428,7 +431,8 @@ func (dir networks) remove(name string, force bool) error {
 		if err := dir.tearDown(n, dead, force); err != nil {
 			return err
 		}
-		if err := os.Remove(dir.file(name + ".leases")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		err = os.Remove(dir.file(name + ".leases"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		return os.Remove(dir.file(name + ".json"))
@@ -531,8 +535,11 @@ func (dir networks) containerOf(pid int) string {
 func (dir networks) tell(note string) error {
 	return dir.locked(func() error {
 		told, err := os.ReadFile(dir.file("told"))
-		if err != nil && !errors.Is(err, os.ErrNotExist) || strings.Contains(string(told), note+"\n") {
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
+		}
+		if strings.Contains(string(told), note+"\n") {
+			return nil
 		}
 		fmt.Fprintln(os.Stderr, "box:", note)
 		return dir.replace("told", fmt.Append(told, note, "\n"))

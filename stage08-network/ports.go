@@ -45,7 +45,8 @@ func (m *portMap) listen(l lease, dir networks) (list []*proxy.Proxy, err error)
 		families = families[1:]
 	}
 	for _, family := range families {
-		p, err := proxy.Listen(m.proto+family, m.on(), netip.AddrPortFrom(l.addr, m.container).String())
+		target := netip.AddrPortFrom(l.addr, m.container).String()
+		p, err := proxy.Listen(m.proto+family, m.on(), target)
 		if err != nil {
 			closeAll(list)
 			return nil, m.explain(err, dir)
@@ -76,7 +77,8 @@ func (m *portMap) explain(err error, dir networks) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
 		return fmt.Errorf("port %d/%s of the host is in use by %s: choose another,"+
-			" or let box choose, with -p %d", m.host, m.proto, portUser(m.proto, m.host, dir), m.container)
+			" or let box choose, with -p %d",
+			m.host, m.proto, portUser(m.proto, m.host, dir), m.container)
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("port %d is for root alone: an ordinary user's start at sysctl"+
 			" net.ipv4.ip_unprivileged_port_start", m.host)

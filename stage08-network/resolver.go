@@ -63,7 +63,8 @@ func (r *resolver) start() error {
 		packets.Close()
 		return fmt.Errorf("resolver: %w", err)
 	}
-	r.server = &dns.Server{Lookup: r.lookUp, Upstream: r.upstream, Limit: mostQuestions, TTL: lifetime}
+	r.server = &dns.Server{Lookup: r.lookUp, Upstream: r.upstream,
+		Limit: mostQuestions, TTL: lifetime}
 	r.server.Start(packets, streams)
 	return nil
 }
