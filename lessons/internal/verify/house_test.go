@@ -124,6 +124,8 @@ func TestCopiesOfTools(t *testing.T) {
 		"stage02-cgroups/units/u.go":        "// Package units is good.\npackage units\n",
 		"stage02-cgroups/units/m_test.go":   "package units\n\nfunc short() {}\n",
 	}
+	files["stage02-cgroups/flat_test.go"] = "package main\n" + code
+	files["stage02-cgroups/units/u_test.go"] = "package units\n" + code
 	require.Empty(t, findings(t, tools, files))
 	files["stage02-cgroups/plan/b.go"] = "// Package plan again.\npackage plan\n"
 	require.Equal(t, "stage02-cgroups/plan: there is a tool plan already, stage01-namespaces/plan: a tool is edited where it is, for all stages, and imported by the later ones; or give this one another name",
