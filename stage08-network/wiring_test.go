@@ -219,6 +219,11 @@ func talk(network, addr string, patience time.Duration) string {
 	return string(b)
 }
 
+// init keeps the process's first thread for the main goroutine. Its network is what others take
+// for that of the process, and inside would leave it in another one: a goroutine that ends
+// takes its thread with it, but not the first.
+func init() { runtime.LockOSThread() }
+
 // inside calls f on a thread that has the network of a process.
 func inside(t *testing.T, pid int, f func()) {
 	t.Helper()
