@@ -4,7 +4,6 @@
 package main
 
 import (
-	"archive/tar"
 	"bufio"
 	"cmp"
 	"context"
@@ -677,7 +676,7 @@ func (c *copying) unpack(f found, dest string) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	u := &untarring{copying: c, root: root, tar: tar.NewReader(stream), times: map[string]time.Time{}}
+	u := &untarring{copying: c, root: root, tar: layer.NewExtractor(stream), times: map[string]time.Time{}}
 	return true, u.all()
 }
 

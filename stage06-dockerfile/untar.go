@@ -1,13 +1,12 @@
 // ADD of an archive: its files are laid over what is there. Links of the archive, and those
-// that are there already, are followed as if the destination were the root of everything.
+// that are there already, are followed as if the destination were the root of everything. A layer,
+// which is unpacked by the same layer.Extractor, follows none.
 package main
 
 import (
 	"archive/tar"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ import (
 type untarring struct {
 	*copying
 	root  string // the destination
-	tar   *tar.Reader
+	tar   *layer.Extractor
 	times map[string]time.Time // of directories: set when nothing is put into them any more
 	bytes int64
 	files int64
@@ -88,27 +87,10 @@ func (u *untarring) make(h *tar.Header, target string) error {
 	if err := u.w.replace(target); err != nil {
 		return err
 	}
-	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeGNUSparse:
-		fd, err := unix.Openat(u.w.Root, target, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-		if err != nil {
-			return err
-		}
-		file := os.NewFile(uintptr(fd), target)
-		_, err = io.Copy(file, u.tar)
-		return errors.Join(err, file.Close())
-	case tar.TypeSymlink:
-		return unix.Symlinkat(h.Linkname, u.w.Root, target)
-	case tar.TypeLink:
+	if h.Typeflag == tar.TypeLink {
 		return u.link(h, target)
-	case tar.TypeChar:
-		return unix.Mknodat(u.w.Root, target, unix.S_IFCHR|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
-	case tar.TypeBlock:
-		return unix.Mknodat(u.w.Root, target, unix.S_IFBLK|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
-	case tar.TypeFifo:
-		return unix.Mknodat(u.w.Root, target, unix.S_IFIFO|0o600, 0)
 	}
-	return fmt.Errorf("a file of kind %q, which is not known", h.Typeflag)
+	return u.tar.Create(u.w.Root, target, h, 0o600)
 }
 
 // directory makes a directory, in place of anything else.

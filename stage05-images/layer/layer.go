@@ -7,7 +7,7 @@
 // directory (overlayfs in the kernel's Documentation). Unpack makes the directory and Pack the
 // stream; what the files should be and cannot, such as another user's, is in a text beside the
 // directory (owners.go). A lesson reads both and the text; Decompress and NewGzipWriter are for the
-// form in which layers travel.
+// form in which layers travel. Only later stages call InheritOwners, and Extractor by itself.
 package layer
 
 import (

@@ -539,7 +539,28 @@ func TestUpperKeepsOwners(t *testing.T) {
 	require.ErrorContains(t, err, `lower.owners: read the line "file 1 x"`)
 }
 
-func FuzzUnPack(f *testing.F) {
+// TestInheritOwners: a new layer gets the lines about files that it has, its own before those below.
+func TestInheritOwners(t *testing.T) {
+	dirs := t.TempDir()
+	top, lower := dirs+"/top", dirs+"/lower.owners"
+	require.NoError(t, os.MkdirAll(top+"/d", 0o755))
+	for _, name := range []string{"f", "d/g", "h"} {
+		require.NoError(t, os.WriteFile(filepath.Join(top, name), nil, 0o644))
+	}
+	require.NoError(t, InheritOwners(top, dirs+"/none.owners"))
+	require.NoFileExists(t, top+OwnersSuffix)
+	own := NewOwnersWriter(top)
+	require.NoError(t, own.Add("h", &Owner{UID: 1, GID: 2, Have: 0o644, Want: 0o644}))
+	require.NoError(t, own.Close())
+	below := "file 33 34 755:4755 0:0 - \"f\"\nlink \"f\" \"d/g\"\nfile 5 5 1:1 0:0 - \"gone\"\nfile 6 6 1:1 0:0 - \"h\"\n"
+	require.NoError(t, os.WriteFile(lower, []byte(below), 0o600))
+	require.NoError(t, InheritOwners(top, dirs+"/none.owners", lower))
+	text, err := os.ReadFile(top + OwnersSuffix)
+	require.NoError(t, err)
+	require.Equal(t, "file 33 34 755:4755 0:0 - \"d/g\"\nfile 33 34 755:4755 0:0 - \"f\"\nfile 1 2 644:644 0:0 - \"h\"\n", string(text))
+}
+
+func FuzzUnpack(f *testing.F) {
 	f.Add(ownedLayer(f))
 	f.Add(tarOf(f, tarLink(tar.TypeSymlink, "a", "../out"), tarFile("a/x", ""), tarDir("a"), tarLink(tar.TypeLink, "b", "a"), tarFile(".wh.b", ""), tarFile("b/.wh..wh..opq", "")))
 	f.Add(append(rawHeader('x', "pax", []byte("00000000014\x00")), append([]byte("12 path=a/b\n"), make([]byte, 500)...)...))

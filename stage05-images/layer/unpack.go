@@ -7,7 +7,6 @@ package layer
 
 import (
 	"archive/tar"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -39,9 +38,9 @@ func Unpack(r io.Reader, dir string, limit Limit) (sum Sum, err error) {
 	ahead := startReadAhead(r, limit)
 	defer ahead.stop()
 	u := &unpacker{
-		tar: tar.NewReader(ahead), limit: limit,
+		tar: NewExtractor(ahead), limit: limit,
 		dirs: []openedDir{root}, owners: NewOwnersWriter(dir),
-		euid: os.Geteuid(), egid: os.Getegid(), buffer: make([]byte, 1<<20),
+		euid: os.Geteuid(), egid: os.Getegid(),
 	}
 	defer func() { err = errors.Join(err, u.close()) }()
 	if u.umask, err = umask(); err != nil {
@@ -70,13 +69,12 @@ func umask() (uint32, error) {
 
 // unpacker is at work on one layer.
 type unpacker struct {
-	tar        *tar.Reader
+	tar        *Extractor
 	limit      Limit
 	dirs       []openedDir // from the layer's own directory down to where files are made now
 	owners     *OwnersWriter
 	euid, egid int
 	umask      uint32
-	buffer     []byte
 	bytes      int64 // in files: more than in the stream, where a file has holes
 	files      int64
 }
@@ -379,65 +377,25 @@ func (u *unpacker) file(name string, h *tar.Header) error {
 	if made&(u.umask|0o7000) != 0 || hasRecord(h, files.XattrPrefix) {
 		made, perm = unknownMode, 0o600
 	}
-	fd := -1
-	err := u.place(name, func(dir int, base string) (err error) {
-		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
-		fd, err = unix.Openat(dir, base, flags, perm)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	file := os.NewFile(uintptr(fd), path.Base(name))
-	if err := errors.Join(u.content(file, h), file.Close()); err != nil {
+	if err := u.create(name, h, perm); err != nil {
 		return err
 	}
 	return u.attributes(name, h, made, 0)
 }
 
-// content writes as many bytes as the header has announced. A file that had holes (in GNU's
-// old notation, or its newer ones) gets them back where there are only zeros.
-func (u *unpacker) content(file *os.File, h *tar.Header) error {
-	buffer, sparse := u.buffer, h.Typeflag == tar.TypeGNUSparse || hasRecord(h, "GNU.sparse.")
-	if sparse {
-		buffer = buffer[:1<<16]
+func (u *unpacker) create(name string, h *tar.Header, perm uint32) error {
+	err := u.place(name, func(dir int, base string) error {
+		return u.tar.Create(dir, base, h, perm)
+	})
+	if content := (contentError{}); errors.As(err, &content) {
+		return fmt.Errorf("read its content: %w", err)
 	}
-	for left := h.Size; left > 0; {
-		n, err := io.ReadFull(u.tar, buffer[:min(left, int64(len(buffer)))])
-		if err != nil {
-			return fmt.Errorf("read its content: %w", err)
-		}
-		if left -= int64(n); sparse && len(bytes.TrimLeft(buffer[:n], "\x00")) == 0 {
-			_, err = file.Seek(int64(n), io.SeekCurrent)
-		} else {
-			_, err = file.Write(buffer[:n])
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if sparse {
-		return file.Truncate(h.Size)
-	}
-	return nil
-}
-
-// hasRecord reports whether a header has a pax record with a name that begins so.
-func hasRecord(h *tar.Header, prefix string) bool {
-	for name := range h.PAXRecords {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
+	return err
 }
 
 // symlink makes a symbolic link. It may lead anywhere: it is never followed here.
 func (u *unpacker) symlink(name string, h *tar.Header) error {
-	err := u.place(name, func(dir int, base string) error {
-		return unix.Symlinkat(h.Linkname, dir, base)
-	})
-	if err != nil {
+	if err := u.create(name, h, 0); err != nil {
 		return err
 	}
 	return u.attributes(name, h, 0o777, 0)
@@ -470,23 +428,17 @@ func (u *unpacker) link(name string, h *tar.Header) error {
 // node makes a device or a pipe. Devices are root's to make: for others an empty file holds
 // the place.
 func (u *unpacker) node(name string, h *tar.Header) error {
-	kind := map[byte]uint32{
-		tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO,
-	}[h.Typeflag]
-	refused := false
+	kind := uint32(0)
 	err := u.place(name, func(dir int, base string) error {
-		device := unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))
-		err := unix.Mknodat(dir, base, kind|0o600, int(device))
-		if refused = errors.Is(err, unix.EPERM); refused {
+		err := u.tar.Create(dir, base, h, 0)
+		if errors.Is(err, unix.EPERM) {
+			kind = nodeKind(h)
 			err = unix.Mknodat(dir, base, unix.S_IFREG|0o600, 0)
 		}
 		return err
 	})
 	if err != nil {
 		return err
-	}
-	if !refused {
-		kind = 0
 	}
 	return u.attributes(name, h, unknownMode, kind)
 }
