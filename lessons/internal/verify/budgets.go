@@ -54,7 +54,7 @@ var budgets = map[string]budget{
 			"stagebox/stage05-images/registry"},
 	},
 	"dockerfile": {
-		adds: []string{"build.go", "buildcontext.go", "buildrun.go", "copy.go", "writer.go", "untar.go", "unchanged.go",
+		adds: []string{"build.go", "buildcontext.go", "buildrun.go", "copy.go", "writer.go", "untar.go", "unchanged.go", "cmd_build.go",
 			"builds_test.go", "buildcase_test.go", "buildimage_test.go"},
 		edits: map[string]edit{"main.go": {5, 1}, "containers.go": {8, 0}, "monitor.go": {3, 0}, "copytree.go": {7, 1}},
 		imports: []string{"github.com/moby/patternmatcher", "github.com/moby/patternmatcher/ignorefile",
@@ -62,7 +62,7 @@ var budgets = map[string]budget{
 	},
 	"cache": {
 		adds:  []string{"cache.go", "checksum.go", "download.go", "cmd_prune.go", "buildpicture.go"},
-		edits: map[string]edit{"main.go": {4, 2}, "build.go": {105, 16}, "buildrun.go": {3, 0}, "copy.go": {15, 12}, "layout.go": {10, 0}},
+		edits: map[string]edit{"main.go": {4, 2}, "cmd_build.go": {2, 0}, "build.go": {105, 16}, "buildrun.go": {3, 0}, "copy.go": {15, 12}, "layout.go": {10, 0}},
 	},
 	"network": {
 		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "cmd_picture.go",
