@@ -561,9 +561,8 @@ func (w *saving) file(name string, size int64, content io.Reader) error {
 }
 
 type importCmd struct {
-	File   string   `arg:"" help:"A tar archive of files, compressed or not; - is standard input."`
-	Name   string   `arg:"" optional:"" help:"The image's name."`
-	Change []string `short:"c" help:"An instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR." sep:"none" placeholder:"INSTRUCTION"`
+	File string `arg:"" help:"A tar archive of files, compressed or not; - is standard input."`
+	Name string `arg:"" optional:"" help:"The image's name."`
 
 	Store
 
@@ -593,7 +592,7 @@ func (c *importCmd) Run() error {
 		defer in.Close()
 	}
 	c.Store.limits = c.LayerLimits
-	image, err := c.Store.importTar(in, name, c.Change)
+	image, err := c.Store.importTar(in, name)
 	if err != nil {
 		return about("import", c.File, err)
 	}
@@ -602,12 +601,9 @@ func (c *importCmd) Run() error {
 }
 
 // importTar makes an image of one layer.
-func (s Store) importTar(in io.Reader, name string, changes []string) (*Image, error) {
+func (s Store) importTar(in io.Reader, name string) (*Image, error) {
 	config := newConfig()
 	config.Config.Env = []string{"PATH=" + defaultPath}
-	if err := applyChanges(&config.Config, changes); err != nil {
-		return nil, err
-	}
 	stream, _, err := layer.Decompress(in)
 	if err != nil {
 		return nil, err

@@ -365,9 +365,6 @@ func (c *commitCmd) commitImage(r *Record) error {
 	if err != nil {
 		return err
 	}
-	if err := applyChanges(&config.Config, c.Change); err != nil {
-		return err
-	}
 	var layer ocispec.Descriptor
 	err = r.quietly(func() (err error) {
 		layer, err = c.Store.keepUpper(r.path("upper"), r.Run.topFirst()...)

@@ -757,15 +757,4 @@ func TestConfigAndFlagsTogether(t *testing.T) {
 		require.Equal(t, c.want, strings.Join(made.Command, " "))
 	}
 	require.ErrorContains(t, (&Container{Imaged: Imaged{Entrypoint: &none}}).merge(nil, config), "does not say what to run")
-
-	var changed RunConfig
-	require.NoError(t, applyChanges(&changed, []string{`CMD ["a","b c"]`, "ENV A=1", "ENV A 2", `ENV B=1 C="2 '3'" D='4'`, "expose 80 53/udp", "LABEL k=v", "VOLUME /data", "USER me", "WORKDIR /w", "STOPSIGNAL INT", "ENTRYPOINT x y"}))
-	require.Equal(t, []string{"a", "b c"}, changed.Cmd)
-	require.Equal(t, []string{"A=2", "B=1", "C=2 '3'", "D=4"}, changed.Env)
-	require.Equal(t, []string{"/bin/sh", "-c", "x y"}, changed.Entrypoint)
-	require.Contains(t, changed.ExposedPorts, "80/tcp")
-	require.Contains(t, changed.ExposedPorts, "53/udp")
-	require.Equal(t, "me /w INT v", changed.User+" "+changed.WorkingDir+" "+changed.StopSignal+" "+changed.Labels["k"])
-	require.ErrorContains(t, applyChanges(&changed, []string{"RUN x"}), "there are CMD")
-	require.ErrorContains(t, applyChanges(&changed, []string{"ENV A=1 B"}), `--change "ENV A=1 B": "B" is no KEY=VALUE`)
 }

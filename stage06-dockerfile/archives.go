@@ -561,9 +561,10 @@ func (w *saving) file(name string, size int64, content io.Reader) error {
 }
 
 type importCmd struct {
-	File   string   `arg:"" help:"A tar archive of files, compressed or not; - is standard input."`
-	Name   string   `arg:"" optional:"" help:"The image's name."`
-	Change []string `short:"c" help:"An instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR." sep:"none" placeholder:"INSTRUCTION"`
+	File string `arg:"" help:"A tar archive of files, compressed or not; - is standard input."`
+	Name string `arg:"" optional:"" help:"The image's name."`
+
+	Changing
 
 	Store
 
@@ -605,7 +606,7 @@ func (c *importCmd) Run() error {
 func (s Store) importTar(in io.Reader, name string, changes []string) (*Image, error) {
 	config := newConfig()
 	config.Config.Env = []string{"PATH=" + defaultPath}
-	if err := applyChanges(&config.Config, changes); err != nil {
+	if err := applyChanges(&config, changes); err != nil {
 		return nil, err
 	}
 	stream, _, err := layer.Decompress(in)

@@ -631,16 +631,22 @@ func (s *stageBuild) maintainer(in *dockerfile.Instruction) error {
 // workdir names the directory for what follows, and makes it. It is the user's, if there is
 // such a user.
 func (s *stageBuild) workdir(in *dockerfile.Instruction) error {
-	dir := in.Args[0]
-	if !path.IsAbs(dir) {
-		dir = path.Join("/", s.config.Config.WorkingDir, dir)
-	}
-	s.config.Config.WorkingDir = dir
+	dir := s.enter(in)
 	who, err := s.ownerNamed(s.config.Config.User)
 	if err != nil {
 		who = owner{}
 	}
 	return s.layer(in, func(w *writer) error { return w.mkdirs(path.Clean(dir), who) })
+}
+
+// enter names the directory of a WORKDIR, which may be relative to the one before.
+func (s *stageBuild) enter(in *dockerfile.Instruction) string {
+	dir := in.Args[0]
+	if !path.IsAbs(dir) {
+		dir = path.Join("/", s.config.Config.WorkingDir, dir)
+	}
+	s.config.Config.WorkingDir = dir
+	return dir
 }
 
 // dirs are the layers of the stage, the lowest first.

@@ -195,9 +195,10 @@ type commitCmd struct {
 
 	Store
 
-	Author  string   `short:"a" help:"Who made it."`
-	Message string   `short:"m" help:"What it is."`
-	Change  []string `short:"c" help:"An instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR." sep:"none" placeholder:"INSTRUCTION"`
+	Author  string `short:"a" help:"Who made it."`
+	Message string `short:"m" help:"What it is."`
+
+	Changing
 }
 
 // Run is `box commit`. The container is stopped meanwhile, if it runs.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -212,109 +211,6 @@ func (s Store) imageOf(dir string) (*Image, error) {
 		return nil, err
 	}
 	return s.putImage(config, []ocispec.Descriptor{layer}, ref.String())
-}
-
-// applyChanges changes a configuration by instructions as a Dockerfile has them.
-func applyChanges(config *RunConfig, changes []string) error {
-	for _, change := range changes {
-		name, rest, _ := strings.Cut(strings.TrimSpace(change), " ")
-		if err := applyChange(config, strings.ToUpper(name), strings.TrimSpace(rest)); err != nil {
-			return fmt.Errorf("--change %q: %w", change, err)
-		}
-	}
-	return nil
-}
-
-func applyChange(config *RunConfig, name, rest string) error {
-	if rest == "" {
-		return errors.New("something has to follow the instruction's name")
-	}
-	switch name {
-	case "CMD":
-		config.Cmd = wordsOf(rest)
-	case "ENTRYPOINT":
-		config.Entrypoint = wordsOf(rest)
-	case "ENV", "LABEL":
-		for _, pair := range pairsOf(rest) {
-			key, value, is := strings.Cut(pair, "=")
-			if !is {
-				return fmt.Errorf("%q is no KEY=VALUE", pair)
-			}
-			if name == "LABEL" {
-				config.Labels = withKey(config.Labels, key, value)
-			} else {
-				config.Env = setAll(config.Env, []string{pair})
-			}
-		}
-	case "EXPOSE":
-		for port := range strings.FieldsSeq(rest) {
-			if !strings.Contains(port, "/") {
-				port += "/tcp"
-			}
-			config.ExposedPorts = withKey(config.ExposedPorts, port, struct{}{})
-		}
-	case "VOLUME":
-		for _, target := range listOf(rest) {
-			config.Volumes = withKey(config.Volumes, target, struct{}{})
-		}
-	case "USER":
-		config.User = rest
-	case "WORKDIR":
-		config.WorkingDir = rest
-	case "STOPSIGNAL":
-		config.StopSignal = rest
-	default:
-		return errors.New("there are CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME and WORKDIR")
-	}
-	return nil
-}
-
-// pairsOf are KEY=VALUE, or several, in which quotes keep spaces; or one, as KEY VALUE.
-func pairsOf(rest string) (pairs []string) {
-	key, value, _ := strings.Cut(rest, " ")
-	if !strings.Contains(key, "=") {
-		return []string{key + "=" + strings.TrimSpace(value)}
-	}
-	pair, quote := "", rune(0)
-	for _, r := range rest + " " {
-		switch {
-		case quote == 0 && (r == '"' || r == '\''):
-			quote = r
-		case r == quote:
-			quote = 0
-		case quote != 0 || r != ' ':
-			pair += string(r)
-		case pair != "":
-			pairs, pair = append(pairs, pair), ""
-		}
-	}
-	return pairs
-}
-
-func withKey[V any](m map[string]V, key string, value V) map[string]V {
-	if m == nil {
-		m = map[string]V{}
-	}
-	m[key] = value
-	return m
-}
-
-// wordsOf reads a command: a JSON list of words, or a line for the shell.
-func wordsOf(text string) []string {
-	var list []string
-	if json.Unmarshal([]byte(text), &list) == nil {
-		return list
-	}
-	return []string{"/bin/sh", "-c", text}
-}
-
-// listOf reads a JSON list, or words.
-func listOf(text string) []string {
-	var list []string
-	if json.Unmarshal([]byte(text), &list) == nil {
-		return list
-	}
-	return strings.Fields(text)
 }
 
 // complain tells of what went wrong on the side: how the command ended counts for more.

@@ -365,7 +365,7 @@ func (c *commitCmd) commitImage(r *Record) error {
 	if err != nil {
 		return err
 	}
-	if err := applyChanges(&config.Config, c.Change); err != nil {
+	if err := applyChanges(&config, c.Change); err != nil {
 		return err
 	}
 	var layer ocispec.Descriptor

@@ -12,7 +12,7 @@ import (
 
 // Error is what is wrong in a Dockerfile, and where.
 type Error struct {
-	File        string
+	File        string // "": the text has no name
 	First, Last int    // the instruction's lines, from 1
 	Line        int    // the line to show with a caret; 0: the error is about the whole file
 	Column      int    // of the caret, in characters, from 1
@@ -23,10 +23,12 @@ type Error struct {
 	shown []string
 }
 
-// Error returns FILE:LINE: MESSAGE.
+// Error returns FILE:LINE: MESSAGE, or the message alone for instructions without a file.
 func (e *Error) Error() string {
 	text := e.File + ": " + e.Message
-	if e.Line > 0 {
+	if e.File == "" {
+		text = e.Message
+	} else if e.Line > 0 {
 		text = fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
 	}
 	if e.Suggestion != "" {

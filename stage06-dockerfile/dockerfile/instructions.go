@@ -169,6 +169,19 @@ func ParseTrigger(text string, escape rune) (*Instruction, error) {
 	return in, nil
 }
 
+// ParseInstructions parses instructions that stand alone, one a line, as commit --change has
+// them. Its errors, and those of the instructions, name neither a file nor a line.
+func ParseInstructions(text string) (list []*Instruction, err error) {
+	f := &File{Escape: '\\', lines: strings.SplitAfter(text, "\n")}
+	for {
+		in, err := f.read()
+		if err != nil || in == nil {
+			return list, err
+		}
+		list = append(list, in)
+	}
+}
+
 // ShellCommand returns the text that an instruction in the shell form passes to the shell, with
 // its here-documents. Of a RUN that is only a here-document it is the content.
 func (in *Instruction) ShellCommand() string {

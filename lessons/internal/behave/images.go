@@ -29,7 +29,7 @@ var imageRows = []Row{{
 	Check:  layout,
 	Broken: `"$BOX" "$@"; status=$?; for blob in "$BOX_ROOT"/images/blobs/sha256/*; do echo >>"$blob"; done; exit $status`,
 }, {
-	Name: "an image's words are the command: ENTRYPOINT, CMD, ENV, WORKDIR and USER", Since: 5,
+	Name: "an image's words are the command: ENTRYPOINT, CMD, ENV, WORKDIR and USER", Since: 6,
 	Check:  configured,
 	Broken: `[ "$1" = commit ] && { shift 9; set -- commit -c CMD\ true "$@"; }; exec "$BOX" "$@"`,
 }, {

@@ -13,7 +13,7 @@ import (
 
 // imagesScript makes the two images of the lesson, the second on top of the first.
 const imagesScript = `box run --name change tiny sh -c 'echo hello >/root/greeting; rm /bin/wc'
-box commit -c 'CMD ["cat","/root/greeting"]' change greeting; box rm change`
+box commit change greeting; box rm change`
 
 // descriptor points to a blob, as OCI's image format has it.
 type descriptor struct {
