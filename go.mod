@@ -1,6 +1,6 @@
 module stagebox
 
-go 1.26.0
+go 1.26.8
 
 require (
 	github.com/alecthomas/chroma/v2 v2.27.0
@@ -10,7 +10,7 @@ require (
 	github.com/creack/pty v1.1.24
 	github.com/distribution/reference v0.6.0
 	github.com/klauspost/compress v1.20.4
-	github.com/moby/buildkit v0.31.0
+	github.com/moby/buildkit v0.34.2
 	github.com/moby/patternmatcher v0.6.1
 	github.com/moby/profiles/seccomp v0.3.0
 	github.com/opencontainers/go-digest v1.0.0
