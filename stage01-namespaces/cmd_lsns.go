@@ -1,4 +1,4 @@
-// box lsns finds containers without anybody's help: a process is in a container when the
+// box lsns finds containers without a list of them: a process is in a container when the
 // links in its /proc/PID/ns point elsewhere than ours. Docker's and other runtimes'
 // containers show as well, and so do services that systemd has set apart.
 package main

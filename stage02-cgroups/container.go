@@ -11,7 +11,7 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// Container is a command to run and what it shall see.
+// Container is a command to run and what it is to see.
 type Container struct {
 	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
 
@@ -52,7 +52,7 @@ func command(c *Container, p *Plan) {
 // Argv is a command line, of which box reads nothing after the first word.
 type Argv []string
 
-// argv leaves out the "--" that may stand before the first word.
+// argv leaves out a "--" before the first word.
 func (a Argv) argv() []string {
 	if len(a) > 1 && a[0] == "--" {
 		return a[1:]
@@ -60,10 +60,10 @@ func (a Argv) argv() []string {
 	return a
 }
 
-// defaultPath is where programs are looked for, as in Docker.
+// defaultPath is Docker's default PATH.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// pathIn is where programs are looked for: PATH in an environment.
+// pathIn returns the PATH of an environment.
 func pathIn(env []string) string {
 	for _, variable := range env {
 		if path, ok := strings.CutPrefix(variable, "PATH="); ok {
@@ -73,8 +73,8 @@ func pathIn(env []string) string {
 	return defaultPath
 }
 
-// environment is what a container knows when nobody has told it more, as in Docker:
-// nothing that the caller has in its own environment, except the kind of its terminal.
+// environment is a container's default environment, as in Docker: nothing of the caller's own
+// but the kind of its terminal.
 func environment(hostname string) []string {
 	env := []string{"PATH=" + defaultPath, "HOSTNAME=" + hostname, "HOME=/root"}
 	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {

@@ -15,14 +15,6 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// Entry is a command for a container that runs already.
-type Entry struct {
-	PID int `arg:"" name:"pid" help:"A process in the container, by its number on the host (see box lsns)."`
-
-	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
-	plan.Narration
-}
-
 // Run is `box exec`.
 func (e *Entry) Run() error {
 	pid := e.PID
@@ -31,7 +23,8 @@ func (e *Entry) Run() error {
 		return err
 	}
 	p := newPlan()
-	pidfd := p.before.PidfdOpen(pid).Why("a handle on the process, which its number is not").Result()
+	pidfd := p.before.PidfdOpen(pid).
+		Why("a handle on the process, which its number is not").Result()
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
@@ -55,9 +48,11 @@ func foreign(pid int) (uint64, error) {
 		switch {
 		case errOurs != nil: // a kernel without this kind
 		case errors.Is(err, os.ErrNotExist):
-			return 0, fmt.Errorf("no process has the number %d: box lsns lists those that live in other namespaces", pid)
+			return 0, fmt.Errorf("no process has the number %d: "+
+				"box lsns lists those that live in other namespaces", pid)
 		case errors.Is(err, os.ErrPermission):
-			return 0, fmt.Errorf("process %d is not yours to join: it belongs to another user, so become that user, or root", pid)
+			return 0, fmt.Errorf("process %d is not yours to join: "+
+				"it belongs to another user, so become that user, or root", pid)
 		case err != nil:
 			return 0, err
 		case ours != theirs:
@@ -65,7 +60,8 @@ func foreign(pid int) (uint64, error) {
 		}
 	}
 	if flags == 0 {
-		return 0, fmt.Errorf("process %d lives in no namespace but ours, so there is none to join: box lsns lists those that do", pid)
+		return 0, fmt.Errorf("process %d lives in no namespace but ours, "+
+			"so there is none to join: box lsns lists those that do", pid)
 	}
 	return flags, nil
 }
@@ -84,6 +80,7 @@ func (p *Plan) Setns(pidfd plan.Arg, flags uint64) *plan.Call {
 
 // Setresid is setresgid(2) and setresuid(2), for the real, effective and saved id alike.
 func (p *Plan) Setresid(uid, gid int) {
-	p.Add("setresgid", unix.SYS_SETRESGID, gid, gid, gid).Why("group 0 of the joined user namespace")
+	p.Add("setresgid", unix.SYS_SETRESGID, gid, gid, gid).
+		Why("group 0 of the joined user namespace")
 	p.Add("setresuid", unix.SYS_SETRESUID, uid, uid, uid).Why("and its user 0")
 }

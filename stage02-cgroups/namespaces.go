@@ -4,13 +4,10 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/user"
-	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -18,14 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage01-namespaces/subid"
 )
-
-// Isolation says which namespaces are new, and what is in them.
-type Isolation struct {
-	Share    []string `help:"Leave these namespaces out and use the host's: ${namespaces}." placeholder:"NS" group:"Isolation:"`
-	Unshare  []string `help:"Make these new as well: user, which root's containers do without." placeholder:"NS" group:"Isolation:"`
-	Hostname string   `help:"The host name inside." default:"box" group:"Isolation:"`
-}
 
 // kind is one kind of namespace, under its name in /proc/PID/ns.
 type kind struct {
@@ -44,12 +35,13 @@ var kinds = []kind{
 	{"time", unix.CLONE_NEWTIME},
 }
 
-// flags returns the CLONE_NEW flags: every namespace that the kernel has, the user
-// namespace for ordinary users only, who need it to be allowed the others.
+// flags returns the CLONE_NEW flags: every namespace that the kernel has; the user namespace
+// only for ordinary users, who need it to be allowed the others.
 func (iso Isolation) flags() (uint64, error) {
 	var flags uint64
 	for _, k := range kinds {
-		if _, err := os.Stat("/proc/self/ns/" + k.name); err == nil && (k.name != "user" || os.Geteuid() != 0) {
+		_, err := os.Stat("/proc/self/ns/" + k.name)
+		if err == nil && (k.name != "user" || os.Geteuid() != 0) {
 			flags |= k.flag
 		}
 	}
@@ -70,22 +62,6 @@ func (iso Isolation) flags() (uint64, error) {
 	return flags, nil
 }
 
-func flagOf(name string) (uint64, error) {
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
-	if i < 0 {
-		return 0, fmt.Errorf("%q: no such namespace; there are %s", name, kindNames())
-	}
-	return kinds[i].flag, nil
-}
-
-func kindNames() string {
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = k.name
-	}
-	return strings.Join(names, ", ")
-}
-
 // namespaces decides what the container sees of the system.
 func namespaces(c *Container, p *Plan) error {
 	flags, err := c.flags()
@@ -101,7 +77,8 @@ func namespaces(c *Container, p *Plan) error {
 	}
 	p.Handshake()
 	if isNew(unix.CLONE_NEWCGROUP) {
-		p.Unshare(unix.CLONE_NEWCGROUP).Why("the cgroup it is in now becomes the root it sees").Look("cat /proc/PID/cgroup")
+		p.Unshare(unix.CLONE_NEWCGROUP).Why("the cgroup it is in now becomes the root it sees").
+			Look("cat /proc/PID/cgroup")
 	}
 	if isNew(unix.CLONE_NEWNS) {
 		// First of all, and always: on most hosts / is shared, and without this line
@@ -112,14 +89,16 @@ func namespaces(c *Container, p *Plan) error {
 	if isNew(unix.CLONE_NEWNS | unix.CLONE_NEWPID) {
 		p.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "").
 			Why("a /proc of the new PID namespace").Look("sudo ls /proc/PID/root/proc").
-			Hint(unix.EPERM, "inside another container, whose /proc is masked, only root may mount a fresh one: add --share pid")
+			Hint(unix.EPERM, "inside another container, whose /proc is masked, "+
+				"only root may mount a fresh one: add --share pid")
 	}
 	if isNew(unix.CLONE_NEWUTS) {
 		p.Sethostname(c.Hostname).Why("a name of its own").Look("sudo nsenter -t PID -u hostname")
 	}
 	if isNew(unix.CLONE_NEWNET) {
 		socket := p.Socket().Why("any socket serves to reach the interfaces").Result()
-		p.LinkUp(socket, "lo").Why("a new network has one, loopback, and it is down").Look("sudo nsenter -t PID -n ip addr")
+		p.LinkUp(socket, "lo").Why("a new network has one, loopback, and it is down").
+			Look("sudo nsenter -t PID -n ip addr")
 		p.Close(socket)
 	}
 	return nil
@@ -145,7 +124,8 @@ func (p *Plan) Sethostname(name string) *plan.Call {
 // Socket is socket(2): any socket serves as the handle for ioctls on interfaces.
 func (p *Plan) Socket() *plan.Call {
 	return p.Add("socket", unix.SYS_SOCKET, plan.Sym(unix.AF_INET, "AF_INET"),
-		plan.Sym(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, "SOCK_DGRAM|SOCK_CLOEXEC"), plan.Sym(unix.IPPROTO_IP, "IPPROTO_IP"))
+		plan.Sym(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, "SOCK_DGRAM|SOCK_CLOEXEC"),
+		plan.Sym(unix.IPPROTO_IP, "IPPROTO_IP"))
 }
 
 // LinkUp is ioctl(2) SIOCSIFFLAGS of netdevice(7).
@@ -163,9 +143,9 @@ type ifreq struct {
 	_     [22]byte
 }
 
-// mapIDs has the host say who is who in the new user namespace (user_namespaces(7)).
-// User 0 inside is the caller. An ordinary user may map that one id alone; the setuid
-// programs newuidmap(1) and newgidmap(1) map the ranges of /etc/subuid and /etc/subgid.
+// mapIDs has the host map the ids of the new user namespace (user_namespaces(7)). User 0
+// inside is the caller. An ordinary user may map only that one id; the setuid programs
+// newuidmap(1) and newgidmap(1) map the ranges of /etc/subuid and /etc/subgid as well.
 func mapIDs(p *Plan) error {
 	uid, gid := os.Geteuid(), os.Getegid()
 	uids, gids, err := grants()
@@ -174,32 +154,38 @@ func mapIDs(p *Plan) error {
 		return err
 	case len(uids) == 0:
 		p.WhileHeld(func(h *Plan, pid string) {
-			h.WriteFile("/proc/"+pid+"/setgroups", "deny").Why("or a user could drop a group that is denied something")
+			h.WriteFile("/proc/"+pid+"/setgroups", "deny").
+				Why("or a user could drop a group that is denied something")
 			writeMaps(h, pid, mapText(uid, nil), mapText(gid, nil))
 		})
 	case uid == 0:
-		p.WhileHeld(func(h *Plan, pid string) { writeMaps(h, pid, mapText(0, uids), mapText(0, gids)) })
+		p.WhileHeld(func(h *Plan, pid string) {
+			writeMaps(h, pid, mapText(0, uids), mapText(0, gids))
+		})
 	default:
 		p.WhileHeld(func(h *Plan, pid string) {
-			h.Command(append([]string{"newuidmap", pid}, strings.Fields(mapText(uid, uids))...)...).Why("more users than one")
-			h.Command(append([]string{"newgidmap", pid}, strings.Fields(mapText(gid, gids))...)...).Why("and groups")
+			newMap := func(program, text string) *plan.Call {
+				return h.Command(append([]string{program, pid}, strings.Fields(text)...)...)
+			}
+			newMap("newuidmap", mapText(uid, uids)).Why("more users than one")
+			newMap("newgidmap", mapText(gid, gids)).Why("and groups")
 		})
 	}
 	return nil
 }
 
-// grants are the ranges of users and groups that the caller may map besides itself: both,
-// or none.
-func grants() (uids, gids []idRange, err error) {
+// grants returns the ranges of users and groups that the caller may map besides itself: both,
+// or neither.
+func grants() (uids, gids []subid.Range, err error) {
 	uid := os.Geteuid()
 	who, err := user.LookupId(strconv.Itoa(uid))
 	if err != nil {
 		who = &user.User{Username: strconv.Itoa(uid)}
 	}
-	if uids, err = subIDs("/etc/subuid", who.Username, uid); err != nil {
+	if uids, err = subid.Read("/etc/subuid", who.Username, uid); err != nil {
 		return nil, nil, err
 	}
-	if gids, err = subIDs("/etc/subgid", who.Username, uid); err != nil {
+	if gids, err = subid.Read("/etc/subgid", who.Username, uid); err != nil {
 		return nil, nil, err
 	}
 	_, errUID := exec.LookPath("newuidmap")
@@ -215,59 +201,16 @@ func writeMaps(h *Plan, pid, uids, gids string) {
 	h.WriteFile("/proc/"+pid+"/gid_map", gids).Why("and group 0")
 }
 
-// idRange is a line of subuid(5): count ids from start on.
-type idRange struct{ start, count uint32 }
-
-// mapText is what uid_map takes, a line "inside outside count" each: 0 is the caller,
-// and the ranges follow from 1 on.
-func mapText(caller int, ranges []idRange) string {
+// mapText returns the lines "inside outside count" that uid_map takes: 0 is the caller, and
+// the ranges follow from 1 on.
+func mapText(caller int, ranges []subid.Range) string {
 	text := fmt.Sprintf("0 %d 1\n", caller)
 	next := uint64(1)
 	for _, r := range ranges {
-		text += fmt.Sprintf("%d %d %d\n", next, r.start, r.count)
-		next += uint64(r.count)
+		text += fmt.Sprintf("%d %d %d\n", next, r.Start, r.Count)
+		next += uint64(r.Count)
 	}
 	return text
-}
-
-// subIDs returns the ranges that a file like /etc/subuid grants to a user.
-func subIDs(path, name string, uid int) ([]idRange, error) {
-	f, err := os.Open(path)
-	if os.IsNotExist(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	ranges, err := parseSubIDs(f, name, uid)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return ranges, nil
-}
-
-// parseSubIDs reads lines "user:start:count"; the user is a name or a number. A malformed
-// line is an error: moby/sys/user returns 0 for its numbers, and 0 is root on the host.
-func parseSubIDs(r io.Reader, name string, uid int) ([]idRange, error) {
-	var ranges []idRange
-	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
-		fields := strings.Split(strings.TrimSpace(lines.Text()), ":")
-		if fields[0] != name && fields[0] != strconv.Itoa(uid) {
-			continue
-		}
-		if len(fields) != 3 {
-			return nil, fmt.Errorf("line %d: %q is not user:start:count", n, lines.Text())
-		}
-		start, err1 := strconv.ParseUint(fields[1], 10, 32)
-		count, err2 := strconv.ParseUint(fields[2], 10, 32)
-		if err1 != nil || err2 != nil || count == 0 || start+count > 1<<32-1 {
-			return nil, fmt.Errorf("line %d: %q is not a range of 32-bit ids", n, lines.Text())
-		}
-		ranges = append(ranges, idRange{uint32(start), uint32(count)})
-	}
-	return ranges, lines.Err()
 }
 
 var mountFlags = []plan.Flag{

@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/seccomp"
 )
 
 // defaultFilter is the filter of most containers. It takes half a millisecond to compile, so
 // another processor does it while this one still reads the flags.
 var defaultFilter = sync.OnceValues(func() ([]unix.SockFilter, error) {
-	return compileFor("", defaultCaps)
+	return compileFor("", capability.Default)
 })
 
 func init() {
@@ -29,11 +30,11 @@ func init() {
 }
 
 // filter reads the profile and compiles it; no instructions are no filter.
-func (s securityOpts) filter(caps capset) ([]unix.SockFilter, error) {
+func (s securityOpts) filter(caps capability.Set) ([]unix.SockFilter, error) {
 	switch {
 	case s.profile == "unconfined":
 		return nil, nil
-	case s.profile == "" && caps == defaultCaps:
+	case s.profile == "" && caps == capability.Default:
 		return defaultFilter()
 	}
 	return compileFor(s.profile, caps)
@@ -41,14 +42,8 @@ func (s securityOpts) filter(caps capset) ([]unix.SockFilter, error) {
 
 // compileFor compiles a profile from a file, or the default one, for a process with these
 // capabilities: which system calls make sense depends on them.
-func compileFor(path string, caps capset) ([]unix.SockFilter, error) {
-	var names []string
-	for i, name := range capabilities {
-		if caps>>i&1 == 1 {
-			names = append(names, "CAP_"+name)
-		}
-	}
-	profile, err := loadProfile(path, names)
+func compileFor(path string, caps capability.Set) ([]unix.SockFilter, error) {
+	profile, err := loadProfile(path, caps.Names())
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +72,8 @@ func (p *Plan) Seccomp(code []unix.SockFilter) {
 		return
 	}
 	program := &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
-	p.Add("seccomp", unix.SYS_SECCOMP, plan.Sym(unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), 0,
+	p.Add("seccomp", unix.SYS_SECCOMP,
+		plan.Sym(unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), 0,
 		plan.Ptr(unsafe.Pointer(program), fmt.Sprintf("{len=%d, filter=%p}", len(code), &code[0]))).
 		Why("from here on, only the system calls of a list").Look("grep Seccomp /proc/PID/status")
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/seccomp"
 )
 
@@ -19,7 +20,7 @@ func TestDefaultFilter(t *testing.T) {
 	filter, err := defaultFilter()
 	require.NoError(t, err)
 	require.Equal(t, want, filter)
-	admin, err := compileFor("", defaultCaps|1<<unix.CAP_SYS_ADMIN)
+	admin, err := compileFor("", capability.Default|1<<unix.CAP_SYS_ADMIN)
 	require.NoError(t, err)
 	require.NotEqual(t, want, admin, "the control")
 }

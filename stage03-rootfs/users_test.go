@@ -21,33 +21,6 @@ func rootWith(t testing.TB, files map[string]string) *Container {
 	return c
 }
 
-func TestUsersAreLookedUpInside(t *testing.T) {
-	root := rootWith(t, map[string]string{
-		"passwd": "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:App:/home/app:/bin/sh\nbroken\n7:x:70:70::/seven:\n",
-		"group":  "root:x:0:\nstaff:x:50:app,other\napp:x:1001:\naudio:x:29:other,app\n",
-	})
-	for text, want := range map[string]identity{
-		"":          {home: "/root", groups: nil},
-		"app":       {uid: 1000, gid: 1001, groups: []int{50, 29}, home: "/home/app"},
-		"1000":      {uid: 1000, gid: 1001, groups: []int{50, 29}, home: "/home/app"},
-		"app:":      {uid: 1000, gid: 1001, groups: []int{50, 29}, home: "/home/app"}, // no group is given
-		"app:staff": {uid: 1000, gid: 50, home: "/home/app"},
-		"app:77":    {uid: 1000, gid: 77, home: "/home/app"},
-		"4242":      {uid: 4242, home: "/"},
-		"4242:29":   {uid: 4242, gid: 29, home: "/"},
-		":staff":    {gid: 50, home: "/root"},
-		"7":         {uid: 70, gid: 70, home: "/seven"}, // a name first, then a number
-	} {
-		id := identity{home: "/root"}
-		require.NoError(t, id.find(root.readInside, text), text)
-		require.Equal(t, want, id, text)
-	}
-	for _, text := range []string{"nobody-here", "app:no-group", "-1", "2147483648", "app:-2"} {
-		id := identity{}
-		require.Error(t, id.find(root.readInside, text), text)
-	}
-}
-
 func TestAHostilePasswdIsNotRead(t *testing.T) {
 	root := rootWith(t, nil)
 	passwd := filepath.Join(root.Rootfs, "etc/passwd")
@@ -78,16 +51,4 @@ func TestVariables(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("A B=1\n"), 0o644))
 	_, err = readEnvFile(file)
 	require.ErrorContains(t, err, `line 1: "A B=1" is not NAME=VALUE`)
-}
-
-func FuzzUsers(f *testing.F) {
-	f.Add("root:x:0:0::/:", "g:x:1:a", "a:g")
-	f.Add(":::::::", ":::", ":")
-	f.Fuzz(func(t *testing.T, passwd, group, text string) {
-		id := identity{}
-		if id.find(rootWith(t, map[string]string{"passwd": passwd, "group": group}).readInside, text) == nil {
-			require.GreaterOrEqual(t, id.uid, 0)
-			require.GreaterOrEqual(t, id.gid, 0)
-		}
-	})
 }

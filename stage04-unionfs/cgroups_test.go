@@ -6,35 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const (
-	mountsV2 = "25 1 0:23 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
-	mountsV1 = "33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n" +
-		"36 31 0:33 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n" +
-		"37 31 0:34 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
-)
-
-func TestTreesOfVersion2(t *testing.T) {
-	list := parseTrees(mountsV2, "0::/user.slice/session-1.scope\n")
-	require.Equal(t, []tree{{mount: "/sys/fs/cgroup", v2: true, ours: "/user.slice/session-1.scope"}}, list)
-}
-
-func TestTreesOfVersion1AndHybrid(t *testing.T) {
-	list := parseTrees(mountsV1+"38 31 0:35 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
-		"3:name=systemd:/\n2:cpu,cpuacct:/a b\n1:memory:/\n0::/x\n")
-	require.Equal(t, []tree{
-		{mount: "/sys/fs/cgroup/cpu,cpuacct", controllers: []string{"cpu", "cpuacct"}, ours: "/a b"},
-		{mount: "/sys/fs/cgroup/memory", controllers: []string{"memory"}, ours: "/"},
-		{mount: "/sys/fs/cgroup/systemd", controllers: []string{"name=systemd"}, ours: "/"},
-		{mount: "/sys/fs/cgroup/unified", v2: true, ours: "/x"},
-	}, list)
-}
-
-// A container sees its own cgroup mounted as if it were the root.
-func TestTreeMountedFromBelowTheRoot(t *testing.T) {
-	list := parseTrees("25 1 0:23 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup rw\n", "0::/docker/abc/inner\n")
-	require.Equal(t, "/inner", list[0].ours)
-}
-
 func TestChain(t *testing.T) {
 	require.Equal(t, []string{"/a", "/a/b", "/a/b/c"}, chain("/a", "/a/b/c"))
 	require.Equal(t, []string{"/a"}, chain("/a", "/a"))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"stagebox/stage02-cgroups/cgroupfs"
 )
 
 type pauseCmd struct {
@@ -52,7 +54,7 @@ func (c *updateCmd) Run() error {
 	}
 	host := hostPlan()
 	dir, _ := g.dir("memory")
-	if c.MemorySwap != 0 && int64(c.Memory) > number(filepath.Join(dir, "memory.memsw.limit_in_bytes")) { // version 1 takes no memory above memory and swap: lift that first
+	if c.MemorySwap != 0 && int64(c.Memory) > cgroupfs.Number(filepath.Join(dir, "memory.memsw.limit_in_bytes")) { // version 1 takes no memory above memory and swap: lift that first
 		settings = slices.Insert(settings, 0, setting{"--memory-swap", "memory", "memory.swap.max", "", "memory.memsw.limit_in_bytes", "-1"})
 	}
 	for _, s := range settings {

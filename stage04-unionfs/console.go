@@ -1,7 +1,7 @@
 // A terminal of the container's own (pty(7), pts(4), ioctl_tty(2)). The process opens a new
-// pair of its own devpts and sends the master's end to box over a socket (unix(7),
-// SCM_RIGHTS). The slave is what it reads from and writes to. box then copies what is typed
-// to the master, and what comes from it to the screen.
+// pair of its own devpts and sends the master to box over a socket (unix(7), SCM_RIGHTS). The
+// process reads from and writes to the slave. box then copies what is typed to the master, and
+// the master's output to the screen.
 package main
 
 import (
@@ -18,12 +18,6 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// Terminal says how the container is talked to.
-type Terminal struct {
-	Interactive bool `short:"i" help:"With --tty, pass on what is typed; without it, standard input is passed on in any case." group:"Terminal:"`
-	TTY         bool `short:"t" name:"tty" help:"A terminal of the container's own." group:"Terminal:"`
-}
-
 // console is the host's side of that terminal; nil for a container without one.
 type console struct {
 	ends   [2]int32 // of a socket pair: box's and the process's
@@ -36,7 +30,7 @@ type console struct {
 }
 
 // stdio decides what the container reads from and writes to. Without one of its own it
-// loses the caller's at least: it could type commands into it (ioctl_tty(2), TIOCSTI).
+// at least loses the caller's: it could type commands into it (ioctl_tty(2), TIOCSTI).
 func stdio(c *Container, p *Plan) error {
 	if c.Rootfs == "" {
 		return nil
@@ -46,7 +40,8 @@ func stdio(c *Container, p *Plan) error {
 		return nil
 	}
 	if c.Interactive && !c.Detach && !term.IsTerminal(0) {
-		return errors.New("--tty with --interactive needs a terminal to read from, and standard input is none: leave one of the two out")
+		return errors.New("--tty with --interactive needs a terminal to read from, " +
+			"and standard input is none: leave one of the two out")
 	}
 	p.console = &console{typed: c.Interactive && !c.Detach, output: p.output}
 	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
@@ -67,19 +62,24 @@ func (r *newRoot) openConsole(owner int) {
 func (p *Plan) openPair(dev plan.Arg, ptmx string, owner int) (slave plan.Arg) {
 	c := p.console
 	sender := plan.Pending("CONSOLE")
-	pair := p.before.Add("socketpair", unix.SYS_SOCKETPAIR, plan.Sym(unix.AF_UNIX, "AF_UNIX"), plan.Sym(unix.SOCK_STREAM|unix.SOCK_CLOEXEC, "SOCK_STREAM|SOCK_CLOEXEC"),
-		0, plan.Ptr(unsafe.Pointer(&c.ends), "[MASTER, CONSOLE]")).Why("for the terminal to come through")
+	pair := p.before.Add("socketpair", unix.SYS_SOCKETPAIR, plan.Sym(unix.AF_UNIX, "AF_UNIX"),
+		plan.Sym(unix.SOCK_STREAM|unix.SOCK_CLOEXEC, "SOCK_STREAM|SOCK_CLOEXEC"), 0,
+		plan.Ptr(unsafe.Pointer(&c.ends), "[MASTER, CONSOLE]")).
+		Why("for the terminal to come through")
 	pair.Then(func() {
 		sender.Set(uintptr(c.ends[1]))
 		pair.SetText(3, fmt.Sprintf("[%d, %d]", c.ends[0], c.ends[1]))
 	})
-	master := p.Open(dev, ptmx, unix.O_RDWR|unix.O_NOCTTY).Why("a new terminal: the end that box will hold").Look("ls /proc/PID/root/dev/pts").Result()
+	master := p.Open(dev, ptmx, unix.O_RDWR|unix.O_NOCTTY).
+		Why("a new terminal: the end that box will hold").
+		Look("ls /proc/PID/root/dev/pts").Result()
 	p.Ioctl(master, unix.TIOCSPTLCK, "TIOCSPTLCK", plan.Ptr(unsafe.Pointer(new(int32)), "[0]"))
-	slave = p.Ioctl(master, unix.TIOCGPTPEER, "TIOCGPTPEER", plan.Sym(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, "O_RDWR|O_NOCTTY|O_CLOEXEC")).
+	slave = p.Ioctl(master, unix.TIOCGPTPEER, "TIOCGPTPEER",
+		plan.Sym(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, "O_RDWR|O_NOCTTY|O_CLOEXEC")).
 		Why("and the end that the program will see").Result()
 	p.Ioctl(slave, unix.TIOCSWINSZ, "TIOCSWINSZ", winsize(&c.size))
 	p.Add("fchown", unix.SYS_FCHOWN, slave, owner, -1).Why("it belongs to the user inside")
-	const fixed = 0 // a number that is known before, for the message; the slave comes there at last
+	const fixed = 0 // a number known in advance, for the message; the slave goes there at the end
 	p.Dup3(master, fixed, true)
 	p.SendFile(sender.Arg(), fixed)
 	c.slave = slave
@@ -128,9 +128,9 @@ func (c *console) serve() (end func(), err error) {
 	}
 	done := make(chan struct{})
 	go func() {
-		io.Copy(c.output, c.master) // ends with EIO when nobody has the slave open any more
+		io.Copy(c.output, c.master) // ends with EIO when no process has the slave open any more
 
-		// Or else the disk is full, perhaps: the container shall go on.
+		// If it ended with another error (a full disk), the container still goes on.
 		io.Copy(io.Discard, c.master)
 		close(done)
 	}()
@@ -180,7 +180,9 @@ func (c *console) receive() (*os.File, error) {
 
 // winsize is struct winsize in strace's notation.
 func winsize(w *unix.Winsize) plan.Arg {
-	return plan.Ptr(unsafe.Pointer(w), fmt.Sprintf("{ws_row=%d, ws_col=%d, ws_xpixel=%d, ws_ypixel=%d}", w.Row, w.Col, w.Xpixel, w.Ypixel))
+	return plan.Ptr(unsafe.Pointer(w),
+		fmt.Sprintf("{ws_row=%d, ws_col=%d, ws_xpixel=%d, ws_ypixel=%d}",
+			w.Row, w.Col, w.Xpixel, w.Ypixel))
 }
 
 // Open is openat(2) for reading and writing.
@@ -206,8 +208,11 @@ func (p *Plan) Dup3(fd plan.Arg, to int, cloexec bool) *plan.Call {
 func (p *Plan) SendFile(socket plan.Arg, fd int) *plan.Call {
 	rights := unix.UnixRights(fd)
 	vector := &unix.Iovec{Base: &[]byte("t")[0], Len: 1}
-	message := &unix.Msghdr{Iov: vector, Iovlen: 1, Control: &rights[0], Controllen: uint64(len(rights))}
-	text := fmt.Sprintf("{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=\"t\", iov_len=1}], msg_iovlen=1, "+
-		"msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[%d]}], msg_controllen=%d, msg_flags=0}", fd, len(rights))
-	return p.Add("sendmsg", unix.SYS_SENDMSG, socket, plan.Ptr(unsafe.Pointer(message), text), 0).Expect(1)
+	message := &unix.Msghdr{Iov: vector, Iovlen: 1,
+		Control: &rights[0], Controllen: uint64(len(rights))}
+	text := fmt.Sprintf("{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=\"t\", iov_len=1}], "+
+		"msg_iovlen=1, msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, "+
+		"cmsg_data=[%d]}], msg_controllen=%d, msg_flags=0}", fd, len(rights))
+	return p.Add("sendmsg", unix.SYS_SENDMSG, socket,
+		plan.Ptr(unsafe.Pointer(message), text), 0).Expect(1)
 }

@@ -17,7 +17,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
 	"stagebox/lessons/boxtest"
+	"stagebox/stage03-rootfs/capability"
 )
 
 // Attacks that need a process beside the container. Where the wall is not a flag, the
@@ -260,10 +262,10 @@ func TestSwappedLinks(t *testing.T) {
 }
 
 func TestCapabilities(t *testing.T) {
-	known := capset(1<<41 - 1)
+	known := capability.Set(1<<41 - 1)
 	for _, c := range []struct {
 		add, drop []string
-		want      capset
+		want      capability.Set
 	}{
 		{nil, nil, 0xa80425fb},
 		{[]string{"net_admin"}, []string{"CAP_CHOWN"}, 0xa80435fa},

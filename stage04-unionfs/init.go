@@ -1,6 +1,6 @@
-// PID 1 of a namespace has two duties (pid_namespaces(7)): to wait for the processes that
-// others have left behind, or they stay as zombies, and to react to signals that no handler
-// is set for. Most programs do neither. With --init the list forks before its end: the new
+// PID 1 of a namespace has two duties (pid_namespaces(7)): to wait for orphaned processes, or
+// they stay as zombies, and to react to signals that no handler is set for. Most programs do
+// neither. With --init the list forks before its end: the new
 // process becomes the program, and its parent stays as PID 1 and runs the loop below.
 package main
 
@@ -20,10 +20,12 @@ import (
 // it otherwise (setns(2)).
 func (p *Plan) Init() *plan.Call {
 	if p.Clone.Flags&unix.CLONE_NEWUSER == 0 {
-		p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
+		p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"),
+			plan.Sym(0, "SUID_DUMP_DISABLE")).
 			Why("nobody inside may read what box has in its memory")
 	}
-	return p.Add("clone", unix.SYS_CLONE, plan.Sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"), plan.Sym(0, "child_stack=NULL")).
+	return p.Add("clone", unix.SYS_CLONE, plan.Sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"),
+		plan.Sym(0, "child_stack=NULL")).
 		ParentRuns(initLoop).Why("PID 1 stays, to pass signals on and to bury the dead")
 }
 
@@ -35,9 +37,11 @@ func (p *Plan) Init() *plan.Call {
 //go:nocheckptr
 func initLoop(child uintptr) {
 	all := ^uint64(0)
-	syscall.RawSyscall(unix.SYS_CLOSE_RANGE, 0, 1<<32-1, 0) // the sync socket, too: the child has its own
+	// Also the sync socket: the child has its own.
+	syscall.RawSyscall(unix.SYS_CLOSE_RANGE, 0, 1<<32-1, 0)
 	for {
-		signal, _, _ := syscall.RawSyscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&all)), 0, 0, 8, 0, 0)
+		signal, _, _ := syscall.RawSyscall6(unix.SYS_RT_SIGTIMEDWAIT,
+			uintptr(unsafe.Pointer(&all)), 0, 0, 8, 0, 0)
 		if unix.Signal(signal) == unix.SIGCHLD {
 			reap(child)
 		} else if signal < 1<<16 { // else it is an error: interrupted
@@ -55,7 +59,8 @@ func initLoop(child uintptr) {
 func reap(child uintptr) {
 	for {
 		status := unix.WaitStatus(0)
-		pid, _, errno := syscall.RawSyscall6(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WNOHANG, 0, 0, 0)
+		pid, _, errno := syscall.RawSyscall6(unix.SYS_WAIT4, ^uintptr(0),
+			uintptr(unsafe.Pointer(&status)), unix.WNOHANG, 0, 0, 0)
 		if errno != 0 || pid == 0 {
 			return
 		}

@@ -18,7 +18,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
 	"stagebox/lessons/boxtest"
+	"stagebox/stage02-cgroups/cgroupfs"
 )
 
 // life is a store of the test's own, with a root for its containers. The mark is a number of
@@ -77,14 +79,14 @@ func (l *life) ownGroups() (flags []string) {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	all, err := trees()
+	all, err := cgroupfs.Trees(os.Getpid())
 	require.NoError(l, err)
 	if len(all) == 0 {
 		return nil
 	}
 	l.groups = fmt.Sprintf("box-test-%d-%s", os.Getpid(), l.mark)
 	for _, tree := range all {
-		dir := filepath.Join(tree.mount, l.groups)
+		dir := filepath.Join(tree.Mount, l.groups)
 		require.NoError(l, os.Mkdir(dir, 0o755))
 		l.Cleanup(func() { require.NoError(l, removeGroup(dir)) })
 	}
@@ -93,10 +95,10 @@ func (l *life) ownGroups() (flags []string) {
 
 // groupsLeft are the groups that containers have in ownGroups.
 func (l *life) groupsLeft() (left []string) {
-	all, err := trees()
+	all, err := cgroupfs.Trees(os.Getpid())
 	require.NoError(l, err)
 	for _, tree := range all {
-		groups, err := filepath.Glob(filepath.Join(tree.mount, l.groups, "box-[0-9]*"))
+		groups, err := filepath.Glob(filepath.Join(tree.Mount, l.groups, "box-[0-9]*"))
 		require.NoError(l, err)
 		left = append(left, groups...)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage02-cgroups/units"
 )
 
@@ -74,7 +75,7 @@ func (r *Record) isPaused() bool {
 		return false
 	}
 	dir, _ := g.dir("")
-	return field(dir+"/cgroup.events", "frozen") == 1
+	return cgroupfs.Field(dir+"/cgroup.events", "frozen") == 1
 }
 
 type rmCmd struct {

@@ -1,5 +1,5 @@
-// What can be done to the cgroup of a container that runs: stop it, let it go on, change
-// its limits. Any of its processes stands for the container.
+// What can be done to the cgroup of a running container: stop it, let it go on, change its
+// limits. The container is named by any of its processes.
 package main
 
 import (
@@ -9,33 +9,36 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"stagebox/stage02-cgroups/cgroupfs"
 )
 
 // groupOf finds the group that box made for the container of a process.
 func groupOf(pid int) (*group, error) {
-	all, err := treesOf(pid)
+	all, err := cgroupfs.Trees(pid)
 	if err != nil {
 		return nil, fmt.Errorf("no process has the number %d: %w", pid, err)
 	}
 	g := &group{}
 	for _, t := range all {
-		dir, name := filepath.Split(filepath.Join(t.mount, t.ours))
+		dir, name := filepath.Split(filepath.Join(t.Mount, t.Place))
 		if ours, _ := filepath.Match("box-[0-9]*", name); ours {
 			g.name, g.parents = name, append(g.parents, parent{t, filepath.Clean(dir)})
 		}
 	}
 	if g.name == "" {
-		return nil, fmt.Errorf("process %d is in no cgroup that box made: box lsns lists processes in containers", pid)
+		return nil, fmt.Errorf("process %d is in no cgroup that box made: "+
+			"box lsns lists processes in containers", pid)
 	}
 	return g, nil
 }
 
-// dir is the group's directory where a controller is, or version 2's for "", and whether
-// that is version 2; "" where there is none.
+// dir returns the group's directory in the tree that has a controller, or version 2's for "",
+// and whether that is version 2; "" if there is none.
 func (g *group) dir(controller string) (path string, v2 bool) {
 	for _, p := range g.parents {
-		if p.v2 && (controller == "" || p.has(setting{controller: controller})) || !p.v2 && p.has(setting{v1: controller + "."}) {
-			return filepath.Join(p.dir, g.name), p.v2
+		if p.V2 && controller == "" || has(p.Tree, controller) {
+			return filepath.Join(p.dir, g.name), p.V2
 		}
 	}
 	return "", false
@@ -50,7 +53,8 @@ func freeze(pid int, stop bool) error {
 	}
 	path, _ := g.dir("")
 	if path == "" {
-		return errors.New("pause needs a cgroup tree of version 2; it may be mounted beside version 1: mount -t cgroup2 none DIR")
+		return errors.New("pause needs a cgroup tree of version 2; " +
+			"it may be mounted beside version 1: mount -t cgroup2 none DIR")
 	}
 	text, want := "0", "frozen 0"
 	if stop {
@@ -71,5 +75,6 @@ func freeze(pid int, stop bool) error {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	return fmt.Errorf("%s is not %q after a second: a process in it waits for something that cannot be interrupted", path, want)
+	return fmt.Errorf("%s is not %q after a second: "+
+		"a process in it waits for something that cannot be interrupted", path, want)
 }

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -27,8 +26,8 @@ type device struct {
 	access         string // of r, w and m
 }
 
-// usual are the devices of every container. /dev/tty is each process's own terminal.
-var usual = []device{
+// defaultDevices are those of every container. /dev/tty is each process's own terminal.
+var defaultDevices = []device{
 	{"/dev/null", "/dev/null", unix.S_IFCHR, 1, 3, 0o666, "rwm"},
 	{"/dev/zero", "/dev/zero", unix.S_IFCHR, 1, 5, 0o666, "rwm"},
 	{"/dev/full", "/dev/full", unix.S_IFCHR, 1, 7, 0o666, "rwm"},
@@ -39,8 +38,8 @@ var usual = []device{
 
 // links lead to what the process itself has open, and to the terminals of this container.
 var links = [][2]string{
-	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
-	{"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"},
+	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+	{"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"},
 }
 
 // devices fills /dev. A user namespace may make no device, so there the host's are shown.
@@ -64,21 +63,25 @@ func (r *newRoot) devices() error {
 		options = append(options, "gid=5") // the group of terminals
 	}
 	r.inDev("pts", func() plan.Arg { return r.NewMount("devpts", noSuid|noExec, options...) })
-	r.inDev("shm", func() plan.Arg { return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", "size=65536k") })
-	if filesystems, err := os.ReadFile("/proc/filesystems"); err == nil && strings.Contains(string(filesystems), "\tmqueue\n") && r.owns(unix.CLONE_NEWIPC) {
+	r.inDev("shm", func() plan.Arg {
+		return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", "size=65536k")
+	})
+	filesystems, err := os.ReadFile("/proc/filesystems")
+	hasQueues := err == nil && strings.Contains(string(filesystems), "\tmqueue\n")
+	if hasQueues && r.owns(unix.CLONE_NEWIPC) {
 		r.inDev("mqueue", func() plan.Arg { return r.NewMount("mqueue", noSuid|noDev|noExec) })
 	}
 	return nil
 }
 
-// inDev has a mount lie on a directory of /dev.
+// inDev queues a mount on a new directory of /dev.
 func (r *newRoot) inDev(name string, mount func() plan.Arg) {
 	r.MkdirAt(r.dev, name)
 	r.queueMount(pendingMount{mount: mount(), target: "/dev/" + name, isDir: true, made: true})
 }
 
-// owns tells whether a namespace of this kind belongs to the container's user namespace,
-// so that file systems which show it may be mounted.
+// owns reports whether a namespace of this kind belongs to the container's user namespace, so
+// that file systems which show it may be mounted.
 func (r *newRoot) owns(kind uint64) bool {
 	return r.Clone.Flags&unix.CLONE_NEWUSER == 0 || r.Clone.Flags&kind != 0
 }
@@ -92,7 +95,8 @@ func (r *newRoot) node(d device) {
 		return
 	}
 	r.Mknod(r.dev, name, unix.S_IFREG|0o644, 0, 0)
-	r.queueMount(pendingMount{mount: r.CopyMount(plan.Cwd, d.source).Why("the host's, as a user may make none").Result(), target: d.target, made: true})
+	mount := r.CopyMount(plan.Cwd, d.source).Why("the host's, as a user may make none").Result()
+	r.queueMount(pendingMount{mount: mount, target: d.target, made: true})
 }
 
 // dirs makes the directories of a path that is relative to at.
@@ -105,7 +109,7 @@ func (r *newRoot) dirs(at plan.Arg, name string) {
 
 // nodes are the devices of this container.
 func (r *newRoot) nodes() ([]device, error) {
-	nodes := slices.Clone(usual)
+	nodes := slices.Clone(defaultDevices)
 	if r.Privileged {
 		nodes = hostDevices()
 	}
@@ -114,33 +118,10 @@ func (r *newRoot) nodes() ([]device, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--device %s: %w", spec, err)
 		}
-		nodes = append(slices.DeleteFunc(nodes, func(o device) bool { return o.target == d.target }), d)
+		nodes = slices.DeleteFunc(nodes, func(o device) bool { return o.target == d.target })
+		nodes = append(nodes, d)
 	}
 	return nodes, nil
-}
-
-// parseDevice reads DEV, DEV:DEV, DEV:RWM or DEV:DEV:RWM.
-func parseDevice(spec string) (device, error) {
-	parts := strings.Split(spec, ":")
-	access := "rwm"
-	if last := parts[len(parts)-1]; len(parts) > 1 && last != "" && strings.Trim(last, "rwm") == "" {
-		access, parts = last, parts[:len(parts)-1]
-	}
-	source, target := parts[0], parts[len(parts)-1]
-	target = path.Clean(target)
-	if len(parts) > 2 || !strings.HasPrefix(target, "/dev/") {
-		return device{}, errors.New("give the device, the path of its node in /dev inside, and of r, w and m what is allowed: /dev/fuse:/dev/fuse:rw")
-	}
-	info, err := os.Stat(source)
-	if err != nil {
-		return device{}, err
-	}
-	d, ok := deviceOf(source, info)
-	if !ok {
-		return d, fmt.Errorf("%s is not a device; -v shows a file or directory inside", source)
-	}
-	d.target, d.access = target, access
-	return d, nil
 }
 
 // deviceOf describes a node of the host's.
@@ -149,14 +130,16 @@ func deviceOf(path string, info fs.FileInfo) (device, bool) {
 	if info.Mode()&fs.ModeDevice == 0 || unix.Stat(path, &st) != nil {
 		return device{}, false
 	}
-	return device{path, path, st.Mode & unix.S_IFMT, unix.Major(st.Rdev), unix.Minor(st.Rdev), st.Mode & 0o777, "rwm"}, true
+	major, minor := unix.Major(st.Rdev), unix.Minor(st.Rdev)
+	return device{path, path, st.Mode & unix.S_IFMT, major, minor, st.Mode & 0o777, "rwm"}, true
 }
 
 // hostDevices are all devices in the host's /dev; terminals stay what they are inside.
 func hostDevices() []device {
 	var list []device
+	skip := []string{"/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/fd"}
 	walk := func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || slices.Contains([]string{"/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/fd"}, path) {
+		if err != nil || slices.Contains(skip, path) {
 			return fs.SkipDir
 		}
 		if info, err := entry.Info(); err == nil && path != "/dev/ptmx" && path != "/dev/console" {
@@ -167,7 +150,7 @@ func hostDevices() []device {
 		return nil
 	}
 	if err := filepath.WalkDir("/dev", walk); err != nil {
-		return usual
+		return defaultDevices
 	}
 	return list
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"stagebox/stage03-rootfs/passwd"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
@@ -566,8 +567,8 @@ func parsePorts(text string) ([]string, error) {
 	if !ranged {
 		to = from
 	}
-	low, errLow := number31(from)
-	high, errHigh := number31(to)
+	low, errLow := passwd.ParseID(from)
+	high, errHigh := passwd.ParseID(to)
 	if errLow != nil || errHigh != nil || low > high || high > 65535 || !slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
 		return nil, fmt.Errorf("%s: give a port from 1 to 65535 or two with a dash between, and tcp, udp or sctp behind a slash", text)
 	}

@@ -1,8 +1,8 @@
 // A cgroup holds a group of processes to limits and counts what they use (cgroups(7)).
 // It is a directory: making one makes the group, writing files in it sets limits. In
 // version 2 there is one tree with all controllers (memory, cpu, pids …); in version 1
-// each has a tree of its own; many hosts have both. This file finds the trees and makes
-// the container's group in them; limits.go says what is written there.
+// each has a tree of its own; many hosts have both. This file makes the container's group in
+// the trees that package cgroupfs finds; limits.go says what is written there.
 package main
 
 import (
@@ -18,76 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage02-cgroups/cgroupfs"
 )
-
-// tree is a mounted hierarchy of cgroups.
-type tree struct {
-	mount       string
-	v2          bool
-	controllers []string // version 1's names for version 1
-	ours        string   // the cgroup that the process is in, from the mount on
-}
-
-// trees are the hierarchies, and our place in each.
-func trees() ([]tree, error) { return treesOf(os.Getpid()) }
-
-// treesOf finds the hierarchies in mountinfo, because where they are mounted is the
-// host's choice, and the place of a process in each in /proc/PID/cgroup.
-func treesOf(pid int) ([]tree, error) {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	places, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if err != nil {
-		return nil, err
-	}
-	return parseTrees(string(mounts), string(places)), nil
-}
-
-// parseTrees reads lines of mountinfo, "id parent dev root mountpoint options … - type
-// source options", and of /proc/PID/cgroup, "id:controllers:path" (proc(5)).
-func parseTrees(mounts, places string) []tree {
-	var list []tree
-	for line := range strings.Lines(mounts) {
-		before, after, _ := strings.Cut(line, " - ")
-		head, tail := strings.Fields(before), strings.Fields(after)
-		if len(head) < 5 || len(tail) < 3 || tail[0] != "cgroup" && tail[0] != "cgroup2" {
-			continue
-		}
-		t := tree{mount: head[4], v2: tail[0] == "cgroup2"}
-		options := strings.Split(tail[2], ",") // in version 1 the controllers are among them
-		for place := range strings.Lines(places) {
-			f := strings.SplitN(strings.TrimSpace(place), ":", 3)
-			if len(f) != 3 || t.v2 != (f[1] == "") || !t.v2 && !slices.Contains(options, strings.Split(f[1], ",")[0]) {
-				continue
-			}
-			t.ours = "/" + strings.Trim(strings.TrimPrefix(f[2], head[3]), "/")
-			if !t.v2 {
-				t.controllers = strings.Split(f[1], ",")
-			}
-		}
-		if !slices.ContainsFunc(list, func(old tree) bool { return old.v2 == t.v2 && slices.Equal(old.controllers, t.controllers) }) {
-			list = append(list, t)
-		}
-	}
-	return list
-}
-
-// has tells whether the tree has the controller of a setting.
-func (t tree) has(s setting) bool {
-	if t.v2 {
-		return slices.Contains(words(filepath.Join(t.mount, "cgroup.controllers")), s.controller)
-	}
-	name, _, _ := strings.Cut(s.v1, ".")
-	return slices.Contains(t.controllers, name)
-}
-
-// words are the words of a file; none when it cannot be read.
-func words(path string) []string {
-	data, _ := os.ReadFile(path)
-	return strings.Fields(string(data))
-}
 
 // group is a container's cgroup, a directory of the same name in each tree that it needs.
 type group struct {
@@ -97,7 +29,7 @@ type group struct {
 
 // parent is where in a tree the group's directory is made.
 type parent struct {
-	tree
+	cgroupfs.Tree
 	dir string
 }
 
@@ -106,6 +38,24 @@ type parent struct {
 var counted = []string{
 	"memory", "cpu", "cpuacct", "pids", "blkio",
 	"devices", // for guard
+}
+
+// controllers returns those of a tree, under the names of its version.
+func controllers(t cgroupfs.Tree) []string {
+	if t.V2 {
+		return cgroupfs.Words(filepath.Join(t.Mount, "cgroup.controllers"))
+	}
+	return t.Controllers
+}
+
+// has reports whether a tree has a controller.
+func has(t cgroupfs.Tree, controller string) bool {
+	return slices.Contains(controllers(t), controller)
+}
+
+// isCounted reports whether a tree of version 1 has one of the counted controllers.
+func isCounted(t cgroupfs.Tree) bool {
+	return !t.V2 && slices.ContainsFunc(counted, func(c string) bool { return has(t, c) })
 }
 
 // cgroup decides what the container may use: its group is made and given the limits
@@ -129,28 +79,32 @@ func cgroup(c *Container, p *Plan) (*group, error) {
 		g.set(p.before, s)
 	}
 	if c.OOMScoreAdj != nil {
-		p.WriteFile("/proc/self/oom_score_adj", fmt.Sprint(*c.OOMScoreAdj)).Why("who is killed first when the host runs out").
-			Hint(unix.EACCES, "it takes CAP_SYS_RESOURCE to make a process less likely to be killed").
+		p.WriteFile("/proc/self/oom_score_adj", fmt.Sprint(*c.OOMScoreAdj)).
+			Why("who is killed first when the host runs out").
+			Hint(unix.EACCES,
+				"it takes CAP_SYS_RESOURCE to make a process less likely to be killed").
 			Hint(unix.EINVAL, "it is a number from -1000 to 1000")
 	}
 	return g, nil
 }
 
-// findGroup chooses the trees and the place in each: at the root of the tree for root,
-// under our own cgroup for an ordinary user whom it was delegated to. Where a user has
-// none, the group is empty, and only a limit is an error.
+// findGroup chooses the trees and the place in each: the root of the tree for root, our own
+// cgroup for an ordinary user to whom it was delegated. A user who has no such cgroup gets an
+// empty group, and an error only for a limit.
 func findGroup(at string, settings []setting) (*group, error) {
-	all, err := trees()
+	all, err := cgroupfs.Trees(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
 	g := &group{name: fmt.Sprintf("box-%d", os.Getpid())}
 	for _, t := range all {
-		if dir := t.placeFor(at, settings); dir != "" {
-			g.parents = append(g.parents, parent{t, dir})
-			if _, err := os.Stat(dir); at != "" && err != nil {
-				return nil, fmt.Errorf("--cgroup-parent %s: %w; make it first: mkdir %s", at, err, dir)
-			}
+		dir := placeIn(t, at, settings)
+		if dir == "" {
+			continue
+		}
+		g.parents = append(g.parents, parent{t, dir})
+		if _, err := os.Stat(dir); at != "" && err != nil {
+			return nil, fmt.Errorf("--cgroup-parent %s: %w; make it first: mkdir %s", at, err, dir)
 		}
 	}
 	for _, s := range settings {
@@ -161,21 +115,21 @@ func findGroup(at string, settings []setting) (*group, error) {
 	return g, nil
 }
 
-// placeFor is the directory to make a group in, or "" for a tree that is not needed or
+// placeIn returns the directory to make a group in, or "" for a tree that is not needed or
 // not ours to write to.
-func (t tree) placeFor(at string, settings []setting) string {
-	needed := t.v2 || slices.ContainsFunc(counted, func(c string) bool { return slices.Contains(t.controllers, c) }) ||
-		slices.ContainsFunc(settings, func(s setting) bool { return t.has(s) })
-	dir := filepath.Join(t.mount, filepath.Clean("/"+at)) // no ".." leads out of the tree
+func placeIn(t cgroupfs.Tree, at string, settings []setting) string {
+	needed := t.V2 || isCounted(t) ||
+		slices.ContainsFunc(settings, func(s setting) bool { return s.isIn(t) })
+	dir := filepath.Join(t.Mount, filepath.Clean("/"+at)) // no ".." leads out of the tree
 	switch {
 	case !needed:
 		return ""
 	case at != "":
 		return dir
-	case unix.Access(t.mount, unix.W_OK) == nil:
-		return t.mount
-	case unix.Access(filepath.Join(t.mount, t.ours, "cgroup.procs"), unix.W_OK) == nil:
-		return filepath.Join(t.mount, t.ours)
+	case unix.Access(t.Mount, unix.W_OK) == nil:
+		return t.Mount
+	case unix.Access(filepath.Join(t.Mount, t.Place, "cgroup.procs"), unix.W_OK) == nil:
+		return filepath.Join(t.Mount, t.Place)
 	}
 	return ""
 }
@@ -184,38 +138,42 @@ func (t tree) placeFor(at string, settings []setting) string {
 func (g *group) file(s setting) (path, value string, err error) {
 	for _, p := range g.parents {
 		switch {
-		case !p.has(s):
-		case p.v2:
+		case !s.isIn(p.Tree):
+		case p.V2:
 			return filepath.Join(p.dir, g.name, s.v2), s.value2, nil
 		default:
 			return filepath.Join(p.dir, g.name, s.v1), s.value1, nil
 		}
 	}
 	if os.Geteuid() != 0 {
-		return "", "", fmt.Errorf("%s needs a cgroup that you may write to; systemd makes you one: systemd-run --user --scope -p Delegate=yes box run …", s.flag)
+		return "", "", fmt.Errorf("%s needs a cgroup that you may write to; "+
+			"systemd makes you one: systemd-run --user --scope -p Delegate=yes box run …", s.flag)
 	}
 	v1, _, _ := strings.Cut(s.v1, ".")
-	return "", "", fmt.Errorf("%s: no cgroup tree that box can write to has the %s controller; where the kernel has it (see /proc/cgroups), root mounts it: mount -t cgroup -o %s none DIR",
-		s.flag, s.controller, v1)
+	return "", "", fmt.Errorf("%s: no cgroup tree that box can write to has the %s controller; "+
+		"where the kernel has it (see /proc/cgroups), root mounts it: "+
+		"mount -t cgroup -o %s none DIR", s.flag, s.controller, v1)
 }
 
 // make plans the group's directory in one tree. In version 2 the process is born there;
-// in version 1 it goes in by itself: the kernel lets a thread move itself ("0" in tasks)
-// at once, and makes anybody who moves another process wait some 14 ms for its sake.
+// in version 1 it goes in by itself: the kernel lets a thread move itself ("0" in tasks) at
+// once, whereas moving another process takes some 14 ms.
 func (g *group) make(p *Plan, in parent) {
 	dir := filepath.Join(in.dir, g.name)
-	if in.v2 {
+	if in.V2 {
 		g.delegate(p.before, in)
 	}
 	p.before.Mkdir(dir).Why("a cgroup: "+strings.Join(in.names(), ", ")).
-		Hint(unix.EROFS, "the cgroup file system is mounted read-only: box needs one it can write to")
-	if in.v2 {
+		Hint(unix.EROFS,
+			"the cgroup file system is mounted read-only: box needs one it can write to")
+	if in.V2 {
 		fd := p.before.OpenDir(dir)
-		p.before.Flock(fd.Result()).Why("while box lives and holds this, the group is nobody's leftover")
+		p.before.Flock(fd.Result()).
+			Why("while box lives and holds this, the group is nobody's leftover")
 		p.intoGroup(fd)
 		return
 	}
-	if slices.Contains(in.controllers, "cpuset") { // it has no CPU and no memory node until it is given some
+	if slices.Contains(in.Controllers, "cpuset") { // a new one has no CPU and no memory node
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 			all, _ := os.ReadFile(filepath.Join(in.dir, file))
 			p.before.WriteFile(filepath.Join(dir, file), strings.TrimSpace(string(all)))
@@ -225,34 +183,40 @@ func (g *group) make(p *Plan, in parent) {
 }
 
 func (p parent) names() []string {
-	if p.v2 {
+	if p.V2 {
 		return []string{"version 2"}
 	}
-	return p.controllers
+	return p.Controllers
 }
 
-// delegate lets groups below a place of version 2 have its controllers. A group that has
-// processes of its own may not do that (the "no internal processes" rule), so box makes
-// way, into a group beside the container's, when it is the only one.
+// delegate lets groups below a place of version 2 have its controllers. A group with processes
+// of its own may not do that (the "no internal processes" rule), so if box is there, it moves
+// to a group beside the container's.
 func (g *group) delegate(h *Plan, in parent) {
-	controllers := words(filepath.Join(in.mount, "cgroup.controllers"))
-	controllers = slices.DeleteFunc(controllers, func(c string) bool {
+	list := slices.DeleteFunc(controllers(in.Tree), func(c string) bool {
 		return !slices.Contains([]string{"cpu", "cpuset", "io", "memory", "pids"}, c)
 	})
-	if len(controllers) == 0 {
+	if len(list) == 0 {
 		return
 	}
-	if procs := words(filepath.Join(in.dir, "cgroup.procs")); in.dir != in.mount && slices.Contains(procs, fmt.Sprint(os.Getpid())) {
+	procs := cgroupfs.Words(filepath.Join(in.dir, "cgroup.procs"))
+	if in.dir != in.Mount && slices.Contains(procs, fmt.Sprint(os.Getpid())) {
 		aside := filepath.Join(in.dir, "box")
 		h.Mkdir(aside).Tolerate(unix.EEXIST)
-		h.WriteFile(filepath.Join(aside, "cgroup.procs"), "0").Why("no group may have both processes and groups with limits")
+		h.WriteFile(filepath.Join(aside, "cgroup.procs"), "0").
+			Why("no group may have both processes and groups with limits")
 	}
-	for _, dir := range chain(in.mount, in.dir) {
-		enabled := words(filepath.Join(dir, "cgroup.subtree_control"))
-		if missing := slices.DeleteFunc(slices.Clone(controllers), func(c string) bool { return slices.Contains(enabled, c) }); len(missing) > 0 {
-			h.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), "+"+strings.Join(missing, " +")).
+	for _, dir := range chain(in.Mount, in.dir) {
+		file := filepath.Join(dir, "cgroup.subtree_control")
+		enabled := cgroupfs.Words(file)
+		missing := slices.DeleteFunc(slices.Clone(list), func(c string) bool {
+			return slices.Contains(enabled, c)
+		})
+		if len(missing) > 0 {
+			h.WriteFile(file, "+"+strings.Join(missing, " +")).
 				Why("let groups below have these controllers").
-				Hint(unix.EBUSY, "processes live in this cgroup itself: start box in one of its own, with systemd-run --user --scope -p Delegate=yes")
+				Hint(unix.EBUSY, "processes live in this cgroup itself: start box in one of its "+
+					"own, with systemd-run --user --scope -p Delegate=yes")
 		}
 	}
 }
@@ -274,7 +238,8 @@ func (g *group) set(h *Plan, s setting) {
 	if err != nil || value == "" { // version 1 has no such file
 		return
 	}
-	fd := h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path, plan.Sym(unix.O_RDWR|unix.O_CLOEXEC, "O_RDWR|O_CLOEXEC")).
+	fd := h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path,
+		plan.Sym(unix.O_RDWR|unix.O_CLOEXEC, "O_RDWR|O_CLOEXEC")).
 		Hint(unix.ENOENT, "this kernel was built or booted without "+s.flag).Result()
 	h.Write(fd, value).Why(s.flag).
 		Hint(unix.EINVAL, "the kernel does not take this value for "+s.flag).
@@ -286,7 +251,7 @@ func (g *group) set(h *Plan, s setting) {
 // sweep removes the groups of boxes that were killed before they could do it. The number
 // in a group's name is its box's pid; a box in another PID namespace holds the lock.
 func (g *group) sweep() {
-	left := map[string]bool{} // by name: nobody holds a lock on it
+	left := map[string]bool{} // by name: no process holds a lock on it
 	for _, p := range g.parents {
 		old, _ := filepath.Glob(filepath.Join(p.dir, "box-[0-9]*"))
 		for _, dir := range old {
@@ -307,7 +272,7 @@ func (g *group) sweep() {
 	}
 }
 
-// isLocked tells whether somebody holds a lock on a directory (flock(2)).
+// isLocked reports whether a process holds a lock on a directory (flock(2)).
 func isLocked(dir string) bool {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -317,7 +282,7 @@ func isLocked(dir string) bool {
 	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK
 }
 
-// end tells of a process that was killed for want of memory, and removes the group.
+// end reports a process that was killed for want of memory, and removes the group.
 func (g *group) end() {
 	g.reportOOM()
 	g.remove(g.name)
@@ -344,7 +309,7 @@ func removeGroup(dir string) (err error) {
 		for _, procs := range below {
 			removeGroup(filepath.Dir(procs))
 		}
-		for _, pid := range words(filepath.Join(dir, "cgroup.procs")) {
+		for _, pid := range cgroupfs.Words(filepath.Join(dir, "cgroup.procs")) {
 			if n, err := strconv.Atoi(pid); err == nil && n > 0 {
 				unix.Kill(n, unix.SIGKILL)
 			}
@@ -357,24 +322,26 @@ func removeGroup(dir string) (err error) {
 // joinGroup lets a process that exec brings in join the container's group in every tree
 // in which it is not ours.
 func joinGroup(pid int, p *Plan) error {
-	all, err := treesOf(pid)
+	all, err := cgroupfs.Trees(pid)
 	if err != nil {
 		return err
 	}
-	ours, err := trees()
+	ours, err := cgroupfs.Trees(os.Getpid())
 	if err != nil {
 		return err
 	}
 	for i, t := range all {
-		if t.ours == ours[i].ours {
+		if t.Place == ours[i].Place {
 			continue
 		}
-		dir := filepath.Join(t.mount, t.ours)
-		if field(filepath.Join(dir, "cgroup.events"), "frozen") == 1 {
-			return fmt.Errorf("process %d is paused, and so would be the command: box unpause %[1]d lets it go on", pid)
+		dir := filepath.Join(t.Mount, t.Place)
+		if cgroupfs.Field(filepath.Join(dir, "cgroup.events"), "frozen") == 1 {
+			return fmt.Errorf("process %d is paused, and so would be the command: "+
+				"box unpause %[1]d lets it go on", pid)
 		}
-		if !t.v2 {
-			p.WriteFile(filepath.Join(dir, "tasks"), "0").Why("go in: " + strings.Join(t.controllers, ", "))
+		if !t.V2 {
+			p.WriteFile(filepath.Join(dir, "tasks"), "0").
+				Why("go in: " + strings.Join(t.Controllers, ", "))
 			continue
 		}
 		p.intoGroup(p.before.OpenDir(dir))
@@ -398,17 +365,18 @@ func (p *Plan) Flock(fd plan.Arg) *plan.Call {
 	return p.Add("flock", unix.SYS_FLOCK, fd, plan.Sym(unix.LOCK_EX, "LOCK_EX"))
 }
 
-// intoGroup lets the process be born in the group whose directory open opens (clone3(2)).
+// intoGroup has clone3(2) create the process in the group whose directory open opens.
 func (p *Plan) intoGroup(open *plan.Call) {
 	p.Clone.Flags |= unix.CLONE_INTO_CGROUP
 	open.Then(func() { p.Clone.Cgroup = uint64(open.Ret) })
 }
 
-// ReadBack is pread64(2) of a small file that wanted was written to; it tells when the
-// kernel has made something else of it.
+// ReadBack is pread64(2) of a small file that wanted was written to; the narration says so
+// when the kernel has made something else of it.
 func (p *Plan) ReadBack(fd plan.Arg, wanted string) *plan.Call {
 	buf := new([128]byte)
-	c := p.Add("pread64", unix.SYS_PREAD64, fd, plan.Ptr(unsafe.Pointer(buf), plan.Quote(wanted+"\n")), len(buf), 0)
+	c := p.Add("pread64", unix.SYS_PREAD64, fd,
+		plan.Ptr(unsafe.Pointer(buf), plan.Quote(wanted+"\n")), len(buf), 0)
 	c.Then(func() {
 		got := string(buf[:c.Ret])
 		c.SetText(1, plan.Quote(got))
@@ -423,13 +391,13 @@ func (p *Plan) ReadBack(fd plan.Arg, wanted string) *plan.Call {
 
 // cgroupsHere is a line of box info.
 func cgroupsHere() (string, error) {
-	all, err := trees()
+	all, err := cgroupfs.Trees(os.Getpid())
 	var list []string
 	for _, t := range all {
-		if t.v2 {
-			list = append(list, "version 2 at "+t.mount+": "+strings.Join(words(filepath.Join(t.mount, "cgroup.controllers")), " "))
-		} else if slices.ContainsFunc(counted, func(c string) bool { return slices.Contains(t.controllers, c) }) {
-			list = append(list, "version 1 at "+t.mount)
+		if t.V2 {
+			list = append(list, "version 2 at "+t.Mount+": "+strings.Join(controllers(t), " "))
+		} else if isCounted(t) {
+			list = append(list, "version 1 at "+t.Mount)
 		}
 	}
 	return strings.Join(list, "; "), err

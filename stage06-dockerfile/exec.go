@@ -15,20 +15,6 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// Entry is a command for a container that runs already.
-type Entry struct {
-	PID target `arg:"" name:"container" help:"A container, or the number of a process in one (see box ps, box lsns)."`
-
-	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
-	plan.Narration
-
-	Entrant
-
-	Terminal
-
-	Store
-}
-
 // Run is `box exec`.
 func (e *Entry) Run() error {
 	g, err := e.guest()
@@ -46,7 +32,8 @@ func (e *Entry) Run() error {
 		}
 	}
 	p := newPlan()
-	pidfd := p.before.PidfdOpen(pid).Why("a handle on the process, which its number is not").Result()
+	pidfd := p.before.PidfdOpen(pid).
+		Why("a handle on the process, which its number is not").Result()
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
@@ -81,9 +68,11 @@ func foreign(pid int) (uint64, error) {
 		switch {
 		case errOurs != nil: // a kernel without this kind
 		case errors.Is(err, os.ErrNotExist):
-			return 0, fmt.Errorf("no process has the number %d: box lsns lists those that live in other namespaces", pid)
+			return 0, fmt.Errorf("no process has the number %d: "+
+				"box lsns lists those that live in other namespaces", pid)
 		case errors.Is(err, os.ErrPermission):
-			return 0, fmt.Errorf("process %d is not yours to join: it belongs to another user, so become that user, or root", pid)
+			return 0, fmt.Errorf("process %d is not yours to join: "+
+				"it belongs to another user, so become that user, or root", pid)
 		case err != nil:
 			return 0, err
 		case ours != theirs:
@@ -91,7 +80,8 @@ func foreign(pid int) (uint64, error) {
 		}
 	}
 	if flags == 0 {
-		return 0, fmt.Errorf("process %d lives in no namespace but ours, so there is none to join: box lsns lists those that do", pid)
+		return 0, fmt.Errorf("process %d lives in no namespace but ours, "+
+			"so there is none to join: box lsns lists those that do", pid)
 	}
 	return flags, nil
 }
@@ -110,6 +100,7 @@ func (p *Plan) Setns(pidfd plan.Arg, flags uint64) *plan.Call {
 
 // Setresid is setresgid(2) and setresuid(2), for the real, effective and saved id alike.
 func (p *Plan) Setresid(uid, gid int) {
-	p.Add("setresgid", unix.SYS_SETRESGID, gid, gid, gid).Why("group 0 of the joined user namespace")
+	p.Add("setresgid", unix.SYS_SETRESGID, gid, gid, gid).
+		Why("group 0 of the joined user namespace")
 	p.Add("setresuid", unix.SYS_SETRESUID, uid, uid, uid).Why("and its user 0")
 }

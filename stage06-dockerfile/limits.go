@@ -1,39 +1,14 @@
-// Limits on the command line, and what is written to a cgroup for each: the table,
-// settings, is what to read here. Values are given as for Docker.
+// What is written to a cgroup for each limit: the table in settings is what to read here.
+// cmd_limits.go has the flags, whose values are as for Docker.
 package main
 
 import (
 	"fmt"
 	"math"
-	"os"
-	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
-	"stagebox/stage02-cgroups/units"
+	"stagebox/stage02-cgroups/cgroupfs"
 )
-
-// Limits are what a container may use at the most.
-type Limits struct {
-	Memory            units.Size      `short:"m" help:"Memory; whoever needs more is killed: 64m, 1.5g." placeholder:"BYTES" group:"Limits:"`
-	MemorySwap        units.Size      `help:"Memory and swap together; -1 for as much swap as there is. Usual is twice the memory." placeholder:"BYTES" group:"Limits:"`
-	MemoryReservation units.Size      `help:"Memory that others' needs shall not take away." placeholder:"BYTES" group:"Limits:"`
-	CPUs              units.CPUs      `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
-	CPUShares         units.Weight    `name:"cpu-shares" help:"Weight against others when CPUs are scarce; 1024 is usual." placeholder:"N" group:"Limits:"`
-	CPUSetCPUs        string          `name:"cpuset-cpus" help:"The CPUs to run on: 0, 0-2,4." placeholder:"LIST" group:"Limits:"`
-	PidsLimit         units.Processes `help:"Processes and threads; -1 for any number." placeholder:"N" group:"Limits:"`
-	DeviceReadBps     []throttle      `help:"Bytes a second read from a device: /dev/sda:1mb." placeholder:"DEV:BYTES" group:"Limits:"`
-	DeviceWriteBps    []throttle      `help:"Bytes a second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
-	DeviceReadIOps    []throttle      `name:"device-read-iops" help:"Reads a second from a device." placeholder:"DEV:N" group:"Limits:"`
-	DeviceWriteIOps   []throttle      `name:"device-write-iops" help:"Writes a second to a device." placeholder:"DEV:N" group:"Limits:"`
-}
-
-// CgroupOptions are the flags about the container's cgroup besides its limits.
-type CgroupOptions struct {
-	OOMScoreAdj  *int   `name:"oom-score-adj" help:"Who is killed first when the host is out of memory: -1000 never, 1000 first." placeholder:"N" group:"Limits:"`
-	CgroupParent string `help:"An existing cgroup to make the container's in, from the root of the tree." placeholder:"PATH" group:"Limits:"`
-}
 
 // setting is a value for a file, in version 2 and in version 1. The controller's name is
 // that of version 2; in version 1 it is the first part of the file's name.
@@ -44,127 +19,73 @@ type setting struct {
 	v1, value1 string
 }
 
-// settings translates the limits that are set. The order matters where the kernel
-// compares: version 1 takes memory with swap only when it is not below memory.
+// isIn reports whether a tree has the setting's controller.
+func (s setting) isIn(t cgroupfs.Tree) bool {
+	if t.V2 {
+		return has(t, s.controller)
+	}
+	name, _, _ := strings.Cut(s.v1, ".")
+	return has(t, name)
+}
+
+// settings translates the limits that are set. The order matters where the kernel compares:
+// version 1 takes a limit of memory and swap only if it is not below that of memory.
 func (l *Limits) settings() ([]setting, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
 	var list []setting
-	add := func(isSet bool, s setting) {
+	add := func(isSet bool, flag, controller, v2, value2, v1, value1 string) {
 		if isSet {
-			list = append(list, s)
+			list = append(list, setting{flag, controller, v2, value2, v1, value1})
 		}
 	}
 	if l.MemorySwap == 0 && l.Memory < math.MaxInt64/2 && hasSwap() {
 		l.MemorySwap = 2 * l.Memory // as Docker: as much again
 	}
 	memory, swap, low := l.Memory.String(), l.MemorySwap.String(), l.MemoryReservation.String()
-	add(l.Memory != 0, setting{"--memory", "memory", "memory.max", memory, "memory.limit_in_bytes", memory})
-	add(l.Memory != 0, setting{"--memory", "memory", "memory.oom.group", "1", "memory", ""})
-	add(l.MemorySwap > 0, setting{"--memory-swap", "memory", "memory.swap.max", (l.MemorySwap - l.Memory).String(), "memory.memsw.limit_in_bytes", swap})
-	add(l.MemorySwap < 0, setting{"--memory-swap", "memory", "memory.swap.max", "max", "memory.memsw.limit_in_bytes", "-1"})
-	add(l.MemoryReservation != 0, setting{"--memory-reservation", "memory", "memory.low", low, "memory.soft_limit_in_bytes", low})
-	quota := fmt.Sprint(int64(l.CPUs))
-	add(l.CPUs != 0, setting{"--cpus", "cpu", "cpu.max", quota + " 100000", "cpu.cfs_quota_us", quota})
-	weight := fmt.Sprint(1 + (l.CPUShares-2)*9999/262142) // from 2…262144, version 1's scale, to 1…10000
-	add(l.CPUShares != 0, setting{"--cpu-shares", "cpu", "cpu.weight", weight, "cpu.shares", fmt.Sprint(l.CPUShares)})
-	add(l.CPUSetCPUs != "", setting{"--cpuset-cpus", "cpuset", "cpuset.cpus", l.CPUSetCPUs, "cpuset.cpus", l.CPUSetCPUs})
+	swapAlone := (l.MemorySwap - l.Memory).String() // version 2 counts it by itself
+	add(l.Memory != 0, "--memory", "memory",
+		"memory.max", memory, "memory.limit_in_bytes", memory)
+	add(l.Memory != 0, "--memory", "memory",
+		"memory.oom.group", "1", "memory", "")
+	add(l.MemorySwap > 0, "--memory-swap", "memory",
+		"memory.swap.max", swapAlone, "memory.memsw.limit_in_bytes", swap)
+	add(l.MemorySwap < 0, "--memory-swap", "memory",
+		"memory.swap.max", "max", "memory.memsw.limit_in_bytes", "-1")
+	add(l.MemoryReservation != 0, "--memory-reservation", "memory",
+		"memory.low", low, "memory.soft_limit_in_bytes", low)
+	quota, shares := fmt.Sprint(int64(l.CPUs)), fmt.Sprint(l.CPUShares)
+	add(l.CPUs != 0, "--cpus", "cpu",
+		"cpu.max", quota+" 100000", "cpu.cfs_quota_us", quota)
+	weight := fmt.Sprint(1 + (l.CPUShares-2)*9999/262142) // version 1's 2…262144 to 1…10000
+	add(l.CPUShares != 0, "--cpu-shares", "cpu",
+		"cpu.weight", weight, "cpu.shares", shares)
+	add(l.CPUSetCPUs != "", "--cpuset-cpus", "cpuset",
+		"cpuset.cpus", l.CPUSetCPUs, "cpuset.cpus", l.CPUSetCPUs)
 	pids := strings.Replace(fmt.Sprint(l.PidsLimit), "-1", "max", 1)
-	add(l.PidsLimit != 0, setting{"--pids-limit", "pids", "pids.max", pids, "pids.max", pids})
-	for _, d := range []struct {
-		flag, v2, v1 string
-		list         []throttle
-	}{
-		{"--device-read-bps", "rbps", "read_bps", l.DeviceReadBps}, {"--device-write-bps", "wbps", "write_bps", l.DeviceWriteBps},
-		{"--device-read-iops", "riops", "read_iops", l.DeviceReadIOps}, {"--device-write-iops", "wiops", "write_iops", l.DeviceWriteIOps},
-	} {
-		for _, t := range d.list {
-			list = append(list, setting{d.flag, "io", "io.max", fmt.Sprintf("%s %s=%d", t.device, d.v2, t.rate),
-				"blkio.throttle." + d.v1 + "_device", fmt.Sprintf("%s %d", t.device, t.rate)})
-		}
-	}
-	return list, nil
+	add(l.PidsLimit != 0, "--pids-limit", "pids", "pids.max", pids, "pids.max", pids)
+	return append(list, l.throttles()...), nil
 }
 
-// hasSwap tells whether the host has any swap: a line of /proc/swaps after the heading.
+// throttles translates the limits of block devices, of which there may be several.
+func (l *Limits) throttles() []setting {
+	var list []setting
+	add := func(flag, v2, v1 string, limits []throttle) {
+		for _, t := range limits {
+			list = append(list, setting{flag, "io",
+				"io.max", fmt.Sprintf("%s %s=%d", t.device, v2, t.rate),
+				"blkio.throttle." + v1 + "_device", fmt.Sprintf("%s %d", t.device, t.rate)})
+		}
+	}
+	add("--device-read-bps", "rbps", "read_bps", l.DeviceReadBps)
+	add("--device-write-bps", "wbps", "write_bps", l.DeviceWriteBps)
+	add("--device-read-iops", "riops", "read_iops", l.DeviceReadIOps)
+	add("--device-write-iops", "wiops", "write_iops", l.DeviceWriteIOps)
+	return list
+}
+
+// hasSwap reports whether the host has any swap: a line of /proc/swaps after the heading.
 func hasSwap() bool {
-	return len(words("/proc/swaps")) > 5
-}
-
-// minMemory is Docker's: less, and a process cannot even start.
-const minMemory = 6 << 20
-
-// check refuses limits that contradict each other or that this host cannot have.
-func (l *Limits) check() error {
-	online, err := onlineCPUs()
-	if err != nil {
-		return err
-	}
-	switch {
-	case l.Memory < 0 || l.MemoryReservation < 0:
-		return fmt.Errorf("--memory and --memory-reservation take a number of bytes; leave them out for no limit")
-	case l.Memory > 0 && l.Memory < minMemory:
-		return fmt.Errorf("--memory %s is too little to start a process in: the least is 6m", l.Memory)
-	case l.MemorySwap > 0 && l.MemorySwap < l.Memory:
-		return fmt.Errorf("--memory-swap counts memory and swap together, so it cannot be less than --memory")
-	case l.MemorySwap != 0 && l.Memory == 0:
-		return fmt.Errorf("--memory-swap needs --memory: it counts both together")
-	case l.Memory > 0 && l.MemoryReservation > l.Memory:
-		return fmt.Errorf("--memory-reservation cannot be more than --memory")
-	case int64(l.CPUs) > int64(len(online))*units.Period:
-		return fmt.Errorf("--cpus: this host has %d CPUs", len(online))
-	case l.CPUSetCPUs != "":
-		return checkCPUs(l.CPUSetCPUs, online)
-	}
-	return nil
-}
-
-// checkCPUs names the CPU of a list that the host does not have.
-func checkCPUs(list string, online []int) error {
-	cpus, err := units.ParseCPUList(list)
-	if err != nil {
-		return fmt.Errorf("--cpuset-cpus: %w", err)
-	}
-	for _, cpu := range cpus {
-		if !slices.Contains(online, cpu) {
-			return fmt.Errorf("--cpuset-cpus: this host has no CPU %d; online are %v", cpu, online)
-		}
-	}
-	return nil
-}
-
-func onlineCPUs() ([]int, error) {
-	text, err := os.ReadFile("/sys/devices/system/cpu/online")
-	if err != nil {
-		return nil, err
-	}
-	return units.ParseCPUList(strings.TrimSpace(string(text)))
-}
-
-// throttle is a rate for a block device, whose number is written "major:minor".
-type throttle struct {
-	device string
-	rate   int64
-}
-
-// UnmarshalText reads /dev/NAME:RATE; the rate may have a unit, as a size.
-func (t *throttle) UnmarshalText(text []byte) error {
-	path, rate, ok := strings.Cut(string(text), ":")
-	if !ok {
-		return fmt.Errorf("%q is not a device and a rate, such as /dev/sda:1mb", text)
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return fmt.Errorf("stat %q: %w", path, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
-		return fmt.Errorf("%q is not a block device", path)
-	}
-	n, err := units.ParseSize(rate)
-	if err != nil || n < 0 {
-		return fmt.Errorf("%q is not a rate for %s: give a number, or one with k, m or g", rate, path)
-	}
-	t.device, t.rate = fmt.Sprintf("%d:%d", unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev))), n
-	return nil
+	return len(cgroupfs.Words("/proc/swaps")) > 5
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage03-rootfs/passwd"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage06-dockerfile/dockerfile"
@@ -174,7 +175,7 @@ func (s *stageBuild) ownerNamed(text string) (owner, error) {
 	if err := id.find(read, text); err != nil {
 		return owner{}, err
 	}
-	if _, err := number31(user); err == nil && group == "" {
+	if _, err := passwd.ParseID(user); err == nil && group == "" {
 		id.gid = id.uid // of a number, the group is the same number
 	}
 	return owner{id.uid, id.gid}, nil
@@ -827,8 +828,8 @@ func (u *union) readSmall(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !n.is(unix.S_IFREG) || n.Size > largest {
-		return nil, fmt.Errorf("%s is not a file of up to %d bytes", name, largest)
+	if !n.is(unix.S_IFREG) || n.Size > passwd.MaxSize {
+		return nil, fmt.Errorf("%s is not a file of up to %d bytes", name, passwd.MaxSize)
 	}
 	fd, err := n.openFile(unix.O_RDONLY)
 	if err != nil {

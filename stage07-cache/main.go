@@ -14,7 +14,7 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// commands are what box can do; each has its flags and its Run in the file of its subject.
+// commands are what box can do; the flags and Run of each are in the file of its subject.
 var commands = []struct {
 	name, help string
 	command    any
@@ -36,7 +36,8 @@ var commands = []struct {
 	{"wait", "Wait until containers have ended, and print their exit statuses.", &waitCmd{}},
 	{"logs", "Show what a container that was left running has printed.", &logsCmd{}},
 	{"rm", "Remove containers.", &rmCmd{}},
-	{"inspect", "Show all that is known of containers, or a picture of their layers.", &inspectCmd{}},
+	{"inspect", "Show all that is known of containers, or a picture of their layers.",
+		&inspectCmd{}},
 	{"diff", "List what a container has changed in its files.", &diffCmd{}},
 	{"commit", "Make a layer of what a container has changed.", &commitCmd{}},
 	{"export", "Write a container's files as a tar archive.", &exportCmd{}},
@@ -74,40 +75,41 @@ func main() {
 	os.Exit(status(err))
 }
 
-// parser knows the command that args name, or all of them for a help text. To describe
-// one takes a tenth of the time that a container takes, to describe all a multiple.
+// parser knows the command that args name, or all of them for a help text. Describing one
+// takes a tenth of the time in which a container starts, describing all several times that.
 func parser(args []string) *kong.Kong {
 	options := []kong.Option{
 		kong.Name("box"),
-		kong.Description("A container is a list of system calls. box makes them, and tells them with --explain."),
+		kong.Description("A container is a list of system calls. " +
+			"box makes them, and tells them with --explain."),
 		kong.Vars{"namespaces": kindNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(help),
 		kong.WithHyphenPrefixedParameters(true), // a flag's value may be negative
 	}
-	named := func(name string) bool { return len(args) > 0 && args[0] == name }
+	var all []kong.Option
 	for _, c := range commands {
-		if named(c.name) {
-			return kong.Must(&struct{}{}, append(options, kong.DynamicCommand(c.name, c.help, "", c.command))...)
+		command := kong.DynamicCommand(c.name, c.help, "", c.command)
+		if len(args) > 0 && args[0] == c.name {
+			return kong.Must(&struct{}{}, append(options, command)...)
 		}
-	}
-	for _, c := range commands {
 		if c.help != "" { // the others box keeps for itself
-			options = append(options, kong.DynamicCommand(c.name, c.help, "", c.command))
+			all = append(all, command)
 		}
 	}
-	return kong.Must(&struct{}{}, options...)
+	return kong.Must(&struct{}{}, append(options, all...)...)
 }
 
-// help is kong's, except that the flags stand where they have to: box leaves everything
-// behind the command's first word to the command.
+// help is kong's, except that it shows flags where they belong: box passes everything after
+// the command's first word to the command.
 func help(options kong.HelpOptions, ctx *kong.Context) error {
 	var text bytes.Buffer
 	out := ctx.Stdout
 	ctx.Stdout = &text
 	err := kong.DefaultHelpPrinter(options, ctx)
 	ctx.Stdout = out
-	fmt.Fprint(out, strings.Replace(text.String(), "<command> [flags]", "[flags] <command> [<arg> ...]", 1))
+	fmt.Fprint(out, strings.Replace(text.String(),
+		"<command> [flags]", "[flags] <command> [<arg> ...]", 1))
 	return err
 }
 

@@ -1,5 +1,5 @@
-// What the kernel has to say after it killed a process for want of memory: the cgroup
-// counts the kills, and the kernel's log (kmsg, see proc(5)) names the process.
+// Why a container was killed for want of memory: the cgroup counts the kills, and the kernel's
+// log (kmsg, see proc(5)) names the process.
 package main
 
 import (
@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage02-cgroups/units"
 )
 
@@ -19,24 +19,26 @@ import (
 func (g *group) reportOOM() {
 	for _, p := range g.parents {
 		dir := filepath.Join(p.dir, g.name)
-		kills, peak, limit := "memory.oom_control", "memory.max_usage_in_bytes", "memory.limit_in_bytes"
-		if p.v2 {
+		kills, peak := "memory.oom_control", "memory.max_usage_in_bytes"
+		limit := "memory.limit_in_bytes"
+		if p.V2 {
 			kills, peak, limit = "memory.events", "memory.peak", "memory.max"
 		}
-		if field(filepath.Join(dir, kills), "oom_kill") == 0 {
+		if cgroupfs.Field(filepath.Join(dir, kills), "oom_kill") == 0 {
 			continue
 		}
-		most := number(filepath.Join(dir, limit))
-		used := number(filepath.Join(dir, peak))
+		most := cgroupfs.Number(filepath.Join(dir, limit))
+		used := cgroupfs.Number(filepath.Join(dir, peak))
 		if used < 0 { // memory.peak is there since Linux 5.19
 			used = most
 		}
-		fmt.Fprintf(os.Stderr, "box: the kernel killed the container's process %s: it used %s of %s\n",
-			oomVictim(strings.TrimPrefix(dir, p.mount)), units.FormatSize(used), units.FormatSize(most))
+		victim := oomVictim(strings.TrimPrefix(dir, p.Mount))
+		fmt.Fprintf(os.Stderr, "box: the kernel killed the container's process %s: "+
+			"it used %s of %s\n", victim, units.FormatSize(used), units.FormatSize(most))
 	}
 }
 
-// oomVictim returns the pid on the host and the name of the process that was killed last in a
+// oomVictim returns the pid on the host and the name of the process that was last killed in a
 // cgroup.
 func oomVictim(cgroup string) string {
 	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -58,26 +60,4 @@ func oomVictim(cgroup string) string {
 			found = m[3] + " (" + m[2] + ")"
 		}
 	}
-}
-
-// field is the number after a word in a file of lines "word number"; 0 where there is none.
-func field(path, word string) int64 {
-	data, _ := os.ReadFile(path)
-	for line := range strings.Lines(string(data)) {
-		if f := strings.Fields(line); len(f) == 2 && f[0] == word {
-			n, _ := strconv.ParseInt(f[1], 10, 64)
-			return n
-		}
-	}
-	return 0
-}
-
-// number is the number in a file; -1 for "max", and where there is none.
-func number(path string) int64 {
-	data, _ := os.ReadFile(path)
-	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
-	if err != nil {
-		return -1
-	}
-	return n
 }

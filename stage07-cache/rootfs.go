@@ -7,39 +7,15 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
-	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
 )
-
-// Files is what a container sees of the file system.
-type Files struct {
-	Rootfs   string   `help:"A directory that becomes the container's root; without it the host's files are seen." placeholder:"DIR" group:"Files:"`
-	ReadOnly bool     `help:"Let nothing be written to the root." group:"Files:"`
-	Volume   []string `short:"v" help:"A directory or file of the host's to have inside; ro for reading only." placeholder:"SRC:DST[:ro]" sep:"none" group:"Files:"`
-	Mount    []string `help:"The same in many words: type=bind,src=SRC,dst=DST,readonly; type=tmpfs,dst=DST,tmpfs-size=64m." placeholder:"SPEC" sep:"none" group:"Files:"`
-	Tmpfs    []string `help:"A directory in memory: /tmp:size=64m,mode=1777." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
-	Device   []string `help:"A device of the host's to have inside; r, w and m for read, write, mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
-	Sysctl   []string `help:"A setting of the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
-}
-
-// AfterApply refuses a root without a name, which may come of a shell's variable that was
-// never set: not to be meant is one thing, to run on the host's files is another.
-func (f *Files) AfterApply(ctx *kong.Context) error {
-	for _, flag := range ctx.Flags() {
-		if flag.Name == "rootfs" && flag.Set && f.Rootfs == "" {
-			return errors.New(`--rootfs "": give the name of a directory`)
-		}
-	}
-	return nil
-}
 
 // root decides what the container sees of the files.
 func root(c *Container, p *Plan, g *group, who *identity) error {
@@ -47,7 +23,8 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 		return c.needsRoot()
 	}
 	if p.Clone.Flags&unix.CLONE_NEWNS == 0 {
-		return errors.New("--rootfs with --share mnt would change the host's own root: leave one of the two out")
+		return errors.New("--rootfs with --share mnt would change the host's own root: " +
+			"leave one of the two out")
 	}
 	r := &newRoot{Container: c, Plan: p}
 	if err := r.guardSelf(); err != nil {
@@ -70,8 +47,10 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 		return err
 	}
 	p.PivotRoot(".", ".").Why("the new root; the old one now lies on top of it").
-		Look("ls /proc/PID/root").Hint(unix.EBUSY, "this directory is the root already: name another one").
-		Hint(unix.EINVAL, "pivot_root cannot leave the root file system that the kernel started with (initramfs): switch_root to another first")
+		Look("ls /proc/PID/root").
+		Hint(unix.EBUSY, "this directory is the root already: name another one").
+		Hint(unix.EINVAL, "pivot_root cannot leave the root file system that the kernel started "+
+			"with (initramfs): switch_root to another first")
 	p.Detach(".").Why("and the old one is gone: from here no path leads out").Look("findmnt -N PID")
 	r.attach()
 	if c.TTY {
@@ -86,40 +65,6 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 	}
 	p.Umask(0o022)
 	return nil
-}
-
-// needsRoot names a flag that makes no sense on the host's files.
-func (c *Container) needsRoot() error {
-	for flag, given := range map[string]bool{"--sysctl": len(c.Sysctl) > 0, "--read-only": c.ReadOnly, "--volume": len(c.Volume) > 0, "--mount": len(c.Mount) > 0,
-		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY} {
-		if given {
-			return fmt.Errorf("%s needs a root of the container's own: add --rootfs DIR; box rootfs DIR makes one", flag)
-		}
-	}
-	return nil
-}
-
-// rootDir checks that a directory can be a root, and returns its path without links.
-func rootDir(path string) (string, error) {
-	dir, err := filepath.Abs(path)
-	if err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
-	var entries []os.DirEntry
-	if err == nil {
-		entries, err = os.ReadDir(dir)
-	}
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "", fmt.Errorf("--rootfs %s: there is no such directory; box rootfs %s makes a small one of the host's own programs", path, path)
-	case errors.Is(err, unix.ENOTDIR):
-		return "", fmt.Errorf("--rootfs %s: it is a file, and a root is a directory; tar -x unpacks an archive into one", path)
-	case err != nil:
-		return "", fmt.Errorf("--rootfs %s: %w", path, err)
-	case len(entries) == 0:
-		return "", fmt.Errorf("--rootfs %s: it is empty, so there is nothing to run in it; box rootfs %s fills it", path, path)
-	}
-	return dir, nil
 }
 
 // newRoot is a root while it is planned.
@@ -149,7 +94,8 @@ func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err erro
 	if r.owns(unix.CLONE_NEWPID) {
 		proc = r.NewMount("proc", noSuid|noDev|noExec)
 	} else {
-		proc = r.CopyMount(plan.Cwd, "/proc").Why("the host's, as its processes are shared").Result()
+		proc = r.CopyMount(plan.Cwd, "/proc").
+			Why("the host's, as its processes are shared").Result()
 	}
 	r.queueMount(pendingMount{mount: r.sys(), target: "/sys", isDir: true, exact: true})
 	if err := r.devices(); err != nil {
@@ -164,15 +110,16 @@ func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err erro
 		mount := r.bind(b)
 		r.queueMount(pendingMount{mount: mount, target: b.target, isDir: b.isDir})
 	}
-	r.queueMount(pendingMount{mount: proc, target: "/proc", isDir: true, exact: true}) // last: see attach
+	// Last: see attach.
+	r.queueMount(pendingMount{mount: proc, target: "/proc", isDir: true, exact: true})
 	return proc, nil
 }
 
-// queueMount has attach put a mount in its place, after those before it.
+// queueMount queues a mount for attach.
 func (r *newRoot) queueMount(m pendingMount) { r.mounted = append(r.mounted, m) }
 
-// sys is the kernel's devices and settings. The network's part of it belongs to who made
-// the network namespace; a user who shares the host's gets the host's /sys.
+// sys makes /sys. The network's part of it belongs to the owner of the network namespace, so a
+// user who shares the host's network gets the host's /sys.
 func (r *newRoot) sys() plan.Arg {
 	attrs := uint64(noSuid | noDev | noExec)
 	if !r.Privileged {
@@ -193,17 +140,19 @@ func (r *newRoot) cgroups(g *group) {
 		attrs |= rdOnly
 	}
 	many := len(g.parents) > 1
-	if many { // the trees stand side by side, in a directory made for them
+	if many { // the trees are side by side, in a directory made for them
 		r.trees = r.NewMount("tmpfs", attrs&^rdOnly, "mode=755", "size=64k")
-		r.queueMount(pendingMount{mount: r.trees, target: "/sys/fs/cgroup", isDir: true, made: true})
+		r.queueMount(pendingMount{mount: r.trees, target: "/sys/fs/cgroup",
+			isDir: true, made: true})
 	}
 	for _, parent := range g.parents {
-		mount := r.CopyMount(plan.Cwd, filepath.Join(parent.dir, g.name)).Why("its own cgroup, in " + strings.Join(parent.names(), ", ")).Result()
+		mount := r.CopyMount(plan.Cwd, filepath.Join(parent.dir, g.name)).
+			Why("its own cgroup, in " + strings.Join(parent.names(), ", ")).Result()
 		r.SetMount(mount, attrs)
 		target := "/sys/fs/cgroup"
 		if many {
-			target += "/" + filepath.Base(parent.mount)
-			r.MkdirAt(r.trees, filepath.Base(parent.mount))
+			target += "/" + filepath.Base(parent.Mount)
+			r.MkdirAt(r.trees, filepath.Base(parent.Mount))
 		}
 		r.queueMount(pendingMount{mount: mount, target: target, isDir: true, made: true})
 	}
@@ -212,11 +161,14 @@ func (r *newRoot) cgroups(g *group) {
 // names are three files of the container's own in /etc: files without a name, in the
 // memory of its /dev, so that the root is not written to.
 func (r *newRoot) names() {
-	hosts := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t" + r.Hostname + "\n"
+	hosts := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
+		"127.0.1.1\t" + r.Hostname + "\n"
 	for _, file := range []struct{ target, content string }{
-		{"/etc/hostname", r.Hostname + "\n"}, {"/etc/hosts", hosts}, {"/etc/resolv.conf", resolvConf()},
+		{"/etc/hostname", r.Hostname + "\n"},
+		{"/etc/hosts", hosts}, {"/etc/resolv.conf", resolvConf()},
 	} {
-		r.queueMount(pendingMount{target: r.linkTarget(file.target), isFile: func(at plan.Arg) { r.fill(at, file.content) }})
+		lay := func(at plan.Arg) { r.fill(at, file.content) }
+		r.queueMount(pendingMount{target: r.linkTarget(file.target), isFile: lay})
 	}
 }
 
@@ -230,8 +182,8 @@ func resolvConf() string {
 	return string(data)
 }
 
-// attach puts every mount to its place, /dev first. /proc comes last: until then no magic
-// link, such as /proc/self/fd/7, can stand in the way.
+// attach puts every mount in its place, /dev first. /proc comes last: until then no magic link,
+// such as /proc/self/fd/7, can be in the way.
 func (r *newRoot) attach() {
 	for _, m := range r.mounted {
 		r.mountPoint(m)
@@ -246,19 +198,23 @@ func (r *newRoot) attach() {
 			flags = unix.O_DIRECTORY
 		}
 		at := r.OpenPath(m.target, flags, resolve).
-			Hint(unix.ELOOP, m.target+" in the root is a symbolic link, and box mounts through none there: make it a directory").
+			Hint(unix.ELOOP, m.target+" in the root is a symbolic link, "+
+				"and box mounts through none there: make it a directory").
 			Hint(unix.ENOTDIR, m.target+" in the root is not a directory").
-			Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").Result()
+			Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").
+			Result()
 		if m.isFile != nil {
 			m.isFile(at)
 		} else {
-			r.Attach(m.mount, at, "").Why(m.target).Hint(unix.EINVAL, "a file can only lie on a file, and "+m.target+" in the root is a directory")
+			r.Attach(m.mount, at, "").Why(m.target).
+				Hint(unix.EINVAL, "a file can only lie on a file, and "+
+					m.target+" in the root is a directory")
 		}
 	}
 }
 
-// mountPoint makes the directory or the empty file that a mount needs to lie on. Where it
-// is there already, the calls say so, and that is as good.
+// mountPoint makes the directory or the empty file that a mount needs to lie on. An existing
+// one will do.
 func (r *newRoot) mountPoint(m pendingMount) {
 	if m.made {
 		return
@@ -270,7 +226,9 @@ func (r *newRoot) mountPoint(m pendingMount) {
 			r.Mknod(plan.Cwd, prefix, unix.S_IFREG|0o644, 0, 0).Tolerate(unix.EEXIST)
 			continue
 		}
-		r.MkdirAt(plan.Cwd, prefix).Hint(unix.EROFS, "the root is on a file system that is mounted read-only: make this directory there yourself").
+		r.MkdirAt(plan.Cwd, prefix).
+			Hint(unix.EROFS, "the root is on a file system that is mounted read-only: "+
+				"make this directory there yourself").
 			Hint(unix.EACCES, "the root belongs to somebody else, who has to make this directory")
 	}
 }
@@ -279,7 +237,9 @@ func (r *newRoot) mountPoint(m pendingMount) {
 // away: a mount needs a name at the start only.
 func (r *newRoot) fill(at plan.Arg, content string) {
 	const name = ".new"
-	file := r.Add("openat", unix.SYS_OPENAT, r.dev, name, plan.Sym(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, "O_WRONLY|O_CREAT|O_CLOEXEC"), plan.Sym(0o644, "0644")).Result()
+	file := r.Add("openat", unix.SYS_OPENAT, r.dev, name,
+		plan.Sym(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, "O_WRONLY|O_CREAT|O_CLOEXEC"),
+		plan.Sym(0o644, "0644")).Result()
 	if content != "" {
 		r.Write(file, content)
 	}
@@ -288,7 +248,7 @@ func (r *newRoot) fill(at plan.Arg, content string) {
 	r.Close(file)
 }
 
-// maps tells whether a number of a user or group means somebody in the container.
+// maps reports whether the id of a user or group is mapped in the container.
 func (r *newRoot) maps(id int) bool {
 	if r.Clone.Flags&unix.CLONE_NEWUSER == 0 {
 		return true
@@ -297,7 +257,7 @@ func (r *newRoot) maps(id int) bool {
 	return err == nil && len(groups) > 0 && id > 0
 }
 
-// openInside opens a file of the root as somebody inside would. Magic links, such as
+// openInside opens a file of the root as a process inside would. Magic links, such as
 // /proc/PID/fd/N, are never followed.
 func (c *Container) openInside(path string, flags uint64) (int, error) {
 	if c.record != nil {
@@ -312,7 +272,8 @@ func (c *Container) openInside(path string, flags uint64) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(root)
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	fd, err := unix.Openat2(root, path, &how)
 	for err == unix.EAGAIN { // something was renamed or mounted meanwhile
 		fd, err = unix.Openat2(root, path, &how)
@@ -320,8 +281,8 @@ func (c *Container) openInside(path string, flags uint64) (int, error) {
 	return fd, err
 }
 
-// linkTarget is where a path leads, if it is a symbolic link to a file that does not
-// exist: distributions ship such an /etc/resolv.conf.
+// linkTarget returns the target of a symbolic link to a file that does not exist, and any other
+// path as it is: distributions ship such an /etc/resolv.conf.
 func (c *Container) linkTarget(name string) string {
 	link, err := c.openInside(name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {

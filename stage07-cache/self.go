@@ -1,7 +1,7 @@
 // A container's process must not get hold of box itself. /proc/PID/exe leads to the program
-// that a process runs, also when that file is not in the container: who opens it there,
-// waits until nobody runs it any more, and then writes, has changed the host's box
-// (CVE-2019-5736). So box runs from a copy in memory that nobody can write to
+// that a process runs, even if that file is not in the container: a process that opens it
+// there, waits until no one runs it any more, and then writes has changed the host's box
+// (CVE-2019-5736). So box runs from a copy in memory that cannot be written to
 // (memfd_create(2), fcntl(2) on seals), where it would end before the container does.
 package main
 
@@ -21,7 +21,8 @@ func seal() error {
 		return err
 	}
 	defer self.Close()
-	if seals, err := unix.FcntlInt(self.Fd(), unix.F_GET_SEALS, 0); err == nil && seals&unix.F_SEAL_WRITE != 0 {
+	seals, err := unix.FcntlInt(self.Fd(), unix.F_GET_SEALS, 0)
+	if err == nil && seals&unix.F_SEAL_WRITE != 0 {
 		return nil
 	}
 	fd, err := unix.MemfdCreate("box", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
@@ -36,10 +37,12 @@ func seal() error {
 			return fmt.Errorf("sendfile(box to a copy in memory): %w", err)
 		}
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL); err != nil {
+	seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
 		return fmt.Errorf("fcntl(F_ADD_SEALS): %w", err)
 	}
-	return fmt.Errorf("execve of the copy in memory: %w", unix.Exec("/proc/self/fd/"+strconv.Itoa(fd), os.Args, os.Environ()))
+	err = unix.Exec("/proc/self/fd/"+strconv.Itoa(fd), os.Args, os.Environ())
+	return fmt.Errorf("execve of the copy in memory: %w", err)
 }
 
 // guardSelf seals box for a run. That is needed only where it could be written to although

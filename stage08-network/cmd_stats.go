@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage02-cgroups/units"
 )
 
@@ -67,7 +69,7 @@ func (c *statsCmd) read(before map[string]*Usage) (map[string]*Usage, error) {
 	return now, nil
 }
 
-// groups are those of the processes that were named, or all that box has made.
+// groups returns those of the processes that were named, or all that box has made.
 func (c *statsCmd) groups() ([]*group, error) {
 	if len(c.PIDs) > 0 {
 		var list []*group
@@ -84,13 +86,13 @@ func (c *statsCmd) groups() ([]*group, error) {
 		}
 		return list, nil
 	}
-	all, err := trees()
+	all, err := cgroupfs.Trees(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
 	found := map[string]*group{}
 	for _, t := range all {
-		filepath.WalkDir(t.mount, func(path string, d fs.DirEntry, err error) error {
+		filepath.WalkDir(t.Mount, func(path string, d fs.DirEntry, err error) error {
 			name := filepath.Base(path)
 			ours, _ := filepath.Match("box-[0-9]*", name)
 			switch {
@@ -105,25 +107,13 @@ func (c *statsCmd) groups() ([]*group, error) {
 			return fs.SkipDir
 		})
 	}
-	return values(found), nil
-}
-
-func values(found map[string]*group) []*group {
-	var list []*group
-	for _, g := range found {
-		list = append(list, g)
-	}
-	slices.SortFunc(list, func(a, b *group) int { return strings.Compare(a.name, b.name) })
-	return list
+	byName := func(a, b *group) int { return strings.Compare(a.name, b.name) }
+	return slices.SortedFunc(maps.Values(found), byName), nil
 }
 
 // show prints the readings; a table on a terminal is written over the one before.
 func (c *statsCmd) show(now map[string]*Usage) error {
-	var list []*Usage
-	for _, u := range now {
-		list = append(list, u)
-	}
-	slices.SortFunc(list, func(a, b *Usage) int { return a.PID - b.PID })
+	list := slices.SortedFunc(maps.Values(now), func(a, b *Usage) int { return a.PID - b.PID })
 	if c.Format == "json" {
 		out := json.NewEncoder(os.Stdout)
 		for _, u := range list {
@@ -154,7 +144,7 @@ func orNone(limit int64, text string) string {
 	return text
 }
 
-// sparkline draws percentages as bars, of which the highest stands for 100 or the most seen.
+// sparkline draws percentages as bars; the highest is 100 or the largest value.
 func sparkline(values []float64) string {
 	top := 100.0
 	for _, v := range values {

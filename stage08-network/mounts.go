@@ -21,10 +21,13 @@ func (p *Plan) NewMount(fstype string, attrs uint64, options ...string) plan.Arg
 		Hint(unix.ENODEV, "the kernel has no file system "+fstype).Result()
 	for _, option := range options {
 		name, value, _ := strings.Cut(option, "=")
-		p.Add("fsconfig", unix.SYS_FSCONFIG, fs, plan.Sym(unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"), name, value, 0)
+		p.Add("fsconfig", unix.SYS_FSCONFIG, fs,
+			plan.Sym(unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"), name, value, 0)
 	}
-	p.Add("fsconfig", unix.SYS_FSCONFIG, fs, plan.Sym(unix.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"), nil, nil, 0)
-	return p.Add("fsmount", unix.SYS_FSMOUNT, fs, plan.Sym(unix.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"), plan.Bits(attrs, mountAttrs)).
+	p.Add("fsconfig", unix.SYS_FSCONFIG, fs,
+		plan.Sym(unix.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"), nil, nil, 0)
+	return p.Add("fsmount", unix.SYS_FSMOUNT, fs,
+		plan.Sym(unix.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"), plan.Bits(attrs, mountAttrs)).
 		Why("a new " + fstype + ", attached nowhere yet").Result()
 }
 
@@ -49,8 +52,11 @@ func (p *Plan) SetMountAlone(mount plan.Arg, attrs uint64) *plan.Call {
 
 func (p *Plan) setMount(mount plan.Arg, attrs, flags uint64) *plan.Call {
 	attr := &unix.MountAttr{Attr_set: attrs}
-	return p.Add("mount_setattr", unix.SYS_MOUNT_SETATTR, mount, "", plan.Bits(flags, openTreeFlags),
-		plan.Ptr(unsafe.Pointer(attr), "{attr_set="+plan.Bits(attrs, mountAttrs).String()+", attr_clr=0, propagation=0, userns_fd=0}"), unix.MOUNT_ATTR_SIZE_VER0)
+	text := "{attr_set=" + plan.Bits(attrs, mountAttrs).String() +
+		", attr_clr=0, propagation=0, userns_fd=0}"
+	return p.Add("mount_setattr", unix.SYS_MOUNT_SETATTR, mount, "",
+		plan.Bits(flags, openTreeFlags), plan.Ptr(unsafe.Pointer(attr), text),
+		unix.MOUNT_ATTR_SIZE_VER0)
 }
 
 // Attach is move_mount(2) of a mount to a path below a directory, or to the descriptor itself.
@@ -59,7 +65,8 @@ func (p *Plan) Attach(mount, dir plan.Arg, path string) *plan.Call {
 	if path == "" {
 		flags |= unix.MOVE_MOUNT_T_EMPTY_PATH
 	}
-	return p.Add("move_mount", unix.SYS_MOVE_MOUNT, mount, "", dir, path, plan.Bits(flags, moveMountFlags))
+	return p.Add("move_mount", unix.SYS_MOVE_MOUNT, mount, "", dir, path,
+		plan.Bits(flags, moveMountFlags))
 }
 
 // OpenPath is openat2(2) of a path as a handle only. Magic links, such as /proc/PID/fd/N,
@@ -68,21 +75,26 @@ func (p *Plan) OpenPath(path string, flags, resolve uint64) *plan.Call {
 	flags |= unix.O_PATH | unix.O_CLOEXEC
 	resolve |= unix.RESOLVE_NO_MAGICLINKS
 	how := &unix.OpenHow{Flags: flags, Resolve: resolve}
-	text := fmt.Sprintf("{flags=O_RDONLY|%s, resolve=%s}", plan.Bits(flags, openFlags).String(), plan.Bits(resolve, resolveFlags).String())
-	return p.Add("openat2", unix.SYS_OPENAT2, plan.Cwd, path, plan.Ptr(unsafe.Pointer(how), text), unix.SizeofOpenHow).Retry()
+	text := fmt.Sprintf("{flags=O_RDONLY|%s, resolve=%s}",
+		plan.Bits(flags, openFlags).String(), plan.Bits(resolve, resolveFlags).String())
+	return p.Add("openat2", unix.SYS_OPENAT2, plan.Cwd, path,
+		plan.Ptr(unsafe.Pointer(how), text), unix.SizeofOpenHow).Retry()
 }
 
 // MkdirAt is mkdirat(2); a directory that is there already serves as well.
 func (p *Plan) MkdirAt(dir plan.Arg, path string) *plan.Call {
-	return p.Add("mkdirat", unix.SYS_MKDIRAT, dir, path, plan.Sym(0o755, "0755")).Tolerate(unix.EEXIST)
+	return p.Add("mkdirat", unix.SYS_MKDIRAT, dir, path, plan.Sym(0o755, "0755")).
+		Tolerate(unix.EEXIST)
 }
 
 // Mknod is mknodat(2): a device, or an empty file when mode says so.
 func (p *Plan) Mknod(dir plan.Arg, path string, mode uint32, major, minor uint32) *plan.Call {
-	name := map[uint32]string{unix.S_IFCHR: "S_IFCHR", unix.S_IFBLK: "S_IFBLK", unix.S_IFREG: "S_IFREG", unix.S_IFIFO: "S_IFIFO"}[mode&unix.S_IFMT]
+	name := map[uint32]string{unix.S_IFCHR: "S_IFCHR", unix.S_IFBLK: "S_IFBLK",
+		unix.S_IFREG: "S_IFREG", unix.S_IFIFO: "S_IFIFO"}[mode&unix.S_IFMT]
 	args := []any{dir, path, plan.Sym(uintptr(mode), fmt.Sprintf("%s|%#o", name, mode&0o7777))}
 	if mode&unix.S_IFMT == unix.S_IFCHR || mode&unix.S_IFMT == unix.S_IFBLK {
-		args = append(args, plan.Sym(uintptr(unix.Mkdev(major, minor)), "makedev("+hex(major)+", "+hex(minor)+")"))
+		args = append(args, plan.Sym(uintptr(unix.Mkdev(major, minor)),
+			"makedev("+hex(major)+", "+hex(minor)+")"))
 	}
 	return p.Add("mknodat", unix.SYS_MKNODAT, args...)
 }
@@ -117,8 +129,8 @@ func (p *Plan) PivotRoot(newRoot, putOld string) *plan.Call {
 	return p.Add("pivot_root", unix.SYS_PIVOT_ROOT, newRoot, putOld)
 }
 
-// Detach is umount2(2) of a mount and all below it, at once for whoever looks, later for
-// whoever still uses it.
+// Detach is umount2(2) of a mount and all below it: new lookups fail at once, processes that
+// use it keep it.
 func (p *Plan) Detach(path string) *plan.Call {
 	return p.Add("umount2", unix.SYS_UMOUNT2, path, plan.Sym(unix.MNT_DETACH, "MNT_DETACH"))
 }
@@ -142,14 +154,17 @@ var openTreeFlags = []plan.Flag{
 }
 
 var moveMountFlags = []plan.Flag{
-	{unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"}, {unix.MOVE_MOUNT_T_EMPTY_PATH, "MOVE_MOUNT_T_EMPTY_PATH"},
+	{unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"},
+	{unix.MOVE_MOUNT_T_EMPTY_PATH, "MOVE_MOUNT_T_EMPTY_PATH"},
 }
 
 var openFlags = []plan.Flag{
-	{unix.O_RDWR, "O_RDWR"}, {unix.O_NOCTTY, "O_NOCTTY"}, {unix.O_CLOEXEC, "O_CLOEXEC"}, {unix.O_PATH, "O_PATH"}, {unix.O_DIRECTORY, "O_DIRECTORY"},
+	{unix.O_RDWR, "O_RDWR"}, {unix.O_NOCTTY, "O_NOCTTY"}, {unix.O_CLOEXEC, "O_CLOEXEC"},
+	{unix.O_PATH, "O_PATH"}, {unix.O_DIRECTORY, "O_DIRECTORY"},
 }
 
 var resolveFlags = []plan.Flag{
-	{unix.RESOLVE_NO_MAGICLINKS, "RESOLVE_NO_MAGICLINKS"}, {unix.RESOLVE_NO_SYMLINKS, "RESOLVE_NO_SYMLINKS"},
+	{unix.RESOLVE_NO_MAGICLINKS, "RESOLVE_NO_MAGICLINKS"},
+	{unix.RESOLVE_NO_SYMLINKS, "RESOLVE_NO_SYMLINKS"},
 	{unix.RESOLVE_IN_ROOT, "RESOLVE_IN_ROOT"},
 }

@@ -7,9 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"stagebox/stage02-cgroups/cgroupfs"
 )
 
-// Usage is what a container uses, in bytes where nothing else is said. A limit of 0 means none.
+// Usage is what a container uses, in bytes unless noted. A limit of 0 means none.
 type Usage struct {
 	PID         int     `json:"pid"`
 	Command     string  `json:"command"`
@@ -22,7 +24,7 @@ type Usage struct {
 	Written     int64   `json:"block_written"`
 	Received    int64   `json:"net_received"` // on a network of its own
 	Sent        int64   `json:"net_sent"`
-	Pressure    string  `json:"pressure,omitempty"` // percent of time that some process waited for cpu/memory/io
+	Pressure    string  `json:"pressure,omitempty"` // see group.pressure
 
 	used    time.Duration // CPU time since the beginning
 	at      time.Time
@@ -33,7 +35,7 @@ type Usage struct {
 func (g *group) usage() *Usage {
 	u := &Usage{at: time.Now()}
 	for _, p := range g.parents {
-		for _, pid := range words(filepath.Join(p.dir, g.name, "cgroup.procs")) {
+		for _, pid := range cgroupfs.Words(filepath.Join(p.dir, g.name, "cgroup.procs")) {
 			if n, _ := strconv.Atoi(pid); u.PID == 0 || n < u.PID {
 				u.PID = n
 			}
@@ -41,19 +43,19 @@ func (g *group) usage() *Usage {
 	}
 	u.Command = commandOf(u.PID)
 	if dir, v2 := g.dir("cpu"); v2 {
-		u.used = time.Duration(field(filepath.Join(dir, "cpu.stat"), "usage_usec")) * time.Microsecond
+		used := cgroupfs.Field(filepath.Join(dir, "cpu.stat"), "usage_usec")
+		u.used = time.Duration(used) * time.Microsecond
 	} else if dir, _ := g.dir("cpuacct"); dir != "" {
-		u.used = time.Duration(number(filepath.Join(dir, "cpuacct.usage")))
+		u.used = time.Duration(cgroupfs.Number(filepath.Join(dir, "cpuacct.usage")))
 	}
 	if dir, v2 := g.dir("memory"); v2 {
-		u.Memory = number(filepath.Join(dir, "memory.current")) - field(filepath.Join(dir, "memory.stat"), "inactive_file")
-		u.MemoryLimit = limit(filepath.Join(dir, "memory.max"))
+		u.readMemory(dir, "memory.current", "inactive_file", "memory.max")
 	} else if dir != "" {
-		u.Memory = number(filepath.Join(dir, "memory.usage_in_bytes")) - field(filepath.Join(dir, "memory.stat"), "total_inactive_file")
-		u.MemoryLimit = limit(filepath.Join(dir, "memory.limit_in_bytes"))
+		u.readMemory(dir, "memory.usage_in_bytes", "total_inactive_file", "memory.limit_in_bytes")
 	}
 	if dir, _ := g.dir("pids"); dir != "" {
-		u.Pids, u.PidsLimit = number(filepath.Join(dir, "pids.current")), limit(filepath.Join(dir, "pids.max"))
+		u.Pids = cgroupfs.Number(filepath.Join(dir, "pids.current"))
+		u.PidsLimit = cgroupfs.Limit(filepath.Join(dir, "pids.max"))
 	}
 	u.Read, u.Written = g.blockIO()
 	u.Received, u.Sent = traffic(u.PID)
@@ -61,15 +63,14 @@ func (g *group) usage() *Usage {
 	return u
 }
 
-// limit is the number in a file; 0 when the file says, in either version's way, that there is none.
-func limit(path string) int64 {
-	if n := number(path); n > 0 && n < 1<<60 {
-		return n
-	}
-	return 0
+// readMemory leaves out the file cache that the kernel can give up at once.
+func (u *Usage) readMemory(dir, current, cache, limit string) {
+	used := cgroupfs.Number(filepath.Join(dir, current))
+	u.Memory = used - cgroupfs.Field(filepath.Join(dir, "memory.stat"), cache)
+	u.MemoryLimit = cgroupfs.Limit(filepath.Join(dir, limit))
 }
 
-// blockIO adds up what was read from and written to all devices: in io.stat
+// blockIO adds up the bytes read from and written to all devices: in io.stat
 // "8:0 rbytes=1 wbytes=2 …", in version 1 "8:0 Read 1" and "8:0 Write 2".
 func (g *group) blockIO() (read, written int64) {
 	dir, v2 := g.dir("io")
@@ -81,7 +82,7 @@ func (g *group) blockIO() (read, written int64) {
 	if dir == "" {
 		return 0, 0
 	}
-	list := words(filepath.Join(dir, file))
+	list := cgroupfs.Words(filepath.Join(dir, file))
 	for i, word := range list {
 		name, value, _ := strings.Cut(word, "=")
 		if !v2 && i+1 < len(list) {
@@ -98,13 +99,13 @@ func (g *group) blockIO() (read, written int64) {
 	return read, written
 }
 
-// pressure is how much of the last ten seconds some process waited for CPU, memory and
-// block IO, in percent; empty where the kernel does not count it (PSI).
+// pressure is the part of the last ten seconds in which some process waited for CPU, memory
+// and block IO, in percent; empty where the kernel does not count it (PSI).
 func (g *group) pressure() string {
 	dir, _ := g.dir("")
 	var list []string
 	for _, what := range []string{"cpu", "memory", "io"} {
-		if w := words(filepath.Join(dir, what+".pressure")); len(w) > 1 {
+		if w := cgroupfs.Words(filepath.Join(dir, what+".pressure")); len(w) > 1 {
 			list = append(list, strings.TrimPrefix(w[1], "avg10="))
 		}
 	}

@@ -25,13 +25,13 @@ var budgets = map[string]budget{
 		imports: []string{"github.com/alecthomas/kong", "golang.org/x/sys/unix"},
 	},
 	"cgroups": {
-		adds: []string{"cgroups.go", "limits.go", "usage.go", "control.go", "oom.go", "cmd_control.go", "cmd_stats.go"},
+		adds: []string{"cgroups.go", "limits.go", "usage.go", "control.go", "oom.go", "cmd_limits.go", "cmd_control.go", "cmd_stats.go"},
 		edits: map[string]edit{"main.go": {5, 1}, "container.go": {12, 0}, "exec.go": {3, 0},
 			"cmd_info.go": {1, 0}, "plan.go": {5, 1}, "spawn.go": {3, 1}}, // a call may have an error that is fine
 	},
 	"rootfs": {
 		adds: []string{"rootfs.go", "mounts.go", "binds.go", "devices.go", "guard.go", "console.go", "users.go", "hardening.go",
-			"seccomp.go", "init.go", "self.go", "cmd_rootfs.go"},
+			"seccomp.go", "init.go", "self.go", "cmd_rootfs.go", "cmd_files.go", "cmd_binds.go", "cmd_process.go", "cmd_security.go"},
 		edits: map[string]edit{"main.go": {2, 1}, "container.go": {45, 6}, "exec.go": {11, 0}, "plan.go": {13, 0}, "signals.go": {1, 1},
 			"spawn.go":      {26, 2}, // a fork whose maker stays as PID 1; a call that is made again
 			"namespaces.go": {1, 1}, "cgroups.go": {1, 0}, "explain.go": {2, 0}},
@@ -40,8 +40,9 @@ var budgets = map[string]budget{
 	"unionfs": {
 		adds: []string{"overlay.go", "union.go", "store.go", "containers.go", "names.go", "monitor.go", "volumes.go", "changes.go",
 			"copytree.go", "archive.go", "cmd_ps.go", "cmd_inspect.go", "guest.go"},
-		edits: map[string]edit{"main.go": {13, 1}, "container.go": {17, 2}, "plan.go": {7, 0}, "exec.go": {22, 6},
-			"hardening.go": {12, 7}, "console.go": {10, 3}, "rootfs.go": {8, 5}, "binds.go": {13, 3}, "users.go": {6, 7},
+		edits: map[string]edit{"main.go": {14, 1}, "container.go": {17, 2}, "plan.go": {7, 0}, "exec.go": {22, 6},
+			"hardening.go": {12, 7}, "console.go": {10, 3}, "rootfs.go": {8, 6}, "binds.go": {1, 0}, "cmd_binds.go": {11, 2}, "users.go": {8, 7},
+			"cmd_exec.go":    {7, 1},
 			"cmd_control.go": {16, 6}, "cmd_stats.go": {8, 2}},
 	},
 	"images": {
@@ -67,7 +68,7 @@ var budgets = map[string]budget{
 	"network": {
 		adds: []string{"netlink.go", "bridge.go", "networks.go", "nat.go", "ports.go", "resolver.go", "pasta.go", "wiring.go", "cmd_picture.go",
 			"cmd_network.go", "cmd_port.go", "cmd_completion.go", "flows.go"},
-		edits: map[string]edit{"main.go": {4, 1}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 2}, "containers.go": {7, 0},
+		edits: map[string]edit{"main.go": {5, 1}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 3}, "containers.go": {7, 0},
 			"cmd_ps.go": {2, 2}, "cmd_stats.go": {3, 3}, "usage.go": {3, 0}, "buildrun.go": {4, 6}},
 		imports: []string{"golang.org/x/net/dns/dnsmessage",
 			"stagebox/stage08-network/completion", "stagebox/stage08-network/dns", "stagebox/stage08-network/nft",

@@ -1,0 +1,57 @@
+// Package subid reads /etc/subuid and /etc/subgid (subuid(5)): which ids of the host a user
+// may map into a user namespace. A malformed line is an error. moby/sys/user is not used,
+// because it reads a malformed number as 0, and 0 is root on the host.
+package subid
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Range is Count ids of the host, from Start on.
+type Range struct{ Start, Count uint32 }
+
+// Read returns the ranges that the file at path grants to a user, in the order of its lines;
+// none if there is no such file.
+func Read(path, name string, uid int) ([]Range, error) {
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	ranges, err := Parse(f, name, uid)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return ranges, nil
+}
+
+// Parse reads lines "user:start:count". The user of a line is a name or a number; lines of
+// other users are skipped, whatever they hold.
+func Parse(r io.Reader, name string, uid int) ([]Range, error) {
+	var ranges []Range
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		fields := strings.Split(strings.TrimSpace(lines.Text()), ":")
+		if fields[0] != name && fields[0] != strconv.Itoa(uid) {
+			continue
+		}
+		if len(fields) != 3 {
+			return nil, fmt.Errorf("line %d: %q is not user:start:count", n, lines.Text())
+		}
+		start, err1 := strconv.ParseUint(fields[1], 10, 32)
+		count, err2 := strconv.ParseUint(fields[2], 10, 32)
+		if err1 != nil || err2 != nil || count == 0 || start+count > 1<<32-1 {
+			return nil, fmt.Errorf("line %d: %q is not a range of 32-bit ids", n, lines.Text())
+		}
+		ranges = append(ranges, Range{uint32(start), uint32(count)})
+	}
+	return ranges, lines.Err()
+}

@@ -1,0 +1,113 @@
+// Package cgroupfs finds the mounted hierarchies of cgroups, of either version (cgroups(7)),
+// and the place of a process in each, and reads the small files that a cgroup has. Files are
+// read without errors: a group may end at any time, and a kernel may lack any of its files.
+package cgroupfs
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Tree is a mounted hierarchy of cgroups.
+type Tree struct {
+	Mount       string
+	V2          bool
+	Controllers []string // those of a hierarchy of version 1, under version 1's names
+	Place       string   // the cgroup of the process, a path from Mount on
+}
+
+// Trees returns the hierarchies with the place of a process in each. Where they are mounted is
+// the host's choice, so they are found in /proc/self/mountinfo.
+func Trees(pid int) ([]Tree, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	places, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return nil, err
+	}
+	return parse(string(mounts), string(places)), nil
+}
+
+// parse reads lines of mountinfo, "id parent dev root mountpoint options … - type source
+// options", and of /proc/PID/cgroup, "id:controllers:path" (proc(5)).
+func parse(mounts, places string) []Tree {
+	var list []Tree
+	for line := range strings.Lines(mounts) {
+		before, after, _ := strings.Cut(line, " - ")
+		head, tail := strings.Fields(before), strings.Fields(after)
+		if len(head) < 5 || len(tail) < 3 || tail[0] != "cgroup" && tail[0] != "cgroup2" {
+			continue
+		}
+		t := Tree{Mount: head[4], V2: tail[0] == "cgroup2"}
+		t.locate(head[3], strings.Split(tail[2], ","), places)
+		if !slices.ContainsFunc(list, t.sameAs) { // one may be mounted twice
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// locate finds the line of /proc/PID/cgroup for a mount of the cgroup root. In version 1 the
+// mount's options have the controllers among them.
+func (t *Tree) locate(root string, options []string, places string) {
+	for place := range strings.Lines(places) {
+		f := strings.SplitN(strings.TrimSpace(place), ":", 3)
+		if len(f) != 3 || t.V2 != (f[1] == "") {
+			continue
+		}
+		controllers := strings.Split(f[1], ",")
+		if !t.V2 && !slices.Contains(options, controllers[0]) {
+			continue
+		}
+		t.Place = "/" + strings.Trim(strings.TrimPrefix(f[2], root), "/")
+		if !t.V2 {
+			t.Controllers = controllers
+		}
+	}
+}
+
+func (t Tree) sameAs(other Tree) bool {
+	return other.V2 == t.V2 && slices.Equal(other.Controllers, t.Controllers)
+}
+
+// Words returns the words of a file; none if it cannot be read.
+func Words(path string) []string {
+	data, _ := os.ReadFile(path)
+	return strings.Fields(string(data))
+}
+
+// Field returns the number after a word in a file of lines "word number"; 0 if there is none.
+func Field(path, word string) int64 {
+	data, _ := os.ReadFile(path)
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == word {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// Number returns the number in a file; -1 for "max", and if there is none.
+func Number(path string) int64 {
+	data, _ := os.ReadFile(path)
+	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// Limit returns the number in a file; 0 if the file says, in either version's way, that there
+// is no limit.
+func Limit(path string) int64 {
+	if n := Number(path); n > 0 && n < 1<<60 {
+		return n
+	}
+	return 0
+}

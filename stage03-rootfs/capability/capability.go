@@ -1,0 +1,75 @@
+// Package capability has the names and numbers of capabilities(7), and sets of them.
+package capability
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Set is a set of capabilities: bit n is capability number n.
+type Set uint64
+
+// All is every capability that there can be.
+const All = ^Set(0)
+
+// Default is Docker's set: what common programs of a root user need, as far as it can do no
+// harm outside the container.
+const Default = Set(1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER |
+	1<<unix.CAP_FSETID | 1<<unix.CAP_KILL | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID |
+	1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE | 1<<unix.CAP_NET_RAW |
+	1<<unix.CAP_SYS_CHROOT | 1<<unix.CAP_MKNOD | 1<<unix.CAP_AUDIT_WRITE | 1<<unix.CAP_SETFCAP)
+
+// Count is how many capabilities have a name; their numbers are 0 to Count-1.
+const Count = len(names)
+
+// names are in the order of their numbers.
+var names = [...]string{"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL",
+	"SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST",
+	"NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT",
+	"SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME",
+	"SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
+	"MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
+	"PERFMON", "BPF", "CHECKPOINT_RESTORE"}
+
+// Name returns the name of a number, such as CAP_NET_ADMIN.
+func Name(number int) string { return "CAP_" + names[number] }
+
+// Parse returns the set of capabilities such as NET_ADMIN, CAP_NET_ADMIN or ALL, in any case.
+func Parse(list []string) (set Set, err error) {
+	for _, name := range list {
+		upper := strings.ToUpper(name)
+		i := slices.Index(names[:], strings.TrimPrefix(upper, "CAP_"))
+		switch {
+		case upper == "ALL":
+			set = All
+		case i < 0:
+			return 0, fmt.Errorf("%s: there is no such capability; capabilities(7) lists them", name)
+		default:
+			set |= 1 << i
+		}
+	}
+	return set, nil
+}
+
+// Names returns the names of the set's members, such as CAP_NET_ADMIN.
+func (s Set) Names() []string {
+	var list []string
+	for i := range names {
+		if s>>i&1 == 1 {
+			list = append(list, Name(i))
+		}
+	}
+	return list
+}
+
+// String returns the set in strace's notation: 1<<CAP_CHOWN|1<<CAP_KILL, or 0.
+func (s Set) String() string {
+	list := s.Names()
+	if len(list) == 0 {
+		return "0"
+	}
+	return "1<<" + strings.Join(list, "|1<<")
+}

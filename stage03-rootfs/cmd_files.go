@@ -1,0 +1,95 @@
+// The flags about files: the root, the mounts in it, its devices and settings. cmd_binds.go
+// has the grammar of the mounts.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+)
+
+// Files is what a container sees of the file system.
+type Files struct {
+	Rootfs   string   `help:"A directory that becomes the container's root; without it the host's files are seen." placeholder:"DIR" group:"Files:"`
+	ReadOnly bool     `help:"Let nothing be written to the root." group:"Files:"`
+	Volume   []string `short:"v" help:"A directory or file of the host's to have inside; ro for reading only." placeholder:"SRC:DST[:ro]" sep:"none" group:"Files:"`
+	Mount    []string `help:"The same in many words: type=bind,src=SRC,dst=DST,readonly; type=tmpfs,dst=DST,tmpfs-size=64m." placeholder:"SPEC" sep:"none" group:"Files:"`
+	Tmpfs    []string `help:"A directory in memory: /tmp:size=64m,mode=1777." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
+	Device   []string `help:"A device of the host's to have inside; r, w and m for read, write, mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
+	Sysctl   []string `help:"A setting of the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
+}
+
+// AfterApply refuses a root without a name, which may come of a shell's variable that was
+// never set: not to be meant is one thing, to run on the host's files is another.
+func (f *Files) AfterApply(ctx *kong.Context) error {
+	for _, flag := range ctx.Flags() {
+		if flag.Name == "rootfs" && flag.Set && f.Rootfs == "" {
+			return errors.New(`--rootfs "": give the name of a directory`)
+		}
+	}
+	return nil
+}
+
+// needsRoot names a flag that makes no sense on the host's files.
+func (c *Container) needsRoot() error {
+	for flag, given := range map[string]bool{"--sysctl": len(c.Sysctl) > 0, "--read-only": c.ReadOnly, "--volume": len(c.Volume) > 0, "--mount": len(c.Mount) > 0,
+		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY} {
+		if given {
+			return fmt.Errorf("%s needs a root of the container's own: add --rootfs DIR; box rootfs DIR makes one", flag)
+		}
+	}
+	return nil
+}
+
+// rootDir checks that a directory can be a root, and returns its path without links.
+func rootDir(path string) (string, error) {
+	dir, err := filepath.Abs(path)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	var entries []os.DirEntry
+	if err == nil {
+		entries, err = os.ReadDir(dir)
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", fmt.Errorf("--rootfs %s: there is no such directory; box rootfs %s makes a small one of the host's own programs", path, path)
+	case errors.Is(err, unix.ENOTDIR):
+		return "", fmt.Errorf("--rootfs %s: it is a file, and a root is a directory; tar -x unpacks an archive into one", path)
+	case err != nil:
+		return "", fmt.Errorf("--rootfs %s: %w", path, err)
+	case len(entries) == 0:
+		return "", fmt.Errorf("--rootfs %s: it is empty, so there is nothing to run in it; box rootfs %s fills it", path, path)
+	}
+	return dir, nil
+}
+
+// parseDevice reads DEV, DEV:DEV, DEV:RWM or DEV:DEV:RWM.
+func parseDevice(spec string) (device, error) {
+	parts := strings.Split(spec, ":")
+	access := "rwm"
+	if last := parts[len(parts)-1]; len(parts) > 1 && last != "" && strings.Trim(last, "rwm") == "" {
+		access, parts = last, parts[:len(parts)-1]
+	}
+	source, target := parts[0], parts[len(parts)-1]
+	target = path.Clean(target)
+	if len(parts) > 2 || !strings.HasPrefix(target, "/dev/") {
+		return device{}, errors.New("give the device, the path of its node in /dev inside, and of r, w and m what is allowed: /dev/fuse:/dev/fuse:rw")
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return device{}, err
+	}
+	d, ok := deviceOf(source, info)
+	if !ok {
+		return d, fmt.Errorf("%s is not a device; -v shows a file or directory inside", source)
+	}
+	d.target, d.access = target, access
+	return d, nil
+}

@@ -1,0 +1,89 @@
+// The flags about the program: its user, its directory, its environment and its terminal.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// ProcessOptions are the flags about the program's user, directory and environment.
+type ProcessOptions struct {
+	User    string   `short:"u" help:"Who runs the command, by the container's own passwd and group." placeholder:"NAME|UID[:GROUP]" group:"Program:"`
+	Workdir string   `short:"w" help:"The directory that it starts in." placeholder:"DIR" group:"Program:"`
+	Env     []string `short:"e" help:"A variable; NAME alone takes the caller's value." placeholder:"NAME=VALUE" sep:"none" group:"Program:"`
+	EnvFile []string `help:"A file of such lines." placeholder:"FILE" sep:"none" group:"Program:"`
+	Init    bool     `help:"Have a small PID 1 above the command, which passes signals on and waits for orphans." group:"Program:"`
+}
+
+// environment is what the program knows. TERM is xterm at a terminal of its own, which
+// images know, whatever the caller's is.
+func (c *Container) environment(home string) ([]string, error) {
+	env := environment(c.Hostname)
+	if c.Rootfs != "" {
+		env = []string{"PATH=" + defaultPath, "HOSTNAME=" + c.Hostname, "HOME=" + home}
+		if c.TTY {
+			env = append(env, "TERM=xterm")
+		}
+	}
+	for _, file := range c.EnvFile {
+		lines, err := readEnvFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--env-file %s: %w", file, err)
+		}
+		env = setAll(env, lines)
+	}
+	for _, variable := range c.Env {
+		if name, _, _ := strings.Cut(variable, "="); name == "" {
+			return nil, fmt.Errorf("--env %s: give NAME=VALUE", variable)
+		}
+	}
+	return setAll(env, c.Env), nil
+}
+
+// setAll adds variables, each in place of an earlier one of that name. A name alone takes
+// the caller's value, or none.
+func setAll(env, variables []string) []string {
+	for _, variable := range variables {
+		name, _, given := strings.Cut(variable, "=")
+		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+		if value, known := os.LookupEnv(name); !given && known {
+			variable, given = name+"="+value, true
+		}
+		if given {
+			env = append(env, variable)
+		}
+	}
+	return env
+}
+
+// readEnvFile reads lines "NAME=VALUE"; blank lines and those that begin with # say nothing.
+func readEnvFile(name string) ([]string, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimLeft(lines.Text(), " \t")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		variable, _, _ := strings.Cut(line, "=")
+		if variable == "" || strings.ContainsAny(variable, " \t") {
+			return nil, fmt.Errorf("line %d: %q is not NAME=VALUE", n, line)
+		}
+		list = append(list, line)
+	}
+	return list, lines.Err()
+}
+
+// Terminal says how the container is talked to.
+type Terminal struct {
+	Interactive bool `short:"i" help:"With --tty, pass on what is typed; without it, standard input is passed on in any case." group:"Terminal:"`
+	TTY         bool `short:"t" name:"tty" help:"A terminal of the container's own." group:"Terminal:"`
+}
