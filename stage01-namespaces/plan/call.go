@@ -23,13 +23,13 @@ type Call struct {
 	nr        uintptr
 	args      []Arg
 	why       string
-	look      string                // what to see before it from a second terminal; PID is the process
-	hints     map[unix.Errno]string // what an error usually means here
+	look      string                // a command for a second terminal; PID is the process
+	hints     map[unix.Errno]string // what an error most likely means here
 	out       *Value                // where later calls find the result
 	want      *uintptr              // the one result with which the list goes on
 	tolerated unix.Errno            // an error that does not stop the list
 	retry     bool                  // is made again while it fails with EAGAIN
-	try       bool                  // one of several places to look in: a failure moves on to the next
+	try       bool                  // one of several places: a failure moves on to the next
 	forks     bool                  // makes the process that replays the rest
 	parent    func(child uintptr)   // forks too, and this is what its maker does afterwards
 	syncs     bool                  // waits for the host
@@ -195,7 +195,8 @@ func Ptr(p unsafe.Pointer, text string) Arg { return Arg{pointer: p, text: text}
 func (p *Plan) Str(s string) Arg {
 	b, err := syscall.BytePtrFromString(s)
 	if err != nil {
-		p.Fail(errors.New(Quote(s) + " holds a NUL byte, where the kernel ends a string: remove it"))
+		p.Fail(errors.New(Quote(s) +
+			" holds a NUL byte, where the kernel ends a string: remove it"))
 	}
 	return Ptr(unsafe.Pointer(b), Quote(s))
 }

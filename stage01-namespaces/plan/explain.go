@@ -54,7 +54,8 @@ func (n *Narration) Start(p *Plan) (*Process, error) {
 	if n.Pause {
 		tty, err := os.Open("/dev/tty")
 		if err != nil {
-			return nil, fmt.Errorf("--pause waits for Enter on a terminal, and there is none: %w", err)
+			return nil, fmt.Errorf("--pause waits for Enter on a terminal, "+
+				"and there is none: %w", err)
 		}
 		defer tty.Close()
 		n.enter = bufio.NewReader(tty)
@@ -220,7 +221,8 @@ func (c *Call) result() string {
 		return fmt.Sprintf(" = %d", c.Ret)
 	}
 	message := c.Errno.Error()
-	return fmt.Sprintf(" = -1 %s (%s)", unix.ErrnoName(c.Errno), strings.ToUpper(message[:1])+message[1:])
+	message = strings.ToUpper(message[:1]) + message[1:]
+	return fmt.Sprintf(" = -1 %s (%s)", unix.ErrnoName(c.Errno), message)
 }
 
 // Bits is an argument made of flags, written as their names joined by |, in the order of

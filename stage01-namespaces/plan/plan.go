@@ -36,7 +36,8 @@ type Plan struct {
 // makes the process. The two are connected by a sync socket (socketpair(2)): one byte each
 // way says "this far" and "go on".
 func New() (process, host *Plan) {
-	p := &Plan{before: &Plan{}, host: Pending("HOST_END"), box: Pending("BOX_END"), tty: openTerminal()}
+	p := &Plan{before: &Plan{}, host: Pending("HOST_END"), box: Pending("BOX_END"),
+		tty: openTerminal()}
 	p.Clone.Flags, p.Clone.exitSignal = unix.CLONE_CLEAR_SIGHAND, uint64(unix.SIGCHLD)
 	pair := p.before.Add("socketpair", unix.SYS_SOCKETPAIR, Sym(unix.AF_UNIX, "AF_UNIX"),
 		Sym(unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, "SOCK_SEQPACKET|SOCK_CLOEXEC"), 0,
@@ -87,7 +88,8 @@ func (p *Plan) Write(fd Arg, data string) *Call {
 // WriteFile is openat(2), write(2) and close(2): how the files of /proc and /sys are set.
 // It returns the write.
 func (p *Plan) WriteFile(path, data string) *Call {
-	fd := p.Add("openat", unix.SYS_OPENAT, Cwd, path, Sym(unix.O_WRONLY|unix.O_CLOEXEC, "O_WRONLY|O_CLOEXEC")).Result()
+	fd := p.Add("openat", unix.SYS_OPENAT, Cwd, path,
+		Sym(unix.O_WRONLY|unix.O_CLOEXEC, "O_WRONLY|O_CLOEXEC")).Result()
 	c := p.Write(fd, data)
 	p.Close(fd)
 	return c
@@ -116,7 +118,8 @@ func (p *Plan) SyncEnd() Arg { return p.box.Arg() }
 // sync has the process tell the host that it has come this far, and wait for its answer.
 func (p *Plan) sync() *Call {
 	p.Write(p.SyncEnd(), "b").Expect(1).Why("tell the host: this far")
-	c := p.Add("read", unix.SYS_READ, p.SyncEnd(), Ptr(unsafe.Pointer(new([1]byte)), `"g"`), 1).Expect(1)
+	c := p.Add("read", unix.SYS_READ, p.SyncEnd(),
+		Ptr(unsafe.Pointer(new([1]byte)), `"g"`), 1).Expect(1)
 	c.syncs = true
 	return c.Why("wait until the host says: go on")
 }
@@ -143,7 +146,8 @@ func (p *Plan) answer(pid string, gate bool) *Plan {
 // are that count. Every descriptor but the three standard ones is closed, and no signal
 // stays blocked.
 func (p *Plan) Execve(argv, env []string, path string) {
-	p.Add("close_range", unix.SYS_CLOSE_RANGE, 3, 1<<32-1, Sym(unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC")).
+	p.Add("close_range", unix.SYS_CLOSE_RANGE, 3, 1<<32-1,
+		Sym(unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC")).
 		Why("nothing that box has open goes along")
 	file := p.Str(argv[0])
 	if !strings.Contains(argv[0], "/") {
@@ -157,7 +161,8 @@ func (p *Plan) Execve(argv, env []string, path string) {
 		Hint(unix.ENOENT, "no such file in the container; or it exists, and the interpreter"+
 			" that its first line or its ELF header names does not").
 		Hint(unix.EACCES, "it is not executable, or a directory").
-		Hint(unix.ENOEXEC, "neither a program for this machine's processor nor a script that begins with #!")
+		Hint(unix.ENOEXEC, "neither a program for this machine's processor "+
+			"nor a script that begins with #!")
 }
 
 // search adds a faccessat(2) for each directory and returns the first executable found.

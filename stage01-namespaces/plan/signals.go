@@ -30,8 +30,9 @@ func (e ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 // would delay every container.
 func (c *Process) forward() {
 	signals := make(chan os.Signal, 32)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
-		unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
+		unix.SIGALRM, unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
+		unix.SIGWINCH)
 	close(c.listening)
 	<-c.numbered
 	for s := range signals {
@@ -87,7 +88,7 @@ func (c *Process) stop(tty terminal) {
 		unix.Setpgid(0, tty.group)
 	}
 	runtime.LockOSThread()
-	unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP) // to this thread: it does not go on before
+	unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP) // to this thread: it stops here
 	runtime.UnlockOSThread()
 	if !tty.ours {
 		return // the group gets the shell's SIGCONT
@@ -103,7 +104,8 @@ func (c *Process) stop(tty terminal) {
 // PID 1 of its namespace it gets no signal that it has no handler for (pid_namespaces(7)).
 // Any other process would end, so box kills this one.
 func (c *Process) ignoredAsInit(s unix.Signal) bool {
-	if c.plan.hasInit() || c.plan.Clone.Flags&unix.CLONE_NEWPID == 0 || s == unix.SIGCONT || s == unix.SIGWINCH {
+	if c.plan.hasInit() || c.plan.Clone.Flags&unix.CLONE_NEWPID == 0 ||
+		s == unix.SIGCONT || s == unix.SIGWINCH {
 		return false
 	}
 	return Unhandled(c.PID, s)
@@ -164,9 +166,11 @@ func (p *Plan) takeTerminal() {
 	p.WhileHeld(func(h *Plan, pid string) {
 		n, _ := strconv.Atoi(pid) // no number in a list that is only printed
 		group := Arg{value: uintptr(n), text: pid}
-		h.Add("setpgid", unix.SYS_SETPGID, group, group).Why("a process group of its own, as a shell's job has")
+		h.Add("setpgid", unix.SYS_SETPGID, group, group).
+			Why("a process group of its own, as a shell's job has")
 		h.Add("ioctl", unix.SYS_IOCTL, p.tty.fd, Sym(unix.TIOCSPGRP, "TIOCSPGRP"),
-			Ptr(unsafe.Pointer(&[]int32{int32(n)}[0]), "["+pid+"]")).Why("what is typed goes to the container")
+			Ptr(unsafe.Pointer(&[]int32{int32(n)}[0]), "["+pid+"]")).
+			Why("what is typed goes to the container")
 		h.Add("setpgid", unix.SYS_SETPGID, 0, group).Why("and Ctrl-C to box too")
 	})
 }

@@ -23,15 +23,19 @@ import (
 // cloneArgs is struct clone_args of clone3(2). A program sets Flags, and Cgroup with
 // CLONE_INTO_CGROUP.
 type cloneArgs struct {
-	Flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, Cgroup uint64
+	Flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize uint64
+	tls, setTID, setTIDSize, Cgroup                                 uint64
 }
 
 // CloneFlags are the flags of clone(2), clone3(2), unshare(2) and setns(2).
 var CloneFlags = []Flag{
-	{unix.CLONE_PIDFD, "CLONE_PIDFD"}, {unix.CLONE_PARENT, "CLONE_PARENT"}, {unix.CLONE_NEWTIME, "CLONE_NEWTIME"},
-	{unix.CLONE_NEWNS, "CLONE_NEWNS"}, {unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
-	{unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, {unix.CLONE_NEWPID, "CLONE_NEWPID"},
-	{unix.CLONE_NEWNET, "CLONE_NEWNET"}, {unix.CLONE_CLEAR_SIGHAND, "CLONE_CLEAR_SIGHAND"}, {unix.CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"},
+	{unix.CLONE_PIDFD, "CLONE_PIDFD"}, {unix.CLONE_PARENT, "CLONE_PARENT"},
+	{unix.CLONE_NEWTIME, "CLONE_NEWTIME"}, {unix.CLONE_NEWNS, "CLONE_NEWNS"},
+	{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
+	{unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUSER, "CLONE_NEWUSER"},
+	{unix.CLONE_NEWPID, "CLONE_NEWPID"}, {unix.CLONE_NEWNET, "CLONE_NEWNET"},
+	{unix.CLONE_CLEAR_SIGHAND, "CLONE_CLEAR_SIGHAND"},
+	{unix.CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"},
 }
 
 // cloneCall is clone3(2) as a call. Arguments that are zero are not printed.
@@ -44,13 +48,18 @@ func cloneCall(args *cloneArgs) *Call {
 		text += fmt.Sprintf(", cgroup=%d", args.Cgroup)
 	}
 	size := unsafe.Sizeof(*args)
-	call := &Call{Name: "clone3", nr: unix.SYS_CLONE3, args: []Arg{Ptr(unsafe.Pointer(args), text+"}"), Num(int(size))}}
+	call := &Call{Name: "clone3", nr: unix.SYS_CLONE3,
+		args: []Arg{Ptr(unsafe.Pointer(args), text+"}"), Num(int(size))}}
 	return call.Why("a copy of box that replays the rest").
-		Hint(unix.EPERM, "root may make namespaces, an ordinary user only together with a user namespace, if sysctl\n"+
-			"     kernel.unprivileged_userns_clone is 1 and kernel.apparmor_restrict_unprivileged_userns is 0, where they exist").
-		Hint(unix.ENOSPC, "a limit on namespaces is reached: see sysctl user.max_user_namespaces and its neighbours").
-		Hint(unix.EINVAL, "the kernel has no namespace of one of these kinds; leave it out with --share").
-		Hint(unix.ENOSYS, "this kernel is older than 5.5, or a seccomp filter around box forbids clone3")
+		Hint(unix.EPERM, "root may make namespaces, an ordinary user only together with a user "+
+			"namespace, if sysctl\n     kernel.unprivileged_userns_clone is 1 and "+
+			"kernel.apparmor_restrict_unprivileged_userns is 0, where they exist").
+		Hint(unix.ENOSPC, "a limit on namespaces is reached: "+
+			"see sysctl user.max_user_namespaces and its neighbours").
+		Hint(unix.EINVAL, "the kernel has no namespace of one of these kinds; "+
+			"leave it out with --share").
+		Hint(unix.ENOSYS, "this kernel is older than 5.5, "+
+			"or a seccomp filter around box forbids clone3")
 }
 
 // Fork is clone3(2) in the middle of a list: the child replays the rest, and its parent
@@ -149,7 +158,8 @@ func (p *Plan) cut(end *int32) {
 // goroutines are opening and have not marked close-on-exec yet.
 func (c *Process) start(n *Narration) error {
 	size := uintptr(len(c.plan.Calls)) * unsafe.Sizeof(result{})
-	shared, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	shared, err := unix.MmapPtr(-1, 0, nil, size,
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return fmt.Errorf("mmap(%d bytes for the results): %w", size, err)
 	}
@@ -179,12 +189,15 @@ func (c *Process) start(n *Narration) error {
 //go:nocheckptr
 func clone(args *cloneArgs, steps []step, slots []uintptr, results []result) (uintptr, unix.Errno) {
 	all, old := ^uint64(0), uint64(0)
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
-	pid, _, errno := syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, sigSetmask,
+		uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
+	pid, _, errno := syscall.RawSyscall(unix.SYS_CLONE3,
+		uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
 	if errno == 0 && pid == 0 {
 		replay(steps, slots, results)
 	}
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(&old)), 0, 8, 0, 0)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, sigSetmask,
+		uintptr(unsafe.Pointer(&old)), 0, 8, 0, 0)
 	return pid, errno
 }
 
@@ -203,7 +216,8 @@ func replay(steps []step, slots []uintptr, results []result) {
 				args[k] = slots[slot]
 			}
 		}
-		r, _, errno := syscall.RawSyscall6(s.nr, args[0], args[1], args[2], args[3], args[4], args[5])
+		r, _, errno := syscall.RawSyscall6(s.nr,
+			args[0], args[1], args[2], args[3], args[4], args[5])
 		if s.retry && errno == unix.EAGAIN {
 			i-- // the same once more
 			continue
@@ -265,8 +279,11 @@ func (p *Plan) steps() ([]step, []uintptr) {
 // follow answers the process at its sync points until it has become its program, or has
 // failed at a step. Without a narration the answer is sent before the question comes.
 func (c *Process) follow(n *Narration) error {
-	defer unix.MunmapPtr(unsafe.Pointer(&c.results[0]), uintptr(len(c.results))*unsafe.Sizeof(result{}))
-	waits := n.narrates() || len(c.plan.held) > 0 && c.plan.forks() // else there is nothing to wait for
+	size := uintptr(len(c.results)) * unsafe.Sizeof(result{})
+	defer unix.MunmapPtr(unsafe.Pointer(&c.results[0]), size)
+
+	// Else there is nothing to wait for.
+	waits := n.narrates() || len(c.plan.held) > 0 && c.plan.forks()
 	if len(c.plan.held) > 0 && !waits {
 		if err := c.say(c.plan.answer(fmt.Sprint(c.PID), false), n); err != nil {
 			return err
@@ -351,7 +368,8 @@ func (c *Process) readResults() {
 // awaitParent waits for the result of a fork whose parent stays: the child may be ahead.
 func (c *Process) awaitParent(fork int) {
 	ahead := func() bool {
-		return atomic.LoadUintptr(&c.results[fork].done) == 0 && atomic.LoadUintptr(&c.results[fork+1].done) != 0
+		return atomic.LoadUintptr(&c.results[fork].done) == 0 &&
+			atomic.LoadUintptr(&c.results[fork+1].done) != 0
 	}
 	for n := 0; ahead() && n < 20_000; n++ { // no longer than a second: it may have been killed
 		time.Sleep(50 * time.Microsecond)
