@@ -16,9 +16,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -161,54 +161,10 @@ func capabilityOf(fd int) (string, error) {
 	return value, err
 }
 
-type diffCmd struct {
-	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-
-	Store
-}
-
-// Run is `box diff`.
-func (c *diffCmd) Run() error {
-	r, err := c.Store.find(c.Name)
-	if err != nil {
-		return err
-	}
-	if os.Geteuid() != 0 {
-		return r.store.asInside()
-	}
-	list, err := r.overlay().changes()
-	for _, change := range list {
-		fmt.Printf("%c %s\n", change.kind, change.path)
-	}
-	return err
-}
-
 // asInside runs the same command as user 0 of an ordinary user's containers: what others in
 // there have made, and what its owner has made unreadable, can be read there only.
 func (s Store) asInside() error {
 	return asOwner(s, append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
-}
-
-type commitCmd struct {
-	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-	Dir  string `arg:"" name:"layerdir" help:"The directory to make. It must not exist."`
-
-	Store
-}
-
-// Run is `box commit`. The container is stopped meanwhile, if it runs.
-func (c *commitCmd) Run() error {
-	r, err := c.Store.find(c.Name)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(c.Dir); err == nil {
-		return fmt.Errorf("commit: %s is there already: give the name of a new directory", c.Dir)
-	}
-	if os.Geteuid() != 0 {
-		return r.store.asInside()
-	}
-	return r.quietly(func() error { return r.store.make(c.Dir, unix.RENAME_NOREPLACE, r.commit) })
 }
 
 // make makes a file or directory of the user's: all of it, or nothing. The flags are those of
@@ -218,7 +174,7 @@ func (s Store) make(path string, flags uint, fill func(build string) error) erro
 	if err != nil {
 		return err
 	}
-	build := filepath.Join(filepath.Dir(path), "."+newID()[:12])
+	build := filepath.Join(filepath.Dir(path), "."+ids.New()[:12])
 	done, err := s.begun(build)
 	if err != nil {
 		return err
@@ -263,33 +219,6 @@ func (r *Record) quietly(do func() error) error {
 		err = do()
 	}
 	return errors.Join(err, os.WriteFile(file, []byte("0"), 0), done())
-}
-
-type exportCmd struct {
-	Name   string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-	Output string `short:"o" help:"The file to write to; else it is standard output." placeholder:"FILE"`
-
-	Store
-}
-
-// Run is `box export`.
-func (c *exportCmd) Run() error {
-	r, err := c.Store.find(c.Name)
-	if err != nil {
-		return err
-	}
-	if c.Output == "" && term.IsTerminal(1) {
-		return errors.New("export writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe")
-	}
-	if os.Geteuid() != 0 {
-		return r.store.asInside()
-	}
-	return r.quietly(func() error {
-		if c.Output == "" {
-			return r.export(os.Stdout)
-		}
-		return r.store.make(c.Output, 0, r.exportTo)
-	})
 }
 
 func (r *Record) exportTo(path string) error {

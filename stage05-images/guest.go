@@ -13,13 +13,6 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// Entrant says who the command is.
-type Entrant struct {
-	User    string   `short:"u" help:"Who runs the command, by the container's own passwd and group; else its own user." placeholder:"NAME|UID[:GROUP]" group:"Program:"`
-	Workdir string   `short:"w" help:"The directory that it starts in." placeholder:"DIR" group:"Program:"`
-	Env     []string `short:"e" help:"A variable more; NAME alone takes the caller's value." placeholder:"NAME=VALUE" sep:"none" group:"Program:"`
-}
-
 // target is a container of the store, or a process by its number.
 type target string
 

@@ -5,8 +5,6 @@
 package main
 
 import (
-	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,23 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 )
-
-// Lasting says what stays of a container, and for how long.
-type Lasting struct {
-	Name   string `help:"A name for it; else it gets two words." group:"Store:"`
-	Detach bool   `short:"d" help:"Leave it running, and print its id." group:"Store:"`
-	Rm     bool   `help:"Remove it when it has ended, with the volumes that have no name." group:"Store:"`
-
-	record *Record
-
-	source    *Image // that it is made of, if it is
-	imageName string
-
-	output  *os.File                 // where it prints to, if not where box does
-	harvest func(upper string) error // takes its layer away, when it has ended well
-}
 
 // Record is what is known of a container, in containers/ID/container.json.
 type Record struct {
@@ -110,20 +94,10 @@ func (r *Record) isElsewhere() bool {
 	return r != nil && r.Run.Detach && r.ready == nil && !r.Run.DryRun
 }
 
-// lastsNot names a flag that is about what stays.
-func (c *Container) lastsNot() error {
-	for flag, given := range map[string]bool{"--name": c.Name != "", "--detach": c.Detach} {
-		if given {
-			return fmt.Errorf("%s is for a container with a root of its own: add --rootfs DIR; box rootfs DIR makes one", flag)
-		}
-	}
-	return nil
-}
-
 // create makes the record and its directory: complete, under a name with a dot, then under
 // its own.
 func (c *Container) create() (err error) {
-	r := &Record{ID: newID(), Name: c.Name, Created: time.Now(), Run: c, store: c.Store, State: State{Status: "created"}}
+	r := &Record{ID: ids.New(), Name: c.Name, Created: time.Now(), Run: c, store: c.Store, State: State{Status: "created"}}
 	if c.source != nil {
 		r.Image, r.ImageID = c.imageName, c.source.ID
 	}
@@ -144,43 +118,6 @@ func (c *Container) create() (err error) {
 	}
 	if err := r.make(); err != nil {
 		return errors.Join(err, r.remove())
-	}
-	return nil
-}
-
-// newID is a random number of 64 digits.
-func newID() string {
-	id := make([]byte, 32)
-	rand.Read(id) // never fails
-	return fmt.Sprintf("%x", id)
-}
-
-// settle makes what the record shall hold independent of where and in what environment the
-// command was given.
-func (c *Container) settle() error {
-	for _, file := range c.EnvFile {
-		lines, err := readEnvFile(file)
-		if err != nil {
-			return fmt.Errorf("--env-file %s: %w", file, err)
-		}
-		c.Env = append(setAll(nil, lines), c.Env...)
-	}
-	for i, variable := range c.Env {
-		if name, _, given := strings.Cut(variable, "="); !given {
-			if value, known := os.LookupEnv(name); known && name != "" {
-				c.Env[i] = name + "=" + value
-			}
-		}
-	}
-	c.EnvFile = nil
-	for i, option := range c.SecurityOpt {
-		if file, is := strings.CutPrefix(option, "seccomp="); is && file != "unconfined" {
-			path, err := filepath.Abs(file)
-			if err != nil {
-				return err
-			}
-			c.SecurityOpt[i] = "seccomp=" + path
-		}
 	}
 	return nil
 }
@@ -213,32 +150,16 @@ func (r *Record) make() error {
 // isDurable reports whether the record has to outlive the machine.
 func (r *Record) isDurable() state.Durability { return state.Durability(!r.Run.Rm) }
 
-const (
-	lower  = "abcdefghijklmnopqrstuvwxyz"
-	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	digits = "0123456789"
-	hexes  = "0123456789abcdef"
-)
-
-// madeOf tells whether all characters of a text are of a set; an empty text is made of none.
-func madeOf(text, set string) bool { return text != "" && strings.Trim(text, set) == "" }
-
-// isName tells whether a text may be a name, as in Docker: it begins with a letter or a digit.
-func isName(text string) bool {
-	return madeOf(text, lower+upper+digits+"_.-") && madeOf(text[:1], lower+upper+digits)
-}
-func isID(text string) bool { return len(text) == 64 && madeOf(text, hexes) }
-
 // takeName makes the link that is the name: of two containers, only one can. The record that
 // knows of it is written before, so that it can be found and removed if box is killed.
 func (r *Record) takeName() error {
 	random := r.Name == ""
-	if !random && (!isName(r.Name) || isID(r.Name) || madeOf(r.Name, digits)) {
+	if !random && (!ids.IsName(r.Name) || ids.IsID(r.Name) || ids.IsNumber(r.Name)) {
 		return fmt.Errorf("--name %q: a name is made of letters, digits and _ . -, begins with a letter or digit, and is no number and no id", r.Name)
 	}
 	for {
 		if random {
-			r.Name = twoWords()
+			r.Name = ids.TwoWords()
 		}
 		file := filepath.Join(r.newPath(), "container.json")
 		if err := state.WriteJSON(file, r, r.isDurable()); err != nil {
@@ -369,161 +290,6 @@ func asOwner(s Store, argv ...string) error {
 		return err
 	}
 	return nil
-}
-
-// repair brings one container to a state in which it could have been left. It lets go of the
-// lock in any case.
-func (s Store) repair(id string, held *os.File) (err error) {
-	defer func() {
-		if err != nil {
-			held.Close()
-		}
-	}()
-	r, err := s.read(id)
-	gone := errors.Is(err, fs.ErrNotExist)
-	if gone {
-		if r, err = s.read("." + id); err != nil {
-			r = &Record{}
-		}
-	} else if err != nil { // damaged: nothing is known of it that could be repaired
-		return errors.Join(err, os.Remove(held.Name()))
-	}
-	r.ID, r.store, r.lock = id, s, held
-	if gone || r.isDoomed() {
-		return r.remove()
-	}
-	if r.State.Status == "running" {
-		r.State.exit(128 + int(unix.SIGKILL))
-		if err := r.write(); err != nil {
-			return err
-		}
-	}
-	return errors.Join(state.Sweep(r.path()), r.release())
-}
-
-// read reads a record.
-func (s Store) read(id string) (*Record, error) {
-	r := &Record{}
-	if err := state.ReadJSON(s.path("containers", id, "container.json"), r); err != nil {
-		return nil, err
-	}
-	if r.Run == nil {
-		return nil, fmt.Errorf("%s: it is no container's record; remove this directory if it is not yours", s.path("containers", id, "container.json"))
-	}
-	r.store, r.Run.Store, r.Run.record = s, s, r
-	return r, nil
-}
-
-// known reads a record. One that says "running", though nobody holds the lock, is of before
-// the machine went down.
-func (s Store) known(id string) (*Record, error) {
-	r, err := s.present(id)
-	if err != nil || r.State.Status != "running" || state.Held(r.livePath()) {
-		return r, err
-	}
-	held, err := state.TryLock(r.livePath(), state.Exclusive)
-	if err == nil {
-		err = s.repair(id, held)
-	}
-	if err == state.ErrBusy {
-		return r, nil
-	}
-	if err != nil { // the disk is full, perhaps
-		r.State.exit(128 + int(unix.SIGKILL))
-		return r, nil
-	}
-	return s.present(id) // if it was not to be removed
-}
-
-// present reads the record of a container that may have been removed meanwhile.
-func (s Store) present(id string) (*Record, error) {
-	r, err := s.read(id)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w any more: %s", errNoContainer, id)
-	}
-	return r, err
-}
-
-// all are the containers.
-func (s Store) all() ([]*Record, error) {
-	if err := s.open(); err != nil {
-		return nil, err
-	}
-	entries, err := os.ReadDir(s.path("containers"))
-	if err != nil {
-		return nil, err
-	}
-	var list []*Record
-	for _, entry := range entries {
-		if !isID(entry.Name()) {
-			continue
-		}
-		r, err := s.known(entry.Name())
-		if errors.Is(err, errNoContainer) { // removed meanwhile
-			continue
-		}
-		if err != nil { // damaged: the others shall be seen all the same
-			fmt.Fprintf(os.Stderr, "box: %v\n", err)
-			continue
-		}
-		list = append(list, r)
-	}
-	return list, nil
-}
-
-// errNoContainer means that a name is nobody's.
-var errNoContainer = errors.New("there is no such container")
-
-// find finds a container by its name, its id, or the beginning of its id.
-func (s Store) find(text string) (*Record, error) {
-	if err := s.open(); err != nil {
-		return nil, err
-	}
-	if id, err := os.Readlink(s.path("containers", text)); err == nil && isName(text) {
-		return s.known(id)
-	}
-	entries, err := os.ReadDir(s.path("containers"))
-	if err != nil {
-		return nil, err
-	}
-	var found []string
-	for _, entry := range entries {
-		if isID(entry.Name()) && text != "" && strings.HasPrefix(entry.Name(), text) {
-			found = append(found, entry.Name())
-		}
-	}
-	switch len(found) {
-	case 0:
-		return nil, fmt.Errorf("%w: %q; box ps -a lists them by name and id", errNoContainer, text)
-	case 1:
-		return s.known(found[0])
-	}
-	return nil, fmt.Errorf("%q is the beginning of the ids of %d containers: give more of it", text, len(found))
-}
-
-// take finds a container for a change, and keeps others from it.
-func (s Store) take(text string) (*Record, error) {
-	r, err := s.find(text)
-	if err != nil {
-		return nil, err
-	}
-	hope := func() bool { return !r.isRunning() }
-	held, err := state.LockSoon(context.Background(), r.livePath(), hope)
-	if err == state.ErrBusy {
-		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it", r.Name, state.ErrBusy, r.Name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	now, err := s.read(r.ID) // as it is now that nobody else changes it
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w any more: %s", errNoContainer, text), os.Remove(held.Name()), held.Close())
-	}
-	now.lock = held
-	if err := state.Sweep(r.path()); err != nil {
-		return nil, errors.Join(err, now.release())
-	}
-	return now, nil
 }
 
 // isRunning tells whether a container runs, and its process can be asked for.

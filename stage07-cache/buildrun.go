@@ -20,6 +20,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
@@ -51,7 +52,7 @@ func (s *stageBuild) run(in *dockerfile.Instruction) error {
 	if err != nil {
 		return err
 	}
-	build := s.b.Store.path("images/partial", "layer-"+newID()[:12])
+	build := s.b.Store.path("images/partial", "layer-"+ids.New()[:12])
 	c.harvest = func(upper string) error {
 		c.Rm = true // only a failed one is kept
 		return os.Rename(upper, build)
@@ -135,7 +136,7 @@ func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error
 		return err
 	}
 	defer out.Close()
-	c.output, c.Name = out.File, "step-"+newID()[:12]
+	c.output, c.Name = out.File, "step-"+ids.New()[:12]
 	over := make(chan struct{})
 	go s.killWhenInterrupted(c.Name, over)
 	err = c.Run()

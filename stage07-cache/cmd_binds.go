@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/ids"
 )
 
 // binds reads the three flags; those nearer to the root come first.
@@ -48,7 +49,7 @@ func (b *bind) check(others []bind) error {
 		return fmt.Errorf("%s is reserved: the container has its own there", b.target)
 	case slices.ContainsFunc(others, func(o bind) bool { return o.target == b.target }):
 		return fmt.Errorf("duplicate mount point: %s", b.target)
-	case b.isVolume && !isName(b.source) && b.source != "":
+	case b.isVolume && !ids.IsName(b.source) && b.source != "":
 		return fmt.Errorf("%q is neither a path with a slash in front nor the name of a volume, which is made of letters, digits and _ . -", b.source)
 	case b.source == "" || b.isVolume:
 		b.isDir = true

@@ -4,14 +4,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -166,56 +164,6 @@ func (l *logging) end() error {
 	return l.Close()
 }
 
-type startCmd struct {
-	Names   []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-	Attach  bool     `short:"a" help:"Stay with it, as run does without -d."`
-	Monitor bool     `hidden:"" help:"Be the monitor of a container; box does this itself."`
-
-	Store
-}
-
-// Run is `box start`.
-func (c *startCmd) Run() error {
-	if c.Monitor {
-		r, err := c.Store.read(c.Names[0])
-		if err != nil {
-			return err
-		}
-		return r.monitor()
-	}
-	if c.Attach && len(c.Names) > 1 {
-		return errors.New("--attach stays with one container: name one only")
-	}
-	return each(c.Names, func(name string) error {
-		r, err := c.Store.take(name)
-		if err != nil {
-			return err
-		}
-		if r.Run.Detach = !c.Attach; c.Attach {
-			return r.Run.Run()
-		}
-		if err := r.detach(); err != nil {
-			return err
-		}
-		_, err = fmt.Println(name)
-		return err
-	})
-}
-
-// each does something with every name, and tells all errors.
-func each(names []string, do func(name string) error) error {
-	var all []error
-	for _, name := range names {
-		if err := do(name); err != nil {
-			all = append(all, err)
-		}
-	}
-	if len(all) == 1 {
-		return all[0]
-	}
-	return errors.Join(all...)
-}
-
 // errEnded means that there is nobody to send a signal to.
 var errEnded = errors.New("does not run")
 
@@ -271,31 +219,6 @@ func (r *Record) waitFor(patience time.Duration) bool {
 	return true
 }
 
-type stopCmd struct {
-	Names []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-	Time  int      `short:"t" help:"Seconds until it is killed." default:"10"`
-
-	Store
-}
-
-// Run is `box stop`.
-func (c *stopCmd) Run() error {
-	if c.Time < 0 {
-		return fmt.Errorf("--time %d: it is a number of seconds, 0 or more", c.Time)
-	}
-	return each(c.Names, func(name string) error {
-		r, err := c.Store.find(name)
-		if err != nil {
-			return err
-		}
-		if err := r.stop(time.Duration(c.Time) * time.Second); err != nil {
-			return err
-		}
-		_, err = fmt.Println(name)
-		return err
-	})
-}
-
 // stop asks the container to end, and then kills it. A first process without a handler for
 // the request never gets it (pid_namespaces(7)): there is nothing to wait for.
 func (r *Record) stop(patience time.Duration) error {
@@ -326,114 +249,4 @@ func (r *Record) kill() error {
 		return fmt.Errorf("container %s was killed and has not ended: a process in it waits for something that cannot be interrupted", r.Name)
 	}
 	return nil
-}
-
-type killCmd struct {
-	Names  []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-	Signal string   `short:"s" help:"The signal, as a name or number." default:"KILL"`
-
-	Store
-}
-
-// Run is `box kill`.
-func (c *killCmd) Run() error {
-	s, err := parseSignal(c.Signal)
-	if err != nil {
-		return fmt.Errorf("--signal %w", err)
-	}
-	return each(c.Names, func(name string) error {
-		r, err := c.Store.find(name)
-		if err != nil {
-			return err
-		}
-		if err := r.signal(s); err != nil {
-			return err
-		}
-		_, err = fmt.Println(name)
-		return err
-	})
-}
-
-// parseSignal reads TERM, SIGTERM, 15, RTMIN+3 or RTMAX-3.
-func parseSignal(text string) (unix.Signal, error) {
-	upper := "SIG" + strings.TrimPrefix(strings.ToUpper(text), "SIG")
-	if s := cmp.Or(unix.SignalNum(upper), realtime(upper)); s != 0 {
-		return s, nil
-	}
-	var n int
-	if _, err := fmt.Sscanf(text, "%d", &n); err == nil && n > 0 && n < 65 && fmt.Sprint(n) == text {
-		return unix.Signal(n), nil
-	}
-	return 0, fmt.Errorf("%s: there is no such signal; kill -l lists them", text)
-}
-
-// realtime counts from the first or the last of the signals that have only a number; the
-// kernel's first two are the C library's own (signal(7)). It is 0 where there is none.
-func realtime(name string) unix.Signal {
-	edge, steps, _ := strings.Cut(strings.Replace(name, "-", "+-", 1), "+")
-	first, known := map[string]int{"SIGRTMIN": 34, "SIGRTMAX": 64}[edge]
-	n, err := strconv.Atoi(cmp.Or(steps, "0"))
-	if !known || err != nil || first+n < 34 || first+n > 64 {
-		return 0
-	}
-	return unix.Signal(first + n)
-}
-
-type waitCmd struct {
-	Names []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-
-	Store
-}
-
-// Run is `box wait`.
-func (c *waitCmd) Run() error {
-	return each(c.Names, func(name string) error {
-		r, err := c.Store.find(name)
-		if err != nil {
-			return err
-		}
-		status, err := r.waitUntilEnd()
-		if err == nil {
-			_, err = fmt.Println(status)
-		}
-		return err
-	})
-}
-
-type logsCmd struct {
-	Name   string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-	Follow bool   `short:"f" help:"Go on until the container has ended."`
-
-	Store
-}
-
-// Run is `box logs`.
-func (c *logsCmd) Run() error {
-	r, err := c.Store.find(c.Name)
-	if err != nil {
-		return err
-	}
-	file, err := os.Open(r.path("log"))
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("container %s has no log: it has run in the foreground only, and has printed to the terminal", r.Name)
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	more := func() bool { return state.Held(r.livePath()) }
-	if !c.Follow {
-		more = nil
-	}
-	return journal.Read(context.Background(), file, more, printLine)
-}
-
-// printLine prints a line where the container has printed it.
-func printLine(line journal.Line) error {
-	to := os.Stdout
-	if line.Stream == "stderr" {
-		to = os.Stderr
-	}
-	_, err := to.WriteString(line.Log)
-	return err
 }

@@ -19,11 +19,6 @@ import (
 	"stagebox/stage04-unionfs/files"
 )
 
-// Layers are what a container's root is made of, besides --rootfs, which is the lowest.
-type Layers struct {
-	Layer []string `help:"A directory to lie on --rootfs, or on nothing, and be read only; the last one lies on top." placeholder:"DIR" sep:"none" group:"Files:"`
-}
-
 // mostLayers is how many the kernel takes (OVL_MAX_STACK).
 const mostLayers = 500
 

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -24,7 +25,7 @@ import (
 // the container has the same ones when it is started again.
 func (c *Container) nameVolumes(r *Record) error {
 	random := func() string {
-		r.Volumes = append(r.Volumes, newID())
+		r.Volumes = append(r.Volumes, ids.New())
 		return r.Volumes[len(r.Volumes)-1]
 	}
 	for i, spec := range c.Volume {
@@ -81,7 +82,7 @@ func (c *Container) makeVolume(b bind) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	build := c.Store.path("volumes", "."+newID())
+	build := c.Store.path("volumes", "."+ids.New())
 	done, err := c.Store.begun(build)
 	if err != nil {
 		return err
@@ -175,7 +176,7 @@ var errInUse = errors.New("it belongs to container")
 
 // removeVolume takes the name away first: from then on no container can get the volume.
 func (s Store) removeVolume(name, except string) error {
-	dir, gone := s.path("volumes", name), s.path("volumes", "."+newID())
+	dir, gone := s.path("volumes", name), s.path("volumes", "."+ids.New())
 	if err := s.unused(name, except); err != nil {
 		return err
 	}
@@ -209,48 +210,4 @@ func (s Store) unused(volume, except string) error {
 		return fmt.Errorf("the volume %s: %w %s; box rm removes that", volume, errInUse, strings.Join(users, ", "))
 	}
 	return nil
-}
-
-type volumeCmd struct {
-	Ls volumeLsCmd `cmd:"" help:"List the volumes."`
-	Rm volumeRmCmd `cmd:"" help:"Remove volumes that no container has."`
-}
-
-type volumeLsCmd struct{ Store }
-
-// Run is `box volume ls`.
-func (c *volumeLsCmd) Run() error {
-	if err := c.Store.open(); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(c.Store.path("volumes"))
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), ".") {
-			fmt.Println(entry.Name())
-		}
-	}
-	return err
-}
-
-type volumeRmCmd struct {
-	Names []string `arg:"" name:"volume" help:"Their names."`
-
-	Store
-}
-
-// Run is `box volume rm`.
-func (c *volumeRmCmd) Run() error {
-	return each(c.Names, func(name string) error {
-		if !isName(name) {
-			return fmt.Errorf("%q is no name of a volume: box volume ls lists them", name)
-		}
-		err := c.Store.removeVolume(name, "")
-		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no volume %q: box volume ls lists them", name)
-		}
-		if err == nil {
-			_, err = fmt.Println(name)
-		}
-		return err
-	})
 }

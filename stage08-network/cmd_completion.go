@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage08-network/completion"
 )
 
@@ -71,7 +72,7 @@ func (s Store) wordsOf(command *kong.Node, name string) []string {
 // linkNames are the names of the containers: links to their directories.
 func (s Store) linkNames() (names []string) {
 	for _, name := range entryNames(s.path("containers")) {
-		if isName(name) && !isID(name) {
+		if ids.IsName(name) && !ids.IsID(name) {
 			names = append(names, name)
 		}
 	}

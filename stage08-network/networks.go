@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/nft"
 )
@@ -53,7 +54,7 @@ type lease struct {
 const defaultNetwork = "bridge"
 
 // isDNSLabel reports whether a name is short enough for the resolver's answers.
-func isDNSLabel(name string) bool { return isName(name) && len(name) <= 63 }
+func isDNSLabel(name string) bool { return ids.IsName(name) && len(name) <= 63 }
 
 // locked runs do while no other process changes anything.
 func (dir networks) locked(do func() error) error {

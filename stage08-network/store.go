@@ -10,41 +10,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 )
-
-// Store is the directory that box keeps its state in.
-type Store struct {
-	Root string `help:"Where box keeps what lasts: containers and volumes. Usual is /var/lib/stagebox for root, ~/.local/share/stagebox for others." env:"BOX_ROOT" placeholder:"DIR" group:"Store:"`
-
-	limits LayerLimits // of what is unpacked into it
-}
 
 // path is a path in the store.
 func (s Store) path(names ...string) string {
 	return filepath.Join(append([]string{s.dir()}, names...)...)
-}
-
-func (s Store) dir() string {
-	root := s.Root
-	if root == "" && os.Geteuid() == 0 {
-		root = "/var/lib/stagebox"
-	}
-	if root == "" {
-		data := os.Getenv("XDG_DATA_HOME")
-		if data == "" {
-			data = filepath.Join(os.Getenv("HOME"), ".local/share")
-		}
-		root = filepath.Join(data, "stagebox")
-	}
-	if abs, err := filepath.Abs(root); err == nil {
-		return abs
-	}
-	return root
 }
 
 // open makes the directories of the store that are missing, and finishes what boxes that
@@ -82,7 +61,7 @@ func (s Store) makeMountPoints() (err error) {
 // before it says done, the next box removes what is there. The file cgroup.freeze stands for
 // processes that are stopped, and shall go on.
 func (s Store) begun(path string) (done func() error, err error) {
-	held, err := lockNew(s.path("running", unfinished+newID()))
+	held, err := lockNew(s.path("running", unfinished+ids.New()))
 	if err != nil {
 		return nil, err
 	}
@@ -144,4 +123,162 @@ func about(operation, path string, err error) error {
 		return fmt.Errorf("%s %q: %w", operation, path, err)
 	}
 	return nil
+}
+
+// repair brings one container to a state in which it could have been left. It lets go of the
+// lock in any case.
+func (s Store) repair(id string, held *os.File) (err error) {
+	defer func() {
+		if err != nil {
+			held.Close()
+		}
+	}()
+	r, err := s.read(id)
+	gone := errors.Is(err, fs.ErrNotExist)
+	if gone {
+		if r, err = s.read("." + id); err != nil {
+			r = &Record{}
+		}
+	} else if err != nil { // damaged: nothing is known of it that could be repaired
+		return errors.Join(err, os.Remove(held.Name()))
+	}
+	r.ID, r.store, r.lock = id, s, held
+	if err := s.networks().forget(id); err != nil {
+		return err
+	}
+	if gone || r.isDoomed() {
+		return r.remove()
+	}
+	if r.State.Status == "running" {
+		r.State.exit(128 + int(unix.SIGKILL))
+		if err := r.write(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(state.Sweep(r.path()), r.release())
+}
+
+// read reads a record.
+func (s Store) read(id string) (*Record, error) {
+	r := &Record{}
+	if err := state.ReadJSON(s.path("containers", id, "container.json"), r); err != nil {
+		return nil, err
+	}
+	if r.Run == nil {
+		return nil, fmt.Errorf("%s: it is no container's record; remove this directory if it is not yours", s.path("containers", id, "container.json"))
+	}
+	r.store, r.Run.Store, r.Run.record = s, s, r
+	return r, nil
+}
+
+// known reads a record. One that says "running", though nobody holds the lock, is of before
+// the machine went down.
+func (s Store) known(id string) (*Record, error) {
+	r, err := s.present(id)
+	if err != nil || r.State.Status != "running" || state.Held(r.livePath()) {
+		return r, err
+	}
+	held, err := state.TryLock(r.livePath(), state.Exclusive)
+	if err == nil {
+		err = s.repair(id, held)
+	}
+	if err == state.ErrBusy {
+		return r, nil
+	}
+	if err != nil { // the disk is full, perhaps
+		r.State.exit(128 + int(unix.SIGKILL))
+		return r, nil
+	}
+	return s.present(id) // if it was not to be removed
+}
+
+// present reads the record of a container that may have been removed meanwhile.
+func (s Store) present(id string) (*Record, error) {
+	r, err := s.read(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w any more: %s", errNoContainer, id)
+	}
+	return r, err
+}
+
+// all are the containers.
+func (s Store) all() ([]*Record, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(s.path("containers"))
+	if err != nil {
+		return nil, err
+	}
+	var list []*Record
+	for _, entry := range entries {
+		if !ids.IsID(entry.Name()) {
+			continue
+		}
+		r, err := s.known(entry.Name())
+		if errors.Is(err, errNoContainer) { // removed meanwhile
+			continue
+		}
+		if err != nil { // damaged: the others shall be seen all the same
+			fmt.Fprintf(os.Stderr, "box: %v\n", err)
+			continue
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// errNoContainer means that a name is nobody's.
+var errNoContainer = errors.New("there is no such container")
+
+// find finds a container by its name, its id, or the beginning of its id.
+func (s Store) find(text string) (*Record, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	if id, err := os.Readlink(s.path("containers", text)); err == nil && ids.IsName(text) {
+		return s.known(id)
+	}
+	entries, err := os.ReadDir(s.path("containers"))
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, entry := range entries {
+		if ids.IsID(entry.Name()) && text != "" && strings.HasPrefix(entry.Name(), text) {
+			found = append(found, entry.Name())
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("%w: %q; box ps -a lists them by name and id", errNoContainer, text)
+	case 1:
+		return s.known(found[0])
+	}
+	return nil, fmt.Errorf("%q is the beginning of the ids of %d containers: give more of it", text, len(found))
+}
+
+// take finds a container for a change, and keeps others from it.
+func (s Store) take(text string) (*Record, error) {
+	r, err := s.find(text)
+	if err != nil {
+		return nil, err
+	}
+	hope := func() bool { return !r.isRunning() }
+	held, err := state.LockSoon(context.Background(), r.livePath(), hope)
+	if err == state.ErrBusy {
+		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it", r.Name, state.ErrBusy, r.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.read(r.ID) // as it is now that nobody else changes it
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w any more: %s", errNoContainer, text), os.Remove(held.Name()), held.Close())
+	}
+	now.lock = held
+	if err := state.Sweep(r.path()); err != nil {
+		return nil, errors.Join(err, now.release())
+	}
+	return now, nil
 }

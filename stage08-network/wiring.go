@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/proxy"
@@ -71,7 +72,7 @@ func (c *Container) connect(p *Plan) (*link, error) {
 
 // endpoint is what a network has to know of a container.
 func (c *Container) endpoint() (endpoint, error) {
-	who := endpoint{id: newID(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.networkOf}
+	who := endpoint{id: ids.New(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.networkOf}
 	if c.record == nil {
 		return who, nil
 	}

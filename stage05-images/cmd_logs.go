@@ -1,0 +1,50 @@
+// box logs shows what a container printed that was left running.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"stagebox/stage04-unionfs/journal"
+	"stagebox/stage04-unionfs/state"
+)
+
+type logsCmd struct {
+	Name   string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+	Follow bool   `short:"f" help:"Go on until the container has ended."`
+
+	Store
+}
+
+// Run is `box logs`.
+func (c *logsCmd) Run() error {
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(r.path("log"))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("container %s has no log: it has run in the foreground only, and has printed to the terminal", r.Name)
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	more := func() bool { return state.Held(r.livePath()) }
+	if !c.Follow {
+		more = nil
+	}
+	return journal.Read(context.Background(), file, more, printLine)
+}
+
+// printLine prints a line where the container has printed it.
+func printLine(line journal.Line) error {
+	to := os.Stdout
+	if line.Stream == "stderr" {
+		to = os.Stderr
+	}
+	_, err := to.WriteString(line.Log)
+	return err
+}

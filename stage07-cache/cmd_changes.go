@@ -1,0 +1,91 @@
+// Commands that show or keep what a container has changed: diff, commit and export.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+type diffCmd struct {
+	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+
+	Store
+}
+
+// Run is `box diff`.
+func (c *diffCmd) Run() error {
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return r.store.asInside()
+	}
+	list, err := r.overlay().changes()
+	for _, change := range list {
+		fmt.Printf("%c %s\n", change.kind, change.path)
+	}
+	return err
+}
+
+type commitCmd struct {
+	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+	Dir  string `arg:"" name:"image|layerdir" help:"The name of the image to make; or with a slash or dot in front, a directory."`
+
+	Store
+
+	Author  string `short:"a" help:"Who made it."`
+	Message string `short:"m" help:"What it is."`
+
+	Changing
+}
+
+// Run is `box commit`. The container is stopped meanwhile, if it runs.
+func (c *commitCmd) Run() error {
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(c.Dir, "/") && !strings.HasPrefix(c.Dir, ".") {
+		return c.commitImage(r)
+	}
+	if _, err := os.Lstat(c.Dir); err == nil {
+		return fmt.Errorf("commit: %s is there already: give the name of a new directory", c.Dir)
+	}
+	if os.Geteuid() != 0 {
+		return r.store.asInside()
+	}
+	return r.quietly(func() error { return r.store.make(c.Dir, unix.RENAME_NOREPLACE, r.commit) })
+}
+
+type exportCmd struct {
+	Name   string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+	Output string `short:"o" help:"The file to write to; else it is standard output." placeholder:"FILE"`
+
+	Store
+}
+
+// Run is `box export`.
+func (c *exportCmd) Run() error {
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	if c.Output == "" && term.IsTerminal(1) {
+		return errors.New("export writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe")
+	}
+	if os.Geteuid() != 0 {
+		return r.store.asInside()
+	}
+	return r.quietly(func() error {
+		if c.Output == "" {
+			return r.export(os.Stdout)
+		}
+		return r.store.make(c.Output, 0, r.exportTo)
+	})
+}
