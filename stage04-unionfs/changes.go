@@ -175,7 +175,7 @@ func (s Store) make(path string, flags uint, fill func(build string) error) erro
 		return err
 	}
 	build := filepath.Join(filepath.Dir(path), "."+ids.New()[:12])
-	done, err := s.begun(build)
+	done, err := s.noteUnfinished(build)
 	if err != nil {
 		return err
 	}
@@ -199,9 +199,9 @@ func (r *Record) commit(dir string) error {
 	return files.Sync(dir)
 }
 
-// quietly does something while the container's processes are stopped, if it runs, and if its
+// whileFrozen does something while the container's processes are stopped, if it runs, and if its
 // cgroup is one that can be stopped.
-func (r *Record) quietly(do func() error) error {
+func (r *Record) whileFrozen(do func() error) error {
 	g, err := groupOf(r.State.PID)
 	if err != nil || !r.isRunning() || r.isPaused() {
 		return do()
@@ -211,7 +211,7 @@ func (r *Record) quietly(do func() error) error {
 	if unix.Access(file, unix.W_OK) != nil {
 		return do()
 	}
-	done, err := r.store.begun(file)
+	done, err := r.store.noteUnfinished(file)
 	if err != nil {
 		return err
 	}

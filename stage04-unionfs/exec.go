@@ -52,7 +52,7 @@ func (e *Entry) Run() error {
 	if flags&unix.CLONE_NEWUSER != 0 {
 		p.Setresid(0, 0)
 	}
-	if err := g.settle(p, confine); err != nil {
+	if err := g.prepare(p, confine); err != nil {
 		return err
 	}
 	p.Execve(e.Command.argv(), g.who.env, pathIn(g.who.env))

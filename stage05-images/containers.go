@@ -68,7 +68,7 @@ func begin(c *Container, p *Plan) (*Record, error) {
 			return nil, err
 		}
 		if c.Rootfs == "" {
-			return nil, c.lastsNot()
+			return nil, c.rejectStoreFlags()
 		}
 		if err := c.create(); err != nil {
 			return nil, err
@@ -104,7 +104,7 @@ func (c *Container) create() (err error) {
 	if c.record = r; c.DryRun {
 		return nil
 	}
-	if err := c.settle(); err != nil {
+	if err := c.resolve(); err != nil {
 		return err
 	}
 	if err := c.nameVolumes(r); err != nil {
@@ -113,7 +113,7 @@ func (c *Container) create() (err error) {
 	if err := c.Store.open(); err != nil {
 		return err
 	}
-	if r.lock, err = lockNew(r.livePath()); err != nil {
+	if r.lock, err = createLocked(r.livePath()); err != nil {
 		return err
 	}
 	if err := r.make(); err != nil {
@@ -132,7 +132,7 @@ func (r *Record) make() error {
 	}
 	o := r.overlay()
 	o.upper = dir + "/upper"
-	if err := o.asRoot(); err != nil {
+	if err := o.copyRootMode(); err != nil {
 		return err
 	}
 	if err := r.takeName(); err != nil {
@@ -214,7 +214,7 @@ func (r *Record) end(how error) error {
 }
 
 func (r *Record) finish(how error) (err error) {
-	doomed, ran := r.isDoomed(), r.State.Status == "running"
+	doomed, ran := r.autoRemove(), r.State.Status == "running"
 	if ran {
 		var status plan.ExitStatus
 		if !errors.As(how, &status) {
@@ -236,8 +236,8 @@ func (r *Record) finish(how error) (err error) {
 	return r.release()
 }
 
-// isDoomed tells whether a container leaves nothing at its end.
-func (r *Record) isDoomed() bool { return r.Run.Rm || r.State.Status == "created" }
+// autoRemove tells whether a container leaves nothing at its end.
+func (r *Record) autoRemove() bool { return r.Run.Rm || r.State.Status == "created" }
 
 // release lets go of the container: from now on others may be at work on it.
 func (r *Record) release() error {
@@ -257,7 +257,7 @@ func (r *Record) remove() error {
 			return err
 		}
 	}
-	if r.Run != nil && r.isDoomed() {
+	if r.Run != nil && r.autoRemove() {
 		if err := r.removeVolumes(); err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func (c *commitCmd) Run() error {
 	if os.Geteuid() != 0 {
 		return r.store.asInside()
 	}
-	return r.quietly(func() error { return r.store.make(c.Dir, unix.RENAME_NOREPLACE, r.commit) })
+	return r.whileFrozen(func() error { return r.store.make(c.Dir, unix.RENAME_NOREPLACE, r.commit) })
 }
 
 type exportCmd struct {
@@ -82,7 +82,7 @@ func (c *exportCmd) Run() error {
 	if os.Geteuid() != 0 {
 		return r.store.asInside()
 	}
-	return r.quietly(func() error {
+	return r.whileFrozen(func() error {
 		if c.Output == "" {
 			return r.export(os.Stdout)
 		}

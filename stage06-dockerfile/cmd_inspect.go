@@ -115,7 +115,7 @@ func (r *Record) stateWord() string {
 
 func (r *Record) mounts() []map[string]any {
 	list := []map[string]any{}
-	for _, b := range r.Run.asked() {
+	for _, b := range r.Run.requestedMounts() {
 		mount := map[string]any{"Type": "bind", "Source": b.source, "Destination": b.target, "RW": !b.readOnly}
 		switch {
 		case b.isVolume:

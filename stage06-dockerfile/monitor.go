@@ -107,7 +107,7 @@ func (r *Record) openLog(p *Plan) error {
 		if stream != "" {
 			end, err = r.log.pipe(stream)
 		} else if r.Run.Interactive { // as if somebody could type, who never does
-			end, err = r.log.silence()
+			end, err = r.log.emptyInput()
 		}
 		if err != nil {
 			return err
@@ -129,7 +129,7 @@ func (l *logging) pipe(stream string) (*os.File, error) {
 }
 
 // silence is the end of a pipe to read from, into which nobody writes.
-func (l *logging) silence() (*os.File, error) {
+func (l *logging) emptyInput() (*os.File, error) {
 	read, write, err := os.Pipe()
 	if err == nil {
 		_, err = unix.FcntlInt(write.Fd(), unix.F_DUPFD_CLOEXEC, 0) // one that is never closed
@@ -210,7 +210,7 @@ func (r *Record) waitUntilEnd() (string, error) {
 }
 
 // waitFor tells whether the container has ended within some time.
-func (r *Record) waitFor(patience time.Duration) bool {
+func (r *Record) hasEndedWithin(patience time.Duration) bool {
 	for end := time.Now().Add(patience); state.Held(r.livePath()); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			return false
@@ -233,7 +233,7 @@ func (r *Record) stop(patience time.Duration) error {
 		if err := r.signal(request); err != nil && !errors.Is(err, errEnded) {
 			return err
 		}
-		if r.waitFor(patience) {
+		if r.hasEndedWithin(patience) {
 			return nil
 		}
 	}
@@ -245,7 +245,7 @@ func (r *Record) kill() error {
 	if err := r.signal(unix.SIGKILL); err != nil && !errors.Is(err, errEnded) {
 		return err
 	}
-	if !r.waitFor(10 * time.Second) {
+	if !r.hasEndedWithin(10 * time.Second) {
 		return fmt.Errorf("container %s was killed and has not ended: a process in it waits for something that cannot be interrupted", r.Name)
 	}
 	return nil

@@ -39,8 +39,8 @@ func (s Store) dir() string {
 	return root
 }
 
-// Lasting says what stays of a container, and for how long.
-type Lasting struct {
+// StoreOptions says what stays of a container, and for how long.
+type StoreOptions struct {
 	Name   string `help:"A name for it; else it gets two words." group:"Store:"`
 	Detach bool   `short:"d" help:"Leave it running, and print its id." group:"Store:"`
 	Rm     bool   `help:"Remove it when it has ended, with the volumes that have no name." group:"Store:"`
@@ -54,8 +54,8 @@ type Lasting struct {
 	harvest func(upper string) error // takes its layer away, when it has ended well
 }
 
-// lastsNot names a flag that is about what stays.
-func (c *Container) lastsNot() error {
+// rejectStoreFlags names a flag that is about what stays.
+func (c *Container) rejectStoreFlags() error {
 	for flag, given := range map[string]bool{"--name": c.Name != "", "--detach": c.Detach} {
 		if given {
 			return fmt.Errorf("%s is for a container with a root of its own: add --rootfs DIR; box rootfs DIR makes one", flag)
@@ -66,7 +66,7 @@ func (c *Container) lastsNot() error {
 
 // settle makes what the record shall hold independent of where and in what environment the
 // command was given.
-func (c *Container) settle() error {
+func (c *Container) resolve() error {
 	for _, file := range c.EnvFile {
 		lines, err := readEnvFile(file)
 		if err != nil {

@@ -33,7 +33,7 @@ type Container struct {
 
 	Layers
 
-	Lasting
+	StoreOptions
 
 	Store `json:"-"`
 

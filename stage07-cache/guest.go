@@ -89,7 +89,7 @@ func (e *Entry) guest() (*guest, error) {
 }
 
 // settle gives the command its terminal, its place, the restrictions of the others, and its user.
-func (g *guest) settle(p *Plan, confine func(who *identity)) error {
+func (g *guest) prepare(p *Plan, confine func(who *identity)) error {
 	if g.TTY {
 		p.openPair(plan.Cwd, "/dev/ptmx", g.who.uid)
 		g.session(p)

@@ -10,7 +10,7 @@ type Entry struct {
 	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
 	plan.Narration
 
-	Entrant
+	ExecOptions
 
 	Terminal
 

@@ -38,7 +38,7 @@ func (c *Container) fromImage() (done func() error, err error) {
 	}
 	words := c.Command.argv()
 	_, err = c.Store.image(words[0])
-	lasts := c.lastsNot() != nil
+	lasts := c.rejectStoreFlags() != nil
 	isHosts := errors.Is(err, errNoImage) && c.isProgram(words[0]) && !lasts
 	if isHosts && c.Pull == "missing" || err != nil && !errors.Is(err, errNoImage) && c.isProgram(words[0]) {
 		return done, nil

@@ -369,7 +369,7 @@ func (c *commitCmd) commitImage(r *Record) error {
 		return err
 	}
 	var layer ocispec.Descriptor
-	err = r.quietly(func() (err error) {
+	err = r.whileFrozen(func() (err error) {
 		layer, err = c.Store.keepUpper(r.path("upper"), r.Run.topFirst()...)
 		return err
 	})

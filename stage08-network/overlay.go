@@ -19,8 +19,8 @@ import (
 	"stagebox/stage04-unionfs/files"
 )
 
-// mostLayers is how many the kernel takes (OVL_MAX_STACK).
-const mostLayers = 500
+// maxLayers is how many the kernel takes (OVL_MAX_STACK).
+const maxLayers = 500
 
 // overlay is a container's union: the lower directories, the top one first, and its own.
 type overlay struct {
@@ -38,8 +38,8 @@ func (c *Container) layers() error {
 	if c.Rootfs == "" {
 		return nil
 	}
-	if len(c.Layer) >= mostLayers {
-		return fmt.Errorf("%d layers are more than the %d that the kernel can lay over one another: box commit makes one of some", len(c.Layer)+1, mostLayers)
+	if len(c.Layer) >= maxLayers {
+		return fmt.Errorf("%d layers are more than the %d that the kernel can lay over one another: box commit makes one of some", len(c.Layer)+1, maxLayers)
 	}
 	var err error
 	if c.Rootfs, err = rootDir(c.Rootfs); err != nil {
@@ -50,7 +50,7 @@ func (c *Container) layers() error {
 			return fmt.Errorf("--layer %s: %w", dir, err)
 		}
 	}
-	return apart(c.topFirst())
+	return checkApart(c.topFirst())
 }
 
 // layerDir checks one directory, and returns its path without links.
@@ -70,7 +70,7 @@ func layerDir(dir string) (string, error) {
 
 // apart refuses a layer that is another one or inside it: what the kernel would make of
 // that is not defined.
-func apart(paths []string) error {
+func checkApart(paths []string) error {
 	for i := range paths {
 		paths[i] += "/"
 	}
@@ -101,7 +101,7 @@ func (o *overlay) mount(p *Plan) {
 		options += ",volatile" // what is written need not reach the disk
 	}
 	p.Mount("overlay", o.merged, "overlay", 0, options).Why("all layers as one, the container's own on top").Look("findmnt -N PID -t overlay").
-		Hint(unix.EINVAL, o.refused()).Hint(unix.ELOOP, "the container's own layer would be inside one of the others: put the store elsewhere with --root").
+		Hint(unix.EINVAL, o.einvalHint()).Hint(unix.ELOOP, "the container's own layer would be inside one of the others: put the store elsewhere with --root").
 		Hint(unix.EPERM, "an ordinary user needs Linux 5.11 or newer for an overlay").
 		Hint(unix.ENODEV, "the kernel has no overlay file system: modprobe overlay")
 	p.Chdir(o.merged)
@@ -129,7 +129,7 @@ func (p *Plan) openLayers(dirs []string) []string {
 }
 
 // refused names the file system that an overlay cannot lie on, where that is the cause.
-func (o *overlay) refused() string {
+func (o *overlay) einvalHint() string {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(filepath.Dir(o.upper)), &fs); err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
 		return o.upper + " is on an overlay itself, perhaps inside a container, and that cannot carry the writable layer of another:\n" +
@@ -140,7 +140,7 @@ func (o *overlay) refused() string {
 
 // asRoot makes the container's own layer look like the lower root, because the root's
 // owner and mode are those of the top layer.
-func (o *overlay) asRoot() error {
+func (o *overlay) copyRootMode() error {
 	var st unix.Stat_t
 	if err := unix.Stat(o.lowers[0], &st); err != nil {
 		return fmt.Errorf("stat(%q): %w", o.lowers[0], err)

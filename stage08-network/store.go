@@ -60,8 +60,8 @@ func (s Store) makeMountPoints() (err error) {
 // begun notes a path that will be half made, or half removed, for a while: if box is killed
 // before it says done, the next box removes what is there. The file cgroup.freeze stands for
 // processes that are stopped, and shall go on.
-func (s Store) begun(path string) (done func() error, err error) {
-	held, err := lockNew(s.path("running", unfinished+ids.New()))
+func (s Store) noteUnfinished(path string) (done func() error, err error) {
+	held, err := createLocked(s.path("running", unfinished+ids.New()))
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +71,8 @@ func (s Store) begun(path string) (done func() error, err error) {
 	return func() error { return errors.Join(os.Remove(held.Name()), held.Close()) }, nil
 }
 
-// lockNew makes a file that has a name of its own and locks it. sweep may have it for a moment.
-func lockNew(path string) (*os.File, error) {
+// createLocked makes a file that has a name of its own and locks it. sweep may have it for a moment.
+func createLocked(path string) (*os.File, error) {
 	return state.LockSoon(context.Background(), path, func() bool { return true })
 }
 
@@ -146,7 +146,7 @@ func (s Store) repair(id string, held *os.File) (err error) {
 	if err := s.networks().forget(id); err != nil {
 		return err
 	}
-	if gone || r.isDoomed() {
+	if gone || r.autoRemove() {
 		return r.remove()
 	}
 	if r.State.Status == "running" {

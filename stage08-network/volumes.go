@@ -44,7 +44,7 @@ func (c *Container) nameVolumes(r *Record) error {
 
 // asked are the mounts that a container was asked for, whether or not their sources are still
 // there.
-func (f *Files) asked() (list []bind) {
+func (f *Files) requestedMounts() (list []bind) {
 	for _, kind := range []struct {
 		specs []string
 		parse func(string) (bind, error)
@@ -83,7 +83,7 @@ func (c *Container) makeVolume(b bind) error {
 		return nil
 	}
 	build := c.Store.path("volumes", "."+ids.New())
-	done, err := c.Store.begun(build)
+	done, err := c.Store.noteUnfinished(build)
 	if err != nil {
 		return err
 	}
@@ -177,24 +177,24 @@ var errInUse = errors.New("it belongs to container")
 // removeVolume takes the name away first: from then on no container can get the volume.
 func (s Store) removeVolume(name, except string) error {
 	dir, gone := s.path("volumes", name), s.path("volumes", "."+ids.New())
-	if err := s.unused(name, except); err != nil {
+	if err := s.checkUnused(name, except); err != nil {
 		return err
 	}
-	done, err := s.begun(gone)
+	done, err := s.noteUnfinished(gone)
 	if err != nil {
 		return err
 	}
 	if err := os.Rename(dir, gone); err != nil {
 		return errors.Join(err, done())
 	}
-	if err := s.unused(name, except); err != nil { // a container got it at the last moment
+	if err := s.checkUnused(name, except); err != nil { // a container got it at the last moment
 		return errors.Join(err, unix.Renameat2(unix.AT_FDCWD, gone, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE), done())
 	}
 	return errors.Join(removeTree(gone), done())
 }
 
 // unused refuses a volume that a container has.
-func (s Store) unused(volume, except string) error {
+func (s Store) checkUnused(volume, except string) error {
 	all, err := s.all()
 	if err != nil {
 		return err
@@ -202,7 +202,7 @@ func (s Store) unused(volume, except string) error {
 	var users []string
 	for _, r := range all {
 		has := func(b bind) bool { return b.isVolume && b.source == volume }
-		if r.ID != except && slices.ContainsFunc(r.Run.asked(), has) {
+		if r.ID != except && slices.ContainsFunc(r.Run.requestedMounts(), has) {
 			users = append(users, r.Name)
 		}
 	}
