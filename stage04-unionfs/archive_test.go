@@ -5,17 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
-
-// openTree opens a directory as a handle, until the test ends.
-func openTree(t testing.TB, dir string) int {
-	t.Helper()
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, unix.Close(fd)) })
-	return fd
-}
 
 // sh runs a script in a directory, and returns what it prints.
 func sh(t testing.TB, dir, script string) string {

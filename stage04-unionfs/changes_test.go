@@ -17,6 +17,16 @@ import (
 	"stagebox/lessons/boxtest"
 )
 
+var someNames = []string{"a", "b", "c", "d"}
+
+func somePath(r *rand.Rand, parts int) string {
+	words := make([]string, 1+r.IntN(parts))
+	for i := range words {
+		words[i] = someNames[r.IntN(len(someNames))]
+	}
+	return filepath.Join(words...)
+}
+
 // someOperations are a few hundred changes of files, as a shell script that runs in any
 // directory: what cannot be done is left out.
 func someOperations(r *rand.Rand) string {

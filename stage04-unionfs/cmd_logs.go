@@ -1,4 +1,5 @@
-// box logs shows what a container printed that was left running.
+// box logs prints the log of a container that was left running, each line to the stream that the
+// container printed it to.
 package main
 
 import (
@@ -32,14 +33,14 @@ func (c *logsCmd) Run() error {
 		return err
 	}
 	defer file.Close()
-	more := func() bool { return state.Held(r.livePath()) }
-	if !c.Follow {
-		more = nil
+	var more func() bool
+	if c.Follow {
+		more = func() bool { return state.Held(r.livePath()) }
 	}
 	return journal.Read(context.Background(), file, more, printLine)
 }
 
-// printLine prints a line where the container has printed it.
+// printLine prints a line to the stream that the container printed it to.
 func printLine(line journal.Line) error {
 	to := os.Stdout
 	if line.Stream == "stderr" {

@@ -1,7 +1,6 @@
-// A volume is a directory of the store that is bound into containers: what lasts longer
-// than any of them. One with a name is asked for by it; one without gets a random name, and
-// goes with its container if that is removed so. A new volume begins with what the layers
-// hold at its place, as in Docker.
+// A volume is a directory of the store that is bound into containers, and outlives them. One
+// with a name is shared by it; one without gets a random name, and is removed with its container
+// by --rm and rm -v. A new volume begins with what the layers hold at its place, as in Docker.
 package main
 
 import (
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,11 +16,10 @@ import (
 
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
-	"stagebox/stage04-unionfs/state"
 )
 
-// nameVolumes gives the volumes that were asked for without a name a random one, so that
-// the container has the same ones when it is started again.
+// nameVolumes gives volumes without a name a random one, so that the container has the same ones
+// when it is started again.
 func (c *Container) nameVolumes(r *Record) error {
 	random := func() string {
 		r.Volumes = append(r.Volumes, ids.New())
@@ -42,8 +39,7 @@ func (c *Container) nameVolumes(r *Record) error {
 	return err
 }
 
-// asked are the mounts that a container was asked for, whether or not their sources are still
-// there.
+// requestedMounts returns the mounts that the flags ask for, whether or not their sources exist.
 func (f *Files) requestedMounts() (list []bind) {
 	for _, kind := range []struct {
 		specs []string
@@ -58,8 +54,7 @@ func (f *Files) requestedMounts() (list []bind) {
 	return list
 }
 
-// openVolumes replaces the names of volumes by their directories, and makes those that are
-// missing.
+// openVolumes replaces the names of volumes by their directories, and makes missing ones.
 func (c *Container) openVolumes(binds []bind) error {
 	for i, b := range binds {
 		if !b.isVolume {
@@ -82,40 +77,34 @@ func (c *Container) makeVolume(b bind) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	build := c.Store.path("volumes", "."+ids.New())
-	done, err := c.Store.noteUnfinished(build)
-	if err != nil {
-		return err
+	err := c.Store.make(dir, unix.RENAME_NOREPLACE, func(build string) error {
+		data := filepath.Join(build, "_data")
+		if err := os.MkdirAll(data, 0o755); err != nil {
+			return err
+		}
+		return c.fillVolume(data, b.target)
+	})
+	if _, made := os.Stat(dir); errors.Is(err, unix.EEXIST) && made == nil {
+		return nil
 	}
-	if err = os.MkdirAll(filepath.Join(build, "_data"), 0o755); err == nil {
-		err = c.fillVolume(filepath.Join(build, "_data"), b.target)
-	}
-	if err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
-	}
-	if err == nil {
-		return errors.Join(state.SyncDir(c.Store.path("volumes")), done())
-	}
-	if err == unix.EEXIST {
-		err = nil
-	}
-	return errors.Join(err, removeTree(build), done())
+	return err
 }
 
+// fillVolume copies what the layers hold at a path, with the attributes of the directory.
 func (c *Container) fillVolume(data, target string) error {
 	u, err := c.record.overlay().union()
 	if err != nil {
 		return err
 	}
-	defer u.close()
-	n, err := u.find(target, true)
+	defer u.Close()
+	n, err := u.Find(target, true)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if n.dirs == nil {
+	if !n.IsDir() {
 		return fmt.Errorf("%s is a file in the container, and a volume is a directory", target)
 	}
 	root, err := unix.Open(data, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -124,10 +113,10 @@ func (c *Container) fillVolume(data, target string) error {
 	}
 	defer unix.Close(root)
 	to := files.NewCopier(root)
-	if err := n.copyTo(to, "."); err != nil {
+	if err := n.CopyTo(to, "."); err != nil {
 		return err
 	}
-	top, err := n.openFile(unix.O_RDONLY | unix.O_DIRECTORY)
+	top, err := n.Open(unix.O_RDONLY | unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
@@ -135,36 +124,11 @@ func (c *Container) fillVolume(data, target string) error {
 	return to.Attributes(top, ".")
 }
 
-// copyTo copies what is in a directory of a union.
-func (n *node) copyTo(c *files.Copier, to string) error {
-	children, err := n.children()
-	if err != nil {
-		return err
-	}
-	for _, child := range children {
-		fd, err := child.openFile(unix.O_PATH)
-		if err != nil {
-			return err
-		}
-		err = c.File(fd, path.Join(to, child.name), func(isDir bool) error {
-			if !isDir {
-				return nil
-			}
-			return child.copyTo(c, path.Join(to, child.name))
-		})
-		unix.Close(fd)
-		if err != nil {
-			return err
-		}
-		child.forget()
-	}
-	return nil
-}
-
-// removeVolumes removes the container's volumes that have no name, if nobody else has them.
+// removeVolumes removes the container's volumes that have no name, unless another has them.
 func (r *Record) removeVolumes() error {
 	for _, name := range r.Volumes {
-		if err := r.store.removeVolume(name, r.ID); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) {
+		err := r.store.removeVolume(name, r.ID)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) {
 			return err
 		}
 	}
@@ -174,7 +138,7 @@ func (r *Record) removeVolumes() error {
 // errInUse means that a container has a volume.
 var errInUse = errors.New("it belongs to container")
 
-// removeVolume takes the name away first: from then on no container can get the volume.
+// removeVolume renames the volume first: from then on no container can get it.
 func (s Store) removeVolume(name, except string) error {
 	dir, gone := s.path("volumes", name), s.path("volumes", "."+ids.New())
 	if err := s.checkUnused(name, except); err != nil {
@@ -188,12 +152,13 @@ func (s Store) removeVolume(name, except string) error {
 		return errors.Join(err, done())
 	}
 	if err := s.checkUnused(name, except); err != nil { // a container got it at the last moment
-		return errors.Join(err, unix.Renameat2(unix.AT_FDCWD, gone, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE), done())
+		back := unix.Renameat2(unix.AT_FDCWD, gone, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
+		return errors.Join(err, back, done())
 	}
 	return errors.Join(removeTree(gone), done())
 }
 
-// unused refuses a volume that a container has.
+// checkUnused refuses a volume that a container has.
 func (s Store) checkUnused(volume, except string) error {
 	all, err := s.all()
 	if err != nil {
@@ -207,7 +172,8 @@ func (s Store) checkUnused(volume, except string) error {
 		}
 	}
 	if len(users) > 0 {
-		return fmt.Errorf("the volume %s: %w %s; box rm removes that", volume, errInUse, strings.Join(users, ", "))
+		return fmt.Errorf("the volume %s: %w %s; box rm removes that",
+			volume, errInUse, strings.Join(users, ", "))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -58,7 +59,7 @@ func (c *commitCmd) Run() error {
 	if os.Geteuid() != 0 {
 		return r.store.asInside()
 	}
-	return r.whileFrozen(func() error { return r.store.make(c.Dir, unix.RENAME_NOREPLACE, r.commit) })
+	return r.whileFrozen(func() error { return r.store.makeFor(c.Dir, unix.RENAME_NOREPLACE, r.commit) })
 }
 
 type exportCmd struct {
@@ -75,7 +76,7 @@ func (c *exportCmd) Run() error {
 		return err
 	}
 	if c.Output == "" && term.IsTerminal(1) {
-		return errors.New("export writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe")
+		return errors.New("refusing to write an archive to a terminal; use -o FILE or redirect")
 	}
 	if os.Geteuid() != 0 {
 		return r.store.asInside()
@@ -84,6 +85,18 @@ func (c *exportCmd) Run() error {
 		if c.Output == "" {
 			return r.export(os.Stdout)
 		}
-		return r.store.make(c.Output, 0, r.exportTo)
+		return r.store.makeFor(c.Output, 0, r.exportTo)
 	})
+}
+
+// makeFor is make for a path that the user gave.
+func (s Store) makeFor(path string, flags uint, fill func(build string) error) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if err := s.make(path, flags, fill); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }

@@ -33,23 +33,36 @@ func (c *startCmd) Run() error {
 	if c.Attach && len(c.Names) > 1 {
 		return errors.New("--attach stays with one container: name one only")
 	}
-	return each(c.Names, func(name string) error {
+	if c.Attach {
+		r, err := c.Store.take(c.Names[0])
+		if err != nil {
+			return err
+		}
+		r.Run.Detach = false
+		return r.Run.Run()
+	}
+	return printEach(c.Names, func(name string) error {
 		r, err := c.Store.take(name)
 		if err != nil {
 			return err
 		}
-		if r.Run.Detach = !c.Attach; c.Attach {
-			return r.Run.Run()
-		}
-		if err := r.detach(); err != nil {
+		r.Run.Detach = true
+		return r.detach()
+	})
+}
+
+// printEach does something with every name, and prints those that it has succeeded with.
+func printEach(names []string, do func(name string) error) error {
+	return each(names, func(name string) error {
+		if err := do(name); err != nil {
 			return err
 		}
-		_, err = fmt.Println(name)
+		_, err := fmt.Println(name)
 		return err
 	})
 }
 
-// each does something with every name, and tells all errors.
+// each does something with every name, and returns all errors.
 func each(names []string, do func(name string) error) error {
 	var all []error
 	for _, name := range names {
@@ -75,16 +88,12 @@ func (c *stopCmd) Run() error {
 	if c.Time < 0 {
 		return fmt.Errorf("--time %d: it is a number of seconds, 0 or more", c.Time)
 	}
-	return each(c.Names, func(name string) error {
+	return printEach(c.Names, func(name string) error {
 		r, err := c.Store.find(name)
 		if err != nil {
 			return err
 		}
-		if err := r.stop(time.Duration(c.Time) * time.Second); err != nil {
-			return err
-		}
-		_, err = fmt.Println(name)
-		return err
+		return r.stop(time.Duration(c.Time) * time.Second)
 	})
 }
 
@@ -101,16 +110,12 @@ func (c *killCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("--signal %w", err)
 	}
-	return each(c.Names, func(name string) error {
+	return printEach(c.Names, func(name string) error {
 		r, err := c.Store.find(name)
 		if err != nil {
 			return err
 		}
-		if err := r.signal(s); err != nil {
-			return err
-		}
-		_, err = fmt.Println(name)
-		return err
+		return r.signal(s)
 	})
 }
 
@@ -127,8 +132,8 @@ func parseSignal(text string) (unix.Signal, error) {
 	return 0, fmt.Errorf("%s: there is no such signal; kill -l lists them", text)
 }
 
-// realtime counts from the first or the last of the signals that have only a number; the
-// kernel's first two are the C library's own (signal(7)). It is 0 where there is none.
+// realtime counts from the first or the last of the real-time signals, or returns 0. The first
+// two of the kernel's are the C library's own (signal(7)).
 func realtime(name string) unix.Signal {
 	edge, steps, _ := strings.Cut(strings.Replace(name, "-", "+-", 1), "+")
 	first, known := map[string]int{"SIGRTMIN": 34, "SIGRTMAX": 64}[edge]

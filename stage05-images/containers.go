@@ -1,7 +1,7 @@
-// A container that lasts: a directory in the store with its record, its own layer and its
-// log. While it runs, the box that stays with it holds a lock on a file of its name in
-// running/, so everybody can see whether it lives, and what a box that was killed has left
-// behind. Its name is a symbolic link beside it.
+// A container is a directory in the store with its record, its own layer and its log. While it
+// runs, the box that stays with it holds a lock on a file named by its id in running/: every
+// other box can see whether it runs, and what a box that was killed has left. Its name is a
+// symbolic link beside its directory.
 package main
 
 import (
@@ -20,28 +20,29 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
 )
 
-// Record is what is known of a container, in containers/ID/container.json.
+// Record is containers/ID/container.json, and how this box holds the container.
 type Record struct {
 	ID      string
 	Name    string
 	Created time.Time
-	Run     *Container // as it was asked for
-	Volumes []string   // those that have no name of the user's
+	Run     *Container // as it was requested
+	Volumes []string   // those that the user gave no name
 	State   State
 
 	Image   string        // as it was asked for
 	ImageID digest.Digest // "" for a container of plain directories
 
 	store Store
-	lock  *os.File // while this box is at work on it
-	ready *os.File // for the monitor to say that it runs
+	lock  *os.File // while this box works on it
+	ready *os.File // where the monitor reports that it runs
 	log   *logging
-	files *union // of its root, while a run is planned
+	files *union.FS // of its root, while a run is planned
 }
 
-// State is how it stands with the process.
+// State is the state of the process.
 type State struct {
 	Status     string // created, running, exited
 	PID        int    // as the host counts, while it runs
@@ -50,13 +51,13 @@ type State struct {
 	FinishedAt time.Time
 }
 
-// exit notes an exit status.
+// exit records an exit status.
 func (s *State) exit(status int) {
 	s.Status, s.PID, s.ExitCode, s.FinishedAt = "exited", 0, status, time.Now()
 }
 
-// begin gives a container with a root of its own its place on disk. It returns nil for one
-// that lives on the host's files, of which nothing stays.
+// begin gives a container with a root of its own its place on disk. It returns nil for one that
+// runs on the host's files: nothing is kept of it.
 func begin(c *Container, p *Plan) (*Record, error) {
 	if c.record == nil {
 		done, err := c.fromImage()
@@ -76,11 +77,7 @@ func begin(c *Container, p *Plan) (*Record, error) {
 	}
 	r := c.record
 	if r.isElsewhere() {
-		err := r.detach()
-		if err == nil {
-			_, err = fmt.Println(r.ID)
-		}
-		return r, err
+		return r, r.runDetached()
 	}
 	if err := r.openLog(p); err != nil {
 		return nil, r.end(err)
@@ -89,7 +86,7 @@ func begin(c *Container, p *Plan) (*Record, error) {
 	return r, nil
 }
 
-// isElsewhere tells whether another process, the monitor, runs the container.
+// isElsewhere reports whether another process, the monitor, runs the container.
 func (r *Record) isElsewhere() bool {
 	return r != nil && r.Run.Detach && r.ready == nil && !r.Run.DryRun
 }
@@ -97,7 +94,8 @@ func (r *Record) isElsewhere() bool {
 // create makes the record and its directory: complete, under a name with a dot, then under
 // its own.
 func (c *Container) create() (err error) {
-	r := &Record{ID: ids.New(), Name: c.Name, Created: time.Now(), Run: c, store: c.Store, State: State{Status: "created"}}
+	r := &Record{ID: ids.New(), Name: c.Name, Created: time.Now(), Run: c, store: c.Store}
+	r.State.Status = "created"
 	if c.source != nil {
 		r.Image, r.ImageID = c.imageName, c.source.ID
 	}
@@ -122,7 +120,7 @@ func (c *Container) create() (err error) {
 	return nil
 }
 
-// make writes what create has decided.
+// make writes the record and the directories of a new container.
 func (r *Record) make() error {
 	dir := r.newPath()
 	for _, path := range []string{dir, dir + "/upper", dir + "/work", dir + "/merged"} {
@@ -150,12 +148,13 @@ func (r *Record) make() error {
 // isDurable reports whether the record has to outlive the machine.
 func (r *Record) isDurable() state.Durability { return state.Durability(!r.Run.Rm) }
 
-// takeName makes the link that is the name: of two containers, only one can. The record that
-// knows of it is written before, so that it can be found and removed if box is killed.
+// takeName makes the link that is the name: of two containers, only one can. The record is
+// written before it, so that the link can be found and removed if box is killed.
 func (r *Record) takeName() error {
 	random := r.Name == ""
 	if !random && (!ids.IsName(r.Name) || ids.IsID(r.Name) || ids.IsNumber(r.Name)) {
-		return fmt.Errorf("--name %q: a name is made of letters, digits and _ . -, begins with a letter or digit, and is no number and no id", r.Name)
+		return fmt.Errorf("--name %q: a name is made of letters, digits and _ . -, "+
+			"begins with a letter or digit, and is no number and no id", r.Name)
 	}
 	for {
 		if random {
@@ -170,7 +169,8 @@ func (r *Record) takeName() error {
 			return err
 		}
 		if !random {
-			return fmt.Errorf("--name %s: a container has this name already; box rm %s removes it, if it has ended", r.Name, r.Name)
+			return fmt.Errorf("--name %s: a container has this name already; "+
+				"box rm %s removes it, if it has ended", r.Name, r.Name)
 		}
 	}
 }
@@ -183,10 +183,12 @@ func (r *Record) livePath() string { return r.store.path("running", r.ID) }
 
 // overlay is the container's root.
 func (r *Record) overlay() *overlay {
-	return &overlay{lowers: append(r.Run.topFirst(), r.store.path("mountpoints")), upper: r.path("upper"), work: r.path("work"), merged: r.path("merged"), volatile: r.Run.Rm}
+	return &overlay{lowers: append(r.Run.topFirst(), r.store.path("mountpoints")),
+		upper: r.path("upper"), work: r.path("work"), merged: r.path("merged"),
+		volatile: r.Run.Rm}
 }
 
-// running notes that the process runs.
+// running records that the process runs.
 func (r *Record) running(pid int) error {
 	before := r.State
 	r.State = State{Status: "running", PID: pid, StartedAt: time.Now()}
@@ -201,8 +203,8 @@ func (r *Record) write() error {
 	return state.WriteJSON(r.path("container.json"), r, r.isDurable())
 }
 
-// end notes how the process has ended, and lets go of the container. One that never ran
-// leaves nothing.
+// end records how the process has ended, and releases the container. One that never ran leaves
+// nothing.
 func (r *Record) end(how error) error {
 	if r == nil || r.lock == nil {
 		return how
@@ -214,17 +216,17 @@ func (r *Record) end(how error) error {
 }
 
 func (r *Record) finish(how error) (err error) {
-	doomed, ran := r.autoRemove(), r.State.Status == "running"
+	remove, ran := r.autoRemove(), r.State.Status == "running"
 	if ran {
 		var status plan.ExitStatus
 		if !errors.As(how, &status) {
-			status = 128 + plan.ExitStatus(unix.SIGKILL) // box has ended it, because of an error
+			status = 128 + plan.ExitStatus(unix.SIGKILL) // killed by box, because of an error
 		}
 		r.State.exit(int(status))
-		_, err = fmt.Fprintln(r.lock, int(status)) // for those who wait
+		_, err = fmt.Fprintln(r.lock, int(status)) // for box wait
 		err = errors.Join(err, r.log.end())
 	}
-	if doomed {
+	if remove {
 		return errors.Join(err, r.remove())
 	}
 	if ran {
@@ -236,17 +238,17 @@ func (r *Record) finish(how error) (err error) {
 	return r.release()
 }
 
-// autoRemove tells whether a container leaves nothing at its end.
+// autoRemove reports whether a container leaves nothing at its end.
 func (r *Record) autoRemove() bool { return r.Run.Rm || r.State.Status == "created" }
 
-// release lets go of the container: from now on others may be at work on it.
+// release gives up the lock: from now on another box may work on the container.
 func (r *Record) release() error {
 	err := os.Remove(r.livePath())
 	return errors.Join(err, r.lock.Close())
 }
 
-// remove takes the container away, and with --rm its volumes that have no name. Whoever
-// holds the lock may do it; it can be killed at any point and be done again.
+// remove removes the container, and with --rm its volumes that have no name. The caller holds
+// the lock. Killed at any point, it can be done again.
 func (r *Record) remove() error {
 	if err := os.Rename(r.path(), r.newPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -268,8 +270,8 @@ func (r *Record) remove() error {
 	return r.release()
 }
 
-// removeTree removes a directory. What others of an ordinary user's containers have made
-// there, is theirs: only in their user namespace it can be removed.
+// removeTree removes a directory. Files that belong to other users of an ordinary user's
+// container can be removed only in its user namespace.
 func removeTree(dir string) error {
 	err := os.RemoveAll(dir)
 	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
@@ -278,10 +280,11 @@ func removeTree(dir string) error {
 	return err
 }
 
-// asOwner runs a program as user 0 of a user namespace that maps the same users as the
-// containers of an ordinary user: a container that shares everything else with the host.
+// asOwner runs a program as user 0 of a user namespace with the ids of an ordinary user's
+// containers: a container that shares everything else with the host.
 func asOwner(s Store, argv ...string) error {
-	c := &Container{Command: argv, Isolation: Isolation{Share: strings.Split("mnt pid uts ipc net cgroup time", " ")}}
+	c := &Container{Command: argv}
+	c.Share = strings.Fields("mnt pid uts ipc net cgroup time")
 	c.Env = append(os.Environ(), "BOX_ROOT="+s.dir())
 	if err := c.Run(); err != plan.ExitStatus(0) {
 		return err
@@ -289,8 +292,14 @@ func asOwner(s Store, argv ...string) error {
 	return nil
 }
 
-// isRunning tells whether a container runs, and its process can be asked for.
+// isRunning reports whether a container runs: the box that stays with it holds the lock.
 func (r *Record) isRunning() bool { return r.State.Status == "running" && state.Held(r.livePath()) }
+
+// asInside runs this same command as asOwner does: files of other users of the containers, and
+// those that their owner made unreadable, can be read only there.
+func (s Store) asInside() error {
+	return asOwner(s, append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
+}
 
 // MarshalJSON writes the number of the device and the rate.
 func (t throttle) MarshalJSON() ([]byte, error) { return json.Marshal([]any{t.device, t.rate}) }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/layer"
 )
 
@@ -91,7 +92,7 @@ func layerTree(t testing.TB, dir string) []string {
 		h, _, err := files.Describe(name, fd)
 		require.NoError(t, err)
 		line := fmt.Sprintf("%s %c %o", h.Name, h.Typeflag, h.Mode)
-		if isOpaque(fd) {
+		if union.IsOpaque(fd) {
 			line += " opaque"
 		}
 		if h.Typeflag == tar.TypeReg {

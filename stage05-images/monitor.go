@@ -1,6 +1,6 @@
-// A container that is left running needs somebody who stays with it: who keeps what it
-// prints, and notes how it has ended. That is its monitor: box itself, started once more,
-// in a session of its own, away from every terminal. It inherits the lock on the container.
+// A container that is left running needs a process that keeps what it prints and records how it
+// ended: its monitor. That is box itself, started once more in a session of its own, away from
+// every terminal. It inherits the lock on the container.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 	"stagebox/stage04-unionfs/state"
 )
 
-// detach starts the monitor and waits until the container runs. What hinders that, the
-// monitor says itself, on the caller's standard error.
+// detach starts the monitor and waits until the container runs. If it cannot run, the monitor
+// itself says why, on the caller's standard error.
 func (r *Record) detach() error {
 	ready, report, err := os.Pipe()
 	if err != nil {
@@ -47,7 +47,7 @@ func (r *Record) detach() error {
 	return plan.ExitStatus(exit.ExitCode())
 }
 
-// monitor takes over what detach has handed on: it is called in the new process.
+// monitor runs in the new process, and takes the two files that detach has passed on.
 func (r *Record) monitor() error {
 	r.lock, r.ready = os.NewFile(3, r.livePath()), os.NewFile(4, "ready")
 	unix.CloseOnExec(3)
@@ -55,7 +55,7 @@ func (r *Record) monitor() error {
 	return r.Run.Run()
 }
 
-// announce tells who waits that the container runs, and lets go of the caller's files.
+// announce reports to detach that the container runs, and closes the caller's files.
 func (r *Record) announce() error {
 	if r.ready == nil {
 		return nil
@@ -65,7 +65,7 @@ func (r *Record) announce() error {
 		return err
 	}
 	defer null.Close()
-	errors := int(r.log.errors().Fd()) // what box has to say of the container, is in its log too
+	errors := int(r.log.errors().Fd()) // box writes its own errors to the log too
 	if err := unix.Dup2(errors, 2); err != nil {
 		return fmt.Errorf("dup2(%d, 2): %w", errors, err)
 	}
@@ -78,14 +78,14 @@ func (r *Record) announce() error {
 	return r.ready.Close()
 }
 
-// logging is what a monitor keeps of a container's log: the log, and the container's ends of
-// the pipes that lead there, or its terminal's.
+// logging is a container's log, open for writing, and the container's ends of the pipes that
+// lead to it, or its terminal's.
 type logging struct {
 	*journal.Writer
 	ends []*os.File
 }
 
-// openLog has the process print into the log, if this is its monitor.
+// openLog makes the process print into the log, if this is its monitor.
 func (r *Record) openLog(p *Plan) error {
 	if r.ready == nil {
 		return nil
@@ -103,7 +103,7 @@ func (r *Record) openLog(p *Plan) error {
 		end := (*os.File)(nil)
 		if stream != "" {
 			end, err = r.log.pipe(stream)
-		} else if r.Run.Interactive { // as if somebody could type, who never does
+		} else if r.Run.Interactive { // an input that never has anything to read
 			end, err = r.log.emptyInput()
 		}
 		if err != nil {
@@ -116,7 +116,7 @@ func (r *Record) openLog(p *Plan) error {
 	return nil
 }
 
-// pipe is the end of a pipe for the container to write to.
+// pipe returns the end of a pipe for the container to write to.
 func (l *logging) pipe(stream string) (*os.File, error) {
 	end, err := l.Pipe(stream)
 	if err == nil {
@@ -125,7 +125,7 @@ func (l *logging) pipe(stream string) (*os.File, error) {
 	return end, err
 }
 
-// silence is the end of a pipe to read from, into which nobody writes.
+// emptyInput returns the end of a pipe to read from, to which nothing is written.
 func (l *logging) emptyInput() (*os.File, error) {
 	read, write, err := os.Pipe()
 	if err == nil {
@@ -135,7 +135,7 @@ func (l *logging) emptyInput() (*os.File, error) {
 	return read, err
 }
 
-// errors is where box itself writes to.
+// errors returns the file for errors of box itself.
 func (l *logging) errors() *os.File { return l.ends[len(l.ends)-1] }
 
 func (l *logging) closeEnds() {
@@ -144,8 +144,8 @@ func (l *logging) closeEnds() {
 	}
 }
 
-// end waits until all is written that was printed. A process that the container has left
-// behind on the host must not keep it.
+// end waits until everything that was printed is written. It does not wait for a process that
+// the container has left on the host.
 func (l *logging) end() error {
 	if l == nil {
 		return nil
@@ -161,11 +161,11 @@ func (l *logging) end() error {
 	return l.Close()
 }
 
-// errEnded means that there is nobody to send a signal to.
+// errEnded means that there is no process to send a signal to.
 var errEnded = errors.New("does not run")
 
-// signal sends a signal to the container's first process, and to no other: the descriptor
-// of a process (pidfd_open(2)) is asked for before the lock proves that it lives.
+// signal sends a signal to the container's first process, and to no other that has its number:
+// the process is opened (pidfd_open(2)) before the lock proves that it still runs.
 func (r *Record) signal(s unix.Signal) error {
 	fd, err := unix.PidfdOpen(r.State.PID, 0)
 	if err == nil {
@@ -180,8 +180,8 @@ func (r *Record) signal(s unix.Signal) error {
 	return nil
 }
 
-// waitUntilEnd returns the exit status when the container has ended: the box that stays with
-// it writes it into the locked file and lets go of the lock.
+// waitUntilEnd waits for the container and returns its exit status: the box that stays with it
+// writes it into the locked file and then releases the lock.
 func (r *Record) waitUntilEnd() (string, error) {
 	file, err := os.Open(r.livePath())
 	if err == nil {
@@ -189,26 +189,26 @@ func (r *Record) waitUntilEnd() (string, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	now, errGone := r.store.known(r.ID) // now that its lock is open
-	if err != nil || errGone != nil || now.State.Status != "running" {
-		if errGone != nil {
-			return "", errGone
-		}
+	now, err := r.store.known(r.ID) // now that its lock is open
+	if err != nil {
+		return "", err
+	}
+	if file == nil || now.State.Status != "running" {
 		return fmt.Sprint(now.State.ExitCode), nil
 	}
 	if err := state.Await(context.Background(), file, state.Shared); err != nil {
 		return "", err
 	}
 	status, err := io.ReadAll(file)
-	if len(status) == 0 { // it was killed, box and all
+	if len(status) == 0 { // box was killed too
 		return fmt.Sprint(128 + int(unix.SIGKILL)), err
 	}
 	return strings.TrimSpace(string(status)), err
 }
 
-// waitFor tells whether the container has ended within some time.
-func (r *Record) hasEndedWithin(patience time.Duration) bool {
-	for end := time.Now().Add(patience); state.Held(r.livePath()); time.Sleep(2 * time.Millisecond) {
+// hasEndedWithin waits, and reports whether the container ended within some time.
+func (r *Record) hasEndedWithin(timeout time.Duration) bool {
+	for end := time.Now().Add(timeout); state.Held(r.livePath()); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			return false
 		}
@@ -216,34 +216,35 @@ func (r *Record) hasEndedWithin(patience time.Duration) bool {
 	return true
 }
 
-// stop asks the container to end, and then kills it. A first process without a handler for
-// the request never gets it (pid_namespaces(7)): there is nothing to wait for.
-func (r *Record) stop(patience time.Duration) error {
+// stop asks the container to end, and kills it after the timeout. A first process without a
+// handler for the signal never gets it (pid_namespaces(7)): it is killed at once.
+func (r *Record) stop(timeout time.Duration) error {
 	if !r.isRunning() {
 		return nil
 	}
 	request := r.Run.stopSignal()
 	if !r.Run.Init && plan.Unhandled(r.State.PID, request) {
-		patience = 0
+		timeout = 0
 	}
-	if patience > 0 {
+	if timeout > 0 {
 		if err := r.signal(request); err != nil && !errors.Is(err, errEnded) {
 			return err
 		}
-		if r.hasEndedWithin(patience) {
+		if r.hasEndedWithin(timeout) {
 			return nil
 		}
 	}
 	return r.kill()
 }
 
-// kill ends the container for sure.
+// kill ends the container with SIGKILL.
 func (r *Record) kill() error {
 	if err := r.signal(unix.SIGKILL); err != nil && !errors.Is(err, errEnded) {
 		return err
 	}
 	if !r.hasEndedWithin(10 * time.Second) {
-		return fmt.Errorf("container %s was killed and has not ended: a process in it waits for something that cannot be interrupted", r.Name)
+		return fmt.Errorf("container %s was killed and has not ended: "+
+			"a process in it waits for something that cannot be interrupted", r.Name)
 	}
 	return nil
 }

@@ -17,9 +17,10 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/union"
 )
 
-// maxLayers is how many the kernel takes (OVL_MAX_STACK).
+// maxLayers is the limit of the kernel (OVL_MAX_STACK).
 const maxLayers = 500
 
 // overlay is a container's union: the lower directories, the top one first, and its own.
@@ -29,8 +30,8 @@ type overlay struct {
 	volatile            bool // what is written need not survive the machine
 }
 
-// layers checks the directories that the root shall be made of, and replaces them by their
-// paths without links. The lowest is the root's, whichever flag named it.
+// layers checks the directories of the root, and replaces them by their paths without links. The
+// lowest is Rootfs, whichever flag named it.
 func (c *Container) layers() error {
 	if c.Rootfs == "" && len(c.Layer) > 0 {
 		c.Rootfs, c.Layer = c.Layer[0], c.Layer[1:]
@@ -39,7 +40,9 @@ func (c *Container) layers() error {
 		return nil
 	}
 	if len(c.Layer) >= maxLayers {
-		return fmt.Errorf("%d layers are more than the %d that the kernel can lay over one another: box commit makes one of some", len(c.Layer)+1, maxLayers)
+		return fmt.Errorf("%d layers are more than the %d "+
+			"that the kernel can lay over one another: box commit makes one of some",
+			len(c.Layer)+1, maxLayers)
 	}
 	var err error
 	if c.Rootfs, err = rootDir(c.Rootfs); err != nil {
@@ -60,7 +63,8 @@ func layerDir(dir string) (string, error) {
 	case errors.Is(err, unix.ENOENT):
 		return "", errors.New("there is no such directory")
 	case errors.Is(err, unix.ENOTDIR):
-		return "", errors.New("it is a file, and a layer is a directory; tar -x unpacks an archive into one")
+		return "", errors.New("it is a file, and a layer is a directory; " +
+			"tar -x unpacks an archive into one")
 	case err != nil:
 		return "", err
 	}
@@ -68,8 +72,8 @@ func layerDir(dir string) (string, error) {
 	return os.Readlink(files.FDPath(fd))
 }
 
-// apart refuses a layer that is another one or inside it: what the kernel would make of
-// that is not defined.
+// checkApart refuses a layer that is another one or inside it: the kernel's behavior would be
+// undefined.
 func checkApart(paths []string) error {
 	for i := range paths {
 		paths[i] += "/"
@@ -77,13 +81,14 @@ func checkApart(paths []string) error {
 	slices.Sort(paths) // what is inside comes right after
 	for i, path := range paths[1:] {
 		if strings.HasPrefix(path, paths[i]) {
-			return fmt.Errorf("the layer %s is the same as the layer %s, or inside it: give each directory once", path, paths[i])
+			return fmt.Errorf("the layer %s is the same as the layer %s, or inside it: "+
+				"give each directory once", path, paths[i])
 		}
 	}
 	return nil
 }
 
-// mount has the process mount the union. The kernel takes all directories in one string.
+// mount makes the process mount the union. The kernel takes all directories in one string.
 func (o *overlay) mount(p *Plan) {
 	dirs := append(slices.Clone(o.lowers), o.upper, o.work)
 	if !fits(dirs) {
@@ -91,36 +96,41 @@ func (o *overlay) mount(p *Plan) {
 		p.Chdir("/proc/self/fd").Why("where every descriptor is a name")
 	}
 	lowers := dirs[:len(o.lowers)]
-	options := "lowerdir=" + strings.Join(lowers, ":") + ",upperdir=" + dirs[len(lowers)] + ",workdir=" + dirs[len(lowers)+1]
+	options := "lowerdir=" + strings.Join(lowers, ":") +
+		",upperdir=" + dirs[len(lowers)] + ",workdir=" + dirs[len(lowers)+1]
 	if p.Clone.Flags&unix.CLONE_NEWUSER != 0 {
 		options += ",userxattr" // overlay's marks are in attributes that a user may set
 	} else {
-		options += ",redirect_dir=off,metacopy=off" // what has changed is whole in the upper directory
+		options += ",redirect_dir=off,metacopy=off" // changed files are whole in the upper one
 	}
 	if o.volatile {
 		options += ",volatile" // what is written need not reach the disk
 	}
-	p.Mount("overlay", o.merged, "overlay", 0, options).Why("all layers as one, the container's own on top").Look("findmnt -N PID -t overlay").
-		Hint(unix.EINVAL, o.einvalHint()).Hint(unix.ELOOP, "the container's own layer would be inside one of the others: put the store elsewhere with --root").
+	p.Mount("overlay", o.merged, "overlay", 0, options).
+		Why("all layers as one, the container's own on top").Look("findmnt -N PID -t overlay").
+		Hint(unix.EINVAL, o.einvalHint()).
+		Hint(unix.ELOOP, "the container's own layer would be inside one of the others: "+
+			"put the store elsewhere with --root").
 		Hint(unix.EPERM, "an ordinary user needs Linux 5.11 or newer for an overlay").
 		Hint(unix.ENODEV, "the kernel has no overlay file system: modprobe overlay")
 	p.Chdir(o.merged)
 }
 
-// fits tells whether paths can be in the string, which has 4095 bytes at the most, and in
-// which a colon, a comma and a backslash mean something.
+// fits reports whether paths can be in the string, which has at most 4095 bytes and in which a
+// colon, a comma and a backslash are special.
 func fits(dirs []string) bool {
 	all := strings.Join(dirs, ":")
 	return len(all) < 3900 && !strings.ContainsAny(strings.Join(dirs, ""), ":,\\")
 }
 
-// openLayers has the process open the directories under numbers that are known before:
-// short names, however long the paths are.
+// openLayers makes the process open the directories under numbers that are known before: short
+// names, however long the paths are.
 func (p *Plan) openLayers(dirs []string) []string {
 	const first = 200
 	names := make([]string, len(dirs))
 	for i, dir := range dirs {
-		fd := p.Add("openat", unix.SYS_OPENAT, plan.Cwd, dir, plan.Bits(unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, openFlags)).Result()
+		flags := plan.Bits(unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, openFlags)
+		fd := p.Add("openat", unix.SYS_OPENAT, plan.Cwd, dir, flags).Result()
 		p.Dup3(fd, first+i, true)
 		p.Close(fd)
 		names[i] = strconv.Itoa(first + i)
@@ -128,18 +138,21 @@ func (p *Plan) openLayers(dirs []string) []string {
 	return names
 }
 
-// refused names the file system that an overlay cannot lie on, where that is the cause.
+// einvalHint names the file system that an overlay cannot lie on, where that is the cause.
 func (o *overlay) einvalHint() string {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(filepath.Dir(filepath.Dir(o.upper)), &fs); err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
-		return o.upper + " is on an overlay itself, perhaps inside a container, and that cannot carry the writable layer of another:\n" +
+	err := unix.Statfs(filepath.Dir(filepath.Dir(o.upper)), &fs)
+	if err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return o.upper + " is on an overlay itself, perhaps inside a container, " +
+			"and that cannot carry the writable layer of another:\n" +
 			"     put the store elsewhere: --root on a volume or a tmpfs"
 	}
-	return "one of these directories is on a file system that an overlay cannot lie on; the kernel's log (dmesg) says which"
+	return "one of these directories is on a file system that an overlay cannot lie on; " +
+		"the kernel's log (dmesg) says which"
 }
 
-// asRoot makes the container's own layer look like the lower root, because the root's
-// owner and mode are those of the top layer.
+// copyRootMode gives the container's own layer the owner and mode of the layer below: the root
+// has those of its top layer.
 func (o *overlay) copyRootMode() error {
 	var st unix.Stat_t
 	if err := unix.Stat(o.lowers[0], &st); err != nil {
@@ -157,29 +170,31 @@ func (o *overlay) copyRootMode() error {
 	return nil
 }
 
-// union is the container's root as one may read it, without what it has changed itself.
-func (o *overlay) union() (*union, error) { return openUnion(append([]string{o.upper}, o.lowers...)) }
+// union opens the container's root for reading, without mounting it.
+func (o *overlay) union() (*union.FS, error) {
+	return union.Open(append([]string{o.upper}, o.lowers...))
+}
 
-// openInside opens a file of the container's as somebody inside would.
+// openInside opens a file of the container as a process in it would.
 func (r *Record) openInside(path string, flags int) (int, error) {
-	if r.files == nil { // open as long as the container is planned
+	if r.files == nil { // it stays open while the run is planned
 		u, err := r.overlay().union()
 		if r.Run.DryRun {
-			u, err = openUnion(r.Run.topFirst())
+			u, err = union.Open(r.Run.topFirst())
 		}
 		if err != nil {
 			return -1, err
 		}
 		r.files = u
 	}
-	n, err := r.files.find(path, flags&unix.O_NOFOLLOW == 0)
+	n, err := r.files.Find(path, flags&unix.O_NOFOLLOW == 0)
 	if err != nil {
 		return -1, err
 	}
-	return n.openFile(flags)
+	return n.Open(flags)
 }
 
-// topFirst are the layers of a container, the top one first.
+// topFirst returns the layers of a container, the top one first.
 func (c *Container) topFirst() []string {
 	list := append([]string{c.Rootfs}, c.Layer...)
 	slices.Reverse(list)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/dockerfile"
@@ -119,4 +120,4 @@ func (c *buildContext) close() error {
 }
 
 // union are the files of the context.
-func (c *buildContext) union() (*union, error) { return openUnion([]string{c.dir}) }
+func (c *buildContext) union() (*union.FS, error) { return union.Open([]string{c.dir}) }

@@ -22,6 +22,7 @@ import (
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
@@ -189,11 +190,11 @@ var places = []string{"dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/re
 
 // missing are the places that the layers do not have, and those of the step's mounts.
 func (s *stageBuild) missing(c *Container) ([]string, error) {
-	u, err := openUnion(c.topFirst())
+	u, err := union.Open(c.topFirst())
 	if err != nil {
 		return nil, err
 	}
-	defer u.close()
+	defer u.Close()
 	binds, err := c.binds()
 	if err != nil {
 		return nil, err
@@ -205,12 +206,12 @@ func (s *stageBuild) missing(c *Container) ([]string, error) {
 	var list []string
 	for _, place := range all {
 		at, absent := place, ""
-		n, err := u.find(at, false)
-		for ; err != nil; n, err = u.find(at, true) { // links lead to the directories above
+		n, err := u.Find(at, false)
+		for ; err != nil; n, err = u.Find(at, true) { // links lead to the directories above
 			at, absent = path.Dir(at), path.Join(path.Base(at), absent)
 		}
 		for ; absent != "" && absent != "."; absent = path.Dir(absent) {
-			list = append(list, path.Join(n.real(), absent))
+			list = append(list, path.Join(n.Path(), absent))
 		}
 	}
 	slices.SortFunc(list, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
@@ -458,8 +459,8 @@ func (m *stepMounts) fill(to string, mount dockerfile.Mount) error {
 	if err != nil {
 		return err
 	}
-	defer from.close()
-	n, err := from.find(cmp.Or(mount.Source, "/"), true)
+	defer from.Close()
+	n, err := from.Find(cmp.Or(mount.Source, "/"), true)
 	if err != nil {
 		return fmt.Errorf("type=%s: there is no %s", mount.Type, mount.Source)
 	}
@@ -483,13 +484,13 @@ func (m *stepMounts) fill(to string, mount dockerfile.Mount) error {
 	case err != nil:
 	case ignored:
 		err = fmt.Errorf("type=%s: .dockerignore leaves %s out", mount.Type, mount.Source)
-	case n.dirs == nil:
+	case !n.IsDir():
 		err = w.put(n, target)
 	default:
 		if err = w.mkdirs(target, owner{}); err == nil {
-			err = w.tree(n, n.real(), target, c.keep)
+			err = w.tree(n, n.Path(), target, c.keep)
 		}
-		if err == nil && n != from.root {
+		if err == nil && n != from.Root() {
 			err = w.like(n, target)
 		}
 	}
@@ -497,7 +498,7 @@ func (m *stepMounts) fill(to string, mount dockerfile.Mount) error {
 }
 
 // files are those of a stage, an image, or the context.
-func (m *stepMounts) files(ref string) (*union, *dockerfile.Ignore, error) {
+func (m *stepMounts) files(ref string) (*union.FS, *dockerfile.Ignore, error) {
 	if ref == "" {
 		u, err := m.s.b.files.union()
 		return u, m.s.b.files.ignore, err
@@ -507,6 +508,6 @@ func (m *stepMounts) files(ref string) (*union, *dockerfile.Ignore, error) {
 		return nil, nil, err
 	}
 	slices.Reverse(dirs)
-	u, err := openUnion(dirs)
+	u, err := union.Open(dirs)
 	return u, nil, err
 }

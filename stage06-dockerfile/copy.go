@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/passwd"
+	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
@@ -35,7 +36,7 @@ type copying struct {
 	s       *stageBuild
 	in      *dockerfile.Instruction
 	w       *writer
-	from    *union
+	from    *union.FS
 	ignore  *dockerfile.Ignore // of the context
 	exclude *patternmatcher.PatternMatcher
 	who     owner
@@ -46,7 +47,7 @@ type copying struct {
 
 	parents bool            // the flag
 	some    bool            // with it, a pattern: nothing of it need be there
-	pivot   *node           // with it, the directory that paths are kept from
+	pivot   *union.Node     // with it, the directory that paths are kept from
 	kept    map[string]bool // the directories that it has made
 }
 
@@ -56,7 +57,7 @@ func (s *stageBuild) copy(in *dockerfile.Instruction) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	defer c.from.close()
+	defer c.from.Close()
 	return s.layer(in, func(w *writer) error {
 		c.w = w
 		return c.all()
@@ -155,13 +156,13 @@ func (s *stageBuild) ownerNamed(text string) (owner, error) {
 		return owner{}, err
 	}
 	slices.Reverse(dirs)
-	u, err := openUnion(dirs)
+	u, err := union.Open(dirs)
 	if err != nil {
 		return owner{}, err
 	}
-	defer u.close()
+	defer u.Close()
 	read := func(name string) ([]byte, error) {
-		data, err := u.readSmall(name)
+		data, err := readSmall(u, name)
 		return append(data, rootsEntries[name]...), err
 	}
 	user, group, _ := strings.Cut(text, ":")
@@ -176,7 +177,7 @@ func (s *stageBuild) ownerNamed(text string) (owner, error) {
 }
 
 // source is where the files come from.
-func (c *copying) source() (*union, error) {
+func (c *copying) source() (*union.FS, error) {
 	ref := c.in.Flag("from")
 	if ref == "" {
 		c.ignore = c.s.b.files.ignore
@@ -187,7 +188,7 @@ func (c *copying) source() (*union, error) {
 		return nil, err
 	}
 	slices.Reverse(dirs)
-	return openUnion(dirs)
+	return union.Open(dirs)
 }
 
 // dirsOf are the layers of a stage or an image that --from names, the lowest first.
@@ -267,7 +268,7 @@ func (c *copying) one(source string) error {
 
 // sourceDir is a directory in which a source was looked for, and the files that were found there.
 type sourceDir struct {
-	pivot *node
+	pivot *union.Node
 	files []found
 }
 
@@ -279,8 +280,8 @@ func (c *copying) sources(source string) (list []sourceDir, err error) {
 			return nil, err
 		}
 		var files []found
-		files, err = c.matches(pivot.node, kept)
-		list = append(list, sourceDir{pivot.node, files})
+		files, err = c.matches(pivot.Node, kept)
+		list = append(list, sourceDir{pivot.Node, files})
 	}
 	return list, err
 }
@@ -290,7 +291,7 @@ func (c *copying) sources(source string) (list []sourceDir, err error) {
 // pattern; else there is one, the root.
 func (c *copying) pivots(source string) ([]found, string, error) {
 	if !c.parents {
-		return []found{{c.from.root, "."}}, source, nil
+		return []found{{c.from.Root(), "."}}, source, nil
 	}
 	before, kept, cut := strings.Cut(source, "/./")
 	if !cut {
@@ -300,8 +301,8 @@ func (c *copying) pivots(source string) ([]found, string, error) {
 		return nil, "", errors.New("--parents keeps the directories of a name, and there is none: copy without it")
 	}
 	c.some = isPattern(source)
-	list, err := c.glob(c.from.root, before, c.some, true)
-	list = slices.DeleteFunc(list, func(f found) bool { return f.dirs == nil })
+	list, err := c.glob(c.from.Root(), before, c.some, true)
+	list = slices.DeleteFunc(list, func(f found) bool { return !f.IsDir() })
 	if err == nil && len(list) == 0 && !c.some {
 		err = fmt.Errorf("%s is no directory in %s; a link is not followed", before, c.where())
 	}
@@ -324,7 +325,7 @@ func (c *copying) below(p sourceDir) (err error) {
 			return err
 		}
 	}
-	if !c.parents || p.pivot == c.from.root {
+	if !c.parents || p.pivot == c.from.Root() {
 		return nil
 	}
 	return c.w.dated(p.pivot, to)
@@ -332,19 +333,19 @@ func (c *copying) below(p sourceDir) (err error) {
 
 // matches are the files in a directory that a source stands for. With --parents no link is
 // followed; and what is in one of them, as ** may find it, is copied with that.
-func (c *copying) matches(pivot *node, kept string) ([]found, error) {
+func (c *copying) matches(pivot *union.Node, kept string) ([]found, error) {
 	list, err := c.glob(pivot, kept, !c.parents, !c.some)
 	if !c.parents {
 		return list, err
 	}
-	whole := map[*node]bool{}
+	whole := map[*union.Node]bool{}
 	return slices.DeleteFunc(list, func(f found) bool {
-		for n := f.node; n != pivot; n = n.above {
+		for n := f.Node; n != pivot; n = n.Parent() {
 			if whole[n] {
 				return true
 			}
 		}
-		whole[f.node] = true
+		whole[f.Node] = true
 		return false
 	}), err
 }
@@ -353,13 +354,13 @@ func isPattern(text string) bool { return strings.ContainsAny(text, "*?[") }
 
 // found is a file of the source, and its path below the directory in which it was found.
 type found struct {
-	*node
+	*union.Node
 	path string
 }
 
 // glob finds what a path or pattern below a directory stands for. Unless nothing need be
 // there, what stands before the first pattern must be.
-func (c *copying) glob(dir *node, pattern string, follow, must bool) ([]found, error) {
+func (c *copying) glob(dir *union.Node, pattern string, follow, must bool) ([]found, error) {
 	list, parts := []found{{dir, "."}}, strings.Split(strings.Trim(path.Clean("/"+pattern), "/"), "/")
 	for i, part := range parts {
 		var next []found
@@ -404,15 +405,15 @@ func (c *copying) where() string {
 
 // allBelow is a directory and those in it, however deep.
 func allBelow(dir found) ([]found, error) {
-	if dir.dirs == nil {
+	if !dir.IsDir() {
 		return nil, nil
 	}
 	list := []found{dir}
-	children, err := dir.children()
+	children, err := dir.Children()
 	for _, child := range children {
 		if err == nil {
 			var more []found
-			more, err = allBelow(found{child, path.Join(dir.path, child.name)})
+			more, err = allBelow(found{child, path.Join(dir.path, child.Name())})
 			list = append(list, more...)
 		}
 	}
@@ -424,11 +425,11 @@ func (c *copying) match(dir found, part string, follow bool) ([]found, error) {
 	if part == "" || part == "." {
 		return []found{dir}, nil
 	}
-	if dir.dirs == nil {
+	if !dir.IsDir() {
 		return nil, nil
 	}
 	if !strings.ContainsAny(part, `*?[\`) {
-		n, err := dir.child(part)
+		n, err := dir.Child(part)
 		if err == nil && follow {
 			n, err = c.follow(n)
 		}
@@ -437,17 +438,17 @@ func (c *copying) match(dir found, part string, follow bool) ([]found, error) {
 		}
 		return []found{{n, path.Join(dir.path, part)}}, err
 	}
-	children, err := dir.children()
+	children, err := dir.Children()
 	var list []found
 	for _, n := range children {
-		ok, errMatch := path.Match(part, n.name)
+		ok, errMatch := path.Match(part, n.Name())
 		if errMatch != nil {
 			return nil, fmt.Errorf("%q is not a pattern: %w", part, errMatch)
 		}
 		if !ok {
 			continue
 		}
-		at := path.Join(dir.path, n.name)
+		at := path.Join(dir.path, n.Name())
 		if target, err := c.follow(n); follow && !errors.Is(err, unix.ENOENT) { // a link to nowhere is copied as it is
 			if err != nil {
 				return nil, err
@@ -460,36 +461,28 @@ func (c *copying) match(dir found, part string, follow bool) ([]found, error) {
 }
 
 // follow is where a link leads. One that .dockerignore leaves out leads nowhere.
-func (c *copying) follow(n *node) (*node, error) {
-	if !n.is(unix.S_IFLNK) {
+func (c *copying) follow(n *union.Node) (*union.Node, error) {
+	if !n.Is(unix.S_IFLNK) {
 		return n, nil
 	}
-	wanted, _, err := c.keep(n.real(), false)
+	wanted, _, err := c.keep(n.Path(), false)
 	if err == nil && !wanted {
 		err = unix.ENOENT
 	}
 	if err != nil {
 		return nil, err
 	}
-	return c.from.find(n.real(), true)
+	return c.from.Find(n.Path(), true)
 }
 
 // isIgnored tells whether .dockerignore leaves a file out altogether. It may be found by a
 // link, and it is its own path that counts.
 func (c *copying) isIgnored(f found) (bool, error) {
-	wanted, inside, err := c.keep(f.real(), f.dirs != nil)
+	wanted, inside, err := c.keep(f.Path(), f.IsDir())
 	if err == nil && !wanted && inside {
-		wanted, err = anyWanted(f.node, f.real(), c.keep)
+		wanted, err = anyWanted(f.Node, f.Path(), c.keep)
 	}
 	return !wanted, err
-}
-
-// real is the path of a file that leads through no link.
-func (n *node) real() string {
-	if n.above == nil || n.above == n {
-		return "."
-	}
-	return path.Join(n.above.real(), n.name)
 }
 
 // keep tells whether a path of the source is wanted, and whether something in it may be.
@@ -526,14 +519,14 @@ func (c *copying) file(f found) error {
 	if !c.parents {
 		c.w.Forget()
 	}
-	if f.dirs != nil {
+	if f.IsDir() {
 		return c.directory(f, dest)
 	}
 	target, err := c.target(dest, path.Base(f.path))
 	if err != nil {
 		return err
 	}
-	return c.w.put(f.node, target)
+	return c.w.put(f.Node, target)
 }
 
 // directory copies what is in a directory. The one that it comes into gets its time; that of
@@ -541,27 +534,27 @@ func (c *copying) file(f found) error {
 func (c *copying) directory(f found, dest string) error {
 	to, err := c.w.resolve(dest, true, c.who)
 	if err == nil {
-		err = c.w.tree(f.node, f.real(), to, c.excluding(f))
+		err = c.w.tree(f.Node, f.Path(), to, c.excluding(f))
 	}
-	if err != nil || f.real() == "." {
+	if err != nil || f.Path() == "." {
 		return err
 	}
-	return c.w.dated(f.node, to)
+	return c.w.dated(f.Node, to)
 }
 
 // makeParents makes the directories above a file that --parents keeps, like those of the
 // source, and the file itself if it is one; it returns the last.
 func (c *copying) makeParents(f found) (to string, err error) {
-	var dirs []*node
-	for n := f.node; n != c.pivot; n = n.above {
-		if n.dirs != nil {
+	var dirs []*union.Node
+	for n := f.Node; n != c.pivot; n = n.Parent() {
+		if n.IsDir() {
 			dirs = append(dirs, n)
 		}
 	}
 	to, err = c.w.resolve(c.dest, true, c.who)
 	for _, n := range slices.Backward(dirs) {
 		if err == nil {
-			to = path.Join(to, n.name)
+			to = path.Join(to, n.Name())
 			err = about("make", to, c.makeParent(n, to))
 		}
 	}
@@ -569,7 +562,7 @@ func (c *copying) makeParents(f found) (to string, err error) {
 }
 
 // makeParent makes one of them. One that is there already gets the mode only.
-func (c *copying) makeParent(n *node, to string) error {
+func (c *copying) makeParent(n *union.Node, to string) error {
 	st, _, err := c.w.stat(to)
 	if err != nil || c.kept[to] {
 		return err
@@ -590,9 +583,9 @@ func (c *copying) makeParent(n *node, to string) error {
 // excluding is keep without what --exclude names: in the directory that is copied, or with
 // --parents in that from which paths are kept.
 func (c *copying) excluding(f found) func(string, bool) (bool, bool, error) {
-	base := f.real()
+	base := f.Path()
 	if c.parents {
-		base = c.pivot.real()
+		base = c.pivot.Path()
 	}
 	return func(rel string, isDir bool) (bool, bool, error) {
 		wanted, inside, err := c.keep(rel, isDir)
@@ -645,10 +638,10 @@ func (c *copying) text(name string, data []byte, mode uint32, at time.Time) erro
 
 // unpack unpacks an archive, if the file is one, as if its files were copied.
 func (c *copying) unpack(f found, dest string) (bool, error) {
-	if !f.is(unix.S_IFREG) || f.Size == 0 {
+	if !f.Is(unix.S_IFREG) || f.Size == 0 {
 		return false, nil
 	}
-	fd, err := f.openFile(unix.O_RDONLY)
+	fd, err := f.Open(unix.O_RDONLY)
 	if err != nil {
 		return false, err
 	}
@@ -794,12 +787,12 @@ func (c *copying) download(from io.Reader, to string) error {
 
 // fetched copies the file that was fetched, or with --unpack what is in it.
 func (c *copying) fetched(dir, name string) error {
-	from, err := openUnion([]string{dir})
+	from, err := union.Open([]string{dir})
 	if err != nil {
 		return err
 	}
-	defer from.close()
-	n, err := from.find(name, false)
+	defer from.Close()
+	n, err := from.Find(name, false)
 	if err != nil {
 		return err
 	}
@@ -816,18 +809,18 @@ func (c *copying) fetched(dir, name string) error {
 }
 
 // readSmall reads a file of a union; one that is not there is empty.
-func (u *union) readSmall(name string) ([]byte, error) {
-	n, err := u.find(name, true)
+func readSmall(u *union.FS, name string) ([]byte, error) {
+	n, err := u.Find(name, true)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !n.is(unix.S_IFREG) || n.Size > passwd.MaxSize {
+	if !n.Is(unix.S_IFREG) || n.Size > passwd.MaxSize {
 		return nil, fmt.Errorf("%s is not a file of up to %d bytes", name, passwd.MaxSize)
 	}
-	fd, err := n.openFile(unix.O_RDONLY)
+	fd, err := n.Open(unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

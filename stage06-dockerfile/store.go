@@ -1,8 +1,7 @@
-// What lasts is on disk, in plain files that one can look at. Everything is written so that
-// a kill at any instant loses nothing and leaves nothing half-named: under a temporary name
-// first, then to the disk (fsync(2)), then under its own name (rename(2)). Locks are those
-// of fcntl(2) on open files: they end with the last process that has the file open. The
-// package state has both.
+// Everything that box keeps is in plain files of the store. They are written so that a kill at
+// any instant loses nothing and leaves nothing half-named: under a temporary name first, then to
+// the disk (fsync(2)), then under their own name (rename(2)). Locks are those of fcntl(2) on open
+// files: they end with the last process that has the file open. The package state has both.
 package main
 
 import (
@@ -21,32 +20,34 @@ import (
 	"stagebox/stage04-unionfs/state"
 )
 
-// path is a path in the store.
+// path returns a path in the store.
 func (s Store) path(names ...string) string {
 	return filepath.Join(append([]string{s.dir()}, names...)...)
 }
 
-// open makes the directories of the store that are missing, and finishes what boxes that
-// were killed had begun. They are for their owner alone: in a container's files may be setuid
-// programs (CVE-2021-41091).
+// open makes the missing directories of the store, and cleans up after boxes that were killed.
+// The directories are for their owner alone: a container's files may have setuid programs
+// (CVE-2021-41091).
 func (s Store) open() (err error) {
 	for _, dir := range []string{"containers", "running", "volumes"} {
 		err = errors.Join(err, os.MkdirAll(s.path(dir), 0o700))
 	}
 	if err = errors.Join(err, s.makeMountPoints()); err != nil {
-		return fmt.Errorf("the store: %w; another place for it is given by --root DIR or BOX_ROOT", err)
+		return fmt.Errorf("the store: %w; "+
+			"another place for it is given by --root DIR or BOX_ROOT", err)
 	}
 	return s.sweep()
 }
 
-// makeMountPoints makes the layer that lies below all others: what every container has
-// something mounted on. A root that lacks one of these is not changed for it.
+// makeMountPoints makes the layer below all others: the files and directories that every
+// container mounts something on. A root that lacks one of them need not be changed for it.
 func (s Store) makeMountPoints() (err error) {
 	if _, err := os.Lstat(s.path("mountpoints/sys")); err == nil {
 		return nil // it is made last
 	}
 	etc := s.path("mountpoints/etc")
-	err = errors.Join(os.MkdirAll(etc, 0o755), os.Chmod(s.path("mountpoints"), 0o755), os.Chmod(etc, 0o755)) // whatever the umask
+	err = errors.Join(os.MkdirAll(etc, 0o755),
+		os.Chmod(s.path("mountpoints"), 0o755), os.Chmod(etc, 0o755)) // whatever the umask
 	for _, name := range []string{"hostname", "hosts", "resolv.conf"} {
 		file, errFile := os.OpenFile(filepath.Join(etc, name), os.O_RDONLY|os.O_CREATE, 0o644)
 		err = errors.Join(err, errFile, file.Close())
@@ -57,9 +58,25 @@ func (s Store) makeMountPoints() (err error) {
 	return err
 }
 
-// begun notes a path that will be half made, or half removed, for a while: if box is killed
-// before it says done, the next box removes what is there. The file cgroup.freeze stands for
-// processes that are stopped, and shall go on.
+// make makes a file or directory: all of it, or nothing. The flags are those of renameat2(2).
+func (s Store) make(path string, flags uint, fill func(build string) error) error {
+	build := filepath.Join(filepath.Dir(path), "."+ids.New()[:12])
+	done, err := s.noteUnfinished(build)
+	if err != nil {
+		return err
+	}
+	if err = fill(build); err == nil {
+		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, flags)
+	}
+	if err != nil {
+		return errors.Join(err, removeTree(build), done())
+	}
+	return errors.Join(state.SyncDir(filepath.Dir(path)), done())
+}
+
+// noteUnfinished notes a path that is half made or half removed until done is called: if box is
+// killed before, the next box removes it. The file cgroup.freeze means processes that are
+// stopped: the next box lets them go on.
 func (s Store) noteUnfinished(path string) (done func() error, err error) {
 	held, err := createLocked(s.path("running", unfinished+ids.New()))
 	if err != nil {
@@ -71,17 +88,17 @@ func (s Store) noteUnfinished(path string) (done func() error, err error) {
 	return func() error { return errors.Join(os.Remove(held.Name()), held.Close()) }, nil
 }
 
-// createLocked makes a file that has a name of its own and locks it. sweep may have it for a moment.
+// createLocked makes and locks a file with a new name, which sweep may hold for a moment.
 func createLocked(path string) (*os.File, error) {
 	return state.LockSoon(context.Background(), path, func() bool { return true })
 }
 
-// unfinished begins the names of begun's notes among those of containers.
+// unfinished is the prefix of notes among the files of containers.
 const unfinished = "unfinished-"
 
-// sweep finishes what boxes that were killed had begun. Whoever is in running/ without a
-// lock on it is dead; the kernel has ended its container with it. What cannot be mended
-// hinders nobody who wants something else.
+// sweep cleans up after boxes that were killed. A file in running/ without a lock is of a dead
+// box; the kernel has ended its container with it. An error here is only a warning: it must not
+// keep the user from other containers.
 func (s Store) sweep() error {
 	entries, err := os.ReadDir(s.path("running"))
 	for _, entry := range entries {
@@ -101,7 +118,7 @@ func (s Store) sweep() error {
 	return err
 }
 
-// removeUnfinished removes what a note is about, and the note.
+// removeUnfinished removes the path in a note, and the note.
 func removeUnfinished(held *os.File) error {
 	path, err := io.ReadAll(held)
 	if err == nil && filepath.Base(string(path)) == "cgroup.freeze" {
@@ -117,7 +134,7 @@ func removeUnfinished(held *os.File) error {
 	return errors.Join(err, held.Close())
 }
 
-// about says which operation on which file has failed.
+// about adds the operation and the file to an error.
 func about(operation, path string, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s %q: %w", operation, path, err)
@@ -125,8 +142,8 @@ func about(operation, path string, err error) error {
 	return nil
 }
 
-// repair brings one container to a state in which it could have been left. It lets go of the
-// lock in any case.
+// repair brings a container that a killed box left to one of its regular states. It releases
+// the lock in any case.
 func (s Store) repair(id string, held *os.File) (err error) {
 	defer func() {
 		if err != nil {
@@ -139,7 +156,7 @@ func (s Store) repair(id string, held *os.File) (err error) {
 		if r, err = s.read("." + id); err != nil {
 			r = &Record{}
 		}
-	} else if err != nil { // damaged: nothing is known of it that could be repaired
+	} else if err != nil { // damaged: it cannot be repaired
 		return errors.Join(err, os.Remove(held.Name()))
 	}
 	r.ID, r.store, r.lock = id, s, held
@@ -162,14 +179,16 @@ func (s Store) read(id string) (*Record, error) {
 		return nil, err
 	}
 	if r.Run == nil {
-		return nil, fmt.Errorf("%s: it is no container's record; remove this directory if it is not yours", s.path("containers", id, "container.json"))
+		return nil, fmt.Errorf("%s: it is no container's record; "+
+			"remove this directory if it is not yours",
+			s.path("containers", id, "container.json"))
 	}
 	r.store, r.Run.Store, r.Run.record = s, s, r
 	return r, nil
 }
 
-// known reads a record. One that says "running", though nobody holds the lock, is of before
-// the machine went down.
+// known reads a record. One that says "running", though its lock is free, is from before the
+// machine went down.
 func (s Store) known(id string) (*Record, error) {
 	r, err := s.present(id)
 	if err != nil || r.State.Status != "running" || state.Held(r.livePath()) {
@@ -189,7 +208,7 @@ func (s Store) known(id string) (*Record, error) {
 	return s.present(id) // if it was not to be removed
 }
 
-// present reads the record of a container that may have been removed meanwhile.
+// present reads the record of a container that may be removed at the same time.
 func (s Store) present(id string) (*Record, error) {
 	r, err := s.read(id)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -198,7 +217,7 @@ func (s Store) present(id string) (*Record, error) {
 	return r, err
 }
 
-// all are the containers.
+// all returns the containers.
 func (s Store) all() ([]*Record, error) {
 	if err := s.open(); err != nil {
 		return nil, err
@@ -216,7 +235,7 @@ func (s Store) all() ([]*Record, error) {
 		if errors.Is(err, errNoContainer) { // removed meanwhile
 			continue
 		}
-		if err != nil { // damaged: the others shall be seen all the same
+		if err != nil { // damaged: the others are listed all the same
 			fmt.Fprintf(os.Stderr, "box: %v\n", err)
 			continue
 		}
@@ -225,7 +244,7 @@ func (s Store) all() ([]*Record, error) {
 	return list, nil
 }
 
-// errNoContainer means that a name is nobody's.
+// errNoContainer means that no container has a name.
 var errNoContainer = errors.New("there is no such container")
 
 // find finds a container by its name, its id, or the beginning of its id.
@@ -252,10 +271,11 @@ func (s Store) find(text string) (*Record, error) {
 	case 1:
 		return s.known(found[0])
 	}
-	return nil, fmt.Errorf("%q is the beginning of the ids of %d containers: give more of it", text, len(found))
+	return nil, fmt.Errorf("%q is the beginning of the ids of %d containers: give more of it",
+		text, len(found))
 }
 
-// take finds a container for a change, and keeps others from it.
+// take finds a container that does not run and locks it for a change.
 func (s Store) take(text string) (*Record, error) {
 	r, err := s.find(text)
 	if err != nil {
@@ -264,14 +284,16 @@ func (s Store) take(text string) (*Record, error) {
 	hope := func() bool { return !r.isRunning() }
 	held, err := state.LockSoon(context.Background(), r.livePath(), hope)
 	if err == state.ErrBusy {
-		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it", r.Name, state.ErrBusy, r.Name)
+		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it",
+			r.Name, state.ErrBusy, r.Name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.read(r.ID) // as it is now that nobody else changes it
+	now, err := s.read(r.ID) // again, now that it is locked
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w any more: %s", errNoContainer, text), os.Remove(held.Name()), held.Close())
+		err = fmt.Errorf("%w any more: %s", errNoContainer, text)
+		return nil, errors.Join(err, os.Remove(held.Name()), held.Close())
 	}
 	now.lock = held
 	if err := state.Sweep(r.path()); err != nil {

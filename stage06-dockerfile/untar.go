@@ -119,7 +119,7 @@ func (u *untarring) link(h *tar.Header, target string) error {
 	if err != unix.ENOENT {
 		return err
 	}
-	n, err := u.w.below.exactly(first) // of a lower layer: a link across layers is a copy
+	n, err := exactly(u.w.below, first) // of a lower layer: a link across layers is a copy
 	if err != nil {
 		return err
 	}

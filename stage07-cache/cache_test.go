@@ -19,9 +19,10 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
-	"stagebox/lessons/boxtest"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
 )
 
 // bench is a context and a store of its own to build in.
@@ -88,27 +89,27 @@ func (b *bench) describe(id digest.Digest) string {
 	for _, dir := range dirs {
 		top = append([]string{dir}, top...)
 	}
-	u, err := openUnion(top)
+	u, err := union.Open(top)
 	require.NoError(b.t, err)
-	defer u.close()
-	b.describeTree(u.root, ".", &lines)
+	defer u.Close()
+	b.describeTree(u.Root(), ".", &lines)
 	return strings.Join(lines, "\n")
 }
 
-func (b *bench) describeTree(n *node, name string, lines *[]string) {
-	children, err := n.children()
+func (b *bench) describeTree(n *union.Node, name string, lines *[]string) {
+	children, err := n.Children()
 	require.NoError(b.t, err)
 	for _, child := range children {
-		path := name + "/" + child.name
+		path := name + "/" + child.Name()
 		line := fmt.Sprintf("%s %o %d:%d", path, child.Mode, child.Uid, child.Gid)
 		switch {
-		case child.dirs != nil:
-		case child.is(0o120000):
-			target, err := child.readLink()
+		case child.IsDir():
+		case child.Is(0o120000):
+			target, err := child.ReadLink()
 			require.NoError(b.t, err)
 			line += " -> " + target
-		case child.Size < 1<<16 && child.is(0o100000):
-			fd, err := child.openFile(0)
+		case child.Size < 1<<16 && child.Is(0o100000):
+			fd, err := child.Open(0)
 			require.NoError(b.t, err)
 			file := os.NewFile(uintptr(fd), path)
 			data := make([]byte, child.Size)
@@ -120,7 +121,7 @@ func (b *bench) describeTree(n *node, name string, lines *[]string) {
 			line += fmt.Sprintf(" %d %s", child.Nlink, digest.FromBytes(data).Encoded()[:16])
 		}
 		*lines = append(*lines, line)
-		if child.dirs != nil {
+		if child.IsDir() {
 			b.describeTree(child, path, lines)
 		}
 	}

@@ -1,13 +1,13 @@
 // What a container has changed is all in its upper directory (overlayfs in the kernel's
 // Documentation/filesystems): files that are new or were copied up, whiteouts for those that
-// are gone, and directories marked opaque, which were removed and made anew. box diff reads
-// it, box commit makes a layer of it, box export writes what it makes of the layers below.
-// The cost follows what has changed, not what the layers hold.
+// are gone, and opaque directories, which were removed and made again. box diff reads it, box
+// commit makes a layer of it, box export writes the layers and it as one tree. The cost
+// follows what has changed, not what the layers hold.
 package main
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -18,8 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
-	"stagebox/stage04-unionfs/ids"
-	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
 )
 
 // change is a line of box diff: A for added, C for changed, D for deleted.
@@ -32,25 +31,25 @@ type change struct {
 // directory has changed when its mode or owner has, or something in it; a file when its mode,
 // owner, size, time or capabilities have.
 func (o *overlay) changes() ([]change, error) {
-	below, err := openUnion(o.lowers)
+	below, err := union.Open(o.lowers)
 	if err != nil {
 		return nil, err
 	}
-	defer below.close()
+	defer below.Close()
 	fd, err := unix.Open(o.upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, about("open", o.upper, err)
 	}
 	defer unix.Close(fd)
-	list, err := changesIn(fd, "/", below.root, false)
+	list, err := changesIn(fd, "/", below.Root(), false)
 	slices.SortFunc(list, func(a, b change) int { return strings.Compare(a.path, b.path) })
 	return list, err
 }
 
 // changesIn compares a directory of the upper layer with the one in its place below, or nil.
-// What is in an opaque directory needs no mark of its own to hide what is below.
-func changesIn(dir int, prefix string, below *node, opaque bool) ([]change, error) {
-	opaque = opaque || isOpaque(dir)
+// A directory in an opaque one hides what is below without a mark of its own.
+func changesIn(dir int, prefix string, below *union.Node, opaque bool) ([]change, error) {
+	opaque = opaque || union.IsOpaque(dir)
 	names, err := files.Names(dir)
 	if err != nil {
 		return nil, about("read the directory", prefix, err)
@@ -73,44 +72,44 @@ func changesIn(dir int, prefix string, below *node, opaque bool) ([]change, erro
 		}
 		list = append(list, more...)
 	}
-	if below == nil || below.dirs == nil || !opaque {
+	if below == nil || !below.IsDir() || !opaque {
 		return list, nil
 	}
-	gone, err := below.children()
+	gone, err := below.Children()
 	for _, n := range gone {
-		if !there[n.name] {
-			list = append(list, change{'D', path.Join(prefix, n.name)})
+		if !there[n.Name()] {
+			list = append(list, change{'D', path.Join(prefix, n.Name())})
 		}
 	}
 	return list, err
 }
 
 // changesOf compares one file of the upper layer, and what is in it.
-func changesOf(fd int, name string, dir *node, opaque bool) ([]change, error) {
+func changesOf(fd int, name string, dir *union.Node, opaque bool) ([]change, error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH); err != nil {
 		return nil, about("stat", name, err)
 	}
-	var below *node
+	var below *union.Node
 	if dir != nil {
-		n, err := dir.child(path.Base(name))
+		n, err := dir.Child(path.Base(name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		below = n
 	}
 	switch {
-	case isWhiteout(&st) && below == nil:
+	case union.IsWhiteout(&st) && below == nil:
 		return nil, nil
-	case isWhiteout(&st):
+	case union.IsWhiteout(&st):
 		return []change{{'D', name}}, nil
 	}
 	var list []change
 	if below == nil {
 		list = []change{{'A', name}}
-	} else if differs, err := below.differs(fd, &st); err != nil {
+	} else if changed, err := hasChanged(below, fd, &st); err != nil {
 		return nil, err
-	} else if differs {
+	} else if changed {
 		list = []change{{'C', name}}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
@@ -128,21 +127,21 @@ func changesOf(fd int, name string, dir *node, opaque bool) ([]change, error) {
 	return append(list, inside...), err
 }
 
-// differs tells whether a file is another one than this of a lower layer.
-func (n *node) differs(fd int, st *unix.Stat_t) (bool, error) {
-	if st.Mode != n.Mode || st.Uid != n.Uid || st.Gid != n.Gid || st.Rdev != n.Rdev {
+// hasChanged compares a file of the upper layer with the one of that name below.
+func hasChanged(below *union.Node, fd int, st *unix.Stat_t) (bool, error) {
+	switch kind := st.Mode & unix.S_IFMT; {
+	case st.Mode != below.Mode || st.Rdev != below.Rdev:
 		return true, nil
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+	case st.Uid != below.Uid || st.Gid != below.Gid:
+		return true, nil
+	case kind == unix.S_IFDIR:
+		return false, nil
+	case st.Size != below.Size || st.Mtim != below.Mtim:
+		return true, nil
+	case kind != unix.S_IFREG:
 		return false, nil
 	}
-	if st.Size != n.Size || st.Mtim != n.Mtim {
-		return true, nil
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return false, nil
-	}
-	old, err := n.openFile(unix.O_PATH)
+	old, err := below.Open(unix.O_PATH)
 	if err != nil {
 		return false, err
 	}
@@ -161,46 +160,19 @@ func capabilityOf(fd int) (string, error) {
 	return value, err
 }
 
-// asInside runs the same command as user 0 of an ordinary user's containers: what others in
-// there have made, and what its owner has made unreadable, can be read there only.
-func (s Store) asInside() error {
-	return asOwner(s, append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
-}
-
-// make makes a file or directory of the user's: all of it, or nothing. The flags are those of
-// renameat2(2).
-func (s Store) make(path string, flags uint, fill func(build string) error) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	build := filepath.Join(filepath.Dir(path), "."+ids.New()[:12])
-	done, err := s.noteUnfinished(build)
-	if err != nil {
-		return err
-	}
-	if err = fill(build); err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, flags)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", path, err), removeTree(build), done())
-	}
-	return errors.Join(state.SyncDir(filepath.Dir(path)), done())
-}
-
 // commit makes a directory that can be a layer, of the upper directory.
 func (r *Record) commit(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	if err := files.Tree(r.path("upper"), dir, opaqueMark()); err != nil {
+	if err := files.Tree(r.path("upper"), dir, union.OpaqueMark()); err != nil {
 		return err
 	}
 	return files.Sync(dir)
 }
 
-// whileFrozen does something while the container's processes are stopped, if it runs, and if its
-// cgroup is one that can be stopped.
+// whileFrozen does something while the container's processes are stopped, if it runs, and if
+// its cgroup is one that can be stopped.
 func (r *Record) whileFrozen(do func() error) error {
 	g, err := groupOf(r.State.PID)
 	if err != nil || !r.isRunning() || r.isPaused() {
@@ -221,48 +193,25 @@ func (r *Record) whileFrozen(do func() error) error {
 	return errors.Join(err, os.WriteFile(file, []byte("0"), 0), done())
 }
 
+// export writes the container's files, as it sees them without its mounts, as a tar stream.
+func (r *Record) export(out io.Writer) error {
+	u, err := r.overlay().union()
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	a := files.NewArchive(out)
+	if err := u.Root().ArchiveTo(a, ""); err != nil {
+		return err
+	}
+	return a.Close()
+}
+
+// exportTo writes the same to a new file.
 func (r *Record) exportTo(path string) error {
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
 	return errors.Join(r.export(out), out.Close())
-}
-
-// export writes the container's files, as it sees them without its mounts, as a tar stream.
-func (r *Record) export(out *os.File) error {
-	u, err := r.overlay().union()
-	if err != nil {
-		return err
-	}
-	defer u.close()
-	a := files.NewArchive(out)
-	if err := exportNode(a, u.root, ""); err != nil {
-		return err
-	}
-	return a.Close()
-}
-
-func exportNode(a *files.Archive, dir *node, prefix string) error {
-	children, err := dir.children()
-	if err != nil {
-		return err
-	}
-	for _, n := range children {
-		name := path.Join(prefix, n.name)
-		fd, err := n.openFile(unix.O_PATH)
-		if err != nil {
-			return err
-		}
-		err = a.Add(name, fd)
-		unix.Close(fd)
-		if err == nil && n.dirs != nil {
-			err = exportNode(a, n, name)
-		}
-		if err != nil {
-			return err
-		}
-		n.forget()
-	}
-	return nil
 }

@@ -25,6 +25,7 @@ import (
 
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
@@ -104,7 +105,7 @@ func (c *checksums) close() error {
 }
 
 // of is the digest of a file of the context. An error says that it changed meanwhile.
-func (c *checksums) of(n *node, name string) (string, error) {
+func (c *checksums) of(n *union.Node, name string) (string, error) {
 	is := sumOf(&n.Stat_t)
 	c.Lock()
 	known, found := c.known[name]
@@ -113,7 +114,7 @@ func (c *checksums) of(n *node, name string) (string, error) {
 		return known.digest, nil
 	}
 	began := time.Now()
-	fd, err := n.openFile(unix.O_RDONLY)
+	fd, err := n.Open(unix.O_RDONLY)
 	if err != nil {
 		return "", err
 	}
@@ -141,7 +142,7 @@ func (c *checksums) of(n *node, name string) (string, error) {
 }
 
 // describeFile is all of a file that counts, in a line: the name is said beside it.
-func (c *copying) describeFile(n *node, rel string) (string, error) {
+func (c *copying) describeFile(n *union.Node, rel string) (string, error) {
 	st := n.Stat_t
 	if c.in.Flag("from") == "" || c.chown {
 		st.Uid, st.Gid = uint32(c.who.uid), uint32(c.who.gid)
@@ -150,7 +151,7 @@ func (c *copying) describeFile(n *node, rel string) (string, error) {
 		st.Mode = c.chmod(st.Mode)
 	}
 	text := fmt.Sprintf("%o %d %d", st.Mode, st.Uid, st.Gid)
-	if id := files.IDOf(&st); st.Nlink > 1 && n.dirs == nil { // two names of one file stay that
+	if id := files.IDOf(&st); st.Nlink > 1 && !n.IsDir() { // two names of one file stay that
 		if first := c.linked[id]; first != "" {
 			return text + " the same file as " + first, nil
 		}
@@ -164,7 +165,7 @@ func (c *copying) describeFile(n *node, rel string) (string, error) {
 		sum, err := c.s.b.sums.of(n, rel)
 		return text + " " + sum, err
 	case unix.S_IFLNK:
-		target, err := n.readLink()
+		target, err := n.ReadLink()
 		return text + " " + target, err
 	case unix.S_IFCHR, unix.S_IFBLK:
 		return fmt.Sprintf("%s %d", text, st.Rdev), nil
@@ -198,7 +199,7 @@ func (s *stageBuild) copyInputs(in *dockerfile.Instruction) ([]input, error) {
 	if err := c.prepare(); err != nil {
 		return nil, err
 	}
-	defer c.from.close()
+	defer c.from.Close()
 	list := []input{{"owner", fmt.Sprint(c.who)}}
 	if ref := in.Flag("from"); ref != "" {
 		id, err := s.b.layersOf(in, ref)
@@ -238,32 +239,32 @@ func (c *copying) foundInputs(f found, list []input) ([]input, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.path != f.real() { // found by a link or below another directory: the copy gets this name
-		list = append(list, input{"name of " + f.real(), f.path})
+	if f.path != f.Path() { // found by a link or below another directory: the copy gets this name
+		list = append(list, input{"name of " + f.Path(), f.path})
 	}
-	return c.rootInputs(f.node, f.real(), c.excluding(f), list)
+	return c.rootInputs(f.Node, f.Path(), c.excluding(f), list)
 }
 
 // parentInputs are the directories above a file, which --parents makes too.
 func (c *copying) parentInputs(f found, list []input) ([]input, error) {
-	for n := f.above; c.parents && n != c.pivot; n = n.above {
-		text, err := c.describeFile(n, n.real())
+	for n := f.Parent(); c.parents && n != c.pivot; n = n.Parent() {
+		text, err := c.describeFile(n, n.Path())
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, input{"file " + n.real(), text})
+		list = append(list, input{"file " + n.Path(), text})
 	}
 	return list, nil
 }
 
 // rootInputs are a file, or all that is in a directory: of that itself nothing is copied,
 // except with --parents.
-func (c *copying) rootInputs(n *node, rel string, keep keeping, list []input) ([]input, error) {
+func (c *copying) rootInputs(n *union.Node, rel string, keep keeping, list []input) ([]input, error) {
 	text, err := "directory", error(nil)
-	if n.dirs == nil || c.parents && rel != "." {
+	if !n.IsDir() || c.parents && rel != "." {
 		text, err = c.describeFile(n, rel)
 	}
-	if list = append(list, input{"file " + rel, text}); err != nil || n.dirs == nil {
+	if list = append(list, input{"file " + rel, text}); err != nil || !n.IsDir() {
 		return list, err
 	}
 	return c.treeInputs(n, rel, keep, list)
@@ -274,14 +275,14 @@ type keeping func(rel string, isDir bool) (wanted, inside bool, err error)
 
 // treeInputs are the files in a directory. A directory that is not wanted itself counts
 // when something in it is.
-func (c *copying) treeInputs(n *node, rel string, keep keeping, list []input) ([]input, error) {
-	children, err := n.children()
+func (c *copying) treeInputs(n *union.Node, rel string, keep keeping, list []input) ([]input, error) {
+	children, err := n.Children()
 	if err != nil {
 		return nil, err
 	}
 	for _, child := range children {
-		below := path.Join(rel, child.name)
-		wanted, inside, err := keep(below, child.dirs != nil)
+		below := path.Join(rel, child.Name())
+		wanted, inside, err := keep(below, child.IsDir())
 		if err == nil && !wanted && inside {
 			wanted, err = anyWanted(child, below, keep)
 		}
@@ -296,13 +297,13 @@ func (c *copying) treeInputs(n *node, rel string, keep keeping, list []input) ([
 			return nil, err
 		}
 		list = append(list, input{"file " + below, text})
-		if child.dirs == nil {
+		if !child.IsDir() {
 			continue
 		}
 		if list, err = c.treeInputs(child, below, keep, list); err != nil {
 			return nil, err
 		}
-		child.forget()
+		child.Forget()
 	}
 	return list, nil
 }
@@ -347,7 +348,7 @@ func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]in
 		}
 		c := &copying{s: s, in: in, from: from, ignore: s.b.files.ignore}
 		more, err := c.mountedInputs(mount.Source)
-		from.close()
+		from.Close()
 		if err != nil {
 			return nil, err
 		}
@@ -357,7 +358,7 @@ func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]in
 }
 
 func (c *copying) mountedInputs(source string) ([]input, error) {
-	n, err := c.from.find(cmpOr(source, "/"), true)
+	n, err := c.from.Find(cmpOr(source, "/"), true)
 	if err != nil {
 		return nil, c.in.ErrorAt("--mount", "--mount=type=bind: there is no %s in the context", source)
 	}

@@ -1,15 +1,16 @@
-// Flags that say what a container's root is made of, what is kept of it, and where: the store.
-// What a user typed is checked here, and made independent of where it was typed.
+// Flags for the layers of a container's root, for what is kept of the container, and for the
+// store. Values are checked here, and made independent of where the command was given.
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// Layers are what a container's root is made of, besides --rootfs, which is the lowest.
+// Layers are the layers of a container's root above --rootfs.
 type Layers struct {
 	Layer []string `help:"A directory to lie on --rootfs, or on nothing, and be read only; the last one lies on top." placeholder:"DIR" sep:"none" group:"Files:"`
 }
@@ -21,16 +22,13 @@ type Store struct {
 	limits LayerLimits // of what is unpacked into it
 }
 
+// dir returns the absolute path of the store.
 func (s Store) dir() string {
 	root := s.Root
 	if root == "" && os.Geteuid() == 0 {
 		root = "/var/lib/stagebox"
-	}
-	if root == "" {
-		data := os.Getenv("XDG_DATA_HOME")
-		if data == "" {
-			data = filepath.Join(os.Getenv("HOME"), ".local/share")
-		}
+	} else if root == "" {
+		data := cmp.Or(os.Getenv("XDG_DATA_HOME"), filepath.Join(os.Getenv("HOME"), ".local/share"))
 		root = filepath.Join(data, "stagebox")
 	}
 	if abs, err := filepath.Abs(root); err == nil {
@@ -39,7 +37,7 @@ func (s Store) dir() string {
 	return root
 }
 
-// StoreOptions says what stays of a container, and for how long.
+// StoreOptions are the flags for what is kept of a container, and for how long.
 type StoreOptions struct {
 	Name   string `help:"A name for it; else it gets two words." group:"Store:"`
 	Detach bool   `short:"d" help:"Leave it running, and print its id." group:"Store:"`
@@ -54,7 +52,7 @@ type StoreOptions struct {
 	harvest func(upper string) error // takes its layer away, when it has ended well
 }
 
-// rejectStoreFlags names a flag that is about what stays.
+// rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.
 func (c *Container) rejectStoreFlags() error {
 	for flag, given := range map[string]bool{"--name": c.Name != "", "--detach": c.Detach} {
 		if given {
@@ -64,8 +62,17 @@ func (c *Container) rejectStoreFlags() error {
 	return nil
 }
 
-// settle makes what the record shall hold independent of where and in what environment the
-// command was given.
+// runDetached starts the container's monitor, and prints the id.
+func (r *Record) runDetached() error {
+	if err := r.detach(); err != nil {
+		return err
+	}
+	_, err := fmt.Println(r.ID)
+	return err
+}
+
+// resolve makes the flags that the record keeps independent of the directory and the environment
+// of the command.
 func (c *Container) resolve() error {
 	for _, file := range c.EnvFile {
 		lines, err := readEnvFile(file)
@@ -74,14 +81,12 @@ func (c *Container) resolve() error {
 		}
 		c.Env = append(setAll(nil, lines), c.Env...)
 	}
-	for i, variable := range c.Env {
-		if name, _, given := strings.Cut(variable, "="); !given {
-			if value, known := os.LookupEnv(name); known && name != "" {
-				c.Env[i] = name + "=" + value
-			}
+	c.EnvFile = nil
+	for i, name := range c.Env {
+		if value, known := os.LookupEnv(name); known && name != "" && !strings.Contains(name, "=") {
+			c.Env[i] = name + "=" + value
 		}
 	}
-	c.EnvFile = nil
 	for i, option := range c.SecurityOpt {
 		if file, is := strings.CutPrefix(option, "seccomp="); is && file != "unconfined" {
 			path, err := filepath.Abs(file)

@@ -1,4 +1,5 @@
-// box volume lists and removes volumes.
+// box volume lists and removes volumes: those with names, and those that a container was given
+// without one.
 package main
 
 import (
@@ -40,16 +41,13 @@ type volumeRmCmd struct {
 
 // Run is `box volume rm`.
 func (c *volumeRmCmd) Run() error {
-	return each(c.Names, func(name string) error {
+	return printEach(c.Names, func(name string) error {
 		if !ids.IsName(name) {
 			return fmt.Errorf("%q is no name of a volume: box volume ls lists them", name)
 		}
 		err := c.Store.removeVolume(name, "")
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("there is no volume %q: box volume ls lists them", name)
-		}
-		if err == nil {
-			_, err = fmt.Println(name)
 		}
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/layer"
 )
 
@@ -21,22 +22,22 @@ func dropSame(build string, below []string) error {
 	if exists(build + layer.OwnersSuffix) {
 		return nil // it tells of owners, by path
 	}
-	u, err := openUnion(below)
+	u, err := union.Open(below)
 	if err != nil {
 		return err
 	}
-	defer u.close()
+	defer u.Close()
 	dir, err := os.Open(build)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	_, err = dropSameIn(dir, u.root)
+	_, err = dropSameIn(dir, u.Root())
 	return err
 }
 
 // dropSameIn does so in a directory, and returns how many files are left in it.
-func dropSameIn(dir *os.File, below *node) (left int, err error) {
+func dropSameIn(dir *os.File, below *union.Node) (left int, err error) {
 	var before unix.Stat_t
 	if err := unix.Fstat(int(dir.Fd()), &before); err != nil {
 		return 0, about("stat", dir.Name(), err)
@@ -68,9 +69,9 @@ func dropSameIn(dir *os.File, below *node) (left int, err error) {
 }
 
 // saysNothing tells whether a directory of the layer is empty and like the one below.
-func saysNothing(dir *os.File, name string, below *node) (bool, error) {
-	old, err := below.child(name)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || err == nil && old.dirs == nil {
+func saysNothing(dir *os.File, name string, below *union.Node) (bool, error) {
+	old, err := below.Child(name)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || err == nil && !old.IsDir() {
 		return false, nil
 	}
 	if err != nil {
@@ -82,7 +83,7 @@ func saysNothing(dir *os.File, name string, below *node) (bool, error) {
 	}
 	file := os.NewFile(uintptr(fd), path.Join(dir.Name(), name))
 	defer file.Close()
-	if isOpaque(fd) {
+	if union.IsOpaque(fd) {
 		return false, nil
 	}
 	left, err := dropSameIn(file, old)
@@ -97,8 +98,8 @@ func saysNothing(dir *os.File, name string, below *node) (bool, error) {
 }
 
 // noXattrs tells whether neither of two directories has extended attributes of its own.
-func noXattrs(fd int, old *node) (bool, error) {
-	oldFD, err := old.openFile(unix.O_PATH)
+func noXattrs(fd int, old *union.Node) (bool, error) {
+	oldFD, err := old.Open(unix.O_PATH)
 	if err != nil {
 		return false, err
 	}

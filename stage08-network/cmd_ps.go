@@ -17,7 +17,7 @@ import (
 )
 
 type psCmd struct {
-	All   bool `short:"a" help:"Those too that do not run."`
+	All   bool `short:"a" help:"Show all containers (default: running ones only)."`
 	Quiet bool `short:"q" help:"Ids only."`
 
 	Store
@@ -55,7 +55,7 @@ func (r *Record) shortCommand() string {
 	return fmt.Sprintf("%q", string(line))
 }
 
-// status is how it stands, for people.
+// status is the state in the words of docker ps.
 func (r *Record) status() string {
 	switch {
 	case r.isRunning() && r.isPaused():
@@ -68,7 +68,7 @@ func (r *Record) status() string {
 	return fmt.Sprintf("Exited (%d) %s ago", r.State.ExitCode, units.FormatAge(r.State.FinishedAt))
 }
 
-// isPaused asks the container's cgroup.
+// isPaused reports whether the container's cgroup is frozen.
 func (r *Record) isPaused() bool {
 	g, err := groupOf(r.State.PID)
 	if err != nil {
@@ -88,13 +88,7 @@ type rmCmd struct {
 
 // Run is `box rm`.
 func (c *rmCmd) Run() error {
-	return each(c.Names, func(name string) error {
-		if err := c.remove(name); err != nil {
-			return err
-		}
-		_, err := fmt.Println(name)
-		return err
-	})
+	return printEach(c.Names, c.remove)
 }
 
 func (c *rmCmd) remove(name string) error {
@@ -111,7 +105,7 @@ func (c *rmCmd) remove(name string) error {
 				return err
 			}
 			if _, err := os.Stat(r.path()); errors.Is(err, unix.ENOENT) {
-				return nil // it was to be removed at its end
+				return nil // with --rm
 			}
 		}
 	}
@@ -119,7 +113,7 @@ func (c *rmCmd) remove(name string) error {
 	if err != nil {
 		return err
 	}
-	if c.Volumes && len(r.Volumes) > 0 { // written down, so that it is done, whatever happens
+	if c.Volumes && len(r.Volumes) > 0 { // written down, so that it is done even if box is killed
 		r.Run.Rm = true
 		if err := r.write(); err != nil {
 			return err

@@ -1,5 +1,5 @@
-// Whom box exec brings into a container: by default the container's own user, in its
-// directory, with its variables; and with -t a terminal of the container's.
+// box exec runs a command as a guest in a container: by default as the container's own user, in
+// its directory, with its variables; and with -t on a terminal of the container's.
 package main
 
 import (
@@ -19,7 +19,7 @@ type target string
 // find returns the number of the first process, and the record of a container of the store.
 func (t target) find(s Store) (pid int, r *Record, err error) {
 	n, notNumber := strconv.Atoi(string(t))
-	if notNumber == nil && (len(t) < 6 || unix.Kill(n, 0) != unix.ESRCH) { // else it begins an id, perhaps
+	if notNumber == nil && (len(t) < 6 || unix.Kill(n, 0) != unix.ESRCH) { // or it begins an id
 		return n, nil, nil
 	}
 	if r, err = s.find(string(t)); notNumber == nil && errors.Is(err, errNoContainer) {
@@ -29,7 +29,8 @@ func (t target) find(s Store) (pid int, r *Record, err error) {
 		return 0, nil, err
 	}
 	if !r.isRunning() {
-		return 0, nil, fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
+		return 0, nil, fmt.Errorf("container %s does not run: box start %s starts it",
+			r.Name, r.Name)
 	}
 	return r.State.PID, r, nil
 }
@@ -43,8 +44,8 @@ func (t target) freeze(s Store, stop bool) error {
 	return freeze(pid, stop)
 }
 
-// guest is the command as if it were a container of its own: what has to be known of its
-// terminal, its user and its directory.
+// guest describes the command as a container of its own: its terminal, its user and its
+// directory.
 type guest struct {
 	*Container
 	pid     int
@@ -88,7 +89,8 @@ func (e *Entry) guest() (*guest, error) {
 	return g, err
 }
 
-// settle gives the command its terminal, its place, the restrictions of the others, and its user.
+// prepare gives the command its terminal and directory, the restrictions of the others, and its
+// user.
 func (g *guest) prepare(p *Plan, confine func(who *identity)) error {
 	if g.TTY {
 		p.openPair(plan.Cwd, "/dev/ptmx", g.who.uid)

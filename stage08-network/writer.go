@@ -16,13 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/layer"
 )
 
 // writer writes into one upper directory.
 type writer struct {
 	*files.Copier
-	below   *union
+	below   *union.FS
 	upper   *os.File
 	same    map[string]bool // directories that nothing was added to: they keep their times
 	created map[string]bool
@@ -45,7 +46,7 @@ func newWriter(upper string, layers []string) (*writer, error) {
 	for i := range layers {
 		top = append(top, layers[len(layers)-1-i])
 	}
-	below, err := openUnion(top)
+	below, err := union.Open(top)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -57,22 +58,22 @@ func newWriter(upper string, layers []string) (*writer, error) {
 // close gives the directories that were only made to lead somewhere their times back.
 func (w *writer) close() (err error) {
 	for dir, same := range w.same {
-		if n, errFind := w.below.exactly(dir); same && errFind == nil {
+		if n, errFind := exactly(w.below, dir); same && errFind == nil {
 			times := []unix.Timespec{n.Atim, n.Mtim}
 			err = errors.Join(err, about("utimensat", dir, unix.UtimesNanoAt(w.Root, dir, times, unix.AT_SYMLINK_NOFOLLOW)))
 		}
 	}
-	w.below.close()
+	w.below.Close()
 	return errors.Join(err, w.upper.Close(), w.owners.Close())
 }
 
 // stat looks a path up that leads through no link. There is nothing where the mode is 0.
 func (w *writer) stat(name string) (st unix.Stat_t, link string, err error) {
 	if name == "." {
-		return w.below.root.Stat_t, "", nil
+		return w.below.Root().Stat_t, "", nil
 	}
 	switch err = unix.Fstatat(w.Root, name, &st, unix.AT_SYMLINK_NOFOLLOW); {
-	case err == nil && isWhiteout(&st):
+	case err == nil && union.IsWhiteout(&st):
 		return unix.Stat_t{}, "", nil
 	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK:
 		target := make([]byte, unix.PathMax)
@@ -83,24 +84,24 @@ func (w *writer) stat(name string) (st unix.Stat_t, link string, err error) {
 	case err != unix.ENOENT && err != unix.ENOTDIR:
 		return st, "", about("stat", name, err)
 	}
-	n, err := w.below.exactly(name)
+	n, err := exactly(w.below, name)
 	if errors.Is(err, unix.ENOENT) {
 		return unix.Stat_t{}, "", nil
 	}
 	if err != nil {
 		return st, "", err
 	}
-	if n.is(unix.S_IFLNK) {
-		link, err = n.readLink()
+	if n.Is(unix.S_IFLNK) {
+		link, err = n.ReadLink()
 	}
 	return n.Stat_t, link, err
 }
 
 // exactly looks a path up without following any link.
-func (u *union) exactly(path string) (n *node, err error) {
-	n = u.root
+func exactly(u *union.FS, path string) (n *union.Node, err error) {
+	n = u.Root()
 	for name := range strings.SplitSeq(path, "/") {
-		if n, err = n.child(name); err != nil {
+		if n, err = n.Child(name); err != nil {
 			return nil, err
 		}
 	}
@@ -172,11 +173,11 @@ func (w *writer) mkdir(name string, isBelow bool, who owner) error {
 		return errors.Join(w.own(name, who), about("chmod", name, unix.Fchmodat(w.Root, name, w.newMode, 0)))
 	}
 	w.same[name] = true
-	n, err := w.below.exactly(name)
+	n, err := exactly(w.below, name)
 	if err != nil {
 		return err
 	}
-	fd, err := n.openFile(unix.O_PATH)
+	fd, err := n.Open(unix.O_PATH)
 	if err != nil {
 		return err
 	}
@@ -229,11 +230,11 @@ func (w *writer) replace(name string) error {
 }
 
 // put copies one file of a source under a name. Its directory exists.
-func (w *writer) put(n *node, name string) error {
+func (w *writer) put(n *union.Node, name string) error {
 	if err := w.clear(name); err != nil {
 		return err
 	}
-	fd, err := n.openFile(unix.O_PATH)
+	fd, err := n.Open(unix.O_PATH)
 	if err != nil {
 		return err
 	}
@@ -275,21 +276,21 @@ func (w *writer) write(name string, data []byte, mode uint32, who owner, at time
 
 // tree copies what a directory of a source holds into a directory that is there. keep tells
 // of each path below the source whether it is wanted.
-func (w *writer) tree(n *node, rel, to string, keep func(rel string, isDir bool) (bool, bool, error)) error {
-	children, err := n.children()
+func (w *writer) tree(n *union.Node, rel, to string, keep func(rel string, isDir bool) (bool, bool, error)) error {
+	children, err := n.Children()
 	if err != nil {
 		return err
 	}
 	for _, child := range children {
-		below, target := path.Join(rel, child.name), path.Join(to, child.name)
-		wanted, inside, err := keep(below, child.dirs != nil)
+		below, target := path.Join(rel, child.Name()), path.Join(to, child.Name())
+		wanted, inside, err := keep(below, child.IsDir())
 		if err != nil {
 			return err
 		}
 		if !wanted && !inside {
 			continue
 		}
-		if child.dirs == nil {
+		if !child.IsDir() {
 			if err := w.put(child, target); err != nil {
 				return err
 			}
@@ -298,14 +299,14 @@ func (w *writer) tree(n *node, rel, to string, keep func(rel string, isDir bool)
 		if err := w.directory(child, below, target, keep, wanted); err != nil {
 			return err
 		}
-		child.forget()
+		child.Forget()
 	}
 	return nil
 }
 
 // directory copies a directory: one that is there already is merged with, and gets the
 // attributes of this one. One that is not wanted itself is made only for what is in it.
-func (w *writer) directory(n *node, rel, to string, keep func(string, bool) (bool, bool, error), wanted bool) error {
+func (w *writer) directory(n *union.Node, rel, to string, keep func(string, bool) (bool, bool, error), wanted bool) error {
 	if !wanted {
 		some, err := anyWanted(n, rel, keep)
 		if err != nil || !some {
@@ -329,8 +330,8 @@ func (w *writer) directory(n *node, rel, to string, keep func(string, bool) (boo
 }
 
 // like gives a directory the attributes of one of the source.
-func (w *writer) like(n *node, name string) error {
-	fd, err := n.openFile(unix.O_PATH)
+func (w *writer) like(n *union.Node, name string) error {
+	fd, err := n.Open(unix.O_PATH)
 	if err != nil {
 		return err
 	}
@@ -341,7 +342,7 @@ func (w *writer) like(n *node, name string) error {
 }
 
 // dated gives a directory the times of one of the source, and nothing else of it.
-func (w *writer) dated(n *node, name string) error {
+func (w *writer) dated(n *union.Node, name string) error {
 	if name == "." {
 		return nil // the root of the layer is not in it
 	}
@@ -352,11 +353,11 @@ func (w *writer) dated(n *node, name string) error {
 }
 
 // anyWanted looks for something below a directory that is wanted.
-func anyWanted(n *node, rel string, keep func(string, bool) (bool, bool, error)) (bool, error) {
-	children, err := n.children()
+func anyWanted(n *union.Node, rel string, keep func(string, bool) (bool, bool, error)) (bool, error) {
+	children, err := n.Children()
 	for _, child := range children {
-		below := path.Join(rel, child.name)
-		wanted, inside, err := keep(below, child.dirs != nil)
+		below := path.Join(rel, child.Name())
+		wanted, inside, err := keep(below, child.IsDir())
 		if err == nil && !wanted && inside {
 			wanted, err = anyWanted(child, below, keep)
 		}

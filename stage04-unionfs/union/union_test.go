@@ -1,4 +1,4 @@
-package main
+package union
 
 import (
 	"encoding/json"
@@ -17,10 +17,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-	"stagebox/lessons/boxtest"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/stage04-unionfs/files"
 )
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
 // layered are random layers and paths to look up in them, for the kernel to say what is there.
 type layered struct {
@@ -119,6 +121,21 @@ func treeOf(look func(path string, flags int) (int, error), dir string) (list []
 	return list
 }
 
+// openTree opens a directory as a handle, until the test ends.
+func openTree(t testing.TB, dir string) int {
+	t.Helper()
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, unix.Close(fd)) })
+	return fd
+}
+
+func contentOf(t *testing.T, file string) string {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(text)
+}
+
 // TestKernelsView is no test by itself: it mounts the layers, in namespaces that the real
 // test has made for it, and writes down what the kernel shows.
 func TestKernelsView(t *testing.T) {
@@ -160,12 +177,14 @@ func TestUnionIsAsTheKernels(t *testing.T) {
 	for _, user := range []bool{false, true} {
 		t.Run(map[bool]string{false: "root", true: "user"}[user], func(t *testing.T) {
 			if !user {
-				needsRoot(t)
+				if os.Geteuid() != 0 {
+					t.Skip("only root may mark a directory so: run this as root")
+				}
 			}
 			dir, r, mark := t.TempDir(), boxtest.Random(t), map[bool]string{false: "trusted", true: "user"}[user]+".overlay.opaque"
-			usual := opaqueMark
+			before := opaqueMark
 			opaqueMark = func() string { return mark }
-			defer func() { opaqueMark = usual }()
+			defer func() { opaqueMark = before }()
 			var all []layered
 			cases := 60
 			if boxtest.Long() {
@@ -173,7 +192,7 @@ func TestUnionIsAsTheKernels(t *testing.T) {
 			}
 			for i := range cases {
 				l := layered{User: user}
-				for n := range 2 + r.IntN(4) + i%10/9*mostOpen { // every tenth has more than are kept open
+				for n := range 2 + r.IntN(4) + i%10/9*maxOpen { // every tenth has more than are kept open
 					layer := fmt.Sprintf("%s/%d.%d", dir, i, n)
 					require.NoError(t, os.Mkdir(layer, 0o755))
 					randomLayer(t, r, layer, mark)
@@ -185,10 +204,10 @@ func TestUnionIsAsTheKernels(t *testing.T) {
 				all = append(all, l)
 			}
 			for i, want := range kernelsViews(t, dir+"/all", all) {
-				u, err := openUnion(all[i].Layers)
+				u, err := Open(all[i].Layers)
 				require.NoError(t, err)
 				require.Equal(t, want, viewOf(u, all[i].Paths), "%v", all[i].Layers)
-				u.close()
+				u.Close()
 			}
 		})
 	}
@@ -212,18 +231,18 @@ func kernelsViews(t *testing.T, file string, all []layered) (views [][]string) {
 	return views
 }
 
-// viewOf is the same as openUnion has it.
-func viewOf(u *union, paths []string) []string {
-	var list func(n *node, prefix string) []string
-	list = func(n *node, prefix string) (all []string) {
-		children, err := n.children()
+// viewOf is the same as Open has it.
+func viewOf(u *FS, paths []string) []string {
+	var list func(n *Node, prefix string) []string
+	list = func(n *Node, prefix string) (all []string) {
+		children, err := n.Children()
 		if err != nil {
 			return []string{err.Error()}
 		}
 		for _, c := range children {
 			path, target := filepath.Join(prefix, c.name), ""
-			if c.is(unix.S_IFLNK) {
-				target, err = c.readLink()
+			if c.Is(unix.S_IFLNK) {
+				target, err = c.ReadLink()
 			}
 			all = append(all, fmt.Sprintf("%s %o %d %s %v", path, c.Mode, c.Size*int64(c.Mode>>15&1), target, err))
 			if c.dirs != nil {
@@ -234,12 +253,28 @@ func viewOf(u *union, paths []string) []string {
 	}
 	all := list(u.root, ".")
 	for _, path := range paths {
-		n, err := u.find(path, true)
+		n, err := u.Find(path, true)
 		if err != nil {
 			all = append(all, path+": "+seenAt(-1, err))
 			continue
 		}
-		all = append(all, path+": "+seenAt(n.openFile(unix.O_RDONLY)))
+		all = append(all, path+": "+seenAt(n.Open(unix.O_RDONLY)))
 	}
 	return all
+}
+
+// TestPath: a file that was found through a link has its own path.
+func TestPath(t *testing.T) {
+	layer := t.TempDir()
+	require.NoError(t, os.MkdirAll(layer+"/a/b", 0o755))
+	require.NoError(t, os.WriteFile(layer+"/a/b/c", nil, 0o644))
+	require.NoError(t, os.Symlink("/a/b", layer+"/link"))
+	u, err := Open([]string{layer})
+	require.NoError(t, err)
+	defer u.Close()
+	require.Equal(t, ".", u.Root().Path())
+	n, err := u.Find("link/c", false)
+	require.NoError(t, err)
+	require.Equal(t, "a/b/c", n.Path())
+	require.Equal(t, "a/b", n.Parent().Path())
 }
