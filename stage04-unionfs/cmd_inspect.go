@@ -3,14 +3,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"html"
 	"os"
 	"path/filepath"
 	"strings"
-	"text/template"
-	"time"
+
+	"stagebox/stage04-unionfs/render"
 )
 
 type inspectCmd struct {
@@ -44,34 +42,7 @@ func (c *inspectCmd) Run() error {
 	if c.Picture != "" {
 		return nil
 	}
-	return printObjects(list, c.Format)
-}
-
-// printObjects prints objects as JSON, or each through a template.
-func printObjects(list []map[string]any, format string) error {
-	if format == "" {
-		out := json.NewEncoder(os.Stdout)
-		out.SetEscapeHTML(false)
-		out.SetIndent("", "    ")
-		return out.Encode(list)
-	}
-	functions := template.FuncMap{"json": toJSON, "join": strings.Join, "upper": strings.ToUpper, "lower": strings.ToLower}
-	t, err := template.New("--format").Funcs(functions).Option("missingkey=error").Parse(format)
-	if err != nil {
-		return fmt.Errorf("--format %s: %w", format, err)
-	}
-	for _, object := range list {
-		if err := t.Execute(os.Stdout, object); err != nil {
-			return fmt.Errorf("--format %s: %w; without --format all that there is, is shown", format, err)
-		}
-		fmt.Println()
-	}
-	return nil
-}
-
-func toJSON(value any) (string, error) {
-	data, err := json.Marshal(value)
-	return string(data), err
+	return render.Objects(os.Stdout, list, c.Format)
 }
 
 // describe is a container in the form of docker inspect.
@@ -118,74 +89,37 @@ func (r *Record) mounts() []map[string]any {
 	return list
 }
 
-// shelf is a layer in a picture.
-type shelf struct{ title, text string }
-
-// shelves are the layers of a container, the top one first, with what is in them now.
-func (r *Record) shelves() ([]shelf, error) {
+// picture is the layers of a container, the top one first, with what is in its own now.
+func (r *Record) picture() (render.Stack, error) {
 	o := r.overlay()
 	list, err := o.changes()
 	if err != nil {
-		return nil, err
+		return render.Stack{}, err
 	}
 	counts := map[byte]int{}
 	for _, change := range list {
 		counts[change.kind]++
 	}
-	all := []shelf{{r.Name + ", to write to", fmt.Sprintf("%s: %d added, %d changed, %d deleted", filepath.Join("containers", r.ID[:12]+"…", "upper"), counts['A'], counts['C'], counts['D'])}}
-	for i, dir := range o.lowers[:len(o.lowers)-1] {
-		all = append(all, shelf{fmt.Sprintf("layer %d, to read only", len(o.lowers)-1-i), dir})
+	own := fmt.Sprintf("%s: %d added, %d changed, %d deleted", filepath.Join("containers", r.ID[:12]+"…", "upper"), counts['A'], counts['C'], counts['D'])
+	all := []render.Layer{{Title: r.Name + ", to write to", Text: own}}
+	lowest := len(o.lowers) - 1
+	for i, dir := range o.lowers[:lowest] {
+		all = append(all, render.Layer{Title: fmt.Sprintf("layer %d, to read only", lowest-i), Text: dir})
 	}
-	return append(all, shelf{"mount points that every container has", "mountpoints"}), nil
+	all = append(all, render.Layer{Title: "mount points that every container has", Text: "mountpoints"})
+	return render.Stack{Name: r.Name, Layers: all}, nil
 }
 
 // draw prints the picture.
 func (r *Record) draw(form string) error {
-	all, err := r.shelves()
+	p, err := r.picture()
 	if err != nil {
 		return err
 	}
+	text := p.Text
 	if form == "svg" {
-		_, err = fmt.Print(svgOf(r, all))
-		return err
+		text = p.SVG
 	}
-	_, err = fmt.Print(textOf(r, all))
+	_, err = fmt.Print(text())
 	return err
-}
-
-// textOf draws the shelves one on the other, all as wide as the widest.
-func textOf(r *Record, all []shelf) string {
-	width := 0
-	for _, s := range all {
-		width = max(width, len([]rune(s.title))+2, len([]rune(s.text)))
-	}
-	line := func(n int) string { return strings.Repeat("─", n) }
-	var b strings.Builder
-	fmt.Fprintf(&b, "what %s sees: all of these as one, an upper file before a lower one\n", r.Name)
-	edge := "┌"
-	for _, s := range all {
-		fmt.Fprintf(&b, "%s─ %s %s\n│ %s%s │\n", edge, s.title, line(width-len([]rune(s.title))-1)+map[string]string{"┌": "┐", "├": "┤"}[edge],
-			s.text, strings.Repeat(" ", width-len([]rune(s.text))))
-		edge = "├"
-	}
-	return b.String() + "└" + line(width+2) + "┘\n"
-}
-
-// svgOf draws the shelves one on the other; the colours fit a light and a dark page.
-func svgOf(r *Record, all []shelf) string {
-	const width, height, gap = 760, 52, 8
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" font-family="sans-serif">`+"\n", width, len(all)*(height+gap)+40)
-	fmt.Fprintf(&b, "<title>The layers of %s at %s</title>\n", html.EscapeString(r.Name), time.Now().Format(time.DateTime))
-	fmt.Fprintf(&b, `<text x="8" y="24" font-size="15" fill="#888">what %s sees: all of these as one</text>`+"\n", html.EscapeString(r.Name))
-	for i, s := range all {
-		y, colour := 36+i*(height+gap), "#4a90d9"
-		if i == 0 {
-			colour = "#d9822b"
-		}
-		fmt.Fprintf(&b, `<rect x="4" y="%d" width="%d" height="%d" rx="6" fill="%s" fill-opacity="0.15" stroke="%s"/>`+"\n", y, width-8, height, colour, colour)
-		fmt.Fprintf(&b, `<text x="16" y="%d" font-size="15" fill="%s">%s</text>`+"\n", y+21, colour, html.EscapeString(s.title))
-		fmt.Fprintf(&b, `<text x="16" y="%d" font-size="12" font-family="monospace" fill="#888">%s</text>`+"\n", y+41, html.EscapeString(s.text))
-	}
-	return b.String() + "</svg>\n"
 }

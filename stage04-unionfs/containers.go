@@ -18,6 +18,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/journal"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
 )
@@ -32,10 +33,12 @@ type Record struct {
 	State   State
 
 	store Store
-	lock  *os.File // while this box works on it
-	ready *os.File // where the monitor reports that it runs
-	log   *logging
+	lock  *os.File  // while this box works on it
+	ready *os.File  // where the monitor reports that it runs
 	files *union.FS // of its root, while a run is planned
+
+	log    *journal.Writer // in the monitor
+	errors *os.File        // with it, where box's own errors go
 }
 
 // State is the state of the process.
@@ -212,7 +215,7 @@ func (r *Record) finish(how error) (err error) {
 		}
 		r.State.exit(int(status))
 		_, err = fmt.Fprintln(r.lock, int(status)) // for box wait
-		err = errors.Join(err, r.log.end())
+		err = errors.Join(err, r.closeLog())
 	}
 	if remove {
 		return errors.Join(err, r.remove())
@@ -282,12 +285,6 @@ func asOwner(s Store, argv ...string) error {
 
 // isRunning reports whether a container runs: the box that stays with it holds the lock.
 func (r *Record) isRunning() bool { return r.State.Status == "running" && state.Held(r.livePath()) }
-
-// asInside runs this same command as asOwner does: files of other users of the containers, and
-// those that their owner made unreadable, can be read only there.
-func (s Store) asInside() error {
-	return asOwner(s, append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
-}
 
 // MarshalJSON writes the number of the device and the rate.
 func (t throttle) MarshalJSON() ([]byte, error) { return json.Marshal([]any{t.device, t.rate}) }

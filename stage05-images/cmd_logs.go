@@ -13,10 +13,9 @@ import (
 )
 
 type logsCmd struct {
-	Name   string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-	Follow bool   `short:"f" help:"Go on until the container has ended."`
+	oneContainer
 
-	Store
+	Follow bool `short:"f" help:"Go on until the container has ended."`
 }
 
 // Run is `box logs`.

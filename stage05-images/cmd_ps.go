@@ -79,11 +79,10 @@ func (r *Record) isPaused() bool {
 }
 
 type rmCmd struct {
-	Names   []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-	Force   bool     `short:"f" help:"End it first, if it runs; and do not mind if there is none."`
-	Volumes bool     `short:"v" help:"Its volumes without a name too."`
+	someContainers
 
-	Store
+	Force   bool `short:"f" help:"End it first, if it runs; and do not mind if there is none."`
+	Volumes bool `short:"v" help:"Its volumes without a name too."`
 }
 
 // Run is `box rm`.

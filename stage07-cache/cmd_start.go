@@ -1,24 +1,45 @@
-// Commands that start and end containers of the store: start, stop, kill and wait. The names
-// of signals are read here too (signal(7)).
+// Commands that start and end containers of the store: start, stop, kill and wait. An error with
+// one of several containers does not keep a command from the others.
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"stagebox/stage04-unionfs/signals"
 )
 
-type startCmd struct {
-	Names   []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-	Attach  bool     `short:"a" help:"Stay with it, as run does without -d."`
-	Monitor bool     `hidden:"" help:"Be the monitor of a container; box does this itself."`
+// someContainers are the arguments of a command that takes several containers.
+type someContainers struct {
+	Names []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
 
 	Store
+}
+
+// each does something with every container, and prints the names of those it succeeded with.
+func (c *someContainers) each(do func(r *Record) error) error {
+	return printEach(c.Names, func(name string) error {
+		r, err := c.find(name)
+		if err != nil {
+			return err
+		}
+		return do(r)
+	})
+}
+
+// oneContainer is the argument of a command that takes one.
+type oneContainer struct {
+	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+
+	Store
+}
+
+type startCmd struct {
+	someContainers
+
+	Attach  bool `short:"a" help:"Stay with it, as run does without -d."`
+	Monitor bool `hidden:"" help:"Be the monitor of a container; box does this itself."`
 }
 
 // Run is `box start`.
@@ -77,10 +98,9 @@ func each(names []string, do func(name string) error) error {
 }
 
 type stopCmd struct {
-	Names []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-	Time  int      `short:"t" help:"Seconds until it is killed." default:"10"`
+	someContainers
 
-	Store
+	Time int `short:"t" help:"Seconds until it is killed." default:"10"`
 }
 
 // Run is `box stop`.
@@ -88,67 +108,25 @@ func (c *stopCmd) Run() error {
 	if c.Time < 0 {
 		return fmt.Errorf("--time %d: it is a number of seconds, 0 or more", c.Time)
 	}
-	return printEach(c.Names, func(name string) error {
-		r, err := c.Store.find(name)
-		if err != nil {
-			return err
-		}
-		return r.stop(time.Duration(c.Time) * time.Second)
-	})
+	return c.each(func(r *Record) error { return r.stop(time.Duration(c.Time) * time.Second) })
 }
 
 type killCmd struct {
-	Names  []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-	Signal string   `short:"s" help:"The signal, as a name or number." default:"KILL"`
+	someContainers
 
-	Store
+	Signal string `short:"s" help:"The signal, as a name or number." default:"KILL"`
 }
 
 // Run is `box kill`.
 func (c *killCmd) Run() error {
-	s, err := parseSignal(c.Signal)
+	s, err := signals.Parse(c.Signal)
 	if err != nil {
 		return fmt.Errorf("--signal %w", err)
 	}
-	return printEach(c.Names, func(name string) error {
-		r, err := c.Store.find(name)
-		if err != nil {
-			return err
-		}
-		return r.signal(s)
-	})
+	return c.each(func(r *Record) error { return r.signal(s) })
 }
 
-// parseSignal reads TERM, SIGTERM, 15, RTMIN+3 or RTMAX-3.
-func parseSignal(text string) (unix.Signal, error) {
-	upper := "SIG" + strings.TrimPrefix(strings.ToUpper(text), "SIG")
-	if s := cmp.Or(unix.SignalNum(upper), realtime(upper)); s != 0 {
-		return s, nil
-	}
-	var n int
-	if _, err := fmt.Sscanf(text, "%d", &n); err == nil && n > 0 && n < 65 && fmt.Sprint(n) == text {
-		return unix.Signal(n), nil
-	}
-	return 0, fmt.Errorf("%s: there is no such signal; kill -l lists them", text)
-}
-
-// realtime counts from the first or the last of the real-time signals, or returns 0. The first
-// two of the kernel's are the C library's own (signal(7)).
-func realtime(name string) unix.Signal {
-	edge, steps, _ := strings.Cut(strings.Replace(name, "-", "+-", 1), "+")
-	first, known := map[string]int{"SIGRTMIN": 34, "SIGRTMAX": 64}[edge]
-	n, err := strconv.Atoi(cmp.Or(steps, "0"))
-	if !known || err != nil || first+n < 34 || first+n > 64 {
-		return 0
-	}
-	return unix.Signal(first + n)
-}
-
-type waitCmd struct {
-	Names []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-
-	Store
-}
+type waitCmd struct{ someContainers }
 
 // Run is `box wait`.
 func (c *waitCmd) Run() error {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/tiny"
+	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage05-images/registry"
 )
 
@@ -170,7 +171,7 @@ func (c *Container) stopSignal() unix.Signal {
 	if c.StopSignal == "" {
 		return unix.SIGTERM
 	}
-	s, err := parseSignal(c.StopSignal)
+	s, err := signals.Parse(c.StopSignal)
 	if err != nil { // an image's, which nobody here has typed
 		return unix.SIGTERM
 	}

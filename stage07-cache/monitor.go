@@ -60,17 +60,12 @@ func (r *Record) announce() error {
 	if r.ready == nil {
 		return nil
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer null.Close()
-	errors := int(r.log.errors().Fd()) // box writes its own errors to the log too
+	errors := int(r.errors.Fd()) // box writes its own errors to the log too
 	if err := unix.Dup2(errors, 2); err != nil {
 		return fmt.Errorf("dup2(%d, 2): %w", errors, err)
 	}
 	if !r.Run.TTY { // else box itself writes what the terminal shows
-		r.log.closeEnds()
+		r.log.CloseEnds()
 	}
 	if _, err := r.ready.Write([]byte("!")); err != nil {
 		return fmt.Errorf("nobody waits for the container: %w", err)
@@ -78,90 +73,53 @@ func (r *Record) announce() error {
 	return r.ready.Close()
 }
 
-// logging is a container's log, open for writing, and the container's ends of the pipes that
-// lead to it, or its terminal's.
-type logging struct {
-	*journal.Writer
-	ends []*os.File
-}
-
 // openLog makes the process print into the log, if this is its monitor.
-func (r *Record) openLog(p *Plan) error {
+func (r *Record) openLog(p *Plan) (err error) {
 	if r.Run.output != nil {
 		p.stdio[1], p.stdio[2] = int(r.Run.output.Fd()), int(r.Run.output.Fd())
 	}
 	if r.ready == nil {
 		return nil
 	}
-	log, err := journal.Create(r.path("log"))
-	if err != nil {
+	if r.log, err = journal.Create(r.path("log")); err != nil {
 		return err
 	}
-	r.log = &logging{Writer: log}
 	if r.Run.TTY {
-		p.output, err = r.log.pipe("stdout")
+		p.output, err = r.log.Pipe("stdout")
+		r.errors = p.output
 		return err
 	}
-	for fd, stream := range []string{1: "stdout", 2: "stderr"} {
-		end := (*os.File)(nil)
-		if stream != "" {
-			end, err = r.log.pipe(stream)
-		} else if r.Run.Interactive { // an input that never has anything to read
-			end, err = r.log.emptyInput()
-		}
+	if r.Run.Interactive { // an input that never has anything to read
+		input, err := r.log.Input()
 		if err != nil {
 			return err
 		}
-		if end != nil {
-			p.stdio[fd] = int(end.Fd())
+		p.stdio[0] = int(input.Fd())
+	}
+	for i, stream := range []string{"stdout", "stderr"} {
+		end, err := r.log.Pipe(stream)
+		if err != nil {
+			return err
 		}
+		p.stdio[1+i], r.errors = int(end.Fd()), end
 	}
 	return nil
 }
 
-// pipe returns the end of a pipe for the container to write to.
-func (l *logging) pipe(stream string) (*os.File, error) {
-	end, err := l.Pipe(stream)
-	if err == nil {
-		l.ends = append(l.ends, end)
-	}
-	return end, err
-}
-
-// emptyInput returns the end of a pipe to read from, to which nothing is written.
-func (l *logging) emptyInput() (*os.File, error) {
-	read, write, err := os.Pipe()
-	if err == nil {
-		_, err = unix.FcntlInt(write.Fd(), unix.F_DUPFD_CLOEXEC, 0) // one that is never closed
-	}
-	l.ends = append(l.ends, read, write)
-	return read, err
-}
-
-// errors returns the file for errors of box itself.
-func (l *logging) errors() *os.File { return l.ends[len(l.ends)-1] }
-
-func (l *logging) closeEnds() {
-	for _, end := range l.ends {
-		end.Close()
-	}
-}
-
-// end waits until everything that was printed is written. It does not wait for a process that
-// the container has left on the host.
-func (l *logging) end() error {
-	if l == nil {
+// closeLog waits until everything that was printed is written. It does not wait for a process
+// that the container has left on the host.
+func (r *Record) closeLog() error {
+	if r.log == nil {
 		return nil
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err == nil {
-		err = unix.Dup2(int(null.Fd()), 2) // the last writer
+		err = unix.Dup2(int(null.Fd()), 2) // box's own errors: the last writer
 	}
 	if err != nil {
 		return err
 	}
-	l.closeEnds()
-	return l.Close()
+	return r.log.Close()
 }
 
 // errEnded means that there is no process to send a signal to.

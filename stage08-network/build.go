@@ -24,6 +24,7 @@ import (
 
 	"stagebox/stage03-rootfs/passwd"
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
@@ -680,7 +681,7 @@ func (s *stageBuild) user(in *dockerfile.Instruction) error {
 }
 
 func (s *stageBuild) stopsignal(in *dockerfile.Instruction) error {
-	if _, err := parseSignal(in.Args[0]); err != nil {
+	if _, err := signals.Parse(in.Args[0]); err != nil {
 		return in.ErrorAt(in.Args[0], "STOPSIGNAL %v", err)
 	}
 	s.config.Config.StopSignal = in.Args[0]

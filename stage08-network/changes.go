@@ -107,9 +107,9 @@ func changesOf(fd int, name string, dir *union.Node, opaque bool) ([]change, err
 	var list []change
 	if below == nil {
 		list = []change{{'A', name}}
-	} else if changed, err := hasChanged(below, fd, &st); err != nil {
+	} else if differs, err := below.Differs(fd, &st); err != nil {
 		return nil, err
-	} else if changed {
+	} else if differs {
 		list = []change{{'C', name}}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
@@ -125,39 +125,6 @@ func changesOf(fd int, name string, dir *union.Node, opaque bool) ([]change, err
 		list = []change{{'C', name}}
 	}
 	return append(list, inside...), err
-}
-
-// hasChanged compares a file of the upper layer with the one of that name below.
-func hasChanged(below *union.Node, fd int, st *unix.Stat_t) (bool, error) {
-	switch kind := st.Mode & unix.S_IFMT; {
-	case st.Mode != below.Mode || st.Rdev != below.Rdev:
-		return true, nil
-	case st.Uid != below.Uid || st.Gid != below.Gid:
-		return true, nil
-	case kind == unix.S_IFDIR:
-		return false, nil
-	case st.Size != below.Size || st.Mtim != below.Mtim:
-		return true, nil
-	case kind != unix.S_IFREG:
-		return false, nil
-	}
-	old, err := below.Open(unix.O_PATH)
-	if err != nil {
-		return false, err
-	}
-	defer unix.Close(old)
-	before, errBefore := capabilityOf(old)
-	now, errNow := capabilityOf(fd)
-	return before != now, errors.Join(errBefore, errNow)
-}
-
-// capabilityOf is the attribute that gives a program rights (capabilities(7)), or "".
-func capabilityOf(fd int) (string, error) {
-	value, err := files.Xattr(fd, "security.capability")
-	if errors.Is(err, unix.ENODATA) {
-		return "", nil
-	}
-	return value, err
 }
 
 // commit makes a directory that can be a layer, of the upper directory.
@@ -205,13 +172,4 @@ func (r *Record) export(out io.Writer) error {
 		return err
 	}
 	return a.Close()
-}
-
-// exportTo writes the same to a new file.
-func (r *Record) exportTo(path string) error {
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	return errors.Join(r.export(out), out.Close())
 }

@@ -1,4 +1,5 @@
-// Commands that show or keep what a container has changed: diff, commit and export.
+// Commands that show or keep what a container has changed: diff, commit and export. A file or
+// directory that they make appears under its name when it is complete.
 package main
 
 import (
@@ -12,11 +13,7 @@ import (
 	"golang.org/x/term"
 )
 
-type diffCmd struct {
-	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-
-	Store
-}
+type diffCmd struct{ oneContainer }
 
 // Run is `box diff`.
 func (c *diffCmd) Run() error {
@@ -35,10 +32,9 @@ func (c *diffCmd) Run() error {
 }
 
 type commitCmd struct {
-	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-	Dir  string `arg:"" name:"image|layerdir" help:"The name of the image to make; or with a slash or dot in front, a directory."`
+	oneContainer
 
-	Store
+	Dir string `arg:"" name:"image|layerdir" help:"The name of the image to make; or with a slash or dot in front, a directory."`
 
 	Author  string `short:"a" help:"Who made it."`
 	Message string `short:"m" help:"What it is."`
@@ -65,10 +61,9 @@ func (c *commitCmd) Run() error {
 }
 
 type exportCmd struct {
-	Name   string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-	Output string `short:"o" help:"The file to write to; else it is standard output." placeholder:"FILE"`
+	oneContainer
 
-	Store
+	Output string `short:"o" help:"The file to write to; else it is standard output." placeholder:"FILE"`
 }
 
 // Run is `box export`.
@@ -101,4 +96,19 @@ func (s Store) makeFor(path string, flags uint, fill func(build string) error) e
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// exportTo writes the archive to a new file.
+func (r *Record) exportTo(path string) error {
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.export(out), out.Close())
+}
+
+// asInside runs this same command as asOwner does: files of other users of the containers, and
+// those that their owner made unreadable, can be read only there.
+func (s Store) asInside() error {
+	return asOwner(s, append([]string{"/proc/self/exe"}, os.Args[1:]...)...)
 }

@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
 )
 
@@ -107,21 +106,7 @@ func (c *Container) fillVolume(data, target string) error {
 	if !n.IsDir() {
 		return fmt.Errorf("%s is a file in the container, and a volume is a directory", target)
 	}
-	root, err := unix.Open(data, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return about("open", data, err)
-	}
-	defer unix.Close(root)
-	to := files.NewCopier(root)
-	if err := n.CopyTo(to, "."); err != nil {
-		return err
-	}
-	top, err := n.Open(unix.O_RDONLY | unix.O_DIRECTORY)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(top)
-	return to.Attributes(top, ".")
+	return n.Copy(data)
 }
 
 // removeVolumes removes the container's volumes that have no name, unless another has them.

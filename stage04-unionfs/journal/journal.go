@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Line is a line of a log.
@@ -26,6 +28,7 @@ const longest = 16 << 10
 // Writer writes a log.
 type Writer struct {
 	file   *os.File
+	ends   []*os.File // for the process that prints
 	copied sync.WaitGroup
 }
 
@@ -56,17 +59,38 @@ func isWhole(file *os.File) bool {
 	return true
 }
 
-// Pipe returns the end of a pipe to print to. The stream is what the lines of it are noted as.
+// Pipe returns the end of a pipe to print to, which is open until CloseEnds. Its lines get the
+// name of the stream.
 func (w *Writer) Pipe(stream string) (*os.File, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
+	w.ends = append(w.ends, write)
 	w.copied.Go(func() {
 		w.copy(read, stream)
 		read.Close()
 	})
 	return write, nil
+}
+
+// Input returns the end of a pipe to read from, to which nothing is ever written.
+func (w *Writer) Input() (*os.File, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	w.ends = append(w.ends, read, write)
+	_, err = unix.FcntlInt(write.Fd(), unix.F_DUPFD_CLOEXEC, 0) // one that is never closed
+	return read, err
+}
+
+// CloseEnds closes this process's ends of the pipes, which others may have inherited.
+func (w *Writer) CloseEnds() {
+	for _, end := range w.ends {
+		end.Close()
+	}
+	w.ends = nil
 }
 
 // copy writes a line for each line, or for as much of it as fits.
@@ -95,9 +119,10 @@ func (w *Writer) write(line Line) error {
 	return err
 }
 
-// Close waits until everything is written that was printed, and closes the log. It waits for a
-// second at most: a process may still have the end of a pipe.
+// Close closes the ends, waits until everything that was printed is written, and closes the log.
+// It waits for a second at most: a process may still have the end of a pipe.
 func (w *Writer) Close() error {
+	w.CloseEnds()
 	all := make(chan struct{})
 	go func() { w.copied.Wait(); close(all) }()
 	select {

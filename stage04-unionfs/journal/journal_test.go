@@ -139,10 +139,27 @@ func TestSomebodyKeepsThePipe(t *testing.T) {
 	require.NoError(t, err)
 	end, err := w.Pipe("stdout")
 	require.NoError(t, err)
+	kept, err := unix.Dup(int(end.Fd())) // as a process inherits it
+	require.NoError(t, err)
 	begun := time.Now()
 	require.NoError(t, w.Close())
 	require.GreaterOrEqual(t, time.Since(begun), time.Second)
-	require.NoError(t, end.Close())
+	require.NoError(t, unix.Close(kept))
+}
+
+// An input has nothing to read, and no end.
+func TestInput(t *testing.T) {
+	w, err := journal.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
+	input, err := w.Input()
+	require.NoError(t, err)
+	kept, err := unix.Dup(int(input.Fd()))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.NoError(t, unix.SetNonblock(kept, true))
+	_, err = unix.Read(kept, make([]byte, 1))
+	require.ErrorIs(t, err, unix.EAGAIN)
+	require.NoError(t, unix.Close(kept))
 }
 
 // Whoever prints goes on when the disk is full.
