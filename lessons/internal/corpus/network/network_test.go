@@ -35,10 +35,11 @@ var changes = []string{
 	"buildrun.go:stageBuild.permissions",
 	"cmd_ps.go:psCmd.Run", "cmd_stats.go:statsCmd.show",
 	"container.go:Container", "container.go:Container.Run",
-	"containers.go:Record.running", "containers.go:State", "containers.go:State.exit", "containers.go:Store.repair",
+	"containers.go:Record.running", "containers.go:State", "containers.go:State.exit",
 	"main.go:commands",
 	"namespaces.go:namespaces",
 	"rootfs.go:newRoot.names",
+	"store.go:Store.repair",
 	"usage.go:Usage", "usage.go:group.usage",
 }
 
