@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage08-network/ipam"
 )
 
 const vethInfoPeer = 1 // VETH_INFO_PEER, which x/sys/unix does not have
@@ -41,14 +42,14 @@ func newBridge(n *network) nlMessage {
 }
 
 // newVeth makes a cable from a bridge to the network namespace of a process.
-func newVeth(name string, n *network, l lease, bridge int, pid string) nlMessage {
+func newVeth(name string, n *network, l ipam.Lease, bridge int, pid string) nlMessage {
 	number := 0
 	fmt.Sscan(pid, &number)                                  // "PID" in a list that is only printed
 	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)} // not up: it has no other end yet
 	peer := body.
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", "eth0").
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
-		mac(l.addr).
+		mac(l.Addr).
 		u32(unix.IFLA_NET_NS_PID, "IFLA_NET_NS_PID", uint32(number), pid)
 	const flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, flags, linkBody().

@@ -14,6 +14,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
+
+	"stagebox/stage08-network/portmap"
 )
 
 type networkCmd struct {
@@ -143,7 +145,7 @@ func (c *networkInspectCmd) Run() error {
 	}
 	members := []member{}
 	for _, l := range list {
-		members = append(members, member{l.id, l.names, l.addr, l.addr6})
+		members = append(members, member{l.ID, l.Names, l.Addr, l.Addr6})
 	}
 	out := json.NewEncoder(os.Stdout)
 	out.SetIndent("", "  ")
@@ -184,6 +186,19 @@ func (c *networkRmCmd) Run() error {
 	})
 }
 
+// NetworkOptions are the flags about a container's network.
+type NetworkOptions struct {
+	Network      string   `help:"bridge, none, host, container:NAME, or a network that box network create made; an ordinary user's default is a network of its own." placeholder:"NET" group:"Network:"`
+	Publish      []string `short:"p" help:"Let a port of the host's lead to one of the container's: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone takes any free one." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
+	PublishAll   bool     `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
+	DNS          []string `help:"Ask this server for names, instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
+	AddHost      []string `help:"A line more in /etc/hosts; host-gateway is the host." placeholder:"NAME:IP" sep:"none" group:"Network:"`
+	NetworkAlias []string `help:"Another name on the network." placeholder:"NAME" sep:"none" group:"Network:"`
+	IP           string   `name:"ip" help:"The IPv4 address on a network that has it free." placeholder:"IP" group:"Network:"`
+
+	link *link
+}
+
 // mode is the kind of network that the flags ask for: none, host, container and of which, default
 // for an ordinary user's own, else the name of one with a bridge.
 func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
@@ -207,12 +222,12 @@ func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
 	return mode, other, err
 }
 
-func (w *NetworkOptions) ports(exposed []string) ([]portMap, error) {
+func (w *NetworkOptions) ports(exposed []string) ([]portmap.Mapping, error) {
 	specs := w.Publish
 	if w.PublishAll {
 		specs = append(slices.Clone(specs), exposed...)
 	}
-	return parsePublished(specs)
+	return portmap.Parse(specs)
 }
 
 func parseServers(specs []string) (list []netip.Addr, err error) {
@@ -245,4 +260,40 @@ func (w *NetworkOptions) check(mode string, bridged bool, ports int) error {
 		}
 	}
 	return nil
+}
+
+// hostsFile is /etc/hosts: the container itself, and the lines of --add-host.
+func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
+	text := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+	own := strings.TrimSpace(who.hostname + " " + who.name)
+	switch {
+	case !c.Addr.IsValid():
+		text += "127.0.1.1\t" + own + "\n"
+	case c.lease.Addr6.IsValid():
+		text += c.Addr.String() + "\t" + own + "\n" + c.lease.Addr6.String() + "\t" + own + "\n"
+	default:
+		text += c.Addr.String() + "\t" + own + "\n"
+	}
+	for _, spec := range w.AddHost {
+		line, err := c.hostsLine(spec)
+		if err != nil {
+			return "", err
+		}
+		text += line
+	}
+	return text, nil
+}
+
+// hostsLine is the line of an --add-host.
+func (c *link) hostsLine(spec string) (string, error) {
+	name, ip, _ := strings.Cut(spec, ":")
+	addr, err := netip.ParseAddr(strings.Trim(ip, "[]"))
+	if ip == "host-gateway" && c.network != nil {
+		addr, err = c.network.Gateway, nil
+	}
+	if err != nil || name == "" || strings.ContainsAny(name, " \t\n#") {
+		return "", fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host"+
+			" on a bridge", spec)
+	}
+	return addr.String() + "\t" + name + "\n", nil
 }

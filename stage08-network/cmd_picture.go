@@ -4,14 +4,17 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/picture"
 )
@@ -38,7 +41,7 @@ func (dir networks) picture(n *network) (*picture.Network, error) {
 	for _, l := range leases {
 		c := picture.Container{Link: "no cable", Lines: leaseText(l, elements)}
 		for _, link := range links {
-			if bridge >= 0 && link.Master == links[bridge].Index && l.owns(link) {
+			if bridge >= 0 && link.Master == links[bridge].Index && owns(l, link) {
 				c.Link = link.Name
 			}
 		}
@@ -48,8 +51,8 @@ func (dir networks) picture(n *network) (*picture.Network, error) {
 }
 
 // owns reports whether a link is the host's end of a container's cable.
-func (l lease) owns(link linkInfo) bool {
-	return strings.HasPrefix(link.Name, fmt.Sprintf("veth%.5s", l.id))
+func owns(l ipam.Lease, link linkInfo) bool {
+	return strings.HasPrefix(link.Name, fmt.Sprintf("veth%.5s", l.ID))
 }
 
 // hostText is what the host's box says.
@@ -67,15 +70,51 @@ func hostText(n *network, isUp bool) ([]string, error) {
 }
 
 // leaseText is what a container's box says: its addresses, and the ports that lead to it.
-func leaseText(l lease, elements []nft.Element) []string {
-	lines := []string{l.label(), "eth0 " + l.addr.String()}
-	if l.addr6.IsValid() {
-		lines = append(lines, l.addr6.String())
+func leaseText(l ipam.Lease, elements []nft.Element) []string {
+	lines := []string{l.Label(), "eth0 " + l.Addr.String()}
+	if l.Addr6.IsValid() {
+		lines = append(lines, l.Addr6.String())
 	}
 	for _, e := range elements {
-		if text := portText(e); e.Comment == l.id && text != "" {
+		if text := portText(e); e.Comment == l.ID && text != "" {
 			lines = append(lines, text)
 		}
 	}
 	return lines
+}
+
+// wayOut says how packets leave the host.
+func wayOut(n *network) (string, error) {
+	if n.Internal {
+		return "internal: no way out", nil
+	}
+	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
+	if err != nil {
+		return "", err
+	}
+	there, err := hasTable()
+	switch {
+	case err != nil:
+		return "", err
+	case string(forward) != "1\n":
+		return "ip_forward is 0: no way out", nil
+	case !there:
+		return "no table " + string(natTable) + ": no way out", nil
+	}
+	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
+}
+
+// portText is an element of a port map as text. Both families say the same: IPv4 is shown.
+func portText(e nft.Element) string {
+	on, key := "*", e.Key
+	if e.Set == "on4" && len(key) == 12 || e.Set == "on6" && len(key) == 24 {
+		addr, _ := netip.AddrFromSlice(key[:len(key)-8])
+		on, key = addr.String(), key[len(key)-8:]
+	}
+	if e.Set == "any6" || len(key) != 8 || len(e.Data) < 8 {
+		return ""
+	}
+	proto := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}[key[0]]
+	return fmt.Sprintf("%s %s:%d -> %d", proto, on, binary.BigEndian.Uint16(key[4:]),
+		binary.BigEndian.Uint16(e.Data[len(e.Data)-4:]))
 }

@@ -13,11 +13,13 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage08-network/forwarding"
+	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
+	"stagebox/stage08-network/portmap"
 )
 
 // natTable is our table, of family inet: IPv4 and IPv6 in one.
@@ -197,40 +199,25 @@ func (n *network) elements() []nft.Element {
 
 // element is what publishes a port: from an address, or any, to a container's. Its comment says
 // whose it is. The second result is false where host or container do not have the family.
-func (m portMap) element(l lease, v6 bool) (nft.Element, bool) {
-	to, family, proto := l.addr, "4", byte(unix.IPPROTO_TCP)
-	if m.proto == "udp" {
+func element(m portmap.Mapping, l ipam.Lease, v6 bool) (nft.Element, bool) {
+	to, family, proto := l.Addr, "4", byte(unix.IPPROTO_TCP)
+	if m.Protocol == "udp" {
 		proto = unix.IPPROTO_UDP
 	}
 	if v6 {
-		to, family = l.addr6, "6"
+		to, family = l.Addr6, "6"
 	}
-	e := nft.Element{Set: "any" + family, Key: nft.Concat([]byte{proto}, portBytes(m.host)),
-		Data: nft.Concat(to.AsSlice(), portBytes(m.container)), Comment: l.id,
-		Text: fmt.Sprintf("%s . %d : %s . %d", m.proto, m.host, to, m.container)}
-	if m.ip.IsValid() {
-		e.Set, e.Key = "on"+family, nft.Concat(m.ip.AsSlice(), e.Key)
-		e.Text = m.ip.String() + " . " + e.Text
+	e := nft.Element{Set: "any" + family, Key: nft.Concat([]byte{proto}, portBytes(m.Host)),
+		Data: nft.Concat(to.AsSlice(), portBytes(m.Container)), Comment: l.ID,
+		Text: fmt.Sprintf("%s . %d : %s . %d", m.Protocol, m.Host, to, m.Container)}
+	if m.IP.IsValid() {
+		e.Set, e.Key = "on"+family, nft.Concat(m.IP.AsSlice(), e.Key)
+		e.Text = m.IP.String() + " . " + e.Text
 	}
-	return e, to.IsValid() && (!m.ip.IsValid() || m.ip.Is6() == v6 && m.ip != netip.IPv6Loopback())
+	return e, to.IsValid() && (!m.IP.IsValid() || m.IP.Is6() == v6 && m.IP != netip.IPv6Loopback())
 }
 
 func portBytes(port uint16) []byte { return binary.BigEndian.AppendUint16(nil, port) }
-
-// portText is an element of a port map as text. Both families say the same: IPv4 is shown.
-func portText(e nft.Element) string {
-	on, key := "*", e.Key
-	if e.Set == "on4" && len(key) == 12 || e.Set == "on6" && len(key) == 24 {
-		addr, _ := netip.AddrFromSlice(key[:len(key)-8])
-		on, key = addr.String(), key[len(key)-8:]
-	}
-	if e.Set == "any6" || len(key) != 8 || len(e.Data) < 8 {
-		return ""
-	}
-	proto := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}[key[0]]
-	return fmt.Sprintf("%s %s:%d -> %d", proto, on, binary.BigEndian.Uint16(key[4:]),
-		binary.BigEndian.Uint16(e.Data[len(e.Data)-4:]))
-}
 
 // published are the elements of all ports, from the kernel.
 func published() ([]nft.Element, error) {
@@ -267,7 +254,7 @@ func elementsOf(set string) (list []nft.Element, err error) {
 }
 
 // unpublish removes the ports that dead containers have published.
-func unpublish(dead []lease) error {
+func unpublish(dead []ipam.Lease) error {
 	if len(dead) == 0 {
 		return nil
 	}
@@ -276,7 +263,7 @@ func unpublish(dead []lease) error {
 		return err
 	}
 	list = slices.DeleteFunc(list, func(e nft.Element) bool {
-		return !slices.ContainsFunc(dead, func(l lease) bool { return l.id == e.Comment })
+		return !slices.ContainsFunc(dead, func(l ipam.Lease) bool { return l.ID == e.Comment })
 	})
 	if len(list) == 0 {
 		return nil
@@ -285,170 +272,87 @@ func unpublish(dead []lease) error {
 	return errors.Join(err, forgetFlows(list))
 }
 
-// droppingChains are chains of others that drop what is forwarded unless a rule accepts it.
-// Docker, ufw and firewalld make such chains, and no rule of ours can overrule them.
-func droppingChains() (list []string, err error) {
+// blockingChains lists the chains of other programs that drop what is forwarded.
+func blockingChains() (list []forwarding.Chain, err error) {
 	found, err := askNat(nft.Chains(), unix.NLM_F_DUMP)
 	if err != nil {
 		return nil, fmt.Errorf("the list of chains: %w", err)
 	}
 	for _, m := range found {
-		attrs := nlAttrs(m.body, 4)
-		table, name := nlString(attrs[unix.NFTA_CHAIN_TABLE]), nlString(attrs[unix.NFTA_CHAIN_NAME])
-		family := familyName(m.body[0])
-		if family != "" && table != string(natTable) && drops(table, attrs) {
-			list = append(list, fmt.Sprintf("%s %s %s", family, table, name))
+		if c := readChain(m); c.Blocks() && c.Table != string(natTable) {
+			list = append(list, c)
 		}
 	}
 	return list, nil
 }
 
-// familyName is nft's name of a family of tables, if they see IP packets that are forwarded.
-func familyName(family byte) string {
-	switch family {
-	case unix.NFPROTO_IPV4:
-		return "ip"
-	case unix.NFPROTO_IPV6:
-		return "ip6"
-	case unix.NFPROTO_INET:
-		return "inet"
+func readChain(m nlReply) forwarding.Chain {
+	attrs := nlAttrs(m.body, 4)
+	policy := attrs[unix.NFTA_CHAIN_POLICY]
+	hook := nlAttrs(attrs[unix.NFTA_CHAIN_HOOK], 0)[unix.NFTA_HOOK_HOOKNUM]
+	return forwarding.Chain{
+		Family: m.body[0],
+		Table:  nlString(attrs[unix.NFTA_CHAIN_TABLE]),
+		Name:   nlString(attrs[unix.NFTA_CHAIN_NAME]),
+		Hook:   nlNumber(binary.BigEndian, hook),
+		Drops:  len(policy) == 4 && nlNumber(binary.BigEndian, policy) == 0, // NF_DROP
 	}
-	return ""
 }
 
-// drops reports whether a chain's policy for what is forwarded is to drop it. Firewalld's chains
-// end with a rule that does so.
-func drops(table string, chain map[uint16][]byte) bool {
-	hook := nlAttrs(chain[unix.NFTA_CHAIN_HOOK], 0)[unix.NFTA_HOOK_HOOKNUM]
-	if nlNumber(binary.BigEndian, hook) != unix.NF_INET_FORWARD {
-		return false
-	}
-	const drop = 0 // NF_DROP
-	policy := chain[unix.NFTA_CHAIN_POLICY]
-	return table == "firewalld" || len(policy) == 4 && nlNumber(binary.BigEndian, policy) == drop
-}
-
-// dropAdvice says what to do about such chains, or nothing.
-func dropAdvice(bridge string, chains []string) string {
-	if len(chains) == 0 {
-		return ""
-	}
-	advice := fmt.Sprintf("nft insert rule %s iifname %s accept;"+
-		" nft insert rule %[1]s oifname %[2]s accept", chains[0], bridge)
-	switch {
-	case strings.Contains(chains[0], "firewalld"):
-		// What is not permanent ends with the next reload.
-		advice = fmt.Sprintf("firewall-cmd --permanent --zone=trusted --add-interface=%s;"+
-			" firewall-cmd --reload", bridge)
-	case strings.HasPrefix(chains[0], "ip"):
-		advice = fmt.Sprintf("iptables -I FORWARD -i %s -j ACCEPT;"+
-			" iptables -I FORWARD -o %[1]s -j ACCEPT"+
-			" (with Docker in chain DOCKER-USER, and with IPv6 ip6tables alike)", bridge)
-	}
-	return fmt.Sprintf("the host drops what it forwards unless a rule says otherwise (chain %s),"+
-		" so containers will not reach the world, nor the world them; as root: %s",
-		strings.Join(chains, ", "), advice)
-}
-
-// wayOut says how packets leave the host.
-func wayOut(n *network) (string, error) {
-	if n.Internal {
-		return "internal: no way out", nil
-	}
-	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
-	if err != nil {
-		return "", err
-	}
-	there, err := hasTable()
-	switch {
-	case err != nil:
-		return "", err
-	case string(forward) != "1\n":
-		return "ip_forward is 0: no way out", nil
-	case !there:
-		return "no table " + string(natTable) + ": no way out", nil
-	}
-	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
-}
-
-// hostSetting is a file of /proc/sys and what it has to hold.
-type hostSetting struct{ path, value, why string }
-
-// settings are what forwarding needs and the host does not have yet. A host that learns its
-// own routes from a router goes on doing so only if it is told to, once it is one itself.
-func settings(v6 bool) (list []hostSetting, err error) {
-	v4 := hostSetting{"/proc/sys/net/ipv4/ip_forward", "1",
-		"the host passes packets on, as a router"}
-	if !v4.isSet() {
+// settings returns what forwarding needs and the host does not have yet.
+func settings(v6 bool) (list []forwarding.Setting, err error) {
+	v4 := forwarding.Setting{Path: "/proc/sys/net/ipv4/ip_forward", Value: "1",
+		Why: "the host passes packets on, as a router"}
+	if !v4.IsSet() {
 		list = append(list, v4)
 	}
-	all := hostSetting{"/proc/sys/net/ipv6/conf/all/forwarding", "1", "IPv6 packets too"}
-	if !v6 || all.isSet() {
+	all := forwarding.Setting{Path: "/proc/sys/net/ipv6/conf/all/forwarding", Value: "1",
+		Why: "IPv6 packets too"}
+	if !v6 || all.IsSet() {
 		return list, nil
 	}
+	learning, err := keepLearning()
+	return append(append(list, learning...), all), err
+}
+
+// keepLearning returns the settings of links whose routes come from a router: a host that is a
+// router itself goes on accepting those only if it is told to.
+func keepLearning() (list []forwarding.Setting, err error) {
 	routes, err := hostRoutes()
 	if err != nil {
 		return nil, err
 	}
 	links, err := hostLinks()
-	if err != nil {
-		return nil, err
-	}
 	for _, l := range links {
 		learned := func(r routeInfo) bool { return r.learned && r.link == l.Index }
 		if slices.ContainsFunc(routes, learned) {
 			path := "/proc/sys/net/ipv6/conf/" + l.Name + "/accept_ra"
-			list = append(list, hostSetting{path, "2", "and goes on learning its own routes"})
+			list = append(list, forwarding.Setting{Path: path, Value: "2",
+				Why: "and goes on learning its own routes"})
 		}
 	}
-	return append(list, all), nil
+	return list, err
 }
 
-func (s hostSetting) isSet() bool {
-	now, err := os.ReadFile(s.path)
-	return err == nil && string(now) == s.value+"\n"
-}
-
-// noteSettings remembers what the settings were, for restoreSettings.
-func (dir networks) noteSettings(list []hostSetting) error {
-	return dir.locked(func() error {
-		data, err := os.ReadFile(dir.file("settings"))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		for _, s := range list {
-			old, err := os.ReadFile(s.path)
-			if err != nil {
-				return err
-			}
-			data = fmt.Appendf(data, "%s %s", s.path, old)
-		}
-		return dir.replace("settings", data)
-	})
-}
-
-// restoreSettings undoes what was noted, the last first, unless another program relies
-// on forwarding too: then it has chains there.
+// restoreSettings undoes what prepareHost changed, unless another program relies on forwarding
+// too: then it has chains there.
 func (dir networks) restoreSettings() error {
-	data, err := os.ReadFile(dir.file("settings"))
+	old, err := forwarding.Remembered(dir.file("settings"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	others, err := droppingChains()
+	others, err := blockingChains()
 	if err != nil {
 		return err
 	}
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	for _, line := range slices.Backward(lines) {
-		path, value, _ := strings.Cut(line, " ")
-		isOurs := strings.HasPrefix(path, "/proc/sys/net/") && !strings.Contains(path, "..")
-		if len(others) > 0 || !isOurs {
-			continue
+	for _, s := range old {
+		if len(others) > 0 {
+			break
 		}
-		err := os.WriteFile(path, []byte(value), 0o644)
+		err := os.WriteFile(s.Path, []byte(s.Value), 0o644)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}

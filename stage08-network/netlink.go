@@ -1,9 +1,9 @@
-// The kernel's network is asked and changed by messages on a socket (netlink(7)). A message
+// Programs query and change the kernel's network by messages on a socket (netlink(7)). A message
 // is a header, a fixed part that depends on its type, and attributes: length, type, value,
-// filled up to four bytes; a value may be attributes again. Messages are composed as data
-// here, bytes beside their text, and sent by sendto(2); the answer is an error number, 0 for
-// success, and often a sentence. Attributes are native-endian for rtnetlink(7), and
-// big-endian for nf_tables, whose messages the package nft composes.
+// padded to four bytes; a value may be attributes again. Messages are composed as data here,
+// bytes beside their text, and sent by sendto(2); the reply is an error number, 0 for success,
+// and often a sentence. Attributes are native-endian for rtnetlink(7), and big-endian for
+// nf_tables, whose messages the package nft composes.
 package main
 
 import (
@@ -32,7 +32,7 @@ type nlBody struct {
 	texts []string
 }
 
-// nlHeader is the size of struct nlmsghdr, nlAlign what every part is filled up to.
+// nlHeader is the size of struct nlmsghdr, nlAlign what every part is padded to.
 const nlHeader, nlAlign = 16, 4
 
 func (b nlBody) attr(kind uint16, name string, value []byte, text string) nlBody {
@@ -58,13 +58,12 @@ func (b nlBody) nest(kind uint16, name string, inner nlBody) nlBody {
 	return b.attr(kind|unix.NLA_F_NESTED, name, inner.data, "{"+strings.Join(inner.texts, ", ")+"}")
 }
 
-// pack makes one datagram of messages, numbered from 1 on. Only the last asks for an answer:
-// the kernel does them in turn and answers those that fail in any case, so that the first
-// answer tells everything.
+// pack makes one datagram of messages, numbered from 1 on. Only the last asks for a reply: the
+// kernel takes them in turn and always replies to one that fails, so the first reply is enough.
 func pack(messages []nlMessage) (data []byte, text string) {
 	last := len(messages) - 1
 	for last > 0 && messages[last].kind == unix.NFNL_MSG_BATCH_END {
-		last-- // which older kernels do not answer
+		last-- // older kernels do not reply to it
 	}
 	var texts []string
 	for i, m := range messages {
@@ -78,7 +77,8 @@ func pack(messages []nlMessage) (data []byte, text string) {
 		data = binary.NativeEndian.AppendUint32(data, uint32(i+1))
 		data = binary.NativeEndian.AppendUint32(data, 0) // to the kernel
 		data = append(data, m.body.data...)
-		fields := append([]string{"nlmsg_type=" + m.name, "nlmsg_flags=" + plan.Bits(uint64(m.flags), nlFlags).String()}, m.body.texts...)
+		flags := plan.Bits(uint64(m.flags), nlFlags).String()
+		fields := append([]string{"nlmsg_type=" + m.name, "nlmsg_flags=" + flags}, m.body.texts...)
 		texts = append(texts, "{"+strings.Join(fields, ", ")+"}")
 	}
 	return data, "[" + strings.Join(texts, ", ") + "]"
@@ -87,23 +87,27 @@ func pack(messages []nlMessage) (data []byte, text string) {
 // NetlinkSocket is socket(2) and setsockopt(2) of a netlink protocol.
 func (p *Plan) NetlinkSocket(protocol uintptr, name string) plan.Arg {
 	socket := p.Add("socket", unix.SYS_SOCKET, plan.Sym(unix.AF_NETLINK, "AF_NETLINK"),
-		plan.Sym(unix.SOCK_RAW|unix.SOCK_CLOEXEC, "SOCK_RAW|SOCK_CLOEXEC"), plan.Sym(protocol, name)).
+		plan.Sym(unix.SOCK_RAW|unix.SOCK_CLOEXEC, "SOCK_RAW|SOCK_CLOEXEC"),
+		plan.Sym(protocol, name)).
 		Why("to talk to the kernel about the network").
 		Hint(unix.EPROTONOSUPPORT, "the kernel has no netfilter: modprobe nf_tables").Result()
-	p.Add("setsockopt", unix.SYS_SETSOCKOPT, socket, plan.Sym(unix.SOL_NETLINK, "SOL_NETLINK"), plan.Sym(unix.NETLINK_EXT_ACK, "NETLINK_EXT_ACK"),
+	p.Add("setsockopt", unix.SYS_SETSOCKOPT, socket, plan.Sym(unix.SOL_NETLINK, "SOL_NETLINK"),
+		plan.Sym(unix.NETLINK_EXT_ACK, "NETLINK_EXT_ACK"),
 		plan.Ptr(unsafe.Pointer(&[]int32{1}[0]), "[1]"), 4).Why("errors shall come with a sentence")
 	return socket
 }
 
-// Netlink is sendto(2) of messages in one datagram, and recvfrom(2) of the answer. What it
-// returns is the datagram, which may be completed until it is sent. done, unless it is nil,
-// is called when the kernel has done all of it.
-func (p *Plan) Netlink(socket plan.Arg, why string, done func() error, messages ...nlMessage) []byte {
+// Netlink is sendto(2) of messages in one datagram, and recvfrom(2) of the reply. It returns the
+// datagram, which may be completed until it is sent. done, unless it is nil, is called when the
+// kernel has made all the changes.
+func (p *Plan) Netlink(socket plan.Arg, why string, done func() error,
+	messages ...nlMessage) []byte {
 	data, text := pack(messages)
-	p.Add("sendto", unix.SYS_SENDTO, socket, plan.Ptr(unsafe.Pointer(&data[0]), text), len(data), 0, nil, 0).Why(why)
+	p.Add("sendto", unix.SYS_SENDTO, socket, plan.Ptr(unsafe.Pointer(&data[0]), text),
+		len(data), 0, nil, 0).Why(why)
 	buffer := make([]byte, 1<<14)
-	c := p.Add("recvfrom", unix.SYS_RECVFROM, socket, plan.Ptr(unsafe.Pointer(&buffer[0]), "{nlmsg_type=NLMSG_ERROR, error=0}"),
-		len(buffer), 0, nil, nil).Why("done?")
+	reply := plan.Ptr(unsafe.Pointer(&buffer[0]), "{nlmsg_type=NLMSG_ERROR, error=0}")
+	c := p.Add("recvfrom", unix.SYS_RECVFROM, socket, reply, len(buffer), 0, nil, nil).Why("done?")
 	c.Then(func() {
 		at, err := readAck(buffer[:min(int(c.Ret), len(buffer))])
 		if err != nil {
@@ -114,7 +118,7 @@ func (p *Plan) Netlink(socket plan.Arg, why string, done func() error, messages 
 		} else if done != nil {
 			err = done()
 		}
-		if err != nil { // the call has worked, what it brought stops the list
+		if err != nil { // the call itself has succeeded: the reply ends the list
 			c.Reject("the kernel refuses " + err.Error())
 		}
 	})
@@ -159,8 +163,8 @@ func replies(data []byte) iter.Seq[nlReply] {
 	}
 }
 
-// nlAttrs returns the attributes after the first skip bytes, by type without its flags; of
-// attributes that come twice, the last. Broken ones end the reading.
+// nlAttrs returns the attributes after the first skip bytes, by type without its flags; the last
+// of two with one type. Reading ends at a malformed one.
 func nlAttrs(data []byte, skip int) map[uint16][]byte {
 	attrs := map[uint16][]byte{}
 	for kind, value := range nlList(data, skip) {
@@ -171,6 +175,7 @@ func nlAttrs(data []byte, skip int) map[uint16][]byte {
 
 // nlList yields the attributes after the first skip bytes, in their order.
 func nlList(data []byte, skip int) iter.Seq2[uint16, []byte] {
+	const flags = unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER
 	return func(yield func(uint16, []byte) bool) {
 		data := data[min(skip, len(data)):]
 		for len(data) >= 4 {
@@ -178,8 +183,7 @@ func nlList(data []byte, skip int) iter.Seq2[uint16, []byte] {
 			if size < 4 || size > len(data) {
 				return
 			}
-			kind := binary.NativeEndian.Uint16(data[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
-			if !yield(kind, data[4:size]) {
+			if !yield(binary.NativeEndian.Uint16(data[2:])&^flags, data[4:size]) {
 				return
 			}
 			data = data[min((size+nlAlign-1)&^(nlAlign-1), len(data)):]
@@ -187,7 +191,7 @@ func nlList(data []byte, skip int) iter.Seq2[uint16, []byte] {
 	}
 }
 
-// nlNumber reads an attribute of four bytes; what is too short is 0.
+// nlNumber reads an attribute of four bytes; a shorter one is 0.
 func nlNumber(order binary.ByteOrder, value []byte) int {
 	if len(value) < 4 {
 		return 0
@@ -201,19 +205,19 @@ func nlString(value []byte) string {
 	return s
 }
 
-// readAck reads an answer: the number of the message that it is for, and its error.
+// readAck reads a reply: the number of the message that it is for, and its error.
 func readAck(data []byte) (at int, err error) {
 	for m := range replies(data) {
 		if m.kind == unix.NLMSG_ERROR {
 			return int(m.seq), m.ack()
 		}
 	}
-	return 0, fmt.Errorf("the answer, of %d bytes, is none", len(data))
+	return 0, fmt.Errorf("malformed netlink reply (%d bytes)", len(data))
 }
 
-// ack is the error of an NLMSG_ERROR message: int32 error, the header of the message that
-// is answered and, unless the flags say otherwise, its body; then attributes, of which the
-// first is the kernel's sentence.
+// ack is the error of an NLMSG_ERROR message: int32 error, the header of the message that it
+// replies to and, unless the flags say otherwise, its body; then attributes, one of which is the
+// kernel's sentence.
 func (m nlReply) ack() error {
 	if len(m.body) < 4 {
 		return fmt.Errorf("an answer without an error number")
@@ -233,7 +237,7 @@ func (m nlReply) ack() error {
 	return errno
 }
 
-// askNetlink returns what the kernel knows: one message, or all with NLM_F_DUMP.
+// askNetlink sends a query and returns the kernel's reply: one message, or all with NLM_F_DUMP.
 func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error) {
 	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
@@ -241,7 +245,7 @@ func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error
 	}
 	defer unix.Close(socket)
 	request, _ := pack([]nlMessage{{kind: kind, flags: flags, body: nlBody{data: body}}})
-	if flags&unix.NLM_F_DUMP == 0 { // an answer is answer enough
+	if flags&unix.NLM_F_DUMP == 0 { // the reply itself is enough
 		request[6] &^= unix.NLM_F_ACK
 	}
 	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}

@@ -1,28 +1,24 @@
-// What is known about networks, in plain files. NAME.json is a network; NAME.leases has a
-// line for each container in it: address, IPv6 address or -, container, the box process that
-// keeps it, and names. A lease counts as long as that process lives, so that none is lost
-// when a box is killed. Changes are made under the lock on the file lock (flock(2)).
+// Networks are plain files. NAME.json is a network, and NAME.leases has a line for each
+// container in it (the package ipam reads and writes it). What is in these files and what is in
+// the kernel, bridges and rules, is made and removed together here, under a lock.
 package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
 )
 
@@ -40,14 +36,6 @@ type network struct {
 	MTU      uint32       `json:"mtu"`
 	Internal bool         `json:"internal,omitempty"` // no way out
 	Netns    string       `json:"netns,omitempty"`    // where it was made: a link of /proc/PID/ns
-}
-
-// lease is an address and the container that has it.
-type lease struct {
-	addr, addr6 netip.Addr // addr6 may be invalid
-	id          string
-	keeper      string // PID@START of the box process, see keeperOf
-	names       []string
 }
 
 // defaultNetwork is made when it is first needed.
@@ -74,15 +62,6 @@ func (dir networks) locked(do func() error) error {
 
 func (dir networks) file(name string) string { return filepath.Join(string(dir), name) }
 
-// replace writes a file under another name first, so that no reader sees half of it.
-func (dir networks) replace(name string, data []byte) error {
-	durability := state.Durable
-	if strings.HasSuffix(name, ".leases") { // no box that keeps one outlives a power cut
-		durability = state.Volatile
-	}
-	return state.Write(dir.file(name), data, 0o644, durability)
-}
-
 // errNoNetwork means that no network has a name.
 var errNoNetwork = errors.New("there is no network")
 
@@ -92,7 +71,8 @@ func (dir networks) find(name string) (*network, error) {
 		return nil, fmt.Errorf("network %q: a name has letters, digits, and inside also _ . and -,"+
 			" at the most 63 in all", name)
 	}
-	data, err := os.ReadFile(dir.file(name + ".json"))
+	n := &network{}
+	err := state.ReadJSON(dir.file(name+".json"), n)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w %s: box network ls lists those that exist,"+
 			" box network create %s makes it", errNoNetwork, name, name)
@@ -100,24 +80,20 @@ func (dir networks) find(name string) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &network{}
-	if err := json.Unmarshal(data, n); err != nil {
-		return nil, fmt.Errorf("%s: %w", dir.file(name+".json"), err)
-	}
 	if !n.isWhole() {
 		return nil, fmt.Errorf("%s is no network: remove the file", dir.file(name+".json"))
 	}
 	return n, nil
 }
 
-// isWhole reports whether a network that was read has what others rely on.
+// isWhole reports whether a network that was read has all its fields.
 func (n *network) isWhole() bool {
 	return n.Subnet.IsValid() && n.Subnet.Addr().Is4() && n.Gateway.Is4() &&
 		n.Subnet6.IsValid() == n.Gateway6.IsValid() &&
 		n.Bridge != "" && len(n.Bridge) < unix.IFNAMSIZ
 }
 
-// list are all networks, by name.
+// list returns all networks, by name.
 func (dir networks) list() ([]*network, error) {
 	files, err := filepath.Glob(dir.file("*.json"))
 	if err != nil {
@@ -153,11 +129,7 @@ func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool)
 		if err := dir.complete(n, subnet); err != nil {
 			return err
 		}
-		data, err := json.MarshalIndent(n, "", "  ")
-		if err != nil {
-			return err
-		}
-		return dir.replace(name+".json", append(data, '\n'))
+		return state.WriteJSON(dir.file(name+".json"), n, state.Durable)
 	})
 }
 
@@ -182,7 +154,7 @@ func (dir networks) bridgeOf(name string) string {
 }
 
 // assignSubnets chooses the addresses of a network: the first candidate that no route of the
-// host's and no other network uses, or the one that is given, if it is free.
+// host and no other network uses, or the given one, if it is free.
 func (dir networks) assignSubnets(n *network, given netip.Prefix) error {
 	routes, err := hostRoutes()
 	if err != nil {
@@ -195,137 +167,44 @@ func (dir networks) assignSubnets(n *network, given netip.Prefix) error {
 	if n.MTU, err = uplinkMTU(routes); err != nil {
 		return err
 	}
-	if n.Subnet, err = chooseSubnet(given, routes, others); err != nil {
+	if n.Subnet, err = ipam.ChooseSubnet(given, inUse(others, routes)); err != nil {
 		return err
 	}
-	n.Gateway = nth(n.Subnet, 1)
+	n.Gateway = ipam.Nth(n.Subnet, 1)
 	if hasIPv6() {
-		local := [16]byte{0xfd} // a unique local address: RFC 4193 wants 40 random bits
-		rand.Read(local[1:6])
-		n.Subnet6 = netip.PrefixFrom(netip.AddrFrom16(local), 64)
-		n.Gateway6 = nth(n.Subnet6, 1)
+		n.Subnet6 = ipam.UniqueLocal()
+		n.Gateway6 = ipam.Nth(n.Subnet6, 1)
 	}
 	return nil
 }
 
-// chooseSubnet checks the given subnet, or takes the first free one.
-func chooseSubnet(given netip.Prefix, routes []routeInfo, others []*network) (netip.Prefix, error) {
-	if !given.IsValid() {
-		for _, s := range candidates() {
-			if overlap(s, routes, others) == "" {
-				return s, nil
-			}
-		}
-		return given, errors.New("every subnet from 10.201.0.0/16 to 10.250.0.0/16 and from" +
-			" 192.168.201.0/24 to 192.168.250.0/24 overlaps with something: give one with --subnet")
-	}
-	given = given.Masked()
-	isForHosts := given.Bits() >= 8 && given.Bits() <= 29 && given.Addr().IsGlobalUnicast()
-	if !given.Addr().Is4() || !isForHosts {
-		return given, fmt.Errorf("--subnet %s: give an IPv4 subnet for hosts, from /8 to /29;"+
-			" IPv6 comes by itself", given)
-	}
-	if other := overlap(given, routes, others); other != "" {
-		return given, fmt.Errorf("--subnet %s overlaps with %s: choose another,"+
-			" or leave --subnet out", given, other)
-	}
-	return given, nil
-}
-
-// candidates are subnets that are seldom in use elsewhere.
-func candidates() (list []netip.Prefix) {
-	for i := byte(201); i <= 250; i++ {
-		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, i}), 16))
-	}
-	for i := byte(201); i <= 250; i++ {
-		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, i}), 24))
-	}
-	return list
-}
-
-// overlap says what a subnet overlaps with, or nothing.
-func overlap(s netip.Prefix, routes []routeInfo, others []*network) string {
+// inUse lists the addresses that a new network cannot have.
+func inUse(others []*network, routes []routeInfo) (uses []ipam.Use) {
 	for _, n := range others {
-		if s.Overlaps(n.Subnet) {
-			return fmt.Sprintf("%s of network %s", n.Subnet, n.Name)
-		}
+		by := fmt.Sprintf("%s of network %s", n.Subnet, n.Name)
+		uses = append(uses, ipam.Use{Prefix: n.Subnet, By: by})
 	}
 	for _, r := range routes {
-		if r.to.Bits() > 0 && s.Overlaps(r.to) {
-			return fmt.Sprintf("the host's route to %s", r.to.Masked())
+		if r.to.Bits() > 0 {
+			by := fmt.Sprintf("the host's route to %s", r.to.Masked())
+			uses = append(uses, ipam.Use{Prefix: r.to, By: by})
 		}
 	}
-	return ""
+	return uses
 }
 
-// nth is the address number i of a subnet.
-func nth(subnet netip.Prefix, i uint32) netip.Addr {
-	b := subnet.Masked().Addr().AsSlice()
-	tail := b[len(b)-4:]
-	binary.BigEndian.PutUint32(tail, binary.BigEndian.Uint32(tail)+i)
-	addr, _ := netip.AddrFromSlice(b)
-	return addr
-}
+func (dir networks) leaseFile(n *network) string { return dir.file(n.Name + ".leases") }
 
-// last is a subnet's broadcast address, as a number like nth's.
-func last(subnet netip.Prefix) uint32 { return 1<<(32-subnet.Bits()) - 1 }
-
-// leases are those whose keeper lives; dead are the others. Unless it has to be sure, a process
-// that has got the number of a dead keeper counts as alive: a closer look takes twenty
-// microseconds each, which would be felt with a hundred containers.
-func (dir networks) leases(n *network, sure bool) (list, dead []lease, err error) {
-	data, err := os.ReadFile(dir.file(n.Name + ".leases"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, nil, err
-	}
-	for line := range strings.Lines(string(data)) {
-		l, ok := parseLease(line)
-		switch {
-		case !ok: // a line that is not from box
-		case l.alive(sure):
-			list = append(list, l)
-		default:
-			dead = append(dead, l)
-		}
-	}
-	return list, dead, nil
-}
-
-func parseLease(line string) (l lease, ok bool) {
-	fields := strings.Fields(line)
-	if len(fields) < 4 {
-		return l, false
-	}
-	addr, err := netip.ParseAddr(fields[0])
-	addr6, err6 := netip.ParseAddr(fields[1])
-	ok = err == nil && addr.Is4() && (err6 == nil || fields[1] == "-")
-	return lease{addr, addr6, fields[2], fields[3], fields[4:]}, ok
-}
-
-func (l lease) String() string {
-	addr6 := "-"
-	if l.addr6.IsValid() {
-		addr6 = l.addr6.String()
-	}
-	fields := append([]string{l.addr.String(), addr6, l.id, l.keeper}, l.names...)
-	return strings.Join(fields, " ") + "\n"
-}
-
-// writeLeases replaces the file.
-func (dir networks) writeLeases(n *network, list []lease) error {
-	slices.SortFunc(list, func(a, b lease) int { return a.addr.Compare(b.addr) })
-	var text strings.Builder
-	for _, l := range list {
-		text.WriteString(l.String())
-	}
-	return dir.replace(n.Name+".leases", []byte(text.String()))
+// leases reads the leases of a network, as ipam.Read does.
+func (dir networks) leases(n *network, sure bool) (live, dead []ipam.Lease, err error) {
+	return ipam.Read(dir.leaseFile(n), sure)
 }
 
 // acquire leases the lowest free address, or the wanted one, to this process's container, and
 // removes what dead boxes have left. Nothing is written when dry.
 func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []string,
-	dry bool) (l lease, err error) {
-	l = lease{id: id, keeper: keeperOf(os.Getpid()), names: names}
+	dry bool) (l ipam.Lease, err error) {
+	l = ipam.Lease{ID: id, Keeper: ipam.Keeper(os.Getpid()), Names: names}
 	if dry {
 		_, _, err := dir.assign(n, &l, wanted)
 		return l, err
@@ -334,105 +213,72 @@ func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []st
 		if _, err := dir.find(n.Name); err != nil { // removed meanwhile
 			return err
 		}
-		list, dead, err := dir.assign(n, &l, wanted)
+		live, dead, err := dir.assign(n, &l, wanted)
 		if err != nil {
 			return err
 		}
 		if err := unpublish(dead); err != nil {
 			return err
 		}
-		return dir.writeLeases(n, append(list, l))
+		return ipam.Write(dir.leaseFile(n), append(live, l))
 	})
 	return l, err
 }
 
 // assign gives a lease its addresses, and returns the other leases.
-func (dir networks) assign(n *network, l *lease, wanted netip.Addr) (
-	list, dead []lease, err error) {
-	if list, dead, err = dir.leases(n, false); err != nil {
+func (dir networks) assign(n *network, l *ipam.Lease, wanted netip.Addr) (
+	live, dead []ipam.Lease, err error) {
+	pool := ipam.Pool{Network: n.Name, Subnet: n.Subnet, Gateway: n.Gateway}
+	if live, dead, err = dir.leases(n, false); err != nil {
 		return nil, nil, err
 	}
-	number, err := freeNumber(n, list, wanted)
+	number, err := pool.Free(live, wanted)
 	if err != nil { // look closer
-		if list, dead, err = dir.leases(n, true); err == nil {
-			number, err = freeNumber(n, list, wanted)
+		if live, dead, err = dir.leases(n, true); err == nil {
+			number, err = pool.Free(live, wanted)
 		}
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if l.addr = nth(n.Subnet, number); n.Subnet6.IsValid() && hasIPv6() {
-		l.addr6 = nth(n.Subnet6, number)
+	if l.Addr = ipam.Nth(n.Subnet, number); n.Subnet6.IsValid() && hasIPv6() {
+		l.Addr6 = ipam.Nth(n.Subnet6, number)
 	}
-	return list, dead, nil
-}
-
-// freeNumber is the number of the wanted address, or of the lowest free one; 0 and
-// the last are not for hosts, and 1 is the gateway.
-func freeNumber(n *network, list []lease, wanted netip.Addr) (uint32, error) {
-	taken := map[netip.Addr]string{n.Gateway: "the gateway", nth(n.Subnet, 0): "the subnet itself",
-		nth(n.Subnet, last(n.Subnet)): "broadcasts"}
-	for _, l := range list {
-		taken[l.addr] = "container " + l.label()
-	}
-	switch owner := taken[wanted]; {
-	case wanted.IsValid() && !n.Subnet.Contains(wanted):
-		return 0, fmt.Errorf("--ip %s is not in %s, the subnet of network %s",
-			wanted, n.Subnet, n.Name)
-	case owner != "":
-		return 0, fmt.Errorf("--ip %s is taken: by %s", wanted, owner)
-	case wanted.IsValid():
-		b, base := wanted.As4(), n.Subnet.Masked().Addr().As4()
-		return binary.BigEndian.Uint32(b[:]) - binary.BigEndian.Uint32(base[:]), nil
-	}
-	for i := uint32(2); i < last(n.Subnet); i++ {
-		if taken[nth(n.Subnet, i)] == "" {
-			return i, nil
-		}
-	}
-	return 0, fmt.Errorf("network %s has no address left: all of %s are taken;"+
-		" box network create --subnet makes a larger one", n.Name, n.Subnet)
-}
-
-// label is the name that a container is called by, or its id.
-func (l lease) label() string {
-	if len(l.names) > 0 {
-		return l.names[0]
-	}
-	return l.id
+	return live, dead, nil
 }
 
 // release ends the lease of a container.
 func (dir networks) release(n *network, id string) error {
 	return dir.locked(func() error {
-		list, dead, err := dir.leases(n, false)
+		live, dead, err := dir.leases(n, false)
 		if err != nil {
 			return err
 		}
-		list = slices.DeleteFunc(append(list, dead...), func(l lease) bool { return l.id == id })
-		return dir.writeLeases(n, list)
+		list := append(live, dead...)
+		list = slices.DeleteFunc(list, func(l ipam.Lease) bool { return l.ID == id })
+		return ipam.Write(dir.leaseFile(n), list)
 	})
 }
 
-// remove takes a network away: bridge, rules and files. With the last one goes the table,
-// and the host's settings become what they were.
+// remove removes a network: bridge, rules and files. With the last one goes the table, and the
+// host's settings become what they were.
 func (dir networks) remove(name string, force bool) error {
 	n, err := dir.find(name)
 	if err != nil {
 		return err
 	}
 	return dir.locked(func() error {
-		list, dead, err := dir.leases(n, true)
+		live, dead, err := dir.leases(n, true)
 		if err != nil {
 			return err
 		}
-		if len(list) > 0 {
-			return fmt.Errorf("network %s is in use by %s: stop them first", name, labels(list))
+		if len(live) > 0 {
+			return fmt.Errorf("network %s is in use by %s: stop them first", name, labels(live))
 		}
 		if err := dir.tearDown(n, dead, force); err != nil {
 			return err
 		}
-		err = os.Remove(dir.file(name + ".leases"))
+		err = os.Remove(dir.leaseFile(n))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -440,22 +286,22 @@ func (dir networks) remove(name string, force bool) error {
 	})
 }
 
-func labels(list []lease) string {
+func labels(list []ipam.Lease) string {
 	users := make([]string, len(list))
 	for i, l := range list {
-		users[i] = l.label()
+		users[i] = l.Label()
 	}
 	return strings.Join(users, ", ")
 }
 
-// isElsewhere reports whether a network was made in another network namespace than ours.
+// isElsewhere reports whether a network was made in another network namespace.
 func (n *network) isElsewhere() bool {
 	ours, err := os.Readlink("/proc/self/ns/net")
 	return err == nil && n.Netns != "" && n.Netns != ours
 }
 
 // tearDown removes what a network has in the kernel, as far as it is there.
-func (dir networks) tearDown(n *network, dead []lease, force bool) error {
+func (dir networks) tearDown(n *network, dead []ipam.Lease, force bool) error {
 	err := sendNetlink(unix.NETLINK_ROUTE, delLink(n.Bridge))
 	gone := err != nil && strings.Contains(err.Error(), unix.ENODEV.Error())
 	switch {
@@ -501,15 +347,15 @@ func (dir networks) forget(id string) error {
 		return err
 	}
 	for _, n := range all {
-		list, dead, err := dir.leases(n, false)
+		live, dead, err := dir.leases(n, false)
 		if err != nil {
 			return err
 		}
-		isIts := func(l lease) bool { return l.id == id }
-		if !slices.ContainsFunc(append(list, dead...), isIts) {
+		isIts := func(l ipam.Lease) bool { return l.ID == id }
+		if !slices.ContainsFunc(append(live, dead...), isIts) {
 			continue
 		}
-		if err := errors.Join(unpublish([]lease{{id: id}}), dir.release(n, id)); err != nil {
+		if err := errors.Join(unpublish([]ipam.Lease{{ID: id}}), dir.release(n, id)); err != nil {
 			return err
 		}
 	}
@@ -522,11 +368,12 @@ func (dir networks) containerOf(pid int) string {
 	if err != nil {
 		return ""
 	}
+	keeper := ipam.Keeper(pid)
 	for _, n := range all {
-		list, _, err := dir.leases(n, true)
-		i := slices.IndexFunc(list, func(l lease) bool { return l.keeper == keeperOf(pid) })
+		live, _, err := dir.leases(n, true)
+		i := slices.IndexFunc(live, func(l ipam.Lease) bool { return l.Keeper == keeper })
 		if err == nil && i >= 0 {
-			return "container " + list[i].label()
+			return "container " + live[i].Label()
 		}
 	}
 	return ""
@@ -543,28 +390,6 @@ func (dir networks) tell(note string) error {
 			return nil
 		}
 		fmt.Fprintln(os.Stderr, "box:", note)
-		return dir.replace("told", fmt.Append(told, note, "\n"))
+		return state.Write(dir.file("told"), fmt.Append(told, note, "\n"), 0o644, state.Durable)
 	})
-}
-
-// keeperOf names a process so that no later one is taken for it: by its number and the
-// time of its start, in clock ticks since boot, field 22 of /proc/PID/stat (proc(5)).
-func keeperOf(pid int) string {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return "-"
-	}
-	_, rest, _ := strings.Cut(string(data[strings.LastIndexByte(string(data), ')')+1:]), " ")
-	if fields := strings.Fields(rest); len(fields) > 19 {
-		return fmt.Sprintf("%d@%s", pid, fields[19])
-	}
-	return "-"
-}
-
-// alive reports whether the box process that keeps a lease lives.
-func (l lease) alive(sure bool) bool {
-	number, _, _ := strings.Cut(l.keeper, "@")
-	pid, err := strconv.Atoi(number)
-	return err == nil && pid > 0 && unix.Kill(pid, 0) != unix.ESRCH &&
-		(!sure || keeperOf(pid) == l.keeper)
 }

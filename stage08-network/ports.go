@@ -8,62 +8,37 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/portmap"
 	"stagebox/stage08-network/proxy"
 )
 
-// portMap is a port of the host's, and the container's to which it leads.
-type portMap struct {
-	proto           string     // tcp or udp
-	ip              netip.Addr // of the host; invalid for all
-	host, container uint16     // host is 0 until one is found
-}
-
-// String is what box ps shows.
-func (m portMap) String() string {
-	on := "*"
-	if m.ip.IsValid() {
-		on = m.ip.String()
-	}
-	host := net.JoinHostPort(on, strconv.Itoa(int(m.host)))
-	return fmt.Sprintf("%s->%d/%s", host, m.container, m.proto)
-}
-
 // listen takes the port on the host, on both families unless an address says which. The first
 // chooses the number, if none was given.
-func (m *portMap) listen(l lease, dir networks) (list []*proxy.Proxy, err error) {
+func listen(m *portmap.Mapping, l ipam.Lease, dir networks) (
+	list []*proxy.Proxy, err error) {
 	families := []string{"4", "6"}
 	switch {
-	case m.ip.Is4() || !m.ip.IsValid() && !hasIPv6():
+	case m.IP.Is4() || !m.IP.IsValid() && !hasIPv6():
 		families = families[:1]
-	case m.ip.Is6():
+	case m.IP.Is6():
 		families = families[1:]
 	}
 	for _, family := range families {
-		target := netip.AddrPortFrom(l.addr, m.container).String()
-		p, err := proxy.Listen(m.proto+family, m.on(), target)
+		target := netip.AddrPortFrom(l.Addr, m.Container).String()
+		p, err := proxy.Listen(m.Protocol+family, m.Address(), target)
 		if err != nil {
 			closeAll(list)
-			return nil, m.explain(err, dir)
+			return nil, explainListen(*m, err, dir)
 		}
-		m.host = p.Port()
+		m.Host = p.Port()
 		list = append(list, p)
 	}
 	return list, nil
-}
-
-// on is the host's address and port, without an address where all are meant.
-func (m *portMap) on() string {
-	address := ""
-	if m.ip.IsValid() {
-		address = m.ip.String()
-	}
-	return net.JoinHostPort(address, strconv.Itoa(int(m.host)))
 }
 
 func closeAll(list []*proxy.Proxy) {
@@ -73,17 +48,17 @@ func closeAll(list []*proxy.Proxy) {
 }
 
 // explain says who has a port, where that can be known.
-func (m *portMap) explain(err error, dir networks) error {
+func explainListen(m portmap.Mapping, err error, dir networks) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
 		return fmt.Errorf("port %d/%s of the host is in use by %s: choose another,"+
 			" or let box choose, with -p %d",
-			m.host, m.proto, portUser(m.proto, m.host, dir), m.container)
+			m.Host, m.Protocol, portUser(m.Protocol, m.Host, dir), m.Container)
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("port %d is for root alone: an ordinary user's start at sysctl"+
-			" net.ipv4.ip_unprivileged_port_start", m.host)
+			" net.ipv4.ip_unprivileged_port_start", m.Host)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Errorf("%s is no address of this host: see ip addr", m.ip)
+		return fmt.Errorf("%s is no address of this host: see ip addr", m.IP)
 	}
 	return err
 }

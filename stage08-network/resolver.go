@@ -11,14 +11,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage08-network/dns"
+	"stagebox/stage08-network/ipam"
 )
 
 // resolverAddr is where a container asks, as in Docker.
@@ -41,10 +40,16 @@ const (
 
 // plan opens the sockets, in whatever network namespace the list is in.
 func (r *resolver) plan(h *Plan) {
+	addr := plan.Ptr(unsafe.Pointer(&unix.RawSockaddrInet4{Family: unix.AF_INET,
+		Port: binary.NativeEndian.Uint16([]byte{0, 53}), Addr: resolverAddr.As4()}),
+		fmt.Sprintf("{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(%q)}",
+			resolverAddr))
 	at := func(kind uintptr, text, why string) *plan.Call {
-		c := h.Add("socket", unix.SYS_SOCKET, plan.Sym(unix.AF_INET, "AF_INET"), plan.Sym(kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, text+"|SOCK_CLOEXEC|SOCK_NONBLOCK"), plan.Sym(unix.IPPROTO_IP, "IPPROTO_IP")).Why(why)
-		addr := &unix.RawSockaddrInet4{Family: unix.AF_INET, Port: binary.NativeEndian.Uint16([]byte{0, 53}), Addr: resolverAddr.As4()}
-		h.Add("bind", unix.SYS_BIND, c.Result(), plan.Ptr(unsafe.Pointer(addr), fmt.Sprintf("{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(%q)}", resolverAddr)), unix.SizeofSockaddrInet4)
+		const flags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+		c := h.Add("socket", unix.SYS_SOCKET, plan.Sym(unix.AF_INET, "AF_INET"),
+			plan.Sym(kind|flags, text+"|SOCK_CLOEXEC|SOCK_NONBLOCK"),
+			plan.Sym(unix.IPPROTO_IP, "IPPROTO_IP")).Why(why)
+		h.Add("bind", unix.SYS_BIND, c.Result(), addr, unix.SizeofSockaddrInet4)
 		return c
 	}
 	r.udp = at(unix.SOCK_DGRAM, "SOCK_DGRAM", "where the container asks for names; box answers")
@@ -88,12 +93,12 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 	}
 	for _, l := range list {
 		switch {
-		case l.hasAddress(name):
-			found.Names = append(found.Names, l.label())
-		case l.hasName(name) && l.addr6.IsValid():
-			found.Addrs = append(found.Addrs, l.addr, l.addr6)
-		case l.hasName(name):
-			found.Addrs = append(found.Addrs, l.addr)
+		case hasAddress(l, name):
+			found.Names = append(found.Names, l.Label())
+		case l.HasName(name) && l.Addr6.IsValid():
+			found.Addrs = append(found.Addrs, l.Addr, l.Addr6)
+		case l.HasName(name):
+			found.Addrs = append(found.Addrs, l.Addr)
 		}
 	}
 	switch {
@@ -107,14 +112,8 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 
 // hasAddress reports whether a name stands for one of a container's addresses, in the question
 // for the name of an address.
-func (l lease) hasAddress(name string) bool {
-	return name == dns.ReverseName(l.addr) || l.addr6.IsValid() && name == dns.ReverseName(l.addr6)
-}
-
-// hasName reports whether a container has a name: a given one, or its id, as box ps shows it.
-func (l lease) hasName(name string) bool {
-	isName := func(own string) bool { return strings.EqualFold(own, name) }
-	return name == l.id[:min(12, len(l.id))] || slices.ContainsFunc(l.names, isName)
+func hasAddress(l ipam.Lease, name string) bool {
+	return name == dns.ReverseName(l.Addr) || l.Addr6.IsValid() && name == dns.ReverseName(l.Addr6)
 }
 
 // upstream are the servers for what is not ours. The host's may change while we run.

@@ -12,29 +12,18 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage08-network/dns"
+	"stagebox/stage08-network/forwarding"
+	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
+	"stagebox/stage08-network/portmap"
 	"stagebox/stage08-network/proxy"
 )
-
-// NetworkOptions are the flags about a container's network.
-type NetworkOptions struct {
-	Network      string   `help:"bridge, none, host, container:NAME, or a network that box network create made; an ordinary user's default is a network of its own." placeholder:"NET" group:"Network:"`
-	Publish      []string `short:"p" help:"Let a port of the host's lead to one of the container's: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone takes any free one." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
-	PublishAll   bool     `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
-	DNS          []string `help:"Ask this server for names, instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
-	AddHost      []string `help:"A line more in /etc/hosts; host-gateway is the host." placeholder:"NAME:IP" sep:"none" group:"Network:"`
-	NetworkAlias []string `help:"Another name on the network." placeholder:"NAME" sep:"none" group:"Network:"`
-	IP           string   `name:"ip" help:"The IPv4 address on a network that has it free." placeholder:"IP" group:"Network:"`
-
-	link *link
-}
 
 // connect connects a container to its network. Without a flag, a container of an image has the
 // default network; one on a directory, or the host's files, has loopback alone.
@@ -115,14 +104,14 @@ type endpoint struct {
 
 // link is a container's connection to its network.
 type link struct {
-	Ports []portMap  // as published, for box ps
-	Addr  netip.Addr // invalid without one
-	Notes []string   // for the user
+	Ports []portmap.Mapping // as published, for box ps
+	Addr  netip.Addr        // invalid without one
+	Notes []string          // for the user
 
 	shared   bool // in the network namespace of the host, or of another container
 	dir      networks
 	network  *network // nil without a bridge
-	lease    lease
+	lease    ipam.Lease
 	veth     string // the name of the veth pair's end on the host
 	proxies  []*proxy.Proxy
 	resolver *resolver
@@ -266,7 +255,7 @@ func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error
 		c.network = nil // there is no lease to release
 		return err
 	}
-	c.Addr = c.lease.addr
+	c.Addr = c.lease.Addr
 	return nil
 }
 
@@ -276,7 +265,7 @@ func (c *link) listenPorts() error {
 		if c.dry {
 			continue
 		}
-		list, err := c.Ports[i].listen(c.lease, c.dir)
+		list, err := listen(&c.Ports[i], c.lease, c.dir)
 		if err != nil {
 			return err
 		}
@@ -290,25 +279,28 @@ func (c *link) listenPorts() error {
 
 // prepareHost lets the host forward packets, and notes whose rules may keep it from that.
 func (c *link) prepareHost(h *Plan) error {
-	missing, err := settings(c.lease.addr6.IsValid())
+	missing, err := settings(c.lease.Addr6.IsValid())
 	if err != nil {
 		return err
 	}
 	if len(missing) > 0 && !c.dry {
-		if err := c.dir.noteSettings(missing); err != nil {
+		remember := func() error { return forwarding.Remember(c.dir.file("settings"), missing) }
+		if err := c.dir.locked(remember); err != nil {
 			return err
 		}
 	}
 	for _, s := range missing {
-		h.WriteFile(s.path, s.value).Why(s.why)
-		h.Calls[len(h.Calls)-3].Hint(unix.EROFS, "forwarding is off, and may not be switched on from here: sysctl -w, as the host's root").
+		h.WriteFile(s.Path, s.Value).Why(s.Why)
+		open := h.Calls[len(h.Calls)-3]
+		open.Hint(unix.EROFS, "forwarding is off, and may not be switched on from here:"+
+			" sysctl -w, as the host's root").
 			Hint(unix.EACCES, "forwarding is off, and only root may switch it on")
 	}
-	chains, err := droppingChains()
+	chains, err := blockingChains()
 	if err != nil {
 		return err
 	}
-	if advice := dropAdvice(c.network.Bridge, chains); advice != "" {
+	if advice := forwarding.Advice(c.network.Bridge, chains); advice != "" {
 		c.Notes = append(c.Notes, advice)
 	}
 	return nil
@@ -318,7 +310,7 @@ func (c *link) prepareHost(h *Plan) error {
 func (c *link) prepareBridge(h *Plan, hasTable bool) {
 	n := c.network
 	addresses := []nlMessage{newAddress(n.Bridge, 0, n.Gateway, n.Subnet.Bits())}
-	if c.lease.addr6.IsValid() {
+	if c.lease.Addr6.IsValid() {
 		addresses = append(addresses, newAddress(n.Bridge, 0, n.Gateway6, n.Subnet6.Bits()))
 	}
 	var gateway []byte
@@ -346,15 +338,15 @@ func (c *link) prepareRules(h *Plan, hasTable bool) {
 	changes = append(changes, natTable.AddElements(c.network.elements())...)
 	changes = append(changes, natTable.AddElements(c.portElements())...)
 	socket := h.NetlinkSocket(unix.NETLINK_NETFILTER, "NETLINK_NETFILTER")
-	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports", nil,
-		transaction(changes)...)
+	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports",
+		nil, transaction(changes)...)
 	h.Close(socket)
 }
 
 func (c *link) portElements() (list []nft.Element) {
 	for _, m := range c.Ports {
 		for _, v6 := range []bool{false, true} {
-			if e, ok := m.element(c.lease, v6); ok {
+			if e, ok := element(m, c.lease, v6); ok {
 				list = append(list, e)
 			}
 		}
@@ -387,14 +379,15 @@ func (c *link) addVeth(h *Plan, pid string) {
 }
 
 // inside configures the container's end: its addresses, and a route to everywhere.
-func (n *network) inside(l lease) []nlMessage {
-	list := []nlMessage{linkUp("lo"), newAddress("eth0", 0, l.addr, n.Subnet.Bits()), linkUp("eth0")}
-	if l.addr6.IsValid() {
-		list = append(list, newAddress("eth0", 0, l.addr6, n.Subnet6.Bits()))
+func (n *network) inside(l ipam.Lease) []nlMessage {
+	list := []nlMessage{
+		linkUp("lo"), newAddress("eth0", 0, l.Addr, n.Subnet.Bits()), linkUp("eth0")}
+	if l.Addr6.IsValid() {
+		list = append(list, newAddress("eth0", 0, l.Addr6, n.Subnet6.Bits()))
 	}
 	if !n.Internal {
 		list = append(list, defaultRoute(n.Gateway))
-		if l.addr6.IsValid() {
+		if l.Addr6.IsValid() {
 			list = append(list, defaultRoute(n.Gateway6))
 		}
 	}
@@ -404,7 +397,8 @@ func (n *network) inside(l lease) []nlMessage {
 // enterNetns joins the network namespace of the process: the calls that follow happen there.
 func (c *link) enterNetns(h *Plan, pid string) {
 	open := func(path string) *plan.Call {
-		return h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path, plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
+		return h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path,
+			plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
 	}
 	c.own = open("/proc/thread-self/ns/net").Why("to find the way back")
 	theirs := open("/proc/" + pid + "/ns/net").Result()
@@ -438,9 +432,9 @@ func (c *link) disconnect() error {
 		return errors.Join(all...)
 	}
 	if len(c.Ports) > 0 {
-		all = append(all, unpublish([]lease{c.lease}))
+		all = append(all, unpublish([]ipam.Lease{c.lease}))
 	}
-	return errors.Join(append(all, c.dir.release(c.network, c.lease.id))...)
+	return errors.Join(append(all, c.dir.release(c.network, c.lease.ID))...)
 }
 
 // isShared reports whether the container has no network namespace of its own.
@@ -464,42 +458,6 @@ func (c *link) published() (list []string) {
 	return list
 }
 
-// hostsFile is /etc/hosts: the container itself, and the lines of --add-host.
-func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
-	text := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-	own := strings.TrimSpace(who.hostname + " " + who.name)
-	switch {
-	case !c.Addr.IsValid():
-		text += "127.0.1.1\t" + own + "\n"
-	case c.lease.addr6.IsValid():
-		text += c.Addr.String() + "\t" + own + "\n" + c.lease.addr6.String() + "\t" + own + "\n"
-	default:
-		text += c.Addr.String() + "\t" + own + "\n"
-	}
-	for _, spec := range w.AddHost {
-		line, err := c.hostsLine(spec)
-		if err != nil {
-			return "", err
-		}
-		text += line
-	}
-	return text, nil
-}
-
-// hostsLine is the line of an --add-host.
-func (c *link) hostsLine(spec string) (string, error) {
-	name, ip, _ := strings.Cut(spec, ":")
-	addr, err := netip.ParseAddr(strings.Trim(ip, "[]"))
-	if ip == "host-gateway" && c.network != nil {
-		addr, err = c.network.Gateway, nil
-	}
-	if err != nil || name == "" || strings.ContainsAny(name, " \t\n#") {
-		return "", fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host"+
-			" on a bridge", spec)
-	}
-	return addr.String() + "\t" + name + "\n", nil
-}
-
 // resolvConf is /etc/resolv.conf inside.
 func (c *link) resolvConf() string {
 	host := resolvConf()
@@ -509,7 +467,7 @@ func (c *link) resolvConf() string {
 	case len(c.servers) > 0:
 		return dns.WithNameservers(host, c.servers...)
 	case c.stack != nil:
-		return dns.WithNameservers(host, c.stack.dns())
+		return dns.WithNameservers(host, c.stack.DNS())
 	}
 	return host
 }

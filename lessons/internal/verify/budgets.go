@@ -71,7 +71,8 @@ var budgets = map[string]budget{
 		edits: map[string]edit{"main.go": {5, 1}, "container.go": {9, 0}, "namespaces.go": {3, 0}, "rootfs.go": {1, 3}, "containers.go": {7, 0},
 			"cmd_ps.go": {2, 2}, "cmd_stats.go": {3, 3}, "usage.go": {3, 0}, "buildrun.go": {4, 6}},
 		imports: []string{"golang.org/x/net/dns/dnsmessage",
-			"stagebox/stage08-network/completion", "stagebox/stage08-network/dns", "stagebox/stage08-network/nft",
-			"stagebox/stage08-network/picture", "stagebox/stage08-network/proxy"},
+			"stagebox/stage08-network/completion", "stagebox/stage08-network/dns", "stagebox/stage08-network/forwarding",
+			"stagebox/stage08-network/ipam", "stagebox/stage08-network/nft", "stagebox/stage08-network/picture",
+			"stagebox/stage08-network/portmap", "stagebox/stage08-network/proxy", "stagebox/stage08-network/usernet"},
 	},
 }

@@ -1,0 +1,57 @@
+// Package forwarding knows what on a host decides whether it forwards packets, apart from the
+// rules of our own: settings in /proc/sys, which it compares and remembers, and the firewalls of
+// other programs, for which it has advice. It changes neither.
+package forwarding
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"stagebox/stage04-unionfs/state"
+)
+
+// Setting is a file of /proc/sys and the value that it has to hold, without a newline.
+type Setting struct{ Path, Value, Why string }
+
+// IsSet reports whether the host has the value already.
+func (s Setting) IsSet() bool {
+	now, err := os.ReadFile(s.Path)
+	return err == nil && string(now) == s.Value+"\n"
+}
+
+// Remember adds the values that settings have now to a file, for Remembered. The caller holds a
+// lock on the file.
+func Remember(file string, list []Setting) error {
+	data, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, s := range list {
+		old, err := os.ReadFile(s.Path)
+		if err != nil {
+			return err
+		}
+		data = fmt.Appendf(data, "%s %s", s.Path, old)
+	}
+	return state.Write(file, data, 0o644, state.Durable)
+}
+
+// Remembered returns the settings of a file with their old values, in the order in which they
+// are to be restored: the last first. Paths outside /proc/sys/net are left out.
+func Remembered(file string) (list []Setting, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	for _, line := range slices.Backward(lines) {
+		path, value, _ := strings.Cut(line, " ")
+		if strings.HasPrefix(path, "/proc/sys/net/") && !strings.Contains(path, "..") {
+			list = append(list, Setting{Path: path, Value: value})
+		}
+	}
+	return list, nil
+}

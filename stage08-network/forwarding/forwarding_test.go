@@ -1,0 +1,62 @@
+package forwarding
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/boxtest"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+func TestSettingsAreRemembered(t *testing.T) {
+	const path, other = "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/ip_default_ttl"
+	value := func(path string) string {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return string(data[:len(data)-1])
+	}
+	require.True(t, Setting{Path: path, Value: value(path)}.IsSet())
+	require.False(t, Setting{Path: path, Value: "7"}.IsSet())
+	require.False(t, Setting{Path: path + "x", Value: "1"}.IsSet())
+
+	file := filepath.Join(t.TempDir(), "settings")
+	_, err := Remembered(file)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NoError(t, Remember(file, []Setting{{Path: path}}))
+	require.NoError(t, Remember(file, []Setting{{Path: other}}))
+	list, err := Remembered(file)
+	require.NoError(t, err)
+	require.Equal(t, []Setting{{Path: other, Value: value(other)}, {Path: path, Value: value(path)}}, list)
+
+	require.NoError(t, os.WriteFile(file, []byte("/etc/passwd x\n/proc/sys/net/../../../etc/passwd x\n"), 0o644))
+	list, err = Remembered(file)
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
+
+func TestAdvice(t *testing.T) {
+	require.Empty(t, Advice("b", nil))
+	docker := Chain{unix.NFPROTO_IPV4, "filter", "FORWARD", unix.NF_INET_FORWARD, true}
+	firewalld := Chain{unix.NFPROTO_INET, "firewalld", "filter_FORWARD", unix.NF_INET_FORWARD, false}
+	own := Chain{unix.NFPROTO_INET, "mine", "fwd", unix.NF_INET_FORWARD, true}
+	for _, c := range []Chain{docker, firewalld, own} {
+		require.True(t, c.Blocks(), c)
+	}
+	for _, c := range []Chain{
+		{unix.NFPROTO_IPV4, "filter", "MINE", unix.NF_INET_FORWARD, false},
+		{unix.NFPROTO_IPV4, "filter", "INPUT", unix.NF_INET_LOCAL_IN, true},
+		{unix.NFPROTO_BRIDGE, "filter", "FORWARD", unix.NF_INET_FORWARD, true},
+	} {
+		require.False(t, c.Blocks(), c)
+	}
+	text := Advice("b", []Chain{docker, firewalld})
+	require.Contains(t, text, "(chain ip filter FORWARD, inet firewalld filter_FORWARD)")
+	require.Contains(t, text, "as root: iptables -I FORWARD -i b -j ACCEPT; iptables -I FORWARD -o b -j ACCEPT (with")
+	require.Contains(t, Advice("b", []Chain{firewalld}), "firewall-cmd --permanent --zone=trusted --add-interface=b; firewall-cmd --reload")
+	require.Contains(t, Advice("b", []Chain{own}), "as root: nft insert rule inet mine fwd iifname b accept; nft insert rule inet mine fwd oifname b accept")
+}

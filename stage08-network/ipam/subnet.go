@@ -1,0 +1,121 @@
+package ipam
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// Use is a range of addresses that something on the host uses already.
+type Use struct {
+	Prefix netip.Prefix
+	By     string // the user, as an error names it after "overlaps with"
+}
+
+// ChooseSubnet checks that the given subnet is IPv4, has room for hosts and overlaps with
+// nothing in use, or takes the first free candidate if none is given (the zero Prefix). The
+// candidates are 10.201.0.0/16 to 10.250.0.0/16, then 192.168.201.0/24 to 192.168.250.0/24.
+func ChooseSubnet(given netip.Prefix, uses []Use) (netip.Prefix, error) {
+	if !given.IsValid() {
+		for _, s := range candidates() {
+			if overlap(s, uses) == "" {
+				return s, nil
+			}
+		}
+		return given, errors.New("every subnet from 10.201.0.0/16 to 10.250.0.0/16 and from" +
+			" 192.168.201.0/24 to 192.168.250.0/24 overlaps with something: give one with --subnet")
+	}
+	given = given.Masked()
+	isForHosts := given.Bits() >= 8 && given.Bits() <= 29 && given.Addr().IsGlobalUnicast()
+	if !given.Addr().Is4() || !isForHosts {
+		return given, fmt.Errorf("--subnet %s: give an IPv4 subnet for hosts, from /8 to /29;"+
+			" IPv6 comes by itself", given)
+	}
+	if other := overlap(given, uses); other != "" {
+		return given, fmt.Errorf("--subnet %s overlaps with %s: choose another,"+
+			" or leave --subnet out", given, other)
+	}
+	return given, nil
+}
+
+// candidates are subnets that are seldom in use elsewhere.
+func candidates() (list []netip.Prefix) {
+	for i := byte(201); i <= 250; i++ {
+		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, i}), 16))
+	}
+	for i := byte(201); i <= 250; i++ {
+		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, i}), 24))
+	}
+	return list
+}
+
+// overlap returns the first user of addresses in a subnet, or nothing.
+func overlap(s netip.Prefix, uses []Use) string {
+	for _, use := range uses {
+		if s.Overlaps(use.Prefix) {
+			return use.By
+		}
+	}
+	return ""
+}
+
+// UniqueLocal makes a subnet of unique local IPv6 addresses, with the 40 random bits that
+// RFC 4193 wants.
+func UniqueLocal() netip.Prefix {
+	local := [16]byte{0xfd}
+	rand.Read(local[1:6])
+	return netip.PrefixFrom(netip.AddrFrom16(local), 64)
+}
+
+// Nth returns the address of a subnet with a number: 0 is the subnet itself, 1 the first host.
+func Nth(subnet netip.Prefix, number uint32) netip.Addr {
+	b := subnet.Masked().Addr().AsSlice()
+	tail := b[len(b)-4:]
+	binary.BigEndian.PutUint32(tail, binary.BigEndian.Uint32(tail)+number)
+	addr, _ := netip.AddrFromSlice(b)
+	return addr
+}
+
+// Pool is where the addresses of a network's containers come from.
+type Pool struct {
+	Network string // its name, for errors
+	Subnet  netip.Prefix
+	Gateway netip.Addr
+}
+
+// Free returns the number of the wanted address, or of the lowest free one if wanted is
+// invalid; Nth turns it into an address. The subnet itself, the gateway, the broadcast address
+// and those of leases are not free.
+func (p Pool) Free(leases []Lease, wanted netip.Addr) (uint32, error) {
+	last := uint32(1)<<(32-p.Subnet.Bits()) - 1
+	taken := map[netip.Addr]string{p.Gateway: "the gateway", Nth(p.Subnet, 0): "the subnet itself",
+		Nth(p.Subnet, last): "broadcasts"}
+	for _, l := range leases {
+		taken[l.Addr] = "container " + l.Label()
+	}
+	if wanted.IsValid() {
+		return p.check(wanted, taken[wanted])
+	}
+	for i := uint32(2); i < last; i++ {
+		if taken[Nth(p.Subnet, i)] == "" {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("network %s has no address left: all of %s are taken;"+
+		" box network create --subnet makes a larger one", p.Network, p.Subnet)
+}
+
+// check returns the number of a wanted address, which may be taken.
+func (p Pool) check(wanted netip.Addr, owner string) (uint32, error) {
+	switch {
+	case !p.Subnet.Contains(wanted):
+		return 0, fmt.Errorf("--ip %s is not in %s, the subnet of network %s",
+			wanted, p.Subnet, p.Network)
+	case owner != "":
+		return 0, fmt.Errorf("--ip %s is taken: by %s", wanted, owner)
+	}
+	b, base := wanted.As4(), p.Subnet.Masked().Addr().As4()
+	return binary.BigEndian.Uint32(b[:]) - binary.BigEndian.Uint32(base[:]), nil
+}

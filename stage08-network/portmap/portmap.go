@@ -1,0 +1,131 @@
+// Package portmap reads what -p takes, [[IP:][HOST]:]CONTAINER[/tcp|/udp]: which ports of the
+// host lead to which of a container. It listens nowhere and makes no rules.
+package portmap
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Most is how many ports a container may publish: each takes two descriptors.
+const Most = 1024
+
+// Mapping is a port of the host's, and the container's to which it leads.
+type Mapping struct {
+	Protocol        string     // tcp or udp
+	IP              netip.Addr // of the host; invalid for all
+	Host, Container uint16     // Host is 0 until one is found
+}
+
+// String is the mapping as lists show it: 127.0.0.1:8080->80/tcp, with * for all addresses.
+func (m Mapping) String() string {
+	return fmt.Sprintf("%s->%d/%s", m.on("*"), m.Container, m.Protocol)
+}
+
+// Address is the host's address and port, as package net takes it to listen: without an address
+// where all are meant.
+func (m Mapping) Address() string { return m.on("") }
+
+func (m Mapping) on(all string) string {
+	if m.IP.IsValid() {
+		all = m.IP.String()
+	}
+	return net.JoinHostPort(all, strconv.Itoa(int(m.Host)))
+}
+
+// Parse reads the values of --publish, Most mappings in all.
+func Parse(specs []string) ([]Mapping, error) {
+	var list []Mapping
+	for _, spec := range specs {
+		more, err := parse(spec)
+		if err != nil {
+			return nil, fmt.Errorf("--publish %s: %w", spec, err)
+		}
+		list = append(list, more...)
+	}
+	if len(list) > Most {
+		return nil, fmt.Errorf("--publish: %d ports are more than %d", len(list), Most)
+	}
+	return list, nil
+}
+
+// parse reads one value. HOST and CONTAINER may be ranges of the same length, such as 8000-8009.
+func parse(spec string) ([]Mapping, error) {
+	rest, proto, found := strings.Cut(spec, "/")
+	if !found {
+		proto = "tcp"
+	}
+	if proto != "tcp" && proto != "udp" {
+		return nil, fmt.Errorf("%q is not a protocol: there are tcp and udp", proto)
+	}
+	ip, hostPart, containerPart, err := split(rest)
+	if err != nil {
+		return nil, err
+	}
+	first, count, err := portRange(containerPart)
+	if err != nil {
+		return nil, err
+	}
+	host, hosts := 0, count
+	if hostPart != "" && hostPart != "0" {
+		if host, hosts, err = portRange(hostPart); err != nil {
+			return nil, err
+		}
+	}
+	if hosts != count {
+		return nil, fmt.Errorf("%d ports of the host's cannot lead to %d of the container's",
+			hosts, count)
+	}
+	return mappings(Mapping{proto, ip, uint16(host), uint16(first)}, count), nil
+}
+
+// mappings are count mappings, the first of which is given.
+func mappings(m Mapping, count int) (list []Mapping) {
+	for range count {
+		list = append(list, m)
+		m.Container++
+		if m.Host > 0 {
+			m.Host++
+		}
+	}
+	return list
+}
+
+// split splits [[IP:][HOST]:]CONTAINER. The address is invalid where all are meant.
+func split(spec string) (ip netip.Addr, host, container string, err error) {
+	i := strings.LastIndexByte(spec, ':')
+	host, container = spec[:max(i, 0)], spec[i+1:]
+	if i = strings.LastIndexByte(host, ':'); i < 0 {
+		return ip, host, container, nil
+	}
+	ip, err = netip.ParseAddr(strings.Trim(host[:i], "[]"))
+	if err != nil || ip.Zone() != "" {
+		return ip, "", "", fmt.Errorf("%q is not an address of the host's:"+
+			" give 127.0.0.1 or [::1], for example", host[:i])
+	}
+	if ip.IsUnspecified() {
+		ip = netip.Addr{}
+	}
+	return ip.Unmap(), host[i+1:], container, nil
+}
+
+// portRange reads N or N-M.
+func portRange(s string) (first, count int, err error) {
+	from, to, isRange := strings.Cut(s, "-")
+	if !isRange {
+		to = from
+	}
+	a, errA := strconv.ParseUint(from, 10, 16)
+	b, errB := strconv.ParseUint(to, 10, 16)
+	switch {
+	case errA != nil || errB != nil || a == 0 || b < a:
+		return 0, 0, fmt.Errorf("%q is not a port: one is a number from 1 to 65535, a range is two,"+
+			" such as 8000-8009", s)
+	case b-a >= Most:
+		return 0, 0, fmt.Errorf("%q are more than %d ports", s, Most)
+	}
+	return int(a), int(b-a) + 1, nil
+}

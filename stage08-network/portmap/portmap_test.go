@@ -1,0 +1,79 @@
+package portmap
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+func TestPublishIsParsed(t *testing.T) {
+	for spec, want := range map[string]string{
+		"80":                        "[*:0->80/tcp]",
+		"8080:80":                   "[*:8080->80/tcp]",
+		"8080:80/udp":               "[*:8080->80/udp]",
+		"127.0.0.1:8080:80":         "[127.0.0.1:8080->80/tcp]",
+		"127.0.0.1::80":             "[127.0.0.1:0->80/tcp]",
+		"0.0.0.0:8080:80":           "[*:8080->80/tcp]",
+		"[::1]:8080:80":             "[[::1]:8080->80/tcp]",
+		"::1:8080:80":               "[[::1]:8080->80/tcp]",
+		"8000-8002:80-82":           "[*:8000->80/tcp *:8001->81/tcp *:8002->82/tcp]",
+		"80-81/udp":                 "[*:0->80/udp *:0->81/udp]",
+		"[::ffff:192.0.2.1]:8:9":    "[192.0.2.1:8->9/tcp]",
+		"x":                         `"x" is not a port`,
+		"8080:":                     `"" is not a port`,
+		"0:80":                      "[*:0->80/tcp]",
+		"65536:80":                  `"65536" is not a port`,
+		"80:0":                      `"0" is not a port`,
+		"8000-8002:80":              "3 ports of the host's cannot lead to 1 of the container's",
+		"80:80/sctp":                `"sctp" is not a protocol: there are tcp and udp`,
+		"nohost:8080:80":            `"nohost" is not an address of the host's`,
+		"1-60000:1-60000":           "are more than 1024 ports",
+		"[fe80::1%eth0]:8080:80":    "is not an address of the host's",
+		"8080:80/tcp/udp":           `"tcp/udp" is not a protocol`,
+		"127.0.0.1:8080:80:90":      "is not an address",
+		strings.Repeat("9", 100):    "is not a port",
+		"8080:90-80":                `"90-80" is not a port`,
+		"192.0.2.1:9000-9001:90-91": "[192.0.2.1:9000->90/tcp 192.0.2.1:9001->91/tcp]",
+	} {
+		list, err := parse(spec)
+		if err != nil {
+			require.Contains(t, err.Error(), want, spec)
+			continue
+		}
+		require.Equal(t, want, fmt.Sprint(list), spec)
+	}
+}
+
+// The last port is no trouble, and all values together are no more than Most.
+func TestManyPorts(t *testing.T) {
+	list, err := Parse([]string{"65535:65535", "1-2/udp"})
+	require.NoError(t, err)
+	require.Equal(t, "[*:65535->65535/tcp *:0->1/udp *:0->2/udp]", fmt.Sprint(list))
+	require.Equal(t, ":65535", list[0].Address())
+	_, err = Parse([]string{"1-1000", "1001-1025"})
+	require.EqualError(t, err, "--publish: 1025 ports are more than 1024")
+	_, err = Parse([]string{"x"})
+	require.ErrorContains(t, err, `--publish x: "x" is not a port`)
+}
+
+func FuzzPublish(f *testing.F) {
+	for _, spec := range []string{"80", "8080:80/udp", "[::1]:1-3:4-6", "127.0.0.1::80", ":::", "-", "1-65535"} {
+		f.Add(spec)
+	}
+	f.Fuzz(func(t *testing.T, spec string) {
+		list, err := parse(spec)
+		if err == nil {
+			require.NotEmpty(t, list)
+			require.LessOrEqual(t, len(list), Most)
+		}
+		for _, m := range list {
+			require.NotZero(t, m.Container)
+		}
+	})
+}

@@ -1,0 +1,121 @@
+// Package usernet knows the programs that are a network for users who may change nothing of the
+// host: pasta(1) and slirp4netns(1). Such a program reads and writes the packets of a tap device
+// in a network namespace, and reaches the world with ordinary sockets. The package finds one
+// that is installed and composes its command line; the caller starts it.
+package usernet
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"stagebox/stage08-network/portmap"
+)
+
+// Stack is a program that is installed, and the ports that it publishes.
+type Stack struct {
+	Path  string
+	pasta bool // or else slirp4netns
+	ports []portmap.Mapping
+}
+
+// Find looks for a program that can publish the ports, pasta before slirp4netns. Ports that only
+// root may take are an error, and so is a host without a route to the world, hasRoute, from
+// which neither program leads anywhere.
+func Find(ports []portmap.Mapping, hasRoute bool) (*Stack, error) {
+	for _, m := range ports {
+		if err := checkUnprivileged(m); err != nil {
+			return nil, err
+		}
+	}
+	if !hasRoute {
+		return nil, errors.New("this host has no route to the world, and without one" +
+			" pasta and slirp4netns lead nowhere: add one, or use --network none")
+	}
+	if path, err := exec.LookPath("pasta"); err == nil {
+		return &Stack{path, true, ports}, nil
+	}
+	path, err := exec.LookPath("slirp4netns")
+	if err != nil {
+		return nil, errors.New("an ordinary user's container has a network through pasta or" +
+			" slirp4netns, and neither is installed: install the package passt or slirp4netns," +
+			" or use --network none")
+	}
+	if len(ports) > 0 {
+		return nil, errors.New("--publish: slirp4netns is installed, which box lets publish" +
+			" nothing: install pasta too, from the package passt")
+	}
+	return &Stack{path, false, nil}, nil
+}
+
+// checkUnprivileged refuses the ports that are for root, and those without a number.
+func checkUnprivileged(m portmap.Mapping) error {
+	data, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if err != nil {
+		return err
+	}
+	start, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	switch {
+	case err != nil:
+		return fmt.Errorf("ip_unprivileged_port_start: %w", err)
+	case m.Host == 0:
+		return fmt.Errorf("--publish %d: an ordinary user names the host's port too:"+
+			" -p 8080:%[1]d, for example", m.Container)
+	case int(m.Host) < start && os.Geteuid() != 0:
+		return fmt.Errorf("port %d is for root alone: an ordinary user's start at %d",
+			m.Host, start)
+	}
+	return nil
+}
+
+// Command is the command line for the namespaces of a process. The program writes to the
+// descriptor ready when it serves.
+func (s *Stack) Command(pid string, ready int) []string {
+	if !s.pasta {
+		return []string{s.Path, "--configure", "--mtu=65520", "--disable-host-loopback",
+			"--enable-ipv6", "--userns-path=/proc/" + pid + "/ns/user",
+			"--ready-fd=" + strconv.Itoa(ready), pid, "eth0"}
+	}
+	argv := []string{s.Path, "--foreground", "--quiet", "--config-net", "--no-map-gw",
+		"--dns-forward", pastaDNS.String(), "--pid", "/proc/self/fd/" + strconv.Itoa(ready),
+		"--ns-ifname", "eth0", "-T", "none", "-U", "none"}
+	for _, proto := range []string{"tcp", "udp"} {
+		argv = append(argv, s.publish(proto)...)
+	}
+	return append(argv, pid)
+}
+
+// publish returns pasta's flags for the ports of a protocol: -t, or -u, for each, or none.
+func (s *Stack) publish(proto string) (argv []string) {
+	for _, m := range s.ports {
+		on := ""
+		if m.IP.IsValid() {
+			on = m.IP.String() + "/"
+		}
+		if m.Protocol == proto {
+			argv = append(argv, "-"+proto[:1], fmt.Sprintf("%s%d:%d", on, m.Host, m.Container))
+		}
+	}
+	if argv == nil {
+		return []string{"-" + proto[:1], "none"}
+	}
+	return argv
+}
+
+// pastaDNS and slirpDNS are addresses for which these programs ask the host's resolver.
+var (
+	pastaDNS = netip.AddrFrom4([4]byte{169, 254, 0, 53})
+	slirpDNS = netip.AddrFrom4([4]byte{10, 0, 2, 3})
+)
+
+// DNS is the address at which the container finds a resolver.
+func (s *Stack) DNS() netip.Addr {
+	if s.pasta {
+		return pastaDNS
+	}
+	return slirpDNS
+}
