@@ -1,8 +1,8 @@
-// A bridge is a switch in the kernel, a veth(4) pair a cable with a plug at each end. One
-// plug is in the bridge, the other is born inside the container's network namespace
-// (network_namespaces(7)), as its eth0. This file composes the messages for that, in the
-// order of rtnetlink(7): links, addresses, routes; then it reads back what there is, and how
-// much has passed.
+// A bridge is a switch in the kernel, and a veth(4) pair is a cable with two ends. One end is
+// attached to the bridge, the other is created inside the container's network namespace
+// (network_namespaces(7)), as its eth0. This file composes the messages for that, in the order
+// of rtnetlink(7): links, addresses, routes. It also reads the links and routes that there are,
+// and how many bytes have passed.
 package main
 
 import (
@@ -37,11 +37,11 @@ func newBridge(n *network) nlMessage {
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, unix.NLM_F_CREATE, linkBody().
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", n.Bridge).
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
-		mac(n.Gateway). // else it takes that of a plug, and loses it when the plug goes
+		mac(n.Gateway). // else it takes that of a port, and loses it with the port
 		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", linkKind("bridge"))}
 }
 
-// newVeth makes a cable from a bridge to the network namespace of a process.
+// newVeth makes a veth pair from a bridge to the network namespace of a process.
 func newVeth(name string, n *network, l ipam.Lease, bridge int, pid string) nlMessage {
 	number := 0
 	fmt.Sscan(pid, &number)                                  // "PID" in a list that is only printed
@@ -65,9 +65,9 @@ func linkKind(kind string) nlBody {
 	return nlBody{}.str(unix.IFLA_INFO_KIND, "IFLA_INFO_KIND", kind)
 }
 
-// hairpin lets the bridge send a frame back through the plug that it came from. A container
-// that asks for its own published port needs that where bridged frames pass the host's
-// rules (br_netfilter), which then readdress them on the way through the bridge.
+// hairpin lets the bridge send a frame back through the port that it came from. A container that
+// connects to its own published port needs that where bridged frames pass the host's rules
+// (br_netfilter), which then redirect them on the way through the bridge.
 func hairpin(name string) nlMessage {
 	mode := nlBody{}.attr(unix.IFLA_BRPORT_MODE, "IFLA_BRPORT_MODE", []byte{1}, "1")
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, 0, linkBody().
@@ -90,15 +90,15 @@ func delLink(name string) nlMessage {
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
 }
 
-// mac gives a link an address that follows from its IPv4 address. The next container with that
-// address is found at once, since no neighbour has to forget the MAC address of the last.
+// mac gives a link a MAC address made of its IPv4 address. The next container with that address
+// is found at once, since no neighbour has to forget the MAC address of the last.
 func (b nlBody) mac(addr netip.Addr) nlBody {
 	hardware := net.HardwareAddr(append([]byte{0x02, 0x42}, addr.AsSlice()...))
 	return b.attr(unix.IFLA_ADDRESS, "IFLA_ADDRESS", hardware, hardware.String())
 }
 
-// newAddress gives a link an address. The link is named when the message is sent: see
-// nameLink. No duplicate is looked for, which would take IPv6 a second.
+// newAddress gives a link an address. If the link does not exist yet, nameLink adds its index
+// later. Duplicates are not detected, which would take IPv6 a second.
 func newAddress(link string, index int, addr netip.Addr, bits int) nlMessage {
 	family, text := family(addr)
 	data := make([]byte, unix.SizeofIfAddrmsg)
@@ -111,7 +111,7 @@ func newAddress(link string, index int, addr netip.Addr, bits int) nlMessage {
 		b.ip(unix.IFA_LOCAL, "IFA_LOCAL", addr).ip(unix.IFA_ADDRESS, "IFA_ADDRESS", addr)}
 }
 
-// nameLink completes the messages of a datagram that give a link addresses.
+// nameLink sets the index of the link in the messages of a datagram that give it addresses.
 func nameLink(data []byte, index int) {
 	for m := range replies(data) {
 		if m.kind == unix.RTM_NEWADDR {
@@ -146,12 +146,12 @@ func family(addr netip.Addr) (number byte, text string) {
 // linkInfo is a link as the kernel reports it.
 type linkInfo struct {
 	Index, Master, MTU int
-	Peer               int // the index of a cable's other end, in its own namespace
+	Peer               int // the index of a veth's other end, in its own namespace
 	Name, MAC          string
 	Up                 bool
 }
 
-// linkNamed asks for one link; without it the error is ENODEV.
+// linkNamed queries one link; the error is ENODEV if there is none.
 func linkNamed(name string) (linkInfo, error) {
 	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)}.str(unix.IFLA_IFNAME, "", name)
 	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETLINK, 0, body.data)
@@ -164,7 +164,7 @@ func linkNamed(name string) (linkInfo, error) {
 	return parseLink(found[0]), nil
 }
 
-// hostLinks are all links of this network namespace.
+// hostLinks returns all links of this network namespace.
 func hostLinks() ([]linkInfo, error) {
 	question := make([]byte, unix.SizeofIfInfomsg)
 	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETLINK, unix.NLM_F_DUMP, question)
@@ -201,7 +201,7 @@ type routeInfo struct {
 	learned bool // from a router's advertisement
 }
 
-// hostRoutes are the routes of all tables, to a host's own addresses too.
+// hostRoutes returns the routes of all tables, those to the host's own addresses included.
 func hostRoutes() ([]routeInfo, error) {
 	question := make([]byte, unix.SizeofRtMsg)
 	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETROUTE, unix.NLM_F_DUMP, question)
@@ -235,7 +235,7 @@ func readRoute(m nlReply) (route routeInfo, ok bool) {
 	return route, route.to.IsValid()
 }
 
-// uplinkMTU is the MTU of the way out: larger packets of a container would not fit.
+// uplinkMTU returns the MTU of the default route, which larger packets would not fit.
 func uplinkMTU(routes []routeInfo) (uint32, error) {
 	links, err := hostLinks()
 	if err != nil {
@@ -251,7 +251,7 @@ func uplinkMTU(routes []routeInfo) (uint32, error) {
 	return 1500, nil
 }
 
-// hasIPv6 reports whether the host and the links that it will make speak IPv6.
+// hasIPv6 reports whether IPv6 is on for the host and for the links that it will make.
 func hasIPv6() bool {
 	for _, links := range []string{"all", "default"} {
 		off, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + links + "/disable_ipv6")
@@ -263,7 +263,7 @@ func hasIPv6() bool {
 }
 
 // traffic counts the bytes that all links but loopback have received and sent in a process's
-// network, if that is not ours. A line of /proc/PID/net/dev is
+// network namespace, unless it is ours. A line of /proc/PID/net/dev is
 // "eth0: bytes packets errs drop fifo frame compressed multicast bytes …" (proc(5)).
 func traffic(pid int) (received, sent int64) {
 	dir := fmt.Sprintf("/proc/%d/", pid)

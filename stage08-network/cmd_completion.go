@@ -1,6 +1,6 @@
 // Shell completion. A shell that completes a box command asks box itself: `box completion
-// words` is given the words so far and prints what the last one may become. What the words
-// of a store are, its containers, images and networks, is found here.
+// words` takes the words so far and prints the completions of the last one. The names in a
+// store, of its containers, images and networks, are listed here.
 package main
 
 import (
@@ -35,8 +35,7 @@ func (c *completionCmd) Run() error {
 		words = []string{""}
 	}
 	last := len(words) - 1
-	root := parser(nil).Model.Node
-	for _, word := range completion.Words(root, words[:last], words[last], c.Store.wordsOf) {
+	for _, word := range completion.Words(parser(nil).Model.Node, words[:last], words[last], c.Store.wordsOf) {
 		fmt.Println(word)
 	}
 	return nil

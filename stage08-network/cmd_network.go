@@ -1,6 +1,6 @@
-// The commands about networks, network create, ls, inspect and rm, and what the flags about
-// networks of other commands may be. The commands print what is in the files of the networks
-// and in the kernel; networks.go does the work.
+// The commands about networks, network create, ls, inspect and rm, and the flags of other
+// commands about a container's network: how they are read and checked. networks.go and wiring.go
+// do the work.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/portmap"
 )
 
@@ -199,8 +200,8 @@ type NetworkOptions struct {
 	link *link
 }
 
-// mode is the kind of network that the flags ask for: none, host, container and of which, default
-// for an ordinary user's own, else the name of one with a bridge.
+// mode returns the kind of network that the flags ask for: none, host, container (and of which),
+// default for an ordinary user's own, or the name of one with a bridge.
 func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
 	mode, other, found := strings.Cut(w.Network, ":")
 	asks := len(w.Publish) > 0 || w.PublishAll || len(w.NetworkAlias) > 0 || w.IP != ""
@@ -262,7 +263,7 @@ func (w *NetworkOptions) check(mode string, bridged bool, ports int) error {
 	return nil
 }
 
-// hostsFile is /etc/hosts: the container itself, and the lines of --add-host.
+// hostsFile returns /etc/hosts: the container itself, and the lines of --add-host.
 func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	text := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 	own := strings.TrimSpace(who.hostname + " " + who.name)
@@ -284,7 +285,7 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	return text, nil
 }
 
-// hostsLine is the line of an --add-host.
+// hostsLine returns the line of an --add-host.
 func (c *link) hostsLine(spec string) (string, error) {
 	name, ip, _ := strings.Cut(spec, ":")
 	addr, err := netip.ParseAddr(strings.Trim(ip, "[]"))
@@ -296,4 +297,19 @@ func (c *link) hostsLine(spec string) (string, error) {
 			" on a bridge", spec)
 	}
 	return addr.String() + "\t" + name + "\n", nil
+}
+
+// tell prints a note for the user, once in the life of the networks.
+func (dir networks) tell(note string) error {
+	return dir.locked(func() error {
+		told, err := os.ReadFile(dir.file("told"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if strings.Contains(string(told), note+"\n") {
+			return nil
+		}
+		fmt.Fprintln(os.Stderr, "box:", note)
+		return state.Write(dir.file("told"), fmt.Append(told, note, "\n"), 0o644, state.Durable)
+	})
 }

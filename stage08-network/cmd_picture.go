@@ -1,6 +1,6 @@
 // The picture of a network shows what the kernel has at this moment: links and their masters
 // (RTM_GETLINK), the elements of the rules' maps (NFT_MSG_GETSETELEM), and the names of the
-// leases. It is put into words here; the package picture draws it.
+// leases. Here it becomes lines of text; the package picture draws them.
 package main
 
 import (
@@ -39,7 +39,7 @@ func (dir networks) picture(n *network) (*picture.Network, error) {
 		return nil, err
 	}
 	for _, l := range leases {
-		c := picture.Container{Link: "no cable", Lines: leaseText(l, elements)}
+		c := picture.Container{Link: "no link", Lines: leaseText(l, elements)}
 		for _, link := range links {
 			if bridge >= 0 && link.Master == links[bridge].Index && owns(l, link) {
 				c.Link = link.Name
@@ -50,12 +50,12 @@ func (dir networks) picture(n *network) (*picture.Network, error) {
 	return p, nil
 }
 
-// owns reports whether a link is the host's end of a container's cable.
+// owns reports whether a link is the host's end of a container's veth pair.
 func owns(l ipam.Lease, link linkInfo) bool {
 	return strings.HasPrefix(link.Name, fmt.Sprintf("veth%.5s", l.ID))
 }
 
-// hostText is what the host's box says.
+// hostText returns the lines in the host's box.
 func hostText(n *network, isUp bool) ([]string, error) {
 	lines := []string{"host's network namespace", "network " + n.Name,
 		"bridge " + n.Bridge + "  " + netip.PrefixFrom(n.Gateway, n.Subnet.Bits()).String()}
@@ -69,7 +69,7 @@ func hostText(n *network, isUp bool) ([]string, error) {
 	return lines, err
 }
 
-// leaseText is what a container's box says: its addresses, and the ports that lead to it.
+// leaseText returns the lines in a container's box: its addresses, and its published ports.
 func leaseText(l ipam.Lease, elements []nft.Element) []string {
 	lines := []string{l.Label(), "eth0 " + l.Addr.String()}
 	if l.Addr6.IsValid() {
@@ -83,7 +83,7 @@ func leaseText(l ipam.Lease, elements []nft.Element) []string {
 	return lines
 }
 
-// wayOut says how packets leave the host.
+// wayOut describes how packets of a network leave the host.
 func wayOut(n *network) (string, error) {
 	if n.Internal {
 		return "internal: no way out", nil
@@ -104,7 +104,7 @@ func wayOut(n *network) (string, error) {
 	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
 }
 
-// portText is an element of a port map as text. Both families say the same: IPv4 is shown.
+// portText is an element of a port map as text. Both families have the same: IPv4 is shown.
 func portText(e nft.Element) string {
 	on, key := "*", e.Key
 	if e.Set == "on4" && len(key) == 12 || e.Set == "on6" && len(key) == 24 {

@@ -1,7 +1,7 @@
-// The kernel remembers where it has led a flow, and goes on leading it there (conntrack): for
-// UDP, which has no end, as long as a client sends. When a port is no longer published its
-// flows have to be forgotten, or they reach the next container with the address. The messages
-// are those of linux/netfilter/nfnetlink_conntrack.h.
+// Connection tracking (conntrack) remembers where the kernel has redirected a flow, and goes on
+// sending it there: for UDP, which has no end, as long as a client sends. The flows of a port
+// that is no longer published have to be deleted, or they reach the next container with the
+// address. The messages are those of linux/netfilter/nfnetlink_conntrack.h.
 package main
 
 import (
@@ -17,14 +17,14 @@ import (
 
 const (
 	ctGet, ctDelete        = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1, unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
-	ctaOriginal, ctaReply  = 1, 2 // a flow as it came, and as it is answered
+	ctaOriginal, ctaReply  = 1, 2 // a flow as it came, and its replies
 	ctaIP, ctaProto        = 1, 2
 	ctaSource4, ctaSource6 = 1, 3
 	ctaNumber              = 1
 )
 
-// forgetFlows forgets the UDP flows that were led to containers. A kernel that lists no
-// flows has none to forget.
+// forgetFlows deletes the UDP flows that elements have redirected to containers. A kernel that
+// cannot list flows has none.
 func forgetFlows(list []nft.Element) error {
 	if !slices.ContainsFunc(list, isUDP) {
 		return nil
@@ -53,7 +53,7 @@ func forgetFlows(list []nft.Element) error {
 	return nil
 }
 
-// flowFrom is the sender in one direction of a flow, and the protocol.
+// flowFrom returns the sender in one direction of a flow, and the protocol.
 func flowFrom(tuple []byte) (from netip.Addr, proto byte) {
 	parts := nlAttrs(tuple, 0)
 	ip := nlAttrs(parts[ctaIP], 0)
@@ -64,7 +64,7 @@ func flowFrom(tuple []byte) (from netip.Addr, proto byte) {
 	return from, proto
 }
 
-// leadsTo reports whether one of the elements is a UDP port of a container's.
+// leadsTo reports whether an element redirects a UDP port to a container.
 func leadsTo(list []nft.Element, container netip.Addr) bool {
 	return slices.ContainsFunc(list, func(e nft.Element) bool {
 		to, _ := netip.AddrFromSlice(e.Data[:max(len(e.Data)-4, 0)]) // the port follows

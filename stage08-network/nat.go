@@ -1,9 +1,9 @@
-// What may pass between containers, host and world is said by nf_tables (nft(8)), in one
-// table of our own, which leaves those of others alone. Chains and rules are the same
-// whatever runs: what differs is in sets and maps, so the hundredth container costs what the
-// first does. Each rule is here twice, as nft writes it and as the expressions that the
-// kernel takes: registers are loaded, compared, and a verdict is reached. The package nft
-// turns them into messages.
+// nf_tables (nft(8)) decides which packets pass between containers, host and world. The rules
+// are in one table of our own, beside those of other programs. Chains and rules are the same
+// whatever runs: sets and maps hold what differs, so the hundredth container costs no more than
+// the first. Each rule is here twice, as nft writes it and as the expressions that the kernel
+// takes: they load registers, compare them, and reach a verdict. The package nft turns them
+// into messages.
 package main
 
 import (
@@ -33,7 +33,7 @@ var natSets = []nft.Set{
 	{Name: "nets4", Key: []nft.Type{nft.IPv4}, Interval: true},
 	{Name: "nets6", Key: []nft.Type{nft.IPv6}, Interval: true},
 
-	// Ports that are published on every address, and on one; and where they lead.
+	// Ports that are published on every address, and on one, and their targets.
 	{Name: "any4", Key: []nft.Type{nft.Protocol, nft.Port}, Data: []nft.Type{nft.IPv4, nft.Port}},
 	{Name: "any6", Key: []nft.Type{nft.Protocol, nft.Port}, Data: []nft.Type{nft.IPv6, nft.Port}},
 	{Name: "on4", Key: []nft.Type{nft.IPv4, nft.Protocol, nft.Port},
@@ -61,9 +61,8 @@ type natRule struct {
 	code        nft.Code
 }
 
-// natRules are the rules of all chains. The names before them are parts of rules: in the IPv4
-// header the source address begins at byte 12 and the destination at 16, in that of IPv6 at 8
-// and 24.
+// natRules returns the rules of all chains. The variables are parts of rules: in the IPv4 header
+// the source address begins at byte 12 and the destination at 16, in that of IPv6 at 8 and 24.
 func natRules() []natRule {
 	v4 := nft.Join(nft.Meta(unix.NFT_META_NFPROTO, 1), nft.Equal(unix.NFPROTO_IPV4))
 	v6 := nft.Join(nft.Meta(unix.NFT_META_NFPROTO, 1), nft.Equal(unix.NFPROTO_IPV6))
@@ -122,14 +121,14 @@ func natRules() []natRule {
 	}
 }
 
-// loadPort loads the protocol and the port that a packet goes to. They are two parts of a joined
-// key, each in the register that follows the part before it.
+// loadPort loads the protocol and the destination port of a packet: two parts of a joined key,
+// each in the register after that of the part before.
 func loadPort(protocol, port uint32) nft.Code {
 	return nft.Join(nft.Meta(unix.NFT_META_L4PROTO, protocol), nft.Transport(2, 2, port))
 }
 
-// newTable makes the table, whole. Where it is there already nothing changes: rules are
-// removed before they are added again.
+// newTable makes the whole table. If it exists already nothing changes: rules are removed before
+// they are added again.
 func newTable() []nft.Message {
 	list := []nft.Message{natTable.Create()}
 	for i, set := range natSets {
@@ -145,7 +144,7 @@ func newTable() []nft.Message {
 	return list
 }
 
-// transaction makes changes one datagram: the kernel makes all of them, or none.
+// transaction puts changes into one datagram: the kernel makes all of them, or none.
 func transaction(changes []nft.Message) (list []nlMessage) {
 	for _, m := range nft.Transaction(changes...) {
 		list = append(list, nlMessage{m.Name, m.Kind, m.Flags, nlBody{m.Data, []string{m.Text}}})
@@ -161,7 +160,7 @@ func askNat(question nft.Message, flags uint16) ([]nlReply, error) {
 	return askNetlink(unix.NETLINK_NETFILTER, question.Kind, flags, question.Data)
 }
 
-// hasTable reports whether the table is there, and so all of it.
+// hasTable reports whether the table exists: it is made as a whole.
 func hasTable() (bool, error) {
 	_, err := askNat(natTable.Get(), 0)
 	switch {
@@ -178,7 +177,7 @@ func hasTable() (bool, error) {
 	return err == nil, err
 }
 
-// elements are what the sets hold for a network.
+// elements returns what the sets hold for a network.
 func (n *network) elements() []nft.Element {
 	name := make([]byte, unix.IFNAMSIZ)
 	copy(name, n.Bridge)
@@ -197,8 +196,8 @@ func (n *network) elements() []nft.Element {
 	return list
 }
 
-// element is what publishes a port: from an address, or any, to a container's. Its comment says
-// whose it is. The second result is false where host or container do not have the family.
+// element returns the map element that publishes a port; its comment is the container's id. The
+// second result is false if the host's address or the container is not of the IP family.
 func element(m portmap.Mapping, l ipam.Lease, v6 bool) (nft.Element, bool) {
 	to, family, proto := l.Addr, "4", byte(unix.IPPROTO_TCP)
 	if m.Protocol == "udp" {
@@ -219,7 +218,7 @@ func element(m portmap.Mapping, l ipam.Lease, v6 bool) (nft.Element, bool) {
 
 func portBytes(port uint16) []byte { return binary.BigEndian.AppendUint16(nil, port) }
 
-// published are the elements of all ports, from the kernel.
+// published returns the elements of all published ports, from the kernel.
 func published() ([]nft.Element, error) {
 	var list []nft.Element
 	for _, s := range natSets {
@@ -235,7 +234,7 @@ func published() ([]nft.Element, error) {
 	return list, nil
 }
 
-// elementsOf are the elements of a set or map; without the table there are none.
+// elementsOf returns the elements of a set or map, none if there is no table.
 func elementsOf(set string) (list []nft.Element, err error) {
 	found, err := askNat(natTable.Elements(set), unix.NLM_F_DUMP)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
@@ -253,7 +252,7 @@ func elementsOf(set string) (list []nft.Element, err error) {
 	return list, nil
 }
 
-// unpublish removes the ports that dead containers have published.
+// unpublish removes the published ports of dead containers.
 func unpublish(dead []ipam.Lease) error {
 	if len(dead) == 0 {
 		return nil
@@ -335,7 +334,7 @@ func keepLearning() (list []forwarding.Setting, err error) {
 }
 
 // restoreSettings undoes what prepareHost changed, unless another program relies on forwarding
-// too: then it has chains there.
+// too, as its chains show.
 func (dir networks) restoreSettings() error {
 	old, err := forwarding.Remembered(dir.file("settings"))
 	if errors.Is(err, os.ErrNotExist) {

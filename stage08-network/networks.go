@@ -1,6 +1,6 @@
-// Networks are plain files. NAME.json is a network, and NAME.leases has a line for each
-// container in it (the package ipam reads and writes it). What is in these files and what is in
-// the kernel, bridges and rules, is made and removed together here, under a lock.
+// Networks are plain files. NAME.json is a network, and NAME.leases has a line for each container
+// in it, which the package ipam reads and writes. Here they are made, changed and removed, under
+// a lock, with the bridges and rules that belong to them in the kernel.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 // networks is the directory of the files.
 type networks string
 
-// network is a bridge and the addresses that are given out on it.
+// network is a bridge and the addresses of the containers on it.
 type network struct {
 	Name     string       `json:"name"`
 	Bridge   string       `json:"bridge"`
@@ -144,7 +144,7 @@ func (dir networks) complete(n *network, subnet netip.Prefix) error {
 	return dir.assignSubnets(n, subnet)
 }
 
-// bridgeOf is the name of a network's bridge: another one in every store of the host.
+// bridgeOf returns the name of a network's bridge, which differs between stores of one host.
 func (dir networks) bridgeOf(name string) string {
 	if name == defaultNetwork && string(dir) == (Store{}).path("networks") {
 		return "box0"
@@ -273,7 +273,8 @@ func (dir networks) remove(name string, force bool) error {
 			return err
 		}
 		if len(live) > 0 {
-			return fmt.Errorf("network %s is in use by %s: stop them first", name, labels(live))
+			return fmt.Errorf("network %s is in use by %s: stop them first",
+				name, ipam.Labels(live))
 		}
 		if err := dir.tearDown(n, dead, force); err != nil {
 			return err
@@ -286,21 +287,13 @@ func (dir networks) remove(name string, force bool) error {
 	})
 }
 
-func labels(list []ipam.Lease) string {
-	users := make([]string, len(list))
-	for i, l := range list {
-		users[i] = l.Label()
-	}
-	return strings.Join(users, ", ")
-}
-
 // isElsewhere reports whether a network was made in another network namespace.
 func (n *network) isElsewhere() bool {
 	ours, err := os.Readlink("/proc/self/ns/net")
 	return err == nil && n.Netns != "" && n.Netns != ours
 }
 
-// tearDown removes what a network has in the kernel, as far as it is there.
+// tearDown removes the bridge and the rules of a network, as far as they exist.
 func (dir networks) tearDown(n *network, dead []ipam.Lease, force bool) error {
 	err := sendNetlink(unix.NETLINK_ROUTE, delLink(n.Bridge))
 	gone := err != nil && strings.Contains(err.Error(), unix.ENODEV.Error())
@@ -340,7 +333,7 @@ func (dir networks) tearDownRules(n *network) error {
 	return dir.restoreSettings()
 }
 
-// forget removes what a box that was killed has left of a container.
+// forget removes the lease and the ports that a killed box has left of a container.
 func (dir networks) forget(id string) error {
 	all, err := dir.list()
 	if err != nil {
@@ -377,19 +370,4 @@ func (dir networks) containerOf(pid int) string {
 		}
 	}
 	return ""
-}
-
-// tell prints a note for the user, once in the life of the networks.
-func (dir networks) tell(note string) error {
-	return dir.locked(func() error {
-		told, err := os.ReadFile(dir.file("told"))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		if strings.Contains(string(told), note+"\n") {
-			return nil
-		}
-		fmt.Fprintln(os.Stderr, "box:", note)
-		return state.Write(dir.file("told"), fmt.Append(told, note, "\n"), 0o644, state.Durable)
-	})
 }

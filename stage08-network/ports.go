@@ -1,8 +1,8 @@
 // Published ports: -p [IP:]HOST:CTR[/udp]. The kernel redirects packets to the container
-// (nat.go), and box listens on the port too, for three reasons: no other program can take it
-// by mistake, ss(8) shows who has it, and what comes to ::1 has to be passed on by hand, since
-// IPv6 lets no packet with that address leave the host's loopback interface. It ends with
-// box, also after SIGKILL.
+// (nat.go), and box listens on the port too, for three reasons: no other program can take it by
+// mistake, ss(8) shows who has it, and connections to ::1 need a proxy, since IPv6 lets no packet
+// with that address leave the host's loopback interface. The proxy ends with box, also after
+// SIGKILL.
 package main
 
 import (
@@ -17,8 +17,8 @@ import (
 	"stagebox/stage08-network/proxy"
 )
 
-// listen takes the port on the host, on both families unless an address says which. The first
-// chooses the number, if none was given.
+// listen opens a proxy on the host's port, for IPv4 and IPv6 unless the mapping has an address.
+// If no port was given, the first one chooses it.
 func listen(m *portmap.Mapping, l ipam.Lease, dir networks) (
 	list []*proxy.Proxy, err error) {
 	families := []string{"4", "6"}
@@ -47,7 +47,7 @@ func closeAll(list []*proxy.Proxy) {
 	}
 }
 
-// explain says who has a port, where that can be known.
+// explainListen names the user of a port that is in use, and the reason of other errors.
 func explainListen(m portmap.Mapping, err error, dir networks) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
@@ -63,7 +63,7 @@ func explainListen(m portmap.Mapping, err error, dir networks) error {
 	return err
 }
 
-// portUser names the container that has a port, or else the process.
+// portUser names the container that uses a port, or else the process.
 func portUser(proto string, port uint16, dir networks) string {
 	pid, command := proxy.User(proto, port)
 	if pid == 0 {

@@ -1,8 +1,8 @@
 // Names on a network. /etc/resolv.conf inside names 127.0.0.11, where box listens on sockets
 // that were opened inside the container's network namespace; box itself stays outside. It
-// answers for the containers of the network, whose names and addresses it reads from the
-// leases, and passes every other question on to the host's resolvers, so those on the host's
-// loopback serve too. The package dns speaks the protocol.
+// answers for the containers of the network, whose names and addresses it reads from the leases,
+// and forwards other questions to the host's resolvers, which may even be on the host's
+// loopback. The package dns speaks the protocol.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 	"stagebox/stage08-network/ipam"
 )
 
-// resolverAddr is where a container asks, as in Docker.
+// resolverAddr is the address of the resolver inside, as in Docker.
 var resolverAddr = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 
 // resolver answers the questions of one container.
@@ -28,9 +28,9 @@ type resolver struct {
 	dir     networks
 	network *network
 	servers []netip.Addr // given with --dns; else the host's
-	udp     *plan.Call   // the sockets, as planned
+	udp     *plan.Call   // the calls that open the sockets
 	tcp     *plan.Call
-	server  *dns.Server // nil until it answers
+	server  *dns.Server // nil until start
 }
 
 const (
@@ -38,7 +38,7 @@ const (
 	lifetime      = 5  // seconds for which an answer may be kept: containers come and go
 )
 
-// plan opens the sockets, in whatever network namespace the list is in.
+// plan opens the sockets, in the network namespace that the list has entered.
 func (r *resolver) plan(h *Plan) {
 	addr := plan.Ptr(unsafe.Pointer(&unix.RawSockaddrInet4{Family: unix.AF_INET,
 		Port: binary.NativeEndian.Uint16([]byte{0, 53}), Addr: resolverAddr.As4()}),
@@ -57,7 +57,7 @@ func (r *resolver) plan(h *Plan) {
 	h.Add("listen", unix.SYS_LISTEN, r.tcp.Result(), mostQuestions)
 }
 
-// start answers from now on, until stop.
+// start answers questions until stop.
 func (r *resolver) start() error {
 	packets, err := net.FilePacketConn(fileOf(r.udp, "udp"))
 	if err != nil {
@@ -83,9 +83,9 @@ func (r *resolver) stop() {
 	}
 }
 
-// lookUp answers from the leases, which say who is on the network at this moment. A name that
-// several containers have stands for all of them. Names of other networks are not ours, and
-// an internal network has no way out, not for questions either.
+// lookUp answers from the leases, which list the containers on the network at this moment. A
+// name that several containers share has the addresses of all. Other names are unknown here,
+// and on an internal network they do not exist: it has no way out, for questions neither.
 func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 	list, _, err := r.dir.leases(r.network, false)
 	if err != nil {
@@ -110,13 +110,12 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 	return found, dns.ErrUnknown
 }
 
-// hasAddress reports whether a name stands for one of a container's addresses, in the question
-// for the name of an address.
+// hasAddress reports whether a question asks for the name of one of a container's addresses.
 func hasAddress(l ipam.Lease, name string) bool {
 	return name == dns.ReverseName(l.Addr) || l.Addr6.IsValid() && name == dns.ReverseName(l.Addr6)
 }
 
-// upstream are the servers for what is not ours. The host's may change while we run.
+// upstream returns the servers for other names. The host's may change while we run.
 func (r *resolver) upstream() []netip.Addr {
 	if len(r.servers) > 0 {
 		return r.servers

@@ -49,7 +49,7 @@ func (c *Container) connect(p *Plan) (*link, error) {
 		}
 	}
 	started := p.started
-	p.started = func(pid int) error { // names are answered from now on
+	p.started = func(pid int) error {
 		if err := link.startResolver(); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (c *Container) connect(p *Plan) (*link, error) {
 	return link, nil
 }
 
-// endpoint is what a network has to know of a container.
+// endpoint describes the container to its network.
 func (c *Container) endpoint() (endpoint, error) {
 	who := endpoint{id: ids.New(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.networkOf}
 	if c.record == nil {
@@ -77,7 +77,7 @@ func (c *Container) endpoint() (endpoint, error) {
 	return who, nil
 }
 
-// networkOf is the network of a running container: a process in it, and the container's
+// networkOf returns a process in the network of a running container, and the container's
 // address if it has one.
 func (s Store) networkOf(name string) (pid int, addr netip.Addr, err error) {
 	r, err := s.find(name)
@@ -97,7 +97,7 @@ func (s Store) networkOf(name string) (pid int, addr netip.Addr, err error) {
 type endpoint struct {
 	id, name, hostname string
 	exposed            []string // ports of the image, such as 80/tcp
-	dry                bool     // make nothing
+	dry                bool     // only list the calls
 
 	other func(name string) (pid int, addr netip.Addr, err error) // finds another container
 }
@@ -175,7 +175,7 @@ func (c *link) join(p *Plan, name string, who endpoint) error {
 	return nil
 }
 
-// userNetwork is the network of an ordinary user, by a program that has to be installed.
+// userNetwork prepares the network of an ordinary user, by a program that has to be installed.
 func (c *link) userNetwork() error {
 	stack, err := findUserStack(c.Ports)
 	if err != nil && len(c.Ports) == 0 {
@@ -259,7 +259,7 @@ func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error
 	return nil
 }
 
-// listenPorts takes the published ports on the host, and passes on what comes to them.
+// listenPorts opens the proxies of the published ports on the host.
 func (c *link) listenPorts() error {
 	for i := range c.Ports {
 		if c.dry {
@@ -277,7 +277,7 @@ func (c *link) listenPorts() error {
 	return nil
 }
 
-// prepareHost lets the host forward packets, and notes whose rules may keep it from that.
+// prepareHost lets the host forward packets, and notes the chains that may keep it from that.
 func (c *link) prepareHost(h *Plan) error {
 	missing, err := settings(c.lease.Addr6.IsValid())
 	if err != nil {
@@ -364,11 +364,13 @@ func (c *link) addVeth(h *Plan, pid string) {
 	}
 	var configuration []byte
 	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
-	h.Netlink(socket, "a cable: one end in the bridge, the other inside, as eth0", func() error {
-		cable, err := linkNamed(c.veth)
-		nameLink(configuration, cable.Peer)
+	named := func() error {
+		veth, err := linkNamed(c.veth)
+		nameLink(configuration, veth.Peer)
 		return err
-	}, newVeth(c.veth, n, l, bridge.Index, pid), hairpin(c.veth))
+	}
+	h.Netlink(socket, "a veth pair: one end in the bridge, the other inside, as eth0", named,
+		newVeth(c.veth, n, l, bridge.Index, pid), hairpin(c.veth))
 	h.Close(socket)
 	c.enterNetns(h, pid)
 	socket = h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
@@ -394,7 +396,7 @@ func (n *network) inside(l ipam.Lease) []nlMessage {
 	return list
 }
 
-// enterNetns joins the network namespace of the process: the calls that follow happen there.
+// enterNetns enters the network namespace of the process, for the calls that follow.
 func (c *link) enterNetns(h *Plan, pid string) {
 	open := func(path string) *plan.Call {
 		return h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path,
@@ -407,7 +409,7 @@ func (c *link) enterNetns(h *Plan, pid string) {
 	h.Close(theirs)
 }
 
-// startResolver is called when the process runs: names are answered from now on.
+// startResolver answers questions from now on. It is called when the process runs.
 func (c *link) startResolver() error {
 	if c.resolver == nil || c.dry {
 		return nil
@@ -458,7 +460,7 @@ func (c *link) published() (list []string) {
 	return list
 }
 
-// resolvConf is /etc/resolv.conf inside.
+// resolvConf returns /etc/resolv.conf of the container.
 func (c *link) resolvConf() string {
 	host := resolvConf()
 	switch {

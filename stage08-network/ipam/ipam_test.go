@@ -95,6 +95,7 @@ func TestNames(t *testing.T) {
 	l := Lease{ID: "0123456789abcdef", Names: []string{"Web", "db"}}
 	require.Equal(t, "Web", l.Label())
 	require.Equal(t, "x", Lease{ID: "x"}.Label())
+	require.Equal(t, "Web, x", Labels([]Lease{l, {ID: "x"}}))
 	for _, name := range []string{"web", "WEB", "db", "0123456789ab"} {
 		require.True(t, l.HasName(name), name)
 	}

@@ -37,6 +37,15 @@ func (l Lease) Label() string {
 	return l.ID
 }
 
+// Labels lists the labels of leases, with commas.
+func Labels(list []Lease) string {
+	labels := make([]string, len(list))
+	for i, l := range list {
+		labels[i] = l.Label()
+	}
+	return strings.Join(labels, ", ")
+}
+
 // HasName reports whether a name is one of the container's, in upper or lower case, or the 12
 // digits of its id that are shown.
 func (l Lease) HasName(name string) bool {

@@ -58,7 +58,7 @@ func wiring(out string) (wires, error) {
 		return w, fmt.Errorf("%w in what box says of the network:\n%s", err, out)
 	}
 	port := publishedPort.FindStringSubmatch(drawn)
-	if len(w.Containers) != 2 || port == nil || !strings.Contains(drawn, "masquerade: from "+w.Subnet) || strings.Contains(drawn, "no cable") {
+	if len(w.Containers) != 2 || port == nil || !strings.Contains(drawn, "masquerade: from "+w.Subnet) || strings.Contains(drawn, "no link") {
 		return w, fmt.Errorf("two containers on cables, a port and a way out are expected:\n%s", out)
 	}
 	w.port = fmt.Sprintf("port %s → %s:%s", port[1], w.Containers[0].Address, port[2])
