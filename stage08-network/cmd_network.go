@@ -299,8 +299,8 @@ func (c *link) hostsLine(spec string) (string, error) {
 	return addr.String() + "\t" + name + "\n", nil
 }
 
-// tell prints a note for the user, once in the life of the networks.
-func (dir networks) tell(note string) error {
+// printOnce prints a note for the user, once in the life of the networks.
+func (dir networks) printOnce(note string) error {
 	return dir.locked(func() error {
 		told, err := os.ReadFile(dir.file("told"))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {

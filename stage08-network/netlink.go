@@ -252,7 +252,11 @@ func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error
 	if err := unix.Sendto(socket, request, 0, kernel); err != nil {
 		return nil, fmt.Errorf("sendto(AF_NETLINK): %w", err)
 	}
-	var all []nlReply
+	return readReplies(socket, flags&unix.NLM_F_DUMP != 0)
+}
+
+// readReplies receives one datagram, or a whole dump, which ends with a message that says so.
+func readReplies(socket int, dump bool) (all []nlReply, err error) {
 	for {
 		buffer := make([]byte, 1<<16)
 		n, _, err := unix.Recvfrom(socket, buffer, 0)
@@ -271,7 +275,7 @@ func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error
 			}
 			all = append(all, m)
 		}
-		if flags&unix.NLM_F_DUMP == 0 {
+		if !dump {
 			return all, nil
 		}
 	}

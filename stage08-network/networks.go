@@ -133,6 +133,19 @@ func (dir networks) create(name string, subnet netip.Prefix, internal, dry bool)
 	})
 }
 
+// findOrCreate reads a network, or creates the default one.
+func (dir networks) findOrCreate(name string, dry bool) (*network, error) {
+	n, err := dir.find(name)
+	if name != defaultNetwork || !errors.Is(err, errNoNetwork) {
+		return n, err
+	}
+	n, err = dir.create(name, netip.Prefix{}, false, dry)
+	if again, gone := dir.find(name); gone == nil { // another box was faster
+		return again, nil
+	}
+	return n, err
+}
+
 // complete assigns the subnets of a network whose name is new.
 func (dir networks) complete(n *network, subnet netip.Prefix) error {
 	switch _, err := dir.find(n.Name); {
@@ -201,7 +214,7 @@ func (dir networks) leases(n *network, sure bool) (live, dead []ipam.Lease, err 
 }
 
 // acquire leases the lowest free address, or the wanted one, to this process's container, and
-// removes what dead boxes have left. Nothing is written when dry.
+// removes the leases and ports of dead boxes. Nothing is written when dry.
 func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []string,
 	dry bool) (l ipam.Lease, err error) {
 	l = ipam.Lease{ID: id, Keeper: ipam.Keeper(os.Getpid()), Names: names}

@@ -40,13 +40,8 @@ func (c *Container) connect(p *Plan) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range link.Notes {
-		if c.DryRun {
-			break
-		}
-		if err := link.dir.tell(note); err != nil {
-			return nil, errors.Join(err, link.disconnect())
-		}
+	if err := link.printNotes(); err != nil {
+		return nil, errors.Join(err, link.disconnect())
 	}
 	started := p.started
 	p.started = func(pid int) error {
@@ -57,6 +52,16 @@ func (c *Container) connect(p *Plan) (*link, error) {
 	}
 	c.link = link
 	return link, nil
+}
+
+func (c *link) printNotes() error {
+	var all []error
+	for _, note := range c.Notes {
+		if !c.dry {
+			all = append(all, c.dir.printOnce(note))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // endpoint describes the container to its network.
@@ -231,14 +236,7 @@ func (c *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (e
 
 // allocate finds the network and leases an address.
 func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error) {
-	c.network, err = c.dir.find(name)
-	if errors.Is(err, errNoNetwork) && name == defaultNetwork {
-		c.network, err = c.dir.create(name, netip.Prefix{}, false, c.dry)
-		if again, gone := c.dir.find(name); gone == nil { // another box was faster
-			c.network, err = again, nil
-		}
-	}
-	if err != nil {
+	if c.network, err = c.dir.findOrCreate(name, c.dry); err != nil {
 		return err
 	}
 	var wanted netip.Addr
