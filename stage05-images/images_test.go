@@ -752,9 +752,9 @@ func TestConfigAndFlagsTogether(t *testing.T) {
 		{nil, nil, "entry cmd"}, {nil, []string{"a", "b"}, "entry a b"},
 		{&shell, nil, "sh"}, {&shell, []string{"a"}, "sh a"}, {&none, []string{"a"}, "a"},
 	} {
-		made := &Container{Imaged: Imaged{Entrypoint: c.entrypoint}}
+		made := &Container{ImageOptions: ImageOptions{Entrypoint: c.entrypoint}}
 		require.NoError(t, made.merge(c.words, config))
 		require.Equal(t, c.want, strings.Join(made.Command, " "))
 	}
-	require.ErrorContains(t, (&Container{Imaged: Imaged{Entrypoint: &none}}).merge(nil, config), "does not say what to run")
+	require.ErrorContains(t, (&Container{ImageOptions: ImageOptions{Entrypoint: &none}}).merge(nil, config), "does not say what to run")
 }

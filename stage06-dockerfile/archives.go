@@ -22,7 +22,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/term"
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
@@ -35,41 +34,6 @@ type dockerManifest struct {
 	Config   string
 	RepoTags []string
 	Layers   []string
-}
-
-type loadCmd struct {
-	Input string `short:"i" help:"The archive; else it is standard input." placeholder:"FILE"`
-	Quiet bool   `short:"q" help:"Print nothing."`
-
-	Store
-
-	LayerLimits
-}
-
-// Run is `box load`.
-func (c *loadCmd) Run() error {
-	in := os.Stdin
-	if c.Input != "" {
-		file, err := os.Open(c.Input)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		in = file
-	} else if term.IsTerminal(0) {
-		return errors.New("load reads an archive, which nobody can type: give it with -i FILE, or through a pipe")
-	}
-	c.Store.limits = c.LayerLimits
-	names, err := c.Store.load(in)
-	if !c.Quiet {
-		for _, name := range names {
-			fmt.Println("Loaded image: " + name)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("load %s: %w", cmp.Or(c.Input, "what comes on standard input"), err)
-	}
-	return nil
 }
 
 // load keeps all images of an archive, and returns their names.
@@ -454,23 +418,6 @@ func (l *loading) keepLayer(name string) error {
 	return nil
 }
 
-type saveCmd struct {
-	Images []string `arg:"" name:"image" help:"Names, ids, or beginnings of ids."`
-	Output string   `short:"o" help:"The file to write to; else it is standard output." placeholder:"FILE"`
-
-	Store
-}
-
-// Run is `box save`.
-func (c *saveCmd) Run() error {
-	done, err := c.Store.using()
-	if err != nil {
-		return err
-	}
-	defer done()
-	return toFile(c.Output, "save", func(out *os.File) error { return c.Store.save(out, c.Images) })
-}
-
 // save writes images as an OCI layout with Docker's manifest.json beside it.
 func (s Store) save(out io.Writer, names []string) error {
 	w := &saving{store: s, tar: tar.NewWriter(out), written: map[string]bool{}}
@@ -560,48 +507,6 @@ func (w *saving) file(name string, size int64, content io.Reader) error {
 	return about("write", name, err)
 }
 
-type importCmd struct {
-	File string `arg:"" help:"A tar archive of files, compressed or not; - is standard input."`
-	Name string `arg:"" optional:"" help:"The image's name."`
-
-	Changing
-
-	Store
-
-	LayerLimits
-}
-
-// Run is `box import`.
-func (c *importCmd) Run() error {
-	done, err := c.Store.using()
-	if err != nil {
-		return err
-	}
-	defer done()
-	name := ""
-	if c.Name != "" {
-		ref, err := newName(c.Name)
-		if err != nil {
-			return err
-		}
-		name = ref.String()
-	}
-	in := os.Stdin
-	if c.File != "-" {
-		if in, err = os.Open(c.File); err != nil {
-			return err
-		}
-		defer in.Close()
-	}
-	c.Store.limits = c.LayerLimits
-	image, err := c.Store.importTar(in, name, c.Change)
-	if err != nil {
-		return about("import", c.File, err)
-	}
-	_, err = fmt.Println(image.ID)
-	return err
-}
-
 // importTar makes an image of one layer.
 func (s Store) importTar(in io.Reader, name string, changes []string) (*Image, error) {
 	config := newConfig()
@@ -631,38 +536,4 @@ func (s Store) importTar(in io.Reader, name string, changes []string) (*Image, e
 	config.RootFS.DiffIDs = []digest.Digest{f.diffID}
 	config.History = []ocispec.History{made("", "imported", false)}
 	return s.putImage(config, []ocispec.Descriptor{f.blob}, name)
-}
-
-// materialize makes the blob of a layer that is only here unpacked.
-func (s Store) materialize(d digest.Digest) error {
-	if exists(s.blobPath(d)) || !exists(s.layerPath(d)) {
-		return nil
-	}
-	file, err := state.Create(s.path("images/partial"))
-	if err != nil {
-		return err
-	}
-	packed, err := packLayer(file, s.layerPath(d), s.layerPath(d)+layer.OwnersSuffix)
-	if err == nil && packed.DiffID != d {
-		err = &wrongLayer{packed.DiffID, d}
-	}
-	return s.keepBlob(file, d, err)
-}
-
-// toFile has something written to a file, as a whole, or to standard output for no name.
-func toFile(name, command string, write func(out *os.File) error) error {
-	if name == "" && term.IsTerminal(1) {
-		return fmt.Errorf("%s writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe", command)
-	}
-	if name == "" {
-		return write(os.Stdout)
-	}
-	out, path, err := state.CreateOutput(name)
-	if err != nil {
-		return err
-	}
-	if err := write(out.File); err != nil {
-		return errors.Join(err, out.Discard())
-	}
-	return out.Commit(path, 0o644, state.Durable)
 }

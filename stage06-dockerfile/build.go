@@ -401,7 +401,7 @@ func (b *builder) image(name string, platform ocispec.Platform) (*Image, error) 
 	if b.Pull {
 		pull = "always"
 	}
-	c := &Container{Store: b.Store, Imaged: Imaged{Pull: pull, Insecure: b.Insecure, Platform: platformText(platform)}}
+	c := &Container{Store: b.Store, ImageOptions: ImageOptions{Pull: pull, Insecure: b.Insecure, Platform: platformText(platform)}}
 	here, err := b.Store.image(name)
 	if err == nil && b.Platform != "" && (here.Config.OS != platform.OS || here.Config.Architecture != platform.Architecture) {
 		here, err = nil, fmt.Errorf("%w: %q for %s", errNoImage, name, platformText(platform))

@@ -37,7 +37,7 @@ type Container struct {
 
 	Store `json:"-"`
 
-	Imaged
+	ImageOptions
 }
 
 // Run is `box run`.

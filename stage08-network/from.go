@@ -19,15 +19,6 @@ import (
 	"stagebox/stage05-images/registry"
 )
 
-// Imaged says what a container is made of.
-type Imaged struct {
-	Entrypoint *string `help:"A program to run instead of the image's; what follows are its arguments." placeholder:"PROGRAM" group:"Program:"`
-	StopSignal string  `help:"The signal with which stop asks it to end; else the image's, or TERM." placeholder:"SIGNAL" group:"Program:"`
-	Pull       string  `help:"When to ask the registry for the image: always, missing, never." enum:"always,missing,never" default:"missing" group:"Registry:"`
-	Platform   string  `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH" group:"Registry:"`
-	Insecure   bool    `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
-}
-
 // fromImage makes a container's root of the image that the first word of its command names.
 // A program of the host is one only where no image here has its name, and as long as
 // nothing says that an image is meant, as a name for the container does. The layers stay

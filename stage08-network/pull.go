@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,90 +18,14 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
-	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 )
 
 // atOnce is how many blobs go at the same time.
 const atOnce = 3
-
-// Remote is how registries are talked to.
-type Remote struct {
-	Explain  bool `help:"Tell each request and its answer." group:"Registry:"`
-	Insecure bool `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
-}
-
-// dial is a client of a registry.
-func (r Remote) dial(host string) (*registry.Client, error) {
-	client, err := registry.New(host, r.Insecure)
-	if err == nil && r.Explain {
-		client.Trace = func(e registry.Exchange) { fmt.Fprintln(os.Stderr, e) }
-	}
-	return client, err
-}
-
-type pullCmd struct {
-	Name     string `arg:"" name:"image" help:"Such as alpine, user/app:1.2 or localhost:5000/app."`
-	Platform string `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH"`
-	Quiet    bool   `short:"q" help:"Print nothing but the name."`
-
-	Remote
-
-	Store
-
-	LayerLimits
-}
-
-// interruptible is a context that Ctrl-C ends.
-func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
-}
-
-// Run is `box pull`.
-func (c *pullCmd) Run() error {
-	ctx, stop := interruptible()
-	defer stop()
-	ref, err := registry.ParseReference(c.Name)
-	if err != nil {
-		return err
-	}
-	platform, err := parsePlatform(c.Platform)
-	if err != nil {
-		return err
-	}
-	show := newProgress(os.Stderr, c.Quiet, c.Explain)
-	c.Store.limits = c.LayerLimits
-	image, err := c.Store.pull(ctx, ref, platform, c.Remote, show)
-	show.end()
-	if err != nil {
-		return fmt.Errorf("pull %s: %w", ref.Familiar(), err)
-	}
-	if !c.Quiet {
-		fmt.Printf("Digest: %s\n", image.Origin)
-	}
-	_, err = fmt.Println(ref.String())
-	return err
-}
-
-// parsePlatform reads OS/ARCH or OS/ARCH/VARIANT; nothing is this machine's.
-func parsePlatform(text string) (ocispec.Platform, error) {
-	parts := strings.Split(text, "/")
-	switch {
-	case text == "":
-		return here(), nil
-	case len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "":
-		return ocispec.Platform{}, fmt.Errorf("--platform %s: give OS/ARCH, such as linux/arm64", text)
-	}
-	platform := ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: strings.Join(parts[2:], "")}
-	if name := platformText(platform); name == "linux/arm64/v8" || name == "linux/amd64/v1" {
-		platform.Variant = "" // the first one goes without saying
-	}
-	return platform, nil
-}
 
 // pull gets an image, and all of it that is not here yet.
 func (s Store) pull(ctx context.Context, ref registry.Reference, platform ocispec.Platform, remote Remote, show *progress) (*Image, error) {
@@ -336,57 +259,6 @@ func (s Store) keepPart(part *os.File, d digest.Digest) error {
 	return state.SyncDir(filepath.Dir(s.blobPath(d)))
 }
 
-// wrongLayer is a layer that is not what its image says.
-type wrongLayer struct{ is, want digest.Digest }
-
-func (e *wrongLayer) Error() string {
-	return fmt.Sprintf("the layer that should be %s is %s when it is unpacked: the image is damaged, or somebody has changed it", e.want, e.is)
-}
-
-// unpackAs unpacks a layer under its digest: all of it and the right one, or nothing.
-func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
-	if exists(s.layerPath(want)) {
-		return s.isLayer(blob, want)
-	}
-	build, err := os.MkdirTemp(s.path("images/partial"), "layer-*")
-	if err != nil {
-		return err
-	}
-	got, err := s.unpackInto(blob, build)
-	if err == nil && got != want {
-		err = &wrongLayer{got, want}
-	}
-	if err == nil {
-		return s.keepLayer(build, want)
-	}
-	return errors.Join(err, s.dropLayer(build))
-}
-
-// isLayer holds a blob against the digest of a layer that is here already.
-func (s Store) isLayer(blob io.Reader, want digest.Digest) error {
-	stream, _, err := layer.Decompress(blob)
-	if err != nil {
-		return err
-	}
-	defer stream.Close()
-	sum, err := layer.SumOf(stream, s.layerLimits().check)
-	if err == nil && sum.DiffID != want {
-		err = &wrongLayer{sum.DiffID, want}
-	}
-	return err
-}
-
-// unpackInto unpacks a layer, compressed or not, and returns the digest of its tar.
-func (s Store) unpackInto(blob io.Reader, dir string) (digest.Digest, error) {
-	stream, _, err := layer.Decompress(blob)
-	if err != nil {
-		return "", err
-	}
-	defer stream.Close()
-	sum, err := layer.Unpack(stream, dir, s.layerLimits().check)
-	return sum.DiffID, err
-}
-
 // together does n things, some at a time. The first error ends it.
 func together(most, n int, do func(i int) error) error {
 	var all sync.WaitGroup
@@ -406,39 +278,6 @@ func together(most, n int, do func(i int) error) error {
 	all.Wait()
 	close(failed)
 	return <-failed
-}
-
-type pushCmd struct {
-	Name  string `arg:"" name:"image" help:"Its name says where to: localhost:5000/app, user/app:1.2."`
-	Quiet bool   `short:"q" help:"Print nothing but the name."`
-
-	Remote
-
-	Store
-}
-
-// Run is `box push`.
-func (c *pushCmd) Run() error {
-	ctx, stop := interruptible()
-	defer stop()
-	ref, err := registry.ParseReference(c.Name)
-	if err != nil {
-		return err
-	}
-	if err := ref.CheckPush(); err != nil {
-		return err
-	}
-	show := newProgress(os.Stderr, c.Quiet, c.Explain)
-	manifest, err := c.Store.push(ctx, ref, c.Remote, show)
-	show.end()
-	if err != nil {
-		return fmt.Errorf("push %s: %w", ref.Familiar(), err)
-	}
-	if !c.Quiet {
-		fmt.Printf("%s: digest: %s size: %d\n", ref.Tag, manifest.Digest, manifest.Size)
-	}
-	_, err = fmt.Println(ref.String())
-	return err
 }
 
 // push sends an image: its blobs, those first that are not compressed yet, and then the
@@ -540,48 +379,4 @@ func (s Store) compressed(image *Image, name string, show *progress) (*Image, er
 		return nil, err
 	}
 	return s.putNoted(config, blobs, name, manifest.Annotations)
-}
-
-// compressLayer makes the compressed blob of a layer, or finds it made before.
-func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
-	note := s.layerPath(diffID) + ".gzip" // which blob that is
-	var d ocispec.Descriptor
-	if err := state.ReadJSON(note, &d); err == nil && exists(s.blobPath(d.Digest)) {
-		return d, nil
-	}
-	source, err := s.layerTar(diffID)
-	if err != nil {
-		return d, err
-	}
-	defer source.Close()
-	file, err := state.Create(s.path("images/partial"))
-	if err != nil {
-		return d, err
-	}
-	hash := digest.SHA256.Digester()
-	out := layer.NewGzipWriter(io.MultiWriter(file, hash.Hash()))
-	_, err = io.Copy(out, source)
-	err = errors.Join(err, out.Close())
-	size, errSeek := file.Seek(0, io.SeekCurrent)
-	d = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: hash.Digest(), Size: size}
-	if err := s.keepBlob(file, d.Digest, errors.Join(err, errSeek)); err != nil {
-		return d, err
-	}
-	return d, s.writeNote(note, d)
-}
-
-// layerTar is the uncompressed tar of a layer: the blob, if there is one, or packed anew.
-func (s Store) layerTar(diffID digest.Digest) (io.ReadCloser, error) {
-	if file, err := os.Open(s.blobPath(diffID)); err == nil {
-		return file, nil
-	}
-	read, write := io.Pipe()
-	go func() {
-		packed, err := packLayer(write, s.layerPath(diffID), s.layerPath(diffID)+layer.OwnersSuffix)
-		if err == nil && packed.DiffID != diffID {
-			err = &wrongLayer{packed.DiffID, diffID}
-		}
-		write.CloseWithError(err)
-	}()
-	return read, nil
 }

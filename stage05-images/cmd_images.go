@@ -1,0 +1,319 @@
+// The commands about the images that are here: images, tag, rmi, image prune and history, and
+// what inspect shows of an image.
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/opencontainers/go-digest"
+
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage05-images/registry"
+)
+
+type imagesCmd struct {
+	Quiet   bool `short:"q" help:"Ids only."`
+	Digests bool `help:"The digests of the manifests too."`
+	Tree    bool `help:"Draw which images have which layers."`
+
+	Store
+}
+
+// Run is `box images`.
+func (c *imagesCmd) Run() error {
+	all, err := c.Store.images()
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(all, func(a, b *Image) int { return b.created().Compare(a.created()) })
+	if c.Tree {
+		return c.Store.drawTree(all)
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	columns := []string{"REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"}
+	c.row(table, columns)
+	for _, image := range all {
+		for _, name := range image.familiar() {
+			c.row(table, []string{name[0], name[1], image.Manifest.Digest.String(), short(image.ID), units.FormatAge(image.created()) + " ago", units.FormatSize(c.Store.sizeOf(image))})
+		}
+	}
+	return table.Flush()
+}
+
+func (c *imagesCmd) row(table *tabwriter.Writer, cells []string) {
+	switch {
+	case c.Quiet && cells[0] == "REPOSITORY":
+		return
+	case c.Quiet:
+		cells = cells[3:4]
+	case !c.Digests:
+		cells = slices.Delete(slices.Clone(cells), 2, 3)
+	}
+	fmt.Fprintln(table, strings.Join(cells, "\t"))
+}
+
+// familiar are the names of an image as people write them: repository and tag.
+func (i *Image) familiar() [][2]string {
+	var list [][2]string
+	for _, name := range i.Names {
+		ref, err := registry.ParseReference(name)
+		if err != nil {
+			list = append(list, [2]string{name, "<none>"})
+			continue
+		}
+		repository, _, _ := strings.Cut(ref.Familiar(), "@")
+		repository = strings.TrimSuffix(repository, ":"+ref.Tag)
+		list = append(list, [2]string{repository, cmp.Or(ref.Tag, "<none>")})
+	}
+	if list == nil {
+		list = [][2]string{{"<none>", "<none>"}}
+	}
+	return list
+}
+
+// drawTree draws the layers as a tree: an image is a branch of what it was made from.
+func (s Store) drawTree(all []*Image) error {
+	type branch struct {
+		diffID digest.Digest
+		names  []string
+		below  []*branch
+	}
+	root := &branch{}
+	for _, image := range all {
+		at := root
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			i := slices.IndexFunc(at.below, func(b *branch) bool { return b.diffID == diffID })
+			if i < 0 {
+				at.below, i = append(at.below, &branch{diffID: diffID}), len(at.below)
+			}
+			at = at.below[i]
+		}
+		for _, name := range image.familiar() {
+			at.names = append(at.names, strings.TrimSuffix(name[0]+":"+name[1], ":<none>"))
+		}
+	}
+	var draw func(b *branch, indent string)
+	draw = func(b *branch, indent string) {
+		for i, child := range b.below {
+			edge, more := "├─ ", "│  "
+			if i == len(b.below)-1 {
+				edge, more = "└─ ", "   "
+			}
+			fmt.Println(strings.TrimRight(fmt.Sprintf("%s%s%s  %s  %s", indent, edge, short(child.diffID), units.FormatSize(s.layerSize(child.diffID)), strings.Join(child.names, ", ")), " "))
+			draw(child, indent+more)
+		}
+	}
+	draw(root, "")
+	return nil
+}
+
+type tagCmd struct {
+	Image string `arg:"" help:"An image: a name, an id, or the beginning of one."`
+	Name  string `arg:"" help:"The name that it shall have too."`
+
+	Store
+}
+
+// Run is `box tag`.
+func (c *tagCmd) Run() error {
+	done, err := c.Store.using()
+	if err != nil {
+		return err
+	}
+	defer done()
+	ref, err := newName(c.Name)
+	if err != nil {
+		return err
+	}
+	image, err := c.Store.image(c.Image)
+	if err != nil {
+		return err
+	}
+	return c.Store.tag(image.Manifest, ref.String())
+}
+
+// newName reads a name to give to an image.
+func newName(name string) (registry.Reference, error) {
+	ref, err := registry.ParseReference(name)
+	if err == nil && ref.Digest != "" {
+		err = fmt.Errorf("%q names an image by its digest, which only its bytes can give it: leave out @ and what follows", name)
+	}
+	return ref, err
+}
+
+type rmiCmd struct {
+	Names []string `arg:"" name:"image" help:"Names, ids, or beginnings of ids."`
+	Force bool     `short:"f" help:"All names of an image by its id; also if containers have it."`
+
+	Store
+}
+
+// Run is `box rmi`.
+func (c *rmiCmd) Run() error {
+	if err := c.Store.openImages(); err != nil {
+		return err
+	}
+	err := each(c.Names, c.remove)
+	return errors.Join(err, c.Store.collect())
+}
+
+func (c *rmiCmd) remove(text string) error {
+	image, err := c.Store.image(text)
+	if err != nil {
+		if damaged, err := c.Store.removeDamaged(text); damaged || err != nil {
+			return err
+		}
+	}
+	if errors.Is(err, errNoImage) && c.Force {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	all, err := c.Store.images()
+	if err != nil {
+		return err
+	}
+	twin := false // with the same configuration, in another manifest
+	for _, other := range all {
+		if other.Manifest.Digest == image.Manifest.Digest {
+			image = other // with its names
+		} else if other.ID == image.ID {
+			twin = true
+		}
+	}
+	names := image.Names
+	if ref, err := registry.ParseReference(text); err == nil && slices.Contains(names, ref.String()) {
+		names = []string{ref.String()}
+	} else if len(names) > 1 && !c.Force {
+		return fmt.Errorf("the image %s has several names: %s; remove one of them, or all with -f", short(image.ID), strings.Join(names, ", "))
+	}
+	if len(names) == len(image.Names) && !c.Force {
+		if err := c.Store.unusedImage(image); err != nil {
+			return err
+		}
+	}
+	if err := c.Store.untag(image, names); err != nil || twin || len(names) < len(image.Names) {
+		return err
+	}
+	_, err = fmt.Println("Deleted: " + image.ID.String())
+	return err
+}
+
+type imageCmd struct {
+	Prune imagePruneCmd `cmd:"" help:"Remove the images that have no name, and of which no container was made."`
+}
+
+type imagePruneCmd struct {
+	All bool `short:"a" help:"Also those that have names."`
+
+	Store
+}
+
+// Run is `box image prune`. What it has freed are the layers that are gone afterwards: others
+// may be those of an image that stays.
+func (c *imagePruneCmd) Run() error {
+	if err := c.Store.openImages(); err != nil {
+		return err
+	}
+	images, err := c.Store.images()
+	sizes, freed := map[digest.Digest]int64{}, int64(0)
+	for _, image := range images {
+		if len(image.Names) > 0 && !c.All || c.Store.unusedImage(image) != nil {
+			continue
+		}
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			sizes[diffID] = c.Store.layerSize(diffID)
+		}
+		err = errors.Join(err, c.Store.untag(image, image.Names))
+		fmt.Println("Deleted: " + image.ID.String())
+	}
+	err = errors.Join(err, c.Store.collect())
+	for diffID, size := range sizes {
+		if !exists(c.Store.layerPath(diffID)) {
+			freed += size
+		}
+	}
+	fmt.Println("Total reclaimed space: " + units.FormatSize(freed))
+	return err
+}
+
+type historyCmd struct {
+	Image   string `arg:"" help:"An image: a name, an id, or the beginning of one."`
+	NoTrunc bool   `help:"Show the commands in full."`
+
+	Store
+}
+
+// Run is `box history`: the latest step first, and how much each has added.
+func (c *historyCmd) Run() error {
+	image, err := c.Store.image(c.Image)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "LAYER\tCREATED\tCREATED BY\tSIZE\tCOMMENT")
+	var rows []string
+	layers := image.Config.RootFS.DiffIDs
+	for _, h := range image.Config.History {
+		layer, size := "<none>", "0 B"
+		if !h.EmptyLayer && len(layers) > 0 {
+			layer, size = short(layers[0]), units.FormatSize(c.Store.layerSize(layers[0]))
+			layers = layers[1:]
+		}
+		created := "-"
+		if h.Created != nil {
+			created = units.FormatAge(*h.Created) + " ago"
+		}
+		rows = append(rows, strings.Join([]string{layer, created, c.brief(h.CreatedBy), size, h.Comment}, "\t"))
+	}
+	slices.Reverse(rows)
+	for _, row := range rows {
+		fmt.Fprintln(table, row)
+	}
+	return table.Flush()
+}
+
+func (c *historyCmd) brief(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > 45 && !c.NoTrunc {
+		return string(runes[:44]) + "…"
+	}
+	return text
+}
+
+// describeImage is an image in the form of docker image inspect.
+func (s Store) describeImage(image *Image) map[string]any {
+	all, err := s.images()
+	if err != nil {
+		all = nil
+	}
+	tags, digests := []string{}, []string{}
+	for _, other := range all {
+		for _, name := range other.Names {
+			ref, err := registry.ParseReference(name)
+			if err != nil || other.Manifest.Digest != image.Manifest.Digest {
+				continue
+			}
+			if ref.Digest == "" {
+				tags = append(tags, ref.Familiar())
+			}
+			d := registry.Reference{Host: ref.Host, Repository: ref.Repository, Digest: cmp.Or(ref.Digest, image.Manifest.Digest)}.Familiar()
+			if !slices.Contains(digests, d) {
+				digests = append(digests, d)
+			}
+		}
+	}
+	c := image.Config
+	return map[string]any{
+		"Id": image.ID, "RepoTags": tags, "RepoDigests": digests, "Created": image.created(), "Author": c.Author,
+		"Architecture": c.Architecture, "Os": c.OS, "Variant": c.Variant, "Size": s.sizeOf(image), "Config": c.Config,
+		"RootFS": map[string]any{"Type": "layers", "Layers": c.RootFS.DiffIDs},
+	}
+}

@@ -1,0 +1,126 @@
+// The commands about images as files: save, load and import. What they read and write is in
+// archives.go.
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/term"
+
+	"stagebox/stage04-unionfs/state"
+)
+
+type loadCmd struct {
+	Input string `short:"i" help:"The archive; else it is standard input." placeholder:"FILE"`
+	Quiet bool   `short:"q" help:"Print nothing."`
+
+	Store
+
+	LayerLimits
+}
+
+// Run is `box load`.
+func (c *loadCmd) Run() error {
+	in := os.Stdin
+	if c.Input != "" {
+		file, err := os.Open(c.Input)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		in = file
+	} else if term.IsTerminal(0) {
+		return errors.New("load reads an archive, which nobody can type: give it with -i FILE, or through a pipe")
+	}
+	c.Store.limits = c.LayerLimits
+	names, err := c.Store.load(in)
+	if !c.Quiet {
+		for _, name := range names {
+			fmt.Println("Loaded image: " + name)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("load %s: %w", cmp.Or(c.Input, "what comes on standard input"), err)
+	}
+	return nil
+}
+
+type saveCmd struct {
+	Images []string `arg:"" name:"image" help:"Names, ids, or beginnings of ids."`
+	Output string   `short:"o" help:"The file to write to; else it is standard output." placeholder:"FILE"`
+
+	Store
+}
+
+// Run is `box save`.
+func (c *saveCmd) Run() error {
+	done, err := c.Store.using()
+	if err != nil {
+		return err
+	}
+	defer done()
+	return toFile(c.Output, "save", func(out *os.File) error { return c.Store.save(out, c.Images) })
+}
+
+type importCmd struct {
+	File string `arg:"" help:"A tar archive of files, compressed or not; - is standard input."`
+	Name string `arg:"" optional:"" help:"The image's name."`
+
+	Changing
+
+	Store
+
+	LayerLimits
+}
+
+// Run is `box import`.
+func (c *importCmd) Run() error {
+	done, err := c.Store.using()
+	if err != nil {
+		return err
+	}
+	defer done()
+	name := ""
+	if c.Name != "" {
+		ref, err := newName(c.Name)
+		if err != nil {
+			return err
+		}
+		name = ref.String()
+	}
+	in := os.Stdin
+	if c.File != "-" {
+		if in, err = os.Open(c.File); err != nil {
+			return err
+		}
+		defer in.Close()
+	}
+	c.Store.limits = c.LayerLimits
+	image, err := c.Store.importTar(in, name, c.Change)
+	if err != nil {
+		return about("import", c.File, err)
+	}
+	_, err = fmt.Println(image.ID)
+	return err
+}
+
+// toFile has something written to a file, as a whole, or to standard output for no name.
+func toFile(name, command string, write func(out *os.File) error) error {
+	if name == "" && term.IsTerminal(1) {
+		return fmt.Errorf("%s writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe", command)
+	}
+	if name == "" {
+		return write(os.Stdout)
+	}
+	out, path, err := state.CreateOutput(name)
+	if err != nil {
+		return err
+	}
+	if err := write(out.File); err != nil {
+		return errors.Join(err, out.Discard())
+	}
+	return out.Commit(path, 0o644, state.Durable)
+}

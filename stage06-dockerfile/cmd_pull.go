@@ -1,0 +1,144 @@
+// pull and push, the flags that say how registries are talked to, and the limits for the layers
+// that come from there.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage05-images/registry"
+)
+
+// Remote is how registries are talked to.
+type Remote struct {
+	Explain  bool `help:"Tell each request and its answer." group:"Registry:"`
+	Insecure bool `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
+}
+
+// dial is a client of a registry.
+func (r Remote) dial(host string) (*registry.Client, error) {
+	client, err := registry.New(host, r.Insecure)
+	if err == nil && r.Explain {
+		client.Trace = func(e registry.Exchange) { fmt.Fprintln(os.Stderr, e) }
+	}
+	return client, err
+}
+
+type pullCmd struct {
+	Name     string `arg:"" name:"image" help:"Such as alpine, user/app:1.2 or localhost:5000/app."`
+	Platform string `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH"`
+	Quiet    bool   `short:"q" help:"Print nothing but the name."`
+
+	Remote
+
+	Store
+
+	LayerLimits
+}
+
+// interruptible is a context that Ctrl-C ends.
+func interruptible() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+}
+
+// Run is `box pull`.
+func (c *pullCmd) Run() error {
+	ctx, stop := interruptible()
+	defer stop()
+	ref, err := registry.ParseReference(c.Name)
+	if err != nil {
+		return err
+	}
+	platform, err := parsePlatform(c.Platform)
+	if err != nil {
+		return err
+	}
+	show := newProgress(os.Stderr, c.Quiet, c.Explain)
+	c.Store.limits = c.LayerLimits
+	image, err := c.Store.pull(ctx, ref, platform, c.Remote, show)
+	show.end()
+	if err != nil {
+		return fmt.Errorf("pull %s: %w", ref.Familiar(), err)
+	}
+	if !c.Quiet {
+		fmt.Printf("Digest: %s\n", image.Origin)
+	}
+	_, err = fmt.Println(ref.String())
+	return err
+}
+
+// parsePlatform reads OS/ARCH or OS/ARCH/VARIANT; nothing is this machine's.
+func parsePlatform(text string) (ocispec.Platform, error) {
+	parts := strings.Split(text, "/")
+	switch {
+	case text == "":
+		return here(), nil
+	case len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "":
+		return ocispec.Platform{}, fmt.Errorf("--platform %s: give OS/ARCH, such as linux/arm64", text)
+	}
+	platform := ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: strings.Join(parts[2:], "")}
+	if name := platformText(platform); name == "linux/arm64/v8" || name == "linux/amd64/v1" {
+		platform.Variant = "" // the first one goes without saying
+	}
+	return platform, nil
+}
+
+type pushCmd struct {
+	Name  string `arg:"" name:"image" help:"Its name says where to: localhost:5000/app, user/app:1.2."`
+	Quiet bool   `short:"q" help:"Print nothing but the name."`
+
+	Remote
+
+	Store
+}
+
+// Run is `box push`.
+func (c *pushCmd) Run() error {
+	ctx, stop := interruptible()
+	defer stop()
+	ref, err := registry.ParseReference(c.Name)
+	if err != nil {
+		return err
+	}
+	if err := ref.CheckPush(); err != nil {
+		return err
+	}
+	show := newProgress(os.Stderr, c.Quiet, c.Explain)
+	manifest, err := c.Store.push(ctx, ref, c.Remote, show)
+	show.end()
+	if err != nil {
+		return fmt.Errorf("push %s: %w", ref.Familiar(), err)
+	}
+	if !c.Quiet {
+		fmt.Printf("%s: digest: %s size: %d\n", ref.Tag, manifest.Digest, manifest.Size)
+	}
+	_, err = fmt.Println(ref.String())
+	return err
+}
+
+// LayerLimits are against bombs: archives that are small, and endless when they are unpacked.
+type LayerLimits struct {
+	MaxLayerSize  units.Size `help:"How large a layer may be when it is unpacked; -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
+	MaxLayerFiles int64      `help:"How many files and directories a layer may have; -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
+}
+
+// check is a layer.Limit. Without signs, -1 is more than any number, and so is a count that has
+// overflowed.
+func (l LayerLimits) check(bytes, files int64) error {
+	if uint64(bytes) > uint64(l.MaxLayerSize) {
+		return fmt.Errorf("the layer is larger than %s: if you trust it, allow more with --max-layer-size",
+			units.FormatSize(int64(l.MaxLayerSize)))
+	}
+	if uint64(files) > uint64(l.MaxLayerFiles) {
+		return fmt.Errorf("the layer has more than %d files and directories: if you trust it, allow more with --max-layer-files",
+			l.MaxLayerFiles)
+	}
+	return nil
+}

@@ -1,0 +1,11 @@
+// The flags of run, create and build that are about the image.
+package main
+
+// ImageOptions says what a container is made of.
+type ImageOptions struct {
+	Entrypoint *string `help:"A program to run instead of the image's; what follows are its arguments." placeholder:"PROGRAM" group:"Program:"`
+	StopSignal string  `help:"The signal with which stop asks it to end; else the image's, or TERM." placeholder:"SIGNAL" group:"Program:"`
+	Pull       string  `help:"When to ask the registry for the image: always, missing, never." enum:"always,missing,never" default:"missing" group:"Registry:"`
+	Platform   string  `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH" group:"Registry:"`
+	Insecure   bool    `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
+}
