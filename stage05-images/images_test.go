@@ -49,6 +49,12 @@ func sampleLayers(t testing.TB) [][]byte {
 	}
 }
 
+// dockerManifest is an entry of manifest.json.
+type dockerManifest struct {
+	Config           string
+	RepoTags, Layers []string
+}
+
 // dockerArchive is an archive as docker save writes it, with what is said of the layers.
 func dockerArchive(t testing.TB, change func(config *ImageConfig, m *dockerManifest), layers ...[]byte) []byte {
 	config := newConfig()

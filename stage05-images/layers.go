@@ -159,9 +159,9 @@ func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	got, err := s.unpackInto(blob, build)
-	if err == nil && got != want {
-		err = &wrongLayer{got, want}
+	sum, err := layer.Unpack(blob, build, s.layerLimits().check)
+	if err == nil && sum.DiffID != want {
+		err = &wrongLayer{sum.DiffID, want}
 	}
 	if err == nil {
 		return s.keepLayer(build, want)
@@ -169,29 +169,13 @@ func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 	return errors.Join(err, s.dropLayer(build))
 }
 
-// isLayer holds a blob against the digest of a layer that is here already.
+// isLayer compares a blob with a layer that is in the store already.
 func (s Store) isLayer(blob io.Reader, want digest.Digest) error {
-	stream, _, err := layer.Decompress(blob)
-	if err != nil {
-		return err
-	}
-	defer stream.Close()
-	sum, err := layer.SumOf(stream, s.layerLimits().check)
+	sum, err := layer.SumOf(blob, s.layerLimits().check)
 	if err == nil && sum.DiffID != want {
 		err = &wrongLayer{sum.DiffID, want}
 	}
 	return err
-}
-
-// unpackInto unpacks a layer, compressed or not, and returns the digest of its tar.
-func (s Store) unpackInto(blob io.Reader, dir string) (digest.Digest, error) {
-	stream, _, err := layer.Decompress(blob)
-	if err != nil {
-		return "", err
-	}
-	defer stream.Close()
-	sum, err := layer.Unpack(stream, dir, s.layerLimits().check)
-	return sum.DiffID, err
 }
 
 // compressLayer makes the compressed blob of a layer, or finds it made before.

@@ -656,7 +656,7 @@ func (c *copying) unpack(f found, dest string) (bool, error) {
 		defer xz.Close()
 		in = bufio.NewReaderSize(xz, 1<<20)
 	}
-	if firstHeader(in) != nil { // zeros, as a file system's image begins with, are no archive
+	if layer.FirstHeader(in) != nil { // zeros, as a file system's image begins with, are no archive
 		return false, nil
 	}
 	stream, _, err := layer.Decompress(in)

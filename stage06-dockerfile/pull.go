@@ -142,7 +142,7 @@ func (s Store) pullConfig(ctx context.Context, client *registry.Client, repo str
 	if m.Config.Size > registry.MaxDocument {
 		return config, fmt.Errorf("its configuration has %s, and may have %s", units.FormatSize(m.Config.Size), units.FormatSize(registry.MaxDocument))
 	}
-	if err := checkDigest(m.Config.Digest); err != nil {
+	if err := registry.CheckDigest(m.Config.Digest); err != nil {
 		return config, about("read", "the manifest", err)
 	}
 	if !exists(s.blobPath(m.Config.Digest)) {
@@ -165,7 +165,7 @@ func (s Store) pullConfig(ctx context.Context, client *registry.Client, repo str
 		return config, fmt.Errorf("its manifest has %d layers, and its configuration names %d: it is no image to run", len(m.Layers), n)
 	}
 	for _, diffID := range config.RootFS.DiffIDs {
-		if err := checkDigest(diffID); err != nil {
+		if err := registry.CheckDigest(diffID); err != nil {
 			return config, about("read", "the configuration", err)
 		}
 	}
@@ -196,18 +196,10 @@ func (s Store) putManifest(desc ocispec.Descriptor, data []byte, m ocispec.Manif
 	return s.putBlob(m.MediaType, data)
 }
 
-// checkDigest refuses what is no digest of the kind that everything here is named by.
-func checkDigest(d digest.Digest) error {
-	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
-		return fmt.Errorf("%q is no digest of the form sha256:HEX, by which blobs and layers are named here", registry.Printable(d.String()))
-	}
-	return nil
-}
-
 // pullLayer gets a layer and unpacks it meanwhile. The file that it is written to is its
 // lock too: who comes later waits, and finds the layer there.
 func (s Store) pullLayer(ctx context.Context, client *registry.Client, repo string, blob ocispec.Descriptor, diffID digest.Digest, show *progress) error {
-	if err := checkDigest(blob.Digest); err != nil {
+	if err := registry.CheckDigest(blob.Digest); err != nil {
 		return about("read", "the manifest", err)
 	}
 	label := short(blob.Digest)

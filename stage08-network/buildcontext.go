@@ -81,7 +81,7 @@ func contextFromInput(file string) (*buildContext, error) {
 	}
 	c := &buildContext{dir: dir, temporary: true}
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
-	if !looksLikeLayer(in) {
+	if !layer.IsLayer(in) {
 		c.dockerfileName = "standard input"
 		c.dockerfile, err = io.ReadAll(io.LimitReader(in, registry.MaxDocument))
 		if err == nil {
@@ -89,12 +89,7 @@ func contextFromInput(file string) (*buildContext, error) {
 		}
 		return c, c.orClosed(err)
 	}
-	stream, _, err := layer.Decompress(in)
-	if err == nil {
-		defer stream.Close()
-		_, err = layer.Unpack(stream, dir, Store{}.layerLimits().check)
-	}
-	if err != nil {
+	if _, err := layer.Unpack(in, dir, Store{}.layerLimits().check); err != nil {
 		return nil, c.orClosed(fmt.Errorf("the context on standard input: %w", err))
 	}
 	name := ""

@@ -35,10 +35,12 @@ func isMark(name string) bool {
 // epoch is the time of files for which an archive has none.
 var epoch = time.Unix(0, 0)
 
-// Sum is what is known of a layer once its tar stream has gone by.
+// Sum describes a layer that was read or written.
 type Sum struct {
 	DiffID digest.Digest // of the uncompressed stream, as an image's configuration lists it
 	Bytes  int64         // its length
+
+	Compression string // how the stream was compressed, in the words of Decompress
 }
 
 // Summer computes the Sum of the stream that is written to it.
@@ -57,21 +59,37 @@ func (s *Summer) Write(data []byte) (int, error) {
 }
 
 // Sum is that of the stream so far.
-func (s *Summer) Sum() Sum { return Sum{digest.NewDigest(digest.SHA256, s.hash), s.bytes} }
+func (s *Summer) Sum() Sum {
+	return Sum{DiffID: digest.NewDigest(digest.SHA256, s.hash), Bytes: s.bytes}
+}
 
 // Limit returns an error if a layer may not have so many bytes or files. It is called with larger
 // and larger numbers while a layer is read. Archives of strangers can be small, and endless when
 // they are unpacked; the count of bytes may even overflow.
 type Limit func(bytes, files int64) error
 
-// SumOf reads an uncompressed layer to its end. Of the limit, only the bytes count.
+// SumOf reads a layer, compressed or not, to its end. Of the limit, only the bytes count.
 func SumOf(r io.Reader, limit Limit) (Sum, error) {
-	ahead := startReadAhead(r, limit)
-	defer ahead.stop()
-	if err := ahead.drain(); err != nil {
+	return decompressed(r, func(stream io.Reader) (Sum, error) {
+		ahead := startReadAhead(stream, limit)
+		defer ahead.stop()
+		if err := ahead.drain(); err != nil {
+			return Sum{}, err
+		}
+		return ahead.Sum(), nil
+	})
+}
+
+// decompressed calls read with the content of a stream, and adds to its Sum how that was compressed.
+func decompressed(r io.Reader, read func(io.Reader) (Sum, error)) (Sum, error) {
+	stream, compression, err := Decompress(r)
+	if err != nil {
 		return Sum{}, err
 	}
-	return ahead.Sum(), nil
+	defer stream.Close()
+	sum, err := read(stream)
+	sum.Compression = compression
+	return sum, err
 }
 
 // readAhead reads and sums a stream on one processor, while another makes files of it.

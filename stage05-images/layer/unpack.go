@@ -21,10 +21,14 @@ import (
 	"stagebox/stage04-unionfs/files"
 )
 
-// Unpack makes an uncompressed tar stream a directory that overlay can stack. The directory exists,
-// and is empty. The stream is read to its end. After an error the caller removes the directory, and
-// the text with OwnersSuffix beside it.
-func Unpack(r io.Reader, dir string, limit Limit) (sum Sum, err error) {
+// Unpack unpacks a tar stream, compressed or not, into a directory that overlay can stack. The
+// directory must exist and be empty. The stream is read to its end. After an error, the caller
+// removes the directory, and the owners file beside it (OwnersSuffix).
+func Unpack(r io.Reader, dir string, limit Limit) (Sum, error) {
+	return decompressed(r, func(stream io.Reader) (Sum, error) { return unpack(stream, dir, limit) })
+}
+
+func unpack(r io.Reader, dir string, limit Limit) (sum Sum, err error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Open(dir, flags, 0)
 	if err != nil {

@@ -236,3 +236,13 @@ func (r Reference) CheckPush() error {
 	}
 	return nil
 }
+
+// CheckDigest returns an error unless d has the form sha256:HEX. The specification allows other
+// algorithms, which are not in use.
+func CheckDigest(d digest.Digest) error {
+	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
+		return fmt.Errorf("%q is no digest of the form sha256:HEX, "+
+			"by which blobs and layers are named here", Printable(d.String()))
+	}
+	return nil
+}

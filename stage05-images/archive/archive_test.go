@@ -1,0 +1,118 @@
+package archive
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/stretchr/testify/require"
+
+	"stagebox/stage05-images/registry"
+)
+
+func descriptor(mediaType string, data []byte) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+}
+
+// keepNothing reads a layer as Read asks for.
+func keepNothing(r io.Reader) (ocispec.Descriptor, error) {
+	data, err := io.ReadAll(r)
+	return descriptor(ocispec.MediaTypeImageLayer, data), err
+}
+
+// first chooses the first manifest of an index.
+func first(index ocispec.Index) (ocispec.Descriptor, error) { return index.Manifests[0], nil }
+
+// tarOf makes a tar file of names and contents.
+func tarOf(t *testing.T, files ...string) []byte {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for i := 0; i < len(files); i += 2 {
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: files[i], Mode: 0o644, Size: int64(len(files[i+1]))}))
+		_, err := io.WriteString(w, files[i+1])
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	return out.Bytes()
+}
+
+// sample is an archive of one image, and what it was made of.
+func sample(t *testing.T) (archive []byte, want Image) {
+	layer, config := tarOf(t, "file", "content"), []byte("{}")
+	want = Image{Names: []string{"docker.io/library/app:1"}, Config: config, ConfigType: "config",
+		Layers: []ocispec.Descriptor{descriptor(ocispec.MediaTypeImageLayer, layer)}}
+	want.Data = []byte(`{"config":{"mediaType":"config","digest":"` + digest.FromBytes(config).String() + `","size":2},` +
+		`"layers":[{"mediaType":"` + ocispec.MediaTypeImageLayer + `","digest":"` + want.Layers[0].Digest.String() + `","size":2048}]}`)
+	want.Manifest = descriptor("manifest", want.Data)
+	var out bytes.Buffer
+	w := NewWriter(&out)
+	for _, blob := range [][]byte{want.Data, config, layer, layer} { // the last one is there already
+		require.NoError(t, w.Blob(digest.FromBytes(blob), int64(len(blob)), bytes.NewReader(blob)))
+	}
+	name, err := registry.ParseReference("app:1")
+	require.NoError(t, err)
+	w.Image(want.Manifest, digest.FromBytes(config), want.Layers, &name)
+	require.NoError(t, w.Close())
+	return out.Bytes(), want
+}
+
+func TestReadsWhatItWrites(t *testing.T) {
+	archive, want := sample(t)
+	layers := 0
+	a, err := Read(bytes.NewReader(archive), func(r io.Reader) (ocispec.Descriptor, error) {
+		layers++
+		return keepNothing(r)
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, layers)
+	var got []Image
+	require.NoError(t, a.Images(first, func(i *Image) error { got = append(got, *i); return nil }))
+	require.Len(t, got, 1)
+	got[0].Manifest.Annotations = nil
+	require.Equal(t, want, got[0])
+}
+
+// TestDockersFormat reads the same archive without the list that OCI has.
+func TestDockersFormat(t *testing.T) {
+	archive, want := sample(t)
+	a, err := Read(bytes.NewReader(archive), keepNothing)
+	require.NoError(t, err)
+	delete(a.files, "index.json")
+	require.NoError(t, a.Images(first, func(i *Image) error {
+		require.Equal(t, []string{"app:1"}, i.Names)
+		require.Equal(t, want.Config, i.Config)
+		require.Equal(t, want.Layers, i.Layers)
+		require.Empty(t, i.Manifest.Digest)
+		return nil
+	}))
+}
+
+func TestErrorsEndIt(t *testing.T) {
+	archive, _ := sample(t)
+	full := errors.New("no space")
+	_, err := Read(bytes.NewReader(archive), func(io.Reader) (ocispec.Descriptor, error) { return ocispec.Descriptor{}, full })
+	require.ErrorIs(t, err, full)
+	a, err := Read(bytes.NewReader(archive), keepNothing)
+	require.NoError(t, err)
+	require.ErrorIs(t, a.Images(first, func(*Image) error { return full }), full)
+	for says, content := range map[string][]byte{
+		"no archive of docker save":              []byte(strings.Repeat("x", 600)),
+		"neither manifest.json nor index.json":   tarOf(t, "a", "b"),
+		`read "manifest.json"`:                   tarOf(t, "manifest.json", "{}"),
+		"does not have it":                       tarOf(t, "manifest.json", `[{"Config":"c"}]`),
+		"is no digest of the form sha256:HEX":    tarOf(t, "index.json", `{"manifests":[{"digest":"x"}]}`),
+		"a description may have 4 MiB":           tarOf(t, "manifest.json", strings.Repeat(" ", 5<<20)),
+		"has other bytes; their digest is sha25": tarOf(t, "index.json", `{"manifests":[{"digest":"`+digest.FromString("x").String()+`"}]}`, blobName(digest.FromString("x")), "y"),
+	} {
+		a, err := Read(bytes.NewReader(content), keepNothing)
+		if err == nil {
+			err = a.Images(first, func(*Image) error { return nil })
+		}
+		require.ErrorContains(t, err, says)
+	}
+}

@@ -1,0 +1,249 @@
+// Package archive reads and writes images as files.
+//
+// What docker save, podman save and skopeo write is a tar file of blobs, and of lists that say which
+// of them make an image: index.json in an OCI layout (image-layout.md of the OCI image
+// specification), manifest.json in Docker's own format. Read takes both, also from a pipe, where
+// nothing can be looked at twice: a layer goes to the caller as it passes, and what belongs
+// together is known at the end. Writer writes both lists into one archive.
+package archive
+
+import (
+	"archive/tar"
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/registry"
+)
+
+// maxFiles is how many files an archive may have, and maxDocuments how many bytes those that are
+// not layers may have in all: they are kept in memory.
+const (
+	maxFiles     = 100_000
+	maxDocuments = 8 * registry.MaxDocument
+)
+
+// Archive is an archive that was read to its end.
+type Archive struct {
+	files     map[string]file // by their names in it
+	documents int64           // bytes of those that are not layers
+	unpack    func(io.Reader) (ocispec.Descriptor, error)
+}
+
+// file is one file of the archive.
+type file struct {
+	blob ocispec.Descriptor
+	data []byte // nil for a layer, and for a file that is too large to be a document
+	link string // the name of another file
+}
+
+// Read reads an archive, compressed or not. Each file that looks like a layer goes to unpack, which
+// reads it to its end and returns the descriptor of its blob.
+func Read(r io.Reader, unpack func(io.Reader) (ocispec.Descriptor, error)) (*Archive, error) {
+	stream, _, err := layer.Decompress(r)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	a := &Archive{files: map[string]file{}, unpack: unpack}
+	in := tar.NewReader(stream)
+	for len(a.files) < maxFiles {
+		header, err := in.Next()
+		if err == io.EOF {
+			return a, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("it is no archive of docker save, podman save or skopeo: %w", err)
+		}
+		if err := a.entry(header, in); err != nil {
+			return nil, fmt.Errorf("read %.200q: %w", header.Name, err)
+		}
+	}
+	return nil, fmt.Errorf("the archive has more than %d files: no image needs that many", maxFiles)
+}
+
+// entry takes a file or a link. Links are common: Docker stores a layer that occurs twice once.
+func (a *Archive) entry(header *tar.Header, content io.Reader) (err error) {
+	name, target := path.Clean(header.Name), header.Linkname
+	switch header.Typeflag {
+	case tar.TypeSymlink:
+		a.files[name] = file{link: path.Join(path.Dir(name), target)}
+	case tar.TypeLink:
+		a.files[name] = file{link: path.Clean(target)}
+	case tar.TypeReg:
+		var f file
+		if f, err = a.read(content, header.Size); err == nil {
+			a.files[name] = f
+		}
+	}
+	return err
+}
+
+// read reads a file. One that begins as a tar file does, compressed or not, is a layer.
+func (a *Archive) read(content io.Reader, size int64) (f file, err error) {
+	in := bufio.NewReaderSize(content, 1<<18)
+	if layer.IsLayer(in) {
+		f.blob, err = a.unpack(in)
+		return f, err
+	}
+	f.blob.Size = size
+	if size > registry.MaxDocument {
+		return f, nil
+	}
+	if a.documents += size; a.documents > maxDocuments {
+		return f, fmt.Errorf("what the archive has beside layers is larger than %s",
+			units.FormatSize(maxDocuments))
+	}
+	f.data, err = io.ReadAll(in)
+	f.blob.Digest = digest.FromBytes(f.data)
+	return f, err
+}
+
+// Image is an image of an archive. Its layers and its configuration are not compared.
+type Image struct {
+	Names    []string             // as the archive has them; often one, perhaps none
+	Config   []byte               // the configuration, whose digest is the image's id
+	Layers   []ocispec.Descriptor // the lowest first
+	Manifest ocispec.Descriptor   // without a digest in an archive in Docker's own format
+	Data     []byte               // of the manifest
+
+	ConfigType string // the media type of the configuration, if there is a manifest
+}
+
+// Images calls keep for each image, and ends with the first error. For an entry that is an index
+// again, choose picks the manifest for a platform. If the archive has both lists, OCI's is used: it
+// says more.
+func (a *Archive) Images(
+	choose func(ocispec.Index) (ocispec.Descriptor, error), keep func(*Image) error,
+) error {
+	var index ocispec.Index
+	var list []dockerImage
+	found, err := a.object("index.json", &index)
+	if err == nil && !found {
+		found, err = a.object("manifest.json", &list)
+	}
+	if err == nil && !found {
+		err = errors.New("it is no archive of images: neither manifest.json nor index.json is in it; " +
+			"box import makes an image of an archive of files")
+	}
+	for _, d := range index.Manifests {
+		if err == nil {
+			err = a.fromOCI(d, choose, keep)
+		}
+	}
+	for _, d := range list {
+		if err == nil {
+			err = a.fromDocker(d, keep)
+		}
+	}
+	return err
+}
+
+// fromOCI reads an image of an OCI layout.
+func (a *Archive) fromOCI(
+	d ocispec.Descriptor, choose func(ocispec.Index) (ocispec.Descriptor, error),
+	keep func(*Image) error,
+) error {
+	image := &Image{Manifest: d}
+	data, err := a.blob(d.Digest)
+	if err != nil {
+		return err
+	}
+	var index ocispec.Index
+	if err := json.Unmarshal(data, &index); err == nil && len(index.Manifests) > 0 {
+		if image.Manifest, err = choose(index); err != nil {
+			return err
+		}
+		if data, err = a.blob(image.Manifest.Digest); err != nil {
+			return err
+		}
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return fmt.Errorf("read %q: %w", image.Manifest.Digest, err)
+	}
+	image.Data, image.Layers, image.ConfigType = data, m.Layers, m.Config.MediaType
+	if image.Config, err = a.blob(m.Config.Digest); err == nil {
+		image.Names = ociNames(d)
+		err = keep(image)
+	}
+	if err != nil {
+		return fmt.Errorf("read %q: %w", "the image "+image.Manifest.Digest.String(), err)
+	}
+	return nil
+}
+
+// fromDocker reads an image of manifest.json.
+func (a *Archive) fromDocker(d dockerImage, keep func(*Image) error) error {
+	config, err := a.find(d.Config)
+	if err != nil {
+		return err
+	}
+	image := &Image{Names: d.RepoTags, Config: config.data}
+	for _, name := range d.Layers {
+		f, err := a.find(name)
+		if err != nil {
+			return err
+		}
+		image.Layers = append(image.Layers, f.blob)
+	}
+	return keep(image)
+}
+
+// find follows the links of the archive.
+func (a *Archive) find(name string) (file, error) {
+	for range 10 {
+		f, found := a.files[path.Clean(name)]
+		if !found {
+			return f, fmt.Errorf("the archive names the file %q, and does not have it", name)
+		}
+		if f.link == "" {
+			return f, nil
+		}
+		name = f.link
+	}
+	return file{}, fmt.Errorf("the file %q of the archive is a link that leads nowhere", name)
+}
+
+// object reads a file that is JSON.
+func (a *Archive) object(name string, value any) (found bool, err error) {
+	f, found := a.files[name]
+	if !found {
+		return false, nil
+	}
+	if f.data == nil && f.blob.Size > registry.MaxDocument {
+		return true, fmt.Errorf("%s has %s, and a description may have %s", name,
+			units.FormatSize(f.blob.Size), units.FormatSize(registry.MaxDocument))
+	}
+	if err := json.Unmarshal(f.data, value); err != nil {
+		return true, fmt.Errorf("read %q: %w", name, err)
+	}
+	return true, nil
+}
+
+// blob reads a document that is named by its digest, and checks that.
+func (a *Archive) blob(d digest.Digest) ([]byte, error) {
+	if err := registry.CheckDigest(d); err != nil {
+		return nil, err
+	}
+	f, err := a.find(blobName(d))
+	switch {
+	case err != nil:
+		return nil, err
+	case f.data == nil:
+		return nil, fmt.Errorf("the blob %s of the archive is no description of an image: it has %s",
+			d, units.FormatSize(f.blob.Size))
+	case f.blob.Digest != d:
+		return nil, fmt.Errorf("the blob %s of the archive has other bytes; their digest is %s",
+			d, f.blob.Digest)
+	}
+	return f.data, nil
+}

@@ -1,0 +1,117 @@
+// Writing an archive, and the two lists of images that are in it.
+
+package archive
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"stagebox/stage05-images/registry"
+)
+
+// containerdName is the annotation for the full name of an image. OCI's own has only the tag.
+const containerdName = "io.containerd.image.name"
+
+// dockerImage is an entry of manifest.json.
+type dockerImage struct {
+	Config   string // the names of files of the archive
+	RepoTags []string
+	Layers   []string
+}
+
+// ociNames is the name of an entry of index.json, if it has one.
+func ociNames(d ocispec.Descriptor) []string {
+	name := cmp.Or(d.Annotations[containerdName], d.Annotations[ocispec.AnnotationRefName])
+	if name == "" {
+		return nil
+	}
+	return []string{name}
+}
+
+func blobName(d digest.Digest) string { return "blobs/" + d.Algorithm().String() + "/" + d.Encoded() }
+
+// Writer writes an archive that is both an OCI layout and what docker load reads. The same images
+// give the same bytes.
+type Writer struct {
+	tar     *tar.Writer
+	written map[string]bool
+	index   ocispec.Index
+	list    []dockerImage
+}
+
+// NewWriter returns a Writer of an archive without images.
+func NewWriter(w io.Writer) *Writer {
+	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
+	return &Writer{tar: tar.NewWriter(w), written: map[string]bool{}, index: index}
+}
+
+// Blob writes a blob, unless the archive has it already.
+func (w *Writer) Blob(d digest.Digest, size int64, content io.Reader) error {
+	return w.file(blobName(d), size, content)
+}
+
+// Image lists an image: its manifest, the digest of its configuration, its layers, and a name with
+// a tag, or nil. Their blobs are written with Blob.
+func (w *Writer) Image(
+	manifest ocispec.Descriptor, config digest.Digest, layers []ocispec.Descriptor,
+	name *registry.Reference,
+) {
+	image := dockerImage{Config: blobName(config), RepoTags: []string{}, Layers: []string{}}
+	for _, blob := range layers {
+		image.Layers = append(image.Layers, blobName(blob.Digest))
+	}
+	if name != nil {
+		image.RepoTags = append(image.RepoTags, name.Familiar())
+		manifest.Annotations = map[string]string{
+			containerdName: name.String(), ocispec.AnnotationRefName: name.Tag}
+	}
+	w.index.Manifests, w.list = append(w.index.Manifests, manifest), append(w.list, image)
+}
+
+// Close writes the lists, and the end of the archive. It does not close the underlying writer.
+func (w *Writer) Close() error {
+	for _, file := range []struct {
+		name  string
+		value any
+	}{
+		{"index.json", w.index},
+		{"manifest.json", w.list},
+		{ocispec.ImageLayoutFile, ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}},
+	} {
+		data, err := json.Marshal(file.value)
+		if err == nil {
+			err = w.file(file.name, int64(len(data)), bytes.NewReader(data))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.tar.Close()
+}
+
+// file writes a file, once. All have the same time, so that the bytes do not depend on it.
+func (w *Writer) file(name string, size int64, content io.Reader) error {
+	if w.written[name] {
+		return nil
+	}
+	w.written[name] = true
+	err := w.tar.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o444, Size: size,
+		ModTime: time.Unix(0, 0)})
+	if err == nil {
+		_, err = io.Copy(w.tar, content)
+	}
+	if err != nil {
+		return fmt.Errorf("write %q: %w", name, err)
+	}
+	return nil
+}

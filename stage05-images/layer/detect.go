@@ -1,0 +1,38 @@
+// Finding out whether a file is a layer, from its first bytes.
+
+package layer
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// IsLayer reports whether a file is a tar file, compressed or not. An empty tar file is one, and so
+// is one that Decompress refuses for the memory it asks for. All of r can still be read afterwards;
+// its buffer should have 256 KiB.
+func IsLayer(r *bufio.Reader) bool {
+	err := FirstHeader(r)
+	return err == nil || err == io.EOF || errors.Is(err, zstd.ErrWindowSizeExceeded)
+}
+
+// FirstHeader returns an error unless a file begins with the header of a tar file, compressed or
+// not: io.EOF for an empty tar file. A block of zstd, or a header with pax records, may be larger
+// than 64 KiB. All of r can still be read afterwards.
+func FirstHeader(r *bufio.Reader) error {
+	begin, _ := r.Peek(256 << 10) // or less, if the file has less
+	if len(begin) == 0 {
+		return tar.ErrHeader
+	}
+	stream, _, err := Decompress(bytes.NewReader(begin))
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	_, err = tar.NewReader(stream).Next()
+	return err
+}
