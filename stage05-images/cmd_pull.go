@@ -13,16 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
 )
 
-// Remote is how registries are talked to.
+// Remote are the flags for the connection to a registry.
 type Remote struct {
 	Explain  bool `help:"Tell each request and its answer." group:"Registry:"`
 	Insecure bool `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
 }
 
-// dial is a client of a registry.
+// dial returns a client of a registry, which makes no connection yet.
 func (r Remote) dial(host string) (*registry.Client, error) {
 	client, err := registry.New(host, r.Insecure)
 	if err == nil && r.Explain {
@@ -43,7 +44,7 @@ type pullCmd struct {
 	LayerLimits
 }
 
-// interruptible is a context that Ctrl-C ends.
+// interruptible returns a context that ends with Ctrl-C.
 func interruptible() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 }
@@ -60,10 +61,10 @@ func (c *pullCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	show := newProgress(os.Stderr, c.Quiet, c.Explain)
+	show := progress.New(os.Stderr, c.Quiet, c.Explain)
 	c.Store.limits = c.LayerLimits
 	image, err := c.Store.pull(ctx, ref, platform, c.Remote, show)
-	show.end()
+	show.Finish()
 	if err != nil {
 		return fmt.Errorf("pull %s: %w", ref.Familiar(), err)
 	}
@@ -74,7 +75,7 @@ func (c *pullCmd) Run() error {
 	return err
 }
 
-// parsePlatform reads OS/ARCH or OS/ARCH/VARIANT; nothing is this machine's.
+// parsePlatform parses OS/ARCH or OS/ARCH/VARIANT; "" is this machine's platform.
 func parsePlatform(text string) (ocispec.Platform, error) {
 	parts := strings.Split(text, "/")
 	switch {
@@ -85,7 +86,7 @@ func parsePlatform(text string) (ocispec.Platform, error) {
 	}
 	platform := ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: strings.Join(parts[2:], "")}
 	if name := platformText(platform); name == "linux/arm64/v8" || name == "linux/amd64/v1" {
-		platform.Variant = "" // the first one goes without saying
+		platform.Variant = "" // the default variant, which indexes leave out
 	}
 	return platform, nil
 }
@@ -110,9 +111,9 @@ func (c *pushCmd) Run() error {
 	if err := ref.CheckPush(); err != nil {
 		return err
 	}
-	show := newProgress(os.Stderr, c.Quiet, c.Explain)
+	show := progress.New(os.Stderr, c.Quiet, c.Explain)
 	manifest, err := c.Store.push(ctx, ref, c.Remote, show)
-	show.end()
+	show.Finish()
 	if err != nil {
 		return fmt.Errorf("push %s: %w", ref.Familiar(), err)
 	}
@@ -123,14 +124,15 @@ func (c *pushCmd) Run() error {
 	return err
 }
 
-// LayerLimits are against bombs: archives that are small, and endless when they are unpacked.
+// LayerLimits are the limits for a layer, against archives that are small and endless when they are
+// unpacked.
 type LayerLimits struct {
 	MaxLayerSize  units.Size `help:"How large a layer may be when it is unpacked; -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
 	MaxLayerFiles int64      `help:"How many files and directories a layer may have; -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
 }
 
-// check is a layer.Limit. Without signs, -1 is more than any number, and so is a count that has
-// overflowed.
+// check is a layer.Limit. As unsigned numbers, -1 and a count that has overflowed are larger than
+// any other.
 func (l LayerLimits) check(bytes, files int64) error {
 	if uint64(bytes) > uint64(l.MaxLayerSize) {
 		return fmt.Errorf("the layer is larger than %s: if you trust it, allow more with --max-layer-size",

@@ -23,6 +23,7 @@ import (
 	"stagebox/lessons/boxtest"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
 )
 
@@ -321,7 +322,7 @@ func (f fakeRegistry) serve(t testing.TB) string {
 func pullFrom(t *testing.T, s Store, name string) (*Image, error) {
 	ref, err := registry.ParseReference(name)
 	require.NoError(t, err)
-	return s.pull(t.Context(), ref, here(), Remote{}, newProgress(os.Stderr, true, false))
+	return s.pull(t.Context(), ref, here(), Remote{}, progress.New(os.Stderr, true, false))
 }
 
 // TestHostileImages holds that what is refused gets no name, and that what it has left is

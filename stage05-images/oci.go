@@ -1,14 +1,12 @@
-// What an image is (the OCI Image Format Specification): a manifest names a configuration
-// and layers, each by the digest of its bytes. The configuration says how to run it, and
-// names the layers once more, by the digests of their uncompressed tars. Its own digest is
-// the image's id.
+// What an image is (the OCI Image Format Specification): a manifest names a configuration and
+// layers, each by the digest of its bytes. The configuration says how to run it, and names the
+// layers once more, by the digests of their uncompressed tars. Its own digest is the image's id.
 package main
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -26,9 +24,9 @@ type Image struct {
 	ID       digest.Digest // of its configuration
 	Names    []string      // in full, such as docker.io/library/alpine:latest
 	Manifest ocispec.Descriptor
-	Blobs    []ocispec.Descriptor // its layers as they were got
+	Blobs    []ocispec.Descriptor // its layers as they were pulled or loaded
 	Config   ImageConfig
-	Origin   digest.Digest // of its manifest in the registry, if it comes from there just now
+	Origin   digest.Digest // of its manifest in the registry, if it was just pulled
 }
 
 // ImageConfig is the configuration of an image: OCI's, and what Docker adds to it.
@@ -45,7 +43,7 @@ type RunConfig struct {
 	Shell       []string     `json:",omitempty"`
 }
 
-// Healthcheck is how to see whether a container is well. Times are nanoseconds.
+// Healthcheck is how to find out whether a container works. Times are in nanoseconds.
 type Healthcheck struct {
 	Test          []string      `json:",omitempty"`
 	Interval      time.Duration `json:",omitempty"`
@@ -55,16 +53,24 @@ type Healthcheck struct {
 	Retries       int           `json:",omitempty"`
 }
 
-// newConfig is the configuration of an image that is made here.
+// newConfig returns the configuration of a new image, without layers.
 func newConfig() ImageConfig {
 	now := time.Now().UTC()
-	return ImageConfig{Image: ocispec.Image{Created: &now, Platform: here(), RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{}}}}
+	return ImageConfig{Image: ocispec.Image{Created: &now, Platform: here(),
+		RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{}}}}
 }
 
-// here is the platform that programs run on without help.
-func here() ocispec.Platform { return ocispec.Platform{Architecture: runtime.GOARCH, OS: "linux"} }
+// here is the platform of this machine.
+func here() ocispec.Platform {
+	return ocispec.Platform{Architecture: runtime.GOARCH, OS: "linux"}
+}
 
-// readImage reads the image of a manifest.
+// platformText returns a platform as OS/ARCH or OS/ARCH/VARIANT.
+func platformText(p ocispec.Platform) string {
+	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
+}
+
+// readImage reads the image of a manifest. It has no Names and no Origin.
 func (s Store) readImage(manifest ocispec.Descriptor) (*Image, error) {
 	var m ocispec.Manifest
 	if err := s.readObject(manifest.Digest, &m); err != nil {
@@ -74,13 +80,14 @@ func (s Store) readImage(manifest ocispec.Descriptor) (*Image, error) {
 	if err := s.readObject(m.Config.Digest, &image.Config); err != nil {
 		return nil, err
 	}
-	if len(image.Config.RootFS.DiffIDs) != len(m.Layers) {
-		return nil, fmt.Errorf("the image %s: its manifest has %d layers, and its configuration %d", manifest.Digest, len(m.Layers), len(image.Config.RootFS.DiffIDs))
+	if n := len(image.Config.RootFS.DiffIDs); n != len(m.Layers) {
+		return nil, fmt.Errorf("the image %s: its manifest has %d layers, and its configuration %d",
+			manifest.Digest, len(m.Layers), n)
 	}
 	return image, nil
 }
 
-// images are all images of the store, each with its names. One that is damaged is told of,
+// images returns all images of the store, each with its names. One that is damaged is reported,
 // and left out.
 func (s Store) images() ([]*Image, error) {
 	index, err := s.readIndex()
@@ -89,11 +96,12 @@ func (s Store) images() ([]*Image, error) {
 	}
 	var list []*Image
 	for _, d := range index.Manifests {
-		i := slices.IndexFunc(list, func(o *Image) bool { return o.Manifest.Digest == d.Digest })
+		same := func(o *Image) bool { return o.Manifest.Digest == d.Digest }
+		i := slices.IndexFunc(list, same)
 		if i < 0 {
-			image, err := s.readImage(ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+			image, err := s.readImage(unnamed(d))
 			if err != nil {
-				fmt.Fprintf(os.Stderr, "box: %v\n", err)
+				complain(err)
 				continue
 			}
 			list, i = append(list, image), len(list)
@@ -105,10 +113,10 @@ func (s Store) images() ([]*Image, error) {
 	return list, nil
 }
 
-// errNoImage means that no image here has a name.
+// errNoImage means that the store has no image of this name or id.
 var errNoImage = errors.New("there is no such image here")
 
-// image finds an image by its name, or by its id or the beginning of it.
+// image finds an image by its name, its id, or the beginning of its id.
 func (s Store) image(text string) (*Image, error) {
 	index, err := s.readIndex()
 	if err != nil {
@@ -116,7 +124,8 @@ func (s Store) image(text string) (*Image, error) {
 	}
 	ref, errName := registry.ParseReference(text)
 	for _, d := range index.Manifests {
-		if errName == nil && (nameOf(d) == ref.String() || ref.Digest != "" && d.Digest == ref.Digest) {
+		if errName == nil &&
+			(nameOf(d) == ref.String() || ref.Digest != "" && d.Digest == ref.Digest) {
 			return s.readImage(d)
 		}
 	}
@@ -145,26 +154,27 @@ func (s Store) imageByID(text string) (*Image, error) {
 	case 1:
 		return found[0], nil
 	}
-	return nil, fmt.Errorf("%q is the beginning of the ids of %d images: give more of it", text, len(found))
+	return nil, fmt.Errorf("%q is the beginning of the ids of %d images: give more of it",
+		text, len(found))
 }
 
-// putImage writes the configuration and the manifest of an image whose layers are here, and
-// gives it a name.
-func (s Store) putImage(config ImageConfig, layers []ocispec.Descriptor, name string) (*Image, error) {
+// putImage writes the configuration and the manifest of an image whose layers are here, and gives
+// it a name.
+func (s Store) putImage(
+	config ImageConfig, layers []ocispec.Descriptor, name string,
+) (*Image, error) {
 	data, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
 	}
-	return s.putImageAs(data, layers, name)
+	return s.putEncoded(data, layers, name, nil)
 }
 
-// putImageAs keeps a configuration to the byte, because its digest is the image's id.
-func (s Store) putImageAs(config []byte, layers []ocispec.Descriptor, name string) (*Image, error) {
-	return s.putNoted(config, layers, name, nil)
-}
-
-// putNoted writes notes into the manifest too.
-func (s Store) putNoted(config []byte, layers []ocispec.Descriptor, name string, notes map[string]string) (*Image, error) {
+// putEncoded does the same with the exact bytes of a configuration, whose digest is the image's id,
+// and with annotations for the manifest.
+func (s Store) putEncoded(
+	config []byte, layers []ocispec.Descriptor, name string, annotations map[string]string,
+) (*Image, error) {
 	d, err := s.putBlob(ocispec.MediaTypeImageConfig, config)
 	if err != nil {
 		return nil, err
@@ -172,7 +182,9 @@ func (s Store) putNoted(config []byte, layers []ocispec.Descriptor, name string,
 	if layers == nil {
 		layers = []ocispec.Descriptor{}
 	}
-	data, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: d, Layers: layers, Annotations: notes})
+	data, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageManifest, Config: d, Layers: layers,
+		Annotations: annotations})
 	if err != nil {
 		return nil, err
 	}
@@ -186,25 +198,26 @@ func (s Store) putNoted(config []byte, layers []ocispec.Descriptor, name string,
 	return s.readImage(manifest)
 }
 
-// made is a line of an image's history, for a layer or for none.
+// made returns a line of an image's history. It is empty if the step has made no layer.
 func made(by, comment string, empty bool) ocispec.History {
 	now := time.Now().UTC()
 	return ocispec.History{Created: &now, CreatedBy: by, Comment: comment, EmptyLayer: empty}
 }
 
-// dirs are the unpacked layers of an image, the lowest first.
+// dirs returns the directories of an image's layers, the lowest first.
 func (s Store) dirs(image *Image) ([]string, error) {
 	var list []string
 	for _, diffID := range image.Config.RootFS.DiffIDs {
 		dir := s.layerPath(diffID)
 		if !exists(dir) {
-			return nil, fmt.Errorf("the layer %s of the image %s is gone: pull or load the image again", diffID, short(image.ID))
+			return nil, fmt.Errorf("the layer %s of the image %s is gone: "+
+				"pull or load the image again", diffID, short(image.ID))
 		}
-		// The kernel takes a directory once. Of the same layer twice, the upper one hides all of the lower.
+		// overlay takes a directory once. A layer hides all of itself further down.
 		list = append(slices.DeleteFunc(list, func(o string) bool { return o == dir }), dir)
 	}
 	return list, nil
 }
 
-// short is a digest for people.
+// short returns the beginning of a digest, for people.
 func short(d digest.Digest) string { return d.Encoded()[:min(12, len(d.Encoded()))] }

@@ -44,11 +44,3 @@ func TestParsePlatform(t *testing.T) {
 		require.ErrorContains(t, err, "give OS/ARCH", text)
 	}
 }
-
-func TestChooseTellsWhatThereIs(t *testing.T) {
-	arm, other := ocispec.Descriptor{Platform: &ocispec.Platform{OS: "linux", Architecture: "arm64"}}, ocispec.Platform{OS: "linux", Architecture: "riscv64"}
-	for want, list := range map[string][]ocispec.Descriptor{"there are linux/arm64": {arm}, "there are none that name a platform": {{}}} {
-		_, err := choose(ocispec.Index{Manifests: list}, other)
-		require.EqualError(t, err, "there is none for linux/riscv64; "+want)
-	}
-}

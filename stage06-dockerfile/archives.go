@@ -1,7 +1,6 @@
-// Images as files: save, load and import. The format of an archive is the business of the package
-// archive; here, images go from the store into one and back. A layer is written to a file and
-// unpacked at the same time, as it passes. It becomes part of the store when the configuration of an
-// image has confirmed its digest.
+// Images as files: save, load and import. The package archive knows the format; here, images go
+// from the store into an archive and back. A layer is written to a file and unpacked at the same
+// time, as it passes. It is kept when the configuration of an image has confirmed its digest.
 package main
 
 import (
@@ -34,8 +33,7 @@ func (s Store) load(in io.Reader) ([]string, error) {
 	defer l.drop()
 	a, err := archive.Read(in, l.unpack)
 	if err == nil {
-		choice := func(index ocispec.Index) (ocispec.Descriptor, error) { return choose(index, here()) }
-		err = a.Images(choice, l.keep)
+		err = a.Images(here(), l.keep)
 	}
 	return l.names, err
 }
@@ -80,7 +78,8 @@ func (l *loading) unpack(in io.Reader) (ocispec.Descriptor, error) {
 	}
 	n := &newLayer{file: file.Name()}
 	if n.build, err = os.MkdirTemp(filepath.Dir(n.file), "layer-*"); err == nil {
-		err = n.read(in, file.File, l.store.layerLimits())
+		limit := l.store.layerLimits().check
+		n.blob, n.diffID, err = layer.Receive(in, file.File, n.build, limit)
 	}
 	err = errors.Join(err, file.Close()) // now: there may be many
 	if twin := l.layers[n.blob.Digest]; err != nil || twin != nil {
@@ -88,36 +87,6 @@ func (l *loading) unpack(in io.Reader) (ocispec.Descriptor, error) {
 	}
 	l.layers[n.blob.Digest] = n
 	return n.blob, nil
-}
-
-// read reads the layer to its end.
-func (n *newLayer) read(in io.Reader, file *os.File, limits LayerLimits) error {
-	tee := io.TeeReader(in, file)
-	sum, err := layer.Unpack(tee, n.build, limits.check)
-	if err == nil {
-		_, err = io.Copy(io.Discard, tee)
-	}
-	if err != nil {
-		return err
-	}
-	n.diffID = sum.DiffID
-	n.blob = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: sum.DiffID}
-	if sum.Compression != "" {
-		n.blob.MediaType += "+" + sum.Compression
-		if n.blob.Digest, err = digestOf(file); err != nil {
-			return err
-		}
-	}
-	n.blob.Size, err = file.Seek(0, io.SeekEnd)
-	return errors.Join(err, file.Chmod(0o644))
-}
-
-// digestOf reads a file again, which was just written and so is still in memory.
-func digestOf(file *os.File) (digest.Digest, error) {
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	return digest.SHA256.FromReader(file)
 }
 
 // keep brings an image of the archive into the store.
@@ -140,7 +109,7 @@ func (l *loading) keep(image *archive.Image) error {
 		names = []string{""}
 	}
 	for _, name := range names {
-		kept, err := l.store.putImageAs(image.Config, image.Layers, name)
+		kept, err := l.store.putEncoded(image.Config, image.Layers, name, nil)
 		if err != nil {
 			return err
 		}
@@ -188,12 +157,14 @@ func (l *loading) keepLayers(image *archive.Image) error {
 		return about("read", "the configuration", err)
 	}
 	if n := len(c.RootFS.DiffIDs); n != len(image.Layers) {
-		return fmt.Errorf("its manifest has %d layers, and its configuration %d", len(image.Layers), n)
+		return fmt.Errorf("its manifest has %d layers, and its configuration %d",
+			len(image.Layers), n)
 	}
-	for i, d := range image.Layers {
-		n := l.layers[d.Digest]
+	for i := range image.Layers {
+		d := image.Layers[i].Digest
+		n := l.layers[d]
 		if n == nil {
-			return fmt.Errorf("the archive has no layer %q", registry.Printable(d.Digest.String()))
+			return fmt.Errorf("the archive has no layer %q", registry.Printable(d.String()))
 		}
 		if n.diffID != c.RootFS.DiffIDs[i] {
 			return &wrongLayer{n.diffID, c.RootFS.DiffIDs[i]}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -138,7 +139,7 @@ func (c *tagCmd) Run() error {
 	return c.Store.tag(image.Manifest, ref.String())
 }
 
-// newName reads a name to give to an image.
+// newName parses a name that an image is given.
 func newName(name string) (registry.Reference, error) {
 	ref, err := registry.ParseReference(name)
 	if err == nil && ref.Digest != "" {
@@ -180,7 +181,7 @@ func (c *rmiCmd) remove(text string) error {
 	if err != nil {
 		return err
 	}
-	twin := false // with the same configuration, in another manifest
+	twin := false // another manifest with the same configuration
 	for _, other := range all {
 		if other.Manifest.Digest == image.Manifest.Digest {
 			image = other // with its names
@@ -199,10 +200,21 @@ func (c *rmiCmd) remove(text string) error {
 			return err
 		}
 	}
-	if err := c.Store.untag(image, names); err != nil || twin || len(names) < len(image.Names) {
+	if err := c.Store.untagAndPrint(image, names); err != nil || twin || len(names) < len(image.Names) {
 		return err
 	}
 	_, err = fmt.Println("Deleted: " + image.ID.String())
+	return err
+}
+
+// untagAndPrint removes names of an image, and prints them.
+func (s Store) untagAndPrint(image *Image, names []string) error {
+	err := s.untag(image, names)
+	for _, name := range names {
+		if ref, errName := registry.ParseReference(name); err == nil && errName == nil {
+			fmt.Println("Untagged: " + ref.Familiar())
+		}
+	}
 	return err
 }
 
@@ -231,7 +243,7 @@ func (c *imagePruneCmd) Run() error {
 		for _, diffID := range image.Config.RootFS.DiffIDs {
 			sizes[diffID] = c.Store.layerSize(diffID)
 		}
-		err = errors.Join(err, c.Store.untag(image, image.Names))
+		err = errors.Join(err, c.Store.untagAndPrint(image, image.Names))
 		fmt.Println("Deleted: " + image.ID.String())
 	}
 	err = errors.Join(err, c.Store.collect())
@@ -316,4 +328,38 @@ func (s Store) describeImage(image *Image) map[string]any {
 		"Architecture": c.Architecture, "Os": c.OS, "Variant": c.Variant, "Size": s.sizeOf(image), "Config": c.Config,
 		"RootFS": map[string]any{"Type": "layers", "Layers": c.RootFS.DiffIDs},
 	}
+}
+
+// created is when an image was made; long ago if it does not say.
+func (i *Image) created() time.Time {
+	if i.Config.Created == nil {
+		return time.Unix(0, 0)
+	}
+	return *i.Config.Created
+}
+
+// sizeOf is the bytes of an image's files.
+func (s Store) sizeOf(image *Image) (size int64) {
+	for _, diffID := range image.Config.RootFS.DiffIDs {
+		size += s.layerSize(diffID)
+	}
+	return size
+}
+
+// commitImage is `box commit` to an image.
+func (c *commitCmd) commitImage(r *Record) error {
+	done, err := c.Store.using()
+	if err != nil {
+		return err
+	}
+	defer done()
+	ref, err := newName(c.Dir)
+	if err != nil {
+		return err
+	}
+	image, err := c.Store.commit(r, ref.String(), c)
+	if err == nil {
+		_, err = fmt.Println(image.ID)
+	}
+	return err
 }

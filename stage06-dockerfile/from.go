@@ -1,5 +1,5 @@
-// box run IMAGE: what the first word names, and how an image's configuration and the flags
-// together make a container. The flags win; what they leave open, the image says.
+// box run IMAGE: what the first word names, and how an image's configuration and the flags make a
+// container together. A flag wins over the image.
 package main
 
 import (
@@ -16,23 +16,24 @@ import (
 
 	"stagebox/stage03-rootfs/tiny"
 	"stagebox/stage04-unionfs/signals"
+	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
 )
 
-// fromImage makes a container's root of the image that the first word of its command names.
-// A program of the host is one only where no image here has its name, and as long as
-// nothing says that an image is meant, as a name for the container does. The layers stay
-// until done is called: by then the record names them.
+// fromImage makes a container's root of the image that the first word of its command names. The
+// word names a program of the host only if no image here has that name and no flag says that an
+// image is meant, as a name for the container does. The layers are kept until done is called: by
+// then the record names them.
 func (c *Container) fromImage() (done func() error, err error) {
 	done = func() error { return nil }
-	if c.Rootfs != "" || len(c.Layer) > 0 || c.Pull == "" { // without a choice, box runs a program of its own
+	if c.Rootfs != "" || len(c.Layer) > 0 || c.Pull == "" { // "" for a program of box's own
 		return done, nil
 	}
 	words := c.Command.argv()
 	_, err = c.Store.image(words[0])
 	lasts := c.rejectStoreFlags() != nil
-	isHosts := errors.Is(err, errNoImage) && c.isProgram(words[0]) && !lasts
-	if isHosts && c.Pull == "missing" || err != nil && !errors.Is(err, errNoImage) && c.isProgram(words[0]) {
+	if err != nil && c.isProgram(words[0]) &&
+		(!errors.Is(err, errNoImage) || !lasts && c.Pull == "missing") {
 		return done, nil
 	}
 	if done, err = c.Store.using(); err != nil {
@@ -41,7 +42,7 @@ func (c *Container) fromImage() (done func() error, err error) {
 	image, err := c.Store.image(words[0])
 	image, err = c.obtain(words[0], image, err)
 	if err != nil && c.Pull == "missing" && !lasts && !strings.ContainsAny(words[0], "/:@.") {
-		complain(err) // and the search for a program of this name says that there is none
+		complain(err) // the search for a program of this name fails next, and says so
 		return done, nil
 	}
 	if err == nil {
@@ -68,7 +69,7 @@ func (c *Container) useImage(words []string, image *Image) error {
 	return c.merge(words[1:], image.Config.Config)
 }
 
-// isProgram tells whether a word would be a program on the host: a path, or in PATH.
+// isProgram reports whether a word names a program of the host: a path, or one in PATH.
 func (c *Container) isProgram(word string) bool {
 	if strings.HasPrefix(word, "/") || strings.HasPrefix(word, ".") {
 		return true
@@ -77,7 +78,7 @@ func (c *Container) isProgram(word string) bool {
 	return err == nil && !strings.ContainsAny(word, "/:@")
 }
 
-// obtain gets the image, from here or from its registry, as --pull says.
+// obtain returns the image, from here or from its registry, as --pull says.
 func (c *Container) obtain(name string, here *Image, err error) (*Image, error) {
 	if err == nil && c.Pull != "always" {
 		return here, nil
@@ -102,23 +103,25 @@ func (c *Container) obtain(name string, here *Image, err error) (*Image, error) 
 	ctx, stop := interruptible()
 	defer stop()
 	fmt.Fprintf(os.Stderr, "box: the image %s is pulled from %s\n", ref.Familiar(), ref.Host)
-	show := newProgress(os.Stderr, false, c.Explain != "")
-	defer show.end()
-	image, err := c.Store.pull(ctx, ref, platform, Remote{Explain: c.Explain != "", Insecure: c.Insecure}, show)
+	show := progress.New(os.Stderr, false, c.Explain != "")
+	defer show.Finish()
+	remote := Remote{Explain: c.Explain != "", Insecure: c.Insecure}
+	image, err := c.Store.pull(ctx, ref, platform, remote, show)
 	if err != nil {
-		return nil, fmt.Errorf("there is no image %s here, and it cannot be pulled: %w", ref.Familiar(), err)
+		return nil, fmt.Errorf("there is no image %s here, and it cannot be pulled: %w",
+			ref.Familiar(), err)
 	}
 	return image, nil
 }
 
-// nothing is the layer of an image that has none.
+// nothing is an empty layer, for an image that has none.
 func (s Store) nothing() ([]string, error) {
 	dir := s.path("layers", "nothing")
 	return []string{dir}, os.MkdirAll(dir, 0o755)
 }
 
-// merge fills in what the flags have left open. Entrypoint and command go together as
-// Docker has it: whoever gives an entrypoint does away with the image's command too.
+// merge takes from the image what the flags leave open. As in Docker, --entrypoint replaces not
+// only the image's entrypoint but its command too.
 func (c *Container) merge(words []string, config RunConfig) error {
 	entrypoint, cmd := config.Entrypoint, config.Cmd
 	if c.Entrypoint != nil {
@@ -149,7 +152,8 @@ func (c *Container) merge(words []string, config RunConfig) error {
 		return err
 	}
 	for target := range config.Volumes {
-		if !slices.ContainsFunc(binds, func(b bind) bool { return b.target == filepath.Clean(target) }) {
+		same := func(b bind) bool { return b.target == filepath.Clean(target) }
+		if !slices.ContainsFunc(binds, same) {
 			c.Volume = append(c.Volume, target)
 		}
 	}
@@ -157,13 +161,13 @@ func (c *Container) merge(words []string, config RunConfig) error {
 	return nil
 }
 
-// stopSignal is what asks the container to end.
+// stopSignal is the signal that asks the container to end.
 func (c *Container) stopSignal() unix.Signal {
 	if c.StopSignal == "" {
 		return unix.SIGTERM
 	}
 	s, err := signals.Parse(c.StopSignal)
-	if err != nil { // an image's, which nobody here has typed
+	if err != nil { // it comes from an image: the flag was checked
 		return unix.SIGTERM
 	}
 	return s
@@ -171,7 +175,7 @@ func (c *Container) stopSignal() unix.Signal {
 
 func isTiny(name string) bool { return name == "tiny" || name == "tiny:latest" }
 
-// makeTinyImage makes the image that needs no registry, of this host's own programs.
+// makeTinyImage makes the image that needs no registry, from programs of the host.
 func (s Store) makeTinyImage() (*Image, error) {
 	done, err := s.using()
 	if err != nil {
@@ -195,7 +199,8 @@ func (s Store) imageOf(dir string) (*Image, error) {
 		return nil, err
 	}
 	config := newConfig()
-	config.Config.Env, config.Config.Cmd = []string{"PATH=" + defaultPath}, []string{"sh"}
+	config.Config.Env = []string{"PATH=" + defaultPath}
+	config.Config.Cmd = []string{"sh"}
 	config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
 	config.History = []ocispec.History{made("box rootfs", "this host's own programs", false)}
 	ref, err := registry.ParseReference("tiny")
@@ -205,7 +210,7 @@ func (s Store) imageOf(dir string) (*Image, error) {
 	return s.putImage(config, []ocispec.Descriptor{layer}, ref.String())
 }
 
-// complain tells of what went wrong on the side: how the command ended counts for more.
+// complain prints an error that does not decide how the command ends.
 func complain(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "box:", err)

@@ -1,4 +1,5 @@
-// The commands about images that are here: images, tag, rmi, history, commit.
+// Images of containers, and images that go: commit makes one, rmi and image prune remove them. An
+// image is gone when the index does not list it; layout.go:Store.collect removes its blobs.
 package main
 
 import (
@@ -13,29 +14,14 @@ import (
 	"stagebox/stage05-images/registry"
 )
 
-// created is when an image was made; long ago if it does not say.
-func (i *Image) created() time.Time {
-	if i.Config.Created == nil {
-		return time.Unix(0, 0)
-	}
-	return *i.Config.Created
-}
-
-// sizeOf is the bytes of an image's files.
-func (s Store) sizeOf(image *Image) (size int64) {
-	for _, diffID := range image.Config.RootFS.DiffIDs {
-		size += s.layerSize(diffID)
-	}
-	return size
-}
-
-// removeDamaged takes an image that cannot be read out of the index: by a name of it, or by
-// the digest of its manifest.
+// removeDamaged removes an image that cannot be read from the index, by one of its names or by the
+// digest of its manifest.
 func (s Store) removeDamaged(text string) (found bool, err error) {
 	ref, errName := registry.ParseReference(text)
+	id := "sha256:" + strings.TrimPrefix(text, "sha256:")
 	err = s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool {
-			named := errName == nil && nameOf(d) == ref.String() || d.Digest.String() == "sha256:"+strings.TrimPrefix(text, "sha256:")
+			named := errName == nil && nameOf(d) == ref.String() || d.Digest.String() == id
 			if !named {
 				return false
 			}
@@ -47,69 +33,54 @@ func (s Store) removeDamaged(text string) (found bool, err error) {
 	return found, err
 }
 
-// unusedImage refuses to take away an image that a container was made of.
+// unusedImage returns an error if a container was made of an image.
 func (s Store) unusedImage(image *Image) error {
 	containers, err := s.all()
 	for _, r := range containers {
 		if r.ImageID == image.ID {
-			return fmt.Errorf("the image %s is what container %s was made of: box rm %s, or box rmi -f, which leaves the container what it needs", short(image.ID), r.Name, r.Name)
+			return fmt.Errorf("the image %s is what container %s was made of: box rm %s, "+
+				"or box rmi -f, which leaves the container what it needs",
+				short(image.ID), r.Name, r.Name)
 		}
 	}
 	return err
 }
 
-// untag takes names away from an image, and the image out of the index with its last one.
+// untag removes names of an image, and with the last one the image.
 func (s Store) untag(image *Image, names []string) error {
-	err := s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	return s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool {
-			return d.Digest == image.Manifest.Digest && (slices.Contains(names, nameOf(d)) || nameOf(d) == "")
+			return d.Digest == image.Manifest.Digest &&
+				(slices.Contains(names, nameOf(d)) || nameOf(d) == "")
 		}), nil
 	})
-	for _, name := range names {
-		if ref, errName := registry.ParseReference(name); err == nil && errName == nil {
-			fmt.Println("Untagged: " + ref.Familiar())
-		}
-	}
-	return err
 }
 
-// commitImage makes an image of what a container has changed.
-func (c *commitCmd) commitImage(r *Record) error {
-	done, err := c.Store.using()
+// commit makes an image of what a container has changed.
+func (s Store) commit(r *Record, name string, c *commitCmd) (*Image, error) {
+	config, blobs, err := s.baseOf(r)
 	if err != nil {
-		return err
-	}
-	defer done()
-	ref, err := newName(c.Dir)
-	if err != nil {
-		return err
-	}
-	config, blobs, err := c.Store.baseOf(r)
-	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := applyChanges(&config, c.Change); err != nil {
-		return err
+		return nil, err
 	}
 	var layer ocispec.Descriptor
 	err = r.whileFrozen(func() (err error) {
-		layer, err = c.Store.keepUpper(r.path("upper"), r.Run.topFirst()...)
+		layer, err = s.keepUpper(r.path("upper"), r.Run.topFirst()...)
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	config.RootFS.DiffIDs, blobs = append(config.RootFS.DiffIDs, layer.Digest), append(blobs, layer)
-	config.Author, config.History = c.Author, append(config.History, made(strings.Join(r.Run.Command.argv(), " "), c.Message, false))
-	image, err := c.Store.putImage(config, blobs, ref.String())
-	if err == nil {
-		_, err = fmt.Println(image.ID)
-	}
-	return err
+	step := made(strings.Join(r.Run.Command.argv(), " "), c.Message, false)
+	config.Author, config.History = c.Author, append(config.History, step)
+	config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
+	return s.putImage(config, append(blobs, layer), name)
 }
 
-// baseOf is the configuration to go on from: that of the container's image, or for a
-// container of plain directories a new one, with these directories as its layers.
+// baseOf returns the configuration and layers to add to: those of the container's image, or for a
+// container of plain directories new ones, with these directories as layers.
 func (s Store) baseOf(r *Record) (ImageConfig, []ocispec.Descriptor, error) {
 	config := newConfig()
 	if r.ImageID != "" {
@@ -127,9 +98,12 @@ func (s Store) baseOf(r *Record) (ImageConfig, []ocispec.Descriptor, error) {
 		if err != nil {
 			return config, nil, err
 		}
-		config.RootFS.DiffIDs, blobs = append(config.RootFS.DiffIDs, layer.Digest), append(blobs, layer)
-		config.History = append(config.History, made("the directory "+filepath.Base(dir), "", false))
+		blobs = append(blobs, layer)
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
+		step := made("the directory "+filepath.Base(dir), "", false)
+		config.History = append(config.History, step)
 	}
-	config.Config.Env, config.Config.Cmd = []string{"PATH=" + defaultPath}, r.Run.Command.argv()
+	config.Config.Env = []string{"PATH=" + defaultPath}
+	config.Config.Cmd = r.Run.Command.argv()
 	return config, blobs, nil
 }

@@ -1,7 +1,7 @@
-// Images on disk: an OCI image layout (the OCI Image Format Specification, image-layout.md),
-// which other tools read as it stands. blobs/ holds everything under the digest of its
-// bytes, index.json gives names to manifests. Beside it, layers/ holds each layer once,
-// unpacked, under the digest of its uncompressed tar, for all images that have it.
+// Images on disk: an OCI image layout (the OCI Image Format Specification, image-layout.md), which
+// other tools can read. blobs/ holds everything under the digest of its bytes, and index.json gives
+// names to manifests. Beside it, layers/ holds each layer once, unpacked, under the digest of its
+// uncompressed tar, for all images that have it.
 package main
 
 import (
@@ -29,7 +29,8 @@ import (
 func (s Store) openImages() error {
 	for _, dir := range []string{"images/blobs/sha256", "images/partial", "layers"} {
 		if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
-			return fmt.Errorf("the store: %w; another place for it is given by --root DIR or BOX_ROOT", err)
+			return fmt.Errorf("the store: %w; another place for it is given by "+
+				"--root DIR or BOX_ROOT", err)
 		}
 	}
 	layout := s.path("images", ocispec.ImageLayoutFile)
@@ -37,10 +38,11 @@ func (s Store) openImages() error {
 		return nil
 	}
 	return s.withLock("images/index.lock", func() error {
-		if err := s.open(); err != nil {
-			return err
+		err := s.open()
+		if err == nil {
+			err = state.WriteJSON(s.path("images/index.json"), emptyIndex(), state.Durable)
 		}
-		if err := state.WriteJSON(s.path("images/index.json"), emptyIndex(), state.Durable); err != nil {
+		if err != nil {
 			return err
 		}
 		version := ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}
@@ -49,10 +51,11 @@ func (s Store) openImages() error {
 }
 
 func emptyIndex() ocispec.Index {
-	return ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
+	return ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
 }
 
-// withLock does something while nobody else does it.
+// withLock calls do while this process holds a lock of the store alone.
 func (s Store) withLock(name string, do func() error) error {
 	file, err := state.Lock(context.Background(), s.path(name), state.Exclusive)
 	if err != nil {
@@ -61,8 +64,8 @@ func (s Store) withLock(name string, do func() error) error {
 	return errors.Join(do(), file.Close())
 }
 
-// using keeps the garbage collector away while something is made that no name refers to yet.
-// If nobody else is at it, what boxes that were killed had half made goes first.
+// using keeps collect away while something is made that no name refers to yet. It ends when done is
+// called. If no other box does the same, leftovers of boxes that were killed are removed first.
 func (s Store) using() (done func() error, err error) {
 	if err := s.openImages(); err != nil {
 		return nil, err
@@ -80,8 +83,9 @@ func (s Store) using() (done func() error, err error) {
 	return file.Close, nil
 }
 
-// dropHalfMade removes blobs and layers that have no digest for a name yet. What a broken pull
-// has got has one: that stays, for the next. And it removes records that were half written.
+// dropHalfMade removes blobs and layers that are not named by a digest yet, and records that were
+// half written. The part of a blob that an interrupted pull has left is named by its digest, and
+// stays for the next pull.
 func (s Store) dropHalfMade() error {
 	list, err := filepath.Glob(s.path("images/partial/*-*"))
 	err = errors.Join(err, state.Sweep(s.path("images")), state.Sweep(s.path("layers")))
@@ -97,7 +101,7 @@ func (s Store) blobPath(d digest.Digest) string {
 
 func (s Store) layerPath(diffID digest.Digest) string { return s.path("layers", diffID.Encoded()) }
 
-// brief is the path of a layer as people can read it; that of another directory stays.
+// brief shortens the path of a layer for people. Other paths stay as they are.
 func (s Store) brief(dir string) string {
 	if digest, ok := strings.CutPrefix(dir, s.path("layers")+"/"); ok && len(digest) > 12 {
 		return "layers/" + digest[:12] + "…"
@@ -112,7 +116,8 @@ func exists(path string) bool {
 
 // putBlob keeps a small blob.
 func (s Store) putBlob(mediaType string, data []byte) (ocispec.Descriptor, error) {
-	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data),
+		Size: int64(len(data))}
 	if exists(s.blobPath(d.Digest)) {
 		return d, nil
 	}
@@ -124,7 +129,7 @@ func (s Store) putBlob(mediaType string, data []byte) (ocispec.Descriptor, error
 	return d, s.keepBlob(file, d.Digest, err)
 }
 
-// keepBlob gives a file that was written its name, unless that has failed.
+// keepBlob gives a file that was written its name. After an error, err, it discards the file.
 func (s Store) keepBlob(file *state.Pending, d digest.Digest, err error) error {
 	if err == nil {
 		err = file.Commit(s.blobPath(d), 0o644, state.Durable)
@@ -132,21 +137,23 @@ func (s Store) keepBlob(file *state.Pending, d digest.Digest, err error) error {
 	return errors.Join(about("write the blob", d.String(), err), file.Discard())
 }
 
-// readBlob reads a small blob, and holds it against its digest.
+// readBlob reads a small blob, and checks its digest.
 func (s Store) readBlob(d digest.Digest) ([]byte, error) {
 	if err := d.Validate(); err != nil {
 		return nil, fmt.Errorf("the digest %q: %w", d, err)
 	}
 	info, err := os.Stat(s.blobPath(d))
 	if err == nil && info.Size() > registry.MaxDocument {
-		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s", d, units.FormatSize(info.Size()), units.FormatSize(registry.MaxDocument))
+		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s",
+			d, units.FormatSize(info.Size()), units.FormatSize(registry.MaxDocument))
 	}
 	data, err := os.ReadFile(s.blobPath(d))
 	if err != nil {
 		return nil, fmt.Errorf("the blob %s: %w; pull or load its image again", d, err)
 	}
 	if d.Algorithm().FromBytes(data) != d {
-		return nil, fmt.Errorf("the blob %s is damaged: remove %s, and pull or load its image again", d, s.blobPath(d))
+		return nil, fmt.Errorf("the blob %s is damaged: remove %s, "+
+			"and pull or load its image again", d, s.blobPath(d))
 	}
 	return data, nil
 }
@@ -160,7 +167,7 @@ func (s Store) readObject(d digest.Digest, value any) error {
 	return about("read", d.String(), err)
 }
 
-// readIndex reads the names.
+// readIndex reads index.json. A store without one has no images.
 func (s Store) readIndex() (ocispec.Index, error) {
 	index := emptyIndex()
 	err := state.ReadJSON(s.path("images/index.json"), &index)
@@ -173,7 +180,7 @@ func (s Store) readIndex() (ocispec.Index, error) {
 // nameOf is the full name of an entry of the index; "" for an image without one.
 func nameOf(d ocispec.Descriptor) string { return d.Annotations[ocispec.AnnotationRefName] }
 
-// setNames changes the index: change gets its entries, and returns what they shall be.
+// setNames changes the index: change gets its entries, and returns the new ones.
 func (s Store) setNames(change func([]ocispec.Descriptor) ([]ocispec.Descriptor, error)) error {
 	return s.withLock("images/index.lock", func() error {
 		index, err := s.readIndex()
@@ -194,8 +201,8 @@ func (s Store) setNames(change func([]ocispec.Descriptor) ([]ocispec.Descriptor,
 	})
 }
 
-// tag gives a manifest a name, which another one may have had until now: that stays
-// without one. An empty name keeps the image without one.
+// tag gives a manifest a name. If another one has that name, it loses it, and stays in the index
+// without a name. With an empty name, the manifest is listed without one.
 func (s Store) tag(manifest ocispec.Descriptor, name string) error {
 	return s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		kept := slices.DeleteFunc(slices.Clone(list), func(d ocispec.Descriptor) bool {
@@ -203,22 +210,34 @@ func (s Store) tag(manifest ocispec.Descriptor, name string) error {
 		})
 		for _, d := range list {
 			lost := nameOf(d) == name && d.Digest != manifest.Digest
-			if lost && !slices.ContainsFunc(kept, func(o ocispec.Descriptor) bool { return o.Digest == d.Digest }) {
-				kept = append(kept, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+			if lost && !lists(kept, d) {
+				kept = append(kept, unnamed(d))
 			}
 		}
-		named := ocispec.Descriptor{MediaType: manifest.MediaType, Digest: manifest.Digest, Size: manifest.Size}
+		named := unnamed(manifest)
 		if name != "" {
 			named.Annotations = map[string]string{ocispec.AnnotationRefName: name}
-		} else if slices.ContainsFunc(kept, func(o ocispec.Descriptor) bool { return o.Digest == manifest.Digest }) {
+		} else if lists(kept, manifest) {
 			return kept, nil
 		}
 		return append(kept, named), nil
 	})
 }
 
-// collect removes what no image and no container needs any more, unless somebody is making
-// something: then the next time will do.
+// lists reports whether a list has an entry for a manifest, with or without a name.
+func lists(list []ocispec.Descriptor, manifest ocispec.Descriptor) bool {
+	return slices.ContainsFunc(list, func(d ocispec.Descriptor) bool {
+		return d.Digest == manifest.Digest
+	})
+}
+
+// unnamed returns an entry of the index without its name.
+func unnamed(d ocispec.Descriptor) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
+}
+
+// collect removes blobs and layers that no image and no container needs any more. If another box is
+// making something (using), the next call does it.
 func (s Store) collect() error {
 	alone, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
 	if err == state.ErrBusy {
@@ -238,9 +257,9 @@ func (s Store) collect() error {
 			return err
 		}
 		for _, entry := range entries {
-			name, _, _ := strings.Cut(entry.Name(), ".") // beside a layer lies what is known of it
+			name, _, _ := strings.Cut(entry.Name(), ".") // a note beside a layer
 			if dir != "images/partial" && (needed[name] || state.IsPending(entry.Name())) {
-				continue // a note may be written at this moment, which needs no digest to stay
+				continue // pending: a note that is being written at this moment
 			}
 			if err := removeTree(s.path(dir, entry.Name())); err != nil {
 				return err
@@ -250,7 +269,7 @@ func (s Store) collect() error {
 	return nil
 }
 
-// needed are the digests that images and containers refer to.
+// needed returns the digests that images and containers refer to, in hexadecimal.
 func (s Store) needed() (map[string]bool, error) {
 	index, err := s.readIndex()
 	if err != nil {
@@ -260,7 +279,8 @@ func (s Store) needed() (map[string]bool, error) {
 	for _, d := range index.Manifests {
 		image, err := s.readImage(d)
 		if err != nil {
-			return nil, fmt.Errorf("%w\n     nothing that is not needed any more is removed, as long as box rmi %s has not removed this image", err, d.Digest.Encoded())
+			return nil, fmt.Errorf("%w\n     nothing that is not needed any more is removed, "+
+				"as long as box rmi %s has not removed this image", err, d.Digest.Encoded())
 		}
 		needed[image.Manifest.Digest.Encoded()], needed[image.ID.Encoded()] = true, true
 		for _, layer := range image.Blobs {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"stagebox/stage03-rootfs/passwd"
 	"stagebox/stage04-unionfs/files"
@@ -327,12 +328,14 @@ func (b *builder) stage(stage *dockerfile.Stage) (*stageBuild, error) {
 	}
 	b.lock.Unlock()
 	s.once.Do(func() {
-		needs := b.needs(stage)
-		s.err = together(len(needs)+1, len(needs), func(i int) error { // side by side
-			_, err := b.stage(needs[i])
-			return err
-		})
-		if s.err == nil {
+		var needs errgroup.Group // side by side
+		for _, needed := range b.needs(stage) {
+			needs.Go(func() error {
+				_, err := b.stage(needed)
+				return err
+			})
+		}
+		if s.err = needs.Wait(); s.err == nil {
 			s.err = s.build()
 		}
 	})

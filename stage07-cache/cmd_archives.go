@@ -62,7 +62,7 @@ func (c *saveCmd) Run() error {
 		return err
 	}
 	defer done()
-	return toFile(c.Output, "save", func(out *os.File) error { return c.Store.save(out, c.Images) })
+	return toFile(c.Output, func(out *os.File) error { return c.Store.save(out, c.Images) })
 }
 
 type importCmd struct {
@@ -107,10 +107,11 @@ func (c *importCmd) Run() error {
 	return err
 }
 
-// toFile has something written to a file, as a whole, or to standard output for no name.
-func toFile(name, command string, write func(out *os.File) error) error {
+// toFile calls write with a file that gets its name once it is complete, or with standard output for
+// no name.
+func toFile(name string, write func(out *os.File) error) error {
 	if name == "" && term.IsTerminal(1) {
-		return fmt.Errorf("%s writes an archive, which is nothing for a terminal: add -o FILE, or send it through a pipe", command)
+		return errors.New("refusing to write an archive to a terminal; use -o FILE or redirect")
 	}
 	if name == "" {
 		return write(os.Stdout)

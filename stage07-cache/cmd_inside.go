@@ -1,5 +1,4 @@
-// box inside is how box starts itself in a user namespace. Nobody types it; why it is needed is in
-// layers.go.
+// box inside is for box itself, which runs it in a user namespace. layers.go says what for.
 package main
 
 import (
@@ -8,7 +7,6 @@ import (
 	"stagebox/stage05-images/layer"
 )
 
-// insideCmd is how box starts itself for that.
 type insideCmd struct {
 	Do     string   `arg:"" enum:"own,pack"`
 	Dir    string   `arg:""`
@@ -17,7 +15,7 @@ type insideCmd struct {
 	Store
 }
 
-// Run is `box inside`, first outside, then inside.
+// Run is `box inside`: outside of the namespace it enters it, and inside it does the work.
 func (c *insideCmd) Run() error {
 	switch {
 	case os.Geteuid() != 0:
@@ -25,7 +23,7 @@ func (c *insideCmd) Run() error {
 	case c.Do == "own":
 		return layer.SetOwners(c.Dir)
 	default:
-		_, err := packLayer(os.Stdout, c.Dir, c.Owners...)
+		_, err := layer.Pack(os.Stdout, c.Dir, c.Owners...)
 		return err
 	}
 }

@@ -1,4 +1,4 @@
-// login, logout and search: what one says to a registry besides pull and push.
+// login, logout and search: the commands that talk to a registry, besides pull and push.
 package main
 
 import (
@@ -45,7 +45,7 @@ func (c *loginCmd) Run() error {
 	return err
 }
 
-// ask asks for what was not given. A password is not shown.
+// ask prompts for what the flags do not give. A password is not echoed.
 func (c *loginCmd) ask() (name, password string, err error) {
 	switch {
 	case !c.PasswordStdin && !term.IsTerminal(0):
@@ -83,7 +83,7 @@ func (c *logoutCmd) Run() error {
 	}
 	were, err := registry.Logout(ctx, host)
 	if err == nil && !were {
-		err = fmt.Errorf("nobody was logged in to %s", host)
+		err = fmt.Errorf("not logged in to %s", host)
 	}
 	if err == nil {
 		_, err = fmt.Println("Removed login credentials for " + host)

@@ -550,7 +550,7 @@ func (s Store) putImageWith(config ImageConfig, layers []ocispec.Descriptor, nam
 	if err != nil {
 		return nil, err
 	}
-	return s.putNoted(data, layers, name, notes)
+	return s.putEncoded(data, layers, name, notes)
 }
 
 // reuse takes a step's result from the cache.

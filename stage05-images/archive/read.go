@@ -118,12 +118,9 @@ type Image struct {
 	ConfigType string // the media type of the configuration, if there is a manifest
 }
 
-// Images calls keep for each image, and ends with the first error. For an entry that is an index
-// again, choose picks the manifest for a platform. If the archive has both lists, OCI's is used: it
-// says more.
-func (a *Archive) Images(
-	choose func(ocispec.Index) (ocispec.Descriptor, error), keep func(*Image) error,
-) error {
+// Images calls keep for each image, and ends with the first error. An image for several platforms
+// is the one for platform. If the archive has both lists, OCI's is used: it says more.
+func (a *Archive) Images(platform ocispec.Platform, keep func(*Image) error) error {
 	var index ocispec.Index
 	var list []dockerImage
 	found, err := a.object("index.json", &index)
@@ -136,7 +133,7 @@ func (a *Archive) Images(
 	}
 	for _, d := range index.Manifests {
 		if err == nil {
-			err = a.fromOCI(d, choose, keep)
+			err = a.fromOCI(d, platform, keep)
 		}
 	}
 	for _, d := range list {
@@ -149,8 +146,7 @@ func (a *Archive) Images(
 
 // fromOCI reads an image of an OCI layout.
 func (a *Archive) fromOCI(
-	d ocispec.Descriptor, choose func(ocispec.Index) (ocispec.Descriptor, error),
-	keep func(*Image) error,
+	d ocispec.Descriptor, platform ocispec.Platform, keep func(*Image) error,
 ) error {
 	image := &Image{Manifest: d}
 	data, err := a.blob(d.Digest)
@@ -159,7 +155,7 @@ func (a *Archive) fromOCI(
 	}
 	var index ocispec.Index
 	if err := json.Unmarshal(data, &index); err == nil && len(index.Manifests) > 0 {
-		if image.Manifest, err = choose(index); err != nil {
+		if image.Manifest, err = registry.Choose(index, platform); err != nil {
 			return err
 		}
 		if data, err = a.blob(image.Manifest.Digest); err != nil {

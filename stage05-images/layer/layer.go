@@ -1,13 +1,14 @@
 // Package layer turns a layer of an image into a directory and back.
 //
 // A layer is a tar stream of what changed; in the store it is a directory that overlay can stack.
-// The two differ in how they say that something is gone: in tar an empty file .wh.NAME stands for
-// a removed NAME, and .wh..wh..opq in a directory for all that lower layers have in it (layer.md of
-// the OCI image specification); for overlay it is a character device 0:0, and an attribute of the
-// directory (overlayfs in the kernel's Documentation). Unpack makes the directory and Pack the
-// stream; what the files should be and cannot, such as another user's, is in a text beside the
-// directory (owners.go). A lesson reads both and the text; Decompress and NewGzipWriter are for the
-// form in which layers travel. Only later stages call InheritOwners, and Extractor by itself.
+// The two differ in how they mark a removed file: in tar an empty file .wh.NAME removes NAME, and
+// .wh..wh..opq in a directory removes all that lower layers have in it (layer.md of the OCI image
+// specification); for overlay it is a character device 0:0, and an attribute of the directory
+// (overlayfs in the kernel's Documentation). Unpack makes the directory and Pack the stream. If a
+// file cannot get its owner, mode, device or attributes, because an ordinary user unpacks it, they
+// are in the owners file beside the directory (owners.go). A lesson reads these three; Decompress
+// and NewGzipWriter are for the form in which layers are transferred. Only later stages call
+// InheritOwners, and Extractor by itself.
 package layer
 
 import (

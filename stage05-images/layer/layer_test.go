@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 	"stagebox/lessons/boxtest"
@@ -590,4 +591,26 @@ func FuzzUnpack(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(once.Bytes(), twice.Bytes()), "what is packed, unpacked and packed again is the same")
 	})
+}
+
+// TestReceive holds that the blob is what came, compressed or not.
+func TestReceive(t *testing.T) {
+	data := tarOf(t, tarFile("file", "content"))
+	for compression, blob := range map[string][]byte{"": data, "+gzip": filtered(t, data, "gzip", "-c")} {
+		dir := t.TempDir()
+		file, err := os.Create(filepath.Join(dir, "blob"))
+		require.NoError(t, err)
+		require.NoError(t, os.Mkdir(filepath.Join(dir, "layer"), 0o755))
+		got, diffID, err := Receive(bytes.NewReader(blob), file, filepath.Join(dir, "layer"), usualLimits)
+		require.NoError(t, err)
+		require.NoError(t, file.Close())
+		require.Equal(t, digest.FromBytes(data), diffID)
+		require.Equal(t, digest.FromBytes(blob), got.Digest)
+		require.Equal(t, int64(len(blob)), got.Size)
+		require.Equal(t, "application/vnd.oci.image.layer.v1.tar"+compression, got.MediaType)
+		kept, err := os.ReadFile(file.Name())
+		require.NoError(t, err)
+		require.Equal(t, blob, kept)
+		require.FileExists(t, filepath.Join(dir, "layer", "file"))
+	}
 }

@@ -1,7 +1,7 @@
-// The text beside a layer says what its files should be and cannot. An ordinary user may make files
-// for himself only, whoever owned them in the image, and no devices (chown(2), mknod(2)). There is
-// a text only where it is needed. Each such file of the layer has a line in it, and so has each
-// other name of one:
+// The owners file beside a layer lists what its files should be and cannot. An ordinary user can
+// neither give files to another user nor make devices (chown(2), mknod(2)). A layer has an owners
+// file only if it needs one. Each such file of the layer has a line in it, and so has each other
+// name of one:
 //
 //	file UID GID HAVE:WANT MAJOR:MINOR XATTRS "path"
 //	link "target" "path"
@@ -33,10 +33,10 @@ import (
 	"stagebox/stage04-unionfs/files"
 )
 
-// OwnersSuffix ends the name of the text, which begins with that of the layer's directory.
+// OwnersSuffix is added to the name of a layer's directory for its owners file.
 const OwnersSuffix = ".owners"
 
-// Owner is what a file should be: its owner first of all.
+// Owner is an entry of an owners file: the owner that a file should have, and more.
 type Owner struct {
 	UID, GID     int
 	Have, Want   uint32     // the mode that the file got, and the one that it should have
@@ -44,7 +44,7 @@ type Owner struct {
 	Xattrs       url.Values // extended attributes that it should have
 }
 
-// OwnersWriter writes the text beside a layer when there is something to write.
+// OwnersWriter writes the owners file of a layer. Without entries, there is no file.
 type OwnersWriter struct {
 	path   string
 	text   *os.File
@@ -55,7 +55,7 @@ type OwnersWriter struct {
 // NewOwnersWriter returns a writer for a layer's directory, which makes no file yet.
 func NewOwnersWriter(dir string) *OwnersWriter { return &OwnersWriter{path: dir + OwnersSuffix} }
 
-// Add writes what the file with a path in the layer should be.
+// Add writes the entry of a file, by its path in the layer.
 func (w *OwnersWriter) Add(path string, o *Owner) error {
 	return w.line("file %d %d %o:%o %d:%d %s %q\n",
 		o.UID, o.GID, o.Have, o.Want, o.Major, o.Minor, cmp.Or(o.Xattrs.Encode(), "-"), path)
@@ -81,7 +81,7 @@ func (w *OwnersWriter) line(format string, args ...any) (err error) {
 	return about("write", w.path, err)
 }
 
-// Close ends the text, if there is one.
+// Close ends the owners file, if there is one.
 func (w *OwnersWriter) Close() error {
 	if w.text == nil {
 		return nil
@@ -89,12 +89,11 @@ func (w *OwnersWriter) Close() error {
 	return errors.Join(w.buffer.Flush(), w.text.Close())
 }
 
-// ReadOwners reads the texts of layers, the top one first, as one: what the files of the layers
-// should be, by path. A text that is missing says nothing. An entry may be nil: then its path is
-// another name of a file without a line.
-func ReadOwners(texts ...string) (map[string]*Owner, error) {
+// ReadOwners reads the owners files of layers, the top one first, and returns their entries by path.
+// They may be missing. An entry may be nil: then its path is another name of a file without a line.
+func ReadOwners(paths ...string) (map[string]*Owner, error) {
 	owners := map[string]*Owner{}
-	for _, path := range slices.Backward(texts) {
+	for _, path := range slices.Backward(paths) {
 		file, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -151,8 +150,9 @@ func (o *Owner) restore(h *tar.Header) {
 	}
 }
 
-// InheritOwners writes beside a new layer what the texts of the layers below it, the top one first,
-// say about files that it has too. (Only a later stage makes layers that need this.)
+// InheritOwners adds to the owners file of a new layer the entries of the layers below it for files
+// that it has too. below are their owners files, the top one first. (Only a later stage makes layers
+// that need this.)
 func InheritOwners(dir string, below ...string) error {
 	owners, err := ReadOwners(append([]string{dir + OwnersSuffix}, below...)...)
 	if err != nil || len(owners) == 0 {
@@ -169,8 +169,8 @@ func InheritOwners(dir string, below ...string) error {
 	return errors.Join(err, w.Close())
 }
 
-// SetOwners gives the files of a layer the owners, modes and attributes of the text beside it. The
-// caller is root, of a user namespace perhaps. What the kernel does not grant stays in the text.
+// SetOwners gives the files of a layer the owners, modes and attributes in its owners file. The
+// caller is root, perhaps of a user namespace. Entries that the kernel refuses stay in the file.
 func SetOwners(dir string) error {
 	text := dir + OwnersSuffix
 	owners, err := ReadOwners(text)

@@ -14,9 +14,9 @@ import (
 
 // Pack writes a directory in overlay's form, such as the upper one of a container, as a tar stream:
 // by name, and the marker of an opaque directory right after it. The same directory gives the same
-// bytes on any machine. The layer's own directory is left out, as Docker does. owners are the texts
-// (OwnersSuffix) of the directory itself, or of the layers below an upper directory, the top one
-// first; they may be missing.
+// bytes on any machine. The layer's own directory is left out, as Docker does. owners are the paths
+// of the owners files of the directory itself, or of the layers below an upper directory, the top
+// one first; they may be missing.
 func Pack(w io.Writer, dir string, owners ...string) (sum Sum, err error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Open(dir, flags, 0)

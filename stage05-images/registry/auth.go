@@ -137,7 +137,7 @@ func (c *Client) token(
 	}
 	realm, err := url.Parse(offer.params["realm"])
 	if err != nil || realm.Host == "" {
-		return "", fmt.Errorf("%s sends for a token to %q, which is not a URL",
+		return "", fmt.Errorf("registry %s: invalid token realm %q",
 			c.Host, Printable(offer.params["realm"]))
 	}
 	_, data, err := c.fetch(ctx, tokenRequest(realm, offer.params["service"], scope, user))

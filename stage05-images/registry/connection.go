@@ -290,7 +290,7 @@ type idleTimer struct {
 func newIdleTimer(ctx context.Context, limit time.Duration) *idleTimer {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(limit, func() {
-		cancel(fmt.Errorf("nothing has moved for %v: %w", limit, os.ErrDeadlineExceeded))
+		cancel(fmt.Errorf("no data for %v: %w", limit, os.ErrDeadlineExceeded))
 	})
 	return &idleTimer{ctx, cancel, limit, timer}
 }

@@ -564,7 +564,7 @@ func TestStalls(t *testing.T) {
 	defer close(release)
 	// Where the processor is busy, any wait for it may be a stall of that length: what is
 	// counted exactly is the client's attempts, in its message.
-	stalled := fmt.Sprintf("nothing has moved for 100ms: i/o timeout\n     (%d attempts failed)", maxAttempts)
+	stalled := fmt.Sprintf("no data for 100ms: i/o timeout\n     (%d attempts failed)", maxAttempts)
 	r.idleTimeout = 500 * time.Millisecond
 	got, err := downloadBlob(r, "a", blobOf(data))
 	require.NoError(t, err)

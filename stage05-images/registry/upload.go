@@ -15,7 +15,7 @@ import (
 // chunkSize is how many bytes of an upload go in one request, if it cannot go as a whole.
 const chunkSize = 8 << 20
 
-// Outcome is what it took to get a blob into a repository.
+// Outcome says how a push got a blob into a repository: Exists, Mounted or Pushed.
 type Outcome string
 
 // The outcomes of Push, the cheapest first.

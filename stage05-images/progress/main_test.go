@@ -1,0 +1,9 @@
+package progress
+
+import (
+	"testing"
+
+	"stagebox/lessons/boxtest"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
