@@ -56,7 +56,7 @@ func (s Store) untag(image *Image, names []string) error {
 	})
 }
 
-// commit makes an image of what a container has changed.
+// commit makes an image of the changes that a container has made.
 func (s Store) commit(r *Record, name string, c *commitCmd) (*Image, error) {
 	config, blobs, err := s.baseOf(r)
 	if err != nil {

@@ -66,7 +66,7 @@ func (s Store) pull(
 	return image, err
 }
 
-// pull gets what a manifest names, then gives it its name.
+// pull gets the configuration and the layers of a manifest, then gives it its name.
 func (t *transfer) pull(
 	ctx context.Context, desc ocispec.Descriptor, data []byte,
 ) (ocispec.Descriptor, error) {

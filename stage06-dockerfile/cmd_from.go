@@ -1,7 +1,7 @@
 // The flags of run, create and build that are about the image.
 package main
 
-// ImageOptions says what a container is made of.
+// ImageOptions are the flags for the image that a container is made of.
 type ImageOptions struct {
 	Entrypoint *string `help:"A program to run instead of the image's; what follows are its arguments." placeholder:"PROGRAM" group:"Program:"`
 	StopSignal string  `help:"The signal with which stop asks it to end; else the image's, or TERM." placeholder:"SIGNAL" group:"Program:"`

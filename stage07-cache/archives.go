@@ -77,10 +77,10 @@ func (l *loading) unpack(in io.Reader) (ocispec.Descriptor, error) {
 		return ocispec.Descriptor{}, err
 	}
 	n := &newLayer{file: file.Name()}
-	if n.build, err = os.MkdirTemp(filepath.Dir(n.file), "layer-*"); err == nil {
-		limit := l.store.layerLimits().check
-		n.blob, n.diffID, err = layer.Receive(in, file.File, n.build, limit)
+	if n.build, err = os.MkdirTemp(filepath.Dir(n.file), "layer-*"); err != nil {
+		return n.blob, errors.Join(err, file.Discard())
 	}
+	n.blob, n.diffID, err = layer.Receive(in, file.File, n.build, l.store.layerLimits().check)
 	err = errors.Join(err, file.Close()) // now: there may be many
 	if twin := l.layers[n.blob.Digest]; err != nil || twin != nil {
 		return n.blob, errors.Join(err, l.remove(n))

@@ -1,5 +1,5 @@
-// The commands about the images that are here: images, tag, rmi, image prune and history, and
-// what inspect shows of an image.
+// The commands for the images of the store: images, tag, rmi, image prune and history; commit to an
+// image, and an image as inspect shows it.
 package main
 
 import (
@@ -78,7 +78,7 @@ func (i *Image) familiar() [][2]string {
 	return list
 }
 
-// drawTree draws the layers as a tree: an image is a branch of what it was made from.
+// drawTree draws the layers as a tree: an image is a branch of the one that it was made from.
 func (s Store) drawTree(all []*Image) error {
 	type branch struct {
 		diffID digest.Digest

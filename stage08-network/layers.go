@@ -1,6 +1,6 @@
 // Layers in the store. A layer is there unpacked, as a directory that overlay can stack, named by
-// the digest of its tar; beside it is what is known of it. What a layer is as a tar, and how it
-// becomes a directory and back, is in the package layer.
+// the digest of its tar; beside it may be an owners file and notes, such as its size. The package
+// layer unpacks and packs it.
 //
 // An ordinary user to whom /etc/subuid grants more users has containers with many users in them.
 // Their files have the owners on the host that the user namespace maps them to, and some can be

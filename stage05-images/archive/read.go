@@ -1,10 +1,10 @@
 // Package archive reads and writes images as files.
 //
-// What docker save, podman save and skopeo write is a tar file of blobs, and of lists that say which
-// of them make an image: index.json in an OCI layout (image-layout.md of the OCI image
-// specification), manifest.json in Docker's own format. Read takes both, also from a pipe, where
-// nothing can be looked at twice: a layer goes to the caller as it passes, and what belongs
-// together is known at the end. Writer writes both lists into one archive.
+// docker save, podman save and skopeo write a tar file of blobs, and of lists that say which of them
+// make an image: index.json in an OCI layout (image-layout.md of the OCI image
+// specification), manifest.json in Docker's own format. Read takes both, also from a pipe, which
+// can be read only once: a layer goes to the caller as it passes, and the lists may come last.
+// Writer writes both lists into one archive.
 package archive
 
 import (

@@ -471,7 +471,7 @@ func (u *unpacker) attributes(name string, h *tar.Header, made, kind uint32) err
 		return about("chown", name, err)
 	}
 	if !owned {
-		o.Have &^= 0o6000 // these bits lend the rights of the owner, who is somebody else now
+		o.Have &^= 0o6000 // these bits lend the rights of the owner, who is another user now
 	}
 	if o.Xattrs, err = u.setXattrs(base, h); err != nil {
 		return err
@@ -500,7 +500,7 @@ func (u *unpacker) attributes(name string, h *tar.Header, made, kind uint32) err
 	return about("utimensat", name, err)
 }
 
-// chown gives a file its owner. The caller stands for root; an ordinary user cannot give files
+// chown gives a file its owner. The caller acts as root; an ordinary user cannot give files
 // away, and root of a user namespace only to the users that it maps.
 func (u *unpacker) chown(base string, h *tar.Header, made uint32) (owned bool, err error) {
 	root := h.Uid == 0 && h.Gid == 0
