@@ -3,9 +3,9 @@
 // A registry is five requests (OCI Distribution Specification, spec.md): GET and PUT of a manifest,
 // HEAD and GET of a blob, and POST followed by PUT to upload one; curl can make each of them.
 // Everything is named by the digest of its bytes, so no answer needs to be trusted: it is hashed.
-// The requests are in registry.go, download.go and upload.go. How they get there and back is in
-// connection.go and retry.go, who is asking in auth.go, and the grammar of image names, which a
-// lesson reads first, in reference.go.
+// The requests are in registry.go, download.go and upload.go. Connections are in connection.go and
+// retry.go, credentials in auth.go, and images for several platforms in platform.go. The grammar of
+// image names, which a lesson reads first, is in reference.go.
 package registry
 
 import (
