@@ -1,27 +1,23 @@
-// RUN: a container on the layers so far, whose upper directory becomes the next one. It is
-// the same container as that of box run, except that what it prints is the step's output,
-// and that the places on which box had to mount something are taken out of the layer again.
+// RUN: a container on the layers so far, whose upper directory becomes the next one. It is the
+// container of box run, except that its output is the step's, and that the mount points that
+// box had to create are removed from the layer again. The --mount flags are in buildmounts.go.
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
-	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
@@ -64,32 +60,35 @@ func (s *stageBuild) run(in *dockerfile.Instruction) error {
 	return s.adopt(in, build)
 }
 
-func cmpOr(text, other string) string {
-	if text == "" || text == "default" {
-		return other
+// networkOf returns the network of an instruction: its own, or that of the build.
+func (b *builder) networkOf(in *dockerfile.Instruction) string {
+	if network := in.Flag("network"); network != "" && network != "default" {
+		return network
 	}
-	return text
+	return b.Network
 }
 
-// permissions are what a Dockerfile may ask for. More than the usual is the caller's to
-// allow: the file may be a stranger's.
+// permissions grants the rights that an instruction asks for. The caller of the build must allow
+// them: the Dockerfile may be a stranger's.
 func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error {
-	if network := cmpOr(in.Flag("network"), s.b.Network); network == "host" {
+	if network := s.b.networkOf(in); network == "host" {
 		if s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
-			return in.ErrorAt("--network", "--network=host: box build --allow network.host allows it")
+			return in.ErrorAt("--network",
+				"--network=host: box build --allow network.host allows it")
 		}
 		c.Share = []string{"net"}
 	}
 	if in.Flag("security") == "insecure" {
 		if !slices.Contains(s.b.Allow, "security.insecure") {
-			return in.ErrorAt("--security", "--security=insecure: box build --allow security.insecure allows it")
+			return in.ErrorAt("--security",
+				"--security=insecure: box build --allow security.insecure allows it")
 		}
 		c.Privileged = true
 	}
 	return nil
 }
 
-// script is the command of RUN. A here-document alone is the script.
+// script returns the command of RUN. A here-document alone is the script.
 func (s *stageBuild) script(in *dockerfile.Instruction) []string {
 	if in.JSON {
 		return in.Args
@@ -97,25 +96,13 @@ func (s *stageBuild) script(in *dockerfile.Instruction) []string {
 	return append(slices.Clone(s.shellWords()), in.ShellCommand())
 }
 
-// command is the script; if its first line names with #! who reads it, it is a file to run.
-func (m *stepMounts) command() ([]string, error) {
-	words, doc := m.s.script(m.in), m.in.OnlyHeredoc()
-	if len(words) == 0 {
-		return nil, m.in.ErrorAt("", "RUN []: there is no command")
-	}
-	if text := words[len(words)-1]; doc != nil && !m.in.JSON && strings.HasPrefix(text, "#!") {
-		target := "/dev/pipes/" + doc.Name
-		return []string{target}, m.file(target, []byte(text), 0o755, 0, 0)
-	}
-	return words, nil
-}
-
 // proxies are ARGs that need no declaration.
-var proxies = strings.Fields("HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY ftp_proxy NO_PROXY no_proxy ALL_PROXY all_proxy")
+const proxies = "HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY ftp_proxy " +
+	"NO_PROXY no_proxy ALL_PROXY all_proxy"
 
-// runEnv is the environment of RUN: the image's variables, and over them the arguments.
+// runEnv returns the environment of RUN: the image's variables, and over them the arguments.
 func (s *stageBuild) runEnv() (env []string) {
-	for _, name := range proxies {
+	for name := range strings.FieldsSeq(proxies) {
 		if value, given := s.b.args[name]; given {
 			env = append(env, name+"="+value)
 		}
@@ -127,7 +114,7 @@ func (s *stageBuild) runEnv() (env []string) {
 	return env
 }
 
-// inContainer runs the container, and says how it ended if not well.
+// inContainer runs the container. A status other than 0 is an error.
 func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error {
 	out, err := s.shown.Output()
 	if err != nil {
@@ -152,21 +139,24 @@ func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error
 	out.Close()
 	advice := s.adviceOnUsers()
 	if s.b.Keep {
-		advice += fmt.Sprintf("; its container was kept: box commit %s seen && box run --rm -it seen sh", c.record.Name)
+		advice += fmt.Sprintf("; its container was kept:"+
+			" box commit %s seen && box run --rm -it seen sh", c.record.Name)
 	}
 	return in.ErrorAt("", "%s ended with exit status %d%s", in.Name, int(ended), advice)
 }
 
-// adviceOnUsers is for a step that the kernel has refused something, where root is alone.
+// adviceOnUsers explains an error that the kernel may have returned because root is the only
+// user inside.
 func (s *stageBuild) adviceOnUsers() string {
 	if os.Geteuid() == 0 || hasMany() || !s.shown.Printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
 		return ""
 	}
-	return "; if it asked for another user than root: there is none, until newuidmap (package uidmap) is here, and a line of yours in /etc/subuid and /etc/subgid"
+	return "; if it asked for another user than root: there is none, until newuidmap" +
+		" (package uidmap) is here, and a line of yours in /etc/subuid and /etc/subgid"
 }
 
-// killWhenInterrupted ends the step's container with the build: what runs in it may not heed
-// a signal, as a shell that is PID 1 does not.
+// killWhenInterrupted ends the step's container with the build: PID 1 ignores signals that it
+// does not handle, as a shell does not.
 func (s *stageBuild) killWhenInterrupted(name string, over <-chan struct{}) {
 	select {
 	case <-over:
@@ -185,10 +175,10 @@ func (s *stageBuild) killWhenInterrupted(name string, over <-chan struct{}) {
 	}
 }
 
-// places are where every container has something mounted.
+// places are the mount points of every container.
 var places = []string{"dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
 
-// missing are the places that the layers do not have, and those of the step's mounts.
+// missing returns the mount points that the layers do not have, the deepest first.
 func (s *stageBuild) missing(c *Container) ([]string, error) {
 	u, err := union.Open(c.topFirst())
 	if err != nil {
@@ -214,11 +204,13 @@ func (s *stageBuild) missing(c *Container) ([]string, error) {
 			list = append(list, path.Join(n.Path(), absent))
 		}
 	}
-	slices.SortFunc(list, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
+	slices.SortFunc(list, func(a, b string) int {
+		return strings.Count(b, "/") - strings.Count(a, "/")
+	})
 	return slices.Compact(list), nil
 }
 
-// clean takes places out of a layer that are still as box made them: empty.
+// clean removes mount points from a layer that are still as box made them: empty.
 func clean(build string, stubs []string) error {
 	root, err := unix.Open(build, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -230,15 +222,7 @@ func clean(build string, stubs []string) error {
 		if err != nil {
 			continue // the step has replaced it
 		}
-		var st unix.Stat_t
-		err = unix.Fstatat(dir, path.Base(stub), &st, unix.AT_SYMLINK_NOFOLLOW)
-		switch {
-		case err != nil:
-		case st.Mode&unix.S_IFMT == unix.S_IFDIR:
-			err = unix.Unlinkat(dir, path.Base(stub), unix.AT_REMOVEDIR)
-		case st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0:
-			err = unix.Unlinkat(dir, path.Base(stub), 0)
-		}
+		err = removeEmpty(dir, path.Base(stub))
 		unix.Close(dir)
 		if err != nil && err != unix.ENOENT && err != unix.ENOTEMPTY {
 			return about("remove", stub, err)
@@ -247,267 +231,17 @@ func clean(build string, stubs []string) error {
 	return nil
 }
 
-// stepMounts are the --mount flags of a RUN.
-type stepMounts struct {
-	s    *stageBuild
-	c    *Container
-	in   *dockerfile.Instruction
-	temp []string // directories to remove afterwards
-
-	locks []*os.File // of caches
-}
-
-func (m *stepMounts) add() error {
-	for _, mount := range m.in.Mounts {
-		if mount.Target != "" && !path.IsAbs(mount.Target) {
-			mount.Target = path.Join("/", m.s.config.Config.WorkingDir, mount.Target)
-		}
-		var err error
-		switch mount.Type {
-		case "tmpfs":
-			options := ""
-			if mount.Size > 0 {
-				options = fmt.Sprintf("size=%d,", mount.Size)
-			}
-			m.c.Tmpfs = append(m.c.Tmpfs, mount.Target+":"+options+"exec")
-		case "secret":
-			err = m.secret(mount)
-		case "cache":
-			err = m.cache(mount)
-		case "bind":
-			err = m.bind(mount)
-		case "ssh":
-			if mount.Required {
-				err = errors.New("type=ssh: box hands no agent on")
-			}
-		}
-		if err != nil {
-			return m.in.ErrorAt("--mount", "--mount=%v", err)
-		}
+// removeEmpty removes an empty directory or file.
+func removeEmpty(dir int, name string) error {
+	var st unix.Stat_t
+	err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case err != nil:
+		return err
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
+	case st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0:
+		return unix.Unlinkat(dir, name, 0)
 	}
 	return nil
-}
-
-func (m *stepMounts) remove() {
-	for _, held := range m.locks {
-		complain(held.Close())
-	}
-	for _, dir := range m.temp {
-		if err := removeTree(dir); err != nil {
-			fmt.Fprintf(os.Stderr, "box: %v\n", err)
-		}
-	}
-}
-
-// directory is a new one that lasts as long as the step.
-func (m *stepMounts) directory() (string, error) {
-	dir, err := os.MkdirTemp(m.s.b.Store.path("images/partial"), "mount-*")
-	m.temp = append(m.temp, dir)
-	return dir, err
-}
-
-// mount binds a path of the host's.
-func (m *stepMounts) mount(source, target string, readOnly bool) {
-	spec := "type=bind,src=" + source + ",dst=" + target
-	if readOnly {
-		spec += ",readonly"
-	}
-	m.c.Mount = append(m.c.Mount, spec)
-}
-
-// secret lays a file over its place, or sets a variable.
-func (m *stepMounts) secret(mount dockerfile.Mount) error {
-	id := mount.ID
-	if id == "" {
-		id = cmp.Or(mount.Source, path.Base(mount.Target))
-	}
-	given, known := m.s.b.secrets[id]
-	if !known {
-		if mount.Required {
-			return fmt.Errorf("type=secret: the build was given no secret %q: --secret id=%s,src=FILE gives it", id, id)
-		}
-		if mount.Env != nil {
-			m.c.Env = append(m.c.Env, cmp.Or(*mount.Env, id)+"=")
-		}
-		return nil
-	}
-	data, err := given.read()
-	if err != nil {
-		return fmt.Errorf("type=secret: %w", err)
-	}
-	if mount.Env != nil {
-		m.c.Env = append(m.c.Env, cmp.Or(*mount.Env, id)+"="+string(data))
-		if mount.Target == "" {
-			return nil
-		}
-	}
-	return m.file(cmp.Or(mount.Target, "/run/secrets/"+id), data, numberOr(mount.Mode, 0o400), numberOr(mount.UID, 0), numberOr(mount.GID, 0))
-}
-
-// file lays a file of the step's own over a place.
-func (m *stepMounts) file(target string, data []byte, mode, uid, gid int) error {
-	dir, err := m.directory()
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(dir, "file")
-	if err := os.WriteFile(file, data, 0o400); err != nil {
-		return err
-	}
-	m.mount(file, target, true)
-	return m.give(file, mode, uid, gid)
-}
-
-// give sets owner and mode. An ordinary user's files are his own, and root's inside.
-func (m *stepMounts) give(file string, mode, uid, gid int) error {
-	if os.Geteuid() == 0 {
-		if err := os.Chown(file, uid, gid); err != nil {
-			return err
-		}
-	}
-	return about("chmod", file, unix.Chmod(file, uint32(mode)&0o7777))
-}
-
-// numberOr is a number that may have been left out.
-func numberOr(n *uint64, usual int) int {
-	if n == nil {
-		return usual
-	}
-	return int(*n)
-}
-
-// cache is a directory that other builds see too. With sharing=locked they wait for each
-// other; with private each that comes meanwhile gets another one.
-func (m *stepMounts) cache(mount dockerfile.Mount) error {
-	id := cmp.Or(mount.ID, path.Clean(mount.Target))
-	if mount.From != "" || mount.Source != "" {
-		id += "\x00" + mount.From + "\x00" + mount.Source
-	}
-	dir := m.s.b.Store.path("cache", "mounts", digest.FromString(id).Encoded()[:32])
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
-	dir, held, err := m.lockCache(dir, mount.Sharing)
-	if err != nil {
-		return err
-	}
-	if held != nil {
-		m.locks = append(m.locks, held)
-	}
-	m.mount(dir, mount.Target, mount.ReadOnly)
-	if exists(dir) {
-		return nil
-	}
-	return m.newCache(dir, mount)
-}
-
-// lockCache locks a directory of a cache mount if it is not shared: it waits for the one, or
-// with "private" takes the first of several that nobody else has.
-func (m *stepMounts) lockCache(first, sharing string) (dir string, held *os.File, err error) {
-	dir = first
-	switch sharing {
-	case "locked":
-		held, err = state.Lock(m.s.b.ctx, dir+".lock", state.Exclusive)
-		if err != nil && m.s.b.ctx.Err() != nil {
-			err = errors.New("type=cache: the build was interrupted")
-		}
-	case "private":
-		held, err = state.TryLock(dir+".lock", state.Exclusive)
-		for n := 1; err == state.ErrBusy; n++ {
-			dir = fmt.Sprintf("%s-%d", first, n)
-			held, err = state.TryLock(dir+".lock", state.Exclusive)
-		}
-	}
-	return dir, held, err
-}
-
-// newCache makes the directory, with what is in the one that it shall begin with.
-func (m *stepMounts) newCache(dir string, mount dockerfile.Mount) error {
-	temp, err := m.directory()
-	if err != nil {
-		return err
-	}
-	build := filepath.Join(temp, "root")
-	if mount.From != "" {
-		err = m.fill(build, mount)
-	} else if err = os.Mkdir(build, 0o755); err == nil {
-		err = m.give(build, numberOr(mount.Mode, 0o755)&0o777, numberOr(mount.UID, 0), numberOr(mount.GID, 0))
-	}
-	if err != nil {
-		return err
-	}
-	if err = os.Rename(build, dir); err != nil && exists(dir) { // another build was faster
-		return nil
-	}
-	return err
-}
-
-// bind shows files of the context, a stage or an image. They are the step's own copy, which
-// it may change, and which is gone afterwards.
-func (m *stepMounts) bind(mount dockerfile.Mount) error {
-	dir, err := m.directory()
-	if err != nil {
-		return err
-	}
-	m.mount(filepath.Join(dir, "root"), mount.Target, mount.ReadOnly)
-	return m.fill(filepath.Join(dir, "root"), mount)
-}
-
-// fill makes a copy of what a mount shows.
-func (m *stepMounts) fill(to string, mount dockerfile.Mount) error {
-	from, ignore, err := m.files(mount.From)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	n, err := from.Find(cmp.Or(mount.Source, "/"), true)
-	if err != nil {
-		return fmt.Errorf("type=%s: there is no %s", mount.Type, mount.Source)
-	}
-	nothing, err := m.s.b.Store.nothing()
-	if err != nil {
-		return err
-	}
-	w, err := newWriter(filepath.Dir(to), nothing)
-	if err != nil {
-		return err
-	}
-	c := &copying{s: m.s, in: m.in, ignore: ignore}
-	if mount.From == "" { // what the context holds is root's
-		c.w, w.Change, w.Bare = w, c.change, true
-		if os.Geteuid() == 0 {
-			w.give = &c.who
-		}
-	}
-	ignored, err := c.isIgnored(found{n, ""})
-	switch target := filepath.Base(to); {
-	case err != nil:
-	case ignored:
-		err = fmt.Errorf("type=%s: .dockerignore leaves %s out", mount.Type, mount.Source)
-	case !n.IsDir():
-		err = w.put(n, target)
-	default:
-		if err = w.mkdirs(target, owner{}); err == nil {
-			err = w.tree(n, n.Path(), target, c.keep)
-		}
-		if err == nil && n != from.Root() {
-			err = w.like(n, target)
-		}
-	}
-	return errors.Join(err, w.close())
-}
-
-// files are those of a stage, an image, or the context.
-func (m *stepMounts) files(ref string) (*union.FS, *dockerfile.Ignore, error) {
-	if ref == "" {
-		u, err := m.s.b.files.union()
-		return u, m.s.b.files.ignore, err
-	}
-	dirs, err := m.s.b.dirsOf(m.in, ref)
-	if err != nil {
-		return nil, nil, err
-	}
-	slices.Reverse(dirs)
-	u, err := union.Open(dirs)
-	return u, nil, err
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
 	"stagebox/lessons/boxtest"
 )
 
@@ -78,4 +79,22 @@ func TestZerosAreNoArchive(t *testing.T) {
 	info, err := os.Stat(filepath.Join(layers[0], "zeros"))
 	require.NoError(t, err)
 	require.EqualValues(t, 5000, info.Size())
+}
+
+// TestDirectoryAndALinkIntoIt: a pattern may find a directory, and by a link one that is in it.
+func TestDirectoryAndALinkIntoIt(t *testing.T) {
+	s, dir := Store{Root: t.TempDir()}, t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "a/b"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a/b/file"), nil, 0o644))
+	require.NoError(t, os.Symlink("a/b", filepath.Join(dir, "z")))
+	dockerfile := []byte("FROM scratch\nCOPY [a-z] /to/\n")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), dockerfile, 0o644))
+	_, stderr, status := run(t, "build", "-q", "--root", s.Root, "-t", "link", dir)
+	require.Zero(t, status, stderr)
+	image, err := s.image("link")
+	require.NoError(t, err)
+	layers, err := s.dirs(image)
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(layers[0], "to/b/file"))
+	require.FileExists(t, filepath.Join(layers[0], "to/file"))
 }

@@ -1,65 +1,47 @@
-// box build: a Dockerfile becomes an image, step by step (the Dockerfile reference). Each
-// instruction is a function below. Those that change files make a layer: RUN in a container
-// of its own, COPY and ADD by writing into an upper directory; the others change only the
-// configuration. A stage is an image in the making; FROM can go on from an earlier one.
+// box build: a Dockerfile becomes an image, step by step (the Dockerfile reference). A stage is
+// an image in the making; FROM starts from an image or an earlier stage, and each instruction
+// (instructions.go) changes the configuration or adds a layer. Layers are made at the end of
+// this file.
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
-	"stagebox/stage03-rootfs/passwd"
 	"stagebox/stage04-unionfs/files"
-	"stagebox/stage04-unionfs/signals"
-	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
-	"stagebox/stage05-images/registry"
+	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/ui"
 )
 
-// builder is a build on its way.
+// builder is a build.
 type builder struct {
 	*buildCmd
 	ctx     context.Context
 	file    *dockerfile.File
-	files   *buildContext
+	files   *buildcontext.Context
 	args    map[string]string // --build-arg
 	globals map[string]string // what FROM may use
-	native  map[string]string // of the platforms
+	native  map[string]string // variables about the platforms
 	want    ocispec.Platform
 	secrets map[string]secret
 	show    *ui.Steps
 	done    map[*dockerfile.Stage]*stageBuild
 
-	lock     sync.Mutex // of done and images
-	sums     *checksums
-	imported map[string]*entry // what --cache-from brought
-	missed   atomic.Bool       // some step was made anew
-
-	cacheDir  string
-	cacheTemp bool // it is for this build alone
-
-	cacheOnce sync.Once  // says that the cache is broken
-	ignoring  sync.Mutex // of the patterns to ignore
-	urls      sync.Mutex // of fetched
-	fetched   map[string]fetched
-	images    map[string]*gotImage
+	lock   sync.Mutex // of done and images: stages are built side by side
+	images map[string]*gotImage
+	buildCache
 }
 
 // gotImage is an image that a build asked for: once, so that it is the same for all stages.
@@ -69,7 +51,7 @@ type gotImage struct {
 	err   error
 }
 
-// stageBuild is a stage while it is built.
+// stageBuild is a stage that is being built.
 type stageBuild struct {
 	*dockerfile.Stage
 	b      *builder
@@ -80,136 +62,30 @@ type stageBuild struct {
 	hasCmd bool // of its own
 	shown  *ui.Step
 
-	chain  string  // the key of the step before
-	base   []input // what FROM begins with
-	slots  int     // steps so far
-	steps  []exported
-	hit    *entry    // what the step that is done was before
-	at     time.Time // when it was made
-	missed int       // the first step that was not in the cache
-	drawn  []drawnStep
-
 	once sync.Once // builds it
-	err  error     // what came of that
+	err  error     // of that
+	stageCache
 }
 
-func (b *builder) run() (err error) {
-	c := b.buildCmd
-	if err := b.prepare(); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.files.close()) }()
-	if c.Check {
-		return b.check()
-	}
-	done, err := c.Store.using()
+// run builds the image of a Dockerfile that was parsed.
+func (b *builder) run() (*Image, error) {
+	done, err := b.Store.using()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer done()
-	if err := b.heed(); err != nil {
-		return err
+	if err := b.failOnWarnings(); err != nil {
+		return nil, err
 	}
-	b.show = ui.NewSteps(os.Stderr, c.Progress, c.Quiet)
-	b.show.Least = 50 * time.Millisecond
+	b.show = ui.NewSteps(os.Stderr, b.Progress, b.Quiet)
 	if err := b.openCache(); err != nil {
-		return err
+		return nil, err
 	}
 	defer b.closeCache()
-	b.sums, b.fetched = b.openChecksums(), map[string]fetched{}
-	image, err := b.build()
-	if errSums := b.sums.close(); errSums != nil {
-		b.cacheBroken(errSums)
-	}
-	if c.Picture != "" {
-		b.draw()
-	}
-	if err != nil {
-		return err
-	}
-	if c.Iidfile != "" {
-		path, err := state.OutputPath(c.Iidfile)
-		if err == nil {
-			err = state.Write(path, []byte(image.ID.String()), 0o644, state.Volatile)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	_, err = fmt.Println(image.ID)
-	return err
+	return b.build()
 }
 
-// prepare reads all that the build begins with.
-func (b *builder) prepare() (err error) {
-	if b.args, err = keyValues("--build-arg", b.BuildArg); err != nil {
-		return err
-	}
-	if b.secrets, err = parseSecrets(b.Secret); err != nil {
-		return err
-	}
-	for _, name := range b.Tag {
-		if _, err := newName(name); err != nil {
-			return fmt.Errorf("--tag %w", err)
-		}
-	}
-	if b.want, err = parsePlatform(b.Platform); err != nil {
-		return err
-	}
-	if b.files, err = openContext(b.Context, b.File); err != nil {
-		return err
-	}
-	if b.file, err = dockerfile.Parse(b.files.dockerfileName, b.files.dockerfile); err != nil {
-		return errors.Join(err, b.files.close())
-	}
-	target := b.Target
-	if target == "" {
-		target = "default"
-	}
-	b.native = dockerfile.PlatformArgs(platformText(here()), platformText(b.want), target)
-	b.globals, err = b.file.Globals(b.native, b.args)
-	return err
-}
-
-// heed refuses what is doubtful, if a directive of the Dockerfile wants that.
-func (b *builder) heed() error {
-	if fatal, err := b.file.WarningsAreErrors(); err != nil || !fatal {
-		return err
-	}
-	warnings, _, err := b.warnings()
-	if err != nil || len(warnings) == 0 {
-		return err
-	}
-	return fmt.Errorf("the Dockerfile wants warnings to be errors: %s", warnings[0])
-}
-
-func (b *builder) warnings() ([]dockerfile.Warning, bool, error) {
-	return dockerfile.Check(b.file, dockerfile.CheckOptions{
-		Args: b.args, Platform: b.native, Ignore: b.files.ignore,
-		ImageEnv:   b.imageEnv,
-		ValidImage: func(name string) bool { _, err := registry.ParseReference(name); return err == nil },
-	})
-}
-
-// imageEnv are the variables of an image that is here.
-func (b *builder) imageEnv(name string) (map[string]string, bool) {
-	image, err := b.Store.image(name)
-	if err != nil {
-		return nil, false
-	}
-	return envMap(image.Config.Config.Env), true
-}
-
-func envMap(env []string) map[string]string {
-	m := map[string]string{}
-	for _, variable := range env {
-		name, value, _ := strings.Cut(variable, "=")
-		m[name] = value
-	}
-	return m
-}
-
-// build builds the target and what it needs, and makes it an image.
+// build builds the target and the stages that it needs, and makes it an image.
 func (b *builder) build() (*Image, error) {
 	target, err := b.target()
 	if err != nil {
@@ -227,6 +103,11 @@ func (b *builder) build() (*Image, error) {
 	for name, value := range labels {
 		s.config.Config.Labels = withKey(maps.Clone(s.config.Config.Labels), name, value)
 	}
+	return b.finish(s)
+}
+
+// finish makes a stage an image, with the names of --tag.
+func (b *builder) finish(s *stageBuild) (image *Image, err error) {
 	if b.missed.Load() {
 		if err := files.Sync(b.Store.path("layers")); err != nil {
 			return nil, err
@@ -236,8 +117,11 @@ func (b *builder) build() (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	var image *Image
-	for _, name := range append(b.Tag, "")[:max(1, len(b.Tag))] {
+	names := b.Tag
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	for _, name := range names {
 		if name != "" {
 			ref, err := newName(name)
 			if err != nil {
@@ -252,26 +136,7 @@ func (b *builder) build() (*Image, error) {
 	return image, nil
 }
 
-// target is the stage to build: the last, or that of --target, by name or number.
-func (b *builder) target() (*dockerfile.Stage, error) {
-	stages := b.file.Stages
-	if b.Target == "" {
-		return stages[len(stages)-1], nil
-	}
-	if s := b.file.StageNamed(b.Target); s != nil {
-		return s, nil
-	}
-	names := []string{}
-	for i, s := range stages {
-		if b.Target == fmt.Sprint(i) {
-			return s, nil
-		}
-		names = append(names, cmp.Or(s.Name, fmt.Sprint(i)))
-	}
-	return nil, fmt.Errorf("--target %s: no stage has this name or number; there are %s", b.Target, strings.Join(names, ", "))
-}
-
-// needs are the stages that a stage builds on.
+// needs returns the stages that a stage refers to.
 func (b *builder) needs(s *dockerfile.Stage) (list []*dockerfile.Stage) {
 	if base, err := b.base(s); err == nil {
 		if parent := b.file.Parent(s, base); parent != nil {
@@ -288,7 +153,7 @@ func (b *builder) needs(s *dockerfile.Stage) (list []*dockerfile.Stage) {
 	return list
 }
 
-// count is how many steps a stage and all that it needs have.
+// count returns how many steps a stage and all that it needs have.
 func (b *builder) count(target *dockerfile.Stage) int {
 	seen, n := map[*dockerfile.Stage]bool{}, 0
 	var visit func(s *dockerfile.Stage)
@@ -306,7 +171,7 @@ func (b *builder) count(target *dockerfile.Stage) int {
 	return n
 }
 
-// base is the FROM of a stage with its variables replaced.
+// base returns the FROM of a stage with its variables replaced.
 func (b *builder) base(s *dockerfile.Stage) (string, error) {
 	base, err := dockerfile.Expand(s.Base, b.file.Escape, dockerfile.LookupIn(b.globals))
 	if err == nil && base == "" {
@@ -318,7 +183,7 @@ func (b *builder) base(s *dockerfile.Stage) (string, error) {
 	return base, nil
 }
 
-// stage builds a stage, once.
+// stage builds a stage and those that it needs, once.
 func (b *builder) stage(stage *dockerfile.Stage) (*stageBuild, error) {
 	b.lock.Lock()
 	s := b.done[stage]
@@ -342,13 +207,14 @@ func (b *builder) stage(stage *dockerfile.Stage) (*stageBuild, error) {
 	return s, s.err
 }
 
-// built is a stage that is built already.
+// built returns a stage that is built already.
 func (b *builder) built(stage *dockerfile.Stage) *stageBuild {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	return b.done[stage]
 }
 
+// build does the steps of a stage: FROM, the triggers of its base, and its instructions.
 func (s *stageBuild) build() error {
 	if err := s.do(s.From, s.from); err != nil {
 		return err
@@ -372,7 +238,7 @@ func (s *stageBuild) build() error {
 	return nil
 }
 
-// trigger is an instruction that the base has put off, with the stages that it needs built.
+// trigger parses an ONBUILD instruction of the base, and builds the stages that it needs.
 func (s *stageBuild) trigger(text string) (*dockerfile.Instruction, error) {
 	in, err := dockerfile.ParseTrigger(text, s.b.file.Escape)
 	if err != nil {
@@ -393,8 +259,10 @@ func (s *stageBuild) trigger(text string) (*dockerfile.Instruction, error) {
 	return in, nil
 }
 
-// do does one step, and says at which one something went wrong.
-func (s *stageBuild) do(in *dockerfile.Instruction, what func(in *dockerfile.Instruction) error) error {
+// do does one step, and gives an error the step's place in the Dockerfile.
+func (s *stageBuild) do(
+	in *dockerfile.Instruction, step func(in *dockerfile.Instruction) error,
+) error {
 	if err := s.b.ctx.Err(); err != nil {
 		return errors.New("the build was interrupted")
 	}
@@ -402,7 +270,7 @@ func (s *stageBuild) do(in *dockerfile.Instruction, what func(in *dockerfile.Ins
 	if in.Name == "FROM" { // which is not looked up
 		s.shown.Announce("")
 	}
-	err := what(in)
+	err := step(in)
 	s.shown.End(err)
 	if err == nil {
 		return nil
@@ -413,6 +281,7 @@ func (s *stageBuild) do(in *dockerfile.Instruction, what func(in *dockerfile.Ins
 	return in.ErrorAt("", "%v", err)
 }
 
+// label is the name of the stage where steps are shown; "" if there is only one.
 func (s *stageBuild) label() string {
 	if s.Name != "" {
 		return s.Name
@@ -423,7 +292,7 @@ func (s *stageBuild) label() string {
 	return ""
 }
 
-// from begins with an earlier stage, an image, or nothing.
+// from starts from an earlier stage, an image, or nothing.
 func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	base, err := s.b.base(s.Stage)
 	if err != nil {
@@ -431,7 +300,7 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	}
 	if parent := s.b.file.Parent(s.Stage, base); parent != nil {
 		p := s.b.built(parent)
-		s.chain, s.base, s.at, s.missed, s.steps = p.chain, p.base, p.at, p.missed, slices.Clone(p.steps)
+		s.startFrom(p)
 		s.config, s.blobs, s.args = p.config.clone(), slices.Clone(p.blobs), maps.Clone(p.args)
 		return nil
 	}
@@ -452,22 +321,24 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	}
 	s.base = s.fromInputs(base, image.ID.String())
 	s.config, s.blobs = image.Config.clone(), slices.Clone(image.Blobs)
-	if !slices.ContainsFunc(s.config.Config.Env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
+	isPath := func(v string) bool { return strings.HasPrefix(v, "PATH=") }
+	if !slices.ContainsFunc(s.config.Config.Env, isPath) {
 		s.config.Config.Env = append(s.config.Config.Env, "PATH="+defaultPath)
 	}
 	return nil
 }
 
-// platform is what FROM --platform says, or the build's.
+// platform returns the platform of FROM --platform, or the build's.
 func (s *stageBuild) platform(in *dockerfile.Instruction) (ocispec.Platform, error) {
-	text, err := dockerfile.Expand(in.Flag("platform"), s.b.file.Escape, dockerfile.LookupIn(s.b.globals))
+	lookup := dockerfile.LookupIn(s.b.globals)
+	text, err := dockerfile.Expand(in.Flag("platform"), s.b.file.Escape, lookup)
 	if err != nil || text == "" {
 		return s.b.want, err
 	}
 	return parsePlatform(text)
 }
 
-// image gets an image that FROM or --from names.
+// image returns an image that FROM or --from names, and pulls it if need be.
 func (b *builder) image(name string, platform ocispec.Platform) (*Image, error) {
 	b.lock.Lock()
 	key := name + " " + platformText(platform)
@@ -487,272 +358,50 @@ func (b *builder) getImage(name string, platform ocispec.Platform) (*Image, erro
 	if b.Pull {
 		pull = "always"
 	}
-	c := &Container{Store: b.Store, ImageOptions: ImageOptions{Pull: pull, Insecure: b.Insecure, Platform: platformText(platform)}}
+	wanted := platformText(platform)
+	c := &Container{Store: b.Store}
+	c.ImageOptions = ImageOptions{Pull: pull, Insecure: b.Insecure, Platform: wanted}
 	here, err := b.Store.image(name)
-	if err == nil && b.Platform != "" && (here.Config.OS != platform.OS || here.Config.Architecture != platform.Architecture) {
-		here, err = nil, fmt.Errorf("%w: %q for %s", errNoImage, name, platformText(platform))
+	if err == nil && b.Platform != "" &&
+		(here.Config.OS != platform.OS || here.Config.Architecture != platform.Architecture) {
+		here, err = nil, fmt.Errorf("%w: %q for %s", errNoImage, name, wanted)
 	}
 	return c.obtain(name, here, err)
 }
 
-// clone copies a configuration, so that two stages can go on from it.
+// clone copies a configuration, so that two stages can start from it.
 func (c ImageConfig) clone() ImageConfig {
 	r := &c.Config
-	r.Env, r.Cmd, r.Entrypoint, r.OnBuild, r.Shell = slices.Clone(r.Env), slices.Clone(r.Cmd), slices.Clone(r.Entrypoint), slices.Clone(r.OnBuild), slices.Clone(r.Shell)
-	r.Labels, r.Volumes, r.ExposedPorts = maps.Clone(r.Labels), maps.Clone(r.Volumes), maps.Clone(r.ExposedPorts)
+	for _, list := range []*[]string{&r.Env, &r.Cmd, &r.Entrypoint, &r.OnBuild, &r.Shell} {
+		*list = slices.Clone(*list)
+	}
+	r.Labels, r.Volumes = maps.Clone(r.Labels), maps.Clone(r.Volumes)
+	r.ExposedPorts = maps.Clone(r.ExposedPorts)
 	c.RootFS.DiffIDs, c.History = slices.Clone(c.RootFS.DiffIDs), slices.Clone(c.History)
 	return c
 }
 
-// variables are what an instruction may use. Of an ARG and an ENV with one name, the later
-// one counts.
-func (s *stageBuild) variables(name string) (string, bool) {
-	if value, set := s.args[name]; set {
-		return value, true
-	}
-	value, set := envMap(s.config.Config.Env)[name]
-	return value, set
-}
-
-// instructions are what each of them does.
-var instructions = map[string]func(s *stageBuild, in *dockerfile.Instruction) error{
-	"ADD": (*stageBuild).copy, "COPY": (*stageBuild).copy, "RUN": (*stageBuild).run, "WORKDIR": (*stageBuild).workdir,
-	"ARG": (*stageBuild).arg, "ENV": (*stageBuild).env, "LABEL": (*stageBuild).setLabel, "CMD": (*stageBuild).cmd,
-	"ENTRYPOINT": (*stageBuild).entrypoint, "EXPOSE": (*stageBuild).expose, "VOLUME": (*stageBuild).volume,
-	"USER": (*stageBuild).user, "STOPSIGNAL": (*stageBuild).stopsignal, "SHELL": (*stageBuild).shell,
-	"HEALTHCHECK": (*stageBuild).healthcheck, "ONBUILD": (*stageBuild).onbuild, "MAINTAINER": (*stageBuild).maintainer,
-}
-
-func (s *stageBuild) instruction(in *dockerfile.Instruction) error {
-	expanded, err := in.Expand(s.variables)
-	if err != nil {
-		return err
-	}
-	return s.cached(expanded, func() error { return instructions[in.Name](s, expanded) })
-}
-
-// note adds a step that changes no files to the history.
-func (s *stageBuild) note(in *dockerfile.Instruction) {
-	s.history(in, true)
-}
-
-// history adds a step, with the time at which it was made first.
-func (s *stageBuild) history(in *dockerfile.Instruction, empty bool) {
-	at := s.at
-	s.config.Created = &at
-	s.config.History = append(s.config.History, ocispec.History{Created: &at, CreatedBy: in.Text, EmptyLayer: empty})
-}
-
-func (s *stageBuild) arg(in *dockerfile.Instruction) error {
-	for _, pair := range in.Pairs {
-		value, set := s.b.args[pair.Name]
-		switch {
-		case set:
-		case !pair.Bare:
-			var err error
-			if value, err = in.ExpandWord(pair.Value, s.variables); err != nil {
-				return err
-			}
-			set = true
-		default:
-			if value, set = s.b.globals[pair.Name]; !set {
-				value, set = s.b.native[pair.Name]
-			}
-		}
-		if set {
-			s.args[pair.Name] = value
-		}
-	}
-	s.note(in)
-	return nil
-}
-
-func (s *stageBuild) env(in *dockerfile.Instruction) error {
-	for _, pair := range in.Pairs {
-		if pair.Name == "" {
-			return in.ErrorAt("", "ENV: a name that is empty")
-		}
-		s.config.Config.Env = setInPlace(s.config.Config.Env, pair.Name, pair.Value)
-		delete(s.args, pair.Name)
-	}
-	s.note(in)
-	return nil
-}
-
-// setInPlace sets a variable where it stands, or at the end.
-func setInPlace(env []string, name, value string) []string {
-	i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
-	if i < 0 {
-		return append(env, name+"="+value)
-	}
-	env[i] = name + "=" + value
-	return env
-}
-
-func (s *stageBuild) setLabel(in *dockerfile.Instruction) error {
-	for _, pair := range in.Pairs {
-		s.config.Config.Labels = withKey(s.config.Config.Labels, pair.Name, pair.Value)
-	}
-	s.note(in)
-	return nil
-}
-
-// shellWords are what runs a command in the shell form.
-func (s *stageBuild) shellWords() []string {
-	if len(s.config.Config.Shell) > 0 {
-		return s.config.Config.Shell
-	}
-	return []string{"/bin/sh", "-c"}
-}
-
-// words are the command of an instruction, in either form.
-func (s *stageBuild) words(in *dockerfile.Instruction) []string {
-	if in.JSON {
-		return in.Args
-	}
-	return append(slices.Clone(s.shellWords()), strings.Join(in.Args, " "))
-}
-
-func (s *stageBuild) cmd(in *dockerfile.Instruction) error {
-	s.config.Config.Cmd, s.hasCmd = s.words(in), true
-	//lint:ignore SA1019 BuildKit says so of every CMD, and no more than Windows heeds it
-	s.config.Config.ArgsEscaped = true
-	s.note(in)
-	return nil
-}
-
-// entrypoint does away with a CMD of the base image, but not with one of this stage.
-func (s *stageBuild) entrypoint(in *dockerfile.Instruction) error {
-	s.config.Config.Entrypoint = s.words(in)
-	if !s.hasCmd {
-		s.config.Config.Cmd = nil
-	}
-	s.note(in)
-	return nil
-}
-
-func (s *stageBuild) expose(in *dockerfile.Instruction) error {
-	for _, text := range in.Args {
-		ports, err := parsePorts(text)
-		if err != nil {
-			return in.ErrorAt(text, "EXPOSE %v", err)
-		}
-		for _, port := range ports {
-			s.config.Config.ExposedPorts = withKey(s.config.Config.ExposedPorts, port, struct{}{})
-		}
-	}
-	s.note(in)
-	return nil
-}
-
-// parsePorts reads PORT or FROM-TO, with /tcp, /udp or /sctp. A port of the host's before it,
-// as run -p has it, says nothing here.
-func parsePorts(text string) ([]string, error) {
-	ports, protocol, _ := strings.Cut(text[strings.LastIndexByte(text, ':')+1:], "/")
-	protocol = cmp.Or(strings.ToLower(protocol), "tcp")
-	from, to, ranged := strings.Cut(ports, "-")
-	if !ranged {
-		to = from
-	}
-	low, errLow := passwd.ParseID(from)
-	high, errHigh := passwd.ParseID(to)
-	if errLow != nil || errHigh != nil || low > high || high > 65535 || !slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
-		return nil, fmt.Errorf("%s: give a port from 1 to 65535 or two with a dash between, and tcp, udp or sctp behind a slash", text)
-	}
-	var list []string
-	for port := low; port <= high; port++ {
-		list = append(list, fmt.Sprintf("%d/%s", port, protocol))
-	}
-	return list, nil
-}
-
-func (s *stageBuild) volume(in *dockerfile.Instruction) error {
-	for _, target := range in.Args {
-		if target == "" {
-			return in.ErrorAt("", "VOLUME: a path is empty when its variables are replaced")
-		}
-		s.config.Config.Volumes = withKey(s.config.Config.Volumes, target, struct{}{})
-	}
-	s.note(in)
-	return nil
-}
-
-func (s *stageBuild) user(in *dockerfile.Instruction) error {
-	s.config.Config.User = in.Args[0]
-	s.note(in)
-	return nil
-}
-
-func (s *stageBuild) stopsignal(in *dockerfile.Instruction) error {
-	if _, err := signals.Parse(in.Args[0]); err != nil {
-		return in.ErrorAt(in.Args[0], "STOPSIGNAL %v", err)
-	}
-	s.config.Config.StopSignal = in.Args[0]
-	s.note(in)
-	return nil
-}
-
-func (s *stageBuild) shell(in *dockerfile.Instruction) error {
-	s.config.Config.Shell = in.Args
-	s.note(in)
-	return nil
-}
-
-func (s *stageBuild) healthcheck(in *dockerfile.Instruction) error {
-	s.config.Config.Healthcheck = (*Healthcheck)(in.Health)
-	s.note(in)
-	return nil
-}
-
-func (s *stageBuild) onbuild(in *dockerfile.Instruction) error {
-	s.config.Config.OnBuild = append(s.config.Config.OnBuild, in.Args[0])
-	s.note(in)
-	return nil
-}
-
-func (s *stageBuild) maintainer(in *dockerfile.Instruction) error {
-	s.config.Author = strings.Join(in.Args, " ")
-	s.note(in)
-	return nil
-}
-
-// workdir names the directory for what follows, and makes it. It is the user's, if there is
-// such a user.
-func (s *stageBuild) workdir(in *dockerfile.Instruction) error {
-	dir := s.enter(in)
-	who, err := s.ownerNamed(s.config.Config.User)
-	if err != nil {
-		who = owner{}
-	}
-	return s.layer(in, func(w *writer) error { return w.mkdirs(path.Clean(dir), who) })
-}
-
-// enter names the directory of a WORKDIR, which may be relative to the one before.
-func (s *stageBuild) enter(in *dockerfile.Instruction) string {
-	dir := in.Args[0]
-	if !path.IsAbs(dir) {
-		dir = path.Join("/", s.config.Config.WorkingDir, dir)
-	}
-	s.config.Config.WorkingDir = dir
-	return dir
-}
-
-// dirs are the layers of the stage, the lowest first.
+// dirs returns the layers of the stage, the lowest first.
 func (s *stageBuild) dirs() ([]string, error) {
-	dirs, err := s.b.Store.dirs(&Image{Config: s.config})
+	return s.b.Store.dirsOrNothing(&Image{Config: s.config})
+}
+
+// dirsOrNothing returns the layers of an image, or an empty one.
+func (s Store) dirsOrNothing(image *Image) ([]string, error) {
+	dirs, err := s.dirs(image)
 	if err == nil && len(dirs) == 0 {
-		return s.b.Store.nothing()
+		return s.nothing()
 	}
 	return dirs, err
 }
 
-// layer makes a layer of what write writes; if that is nothing, there is none.
+// layer makes a layer of the files that write writes; if there are none, no layer.
 func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *writer) error) error {
 	if s.hit != nil {
 		return s.reuse(in)
 	}
 	dirs, err := s.dirs()
-	if in.Flag("link") == "true" && in.Flag("chmod") == "" { // the layer is to be the same, whatever is below
+	if in.Flag("link") == "true" && in.Flag("chmod") == "" { // the same layer, whatever is below
 		dirs, err = s.b.Store.nothing()
 	}
 	if err != nil {
@@ -772,8 +421,8 @@ func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *writer) err
 	return s.adopt(in, build)
 }
 
-// adopt makes a directory that was filled the stage's next layer. It is moved, not copied,
-// and its tar is only hashed: who wants the blob, makes it then.
+// adopt makes a directory that was filled the stage's next layer. It is moved, not copied, and
+// its tar is only hashed: the blob is made when it is pushed or saved.
 func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
 	dirs, err := s.dirs()
 	slices.Reverse(dirs)
@@ -785,7 +434,7 @@ func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
 		return errors.Join(err, s.b.Store.dropLayer(build))
 	}
 	if len(names) == 0 {
-		s.note(in)
+		s.history(in, true)
 		return s.b.Store.dropLayer(build)
 	}
 	var packed layer.Sum
@@ -798,12 +447,14 @@ func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
 	if err := s.b.Store.keepLayer(build, packed.DiffID); err != nil {
 		return err
 	}
-	s.add(in, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: packed.DiffID, Size: packed.Bytes})
+	s.add(in, ocispec.Descriptor{
+		MediaType: ocispec.MediaTypeImageLayer, Digest: packed.DiffID, Size: packed.Bytes,
+	})
 	return nil
 }
 
-// inheritOwners writes beside a layer, for an ordinary user, what stands beside those below
-// about files that it has too. The layer is packed by its own notes when a blob is wanted.
+// inheritOwners copies, for an ordinary user, the notes on owners of the layers below that are
+// about files of this layer too. The blob of a layer is made by its own notes alone.
 func inheritOwners(build string, below []string) error {
 	if hasMany() { // the files themselves have their owners
 		return nil
@@ -811,8 +462,9 @@ func inheritOwners(build string, below []string) error {
 	return layer.InheritOwners(build, ownersOf(below)...)
 }
 
+// add adds a layer.
 func (s *stageBuild) add(in *dockerfile.Instruction, layer ocispec.Descriptor) {
-	s.config.RootFS.DiffIDs = append(s.config.RootFS.DiffIDs, digest.Digest(layer.Digest))
+	s.config.RootFS.DiffIDs = append(s.config.RootFS.DiffIDs, layer.Digest)
 	s.blobs = append(s.blobs, layer)
 	s.history(in, false)
 }

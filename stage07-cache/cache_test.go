@@ -250,7 +250,7 @@ func TestReasons(t *testing.T) {
 	b.write("src/main.go", "package other\n")
 	_, told = b.build()
 	require.Contains(t, told, "COPY src /src  # src/main.go changed (content)\n")
-	require.Contains(t, told, "ENV A=b  # the parent is new, since step 3\n")
+	require.Contains(t, told, "ENV A=b  # parent changed (step 3)\n")
 	_, told = b.build("--explain-cache")
 	require.Contains(t, told, "file src/main.go = ")
 	require.NoError(t, os.RemoveAll(filepath.Join(b.Root, "cache/steps")))

@@ -1,4 +1,5 @@
-// What the store takes of the disk, and how to make it less: box system df, box builder prune.
+// The verbs system df and builder prune: how much of the disk the store takes, and removing steps
+// of builds from it.
 package main
 
 import (
@@ -33,7 +34,7 @@ type pruneCmd struct {
 	Store
 }
 
-// pruning says what shall go.
+// pruning says which steps are removed.
 type pruning struct {
 	all  bool
 	keep int64         // bytes of layers
@@ -68,9 +69,9 @@ func (c *pruneCmd) Run() error {
 	return err
 }
 
-// prune forgets steps, and returns the bytes of the layers that no image has. They go at
-// once, unless a build is on its way: then with the next prune or rmi. A step without a
-// layer belongs to the images that have the layer under it.
+// prune forgets steps, and returns the bytes of the layers that no image has. These are removed
+// at once, or if a build is running by the next prune or rmi. A step without a layer belongs to
+// the images that have the layer before it.
 func (s Store) prune(p pruning) (freed int64, err error) {
 	for _, dir := range []string{"steps", "slots", "files", "urls"} {
 		if err := state.Sweep(s.path("cache", dir)); err != nil {
@@ -112,7 +113,7 @@ func (s Store) prune(p pruning) (freed int64, err error) {
 	return freed, s.collect()
 }
 
-// layersOfImages are the layers that images have.
+// layersOfImages returns the layers that images have.
 func (s Store) layersOfImages() (map[digest.Digest]bool, error) {
 	images, err := s.images()
 	layers := map[digest.Digest]bool{}
@@ -124,8 +125,8 @@ func (s Store) layersOfImages() (map[digest.Digest]bool, error) {
 	return layers, err
 }
 
-// pruneFiles removes what is in the cache beside the steps, and was not changed for a time,
-// unless somebody may be using it.
+// pruneFiles removes the files of the cache beside the steps that are old enough, unless a build
+// may be using them.
 func (s Store) pruneFiles(age time.Duration) (freed int64, err error) {
 	alone, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
 	if err == state.ErrBusy {
@@ -154,7 +155,7 @@ func (s Store) pruneFiles(age time.Duration) (freed int64, err error) {
 	return freed, nil
 }
 
-// sizeOf is the bytes of a file, or of those in a directory.
+// sizeOf returns the bytes of a file, or of those in a directory.
 func sizeOf(path string) int64 {
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 		return info.Size()
@@ -162,8 +163,8 @@ func sizeOf(path string) int64 {
 	return sizeOfTree(path)
 }
 
-// remembered are the steps of the cache, the one used last first. What cannot be read is
-// left out.
+// remembered returns the steps of the cache, the one used last first. Files that cannot be read
+// are left out.
 func (s Store) remembered() ([]remembered, error) {
 	entries, err := os.ReadDir(s.path("cache", "steps"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -174,7 +175,7 @@ func (s Store) remembered() ([]remembered, error) {
 		path := s.path("cache", "steps", file.Name())
 		info, err := file.Info()
 		if err != nil || !strings.HasSuffix(path, ".json") {
-			continue // one that is written at this moment
+			continue // being written
 		}
 		if e, err := readEntry(path); err == nil {
 			list = append(list, remembered{e, path, info.ModTime()})
@@ -208,13 +209,15 @@ func (c *dfCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	layers, counted, running := map[string]int64{}, map[digest.Digest]bool{}, 0
-	for _, image := range images {
-		for _, diffID := range image.Config.RootFS.DiffIDs {
-			layers[diffID.Encoded()] = c.Store.layerSize(diffID)
-		}
+	inLayers, err := c.Store.layersOfImages()
+	if err != nil {
+		return err
 	}
-	var inContainers, inVolumes int64
+	var inImages, inContainers, inVolumes int64
+	running := 0
+	for diffID := range inLayers {
+		inImages += c.Store.layerSize(diffID)
+	}
 	inCache := sizeOfTree(c.Store.path("cache", "mounts")) + sizeOfTree(c.Store.path("cache", "urls"))
 	for _, r := range containers {
 		inContainers += sizeOfTree(r.path("upper"))
@@ -226,23 +229,21 @@ func (c *dfCmd) Run() error {
 		inVolumes += sizeOfTree(dir)
 	}
 	for _, step := range steps {
-		if step.Layer == nil || counted[step.Layer.Digest] {
-			continue
-		}
-		if counted[step.Layer.Digest] = true; layers[step.Layer.Digest.Encoded()] == 0 {
+		if step.Layer != nil && !inLayers[step.Layer.Digest] {
 			inCache += step.Bytes
+			inLayers[step.Layer.Digest] = true
 		}
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "TYPE\tTOTAL\tACTIVE\tSIZE")
-	fmt.Fprintf(table, "Images\t%d\t%d\t%s\n", len(images), active(images, containers), units.FormatSize(total(layers)))
+	fmt.Fprintf(table, "Images\t%d\t%d\t%s\n", len(images), active(images, containers), units.FormatSize(inImages))
 	fmt.Fprintf(table, "Containers\t%d\t%d\t%s\n", len(containers), running, units.FormatSize(inContainers))
 	fmt.Fprintf(table, "Local Volumes\t%d\t\t%s\n", len(volumes), units.FormatSize(inVolumes))
 	fmt.Fprintf(table, "Build Cache\t%d\t\t%s\n", len(steps), units.FormatSize(inCache))
 	return table.Flush()
 }
 
-// active counts the images that containers were made of.
+// active counts the images of containers.
 func active(images []*Image, containers []*Record) (n int) {
 	for _, image := range images {
 		if slices.ContainsFunc(containers, func(r *Record) bool { return r.ImageID == image.ID }) {
@@ -252,14 +253,7 @@ func active(images []*Image, containers []*Record) (n int) {
 	return n
 }
 
-func total(sizes map[string]int64) (sum int64) {
-	for _, size := range sizes {
-		sum += size
-	}
-	return sum
-}
-
-// sizeOfTree is the bytes of the files in a directory; what cannot be read does not count.
+// sizeOfTree returns the bytes of the files in a directory that can be read.
 func sizeOfTree(dir string) (size int64) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

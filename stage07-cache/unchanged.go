@@ -1,7 +1,7 @@
-// What a step did not change. The kernel copies a directory up when anything in it is touched
-// (overlayfs in the kernel's Documentation/filesystems), and box itself makes places for
-// mounts and takes them away again. Of all that the times of directories are left, and a
-// layer does not hold a directory for its time alone: BuildKit's does not either.
+// Directories that a step did not change. The kernel copies a directory up when anything in it is
+// touched (overlayfs in the kernel's Documentation/filesystems), and box itself makes mount
+// points and removes them again. After that only the times of directories differ, and a layer
+// does not hold a directory for its time alone: BuildKit's does not either.
 package main
 
 import (
@@ -16,11 +16,11 @@ import (
 	"stagebox/stage05-images/layer"
 )
 
-// dropSame takes directories out of a new layer that are like those below it, given from the
-// top, and have nothing in them: what is left is their time, which is no change by itself.
+// dropSame removes empty directories of a new layer that differ from those of the layers below,
+// the top one first, in their times alone.
 func dropSame(build string, below []string) error {
 	if exists(build + layer.OwnersSuffix) {
-		return nil // it tells of owners, by path
+		return nil // its notes on owners may be about them
 	}
 	u, err := union.Open(below)
 	if err != nil {
@@ -36,7 +36,7 @@ func dropSame(build string, below []string) error {
 	return err
 }
 
-// dropSameIn does so in a directory, and returns how many files are left in it.
+// dropSameIn does so in a directory, and returns how many entries are left in it.
 func dropSameIn(dir *os.File, below *union.Node) (left int, err error) {
 	var before unix.Stat_t
 	if err := unix.Fstat(int(dir.Fd()), &before); err != nil {
@@ -48,9 +48,9 @@ func dropSameIn(dir *os.File, below *union.Node) (left int, err error) {
 		if left++; !entry.IsDir() {
 			continue
 		}
-		drop, err := saysNothing(dir, entry.Name(), below)
+		drop, err := isSame(dir, entry.Name(), below)
 		if errors.Is(err, unix.EACCES) {
-			continue // it is closed to the ordinary user whose container made it
+			continue // the ordinary user whose container made it cannot read it
 		}
 		if err == nil && drop {
 			left--
@@ -63,21 +63,23 @@ func dropSameIn(dir *os.File, below *union.Node) (left int, err error) {
 	}
 	if dropped {
 		times := []unix.Timespec{before.Atim, before.Mtim}
-		err = errors.Join(err, unix.UtimesNanoAt(unix.AT_FDCWD, files.FDPath(int(dir.Fd())), times, 0))
+		path := files.FDPath(int(dir.Fd()))
+		err = errors.Join(err, unix.UtimesNanoAt(unix.AT_FDCWD, path, times, 0))
 	}
 	return left, err
 }
 
-// saysNothing tells whether a directory of the layer is empty and like the one below.
-func saysNothing(dir *os.File, name string, below *union.Node) (bool, error) {
+// isSame reports whether a directory of the layer is empty and like the one below.
+func isSame(dir *os.File, name string, below *union.Node) (bool, error) {
 	old, err := below.Child(name)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || err == nil && !old.IsDir() {
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), err == nil && !old.IsDir():
 		return false, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, err
 	}
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(dir.Fd()), name, flags, 0)
 	if err != nil {
 		return false, err
 	}
@@ -91,13 +93,14 @@ func saysNothing(dir *os.File, name string, below *union.Node) (bool, error) {
 		return false, err
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Mode != old.Mode || st.Uid != old.Uid || st.Gid != old.Gid {
+	err = unix.Fstat(fd, &st)
+	if err != nil || st.Mode != old.Mode || st.Uid != old.Uid || st.Gid != old.Gid {
 		return false, err
 	}
 	return noXattrs(fd, old)
 }
 
-// noXattrs tells whether neither of two directories has extended attributes of its own.
+// noXattrs reports whether neither of two directories has extended attributes of its own.
 func noXattrs(fd int, old *union.Node) (bool, error) {
 	oldFD, err := old.Open(unix.O_PATH)
 	if err != nil {

@@ -1,8 +1,8 @@
-// The build cache: a step that has not changed is not run. What a step depends on is written
-// down as a list, its inputs: the step before it, its text with the variables replaced, and
-// by the kind of instruction what else can change its result. The digest of that list is the
-// step's key; under it, cache/ remembers when the step was made and which layer came of it. What
-// came of the step before is an input, so everything below the first miss misses too.
+// The build cache: a step that has not changed is not run. Everything that a step depends on is
+// written down as a list, its inputs: the step before it, its text with the variables replaced,
+// and depending on the instruction its files, variables or network. The digest of that list is
+// the step's key; under it, cache/ remembers when the step was made, and its layer. The result of
+// the step before is an input, so everything after the first miss misses too.
 package main
 
 import (
@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,18 +29,10 @@ import (
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/ui"
+	"stagebox/stage07-cache/buildpicture"
 )
 
-// Caching says what a build takes from earlier ones.
-type Caching struct {
-	NoCacheFilter []string `help:"Take nothing for these stages." placeholder:"STAGE"`
-	CacheFrom     []string `help:"An image that was built with --cache-to, to take steps from." placeholder:"IMAGE" sep:"none"`
-	CacheTo       string   `help:"inline: write into the image's manifest which step made which layer." placeholder:"inline"`
-	ExplainCache  bool     `help:"Tell for each step all that it depends on."`
-	Picture       string   `help:"Draw which steps were taken from the cache, after the build: text, or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
-}
-
-// input is one of the things that a step depends on. Its digest counts; its text is for people.
+// input is one of the things that a step depends on.
 type input struct {
 	Name  string
 	Value string
@@ -54,21 +48,52 @@ type entry struct {
 	Bytes   int64               // of the layer's files
 }
 
-// cacheVersion is that of the rules for keys: others' entries are not looked at.
+// cacheVersion is that of the rules for keys: entries of other versions are ignored.
 const cacheVersion = 1
 
-// cacheStep is a step while its key is used.
+// buildCache is the cache as a build uses it.
+type buildCache struct {
+	cacheDir  string
+	cacheTemp bool              // it is for this build alone
+	imported  map[string]*entry // by --cache-from
+	sums      *checksums
+	missed    atomic.Bool // a step was made
+	cacheOnce sync.Once   // prints that the cache is broken
+
+	urls    sync.Mutex // of fetched
+	fetched map[string]fetched
+}
+
+// stageCache is the cache as a stage uses it.
+type stageCache struct {
+	chain  string            // the key and the layer of the step before
+	base   []input           // of FROM
+	slots  int               // steps so far
+	steps  map[string]*entry // so far, by key
+	hit    *entry            // of the current step
+	at     time.Time         // when the step was made
+	missed int               // the number of the first step that was not in the cache
+	drawn  []buildpicture.Step
+}
+
+// startFrom continues where an earlier stage ended.
+func (s *stageBuild) startFrom(p *stageBuild) {
+	s.chain, s.base, s.steps = p.chain, p.base, maps.Clone(p.steps)
+	s.at, s.missed = p.at, p.missed
+}
+
+// cacheStep is a step that is looked up, and then made or taken from the cache.
 type cacheStep struct {
 	key    string
 	slot   string // the place of the step in its Dockerfile, a file
 	inputs []input
-	why    string // of a miss, for people
+	why    string // it missed
 	hit    *entry
 	lock   *os.File
-	racy   bool // what it was made of has changed meanwhile: not to be remembered
+	racy   bool // its files have changed meanwhile: it must not be remembered
 }
 
-// keyOf is the digest of inputs.
+// keyOf returns the digest of inputs.
 func keyOf(inputs []input) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n", cacheVersion)
@@ -78,7 +103,7 @@ func keyOf(inputs []input) string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// inputs are what a step depends on. This is the whole rule.
+// inputs returns everything that a step depends on. This is the whole rule.
 func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]input, error) {
 	list := []input{{"parent", s.chain}, {"instruction", s.text(in)}}
 	if s.chain == "" {
@@ -86,10 +111,11 @@ func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]input, error) {
 	}
 	switch in.Name {
 	case "RUN":
-		for _, name := range slices.Sorted(maps.Keys(s.args)) { // what ENV sets, is in the steps above
+		for _, name := range slices.Sorted(maps.Keys(s.args)) { // ENV is in the steps above
 			list = append(list, input{"ARG " + name, s.args[name]})
 		}
-		list = append(list, input{"command", fmt.Sprintf("%q", s.script(in))}, input{"network", cmpOr(in.Flag("network"), s.b.Network)})
+		list = append(list, input{"command", fmt.Sprintf("%q", s.script(in))},
+			input{"network", s.b.networkOf(in)})
 		return s.mountInputs(in, list)
 	case "ADD", "COPY":
 		files, err := s.copyInputs(in)
@@ -98,7 +124,7 @@ func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]input, error) {
 	return list, nil
 }
 
-// text is an instruction with its variables replaced, quoted so that no two look the same.
+// text returns an instruction with its variables replaced, quoted so that no two look the same.
 func (s *stageBuild) text(in *dockerfile.Instruction) string {
 	words := []string{in.Name}
 	for _, name := range slices.Sorted(maps.Keys(in.Flags)) {
@@ -114,23 +140,24 @@ func (s *stageBuild) text(in *dockerfile.Instruction) string {
 	return fmt.Sprintf("%q", words)
 }
 
-// fromInputs are those of FROM: the image or stage that it begins with.
+// fromInputs returns those of FROM: the image that it starts from.
 func (s *stageBuild) fromInputs(base string, id string) []input {
 	return []input{{"base " + base, id}, {"platform", platformText(s.b.want)}}
 }
 
-// look finds out whether a step was made before. Until it is remembered, or has failed,
-// nobody else makes it.
+// look finds out whether a step was made before. If not, no other build makes it until it is
+// remembered or has failed.
 func (s *stageBuild) look(in *dockerfile.Instruction, inputs []input) (c *cacheStep, err error) {
 	c = &cacheStep{key: keyOf(inputs), inputs: inputs, slot: s.slot()}
 	if s.b.uncached(s) {
-		c.why = notAsked
+		c.why = noCache
 		return c, nil
 	}
 	if c.hit, _ = s.b.find(c.key); c.hit != nil {
 		return c, nil
 	}
-	if c.lock, err = s.b.waitFor("step "+c.key, "another build makes this step: "+in.Text); err != nil {
+	c.lock, err = s.b.waitFor("step "+c.key, "another build makes this step: "+in.Text)
+	if err != nil {
 		return nil, err
 	}
 	wrong := ""
@@ -140,27 +167,19 @@ func (s *stageBuild) look(in *dockerfile.Instruction, inputs []input) (c *cacheS
 	return c, nil
 }
 
-const notAsked = "the cache is not asked"
-
-// waitFor locks what a name stands for, with everybody else who uses this cache.
-func (b *builder) waitFor(name, says string) (*os.File, error) {
+// waitFor locks a name among all builds that use this cache. It prints a message if it has to
+// wait.
+func (b *builder) waitFor(name, message string) (*os.File, error) {
 	file, err := state.TryLockName(b.cachePath("lock"), name, state.Exclusive)
 	if err != state.ErrBusy {
 		return file, err
 	}
-	fmt.Fprintln(os.Stderr, "box: "+says)
+	fmt.Fprintln(os.Stderr, "box: "+message)
 	file, err = state.LockName(b.ctx, b.cachePath("lock"), name, state.Exclusive)
 	if err != nil && b.ctx.Err() != nil {
 		err = errors.New("the build was interrupted")
 	}
 	return file, err
-}
-
-// uncached tells whether nothing shall be taken for a stage.
-func (b *builder) uncached(s *stageBuild) bool {
-	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, func(name string) bool {
-		return isCalled(s.Stage, name)
-	})
 }
 
 // find finds an entry whose layer is there. Anything that is wrong with it is a miss.
@@ -175,11 +194,12 @@ func (b *builder) find(key string) (e *entry, wrong string) {
 		return nil, "what the cache tells of it is damaged"
 	case e == nil:
 		return nil, "the cache has forgotten it"
-	case e.Layer != nil && (e.Layer.Digest.Validate() != nil || !exists(b.Store.layerPath(e.Layer.Digest))):
+	case e.Layer != nil && (e.Layer.Digest.Validate() != nil ||
+		!exists(b.Store.layerPath(e.Layer.Digest))):
 		return nil, "its layer was removed"
 	}
 	if now := time.Now(); b.imported[key] != e {
-		complain(os.Chtimes(path, now, now)) // when it was used last
+		complain(os.Chtimes(path, now, now)) // the last use, for prune
 	}
 	return e, ""
 }
@@ -215,7 +235,7 @@ func (b *builder) cachePath(names ...string) string {
 	return filepath.Join(append([]string{b.cacheDir}, names...)...)
 }
 
-// remember keeps what came of a step that was made.
+// remember keeps the result of a step that was made.
 func (s *stageBuild) remember(c *cacheStep, e *entry) {
 	if c.hit == nil && !c.racy || c.hit != nil && c.hit == s.b.imported[c.key] {
 		if err := writeEntry(s.b.cachePath("steps", c.key+".json"), e); err != nil {
@@ -228,6 +248,7 @@ func (s *stageBuild) remember(c *cacheStep, e *entry) {
 	c.release()
 }
 
+// release lets other builds look the step up.
 func (c *cacheStep) release() {
 	if c.lock != nil {
 		complain(c.lock.Close())
@@ -235,13 +256,15 @@ func (c *cacheStep) release() {
 	}
 }
 
-// cacheBroken says once that the cache cannot be written to; the build goes on without.
+// cacheBroken prints once that the cache cannot be written to; the build goes on without it.
 func (b *builder) cacheBroken(err error) {
-	b.cacheOnce.Do(func() { fmt.Fprintf(os.Stderr, "box: the build cache: %v; this build goes on without it\n", err) })
+	b.cacheOnce.Do(func() {
+		fmt.Fprintf(os.Stderr, "box: the build cache: %v; this build goes on without it\n", err)
+	})
 }
 
-// openCache opens the cache, and takes what images bring along. One that is of no use is
-// left alone: the build gets a new one, which ends with it.
+// openCache opens the cache, and adds the steps of --cache-from. A cache that cannot be used is
+// left alone: the build gets a new one, which is removed after it.
 func (b *builder) openCache() (err error) {
 	b.imported, b.cacheDir = map[string]*entry{}, b.Store.path("cache")
 	if err := openCacheDir(b.cacheDir); err != nil {
@@ -254,30 +277,31 @@ func (b *builder) openCache() (err error) {
 			return err
 		}
 	}
-	if b.CacheTo != "" && b.CacheTo != "inline" && b.CacheTo != "type=inline" {
-		return fmt.Errorf("--cache-to %s: there is inline, which writes into the image", b.CacheTo)
+	if err := b.checkCacheOptions(); err != nil {
+		return err
 	}
-	for _, name := range b.NoCacheFilter {
-		if !slices.ContainsFunc(b.file.Stages, func(s *dockerfile.Stage) bool { return isCalled(s, name) }) {
-			return fmt.Errorf("--no-cache-filter %s: no stage has this name or number", name)
-		}
-	}
+	b.sums, b.fetched, b.show.Least = b.openChecksums(), map[string]fetched{}, 50*time.Millisecond
 	for _, name := range b.CacheFrom {
 		if err := b.importCache(strings.TrimPrefix(name, "type=registry,ref=")); err != nil {
-			fmt.Fprintf(os.Stderr, "box: --cache-from %s: %v; the build goes on without\n", name, err)
+			fmt.Fprintf(os.Stderr,
+				"box: --cache-from %s: %v; the build goes on without\n", name, err)
 		}
 	}
 	return nil
 }
 
+// closeCache keeps the digests of files that were read.
 func (b *builder) closeCache() {
+	if err := b.sums.close(); err != nil {
+		b.cacheBroken(err)
+	}
 	if b.cacheTemp {
 		complain(removeTree(b.cacheDir))
 	}
 }
 
-// openCacheDir makes what is missing of a cache, and says why it cannot be used: somebody
-// else could write what they like into theirs, and a newer box may have other rules.
+// openCacheDir makes the directories of a cache, and refuses one that cannot be used: another
+// user could have written anything into it, and a newer box may have other rules.
 func openCacheDir(dir string) error {
 	for _, name := range []string{"steps", "slots", "files", "urls", "mounts"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
@@ -300,142 +324,29 @@ func openCacheDir(dir string) error {
 		return state.Write(name, fmt.Appendf(nil, "%d\n", cacheVersion), 0o600, state.Durable)
 	}
 	if text := strings.TrimSpace(string(version)); err == nil && text != fmt.Sprint(cacheVersion) {
-		return fmt.Errorf("%s is of version %q, and this box writes %d: box builder prune --all of the other box empties it", dir, shorten(text), cacheVersion)
+		return fmt.Errorf("%s is of version %q, and this box writes %d: box builder prune --all"+
+			" of the other box empties it", dir, shorten(text), cacheVersion)
 	}
 	return err
 }
 
-// isCalled reports whether a stage has a name or number.
-func isCalled(s *dockerfile.Stage, name string) bool {
-	return s.Name != "" && strings.EqualFold(name, s.Name) || name == fmt.Sprint(s.Index)
-}
-
-// slot is the place of a step: a Dockerfile, a stage, a number. What is on standard input
-// has no place, only a number.
+// slot returns the place of a step: a Dockerfile, a stage, a number. A context on standard input
+// has no place, only the number counts.
 func (s *stageBuild) slot() string {
 	s.slots++
 	dir := "-"
-	if abs, err := filepath.Abs(s.b.files.dir); err == nil && !s.b.files.temporary {
+	if abs, err := filepath.Abs(s.b.files.Dir); err == nil && !s.b.files.Temporary {
 		dir = abs
 	}
-	place := fmt.Sprintf("%q", []string{dir, s.b.File, s.Name, fmt.Sprint(s.Index), fmt.Sprint(s.slots)})
+	number, step := fmt.Sprint(s.Index), fmt.Sprint(s.slots)
+	place := fmt.Sprintf("%q", []string{dir, s.b.File, s.Name, number, step})
 	return s.b.cachePath("slots", fmt.Sprintf("%x.json", sha256.Sum256([]byte(place)))[32:])
 }
 
-// slotted is what the step at a place depended on the last time.
-type slotted struct {
-	Key    string
-	Inputs []input
-}
-
-// rememberInputs notes what the step at this place depended on, for the next reason. That
-// it is there already is seen from the beginning of the file.
-func (c *cacheStep) rememberInputs() error {
-	begin := `{"Key":"` + c.key + `"`
-	if file, err := os.Open(c.slot); err == nil {
-		is := make([]byte, len(begin))
-		n, errRead := file.Read(is)
-		complain(file.Close())
-		if errRead == nil && string(is[:n]) == begin {
-			return nil
-		}
-	}
-	data, err := json.Marshal(slotted{c.key, c.inputs})
-	if err != nil {
-		return err
-	}
-	return state.Write(c.slot, data, 0o600, state.Volatile)
-}
-
-// reason says why a step is not in the cache, by what it depended on the last time; wrong
-// is what is wrong with its entry.
-func (b *builder) reason(c *cacheStep, wrong string) string {
-	var before slotted
-	if err := state.ReadJSON(c.slot, &before); err != nil {
-		return isNew
-	}
-	if before.Key == c.key {
-		return wrong
-	}
-	old := map[string]string{}
-	for _, in := range before.Inputs {
-		old[in.Name] = in.Value
-	}
-	var reasons []string
-	for _, in := range c.inputs {
-		value, was := old[in.Name]
-		delete(old, in.Name)
-		switch {
-		case was && value == in.Value:
-		case in.Name == "instruction":
-			return "the instruction is another" // and so is all that it needs
-		default:
-			reasons = append(reasons, in.differs(value, was))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(old)) {
-		reasons = append(reasons, input{Name: name}.gone())
-	}
-	if len(reasons) > 1 {
-		reasons = slices.DeleteFunc(reasons, func(r string) bool { return r == parentIsNew })
-	}
-	if len(reasons) > 3 {
-		reasons = append(reasons[:3], fmt.Sprintf("and %d more", len(reasons)-3))
-	}
-	return strings.Join(reasons, "; ")
-}
-
-const (
-	isNew       = "it is new"
-	parentIsNew = "the parent is new"
-)
-
-// differs says what is different about an input.
-func (in input) differs(before string, was bool) string {
-	kind, name, _ := strings.Cut(in.Name, " ")
-	switch {
-	case kind == "parent":
-		return parentIsNew
-	case kind == "file" && !was:
-		return name + " is new"
-	case kind == "file":
-		return name + " changed (" + fileDifference(before, in.Value) + ")"
-	case kind == "ARG" && was:
-		return fmt.Sprintf("ARG %s %s → %s", name, shorten(before), shorten(in.Value))
-	case kind == "base" && was:
-		return fmt.Sprintf("base image %s: %s → %s", name, shortID(before), shortID(in.Value))
-	case !was:
-		return in.Name + " is new"
-	}
-	return "its " + in.Name + " changed"
-}
-
-// shortID is the beginning of a digest.
-func shortID(id string) string {
-	id = strings.TrimPrefix(id, "sha256:")
-	return id[:min(4, len(id))] + "…"
-}
-
-// gone says that an input is there no more.
-func (in input) gone() string {
-	kind, name, _ := strings.Cut(in.Name, " ")
-	if kind == "file" {
-		return name + " is gone"
-	}
-	return in.Name + " is gone"
-}
-
-// shorten is as much of a value as fits into a line.
-func shorten(value string) string {
-	value = strings.TrimPrefix(value, "sha256:")
-	if len(value) > 24 {
-		return value[:12] + "…"
-	}
-	return value
-}
-
 // cached does a step, or takes it from the cache.
-func (s *stageBuild) cached(in *dockerfile.Instruction, do func() error) error {
+func (s *stageBuild) cached(
+	in *dockerfile.Instruction, do func(in *dockerfile.Instruction) error,
+) error {
 	inputs, err := s.inputs(in)
 	if err != nil {
 		return err
@@ -446,35 +357,43 @@ func (s *stageBuild) cached(in *dockerfile.Instruction, do func() error) error {
 	}
 	defer c.release()
 	if s.b.ExplainCache {
-		c.explain(in)
+		c.explain(os.Stderr, in)
 	}
-	s.tell(c, in)
+	s.announce(c, in)
 	layers := len(s.blobs)
-	if err := do(); err != nil {
+	if c.hit != nil && layerInstructions[in.Name] != nil && in.Name != "WORKDIR" {
+		do = s.reuse
+	}
+	if err := do(in); err != nil {
 		return err
 	}
+	if c.hit == nil {
+		if err := s.recheck(c, in); err != nil {
+			return err
+		}
+	}
+	s.remember(c, s.result(c, in, layers))
+	return nil
+}
+
+// result returns the entry of a step that was done, and continues the chain with it.
+func (s *stageBuild) result(c *cacheStep, in *dockerfile.Instruction, layers int) *entry {
 	e := &entry{Version: cacheVersion, Created: s.at, Step: in.Text}
 	s.chain = c.key
 	if len(s.blobs) > layers {
 		e.Layer = &s.blobs[layers]
 		e.Bytes = s.b.Store.layerSize(e.Layer.Digest)
-		s.chain += " " + e.Layer.Digest.String() // made anew, it can be another
+		s.chain += " " + e.Layer.Digest.String() // made again, it can differ
 	}
 	if ids := s.config.RootFS.DiffIDs; len(ids) > 0 {
 		e.On = ids[len(ids)-1]
 	}
-	s.steps = append(s.steps, exported{c.key, e})
-	if c.hit == nil {
-		if err := s.unchanged(c, in); err != nil {
-			return err
-		}
-	}
-	s.remember(c, e)
-	return nil
+	s.steps = withKey(s.steps, c.key, e)
+	return e
 }
 
-// tell shows whether the step was made before, and if not, why.
-func (s *stageBuild) tell(c *cacheStep, in *dockerfile.Instruction) {
+// announce shows whether the step was made before, and if not, why.
+func (s *stageBuild) announce(c *cacheStep, in *dockerfile.Instruction) {
 	s.hit, s.at = c.hit, time.Now().UTC()
 	note := ""
 	if c.hit != nil {
@@ -482,42 +401,41 @@ func (s *stageBuild) tell(c *cacheStep, in *dockerfile.Instruction) {
 		note = ui.Cached
 	} else {
 		s.b.missed.Store(true)
-		if c.why == parentIsNew && s.missed > 0 {
-			c.why = fmt.Sprintf("the parent is new, since step %d", s.missed)
+		if c.why == parentChanged && s.missed > 0 {
+			c.why = fmt.Sprintf("parent changed (step %d)", s.missed)
 		}
 		if s.missed == 0 {
 			s.missed = s.shown.Number
 		}
-		if c.why != isNew && c.why != notAsked {
+		if c.why != isNew && c.why != noCache {
 			note = c.why
 		}
 	}
 	s.shown.Announce(note)
-	s.drawn = append(s.drawn, drawnStep{strings.Join(strings.Fields(in.Text), " "), c.why, c.hit != nil})
+	s.drawn = append(s.drawn, buildpicture.Step{
+		Text: strings.Join(strings.Fields(in.Text), " "), Why: c.why, Cached: c.hit != nil,
+	})
 }
 
-// unchanged looks once more at the files that a step was made of: if they are not what they
-// were when the key was made, the key would name something else.
-func (s *stageBuild) unchanged(c *cacheStep, in *dockerfile.Instruction) error {
+// recheck looks once more at the files that a step was made of: if they have changed since the
+// key was made, the key would name something else.
+func (s *stageBuild) recheck(c *cacheStep, in *dockerfile.Instruction) error {
 	if in.Name != "COPY" && in.Name != "ADD" && len(in.Mounts) == 0 || in.Flag("from") != "" {
 		return nil
 	}
-	chain := s.chain
-	s.chain = c.inputs[0].Value
 	again, err := s.inputs(in)
-	s.chain = chain
 	if err != nil {
 		return err
 	}
-	isFile := func(in input) bool { return strings.HasPrefix(in.Name, "file ") }
-	old := map[input]bool{}
+	before := map[input]bool{}
 	for _, input := range c.inputs {
-		old[input] = true
+		before[input] = true
 	}
 	for _, input := range again {
-		if isFile(input) && !old[input] || len(again) != len(c.inputs) {
-			name := strings.TrimPrefix(input.Name, "file ")
-			fmt.Fprintf(os.Stderr, "box: %s: %s changed while it was copied; this step is not kept in the cache\n", in.Text, name)
+		name, isFile := strings.CutPrefix(input.Name, "file ")
+		if isFile && !before[input] || len(again) != len(c.inputs) {
+			fmt.Fprintf(os.Stderr, "box: %s: %s changed while it was copied;"+
+				" this step is not kept in the cache\n", in.Text, name)
 			c.racy = true
 			break
 		}
@@ -525,27 +443,19 @@ func (s *stageBuild) unchanged(c *cacheStep, in *dockerfile.Instruction) error {
 	return nil
 }
 
-// exported is a step as --cache-to tells of it.
-type exported struct {
-	key string
-	*entry
-}
-
-// cacheNotes are the annotations of the manifest for --cache-to.
+// cacheNotes returns the annotations of the manifest for --cache-to.
 func (s *stageBuild) cacheNotes() (map[string]string, error) {
 	if s.b.CacheTo == "" || len(s.steps) == 0 {
 		return nil, nil
 	}
-	steps := map[string]*entry{}
-	for _, step := range s.steps {
-		steps[step.key] = step.entry
-	}
-	data, err := json.Marshal(steps)
+	data, err := json.Marshal(s.steps)
 	return map[string]string{cacheNote: string(data)}, err
 }
 
-// putImageWith writes an image, with these notes in its manifest.
-func (s Store) putImageWith(config ImageConfig, layers []ocispec.Descriptor, name string, notes map[string]string) (*Image, error) {
+// putImageWith writes an image, with these annotations in its manifest.
+func (s Store) putImageWith(
+	config ImageConfig, layers []ocispec.Descriptor, name string, notes map[string]string,
+) (*Image, error) {
 	data, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
@@ -556,27 +466,17 @@ func (s Store) putImageWith(config ImageConfig, layers []ocispec.Descriptor, nam
 // reuse takes a step's result from the cache.
 func (s *stageBuild) reuse(in *dockerfile.Instruction) error {
 	if s.hit.Layer == nil {
-		s.note(in)
+		s.history(in, true)
 		return nil
 	}
 	s.add(in, *s.hit.Layer)
 	return nil
 }
 
-// explain tells all that a step depends on.
-func (c *cacheStep) explain(in *dockerfile.Instruction) {
-	var text strings.Builder
-	fmt.Fprintf(&text, "key of %q: %s\n", in.Text, c.key)
-	for _, i := range c.inputs {
-		fmt.Fprintf(&text, "  %s = %q\n", i.Name, i.Value)
-	}
-	fmt.Fprint(os.Stderr, text.String())
-}
-
-// cacheNote is where a manifest says which step made which layer.
+// cacheNote is the annotation of a manifest that says which step made which layer.
 const cacheNote = "stagebox.cache.v1"
 
-// importCache takes the steps that an image's manifest tells of.
+// importCache adds the steps that an image's manifest lists.
 func (b *builder) importCache(name string) error {
 	image, err := b.image(name, b.want)
 	if err != nil {
@@ -595,7 +495,10 @@ func (b *builder) importCache(name string) error {
 		return fmt.Errorf("what it tells of its steps: %w", err)
 	}
 	for key, e := range steps {
-		if e != nil && e.Version == cacheVersion && (e.Layer == nil || slices.Contains(image.Config.RootFS.DiffIDs, e.Layer.Digest)) {
+		if e == nil || e.Version != cacheVersion {
+			continue
+		}
+		if e.Layer == nil || slices.Contains(image.Config.RootFS.DiffIDs, e.Layer.Digest) {
 			b.imported[key] = e
 		}
 	}

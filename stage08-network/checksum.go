@@ -1,13 +1,13 @@
-// What COPY, ADD and bind mounts depend on: of every file its kind, mode, owner, link target
-// and bytes, but not its times. Reading all bytes at every build would take longer than most
-// builds. So the digest of a file is remembered together with what stat(2) says of it, and
-// believed as long as that is the same. The one case in which it must not be believed is a
-// file that was written at the very moment when it was read: its time can be the same
-// afterwards. Such a file is read again.
+// The inputs of COPY, ADD and bind mounts: of every file its kind, mode, owner, link target and
+// bytes, but not its times. Reading all bytes at every build would take longer than most builds.
+// So the digest of a file is remembered together with the result of stat(2), and used as long as
+// that is the same. A file that was written at the very moment when it was read is an exception:
+// its time can be the same afterwards. It is read again at the next build.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -15,7 +15,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +36,7 @@ type checksums struct {
 	changed bool
 }
 
-// sum is the digest of a file, and when it may be believed.
+// sum is the digest of a file, and the result of stat(2) with which it is valid.
 type sum struct {
 	size, mtime, ctime int64
 	inode              uint64
@@ -52,12 +51,12 @@ func sumOf(st *unix.Stat_t) sum {
 	return sum{st.Size, st.Mtim.Nano(), st.Ctim.Nano(), st.Ino, ""}
 }
 
-// openChecksums reads what is remembered of the context's files, a line each. Of one that
-// came on standard input nothing is.
+// openChecksums reads the digests of the context's files, a line each. There are none of a
+// context on standard input.
 func (b *builder) openChecksums() *checksums {
 	c := &checksums{known: map[string]sum{}}
-	dir, err := filepath.Abs(b.files.dir)
-	if err != nil || b.files.temporary {
+	dir, err := filepath.Abs(b.files.Dir)
+	if err != nil || b.files.Temporary {
 		return c
 	}
 	c.path = b.cachePath("files", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:32])
@@ -92,19 +91,19 @@ func parseSum(line string) (name string, s sum, ok bool) {
 	return name, s, errors.Join(append(errs[:], err)...) == nil
 }
 
-// close writes what is remembered, if there is more than before.
+// close writes the digests, if there are new ones.
 func (c *checksums) close() error {
 	if !c.changed || c.path == "" {
 		return nil
 	}
 	var b strings.Builder
 	for name, s := range c.known {
-		fmt.Fprintf(&b, "%d %d %d %d %s %s\n", s.size, s.mtime, s.ctime, s.inode, s.digest, strconv.Quote(name))
+		fmt.Fprintf(&b, "%d %d %d %d %s %q\n", s.size, s.mtime, s.ctime, s.inode, s.digest, name)
 	}
 	return state.Write(c.path, []byte(b.String()), 0o600, state.Volatile)
 }
 
-// of is the digest of a file of the context. An error says that it changed meanwhile.
+// of returns the digest of a file of the context. It is an error if the file changes meanwhile.
 func (c *checksums) of(n *union.Node, name string) (string, error) {
 	is := sumOf(&n.Stat_t)
 	c.Lock()
@@ -130,7 +129,8 @@ func (c *checksums) of(n *union.Node, name string) (string, error) {
 	}
 	is.digest = ""
 	if sumOf(&after) != is {
-		return "", fmt.Errorf("%s changed while it was read: build again when nobody writes to it", name)
+		return "", fmt.Errorf("%s changed while it was read:"+
+			" build again when nobody writes to it", name)
 	}
 	is.digest = fmt.Sprintf("%x", h.Sum(nil))
 	if began.Sub(time.Unix(0, is.ctime)) > freshness {
@@ -141,28 +141,116 @@ func (c *checksums) of(n *union.Node, name string) (string, error) {
 	return is.digest, nil
 }
 
-// describeFile is all of a file that counts, in a line: the name is said beside it.
-func (c *copying) describeFile(n *union.Node, rel string) (string, error) {
-	st := n.Stat_t
-	if c.in.Flag("from") == "" || c.chown {
-		st.Uid, st.Gid = uint32(c.who.uid), uint32(c.who.gid)
+// copyInputs returns the inputs of a COPY or ADD, besides its words: the files of the context,
+// the layers of another stage or image, the digest of a URL.
+func (s *stageBuild) copyInputs(in *dockerfile.Instruction) ([]input, error) {
+	c := &copying{s: s, in: in}
+	if err := c.prepare(); err != nil {
+		return nil, err
 	}
-	if c.chmod != nil {
-		st.Mode = c.chmod(st.Mode)
+	defer c.from.Close()
+	l := &inputList{copying: c, list: []input{{"owner", fmt.Sprint(c.owner)}}}
+	if ref := in.Flag("from"); ref != "" {
+		id, err := s.b.layersOf(in, ref)
+		return append(l.list, input{"source " + ref, id}), err
+	}
+	for _, source := range in.Args[:len(in.Args)-1] {
+		if err := l.source(source); err != nil {
+			return nil, in.ErrorAt(source, "%s %s: %v", in.Name, source, err)
+		}
+	}
+	return l.list, nil
+}
+
+// inputList collects the files of a context that are inputs.
+type inputList struct {
+	*copying
+	list  []input
+	names map[files.ID]string // the first name of a file that has several
+}
+
+func (l *inputList) add(name, value string) { l.list = append(l.list, input{name, value}) }
+
+// source adds the files that one source refers to.
+func (l *inputList) source(source string) error {
+	if l.in.Name == "ADD" && isURL(source) {
+		got, err := l.fetchOnce(source)
+		l.add("content of "+source, got.Digest.String())
+		return err
+	}
+	dirs, err := l.sources(source)
+	for _, dir := range dirs {
+		l.pivot = dir.pivot
+		for _, f := range dir.files {
+			if err == nil {
+				err = l.found(f)
+			}
+		}
+	}
+	return err
+}
+
+// found adds a file that a source refers to, and the files in it. With --parents, the
+// directories above it are made too.
+func (l *inputList) found(f found) error {
+	for n := f.Parent(); l.parents && n != l.pivot; n = n.Parent() {
+		if err := l.file(n, n.Path()); err != nil {
+			return err
+		}
+	}
+	if f.path != f.Path() { // found by a link or below another directory: the copy gets this name
+		l.add("name of "+f.Path(), f.path)
+	}
+	return l.root(f.Node, f.Path(), l.excluding(f))
+}
+
+// root adds a file, or the files in a directory, which is not copied itself without --parents.
+func (l *inputList) root(n *union.Node, rel string, keep keeping) error {
+	if !n.IsDir() || l.parents && rel != "." {
+		if err := l.file(n, rel); err != nil {
+			return err
+		}
+	} else {
+		l.add("file "+rel, "directory")
+	}
+	return l.tree(n, rel, keep)
+}
+
+// tree adds the files in a directory that are wanted.
+func (l *inputList) tree(n *union.Node, rel string, keep keeping) error {
+	return l.eachWanted(n, rel, keep, func(child *union.Node, rel string) error {
+		if err := l.file(child, rel); err != nil {
+			return err
+		}
+		return l.tree(child, rel, keep)
+	})
+}
+
+// file adds one file: everything that the copy has of it but its times.
+func (l *inputList) file(n *union.Node, rel string) error {
+	text, err := l.describe(n, rel)
+	l.add("file "+rel, text)
+	return err
+}
+
+func (l *inputList) describe(n *union.Node, rel string) (string, error) {
+	st := n.Stat_t
+	if l.in.Flag("from") == "" || l.chown {
+		st.Uid, st.Gid = uint32(l.owner.UID), uint32(l.owner.GID)
+	}
+	if l.chmod != nil {
+		st.Mode = l.chmod(st.Mode)
 	}
 	text := fmt.Sprintf("%o %d %d", st.Mode, st.Uid, st.Gid)
-	if id := files.IDOf(&st); st.Nlink > 1 && !n.IsDir() { // two names of one file stay that
-		if first := c.linked[id]; first != "" {
+	if id := files.IDOf(&st); st.Nlink > 1 && !n.IsDir() { // one file stays one file
+		if first := l.names[id]; first != "" {
 			return text + " the same file as " + first, nil
 		}
-		if c.linked == nil {
-			c.linked = map[files.ID]string{}
-		}
-		c.linked[id] = rel
+		l.names = withKey(l.names, id, rel)
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		sum, err := c.s.b.sums.of(n, rel)
+		sum, err := l.s.b.sums.of(n, rel)
 		return text + " " + sum, err
 	case unix.S_IFLNK:
 		target, err := n.ReadLink()
@@ -173,142 +261,7 @@ func (c *copying) describeFile(n *union.Node, rel string) (string, error) {
 	return text, nil
 }
 
-// fileDifference says what of a file differs, by two such lines.
-func fileDifference(before, now string) string {
-	a, b := strings.SplitN(before, " ", 4), strings.SplitN(now, " ", 4)
-	if len(a) < 3 || len(b) < 3 {
-		return "content"
-	}
-	var list []string
-	if a[0] != b[0] {
-		list = append(list, "mode")
-	}
-	if a[1] != b[1] || a[2] != b[2] {
-		list = append(list, "owner")
-	}
-	if !slices.Equal(a[3:], b[3:]) {
-		list = append(list, "content")
-	}
-	return strings.Join(list, ", ")
-}
-
-// copyInputs are what a COPY or ADD depends on, besides its words: the files of the context,
-// the layers of another stage or image, what is behind a URL.
-func (s *stageBuild) copyInputs(in *dockerfile.Instruction) ([]input, error) {
-	c := &copying{s: s, in: in}
-	if err := c.prepare(); err != nil {
-		return nil, err
-	}
-	defer c.from.Close()
-	list := []input{{"owner", fmt.Sprint(c.who)}}
-	if ref := in.Flag("from"); ref != "" {
-		id, err := s.b.layersOf(in, ref)
-		return append(list, input{"source " + ref, id}), err
-	}
-	for _, source := range in.Args[:len(in.Args)-1] {
-		more, err := c.sourceInputs(source)
-		if err != nil {
-			return nil, in.ErrorAt(source, "%s %s: %v", in.Name, source, err)
-		}
-		list = append(list, more...)
-	}
-	return list, nil
-}
-
-// sourceInputs are the files that one source stands for.
-func (c *copying) sourceInputs(source string) (list []input, err error) {
-	if c.in.Name == "ADD" && isURL(source) {
-		got, err := c.get(source)
-		return []input{{"content of " + source, got.Digest.String()}}, err
-	}
-	dirs, err := c.sources(source)
-	for _, dir := range dirs {
-		c.pivot = dir.pivot
-		for _, f := range dir.files {
-			if err == nil {
-				list, err = c.foundInputs(f, list)
-			}
-		}
-	}
-	return list, err
-}
-
-// foundInputs are a file that a source refers to, and the files in it.
-func (c *copying) foundInputs(f found, list []input) ([]input, error) {
-	list, err := c.parentInputs(f, list)
-	if err != nil {
-		return nil, err
-	}
-	if f.path != f.Path() { // found by a link or below another directory: the copy gets this name
-		list = append(list, input{"name of " + f.Path(), f.path})
-	}
-	return c.rootInputs(f.Node, f.Path(), c.excluding(f), list)
-}
-
-// parentInputs are the directories above a file, which --parents makes too.
-func (c *copying) parentInputs(f found, list []input) ([]input, error) {
-	for n := f.Parent(); c.parents && n != c.pivot; n = n.Parent() {
-		text, err := c.describeFile(n, n.Path())
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, input{"file " + n.Path(), text})
-	}
-	return list, nil
-}
-
-// rootInputs are a file, or all that is in a directory: of that itself nothing is copied,
-// except with --parents.
-func (c *copying) rootInputs(n *union.Node, rel string, keep keeping, list []input) ([]input, error) {
-	text, err := "directory", error(nil)
-	if !n.IsDir() || c.parents && rel != "." {
-		text, err = c.describeFile(n, rel)
-	}
-	if list = append(list, input{"file " + rel, text}); err != nil || !n.IsDir() {
-		return list, err
-	}
-	return c.treeInputs(n, rel, keep, list)
-}
-
-// keeping tells whether a path is wanted, and whether something in it may be.
-type keeping func(rel string, isDir bool) (wanted, inside bool, err error)
-
-// treeInputs are the files in a directory. A directory that is not wanted itself counts
-// when something in it is.
-func (c *copying) treeInputs(n *union.Node, rel string, keep keeping, list []input) ([]input, error) {
-	children, err := n.Children()
-	if err != nil {
-		return nil, err
-	}
-	for _, child := range children {
-		below := path.Join(rel, child.Name())
-		wanted, inside, err := keep(below, child.IsDir())
-		if err == nil && !wanted && inside {
-			wanted, err = anyWanted(child, below, keep)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !wanted {
-			continue
-		}
-		text, err := c.describeFile(child, below)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, input{"file " + below, text})
-		if !child.IsDir() {
-			continue
-		}
-		if list, err = c.treeInputs(child, below, keep, list); err != nil {
-			return nil, err
-		}
-		child.Forget()
-	}
-	return list, nil
-}
-
-// layersOf is what the files of a stage or an image are: the digests of its layers.
+// layersOf returns the digests of the layers of a stage or an image.
 func (b *builder) layersOf(in *dockerfile.Instruction, ref string) (string, error) {
 	stage, err := b.file.StageFor(in, ref)
 	if err != nil {
@@ -327,8 +280,8 @@ func (b *builder) layersOf(in *dockerfile.Instruction, ref string) (string, erro
 	return fmt.Sprint(image.Config.RootFS.DiffIDs), nil
 }
 
-// mountInputs are what the bind mounts of a RUN show. A secret is no input: who has another
-// one shall get the same image.
+// mountInputs adds the files of the bind mounts of a RUN. A secret is no input: the image must
+// not depend on it.
 func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]input, error) {
 	for _, mount := range in.Mounts {
 		if mount.Type != "bind" {
@@ -342,13 +295,7 @@ func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]in
 			list = append(list, input{"source " + mount.From, id})
 			continue
 		}
-		from, err := s.b.files.union()
-		if err != nil {
-			return nil, err
-		}
-		c := &copying{s: s, in: in, from: from, ignore: s.b.files.ignore}
-		more, err := c.mountedInputs(mount.Source)
-		from.Close()
+		more, err := s.mountedInputs(in, mount)
 		if err != nil {
 			return nil, err
 		}
@@ -357,11 +304,22 @@ func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]in
 	return list, nil
 }
 
-func (c *copying) mountedInputs(source string) ([]input, error) {
-	n, err := c.from.Find(cmpOr(source, "/"), true)
+// mountedInputs returns the files of the context that a mount shows.
+func (s *stageBuild) mountedInputs(
+	in *dockerfile.Instruction, mount dockerfile.Mount,
+) ([]input, error) {
+	from, err := union.Open([]string{s.b.files.Dir})
 	if err != nil {
-		return nil, c.in.ErrorAt("--mount", "--mount=type=bind: there is no %s in the context", source)
+		return nil, err
 	}
-	rel := strings.Trim(path.Clean("/"+source), "/")
-	return c.rootInputs(n, cmpOr(rel, "."), c.keep, nil)
+	defer from.Close()
+	n, err := from.Find(cmp.Or(mount.Source, "/"), true)
+	if err != nil {
+		return nil, in.ErrorAt("--mount",
+			"--mount=type=bind: there is no %s in the context", mount.Source)
+	}
+	l := &inputList{copying: &copying{s: s, in: in, from: from, ignore: s.b.files.Ignore}}
+	rel := strings.Trim(path.Clean("/"+mount.Source), "/")
+	err = l.root(n, cmp.Or(rel, "."), l.keep)
+	return l.list, err
 }

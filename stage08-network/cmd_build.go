@@ -3,11 +3,15 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
+	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
@@ -30,7 +34,7 @@ type buildCmd struct {
 	NoCache  bool     `help:"Take no step from an earlier build."`
 	Allow    []string `help:"What a RUN may have: network.host, security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
 
-	Caching
+	CacheOptions
 
 	Remote
 
@@ -44,14 +48,73 @@ func (c *buildCmd) Run() error {
 	ctx, stop := interruptible()
 	defer stop()
 	c.Store.limits = c.LayerLimits
-	b := &builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}}
-	return shown(b.run())
+	return shown(c.build(&builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}}))
 }
 
-// errBuild is a build that failed: what is wrong was shown already.
+// build builds, or checks the Dockerfile, and prints the image's id.
+func (c *buildCmd) build(b *builder) (err error) {
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.files.Close()) }()
+	if c.Check {
+		return b.check()
+	}
+	image, err := b.run()
+	if c.Picture != "" {
+		fmt.Print(b.picture(c.Picture))
+	}
+	if err != nil {
+		return err
+	}
+	if c.Iidfile != "" {
+		path, err := state.OutputPath(c.Iidfile)
+		if err == nil {
+			err = state.Write(path, []byte(image.ID.String()), 0o644, state.Volatile)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Println(image.ID)
+	return err
+}
+
+// prepare parses the flags, opens the context and parses the Dockerfile.
+func (b *builder) prepare() (err error) {
+	if b.args, err = keyValues("--build-arg", b.BuildArg); err != nil {
+		return err
+	}
+	if b.secrets, err = parseSecrets(b.Secret); err != nil {
+		return err
+	}
+	for _, name := range b.Tag {
+		if _, err := newName(name); err != nil {
+			return fmt.Errorf("--tag %w", err)
+		}
+	}
+	if b.want, err = parsePlatform(b.Platform); err != nil {
+		return err
+	}
+	archive := buildcontext.Archive{
+		Stdin: os.Stdin, Limit: Store{}.layerLimits().check, Remove: Store{}.dropLayer,
+	}
+	if b.files, err = buildcontext.Open(b.Context, b.File, archive); err != nil {
+		return err
+	}
+	if b.file, err = dockerfile.Parse(b.files.Name, b.files.Dockerfile); err != nil {
+		return errors.Join(err, b.files.Close())
+	}
+	target := cmp.Or(b.Target, "default")
+	b.native = dockerfile.PlatformArgs(platformText(here()), platformText(b.want), target)
+	b.globals, err = b.file.Globals(b.native, b.args)
+	return err
+}
+
+// errBuild is the error of a build that was shown already.
 type errBuild struct{ error }
 
-// shown shows what went wrong, and where in the Dockerfile it is.
+// shown shows an error, and its place in the Dockerfile.
 func shown(err error) error {
 	place := (*dockerfile.Error)(nil)
 	switch {
@@ -83,7 +146,7 @@ func keyValues(flag string, list []string) (map[string]string, error) {
 	return values, nil
 }
 
-// check prints what is doubtful in the Dockerfile.
+// check prints the warnings for the Dockerfile.
 func (b *builder) check() error {
 	warnings, fatal, err := b.warnings()
 	if err != nil {
@@ -101,7 +164,7 @@ func (b *builder) check() error {
 	return nil
 }
 
-// secret is what --secret gives: the content of a file or a variable.
+// secret is a value of --secret: the content of a file or a variable.
 type secret struct{ file, env string }
 
 // parseSecrets reads id=NAME,src=FILE and id=NAME,env=VARIABLE.
@@ -137,7 +200,7 @@ func parseSecrets(list []string) (map[string]secret, error) {
 	return secrets, nil
 }
 
-// read returns what the secret is.
+// read returns the content of the secret.
 func (s secret) read() ([]byte, error) {
 	if s.env != "" {
 		value, set := os.LookupEnv(s.env)
@@ -147,4 +210,57 @@ func (s secret) read() ([]byte, error) {
 		return []byte(value), nil
 	}
 	return os.ReadFile(s.file)
+}
+
+// failOnWarnings refuses to build with warnings, if a directive of the Dockerfile asks for it.
+func (b *builder) failOnWarnings() error {
+	if fatal, err := b.file.WarningsAreErrors(); err != nil || !fatal {
+		return err
+	}
+	warnings, _, err := b.warnings()
+	if err != nil || len(warnings) == 0 {
+		return err
+	}
+	return fmt.Errorf("the Dockerfile wants warnings to be errors: %s", warnings[0])
+}
+
+// warnings checks the Dockerfile.
+func (b *builder) warnings() ([]dockerfile.Warning, bool, error) {
+	return dockerfile.Check(b.file, dockerfile.CheckOptions{
+		Args: b.args, Platform: b.native, Ignore: b.files.Ignore,
+		ImageEnv: b.imageEnv,
+		ValidImage: func(name string) bool {
+			_, err := registry.ParseReference(name)
+			return err == nil
+		},
+	})
+}
+
+// imageEnv returns the variables of an image that the store has.
+func (b *builder) imageEnv(name string) (map[string]string, bool) {
+	image, err := b.Store.image(name)
+	if err != nil {
+		return nil, false
+	}
+	return envMap(image.Config.Config.Env), true
+}
+
+// target returns the stage to build: the last, or that of --target, by name or number.
+func (b *builder) target() (*dockerfile.Stage, error) {
+	stages := b.file.Stages
+	if b.Target == "" {
+		return stages[len(stages)-1], nil
+	}
+	if s := b.file.StageNamed(b.Target); s != nil {
+		return s, nil
+	}
+	names := []string{}
+	for i, s := range stages {
+		if b.Target == fmt.Sprint(i) {
+			return s, nil
+		}
+		names = append(names, cmp.Or(s.Name, fmt.Sprint(i)))
+	}
+	return nil, fmt.Errorf("--target %s: no stage has this name or number; there are %s",
+		b.Target, strings.Join(names, ", "))
 }

@@ -55,11 +55,3 @@ func (s *stageBuild) change(in *dockerfile.Instruction) error {
 	}
 	return instructions[in.Name](s, in)
 }
-
-func withKey[V any](m map[string]V, key string, value V) map[string]V {
-	if m == nil {
-		m = map[string]V{}
-	}
-	m[key] = value
-	return m
-}

@@ -1,6 +1,6 @@
-// ADD of a URL, with the cache: what was fetched is kept under the digest of its bytes, and
-// beside it what the server said of it. The next build asks whether it is still the same
-// (If-None-Match and If-Modified-Since of RFC 9110), and fetches only what is not.
+// ADD of a URL, with the cache: the file is kept under the digest of its bytes, and beside it the
+// headers of the answer. The next build asks whether it is still the same (If-None-Match and
+// If-Modified-Since of RFC 9110), and the server sends the file only if it is not.
 package main
 
 import (
@@ -9,23 +9,34 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/opencontainers/go-digest"
 
 	"stagebox/stage04-unionfs/state"
 )
 
-// fetched is what a URL held, in cache/urls.
+// fetched is the answer to a URL, in cache/urls.
 type fetched struct {
 	URL          string
 	ETag         string
 	LastModified string
 	Digest       digest.Digest
-	Name         string // what the server calls it
+	Name         string // of the file
 }
 
-// get gets what a URL holds, or finds that it is here already.
-func (c *copying) get(source string) (fetched, error) {
+// get opens the file of a URL.
+func (c *copying) get(source string) (*answer, error) {
+	got, err := c.fetchOnce(source)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.Open(c.s.b.urlPath(got.Digest))
+	return &answer{file, got.Name, got.LastModified}, err
+}
+
+// fetchOnce fetches a URL, unless the build did so already or the cache has it.
+func (c *copying) fetchOnce(source string) (fetched, error) {
 	c.s.b.urls.Lock()
 	defer c.s.b.urls.Unlock()
 	if got, asked := c.s.b.fetched[source]; asked { // once a build is enough
@@ -33,10 +44,13 @@ func (c *copying) get(source string) (fetched, error) {
 	}
 	note := c.s.b.cachePath("urls", fmt.Sprintf("%x", sha256.Sum256([]byte(source)))[:32]+".json")
 	var known fetched
-	if err := state.ReadJSON(note, &known); err != nil || known.URL != source || known.Digest.Validate() != nil || !exists(c.s.b.urlPath(known.Digest)) {
+	err := state.ReadJSON(note, &known)
+	if err != nil || known.URL != source || known.Digest.Validate() != nil ||
+		!exists(c.s.b.urlPath(known.Digest)) {
 		known = fetched{}
 	}
-	got, err := c.s.b.ask(c, source, known)
+	want := digest.Digest(c.in.Flag("checksum"))
+	got, err := c.s.b.ask(source, want, known)
 	if err == nil && got != known {
 		var data []byte
 		if data, err = json.Marshal(got); err == nil {
@@ -51,15 +65,14 @@ func (c *copying) get(source string) (fetched, error) {
 
 func (b *builder) urlPath(d digest.Digest) string { return b.cachePath("urls", d.Encoded()) }
 
-// ask makes the request.
-func (b *builder) ask(c *copying, source string, known fetched) (fetched, error) {
-	want := digest.Digest(c.in.Flag("checksum"))
+// ask makes the request, unless the wanted digest is known.
+func (b *builder) ask(source string, want digest.Digest, known fetched) (fetched, error) {
 	if want != "" {
 		if err := want.Validate(); err != nil {
 			return known, fmt.Errorf("--checksum=%s: %w", want, err)
 		}
 		if known.Digest == want {
-			return known, nil // nothing that the server says could change it
+			return known, nil // the server could not send anything else
 		}
 	}
 	request, err := http.NewRequestWithContext(b.ctx, http.MethodGet, source, nil)
@@ -83,14 +96,17 @@ func (b *builder) ask(c *copying, source string, known fetched) (fetched, error)
 	case answer.StatusCode != http.StatusOK:
 		return known, fmt.Errorf("the server says %s", answer.Status)
 	}
-	got := fetched{URL: source, Name: fileName(request.URL, answer.Header), ETag: answer.Header.Get("ETag"), LastModified: answer.Header.Get("Last-Modified")}
+	got := fetched{
+		URL: source, Name: fileName(request.URL, answer.Header),
+		ETag: answer.Header.Get("ETag"), LastModified: answer.Header.Get("Last-Modified"),
+	}
 	if got.Digest, err = b.keepURL(answer.Body, want); err != nil {
 		return known, err
 	}
 	return got, nil
 }
 
-// keepURL writes what comes to a file, and holds it against its digest.
+// keepURL writes the body of an answer to a file, and compares it with the wanted digest.
 func (b *builder) keepURL(body io.Reader, want digest.Digest) (digest.Digest, error) {
 	file, err := state.Create(b.cachePath("urls"))
 	if err != nil {

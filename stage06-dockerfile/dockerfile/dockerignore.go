@@ -14,13 +14,15 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// Ignore is a list of patterns. It is not safe for concurrent use.
+// Ignore is a list of patterns.
 type Ignore struct {
+	lock    sync.Mutex
 	matcher *patternmatcher.PatternMatcher
 	parents map[string]patternmatcher.MatchInfo // of the directories asked about so far
 }
@@ -65,13 +67,15 @@ func ParseIgnore(name string, src []byte) (*Ignore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &Ignore{matcher, map[string]patternmatcher.MatchInfo{}}, nil
+	return &Ignore{matcher: matcher, parents: map[string]patternmatcher.MatchInfo{}}, nil
 }
 
 // Ignores reports whether the builder must not see a file or directory, whose path below the
 // context has slashes. If whole is false, an ignored directory may contain exceptions; then it
 // exists for the builder only if something in it does.
 func (g *Ignore) Ignores(name string, isDir bool) (ignored, whole bool, err error) {
+	g.lock.Lock()
+	defer g.lock.Unlock()
 	info, ignored, err := g.match(path.Clean(name))
 	if err != nil {
 		return false, false, fmt.Errorf("%s: is it ignored? %w", name, err)

@@ -74,7 +74,7 @@ func (d *drawing) process(middle int, colour string) {
 	d.text(margin+37, middle+5, "mid", "process")
 }
 
-// limits reads the table: the literals of the type setting, of each controller the first.
+// limits reads the table: of each controller the first setting.
 func limits(path string) ([]limit, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 	if err != nil {
@@ -94,20 +94,33 @@ func limits(path string) ([]limit, error) {
 	return all, nil
 }
 
-// limitOf reads a literal: setting{flag, controller, v2, value2, v1, value1}.
+// limitOf reads a setting: add(isSet, flag, controller, v2, value2, v1, value1), or the same
+// without isSet as a literal of the type.
 func limitOf(n ast.Node) (limit, bool) {
-	literal, ok := n.(*ast.CompositeLit)
-	if !ok {
+	var fields []ast.Expr
+	switch n := n.(type) {
+	case *ast.CallExpr:
+		if isNamed(n.Fun, "add") && len(n.Args) == 7 {
+			fields = n.Args[1:]
+		}
+	case *ast.CompositeLit:
+		if isNamed(n.Type, "setting") && len(n.Elts) == 6 {
+			fields = n.Elts
+		}
+	}
+	if fields == nil || written(fields[1]) == "…" {
 		return limit{}, false
 	}
-	if name, ok := literal.Type.(*ast.Ident); !ok || name.Name != "setting" || len(literal.Elts) != 6 {
-		return limit{}, false
-	}
-	l := limit{written(literal.Elts[0]), written(literal.Elts[1]), written(literal.Elts[2]), written(literal.Elts[4])}
+	l := limit{written(fields[0]), written(fields[1]), written(fields[2]), written(fields[4])}
 	if l.controller == "io" {
 		l.flag = "--device-…" // one literal stands for four flags
 	}
 	return l, true
+}
+
+func isNamed(e ast.Expr, name string) bool {
+	ident, ok := e.(*ast.Ident)
+	return ok && ident.Name == name
 }
 
 // written is what an expression is made of, with an ellipsis for what is no literal.

@@ -310,9 +310,8 @@ func sizesLeft(all []stages.Stage) (left []string, err error) {
 func columns(_ string, all []stages.Stage) ([]Finding, error) {
 	var found []Finding
 	err := eachWideLine(all, func(path string, line, width int) {
-		if !slices.Contains(wide, filepath.Base(path)) {
-			found = append(found, Finding{fmt.Sprintf("%s:%d", path, line), fmt.Sprintf("has %d columns; the most is %d, a tab counts as four: break the line", width, widest)})
-		}
+		found = append(found, Finding{fmt.Sprintf("%s:%d", path, line),
+			fmt.Sprintf("has %d columns; the most is %d, a tab counts as four: break the line", width, widest)})
 	})
 	return found, err
 }
@@ -330,28 +329,4 @@ func eachWideLine(all []stages.Stage, visit func(path string, line, width int)) 
 			}
 		}
 	})
-}
-
-// columnsLeft says which files are still to be broken, and which are done.
-func columnsLeft(all []stages.Stage) ([]string, error) {
-	lines := map[string]int{} // of a file in the stage that has most
-	in := map[string]int{}
-	err := eachWideLine(all, func(path string, _, _ int) {
-		in[path]++
-		name := filepath.Base(path)
-		lines[name] = max(lines[name], in[path])
-	})
-	sum := 0
-	var done []string
-	for _, name := range wide {
-		sum += lines[name]
-		if lines[name] == 0 {
-			done = append(done, name)
-		}
-	}
-	left := []string{fmt.Sprintf("%d files have %d lines that are too long", len(wide)-len(done), sum)}
-	if len(done) > 0 {
-		left = append(left, "take off the list, they have none: "+strings.Join(done, ", "))
-	}
-	return left, err
 }

@@ -29,8 +29,6 @@ type exception struct {
 	reason string
 }
 
-const moving = "what it needs and does not teach is still to move to tools, and its verbs to cmd_ files"
-
 var exceptions = []exception{
 	{"rootfs", stages.Commands, 453, "150 of them are the grammar of -v, --mount and --tmpfs, " +
 		"which a later stage extends by volumes: a tool may not change"},
@@ -38,28 +36,13 @@ var exceptions = []exception{
 		"commit, export, volume ls and rm), and the flags of the store; every one parses, calls and prints"},
 	{"images", stages.Lesson, 1785, "besides the five files of the subject there are two that commands share: archives.go, " +
 		"what save and load write and read, and images.go, what commit and rmi change"},
-	{"dockerfile", stages.Lesson, 5500, moving},
-	{"cache", stages.Lesson, 1650, moving},
-	{"network", stages.Lesson, 2200, "a user without root has a network by pasta.go, and flows.go ends what a " +
+	{"network", stages.Lesson, 2201, "a user without root has a network by pasta.go, and flows.go ends what a " +
 		"published port has left in conntrack: 175 lines that are about the kernel's network too"},
 	{"network", stages.Commands, 600, "one line over: -p, --network, the five verbs of network and the pictures of build and run"},
 }
 
 // widest is how many columns a line of the lesson tier may have; a tab is as wide as four.
 const widest = 100
-
-// wide are the files of the lesson tier with longer lines, which are still to be broken.
-var wide = []string{
-	"archives.go", "auth.go", "bridge.go", "build.go", "buildcontext.go", "buildpicture.go",
-	"buildrun.go", "buildshow.go", "cache.go", "caret.go", "changes.go", "check.go",
-	"checksum.go", "completion.go", "compress.go", "connection.go", "containers.go", "copy.go",
-	"dockerfile.go", "download.go", "expand.go", "flows.go", "from.go", "guest.go", "images.go",
-	"inside.go", "instructions.go", "keep.go", "layers.go", "layout.go", "login.go", "monitor.go",
-	"names.go", "nat.go", "netcommands.go", "netlink.go", "networks.go", "oci.go", "overlay.go",
-	"owners.go", "pasta.go", "picture.go", "ports.go", "progress.go", "pull.go", "reference.go",
-	"registry.go", "resolver.go", "store.go", "tiny.go", "unchanged.go", "union.go", "unpack.go",
-	"untar.go", "volumes.go", "wiring.go", "writer.go",
-}
 
 // everyday are calls that the lessons show and that any program may make: what is told of
 // them there is what they are made for.

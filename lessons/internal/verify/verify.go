@@ -41,7 +41,7 @@ var Rules = []Rule{
 	{"references", references, nil},
 	{"tools", tools, nil},
 	{"calls", calls, nil},
-	{"columns", columns, columnsLeft},
+	{"columns", columns, nil},
 }
 
 // RuleNames are the names of all rules, the transcripts' among them.

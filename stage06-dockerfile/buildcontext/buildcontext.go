@@ -1,0 +1,147 @@
+// Package buildcontext opens the context of a build: the files that COPY can take, and the
+// Dockerfile. A context is a directory, or a tar archive that comes on standard input and is
+// unpacked. The Dockerfile is a file of it, another file, or comes on standard input itself,
+// with a context or without.
+package buildcontext
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/registry"
+	"stagebox/stage06-dockerfile/dockerfile"
+)
+
+// Context is what a build begins with.
+type Context struct {
+	Dir        string
+	Temporary  bool // Dir is removed by Close
+	Ignore     *dockerfile.Ignore
+	Dockerfile []byte // its content
+	Name       string // of the Dockerfile, for messages
+
+	remove func(dir string) error
+}
+
+// Archive says how an archive on standard input is read.
+type Archive struct {
+	Stdin  io.Reader
+	Limit  layer.Limit            // refuses an archive that is too large
+	Remove func(dir string) error // removes the directory that it was unpacked into
+}
+
+// Open opens the context in a directory, or if dir is "-" that on standard input. file is the
+// path of the Dockerfile, "-" for standard input, or "" for Dockerfile in the context.
+func Open(dir, file string, a Archive) (*Context, error) {
+	if dir == "-" && file == "-" {
+		return nil, errors.New(
+			"build - -f -: both the context and the Dockerfile cannot come on standard input")
+	}
+	if dir == "-" {
+		return a.open(file)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("the context: %w", err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("the context %s is a file:"+
+			" give the directory that it is in, and the file with -f", dir)
+	}
+	c := &Context{Dir: dir}
+	if file == "-" {
+		if err = c.readDockerfile(a.Stdin); err == nil {
+			c.Ignore, err = dockerfile.ReadIgnore("", dir)
+		}
+		return c, err
+	}
+	return c, c.openDockerfile(file)
+}
+
+// readDockerfile reads the Dockerfile from standard input.
+func (c *Context) readDockerfile(in io.Reader) (err error) {
+	c.Name = "standard input"
+	c.Dockerfile, err = io.ReadAll(io.LimitReader(in, registry.MaxDocument))
+	return err
+}
+
+// openDockerfile reads the Dockerfile from a file, and the patterns to ignore.
+func (c *Context) openDockerfile(file string) (err error) {
+	name, inside := file, filepath.Join(c.Dir, file)
+	switch {
+	case file == "":
+		name = filepath.Join(c.Dir, "Dockerfile")
+	case !exists(file) && !filepath.IsAbs(file) && exists(inside):
+		name = inside
+	}
+	if c.Dockerfile, err = os.ReadFile(name); err != nil {
+		if errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("there is no Dockerfile: %w; -f names another file", err)
+		}
+		return err
+	}
+	c.Name = filepath.Base(name)
+	c.Ignore, err = dockerfile.ReadIgnore(name, c.Dir)
+	return err
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
+// open reads an archive, compressed or not, or else a Dockerfile without a context.
+func (a Archive) open(file string) (*Context, error) {
+	dir, err := os.MkdirTemp("", "box-context-*")
+	if err != nil {
+		return nil, err
+	}
+	c := &Context{Dir: dir, Temporary: true, remove: a.Remove}
+	in := bufio.NewReaderSize(a.Stdin, 1<<20)
+	if !layer.IsLayer(in) {
+		if err = c.readDockerfile(in); err == nil {
+			c.Ignore, err = dockerfile.ParseIgnore(".dockerignore", nil)
+		}
+		return c, c.closeOn(err)
+	}
+	if err := a.unpack(in, dir); err != nil {
+		return nil, c.closeOn(fmt.Errorf("the context on standard input: %w", err))
+	}
+	if file != "" {
+		file = filepath.Join(dir, filepath.Join("/", file))
+	}
+	return c, c.closeOn(c.openDockerfile(file))
+}
+
+func (a Archive) unpack(in io.Reader, dir string) error {
+	stream, _, err := layer.Decompress(in)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	_, err = layer.Unpack(stream, dir, a.Limit)
+	return err
+}
+
+// closeOn closes a context that is not used because of an error.
+func (c *Context) closeOn(err error) error {
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	return nil
+}
+
+// Close removes the files of an archive.
+func (c *Context) Close() error {
+	if !c.Temporary {
+		return nil
+	}
+	return c.remove(c.Dir)
+}

@@ -1,0 +1,182 @@
+// Package copyup writes into the upper directory of a new layer as if the layers below were
+// mounted under it. A path is looked up in both, links are followed inside, and a directory that
+// only a lower layer has is made in the upper one too, with the same owner, mode and times, before
+// something is put into it. The kernel calls that a copy-up (overlayfs in the kernel's
+// Documentation/filesystems); here it is done by hand, so it needs neither a mount nor root.
+//
+// The lesson reads Writer.Stat, Writer.Resolve and Writer.Mkdir. Writer.Unpack, for ADD of an
+// archive, is in archive.go.
+package copyup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage05-images/layer"
+)
+
+// Lower is the layers below, merged. Paths are relative to the root, which is "."; no link is
+// followed, and the error of a missing file is ENOENT.
+type Lower interface {
+	Stat(name string) (st unix.Stat_t, link string, err error) // link is the target of a link
+	Open(name string, flags int) (fd int, err error)
+}
+
+// Owner is the owner and group of new files.
+type Owner struct{ UID, GID int }
+
+// Writer writes into one upper directory. Its methods take paths relative to the root of the
+// layer. Those that Resolve returned lead through no link, and all other methods want such paths.
+type Writer struct {
+	*files.Copier
+	NewMode uint32 // of directories that Resolve creates
+	Give    *Owner // the owner of copies; nil keeps that of the source
+
+	below   Lower
+	dir     *os.File
+	same    map[string]bool     // directories that nothing was added to: they keep their times
+	created map[string]bool     // directories that are new or were changed
+	owners  *layer.OwnersWriter // for an ordinary user, who cannot change the owner
+}
+
+// New writes into a directory above layers.
+func New(dir string, below Lower) (*Writer, error) {
+	file, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{
+		Copier: files.NewCopier(int(file.Fd())), NewMode: 0o755, below: below, dir: file,
+		same: map[string]bool{}, created: map[string]bool{}, owners: layer.NewOwnersWriter(dir),
+	}, nil
+}
+
+// Close restores the times of directories that were made only to lead to others.
+func (w *Writer) Close() (err error) {
+	for dir := range w.same {
+		if st, _, errStat := w.below.Stat(dir); errStat == nil {
+			err = errors.Join(err, w.setTimes(dir, st.Atim, st.Mtim))
+		}
+	}
+	return errors.Join(err, w.dir.Close(), w.owners.Close())
+}
+
+// setTimes sets the times of access and modification, of a link itself too.
+func (w *Writer) setTimes(name string, access, modified unix.Timespec) error {
+	times := []unix.Timespec{access, modified}
+	return about("utimensat", name, unix.UtimesNanoAt(w.Root, name, times, unix.AT_SYMLINK_NOFOLLOW))
+}
+
+// Stat describes a file of the upper layer or of those below, and returns the target of a link.
+// The mode is 0 if there is no such file.
+func (w *Writer) Stat(name string) (st unix.Stat_t, link string, err error) {
+	if name == "." {
+		return w.below.Stat(name)
+	}
+	switch err = unix.Fstatat(w.Root, name, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	case err == nil && isWhiteout(&st):
+		return unix.Stat_t{}, "", nil
+	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		target := make([]byte, unix.PathMax)
+		n, err := unix.Readlinkat(w.Root, name, target)
+		return st, string(target[:max(n, 0)]), err
+	case err == nil:
+		return st, "", nil
+	case err != unix.ENOENT && err != unix.ENOTDIR:
+		return st, "", about("stat", name, err)
+	}
+	st, link, err = w.below.Stat(name)
+	if errors.Is(err, unix.ENOENT) {
+		return unix.Stat_t{}, "", nil
+	}
+	return st, link, err
+}
+
+func isWhiteout(st *unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0 }
+
+// isOther reports whether there is a file that is no directory.
+func isOther(st *unix.Stat_t) bool {
+	return st.Mode != 0 && st.Mode&unix.S_IFMT != unix.S_IFDIR
+}
+
+// Mkdir makes a directory of the upper layer, unless this Writer made it already. If the layers
+// below have it too, isBelow, it gets all their attributes; a new one gets NewMode and the owner.
+func (w *Writer) Mkdir(name string, isBelow bool, who Owner) error {
+	if w.same[name] || w.created[name] {
+		return nil
+	}
+	if err := unix.Mkdirat(w.Root, name, 0o755); err != nil {
+		return about("mkdir", name, err)
+	}
+	if !isBelow {
+		w.created[name] = true
+		w.touch(name)
+		err := unix.Fchmodat(w.Root, name, w.NewMode, 0)
+		return errors.Join(w.own(name, who), about("chmod", name, err))
+	}
+	w.same[name] = true
+	fd, err := w.below.Open(name, unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	defer func(change func(*unix.Stat_t)) { w.Change = change }(w.Change)
+	w.Change = nil
+	return w.Attributes(fd, name)
+}
+
+// touch notes that something was put into the directory of a path.
+func (w *Writer) touch(name string) { w.keepChanged(path.Dir(name)) }
+
+// keepChanged notes that a directory of the upper layer keeps the times that it has.
+func (w *Writer) keepChanged(dir string) { delete(w.same, dir); w.created[dir] = true }
+
+// own sets the owner of a new file. An ordinary user cannot: it is noted beside the layer.
+func (w *Writer) own(name string, who Owner) error {
+	if os.Geteuid() != 0 {
+		return w.owners.Add(name, &layer.Owner{UID: who.UID, GID: who.GID})
+	}
+	err := unix.Fchownat(w.Root, name, who.UID, who.GID, unix.AT_SYMLINK_NOFOLLOW)
+	return about("chown", name, err)
+}
+
+// clear makes room for a file: one of this layer is removed; one of those below will be hidden.
+func (w *Writer) clear(name string) error {
+	st, _, err := w.Stat(name)
+	if err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return fmt.Errorf("/%s is a directory, and would be replaced by a file", name)
+	}
+	if err := unix.Unlinkat(w.Root, name, 0); err != nil && err != unix.ENOENT {
+		return about("remove", name, err)
+	}
+	w.touch(name)
+	return nil
+}
+
+// replace makes room for a file, also where a directory is.
+func (w *Writer) replace(name string) error {
+	st, _, err := w.Stat(name)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return errors.Join(err, w.clear(name))
+	}
+	if err := os.RemoveAll(path.Join(files.FDPath(w.Root), name)); err != nil {
+		return err
+	}
+	w.touch(name)
+	return nil
+}
+
+func about(operation, name string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", operation, name, err)
+	}
+	return nil
+}

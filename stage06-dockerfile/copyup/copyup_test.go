@@ -1,0 +1,102 @@
+package copyup
+
+import (
+	"archive/tar"
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// lower is a directory in the place of layers.
+type lower string
+
+func (l lower) Stat(name string) (st unix.Stat_t, link string, err error) {
+	path := filepath.Join(string(l), name)
+	err = unix.Lstat(path, &st)
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		link, err = os.Readlink(path)
+	}
+	return st, link, err
+}
+
+func (l lower) Open(name string, flags int) (int, error) {
+	return unix.Open(filepath.Join(string(l), name), flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}
+
+func newTest(t *testing.T) (below string, dir string, w *Writer) {
+	below, dir = t.TempDir(), filepath.Join(t.TempDir(), "upper")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	w, err := New(dir, lower(below))
+	require.NoError(t, err)
+	return below, dir, w
+}
+
+func TestDirectoriesOnTheWayKeepModeAndTimes(t *testing.T) {
+	below, dir, w := newTest(t)
+	old := time.Unix(1000, 0)
+	require.NoError(t, os.MkdirAll(filepath.Join(below, "a/b"), 0o755))
+	require.NoError(t, os.Chmod(filepath.Join(below, "a"), 0o711))
+	require.NoError(t, os.Chtimes(filepath.Join(below, "a"), old, old))
+	to, err := w.Resolve("/a/b", true, Owner{})
+	require.NoError(t, err)
+	require.Equal(t, "a/b", to)
+	require.NoError(t, w.Write("a/b/file", []byte("x"), 0o600, Owner{}, old))
+	require.NoError(t, w.Close())
+	info, err := os.Stat(filepath.Join(dir, "a"))
+	require.NoError(t, err)
+	require.EqualValues(t, 0o711, info.Mode().Perm())
+	require.Equal(t, old, info.ModTime())
+	info, err = os.Stat(filepath.Join(dir, "a/b"))
+	require.NoError(t, err)
+	require.NotEqual(t, old, info.ModTime()) // it has a new file
+}
+
+func TestLinksLeadNowhereOutside(t *testing.T) {
+	below, _, w := newTest(t)
+	for name, target := range map[string]string{"out": "../../etc", "abs": "/etc", "one": "two", "two": "one"} {
+		require.NoError(t, os.Symlink(target, filepath.Join(below, name)))
+	}
+	for _, name := range []string{"/out/passwd", "/abs/passwd", "/../etc/passwd", "out/./../etc/passwd"} {
+		to, err := w.Resolve(name, false, Owner{})
+		require.NoError(t, err)
+		require.Equal(t, "etc/passwd", to, name)
+	}
+	_, err := w.Resolve("/one", false, Owner{})
+	require.EqualError(t, err, "/one: too many links on the way")
+	require.NoError(t, w.Close())
+}
+
+func TestUnpackStaysInItsDirectory(t *testing.T) {
+	below, dir, w := newTest(t)
+	require.NoError(t, os.WriteFile(filepath.Join(below, "outside"), nil, 0o644))
+	var archive bytes.Buffer
+	out := tar.NewWriter(&archive)
+	me := tar.Header{Uid: os.Getuid(), Gid: os.Getgid(), Mode: 0o640}
+	for _, h := range []tar.Header{
+		{Typeflag: tar.TypeSymlink, Name: "link", Linkname: "/.."},
+		{Typeflag: tar.TypeReg, Name: "link/../../file"},
+		{Typeflag: tar.TypeDir, Name: "empty"},
+		{Typeflag: tar.TypeLink, Name: "same", Linkname: "/../file"},
+	} {
+		h.Uid, h.Gid, h.Mode = me.Uid, me.Gid, me.Mode
+		require.NoError(t, out.WriteHeader(&h))
+	}
+	require.NoError(t, out.Close())
+	require.NoError(t, w.Unpack(&archive, "/to", nil, func(int64, int64) error { return nil }))
+	require.NoError(t, w.Close())
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	var names []string
+	entries, err = os.ReadDir(filepath.Join(dir, "to"))
+	require.NoError(t, err)
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	require.Equal(t, []string{"empty", "file", "link", "same"}, names)
+}

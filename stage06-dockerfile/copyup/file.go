@@ -1,0 +1,81 @@
+// Copies of files, and files of which only the content is given.
+
+package copyup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Put copies a file of any kind but a directory, open with O_PATH. Its directory exists.
+func (w *Writer) Put(fd int, name string) error {
+	if err := w.clear(name); err != nil {
+		return err
+	}
+	return errors.Join(w.File(fd, name, func(bool) error { return nil }), w.noteOwner(name))
+}
+
+// noteOwner notes who should own a copy, if its owner could not be changed.
+func (w *Writer) noteOwner(name string) error {
+	if w.Give == nil || os.Geteuid() == 0 {
+		return nil
+	}
+	return w.own(name, *w.Give)
+}
+
+// MergeDir makes a directory, unless there is one already.
+func (w *Writer) MergeDir(name string) error {
+	st, _, err := w.Stat(name)
+	if err != nil {
+		return err
+	}
+	if isOther(&st) {
+		return fmt.Errorf("/%s is a file or a link, and would be replaced by a directory", name)
+	}
+	return w.Mkdir(name, st.Mode != 0, Owner{})
+}
+
+// CopyAttributes gives a directory all attributes of the one that is open.
+func (w *Writer) CopyAttributes(fd int, name string) error {
+	w.keepChanged(name)
+	return errors.Join(w.Attributes(fd, name), w.noteOwner(name))
+}
+
+// CopyTimes gives a directory the times of another, and nothing else of it.
+func (w *Writer) CopyTimes(st *unix.Stat_t, name string) error {
+	if name == "." {
+		return nil // the root of the layer is not in it
+	}
+	w.keepChanged(name)
+	return w.setTimes(name, st.Atim, st.Mtim)
+}
+
+// Write makes a file of data.
+func (w *Writer) Write(name string, data []byte, mode uint32, who Owner, at time.Time) error {
+	if err := w.clear(name); err != nil {
+		return err
+	}
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(w.Root, name, flags, 0o600)
+	if err != nil {
+		return about("open", name, err)
+	}
+	file := os.NewFile(uintptr(fd), name)
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return about("write", name, err)
+	}
+	if err := w.own(name, who); err != nil {
+		return err
+	}
+	if err := unix.Fchmodat(w.Root, name, mode, 0); err != nil {
+		return about("chmod", name, err)
+	}
+	return w.setTimes(name, timespec(at), timespec(at))
+}
+
+func timespec(t time.Time) unix.Timespec { return unix.NsecToTimespec(t.UnixNano()) }
