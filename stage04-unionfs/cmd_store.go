@@ -66,14 +66,9 @@ func (r *Record) runDetached() error {
 // resolve makes the flags that the record keeps independent of the directory and the environment
 // of the command.
 func (c *Container) resolve() error {
-	for _, file := range c.EnvFile {
-		lines, err := readEnvFile(file)
-		if err != nil {
-			return fmt.Errorf("--env-file %s: %w", file, err)
-		}
-		c.Env = append(setAll(nil, lines), c.Env...)
+	if err := c.readEnvFiles(); err != nil {
+		return err
 	}
-	c.EnvFile = nil
 	for i, name := range c.Env {
 		if value, known := os.LookupEnv(name); known && name != "" && !strings.Contains(name, "=") {
 			c.Env[i] = name + "=" + value
@@ -88,5 +83,20 @@ func (c *Container) resolve() error {
 			c.SecurityOpt[i] = "seccomp=" + path
 		}
 	}
+	return nil
+}
+
+// readEnvFiles puts the variables of --env-file before those of --env, which win. A later file
+// wins over an earlier one.
+func (c *Container) readEnvFiles() error {
+	var env []string
+	for _, file := range c.EnvFile {
+		lines, err := readEnvFile(file)
+		if err != nil {
+			return fmt.Errorf("--env-file %s: %w", file, err)
+		}
+		env = setAll(env, lines)
+	}
+	c.Env, c.EnvFile = append(env, c.Env...), nil
 	return nil
 }

@@ -748,6 +748,24 @@ func TestContainersKeepTheirLayers(t *testing.T) {
 	require.Empty(t, entries)
 }
 
+// An image's variables come before those of --env-file, and these before those of --env. A name
+// alone is the caller's variable in a flag, and nothing in an image.
+func TestVariablesOfImageFilesAndFlags(t *testing.T) {
+	t.Setenv("BOX_OF_THE_HOST", "secret")
+	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
+	require.NoError(t, os.WriteFile(one, []byte("A=one\nB=one\nC=one\n"), 0o600))
+	require.NoError(t, os.WriteFile(two, []byte("B=two\nC=two\n"), 0o600))
+	image := RunConfig{ImageConfig: ocispec.ImageConfig{Cmd: []string{"env"}, Env: []string{"A=image", "D=image", "BOX_OF_THE_HOST"}}}
+	environment := func(flags ...string) []string {
+		c := &Container{ProcessOptions: ProcessOptions{Env: flags, EnvFile: []string{one, two}}}
+		require.NoError(t, c.merge(nil, image))
+		require.NoError(t, c.resolve())
+		return setAll(nil, c.Env)
+	}
+	require.ElementsMatch(t, []string{"A=one", "B=two", "C=flag", "D=image"}, environment("C=flag"))
+	require.Contains(t, environment("BOX_OF_THE_HOST"), "BOX_OF_THE_HOST=secret", "the control")
+}
+
 func TestConfigAndFlagsTogether(t *testing.T) {
 	shell, none := "sh", ""
 	config := RunConfig{ImageConfig: ocispec.ImageConfig{Entrypoint: []string{"entry"}, Cmd: []string{"cmd"}}}

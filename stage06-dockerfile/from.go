@@ -137,7 +137,10 @@ func (c *Container) merge(words []string, config RunConfig) error {
 	if len(c.Command) == 0 {
 		return errors.New("the image does not say what to run: give a command after its name")
 	}
-	c.Env = append(slices.Clone(config.Env), c.Env...)
+	if err := c.readEnvFiles(); err != nil {
+		return err
+	}
+	c.Env = append(withValues(config.Env), c.Env...)
 	if c.User == "" {
 		c.User = config.User
 	}
@@ -159,6 +162,13 @@ func (c *Container) merge(words []string, config RunConfig) error {
 	}
 	slices.Sort(c.Volume[len(binds)-len(c.Mount)-len(c.Tmpfs):])
 	return nil
+}
+
+// withValues leaves out names without a value. In a flag such a name stands for the caller's
+// variable, and an image must not read those.
+func withValues(env []string) []string {
+	isName := func(v string) bool { return !strings.Contains(v, "=") }
+	return slices.DeleteFunc(slices.Clone(env), isName)
 }
 
 // stopSignal is the signal that asks the container to end.

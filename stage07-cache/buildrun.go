@@ -107,7 +107,7 @@ func (s *stageBuild) runEnv() (env []string) {
 			env = append(env, name+"="+value)
 		}
 	}
-	env = append(env, s.config.Config.Env...)
+	env = append(env, withValues(s.config.Config.Env)...)
 	for _, name := range slices.Sorted(maps.Keys(s.args)) {
 		env = append(env, name+"="+s.args[name])
 	}
