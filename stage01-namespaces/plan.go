@@ -20,9 +20,6 @@ func newPlan() *Plan {
 	return p
 }
 
-// hostPlan is an empty list for the host.
-func hostPlan() *Plan { return &Plan{Plan: &plan.Plan{}} }
-
 // WhileHeld adds to what the host does while the process waits for it. do gets the pid as
 // text, because it also serves a list that is printed and never performed.
 func (p *Plan) WhileHeld(do func(h *Plan, pid string)) {

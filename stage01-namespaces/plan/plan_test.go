@@ -81,7 +81,7 @@ func TestToleratedErrorDoesNotStopTheList(t *testing.T) {
 
 // A pipe that nothing is read from makes write(2) fail with EAGAIN, until it is emptied.
 func TestCallIsRepeatedWhileTheKernelAsksForIt(t *testing.T) {
-	write := func(retry bool) (error, *Call) {
+	write := func(retry bool) (*Call, error) {
 		var ends [2]int
 		require.NoError(t, unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK))
 		defer unix.Close(ends[0])
@@ -97,12 +97,12 @@ func TestCallIsRepeatedWhileTheKernelAsksForIt(t *testing.T) {
 			time.AfterFunc(20*time.Millisecond, func() { unix.Read(ends[0], make([]byte, size)) })
 		}
 		p.Execve([]string{"/bin/true"}, nil, "")
-		return execute(p), call
+		return call, execute(p)
 	}
-	err, call := write(true)
+	call, err := write(true)
 	require.Equal(t, ExitStatus(0), err)
 	require.EqualValues(t, 4, call.Ret)
-	err, _ = write(false)
+	_, err = write(false)
 	require.ErrorIs(t, err, unix.EAGAIN, "the control")
 }
 

@@ -111,7 +111,7 @@ func plainly(err error) error {
 	case "is not allowed to be unset", "is not allowed to be empty":
 		return fmt.Errorf("%s must be set, and not be empty after :?", name)
 	case "bad substitution":
-		return errors.New("a name must follow ${, not {, } or :")
+		return errors.New("a name must follow ${, not one of {, : and }")
 	case "missing '}'":
 		return errors.New("the closing } is missing")
 	case "missing '/' in ${}":

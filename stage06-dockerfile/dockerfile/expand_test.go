@@ -52,7 +52,7 @@ func TestExpansionErrorsAreSentences(t *testing.T) {
 		`"a`: `the closing " is missing`, `'a`: "the closing ' is missing",
 		"${": "the closing } is missing", "${A": "the closing } is missing",
 		"${A:-x": "the closing } is missing", "${A/x": "the closing / is missing",
-		"${}": "a name must follow ${, not {, } or :", "${A:?a b}": "A: a b",
+		"${}": "a name must follow ${, not one of {, : and }", "${A:?a b}": "A: a b",
 		"${A?}":    "A must be set, and not be empty after :?",
 		"${A!x}":   "unsupported modifier (!) in substitution",
 		"${A#\\x}": "invalid pattern (\\x) in substitution: invalid escape '\\x'",
