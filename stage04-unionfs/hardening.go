@@ -1,7 +1,7 @@
-// What a program may still do when it is root inside: few capabilities (capabilities(7)),
-// few system calls (seccomp.go), no more rights through setuid programs on request
-// (PR_SET_NO_NEW_PRIVS), limits (setrlimit(2)), and nothing of /proc and /sys that tells of
-// the host or changes it.
+// What a program may still do when it is root inside: few capabilities (capabilities(7)), few
+// system calls (seccomp.go), on request no new privileges through setuid programs
+// (PR_SET_NO_NEW_PRIVS), resource limits (setrlimit(2)), and no files of /proc and /sys that reveal
+// or change the host.
 package main
 
 import (

@@ -1,7 +1,8 @@
-// Everything that box keeps is in plain files of the store. They are written so that a kill at
-// any instant loses nothing and leaves nothing half-named: under a temporary name first, then to
-// the disk (fsync(2)), then under their own name (rename(2)). Locks are those of fcntl(2) on open
-// files: they end with the last process that has the file open. The package state has both.
+// Everything that box keeps is in plain files of the store. They are written so that a kill at any
+// instant loses nothing and leaves no half-written file under its final name: under a temporary
+// name first, then to the disk (fsync(2)), then under their own name (rename(2)). Locks are
+// fcntl(2) locks of open file descriptions: they end with the last process that has the file open.
+// The package state has both.
 package main
 
 import (

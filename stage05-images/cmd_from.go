@@ -1,4 +1,4 @@
-// The flags of run, create and build that are about the image.
+// The flags of box run that are about the image.
 package main
 
 // ImageOptions are the flags for the image that a container is made of.

@@ -1,4 +1,5 @@
-// box inside is for box itself, which runs it in a user namespace. layers.go says what for.
+// box inside, a hidden command that box starts for itself in a user namespace; layers.go explains
+// why.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// pull and push, the flags that say how registries are talked to, and the limits for the layers
-// that come from there.
+// The commands pull and push, the flags for connections to registries, and the limits on unpacking a
+// layer, which load and import have too.
 package main
 
 import (

@@ -1,11 +1,10 @@
 // Layers in the store. A layer is there unpacked, as a directory that overlay can stack, named by
-// the digest of its tar; beside it may be an owners file and notes, such as its size. The package
-// layer unpacks and packs it.
+// the digest of its uncompressed tar; beside it may be an owners file and notes, such as its size.
+// Store.unpackAs unpacks a layer with the package layer, checks its digest and gives it its name.
 //
-// An ordinary user to whom /etc/subuid grants more users has containers with many users in them.
-// Their files have the owners on the host that the user namespace maps them to, and some can be
-// read by nobody else. So box enters a user namespace with the same mapping, in a process of its
-// own (box inside), for everything about the owners of a layer's files (user_namespaces(7)).
+// If /etc/subuid grants an ordinary user more ids, the files of their containers may belong to
+// several ids, and some only their owners can read. Work on them is therefore done by "box inside",
+// a process in a user namespace with the same mapping (user_namespaces(7)).
 package main
 
 import (

@@ -1,6 +1,5 @@
-// Seccomp lets a program of the kernel's small machine decide over every system call, by
-// its number and arguments (seccomp(2)). Which calls are allowed is Docker's profile;
-// package seccomp compiles it.
+// Seccomp has a small BPF program in the kernel decide on every system call, by its number and
+// arguments (seccomp(2)). The default is Docker's profile; the package seccomp compiles it.
 package main
 
 import (

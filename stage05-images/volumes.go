@@ -1,6 +1,7 @@
-// A volume is a directory of the store that is bound into containers, and outlives them. One
-// with a name is shared by it; one without gets a random name, and is removed with its container
-// by --rm and rm -v. A new volume begins with what the layers hold at its place, as in Docker.
+// A volume is a directory of the store that is bound into containers, and outlives them. A named
+// volume can be shared by several containers; one without a name gets a random name, and is removed
+// with its container by --rm and rm -v. A new volume begins with what the layers hold at its place,
+// as in Docker.
 package main
 
 import (

@@ -1,6 +1,6 @@
 // Images as files: save, load and import. The package archive knows the format; here, images go
 // from the store into an archive and back. A layer is written to a file and unpacked at the same
-// time, as it passes. It is kept when the configuration of an image has confirmed its digest.
+// time, as it passes. It is kept only after the image's configuration has confirmed its digest.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// Images of containers, and images that go: commit makes one, rmi and image prune remove them. An
-// image is gone when the index does not list it; layout.go:Store.collect removes its blobs.
+// Making an image of a container's changes (commit), and taking images out of the index (rmi, image
+// prune); layout.go:Store.collect removes their blobs afterwards. Finding and reading images is in
+// oci.go.
 package main
 
 import (

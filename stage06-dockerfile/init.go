@@ -1,7 +1,7 @@
-// PID 1 of a namespace has two duties (pid_namespaces(7)): to wait for orphaned processes, or
-// they stay as zombies, and to react to signals that no handler is set for. Most programs do
-// neither. With --init the list forks before its end: the new
-// process becomes the program, and its parent stays as PID 1 and runs the loop below.
+// PID 1 of a namespace has two duties (pid_namespaces(7)): to wait for orphaned processes, which
+// would otherwise stay as zombies, and to react to signals that no handler is set for. Most
+// programs do neither. With --init the list forks before its end: the new process becomes the
+// program, and its parent stays as PID 1 and runs the loop below.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// What is written to a cgroup for each limit: the table in settings is what to read here.
-// cmd_limits.go has the flags, whose values are as for Docker.
+// What is written to a cgroup for each limit: start with the table in settings. cmd_limits.go has
+// the flags, whose values are as for Docker.
 package main
 
 import (

@@ -1,6 +1,7 @@
 // pull and push bring images from and to a registry. The requests are in the package registry, and
 // --explain shows them. Blobs are transferred side by side; a layer is unpacked while it arrives,
-// and the part that an interrupted pull has left is used by the next one.
+// and the part that an interrupted pull has left is used by the next one. Store.pull gets the
+// manifest; transfer.pullLayer hands each layer to Store.unpackAs (layers.go).
 package main
 
 import (

@@ -1,4 +1,4 @@
-// box info and box version: small, for a student who asks for help and has to say where.
+// box info and box version: a short description of host and program, to send along with a question.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// login, logout and search: the commands that talk to a registry, besides pull and push.
+// The commands login, logout and search. Logout only removes what login has stored.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Why a container was killed for want of memory: the cgroup counts the kills, and the kernel's
-// log (kmsg, see proc(5)) names the process.
+// Why a container was killed when memory ran out: the cgroup counts the kills, and the kernel's log
+// (kmsg, see proc(5)) names the process.
 package main
 
 import (

@@ -1,8 +1,8 @@
 // What a container has changed is all in its upper directory (overlayfs in the kernel's
 // Documentation/filesystems): files that are new or were copied up, whiteouts for those that
 // are gone, and opaque directories, which were removed and made again. box diff reads it, box
-// commit makes a layer of it, box export writes the layers and it as one tree. The cost
-// follows what has changed, not what the layers hold.
+// commit makes a layer of it, and box export writes the layers and these changes as one tree. The
+// cost depends on the size of the changes, not of the layers.
 package main
 
 import (

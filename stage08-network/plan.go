@@ -1,6 +1,6 @@
 // A container is a list of system calls, a Plan. The package plan keeps the list, makes the
-// process and replays the list in it; the calls themselves are beside what they are for: each
-// method of Plan that is named after a system call adds that call.
+// process and replays the list in it; each system call is added by a method of Plan of the same
+// name, in the file of the topic it serves.
 package main
 
 import (

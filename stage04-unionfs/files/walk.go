@@ -2,7 +2,7 @@
 // a container that runs can put a link to the host in the place of a directory. So every file
 // is named by a descriptor, which was opened with O_PATH below the directory before it and
 // without following a link (OpenBeneath). Walk visits the files of a tree, Archive writes them
-// as a tar stream, and Copier copies them with all that they are: kind, owner, mode, times,
+// as a tar stream, and Copier copies them with all their attributes: kind, owner, mode, times,
 // extended attributes, and several names for one file.
 //
 // Only later stages use Size, TarType, Copier.Change, Copier.Bare and Copier.Forget.

@@ -10,7 +10,7 @@
 // container that ends with its command, sizes and other notes beside a layer, entries of the
 // build cache, leases of addresses.
 //
-// Four things keep their own ways. A cgroup and the directory of Docker's configuration are
+// Four things do not use this package. A cgroup and the directory of Docker's configuration are
 // locked with flock(2), because a directory cannot be opened for writing, which an exclusive
 // lock of an open file description needs; the name of a download that was broken off is its
 // digest, so that the next pull finds it; and whole directories are renamed by their owners.

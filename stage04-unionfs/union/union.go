@@ -8,7 +8,7 @@
 // says that a name was deleted.
 //
 // Each step opens one name in a directory that is open already, and follows no link by itself:
-// a container that swaps directories for links meanwhile leads no reader out.
+// a container that swaps a directory for a link meanwhile cannot lead a reader out of the tree.
 //
 // The lesson reads Node.Child. Only later stages use Node.Path.
 package union

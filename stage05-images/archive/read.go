@@ -1,9 +1,9 @@
 // Package archive reads and writes images as files.
 //
-// docker save, podman save and skopeo write a tar file of blobs, and of lists that say which of them
-// make an image: index.json in an OCI layout (image-layout.md of the OCI image
-// specification), manifest.json in Docker's own format. Read takes both, also from a pipe, which
-// can be read only once: a layer goes to the caller as it passes, and the lists may come last.
+// docker save, podman save and skopeo write a tar file of blobs and of lists of images: index.json
+// in an OCI layout (image-layout.md of the OCI image specification), manifest.json in Docker's own
+// format. Read takes either format, even from a pipe. As the lists may come last, each layer is
+// handed to the caller as it passes.
 // Writer writes both lists into one archive.
 package archive
 

@@ -1,9 +1,9 @@
-// Layers travel compressed: with gzip (RFC 1952) as a rule, with zstd (RFC 8878) of late. The first
-// bytes of a stream say how. For gzip on all processors, the stream is cut into blocks of one size
-// that are compressed side by side, each ending at a byte boundary: one after the other they are
-// one deflate stream (RFC 1951), in one member. klauspost/pgzip does this too, and lets each block
-// refer to the one before: that is smaller, and gives other bytes, while the digest of a layer that
-// was pushed must be the same the next time.
+// Layers travel compressed, usually with gzip (RFC 1952), recently also with zstd (RFC 8878). The
+// first bytes of a stream say how. For gzip on all processors, the stream is cut into blocks of one
+// size that are compressed side by side, each ending at a byte boundary: one after the other they
+// are one deflate stream (RFC 1951), in one member. klauspost/pgzip also does this, but lets each
+// block refer to the one before: smaller, but different bytes, and a layer that was pushed must have
+// the same digest next time.
 
 package layer
 

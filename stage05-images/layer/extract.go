@@ -1,3 +1,6 @@
+// Making the file that a tar header describes. unpack.go decides where it goes, and sets its owner,
+// mode and times.
+
 package layer
 
 import (

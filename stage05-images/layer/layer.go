@@ -6,9 +6,10 @@
 // specification); for overlay it is a character device 0:0, and an attribute of the directory
 // (overlayfs in the kernel's Documentation). Unpack makes the directory and Pack the stream. If a
 // file cannot get its owner, mode, device or attributes, because an ordinary user unpacks it, they
-// are in the owners file beside the directory (owners.go). A lesson reads these three; Decompress
-// and NewGzipWriter are for the form in which layers are transferred. Only later stages call
-// InheritOwners, and Extractor by itself.
+// are in the owners file beside the directory (owners.go).
+//
+// Lesson 5 reads Unpack, Pack and owners.go. Receive, Decompress and NewGzipWriter deal with layers
+// in transit. InheritOwners, and Extractor on its own, are used from stage 06 on.
 package layer
 
 import (

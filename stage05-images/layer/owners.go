@@ -1,7 +1,7 @@
 // The owners file beside a layer lists what its files should be and cannot. An ordinary user can
 // neither give files to another user nor make devices (chown(2), mknod(2)). A layer has an owners
-// file only if it needs one. Each such file of the layer has a line in it, and so has each other
-// name of one:
+// file only if it needs one. There is a line for each file that could not be made as it should be,
+// and one for each further hard link to it:
 //
 //	file UID GID HAVE:WANT MAJOR:MINOR XATTRS "path"
 //	link "target" "path"

@@ -1,3 +1,5 @@
+// Packing: the reverse of unpack.go. The same directory always gives the same bytes.
+
 package layer
 
 import (

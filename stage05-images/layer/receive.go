@@ -1,4 +1,5 @@
-// Receiving a layer: its bytes are kept while it is unpacked.
+// Receiving a layer whose digest is not known beforehand, from an archive (load, import): it is
+// kept, hashed and unpacked in one pass. A pull knows the digest, and calls Unpack.
 
 package layer
 

@@ -1,7 +1,7 @@
 // Unpacking. Tar streams come from strangers, so nothing is ever looked up by a path: one directory
 // after the other is opened (openat2(2)), as a single name that may not be a link, and files are
-// made in the innermost one, where nothing is yet. What the layer has there already is removed.
-// Read Unpack first, then entry.
+// made in the innermost one. If an earlier entry of the layer has the same name, it is removed
+// first. Read Unpack first, then entry.
 
 package layer
 

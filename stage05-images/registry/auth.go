@@ -1,7 +1,7 @@
-// Who is asking? A registry that wants to know answers 401, and Www-Authenticate says what it takes
-// (RFC 9110, section 11.6.1): Basic is the name and the password with every request; Bearer is a
-// token, for a while and for a few repositories, which the server at realm issues (the distribution
-// project's "Token Authentication Specification").
+// Authentication. A registry that wants to know who is asking answers 401, and Www-Authenticate
+// says what it takes (RFC 9110, section 11.6.1). Basic sends the name and password with every
+// request. Bearer sends a token, valid for a while and for some repositories, that the server named
+// by realm issues (the distribution project's "Token Authentication Specification").
 
 package registry
 

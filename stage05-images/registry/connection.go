@@ -1,6 +1,6 @@
 // The connections to a registry. Any of them may stall or break, and any server may be busy,
-// redirect, or send without end; so nothing here waits, reads, follows or repeats without a limit.
-// TLS is required, except on this host. Read Client.do first.
+// redirect, or send forever, so every wait, read, redirect and retry has a limit. TLS is required,
+// except on this host. Read Client.do first.
 
 package registry
 

@@ -1,3 +1,6 @@
+// Where passwords are kept: Docker's config.json, or the credential helper that it names.
+// Client.credential in auth.go asks here.
+
 package registry
 
 import (

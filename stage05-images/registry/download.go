@@ -1,3 +1,5 @@
+// Getting a blob: it is hashed as it is read, and resumed if the connection breaks.
+
 package registry
 
 import (

@@ -1,3 +1,5 @@
+// Requests and answers in a form for people, without secrets (--explain).
+
 package registry
 
 import (

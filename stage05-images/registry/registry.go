@@ -1,11 +1,15 @@
 // Package registry is a client of image registries.
 //
-// A registry is five requests (OCI Distribution Specification, spec.md): GET and PUT of a manifest,
-// HEAD and GET of a blob, and POST followed by PUT to upload one; curl can make each of them.
-// Everything is named by the digest of its bytes, so no answer needs to be trusted: it is hashed.
-// The requests are in registry.go, download.go and upload.go. Connections are in connection.go and
-// retry.go, credentials in auth.go, and images for several platforms in platform.go. The grammar of
-// image names, which a lesson reads first, is in reference.go.
+// A registry needs five operations (OCI Distribution Specification, spec.md): get and put a
+// manifest; find, get and upload a blob (POST, then PUT); curl can make each of them. Blobs and
+// manifests are named by the digest of their bytes, so they can be checked; only for which digest
+// a tag means is the registry's word taken.
+//
+// The requests are in registry.go, download.go and upload.go, and search.go finds repositories.
+// Connections are in connection.go, errors and retries in retry.go. auth.go answers a registry that
+// asks for credentials; dockerconfig.go looks them up and stores them. platform.go chooses among the
+// manifests of an index, and exchange.go describes requests for --explain. Start with reference.go,
+// the grammar of image names.
 package registry
 
 import (

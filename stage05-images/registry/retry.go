@@ -1,3 +1,5 @@
+// What went wrong, whether trying again can help, and when.
+
 package registry
 
 import (

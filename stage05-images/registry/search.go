@@ -1,3 +1,5 @@
+// Searching: Docker Hub's index, or the catalog of another registry.
+
 package registry
 
 import (

@@ -1,3 +1,6 @@
+// Putting a blob: not at all if it is there, by a mount from another repository, in one request,
+// or in chunks.
+
 package registry
 
 import (
