@@ -68,7 +68,7 @@ func TestOrderOfTheSteps(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		var steps []string
-		text := strings.ReplaceAll(contentOf(t, log), filepath.Dir(path), "DIR")
+		text := strings.ReplaceAll(whole(contentOf(t, log)), filepath.Dir(path), "DIR")
 		for _, line := range regexp.MustCompile(`(?m)\w+\(.*DIR.*\) += 0$`).FindAllString(text, -1) {
 			line = regexp.MustCompile(`\.new-\w+`).ReplaceAllString(line, "TEMP")
 			line = regexp.MustCompile(`AT_FDCWD(<.*?>)?|\d+<|[>" ,]|at\b|= 0|renameat`).ReplaceAllString(line, "")
@@ -78,6 +78,31 @@ func TestOrderOfTheSteps(t *testing.T) {
 	}
 	require.Regexp(t, `^fchmod\(DIR/TEMP0640\) fsync\(DIR/TEMP\) .*\(?DIR/TEMPDIR/file\) fsync\(DIR\)$`, steps("write once"))
 	require.Regexp(t, `^fchmod\(DIR/TEMP0640\) .*\(?DIR/TEMPDIR/file\)$`, steps("write for now"))
+}
+
+// whole puts together the calls that strace has written in two lines, because another thread made
+// one meanwhile.
+func whole(log string) string {
+	var text strings.Builder
+	begun := map[string]string{}
+	for line := range strings.Lines(log) {
+		thread, call, _ := strings.Cut(line, " ")
+		call = strings.TrimLeft(call, " ")
+		if before, unfinished := strings.CutSuffix(call, " <unfinished ...>\n"); unfinished {
+			begun[thread] = before
+			continue
+		}
+		if _, after, resumed := strings.Cut(call, " resumed>"); resumed {
+			call = begun[thread] + after
+		}
+		text.WriteString(thread + " " + call)
+	}
+	return text.String()
+}
+
+func TestWholeCalls(t *testing.T) {
+	require.Equal(t, "2 fsync(4</b>) = 0\n1 fsync(3</a>)     = 0\n",
+		whole("1 fsync(3</a> <unfinished ...>\n2 fsync(4</b>) = 0\n1 <... fsync resumed>)     = 0\n"))
 }
 
 // The permissions are those that were asked for, whatever the umask, and nobody else can read
