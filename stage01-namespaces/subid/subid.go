@@ -1,6 +1,6 @@
 // Package subid reads /etc/subuid and /etc/subgid (subuid(5)): which ids of the host a user
 // may map into a user namespace. A malformed line is an error. moby/sys/user is not used,
-// because it reads a malformed number as 0, and 0 is root on the host.
+// because it accepts malformed numbers.
 package subid
 
 import (

@@ -1,6 +1,6 @@
 // Package passwd looks a user up in the files passwd(5) and group(5) of a container's root.
 // That root may be hostile: its files may be malformed, endless, or not files at all.
-// moby/sys/user is not used, because it reads a malformed number as 0, which is root.
+// moby/sys/user is not used, because it accepts malformed numbers.
 package passwd
 
 import (
