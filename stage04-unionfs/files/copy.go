@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Copier copies files into one tree, which nobody else changes. Paths are below its root.
+// Copier copies files into one tree, which no other process changes. Paths are below its root.
 type Copier struct {
 	Root int // a descriptor of the directory that the tree is in
 

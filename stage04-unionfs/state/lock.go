@@ -28,7 +28,7 @@ const (
 // of an open file description (fcntl(2), F_OFD_SETLK): it passes on with the descriptor and
 // ends when the last copy of it is closed, so a process that is killed holds none. The process
 // that held it before may have removed or renamed the file meanwhile; a lock on a file without
-// this name keeps nobody away, and another one is taken.
+// this name excludes no other process, so another one is taken.
 func TryLock(path string, kind Kind) (*os.File, error) { return TryLockName(path, "", kind) }
 
 // TryLockName locks one byte of a file, which a name stands for: so there need not be a file
@@ -133,9 +133,9 @@ func tryRegion(file *os.File, name string, kind Kind) error {
 	return fmt.Errorf("fcntl(%q, F_OFD_SETLK): %w", file.Name(), err)
 }
 
-// awaitRegion waits in the kernel, where processes take turns. That cannot be broken off: when
-// ctx is done, a goroutine still waits, and holds the file open, whoever closes it, until it
-// gets the lock.
+// awaitRegion waits in the kernel, where processes take turns. That cannot be interrupted: when
+// ctx is done, a goroutine still waits, and holds the file open until it gets the lock, even if
+// the caller has closed it.
 func awaitRegion(ctx context.Context, file *os.File, name string, kind Kind) error {
 	if err := tryRegion(file, name, kind); err != ErrBusy {
 		return err

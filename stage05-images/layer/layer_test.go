@@ -33,7 +33,7 @@ func limited(maxBytes, maxFiles uint64) Limit {
 	}
 }
 
-var usualLimits = limited(1<<30, 100000)
+var defaultLimits = limited(1<<30, 100000)
 
 // tarEntry is a file of an archive.
 type tarEntry struct {
@@ -227,7 +227,7 @@ func TestHostileLayers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			layer := t.TempDir()
 			before := snapshot(t, outside)
-			_, err := Unpack(bytes.NewReader(c.tar), layer, usualLimits)
+			_, err := Unpack(bytes.NewReader(c.tar), layer, defaultLimits)
 			require.Equal(t, before, snapshot(t, outside), "nothing outside has changed")
 			switch {
 			case c.says != "":
@@ -253,7 +253,7 @@ func TestGroupOfADirectory(t *testing.T) {
 			require.NoError(t, os.Chown(dir, 0, 50))
 			require.NoError(t, os.Chmod(dir, 0o755|os.ModeSetgid))
 		}
-		_, err := Unpack(bytes.NewReader(tarOf(t, append(entries, tarFile("file", "x"))...)), dir, usualLimits)
+		_, err := Unpack(bytes.NewReader(tarOf(t, append(entries, tarFile("file", "x"))...)), dir, defaultLimits)
 		require.NoError(t, err)
 		var st unix.Stat_t
 		require.NoError(t, unix.Stat(dir+"/file", &st))
@@ -266,7 +266,7 @@ func TestHolesThatAreABomb(t *testing.T) {
 	data := []byte(sh(t, t.TempDir(), "truncate -s 20G a; tar -cSf - a"))
 	require.Less(t, len(data), 1<<20)
 	layer := t.TempDir()
-	_, err := Unpack(bytes.NewReader(data), layer, usualLimits)
+	_, err := Unpack(bytes.NewReader(data), layer, defaultLimits)
 	require.ErrorContains(t, err, "more than 1073741824 bytes")
 	require.Empty(t, layerTree(t, layer))
 }
@@ -311,7 +311,7 @@ func TestLayerOfGNUTar(t *testing.T) {
 			data := []byte(sh(t, from, "tar --numeric-owner -c "+format+" ."))
 			layer := filepath.Join(t.TempDir(), "layer")
 			require.NoError(t, os.Mkdir(layer, 0o700))
-			sum, err := Unpack(bytes.NewReader(data), layer, usualLimits)
+			sum, err := Unpack(bytes.NewReader(data), layer, defaultLimits)
 			require.NoError(t, err)
 			require.Equal(t, fmt.Sprintf("sha256:%x", sha256.Sum256(data)), string(sum.DiffID))
 			require.EqualValues(t, len(data), sum.Bytes)
@@ -365,7 +365,7 @@ func TestOwnersComeBack(t *testing.T) {
 	data := ownedLayer(t)
 	layer := filepath.Join(t.TempDir(), "layer")
 	require.NoError(t, os.Mkdir(layer, 0o700))
-	_, err := Unpack(bytes.NewReader(data), layer, usualLimits)
+	_, err := Unpack(bytes.NewReader(data), layer, defaultLimits)
 	require.NoError(t, err)
 	var packed bytes.Buffer
 	_, err = Pack(&packed, layer, layer+OwnersSuffix)
@@ -403,7 +403,7 @@ func TestOwnersOfAPathThatCameTwice(t *testing.T) {
 	inside.Uid = 33
 	layer := filepath.Join(t.TempDir(), "layer")
 	require.NoError(t, os.Mkdir(layer, 0o700))
-	_, err := Unpack(bytes.NewReader(tarOf(t, first, inside, second, tarDir("a"), tarFile("a/b", "y"))), layer, usualLimits)
+	_, err := Unpack(bytes.NewReader(tarOf(t, first, inside, second, tarDir("a"), tarFile("a/b", "y"))), layer, defaultLimits)
 	require.NoError(t, err)
 	var packed bytes.Buffer
 	_, err = Pack(&packed, layer, layer+OwnersSuffix)
@@ -446,7 +446,7 @@ func scratch(t testing.TB) string {
 func unpackInto(t testing.TB, dir string, data []byte) {
 	t.Helper()
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	_, err := Unpack(bytes.NewReader(data), dir, usualLimits)
+	_, err := Unpack(bytes.NewReader(data), dir, defaultLimits)
 	require.NoError(t, err)
 }
 
@@ -585,7 +585,7 @@ func FuzzUnpack(f *testing.F) {
 		_, err = Pack(&once, base+"/layer", base+"/layer"+OwnersSuffix)
 		require.NoError(t, err)
 		require.NoError(t, os.Mkdir(base+"/again", 0o755))
-		_, err = Unpack(bytes.NewReader(once.Bytes()), base+"/again", usualLimits)
+		_, err = Unpack(bytes.NewReader(once.Bytes()), base+"/again", defaultLimits)
 		require.NoError(t, err)
 		_, err = Pack(&twice, base+"/again", base+"/again"+OwnersSuffix)
 		require.NoError(t, err)
@@ -601,7 +601,7 @@ func TestReceive(t *testing.T) {
 		file, err := os.Create(filepath.Join(dir, "blob"))
 		require.NoError(t, err)
 		require.NoError(t, os.Mkdir(filepath.Join(dir, "layer"), 0o755))
-		got, diffID, err := Receive(bytes.NewReader(blob), file, filepath.Join(dir, "layer"), usualLimits)
+		got, diffID, err := Receive(bytes.NewReader(blob), file, filepath.Join(dir, "layer"), defaultLimits)
 		require.NoError(t, err)
 		require.NoError(t, file.Close())
 		require.Equal(t, digest.FromBytes(data), diffID)

@@ -122,7 +122,7 @@ func (c *dockerConfig) entry(key, host string) (found credential, ok bool, err e
 	switch {
 	case err != nil || entry.Auth != "" && !ok:
 		return found, false, fmt.Errorf("%s: auths: %s: auth is not the base64 of NAME:PASSWORD;"+
-			" box login %s writes it anew", c.path, key, host)
+			" box login %s writes it again", c.path, key, host)
 	case entry.IdentityToken != "":
 		return credential{name, entry.IdentityToken, true}, true, nil
 	}

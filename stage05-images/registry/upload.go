@@ -67,14 +67,14 @@ type upload struct {
 func (u *upload) start(ctx context.Context) (location string, err error) {
 	q := request{
 		method: "POST", target: "/v2/" + u.repo + "/blobs/uploads/", scope: pushScope(u.repo),
-		why: "where shall the bytes go?",
+		why: "where do the bytes go?",
 	}
 	from := u.from
 	if u.from = ""; from != "" {
 		q.target += "?mount=" + url.QueryEscape(u.blob.Digest.String()) +
 			"&from=" + url.QueryEscape(from)
 		q.scope += " " + pullScope(from)
-		q.why = "take it from " + from + ", or say where the bytes shall go"
+		q.why = "take it from " + from + ", or say where the bytes go"
 	}
 	resp, err := u.do(ctx, q, http.StatusCreated, http.StatusAccepted)
 	if refused := (*statusError)(nil); from != "" && errors.As(err, &refused) {
