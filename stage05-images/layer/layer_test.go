@@ -454,10 +454,10 @@ func unpackInto(t testing.TB, dir string, data []byte) {
 func TestKernelUnderstandsTheLayer(t *testing.T) {
 	dirs := scratch(t)
 	unpackInto(t, dirs+"/one", tarOf(t, tarFile("keep", ""), tarFile("gone", ""), tarFile("dir/a", ""), tarFile("dir/b", ""), tarFile("opq/x", ""), tarFile("both/x", ""),
-		tarFile("parent/x", ""), tarLink(tar.TypeSymlink, "link", "/etc"), tarFile("wasfile", "")))
+		tarFile("parent/x", ""), tarFile("same/x", ""), tarLink(tar.TypeSymlink, "link", "/etc"), tarFile("wasfile", "")))
 	unpackInto(t, dirs+"/two", tarOf(t, tarFile(".wh.gone", ""), tarFile("dir/.wh.a", ""), tarFile("opq/.wh..wh..opq", ""), tarFile("opq/y", ""), tarFile("both/y", ""), tarFile(".wh.both", ""),
-		tarFile(".wh.parent", ""), tarFile("parent/y", ""), tarFile("link/passwd", ""), tarFile("wasfile/y", "")))
-	require.Equal(t, []string{"both/y", "dir/b", "keep", "link/passwd", "opq/y", "parent/y", "wasfile/y"},
+		tarFile(".wh.parent", ""), tarFile("parent/y", ""), tarFile("same/x", ""), tarFile("same/y", ""), tarFile("same/.wh.x", ""), tarFile("link/passwd", ""), tarFile("wasfile/y", "")))
+	require.Equal(t, []string{"both/y", "dir/b", "keep", "link/passwd", "opq/y", "parent/y", "same/x", "same/y", "wasfile/y"},
 		strings.Fields(overlaid(t, dirs, "two:one", "", "find -L . -type f -printf \"%P\\n\" | sort")))
 }
 
