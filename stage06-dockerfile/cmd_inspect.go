@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"stagebox/stage04-unionfs/format"
 	"stagebox/stage04-unionfs/render"
 )
 
@@ -51,7 +52,7 @@ func (c *inspectCmd) Run() error {
 	if c.Picture != "" {
 		return nil
 	}
-	return render.Objects(os.Stdout, list, c.Format)
+	return format.Objects(os.Stdout, list, c.Format)
 }
 
 // describe is a container in the form of docker inspect.

@@ -1,49 +1,14 @@
-// Package render writes what box inspect shows: objects as JSON or through a template, and a
-// stack of layers as a picture, in text for a terminal or as SVG for a browser. It knows nothing
-// of containers. No lesson reads it.
+// Package render draws a stack of layers as a picture, in text for a terminal or as SVG for a
+// browser. It knows nothing of containers. No lesson reads it.
 package render
 
 import (
-	"encoding/json"
 	"fmt"
 	"html"
-	"io"
 	"strings"
-	"text/template"
 	"time"
 	"unicode/utf8"
 )
-
-// Objects writes objects as one JSON array, or if a format is given, each through that template
-// of text/template with a newline after it. Templates have the functions json, join, upper and
-// lower, as docker inspect has.
-func Objects(w io.Writer, objects []map[string]any, format string) error {
-	if format == "" {
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
-		out.SetIndent("", "    ")
-		return out.Encode(objects)
-	}
-	functions := template.FuncMap{"json": toJSON,
-		"join": strings.Join, "upper": strings.ToUpper, "lower": strings.ToLower}
-	t, err := template.New("--format").Funcs(functions).Option("missingkey=error").Parse(format)
-	if err != nil {
-		return fmt.Errorf("--format %s: %w", format, err)
-	}
-	for _, object := range objects {
-		if err := t.Execute(w, object); err != nil {
-			return fmt.Errorf("--format %s: %w; without --format all that there is, is shown",
-				format, err)
-		}
-		fmt.Fprintln(w)
-	}
-	return nil
-}
-
-func toJSON(value any) (string, error) {
-	data, err := json.Marshal(value)
-	return string(data), err
-}
 
 // Stack is a picture of layers.
 type Stack struct {

@@ -2,7 +2,6 @@ package render_test
 
 import (
 	"encoding/xml"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,24 +11,6 @@ import (
 )
 
 func TestMain(m *testing.M) { boxtest.Main(m, nil) }
-
-func TestObjects(t *testing.T) {
-	objects := []map[string]any{{"Name": "a<b", "List": []string{"x", "y"}}}
-	for format, want := range map[string]string{
-		"":                   "[\n    {\n        \"List\": [\n            \"x\",\n            \"y\"\n        ],\n        \"Name\": \"a<b\"\n    }\n]\n",
-		"{{upper .Name}}":    "A<B\n",
-		`{{join .List "+"}}`: "x+y\n",
-		"{{json .List}}":     "[\"x\",\"y\"]\n",
-	} {
-		var out strings.Builder
-		err := render.Objects(&out, objects, format)
-		require.NoError(t, err, format)
-		require.Equal(t, want, out.String(), format)
-	}
-	for format, want := range map[string]string{"{{": "--format {{", "{{.Absent}}": "without --format"} {
-		require.ErrorContains(t, render.Objects(&strings.Builder{}, objects, format), want)
-	}
-}
 
 func TestStack(t *testing.T) {
 	s := render.Stack{Name: "<web>", Layers: []render.Layer{{"top", "ü"}, {"lowest", "/a/longer/path"}}}
