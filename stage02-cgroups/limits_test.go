@@ -17,20 +17,18 @@ func TestBadLimits(t *testing.T) {
 	for _, c := range []struct {
 		flag, says string
 	}{
-		{"--memory=0", "lets nothing run"},
+		{"--memory=0.1", "less than a byte"},
 		{"--memory=-5", "is not a size"},
-		{"--memory=-1", "leave them out for no limit"},
+		{"--memory=-1", "0 is no limit"},
 		{"--memory=1m", "too little to start a process in: the least is 6m"},
 		{"--memory=99999999999999g", "more than any machine"},
 		{"--memory-swap=64m", "--memory-swap needs --memory"},
-		{"--cpus=0", "the least is 0.01"},
+		{"--cpus=0.001", "the least is 0.01"},
 		{"--cpus=4096", "this host has"},
 		{"--cpu-shares=1", "a weight from 2 to 262144"},
-		{"--cpu-shares=0", "a weight from 2 to 262144"},
 		{"--cpuset-cpus=4096", "this host has no CPU 4096"},
 		{"--cpuset-cpus=one", "is not a list of CPUs"},
 		{"--pids-limit=-2", "or -1 for any number"},
-		{"--pids-limit=0", "or -1 for any number"},
 		{"--pids-limit=99999999999999999999", "or -1 for any number"},
 		{"--device-read-bps=/dev/null:1m", "is not a block device"},
 		{"--device-read-bps=/no/such/dev:1m", "no such file or directory"},

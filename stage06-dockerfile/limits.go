@@ -58,9 +58,8 @@ func (l *Limits) settings() ([]setting, error) {
 	quota, shares := fmt.Sprint(int64(l.CPUs)), fmt.Sprint(l.CPUShares)
 	add(l.CPUs != 0, "--cpus", "cpu",
 		"cpu.max", quota+" 100000", "cpu.cfs_quota_us", quota)
-	weight := fmt.Sprint(1 + (l.CPUShares-2)*9999/262142) // version 1's 2…262144 to 1…10000
 	add(l.CPUShares != 0, "--cpu-shares", "cpu",
-		"cpu.weight", weight, "cpu.shares", shares)
+		"cpu.weight", fmt.Sprint(l.CPUShares.V2()), "cpu.shares", shares)
 	add(l.CPUSetCPUs != "", "--cpuset-cpus", "cpuset",
 		"cpuset.cpus", l.CPUSetCPUs, "cpuset.cpus", l.CPUSetCPUs)
 	pids := strings.Replace(fmt.Sprint(l.PidsLimit), "-1", "max", 1)

@@ -21,7 +21,7 @@ type Limits struct {
 	CPUs              units.CPUs      `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
 	CPUShares         units.Weight    `name:"cpu-shares" help:"Weight against others when CPUs are scarce; 1024 is usual." placeholder:"N" group:"Limits:"`
 	CPUSetCPUs        string          `name:"cpuset-cpus" help:"The CPUs to run on: 0, 0-2,4." placeholder:"LIST" group:"Limits:"`
-	PidsLimit         units.Processes `help:"Processes and threads; -1 for any number." placeholder:"N" group:"Limits:"`
+	PidsLimit         units.Processes `help:"Processes and threads; 0 or -1 for any number." placeholder:"N" group:"Limits:"`
 	DeviceReadBps     []throttle      `help:"Bytes a second read from a device: /dev/sda:1mb." placeholder:"DEV:BYTES" group:"Limits:"`
 	DeviceWriteBps    []throttle      `help:"Bytes a second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
 	DeviceReadIOps    []throttle      `name:"device-read-iops" help:"Reads a second from a device." placeholder:"DEV:N" group:"Limits:"`
@@ -45,7 +45,7 @@ func (l *Limits) check() error {
 	}
 	switch {
 	case l.Memory < 0 || l.MemoryReservation < 0:
-		return fmt.Errorf("--memory and --memory-reservation take a number of bytes; leave them out for no limit")
+		return fmt.Errorf("--memory and --memory-reservation take a number of bytes; 0 is no limit")
 	case l.Memory > 0 && l.Memory < minMemory:
 		return fmt.Errorf("--memory %s is too little to start a process in: the least is 6m", l.Memory)
 	case l.MemorySwap > 0 && l.MemorySwap < l.Memory:
@@ -104,7 +104,7 @@ func (t *throttle) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is not a block device", path)
 	}
 	n, err := units.ParseSize(rate)
-	if err != nil || n < 0 {
+	if err != nil || n < 1 {
 		return fmt.Errorf("%q is not a rate for %s: give a number, or one with k, m or g", rate, path)
 	}
 	t.device, t.rate = fmt.Sprintf("%d:%d", unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev))), n

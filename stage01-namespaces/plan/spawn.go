@@ -18,6 +18,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/nofile"
 )
 
 // cloneArgs is struct clone_args of clone3(2). A program sets Flags, and Cgroup with
@@ -170,7 +172,9 @@ func (c *Process) start(n *Narration) error {
 		<-c.listening
 	}
 	syscall.ForkLock.Lock()
+	nofile.Lower() // the child inherits the caller's limit, not the one that Go has given itself
 	pid, errno := clone(&c.plan.Clone, steps, slots, c.results)
+	nofile.Raise()
 	syscall.ForkLock.Unlock()
 	runtime.KeepAlive(c.plan)
 	if c.PID = int(pid); !c.plan.forks() {

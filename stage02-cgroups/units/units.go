@@ -1,7 +1,7 @@
 // Package units reads and prints the quantities of a command line in Docker's notation:
 // sizes, CPU time, weights, numbers of processes, lists of CPUs, ages. The types are for
 // flags: they implement [encoding.TextUnmarshaler], and their zero value means that the flag
-// was not given. FormatAge and the UnmarshalJSON methods are for records of containers, which
+// was not given, or is 0, which in Docker says the same: no limit. FormatAge and the UnmarshalJSON methods are for records of containers, which
 // come in a later stage.
 //
 // docker/go-units is not used: it builds tables at every start, turns a size that overflows
@@ -35,7 +35,7 @@ func (s *Size) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*
 
 // ParseSize returns the bytes that a size such as 4096, 64m, 1.5g or 2KiB stands for. Units
 // are powers of 1024, in upper or lower case. -1, any size, is returned as it is; every other
-// size is at least one byte.
+// size is 0 or at least one byte.
 func ParseSize(text string) (int64, error) {
 	if text == "-1" {
 		return -1, nil
@@ -48,8 +48,8 @@ func ParseSize(text string) (int64, error) {
 			text)
 	}
 	switch value *= factor; {
-	case value < 1:
-		return 0, fmt.Errorf("%q: a limit of nothing lets nothing run; leave it out for no limit", text)
+	case value > 0 && value < 1:
+		return 0, fmt.Errorf("%q is less than a byte; 0 is no limit", text)
 	case value >= math.MaxInt64:
 		return 0, fmt.Errorf("%q is more than any machine can have", text)
 	}
@@ -91,14 +91,14 @@ type CPUs int64
 // default.
 const Period = 100000
 
-// UnmarshalText reads a number of CPUs, such as 0.5; the least is 0.01.
+// UnmarshalText reads a number of CPUs, such as 0.5; the least is 0.01, and 0 is no limit.
 func (c *CPUs) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseFloat(string(text), 64)
 	switch {
 	case err != nil || !isDecimal(string(text)):
 		return fmt.Errorf("%q is not a number of CPUs, such as 0.5 or 2", text)
-	case n < 0.01:
-		return fmt.Errorf("%q: the least is 0.01 CPUs", text)
+	case n > 0 && n < 0.01:
+		return fmt.Errorf("%q: the least is 0.01 CPUs; 0 is no limit", text)
 	case n > 1<<20:
 		return fmt.Errorf("%q is more than any machine can have", text)
 	}
@@ -134,10 +134,19 @@ func ParseCPUList(text string) ([]int, error) {
 // cgroup version 1.
 type Weight int64
 
-// UnmarshalText reads a weight.
+// V2 returns the weight on the scale of version 2, from 1 to 10000, by the formula that runc and
+// crun have used since 2025. Its exponent is the parabola through the least, the greatest and
+// the default weight of both versions, 2 → 1, 1024 → 100 and 262144 → 10000; a straight line, as
+// before, made 39 of the default.
+func (w Weight) V2() int64 {
+	l := math.Log2(float64(max(w, 2)))
+	return int64(math.Ceil(math.Pow(10, (l*l+125*l)/612-7.0/34)))
+}
+
+// UnmarshalText reads a weight; 0 is the default.
 func (w *Weight) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil || n < 2 || n > 262144 {
+	if err != nil || n != 0 && n < 2 || n > 262144 {
 		return fmt.Errorf("%q is not a weight from 2 to 262144, of which 1024 is usual", text)
 	}
 	*w = Weight(n)
@@ -153,11 +162,11 @@ type Processes int64
 // maxProcesses is how many process numbers a kernel can give out (proc(5), pid_max).
 const maxProcesses = 4 << 20
 
-// UnmarshalText reads a number of processes, at least 1, or -1.
+// UnmarshalText reads a number of processes, or -1; 0 is no limit too.
 func (p *Processes) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil || n == 0 || n < -1 || n > maxProcesses {
-		return fmt.Errorf("%q is not a number of processes from 1 to %d, or -1 for any number",
+	if err != nil || n < -1 || n > maxProcesses {
+		return fmt.Errorf("%q is not a number of processes up to %d, or -1 for any number",
 			text, maxProcesses)
 	}
 	*p = Processes(n)

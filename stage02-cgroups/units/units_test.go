@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 func TestParseSize(t *testing.T) {
 	for text, want := range map[string]int64{
 		"1": 1, "4096": 4096, "512b": 512, "64m": 64 << 20, "64M": 64 << 20, "64mb": 64 << 20, "64MiB": 64 << 20,
-		"1.5g": 3 << 29, "1k": 1024, "2t": 2 << 40, ".5k": 512, "-1": -1,
+		"1.5g": 3 << 29, "1k": 1024, "2t": 2 << 40, ".5k": 512, "-1": -1, "0": 0, "0m": 0,
 	} {
 		n, err := ParseSize(text)
 		require.NoError(t, err, text)
@@ -27,7 +27,7 @@ func TestParseSize(t *testing.T) {
 		"": "is not a size", "m": "is not a size", "64x": "is not a size", "64 m": "is not a size", "-64m": "is not a size",
 		"1e3": "is not a size", "0x10": "is not a size", "1.2.3m": "is not a size", "64mm": "is not a size", "64bb": "is not a size",
 		"nan": "is not a size", "inf": "is not a size", "6４m": "is not a size",
-		"0": "lets nothing run", "0.1b": "lets nothing run", "99999999p": "more than any machine",
+		"0.1b": "less than a byte", "99999999p": "more than any machine",
 	} {
 		_, err := ParseSize(text)
 		require.ErrorContains(t, err, says, text)
@@ -36,13 +36,29 @@ func TestParseSize(t *testing.T) {
 
 func TestParseCPUs(t *testing.T) {
 	var c CPUs
-	for text, want := range map[string]CPUs{"1": 100000, "0.5": 50000, "1.25": 125000, "0.01": 1000} {
+	for text, want := range map[string]CPUs{"1": 100000, "0.5": 50000, "1.25": 125000, "0.01": 1000, "0": 0} {
 		require.NoError(t, c.UnmarshalText([]byte(text)))
 		require.Equal(t, want, c, text)
 	}
-	for _, text := range []string{"", "0", "-1", "0.001", "NaN", "Inf", "1e2", "0x1p4", "half", "99999999999"} {
+	for _, text := range []string{"", "-1", "0.001", "NaN", "Inf", "1e2", "0x1p4", "half", "99999999999"} {
 		require.Error(t, c.UnmarshalText([]byte(text)), text)
 	}
+}
+
+// The values of runc's own test of its formula, and of the issue that asked for it.
+func TestWeights(t *testing.T) {
+	for v1, v2 := range map[Weight]int64{2: 1, 3: 2, 100: 17, 512: 59, 1024: 100, 2048: 174, 262144: 10000} {
+		require.Equal(t, v2, v1.V2(), "%d", v1)
+	}
+	last := int64(1)
+	for w := Weight(2); w <= 262144; w++ {
+		v2 := w.V2()
+		require.True(t, last <= v2 && v2 <= 10000, "%d: %d after %d", w, v2, last)
+		last = v2
+	}
+	var w Weight
+	require.NoError(t, w.UnmarshalText([]byte("0")))
+	require.Error(t, w.UnmarshalText([]byte("1")))
 }
 
 func TestParseCPUList(t *testing.T) {
@@ -66,21 +82,21 @@ func FuzzParseSize(f *testing.F) {
 			require.Contains(t, err.Error(), strconv.Quote(s))
 			return
 		}
-		require.True(t, n > 0 || n == -1, "%q became %d", s, n)
+		require.GreaterOrEqual(t, n, int64(-1), s)
 		again, err := ParseSize(fmt.Sprint(n))
 		require.NoError(t, err)
 		require.Equal(t, n, again)
 	})
 }
 
-// FuzzParseCPUs: whatever is accepted is a quota that the kernel takes, 1 ms or more a period.
+// FuzzParseCPUs: whatever is accepted is no limit, or a quota that the kernel takes, 1 ms or more a period.
 func FuzzParseCPUs(f *testing.F) {
 	for _, s := range []string{"1", "0.5", "0.01", "-0", "1e9", "infinity"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		var c CPUs
-		if c.UnmarshalText([]byte(s)) == nil {
+		if c.UnmarshalText([]byte(s)) == nil && c != 0 {
 			require.GreaterOrEqual(t, int64(c), int64(1000))
 		}
 	})

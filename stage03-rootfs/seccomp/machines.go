@@ -35,15 +35,14 @@ func machines() []machine {
 	}
 }
 
-// numbers returns the system calls of a machine by name, and the largest number among them.
-func (m machine) numbers() (numbers map[string]uint32, largest uint32) {
-	numbers = map[string]uint32{}
+// numbers returns the system calls of a machine by name.
+func (m machine) numbers() map[string]uint32 {
+	numbers := map[string]uint32{}
 	for line := range strings.Lines(syscallTable) {
 		f := strings.Fields(line)
 		if n, err := strconv.ParseUint(f[min(m.column, len(f)-1)], 10, 32); err == nil {
 			numbers[f[0]] = uint32(n)
-			largest = max(largest, uint32(n))
 		}
 	}
-	return numbers, largest
+	return numbers
 }

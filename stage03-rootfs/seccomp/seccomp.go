@@ -62,9 +62,9 @@ const maxInstructions = 4096
 
 // Compile translates a profile to a filter for SECCOMP_SET_MODE_FILTER. The program first
 // asks which machine the call is of, then which number it has. A machine that the profile
-// does not name has no system calls. Unless the profile allows everything that it does not
-// forbid, a number that was unknown when it was written fails with ENOSYS, and programs then
-// fall back to an older call. Errors: an unknown action or operator, a seventh argument, and a
+// does not name has no system calls. Unless the profile allows what it does not name, a number
+// above the largest that it names fails with ENOSYS, as in runc: the call is newer than the
+// profile, and a libc then falls back to an older one. Errors: an unknown action or operator, a seventh argument, and a
 // program of more than 4096 instructions.
 func Compile(profile *specs.LinuxSeccomp) ([]unix.SockFilter, error) {
 	program := code{load(offArch)}
@@ -93,16 +93,26 @@ func (m machine) compile(profile *specs.LinuxSeccomp) (code, error) {
 	if err != nil {
 		return nil, err
 	}
-	numbers, largest := m.numbers()
-	rules, err := compileRules(profile.Syscalls, numbers, ret(fallback))
+	rules, err := compileRules(profile.Syscalls, m.numbers(), ret(fallback))
 	if err != nil {
 		return nil, err
 	}
-	if fallback != unix.SECCOMP_RET_ALLOW {
+	largest := uint32(0)
+	for n := range rules {
+		largest = max(largest, n)
+	}
+	if len(rules) > 0 && !isPermissive(profile.DefaultAction) {
 		rules[largest+1] = ret(noSuchCall)
 	}
 	list := append(spans(rules, ret(fallback), largest), span{x32, ret(noSuchCall)})
 	return append(code{load(offNumber)}, search(list)...), nil
+}
+
+// isPermissive reports whether calls that a profile does not name are made. Of those, a tracer
+// decides itself which the kernel does not know.
+func isPermissive(fallback specs.LinuxSeccompAction) bool {
+	return slices.Contains([]specs.LinuxSeccompAction{specs.ActAllow, specs.ActLog, specs.ActTrace},
+		fallback)
 }
 
 // compileRules returns the code for each number that the profile names. Rules with conditions

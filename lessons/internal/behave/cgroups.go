@@ -20,7 +20,7 @@ var cgroupRows = slices.Concat([]Row{
 	aboutLimit("memory", "--memory-reservation", "32m", "memory.low", "33554432", "memory.soft_limit_in_bytes", "33554432"),
 	aboutLimit("pids", "--pids-limit", "17", "pids.max", "17", "pids.max", "17"),
 	aboutLimit("cpu", "--cpus", "0.5", "cpu.max", "50000 100000", "cpu.cfs_quota_us", "50000"),
-	aboutLimit("cpu", "--cpu-shares", "512", "cpu.weight", "20", "cpu.shares", "512"),
+	aboutLimit("cpu", "--cpu-shares", "512", "cpu.weight", "59", "cpu.shares", "512"),
 }, []Row{{
 	Name: "--memory-swap counts memory and swap together", Since: 2, For: Root,
 	Check:  memorySwap,
@@ -94,6 +94,10 @@ exec "$BOX" "$@"`,
 	Name: "a limit that cannot be is refused", Since: 2,
 	Check:  badLimits,
 	Broken: one,
+}, {
+	Name: "a limit of 0 is no limit, and needs no group", Since: 2,
+	Check:  noLimits,
+	Broken: `for word; do shift; [ "$word" = 0 ] && word=7; set -- "$@" "$word"; done; exec "$BOX" "$@"`,
 }, {
 	Name: "a limit that a user cannot have is refused, and it says how to get it", Since: 2, For: User,
 	Check:  undelegated,
@@ -400,12 +404,25 @@ func statistics(b *Box) Seen {
 // badLimits are refused whether the user may have any or not.
 func badLimits(b *Box) Seen {
 	var seen []Seen
-	for _, flag := range []string{"--memory=0", "--memory=-5", "--memory=64x", "--memory=1m", "--memory=99999999999999g", "--memory-swap=64m",
-		"--cpus=0", "--cpus=-1", "--cpus=nan", "--cpus=100000", "--cpu-shares=1", "--cpuset-cpus=99999", "--cpuset-cpus=a", "--pids-limit=-2",
+	for _, flag := range []string{"--memory=0.1", "--memory=-5", "--memory=64x", "--memory=1m", "--memory=99999999999999g", "--memory-swap=64m",
+		"--cpus=0.001", "--cpus=-1", "--cpus=nan", "--cpus=100000", "--cpu-shares=1", "--cpuset-cpus=99999", "--cpuset-cpus=a", "--pids-limit=-2",
 		"--device-write-bps=/dev/null:1m", "--device-write-bps=/dev/none:1m", "--oom-score-adj=5000", "--cgroup-parent=/stagebox-none"} {
 		seen = append(seen, refused(b.Run("run", flag, "true")))
 	}
 	return all(seen...)
+}
+
+// noLimits are given as 0, as scripts do. An ordinary user has no group that could have any.
+func noLimits(b *Box) Seen {
+	zeros := []string{"run", "-m", "0", "--cpus", "0", "--pids-limit", "0", "--cpu-shares", "0"}
+	if e := b.Run(append(zeros, "/bin/true")...); e.Status != 0 || b.uid != 0 || !b.hasController("pids") {
+		return status(0, e)
+	}
+	c, err := b.Cat(append(zeros, "/bin/cat")...)
+	if err != nil {
+		return failed(err)
+	}
+	return same("max", c.limit("pids.max", "pids.max"))
 }
 
 func undelegated(b *Box) Seen {

@@ -28,6 +28,10 @@ var execRows = []Row{{
 	},
 	Broken: onHost,
 }, {
+	Name: "the soft limit on open files is the caller's, for run and exec", Since: 1,
+	Check:  openFiles,
+	Broken: `ulimit -S -n "$(ulimit -H -n)"; exec "$BOX" "$@"`,
+}, {
 	Name: "exec's environment is the container's", Since: 1,
 	Check:  func(b *Box) Seen { return b.inside(environment, "cat", "/proc/self/environ") },
 	Broken: onHost,
@@ -155,4 +159,17 @@ func execEnded(b *Box) Seen {
 		return ran
 	}
 	return refused(b.Run("exec", c.pid(), "true"))
+}
+
+// openFiles is about a limit that Go raises for itself: setrlimit(2).
+func openFiles(b *Box) Seen {
+	c, err := b.Cat("run", "/bin/cat")
+	if err != nil {
+		return failed(err)
+	}
+	limited := func(args ...string) Seen {
+		args = append(append([]string{"-c", `ulimit -S -n 512; exec "$0" "$@"`, b.path}, args...), "/bin/sh", "-c", "ulimit -S -n")
+		return printed("512", b.prepare("/bin/sh", args...).toItsEnd())
+	}
+	return all(limited("run"), limited("exec", c.pid()))
 }
