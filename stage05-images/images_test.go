@@ -11,8 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -783,4 +785,68 @@ func TestConfigAndFlagsTogether(t *testing.T) {
 		require.Equal(t, c.want, strings.Join(made.Command, " "))
 	}
 	require.ErrorContains(t, (&Container{ImageOptions: ImageOptions{Entrypoint: &none}}).merge(nil, config), "does not say what to run")
+}
+
+// TestFiftyOnANewStore has fifty commands at once make a store and put an image into it.
+func TestFiftyOnANewStore(t *testing.T) {
+	boxtest.Slow(t)
+	file, rounds := filepath.Join(t.TempDir(), "files.tar"), 1
+	require.NoError(t, os.WriteFile(file, tarOf(t, tarFile("etc/name", "x")), 0o644))
+	if boxtest.Long() {
+		rounds = 20
+	}
+	for range rounds {
+		s := Store{Root: filepath.Join(t.TempDir(), "store")}
+		var all sync.WaitGroup
+		for i := range 50 {
+			cmd := exec.Command(box, "import", "--root", s.Root, file, fmt.Sprint("new:", i))
+			if i%10 == 9 {
+				cmd = exec.Command(box, "images", "--root", s.Root)
+			}
+			all.Go(func() {
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%v: %v: %s", cmd.Args, err, out)
+				}
+			})
+		}
+		all.Wait()
+		index, err := s.readIndex()
+		require.NoError(t, err)
+		require.Len(t, index.Manifests, 45)
+		require.True(t, s.hasLayout())
+		require.NoError(t, os.Remove(s.layout()))
+		require.NoError(t, s.openImages())
+		again, err := s.readIndex()
+		require.NoError(t, err)
+		require.Equal(t, index, again, "oci-layout was lost, and nothing else")
+		require.True(t, s.hasLayout())
+	}
+}
+
+// A command that waits for the lock of a new store finds a whole one when it gets it, with images.
+func TestNewStoreIsMadeOnce(t *testing.T) {
+	whole := newStore(t)
+	_, err := whole.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	s := Store{Root: t.TempDir()}
+	require.NoError(t, os.Mkdir(s.path("images"), 0o700))
+	held, err := state.TryLock(s.path("images/index.lock"), state.Exclusive)
+	require.NoError(t, err)
+	late := exec.Command(box, "tag", "--root", s.Root, "loaded:1", "more:1")
+	var said bytes.Buffer
+	late.Stdout, late.Stderr = &said, &said
+	require.NoError(t, late.Start())
+	info, err := held.Stat()
+	require.NoError(t, err)
+	waits := fmt.Sprintf("-> OFDLCK .*:%d ", info.Sys().(*syscall.Stat_t).Ino)
+	require.Eventually(t, func() bool {
+		locks, err := os.ReadFile("/proc/locks")
+		return err == nil && regexp.MustCompile(waits).Match(locks)
+	}, time.Minute, time.Millisecond, "it waits for the lock")
+	tool(t, "cp", "-a", whole.path("images/blobs"), whole.path("images/index.json"), whole.path("images/oci-layout"), s.path("images"))
+	require.NoError(t, held.Close())
+	require.NoError(t, late.Wait(), said.String())
+	index, err := s.readIndex()
+	require.NoError(t, err)
+	require.Len(t, index.Manifests, 2)
 }

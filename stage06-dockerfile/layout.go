@@ -25,7 +25,8 @@ import (
 	"stagebox/stage05-images/registry"
 )
 
-// openImages makes the directories for images that are missing.
+// openImages makes what is missing of the directories and files for images: once, under the lock.
+// The index comes first, so that where oci-layout is, a missing index was lost.
 func (s Store) openImages() error {
 	for _, dir := range []string{"images/blobs/sha256", "images/partial", "layers"} {
 		if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
@@ -33,21 +34,30 @@ func (s Store) openImages() error {
 				"--root DIR or BOX_ROOT", err)
 		}
 	}
-	layout := s.path("images", ocispec.ImageLayoutFile)
-	if _, err := os.Stat(layout); err == nil {
+	if s.hasLayout() {
 		return nil
 	}
 	return s.withLock("images/index.lock", func() error {
 		err := s.open()
-		if err == nil {
-			err = state.WriteJSON(s.path("images/index.json"), emptyIndex(), state.Durable)
+		if index := s.path("images/index.json"); err == nil && !exists(index) {
+			err = state.WriteJSON(index, emptyIndex(), state.Durable)
 		}
-		if err != nil {
+		if err != nil || s.hasLayout() {
 			return err
 		}
 		version := ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}
-		return state.WriteJSON(layout, version, state.Durable)
+		complain(state.WriteJSON(s.layout(), version, state.Durable)) // only other tools read it
+		return nil
 	})
+}
+
+func (s Store) layout() string { return s.path("images", ocispec.ImageLayoutFile) }
+
+// hasLayout reports whether the file is there that other tools know the layout by.
+func (s Store) hasLayout() bool {
+	var known ocispec.ImageLayout
+	err := state.ReadJSON(s.layout(), &known)
+	return err == nil && known.Version == ocispec.ImageLayoutVersion
 }
 
 func emptyIndex() ocispec.Index {
