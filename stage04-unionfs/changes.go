@@ -150,7 +150,7 @@ func (r *Record) whileFrozen(do func() error) error {
 	if unix.Access(file, unix.W_OK) != nil {
 		return do()
 	}
-	done, err := r.store.noteUnfinished(file)
+	_, done, err := r.store.noteUnfinished(file)
 	if err != nil {
 		return err
 	}

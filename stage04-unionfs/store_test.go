@@ -21,6 +21,7 @@ import (
 
 	"stagebox/lessons/boxtest"
 	"stagebox/stage02-cgroups/cgroupfs"
+	"stagebox/stage04-unionfs/ids"
 )
 
 // life is a store of the test's own, with a root for its containers. The mark is a number of
@@ -400,4 +401,31 @@ func TestFullDisk(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, left)
 	}
+}
+
+// A note in the store removes what has the temporary name that belongs to it, and nothing else.
+func TestNoteRemovesOnlyItsOwn(t *testing.T) {
+	l, dir := newLife(t), t.TempDir()
+	l.box("ps")
+	id := ids.New()
+	victim, own := filepath.Join(dir, "victim"), filepath.Join(dir, "."+id[:12])
+	freezer := filepath.Join(dir, "cgroup.freeze")
+	note := func(name, text string) string {
+		path := filepath.Join(l.store, "running", unfinished+name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	for _, path := range []string{victim, own} {
+		require.NoError(t, os.MkdirAll(path+"/deep", 0o755))
+	}
+	require.NoError(t, os.WriteFile(freezer, []byte("precious"), 0o644))
+	notes := []string{note(id, victim), note(ids.New(), own+"/deep"), note(ids.New(), freezer),
+		note(ids.New(), "."), note("short", victim), note(ids.New(), "")}
+	l.box("ps")
+	for _, path := range notes {
+		require.NoFileExists(t, path)
+	}
+	require.DirExists(t, victim+"/deep")
+	require.Equal(t, "precious", contentOf(t, freezer))
+	require.NoDirExists(t, own, "the control: this one is the note's")
 }

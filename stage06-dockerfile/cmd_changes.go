@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 type diffCmd struct{ oneContainer }
@@ -57,13 +58,13 @@ func (c *commitCmd) Run() error {
 	if os.Geteuid() != 0 {
 		return r.store.asInside()
 	}
-	return r.whileFrozen(func() error { return r.store.makeFor(c.Dir, unix.RENAME_NOREPLACE, r.commit) })
+	return r.whileFrozen(func() error { return r.store.makeFor(c.Dir, r.commit) })
 }
 
 type exportCmd struct {
 	oneContainer
 
-	Output string `short:"o" help:"The file to write to; else it is standard output." placeholder:"FILE"`
+	Output string `short:"o" help:"The file to write to; - or none is standard output." placeholder:"FILE"`
 }
 
 // Run is `box export`.
@@ -72,39 +73,27 @@ func (c *exportCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if c.Output == "" && term.IsTerminal(1) {
+	if state.IsStdout(c.Output) && term.IsTerminal(1) {
 		return errors.New("refusing to write an archive to a terminal; use -o FILE or redirect")
 	}
 	if os.Geteuid() != 0 {
 		return r.store.asInside()
 	}
-	return r.whileFrozen(func() error {
-		if c.Output == "" {
-			return r.export(os.Stdout)
-		}
-		return r.store.makeFor(c.Output, 0, r.exportTo)
+	return state.Output(c.Output, state.Durable, func(out *os.File) error {
+		return r.whileFrozen(func() error { return r.export(out) })
 	})
 }
 
 // makeFor is make for a path that the user gave.
-func (s Store) makeFor(path string, flags uint, fill func(build string) error) error {
+func (s Store) makeFor(path string, fill func(build string) error) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	if err := s.make(path, flags, fill); err != nil {
+	if err := s.make(path, fill); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
-}
-
-// exportTo writes the archive to a new file.
-func (r *Record) exportTo(path string) error {
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	return errors.Join(r.export(out), out.Close())
 }
 
 // asInside runs this same command as asOwner does: files of other users of the containers, and

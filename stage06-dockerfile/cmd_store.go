@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 // Layers are the layers of a container's root above --rootfs.
@@ -43,6 +45,8 @@ type StoreOptions struct {
 	Detach bool   `short:"d" help:"Leave it running, and print its id." group:"Store:"`
 	Rm     bool   `help:"Remove it when it has ended, with the volumes that have no name." group:"Store:"`
 
+	Cidfile string `help:"A file to write its id to. It must not exist." placeholder:"FILE" group:"Store:"`
+
 	record *Record
 
 	source    *Image // that it is made of, if it is
@@ -54,7 +58,7 @@ type StoreOptions struct {
 
 // rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.
 func (c *Container) rejectStoreFlags() error {
-	for flag, given := range map[string]bool{"--name": c.Name != "", "--detach": c.Detach} {
+	for flag, given := range map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != ""} {
 		if given {
 			return fmt.Errorf("%s is for a container with a root of its own: add --rootfs DIR; box rootfs DIR makes one", flag)
 		}
@@ -107,4 +111,25 @@ func (c *Container) readEnvFiles() error {
 	}
 	c.Env, c.EnvFile = append(env, c.Env...), nil
 	return nil
+}
+
+// checkCidfile refuses a file that is there already, perhaps another container's, as Docker does.
+func (c *Container) checkCidfile() error {
+	if c.Cidfile == "" {
+		return nil
+	}
+	if _, err := os.Stat(c.Cidfile); err == nil {
+		return fmt.Errorf("--cidfile %s: the file exists; remove it, or give another name", c.Cidfile)
+	}
+	return state.CheckOutput(c.Cidfile)
+}
+
+func (r *Record) writeCidfile() error {
+	if r.Run.Cidfile == "" {
+		return nil
+	}
+	return state.Output(r.Run.Cidfile, state.Volatile, func(out *os.File) error {
+		_, err := out.WriteString(r.ID)
+		return err
+	})
 }

@@ -50,19 +50,22 @@ func (c *loadCmd) Run() error {
 
 type saveCmd struct {
 	Images []string `arg:"" name:"image" help:"Names, ids, or beginnings of ids."`
-	Output string   `short:"o" help:"The file to write to; else it is standard output." placeholder:"FILE"`
+	Output string   `short:"o" help:"The file to write to; - or none is standard output." placeholder:"FILE"`
 
 	Store
 }
 
 // Run is `box save`.
 func (c *saveCmd) Run() error {
+	if state.IsStdout(c.Output) && term.IsTerminal(1) {
+		return errors.New("refusing to write an archive to a terminal; use -o FILE or redirect")
+	}
 	done, err := c.Store.using()
 	if err != nil {
 		return err
 	}
 	defer done()
-	return toFile(c.Output, func(out *os.File) error { return c.Store.save(out, c.Images) })
+	return state.Output(c.Output, state.Durable, func(out *os.File) error { return c.Store.save(out, c.Images) })
 }
 
 type importCmd struct {
@@ -105,23 +108,4 @@ func (c *importCmd) Run() error {
 	}
 	_, err = fmt.Println(image.ID)
 	return err
-}
-
-// toFile calls write with a file that gets its name once it is complete, or with standard output for
-// no name.
-func toFile(name string, write func(out *os.File) error) error {
-	if name == "" && term.IsTerminal(1) {
-		return errors.New("refusing to write an archive to a terminal; use -o FILE or redirect")
-	}
-	if name == "" {
-		return write(os.Stdout)
-	}
-	out, path, err := state.CreateOutput(name)
-	if err != nil {
-		return err
-	}
-	if err := write(out.File); err != nil {
-		return errors.Join(err, out.Discard())
-	}
-	return out.Commit(path, 0o644, state.Durable)
 }

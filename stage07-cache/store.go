@@ -59,15 +59,14 @@ func (s Store) makeMountPoints() (err error) {
 	return err
 }
 
-// make makes a file or directory: all of it, or nothing. The flags are those of renameat2(2).
-func (s Store) make(path string, flags uint, fill func(build string) error) error {
-	build := filepath.Join(filepath.Dir(path), "."+ids.New()[:12])
-	done, err := s.noteUnfinished(build)
+// make makes a file or directory that is not there yet: all of it, or nothing.
+func (s Store) make(path string, fill func(build string) error) error {
+	build, done, err := s.noteUnfinished(path)
 	if err != nil {
 		return err
 	}
 	if err = fill(build); err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, flags)
+		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 	}
 	if err != nil {
 		return errors.Join(err, removeTree(build), done())
@@ -75,18 +74,26 @@ func (s Store) make(path string, flags uint, fill func(build string) error) erro
 	return errors.Join(state.SyncDir(filepath.Dir(path)), done())
 }
 
-// noteUnfinished notes a path that is half made or half removed until done is called: if box is
-// killed before, the next box removes it. The file cgroup.freeze means processes that are
-// stopped: the next box lets them go on.
-func (s Store) noteUnfinished(path string) (done func() error, err error) {
+// noteUnfinished notes a path that is being made or removed, and returns the temporary name
+// beside it. If box is killed before it calls done, the next box removes what has that name. The
+// file cgroup.freeze means processes that are stopped: the next box lets them go on.
+func (s Store) noteUnfinished(path string) (build string, done func() error, err error) {
 	held, err := createLocked(s.path("running", unfinished+ids.New()))
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	if _, err := held.WriteString(path); errors.Join(err, held.Sync()) != nil {
-		return nil, errors.Join(err, os.Remove(held.Name()), held.Close())
+		return "", nil, errors.Join(err, os.Remove(held.Name()), held.Close())
 	}
-	return func() error { return errors.Join(os.Remove(held.Name()), held.Close()) }, nil
+	done = func() error { return errors.Join(os.Remove(held.Name()), held.Close()) }
+	return temporaryName(path, held.Name()), done, nil
+}
+
+// temporaryName is the name beside a path that belongs to a note. No other file can have it, so
+// that a note, whatever it says, removes nothing else.
+func temporaryName(path, note string) string {
+	id := strings.TrimPrefix(filepath.Base(note), unfinished)
+	return filepath.Join(filepath.Dir(path), "."+id[:min(12, len(id))])
 }
 
 // createLocked makes and locks a file with a new name, which sweep may hold for a moment.
@@ -119,20 +126,34 @@ func (s Store) sweep() error {
 	return err
 }
 
-// removeUnfinished removes the path in a note, and the note.
+// removeUnfinished removes what a note is about, and the note.
 func removeUnfinished(held *os.File) error {
 	path, err := io.ReadAll(held)
-	if err == nil && filepath.Base(string(path)) == "cgroup.freeze" {
-		if err = os.WriteFile(string(path), []byte("0"), 0); errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
-	} else if err == nil && len(path) > 0 {
-		err = removeTree(string(path))
+	note := strings.TrimPrefix(filepath.Base(held.Name()), unfinished)
+	switch {
+	case err != nil || !filepath.IsAbs(string(path)) || !ids.IsID(note): // it never did anything
+	case filepath.Base(string(path)) == "cgroup.freeze":
+		err = thaw(string(path))
+	default:
+		err = removeTree(temporaryName(string(path), held.Name()))
 	}
 	if err == nil {
 		err = os.Remove(held.Name())
 	}
 	return errors.Join(err, held.Close())
+}
+
+// thaw lets the processes of a cgroup go on, if it is still there.
+func thaw(file string) error {
+	var fs unix.Statfs_t
+	err := unix.Statfs(file, &fs)
+	if err == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC {
+		err = os.WriteFile(file, []byte("0"), 0)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // about adds the operation and the file to an error.

@@ -77,7 +77,7 @@ func (c *Container) makeVolume(b bind) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	err := c.Store.make(dir, unix.RENAME_NOREPLACE, func(build string) error {
+	err := c.Store.make(dir, func(build string) error {
 		data := filepath.Join(build, "_data")
 		if err := os.MkdirAll(data, 0o755); err != nil {
 			return err
@@ -126,11 +126,11 @@ var errInUse = errors.New("it belongs to container")
 
 // removeVolume renames the volume first: from then on no container can get it.
 func (s Store) removeVolume(name, except string) error {
-	dir, gone := s.path("volumes", name), s.path("volumes", "."+ids.New())
+	dir := s.path("volumes", name)
 	if err := s.checkUnused(name, except); err != nil {
 		return err
 	}
-	done, err := s.noteUnfinished(gone)
+	gone, done, err := s.noteUnfinished(dir)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,11 @@ func (c *buildCmd) Run() error {
 
 // build builds, or checks the Dockerfile, and prints the image's id.
 func (c *buildCmd) build(b *builder) (err error) {
+	if c.Iidfile != "" {
+		if err := state.CheckOutput(c.Iidfile); err != nil {
+			return err
+		}
+	}
 	if err := b.prepare(); err != nil {
 		return err
 	}
@@ -68,10 +73,10 @@ func (c *buildCmd) build(b *builder) (err error) {
 		return err
 	}
 	if c.Iidfile != "" {
-		path, err := state.OutputPath(c.Iidfile)
-		if err == nil {
-			err = state.Write(path, []byte(image.ID.String()), 0o644, state.Volatile)
-		}
+		err := state.Output(c.Iidfile, state.Volatile, func(out *os.File) error {
+			_, err := out.WriteString(image.ID.String())
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -115,7 +115,7 @@ func (c *Container) create() (err error) {
 	if c.record = r; c.DryRun {
 		return nil
 	}
-	if err := c.resolve(); err != nil {
+	if err := errors.Join(c.checkCidfile(), c.resolve()); err != nil {
 		return err
 	}
 	if err := c.nameVolumes(r); err != nil {
@@ -127,7 +127,10 @@ func (c *Container) create() (err error) {
 	if r.lock, err = createLocked(r.livePath()); err != nil {
 		return err
 	}
-	if err := r.make(); err != nil {
+	if err = r.make(); err == nil {
+		err = r.writeCidfile()
+	}
+	if err != nil {
 		return errors.Join(err, r.remove())
 	}
 	return nil

@@ -172,33 +172,6 @@ func ReadJSON(path string, value any) error {
 	return nil
 }
 
-// OutputPath returns the path to write when a user has named a file: the name itself, or what
-// it leads to if it is a symbolic link, whether that exists or not. A name of something other
-// than a regular file is an error.
-func OutputPath(name string) (string, error) {
-	path := name
-	for range 40 { // as many links as the kernel follows (path_resolution(7))
-		to, err := os.Readlink(path)
-		if err != nil { // no link, or nothing
-			return path, replaceable(path)
-		}
-		if dir, _ := filepath.Split(path); !filepath.IsAbs(to) {
-			to = dir + to
-		}
-		path = to
-	}
-	return "", &fs.PathError{Op: "open", Path: name, Err: unix.ELOOP}
-}
-
-// CreateOutput makes a pending file for a name that a user has given, and returns the path to
-// commit it as, which is that of OutputPath.
-func CreateOutput(name string) (p *Pending, path string, err error) {
-	if path, err = OutputPath(name); err == nil {
-		p, err = Create(dirOf(path))
-	}
-	return p, path, err
-}
-
 // SyncDir brings the names in a directory to the disk. It is no error that a file system has
 // nothing to do for that, or that the user may write to the directory and not read it.
 func SyncDir(path string) error {
@@ -231,8 +204,12 @@ func Sweep(dir string) error {
 	return err
 }
 
-// IsPending reports whether a file's name is that of a pending one.
-func IsPending(name string) bool { return strings.HasPrefix(name, temporary) }
+// IsPending reports whether a file's name is one that Create gives: the prefix and 26 letters and
+// digits of base32.
+func IsPending(name string) bool {
+	random, is := strings.CutPrefix(name, temporary)
+	return is && len(random) == 26 && strings.Trim(random, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+}
 
 func sweepFile(path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)

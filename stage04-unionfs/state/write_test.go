@@ -147,42 +147,6 @@ func TestOnlyRegularFilesAreReplaced(t *testing.T) {
 	require.ErrorContains(t, err, "/no/such/dir/")
 }
 
-// What the user names may be a link: the file that it leads to is written.
-func TestOutputPath(t *testing.T) {
-	dir := t.TempDir()
-	in := func(name string) string { return filepath.Join(dir, name) }
-	require.NoError(t, os.MkdirAll(in("far/deep"), 0o755))
-	for link, to := range map[string]string{
-		"one": "two", "two": "far/file", "far/missing": "../new", "loop": "loop", "null": "/dev/null",
-		"dir": "far", "far/deep/up": "../file", "near": "far/deep",
-	} {
-		require.NoError(t, os.Symlink(to, in(link)))
-	}
-	require.NoError(t, os.WriteFile(in("far/file"), []byte("old"), 0o644))
-	for _, name := range []string{"far/file", "one", "two", "far/deep/up", "near/up"} {
-		p, path, err := state.CreateOutput(in(name))
-		require.NoError(t, err)
-		_, err = p.WriteString(name)
-		require.NoError(t, err)
-		require.NoError(t, p.Commit(path, 0o644, state.Durable))
-		require.Equal(t, name, contentOf(t, in("far/file")))
-	}
-	path, err := state.OutputPath(in("far/missing"))
-	require.NoError(t, err)
-	require.NoError(t, state.Write(path, nil, 0o644, state.Durable))
-	require.FileExists(t, in("new"))
-	path, err = state.OutputPath("plain")
-	require.NoError(t, err)
-	require.Equal(t, "plain", path)
-	for name, says := range map[string]string{
-		"dir": "replace " + in("far") + ": not a regular file", "null": "replace /dev/null: not a regular file",
-		"loop": "open " + in("loop") + ": too many levels of symbolic links",
-	} {
-		_, _, err := state.CreateOutput(in(name))
-		require.EqualError(t, err, says)
-	}
-}
-
 // Discard leaves nothing, and does nothing to a file that was committed.
 func TestDiscard(t *testing.T) {
 	dir := t.TempDir()

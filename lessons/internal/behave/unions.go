@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -111,6 +112,10 @@ var unionRows = []Row{{
 	Broken: `[ "$1" = export ] && exec tar -cf - -T /dev/null
 exec "$BOX" "$@"`,
 }, {
+	Name: "export -o: a device is refused, a link is followed, - is standard output; --cidfile: a new file alone", Since: 4,
+	Check:  outputFiles,
+	Broken: `[ "$1" = export ] && { shift 2; exec cp "$BOX" "$2"; }; exec "$BOX" "$@"`,
+}, {
 	Name: "a volume begins with what the root has there, and outlives its containers", Since: 4,
 	Check: func(b *Box) Seen {
 		one := b.script("cat /etc/hostname >/dev/null; ls /bin/sh; echo kept >/bin/stagebox", "--rm", "-v", "data:/bin")
@@ -177,6 +182,25 @@ func exported(b *Box) Seen {
 		}
 	}
 	return all(status(0, e), same("bin/sh tmp/new", strings.Join(names, " ")))
+}
+
+// outputFiles gives links as output files, so that a box which replaces what it is given does no harm.
+func outputFiles(b *Box) Seen {
+	null, link, file := filepath.Join(b.Dir, "null"), filepath.Join(b.Dir, "link"), filepath.Join(b.Dir, "file")
+	if err := errors.Join(os.Symlink("/dev/null", null), os.Symlink(file, link)); err != nil {
+		return failed(err)
+	}
+	cid := filepath.Join(b.Dir, "cid")
+	e := b.script("true", "--name", "named", "--cidfile", cid)
+	id, _ := os.ReadFile(cid)
+	written := all(status(0, e), printed(string(id), b.Run("inspect", "-f", "{{.Id}}", "named")), status(125, b.script("true", "--cidfile", cid)))
+	refused := b.Run("export", "named", "-o", null)
+	to, _ := os.Readlink(null)
+	shown := b.Run("export", "named", "-o", "-")
+	followed := b.Run("export", "named", "-o", link)
+	archive, _ := os.ReadFile(file)
+	return all(written, status(125, refused), same("/dev/null", to), status(0, shown), status(0, followed),
+		holds(len(archive) > 1024 && string(archive) == shown.Stdout, "the same archive in the file", fmt.Sprint(len(archive), " bytes")))
 }
 
 func badContainers(b *Box) Seen {
