@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,22 +11,33 @@ import (
 )
 
 type pauseCmd struct {
-	PID target `arg:"" name:"container" help:"A container, or the number of a process in one."`
+	PIDs []target `arg:"" name:"container" help:"Containers, or numbers of processes in them."`
 
 	Store
 }
 
 // Run is `box pause`.
-func (c *pauseCmd) Run() error { return c.PID.freeze(c.Store, true) }
+func (c *pauseCmd) Run() error { return c.freeze(true) }
 
-type unpauseCmd struct {
-	PID target `arg:"" name:"container" help:"A container, or the number of a process in one."`
-
-	Store
-}
+type unpauseCmd struct{ pauseCmd }
 
 // Run is `box unpause`.
-func (c *unpauseCmd) Run() error { return c.PID.freeze(c.Store, false) }
+func (c *unpauseCmd) Run() error { return c.freeze(false) }
+
+// freeze stops the containers or lets them go on, and prints their names.
+func (c *pauseCmd) freeze(stop bool) error {
+	var all []error
+	for _, t := range c.PIDs {
+		r, err := t.freeze(c.Store, stop)
+		if err == nil && r != nil {
+			_, err = fmt.Println(t)
+		}
+		if err != nil {
+			all = append(all, err)
+		}
+	}
+	return errors.Join(all...)
+}
 
 type updateCmd struct {
 	PID target `arg:"" name:"container" help:"A container, or the number of a process in one."`

@@ -12,11 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/journal"
 	"stagebox/stage04-unionfs/state"
@@ -31,16 +33,16 @@ type Record struct {
 	Run     *Container // as it was requested
 	Volumes []string   // those that the user gave no name
 	State   State
+	Kept    bool `json:",omitempty"` // also if it has never run
 
 	store Store
 	lock  *os.File  // while this box works on it
 	ready *os.File  // where the monitor reports that it runs
 	files *union.FS // of its root, while a run is planned
 
-	log    *journal.Writer // in the monitor
-	errors *os.File        // with it, where box's own errors go
-
-	group *group // while it runs
+	log    *journal.Writer // while it runs, with all who are attached
+	hub    *attach.Hub
+	errors *os.File // with it, where box's own errors go
 }
 
 // State is the state of the process.
@@ -50,7 +52,6 @@ type State struct {
 	ExitCode   int    // as a shell has it
 	StartedAt  time.Time
 	FinishedAt time.Time
-	OOMKilled  bool `json:",omitempty"` // one of its processes was
 }
 
 // exit records an exit status.
@@ -62,13 +63,7 @@ func (s *State) exit(status int) {
 // runs on the host's files: nothing is kept of it.
 func begin(c *Container, p *Plan) (*Record, error) {
 	if c.record == nil {
-		if err := c.layers(); err != nil {
-			return nil, err
-		}
-		if c.Rootfs == "" {
-			return nil, c.rejectStoreFlags()
-		}
-		if err := c.create(); err != nil {
+		if err := c.createIfKept(); err != nil || c.record == nil {
 			return nil, err
 		}
 	}
@@ -83,6 +78,17 @@ func begin(c *Container, p *Plan) (*Record, error) {
 	return r, nil
 }
 
+// createIfKept makes the record of a container that has a root of its own.
+func (c *Container) createIfKept() error {
+	if err := c.layers(); err != nil {
+		return err
+	}
+	if c.Rootfs == "" {
+		return c.rejectStoreFlags()
+	}
+	return c.create()
+}
+
 // isElsewhere reports whether another process, the monitor, runs the container.
 func (r *Record) isElsewhere() bool {
 	return r != nil && r.Run.Detach && r.ready == nil && !r.Run.DryRun
@@ -91,6 +97,7 @@ func (r *Record) isElsewhere() bool {
 // create makes the record and its directory: complete, under a name with a dot, then under
 // its own.
 func (c *Container) create() (err error) {
+	c.Name = strings.TrimPrefix(c.Name, "/") // as Docker prints it
 	r := &Record{ID: ids.New(), Name: c.Name, Created: time.Now(), Run: c, store: c.Store}
 	r.State.Status = "created"
 	if c.record = r; c.DryRun {
@@ -188,8 +195,7 @@ func (r *Record) overlay() *overlay {
 // running records that the process runs.
 func (r *Record) running(pid int) error {
 	before := r.State
-	r.State = State{Status: "running", PID: pid, StartedAt: time.Now(),
-		FinishedAt: before.FinishedAt}
+	r.State = State{Status: "running", PID: pid, StartedAt: time.Now()}
 	if err := r.write(); err != nil {
 		r.State = before
 		return err
@@ -197,45 +203,44 @@ func (r *Record) running(pid int) error {
 	return r.announce()
 }
 
-// limitedBy lets finish ask whether the container ran out of memory.
-func (r *Record) limitedBy(g *group) {
-	if r != nil {
-		r.group = g
-	}
-}
-
 func (r *Record) write() error {
 	return state.WriteJSON(r.path("container.json"), r, r.isDurable())
 }
 
 // end records how the process has ended, and releases the container. One that never ran leaves
-// nothing.
+// nothing, unless it is kept, or it was its start that failed, as in Docker.
 func (r *Record) end(how error) error {
 	if r == nil || r.lock == nil {
 		return how
 	}
-	if err := r.finish(how); err != nil {
+	err := r.finish(how)
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "box: container %s: %v\n", r.Name, err)
+	}
+	if errors.Is(err, attach.ErrLost) && how == plan.ExitStatus(0) {
+		return plan.ExitStatus(125)
 	}
 	return how
 }
 
 func (r *Record) finish(how error) (err error) {
+	var step plan.StepError
+	r.Kept = r.Kept || errors.As(how, &step)
 	remove, ran := r.autoRemove(), r.State.Status == "running"
+	err = r.closeLog()
 	if ran {
 		var status plan.ExitStatus
 		if !errors.As(how, &status) {
 			status = 128 + plan.ExitStatus(unix.SIGKILL) // killed by box, because of an error
 		}
 		r.State.exit(int(status))
-		r.State.OOMKilled = r.group != nil && r.group.oomKilled
-		_, err = fmt.Fprintln(r.lock, int(status)) // for box wait
-		err = errors.Join(err, r.closeLog())
+		_, errWrite := fmt.Fprintln(r.lock, int(status)) // for box wait
+		err = errors.Join(err, errWrite)
 	}
 	if remove {
 		return errors.Join(err, r.remove())
 	}
-	if ran {
+	if ran || r.Kept {
 		err = errors.Join(err, r.write())
 	}
 	if err != nil {
@@ -245,7 +250,9 @@ func (r *Record) finish(how error) (err error) {
 }
 
 // autoRemove reports whether a container leaves nothing at its end.
-func (r *Record) autoRemove() bool { return r.Run.Rm || r.State.Status == "created" }
+func (r *Record) autoRemove() bool {
+	return r.Run.Rm || r.State.Status == "created" && !r.Kept
+}
 
 // release gives up the lock: from now on another box may work on the container.
 func (r *Record) release() error {
@@ -286,9 +293,13 @@ func removeTree(dir string) error {
 	return err
 }
 
+var oneOwner sync.Mutex
+
 // asOwner runs a program as user 0 of a user namespace with the ids of an ordinary user's
 // containers: a container that shares everything else with the host.
 func asOwner(s Store, argv ...string) error {
+	oneOwner.Lock()
+	defer oneOwner.Unlock()
 	c := &Container{Command: argv}
 	c.Share = strings.Fields("mnt pid uts ipc net cgroup time")
 	c.Env = append(os.Environ(), "BOX_ROOT="+s.dir())

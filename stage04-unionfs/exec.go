@@ -16,6 +16,12 @@ import (
 
 // Run is `box exec`.
 func (e *Entry) Run() error {
+	if e.Detach && !e.Monitor && !e.DryRun {
+		return e.detach()
+	}
+	if e.Monitor {
+		os.Stderr = os.NewFile(3, "stderr")
+	}
 	g, err := e.guest()
 	if err != nil {
 		return err
@@ -31,6 +37,9 @@ func (e *Entry) Run() error {
 		}
 	}
 	p := newPlan()
+	if e.Monitor {
+		e.monitor(p)
+	}
 	pidfd := p.before.PidfdOpen(pid).
 		Why("a handle on the process, which its number is not").Result()
 	if err := joinGroup(pid, p); err != nil {

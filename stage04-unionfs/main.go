@@ -42,6 +42,9 @@ var commands = []struct {
 	{"commit", "Make a layer of what a container has changed.", &commitCmd{}},
 	{"export", "Write a container's files as a tar archive.", &exportCmd{}},
 	{"volume", "List and remove volumes.", &volumeCmd{}},
+	{"create", "Make a container that start runs later.", &createCmd{}},
+	{"restart", "Stop containers, and start them again.", &restartCmd{}},
+	{"attach", "See what a container prints, and type to it.", &attachCmd{}},
 }
 
 func main() {

@@ -1,7 +1,15 @@
 // The command line of box exec; exec.go has what it does.
 package main
 
-import "stagebox/stage01-namespaces/plan"
+import (
+	"errors"
+	"os"
+	"os/exec"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+)
 
 // Entry is a command for a container that runs already.
 type Entry struct {
@@ -15,4 +23,26 @@ type Entry struct {
 	Terminal
 
 	Store
+
+	Detach  bool `short:"d" help:"Leave the command running; what it prints is lost."`
+	Monitor bool `hidden:"" help:"Stay with the command; box does this itself."`
+}
+
+// detach runs the command in the background.
+func (e *Entry) detach() error {
+	monitor := exec.Command("/proc/self/exe", append([]string{"exec", "--monitor"}, os.Args[2:]...)...)
+	monitor.ExtraFiles = []*os.File{os.Stderr}
+	return background(monitor)
+}
+
+// monitor takes the files that detach has passed on: where errors go, until the command runs, and
+// what reports that.
+func (e *Entry) monitor(p *Plan) {
+	report := os.NewFile(4, "ready")
+	unix.CloseOnExec(3)
+	unix.CloseOnExec(4)
+	p.started = func(int) error {
+		_, err := report.WriteString("!")
+		return errors.Join(err, report.Close(), os.Stderr.Close())
+	}
 }

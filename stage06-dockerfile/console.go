@@ -27,6 +27,8 @@ type console struct {
 	master *os.File
 
 	output *os.File
+	opened func(*os.File)
+	broken chan struct{} // closed when the output is a pipe that is not read any more
 }
 
 // stdio decides what the container reads from and writes to. Without one of its own it
@@ -39,11 +41,15 @@ func stdio(c *Container, p *Plan) error {
 	if !c.TTY {
 		return nil
 	}
-	if c.Interactive && !c.Detach && !term.IsTerminal(0) {
+	if c.Interactive && !c.Detach && !c.noInput && !term.IsTerminal(0) {
 		return errors.New("--tty with --interactive needs a terminal to read from, " +
 			"and standard input is none: leave one of the two out")
 	}
-	p.console = &console{typed: c.Interactive && !c.Detach, output: p.output}
+	p.console = &console{typed: c.Interactive && !c.Detach && !c.noInput,
+		output: p.output, opened: p.opened, broken: make(chan struct{})}
+	if p.Broken == nil {
+		p.Broken = p.console.broken
+	}
 	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
 		p.console.size = *size
 	}
@@ -116,6 +122,7 @@ func (c *console) serve() (end func(), err error) {
 	if c.master, err = c.receive(); err != nil {
 		return nil, err
 	}
+	c.opened(c.master)
 	sizes := make(chan os.Signal, 1)
 	signal.Notify(sizes, unix.SIGWINCH)
 	go c.follow(sizes)
@@ -128,7 +135,10 @@ func (c *console) serve() (end func(), err error) {
 	}
 	done := make(chan struct{})
 	go func() {
-		io.Copy(c.output, c.master) // ends with EIO when no process has the slave open any more
+		// It ends with EIO when no process has the slave open any more.
+		if _, err := io.Copy(c.output, c.master); errors.Is(err, unix.EPIPE) {
+			close(c.broken)
+		}
 
 		// If it ended with another error (a full disk), the container still goes on.
 		io.Copy(io.Discard, c.master)

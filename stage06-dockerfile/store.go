@@ -274,6 +274,7 @@ func (s Store) find(text string) (*Record, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
+	text = strings.TrimPrefix(text, "/") // as Docker prints it
 	if id, err := os.Readlink(s.path("containers", text)); err == nil && ids.IsName(text) {
 		return s.known(id)
 	}

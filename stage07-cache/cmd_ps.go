@@ -87,7 +87,7 @@ type rmCmd struct {
 
 // Run is `box rm`.
 func (c *rmCmd) Run() error {
-	return printEach(c.Names, c.remove)
+	return sideBySide(c.Names, c.remove)
 }
 
 func (c *rmCmd) remove(name string) error {

@@ -1,13 +1,13 @@
-// Commands that start and end containers of the store: start, stop, kill and wait. An error with
-// one of several containers does not keep a command from the others.
+// Commands that start and end containers of the store: create, start, stop, restart, kill and
+// wait. An error with one of several containers does not keep a command from the others.
 package main
 
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"stagebox/stage04-unionfs/signals"
+	"stagebox/stage04-unionfs/state"
 )
 
 // someContainers are the arguments of a command that takes several containers.
@@ -19,12 +19,28 @@ type someContainers struct {
 
 // each does something with every container, and prints the names of those it succeeded with.
 func (c *someContainers) each(do func(r *Record) error) error {
-	return printEach(c.Names, func(name string) error {
+	return sideBySide(c.Names, func(name string) error {
 		r, err := c.find(name)
 		if err != nil {
 			return err
 		}
 		return do(r)
+	})
+}
+
+// sideBySide does something with every name at once, and prints in order those that it has
+// succeeded with.
+func sideBySide(names []string, do func(name string) error) error {
+	done := make([]chan error, len(names))
+	for i, name := range names {
+		end := make(chan error, 1)
+		done[i] = end
+		go func() { end <- do(name) }()
+	}
+	return printEach(names, func(string) error {
+		end := done[0]
+		done = done[1:]
+		return <-end
 	})
 }
 
@@ -35,11 +51,35 @@ type oneContainer struct {
 	Store
 }
 
+type createCmd struct{ Container }
+
+// Run is `box create`.
+func (c *createCmd) Run() error {
+	if c.Detach || c.DryRun || c.Pause || c.Explain != "" {
+		return errors.New("create starts nothing: --detach, --dry-run, --pause and --explain are for run")
+	}
+	if err := c.createIfKept(); err != nil {
+		return err
+	}
+	r := c.record
+	if r == nil {
+		return errors.New("create is for a container with a root of its own: add --rootfs DIR; box rootfs DIR makes one")
+	}
+	r.Kept = true
+	if err := errors.Join(r.write(), r.release()); err != nil {
+		return err
+	}
+	_, err := fmt.Println(r.ID)
+	return err
+}
+
 type startCmd struct {
 	someContainers
 
 	Attach  bool `short:"a" help:"Stay with it, as run does without -d."`
 	Monitor bool `hidden:"" help:"Be the monitor of a container; box does this itself."`
+
+	Interactive bool `short:"i" help:"Stay with it, and pass on standard input, if it was made with -i."`
 }
 
 // Run is `box start`.
@@ -51,25 +91,42 @@ func (c *startCmd) Run() error {
 		}
 		return r.monitor()
 	}
-	if c.Attach && len(c.Names) > 1 {
-		return errors.New("--attach stays with one container: name one only")
+	if !c.Attach && !c.Interactive {
+		return printEach(c.Names, c.Store.start)
 	}
-	if c.Attach {
-		r, err := c.Store.take(c.Names[0])
-		if err != nil {
-			return err
-		}
-		r.Run.Detach = false
-		return r.Run.Run()
+	if len(c.Names) > 1 {
+		return errors.New("--attach and --interactive stay with one container: name one only")
 	}
-	return printEach(c.Names, func(name string) error {
-		r, err := c.Store.take(name)
-		if err != nil {
-			return err
+	r, err := c.Store.takeEnded(c.Names[0])
+	if err != nil {
+		return err
+	}
+	if r.lock == nil {
+		return r.attach(attachOptions{DetachKeys: defaultKeys, NoStdin: !c.Interactive, SigProxy: true})
+	}
+	r.Run.Detach, r.Run.noInput = false, !c.Interactive
+	return r.Run.Run()
+}
+
+// start starts a container in the background, unless it runs.
+func (s Store) start(name string) error {
+	r, err := s.takeEnded(name)
+	if err != nil || r.lock == nil {
+		return err
+	}
+	r.Run.Detach = true
+	return r.detach()
+}
+
+// takeEnded is take; but it returns a container that runs too, without a lock.
+func (s Store) takeEnded(name string) (*Record, error) {
+	r, err := s.take(name)
+	if errors.Is(err, state.ErrBusy) {
+		if now, errFind := s.find(name); errFind == nil && now.isRunning() {
+			return now, nil
 		}
-		r.Run.Detach = true
-		return r.detach()
-	})
+	}
+	return r, err
 }
 
 // printEach does something with every name, and prints those that it has succeeded with.
@@ -100,15 +157,46 @@ func each(names []string, do func(name string) error) error {
 type stopCmd struct {
 	someContainers
 
-	Time int `short:"t" help:"Seconds until it is killed." default:"10"`
+	stopOptions
+}
+
+type stopOptions struct {
+	Time   *int   `short:"t" aliases:"timeout" placeholder:"SECONDS" help:"Seconds until it is killed; -1 waits for ever. Without -t, those of --stop-timeout, or 10; and a container whose first process neither handles nor blocks the signal, and so would never get it, is killed at once."`
+	Signal string `short:"s" help:"The signal that asks it to end (default: TERM)."`
+}
+
+// stop stops a container as the flags say.
+func (c *stopOptions) stop(r *Record) error {
+	if c.Signal == "" {
+		return r.stop(0, c.Time)
+	}
+	s, err := signals.Parse(c.Signal)
+	if err != nil {
+		return fmt.Errorf("--signal %w", err)
+	}
+	return r.stop(s, c.Time)
 }
 
 // Run is `box stop`.
-func (c *stopCmd) Run() error {
-	if c.Time < 0 {
-		return fmt.Errorf("--time %d: it is a number of seconds, 0 or more", c.Time)
-	}
-	return c.each(func(r *Record) error { return r.stop(time.Duration(c.Time) * time.Second) })
+func (c *stopCmd) Run() error { return c.each(c.stop) }
+
+type restartCmd struct {
+	someContainers
+
+	stopOptions
+}
+
+// Run is `box restart`.
+func (c *restartCmd) Run() error {
+	return c.each(func(r *Record) error {
+		if r.Run.Rm && r.isRunning() {
+			return fmt.Errorf("container %s cannot be restarted: with --rm it is removed when it ends", r.Name)
+		}
+		if err := c.stop(r); err != nil {
+			return err
+		}
+		return r.store.start(r.ID)
+	})
 }
 
 type killCmd struct {

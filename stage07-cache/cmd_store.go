@@ -47,7 +47,10 @@ type StoreOptions struct {
 
 	Cidfile string `help:"A file to write its id to. It must not exist." placeholder:"FILE" group:"Store:"`
 
-	record *Record
+	StopTimeout *int `json:",omitempty" help:"Seconds that stop and restart wait before they kill it." placeholder:"SECONDS" group:"Store:"`
+
+	record  *Record
+	noInput bool // standard input is not the caller's
 
 	source    *Image // that it is made of, if it is
 	imageName string
@@ -58,7 +61,7 @@ type StoreOptions struct {
 
 // rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.
 func (c *Container) rejectStoreFlags() error {
-	for flag, given := range map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != ""} {
+	for flag, given := range map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil} {
 		if given {
 			return fmt.Errorf("%s is for a container with a root of its own: add --rootfs DIR; box rootfs DIR makes one", flag)
 		}

@@ -5,10 +5,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
 )
@@ -16,11 +15,12 @@ import (
 // target is a container of the store, or a process by its number.
 type target string
 
-// find returns the number of the first process, and the record of a container of the store.
+// find returns the number of the first process, and the record of a container of the store. A
+// number that an id begins with is a container.
 func (t target) find(s Store) (pid int, r *Record, err error) {
 	n, notNumber := strconv.Atoi(string(t))
-	if notNumber == nil && (len(t) < 6 || unix.Kill(n, 0) != unix.ESRCH) { // or it begins an id
-		return n, nil, nil
+	if _, err := os.Stat(s.path("containers")); err != nil && notNumber == nil {
+		return n, nil, nil // without making a store
 	}
 	if r, err = s.find(string(t)); notNumber == nil && errors.Is(err, errNoContainer) {
 		return n, nil, nil
@@ -35,13 +35,17 @@ func (t target) find(s Store) (pid int, r *Record, err error) {
 	return r.State.PID, r, nil
 }
 
-// freeze stops a container or lets it go on.
-func (t target) freeze(s Store, stop bool) error {
-	pid, _, err := t.find(s)
+// freeze stops a container or lets it go on. It returns the record of one of the store.
+func (t target) freeze(s Store, stop bool) (*Record, error) {
+	pid, r, err := t.find(s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return freeze(pid, stop)
+	if r != nil && r.isPaused() == stop {
+		return nil, fmt.Errorf("container %s %s", r.Name,
+			map[bool]string{true: "is paused already", false: "is not paused"}[stop])
+	}
+	return r, freeze(pid, stop)
 }
 
 // guest describes the command as a container of its own: its terminal, its user and its

@@ -19,6 +19,7 @@ type Plan struct {
 	stdio   [3]int              // what becomes the process's standard files; 0 leaves one as it is
 	output  *os.File            // where what its terminal shows goes, if not to standard output
 	started func(pid int) error // called when it has become its program
+	opened  func(*os.File)      // called with the master of its terminal
 }
 
 // newPlan is an empty plan for a process.
@@ -26,6 +27,7 @@ func newPlan() *Plan {
 	process, host := plan.New()
 	p := &Plan{Plan: process, before: &Plan{Plan: host}}
 	p.output, p.started = os.Stdout, func(int) error { return nil }
+	p.opened = func(*os.File) {}
 	return p
 }
 

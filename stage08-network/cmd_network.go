@@ -4,6 +4,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -100,9 +101,8 @@ func (n *network) row(containers int) string {
 }
 
 type networkInspectCmd struct {
-	Names   []string `arg:"" name:"network" help:"Their names."`
-	Format  string   `short:"f" help:"A template of Go's text/template, such as {{json .IPAM.Config}}." placeholder:"TEMPLATE"`
-	Picture drawing  `help:"Draw them as they are in the kernel at this moment; =svg for browsers." placeholder:"svg"`
+	Name    string  `arg:"" name:"network" help:"Its name."`
+	Picture drawing `help:"Draw it as it is in the kernel at this moment; =svg for browsers." placeholder:"svg"`
 
 	Store
 }
@@ -127,16 +127,33 @@ func (d *drawing) Decode(ctx *kong.DecodeContext) error {
 
 // Run is `box network inspect`.
 func (c *networkInspectCmd) Run() error {
-	if c.Picture == "" {
-		return (&inspectCmd{Names: c.Names, Format: c.Format, Type: "network", Store: c.Store}).Run()
+	n, err := c.networks().find(c.Name)
+	if err != nil {
+		return err
 	}
-	return each(c.Names, func(name string) error {
-		n, err := c.networks().find(name)
-		if err != nil {
-			return err
-		}
+	if c.Picture != "" {
 		return c.draw(n)
-	})
+	}
+	list, _, err := c.networks().leases(n, true)
+	if err != nil {
+		return err
+	}
+	type member struct {
+		ID      string
+		Names   []string
+		Address netip.Addr
+		IPv6    netip.Addr `json:",omitzero"`
+	}
+	members := []member{}
+	for _, l := range list {
+		members = append(members, member{l.ID, l.Names, l.Addr, l.Addr6})
+	}
+	out := json.NewEncoder(os.Stdout)
+	out.SetIndent("", "  ")
+	return out.Encode(struct {
+		*network
+		Containers []member `json:"containers"`
+	}{n, members})
 }
 
 func (c *networkInspectCmd) draw(n *network) error {

@@ -4,19 +4,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/journal"
 	"stagebox/stage04-unionfs/state"
 )
@@ -24,24 +25,30 @@ import (
 // detach starts the monitor and waits until the container runs. If it cannot run, the monitor
 // itself says why, on the caller's standard error.
 func (r *Record) detach() error {
+	monitor := exec.Command("/proc/self/exe", "start", "--monitor", "--root", r.store.dir(), r.ID)
+	monitor.ExtraFiles = []*os.File{r.lock}
+	monitor.Stderr, monitor.Dir = os.Stderr, "/"
+	return errors.Join(background(monitor), r.lock.Close())
+}
+
+// background starts box once more, in a session of its own, and waits until it reports through
+// the last of its files that its process has become its program.
+func background(box *exec.Cmd) error {
 	ready, report, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer ready.Close()
-	monitor := exec.Command("/proc/self/exe", "start", "--monitor", "--root", r.store.dir(), r.ID)
-	monitor.ExtraFiles = []*os.File{r.lock, report}
-	monitor.Stderr, monitor.Dir = os.Stderr, "/"
-	monitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = monitor.Start()
-	if err = errors.Join(err, report.Close(), r.lock.Close()); err != nil {
+	box.ExtraFiles = append(box.ExtraFiles, report)
+	box.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err = errors.Join(box.Start(), report.Close()); err != nil {
 		return fmt.Errorf("the monitor of the container: %w", err)
 	}
 	if n, _ := ready.Read(make([]byte, 1)); n == 1 {
 		return nil
 	}
 	var exit *exec.ExitError
-	if err := monitor.Wait(); !errors.As(err, &exit) || !exit.Exited() {
+	if err := box.Wait(); !errors.As(err, &exit) || !exit.Exited() {
 		return fmt.Errorf("the monitor of the container has died: %v", err)
 	}
 	return plan.ExitStatus(exit.ExitCode())
@@ -57,6 +64,9 @@ func (r *Record) monitor() error {
 
 // announce reports to detach that the container runs, and closes the caller's files.
 func (r *Record) announce() error {
+	if r.log != nil && !r.Run.TTY { // else box itself writes what the terminal shows
+		defer r.log.CloseEnds()
+	}
 	if r.ready == nil {
 		return nil
 	}
@@ -64,37 +74,37 @@ func (r *Record) announce() error {
 	if err := unix.Dup2(errors, 2); err != nil {
 		return fmt.Errorf("dup2(%d, 2): %w", errors, err)
 	}
-	if !r.Run.TTY { // else box itself writes what the terminal shows
-		r.log.CloseEnds()
-	}
 	if _, err := r.ready.Write([]byte("!")); err != nil {
 		return fmt.Errorf("nobody waits for the container: %w", err)
 	}
 	return r.ready.Close()
 }
 
-// openLog makes the process print into the log, if this is its monitor.
+// openLog has what the process prints go through box: into the log, to all who are attached, and
+// in the foreground to the caller. Only one that leaves nothing has the caller's own files.
 func (r *Record) openLog(p *Plan) (err error) {
 	if r.Run.output != nil {
 		p.stdio[1], p.stdio[2] = int(r.Run.output.Fd()), int(r.Run.output.Fd())
+		return nil
 	}
-	if r.ready == nil {
+	if r.Run.DryRun || r.Run.Rm && r.ready == nil {
 		return nil
 	}
 	if r.log, err = journal.Create(r.path("log")); err != nil {
 		return err
 	}
+	if r.hub, err = attach.Listen(r.path()); err != nil {
+		return err
+	}
+	r.log.To = r.hub.Output
+	if r.ready == nil {
+		p.Broken = r.hub.Caller()
+	}
 	if r.Run.TTY {
+		p.opened = r.hub.Input
 		p.output, err = r.log.Pipe("stdout")
 		r.errors = p.output
 		return err
-	}
-	if r.Run.Interactive { // an input that never has anything to read
-		input, err := r.log.Input()
-		if err != nil {
-			return err
-		}
-		p.stdio[0] = int(input.Fd())
 	}
 	for i, stream := range []string{"stdout", "stderr"} {
 		end, err := r.log.Pipe(stream)
@@ -103,6 +113,22 @@ func (r *Record) openLog(p *Plan) (err error) {
 		}
 		p.stdio[1+i], r.errors = int(end.Fd()), end
 	}
+	return r.openInput(p)
+}
+
+// openInput makes a pipe for those who are attached to write to, if the process is to have an
+// input and it is not the caller's. Without one of them it has nothing to read, and no end.
+func (r *Record) openInput(p *Plan) error {
+	if !r.Run.Interactive || r.ready == nil && !r.Run.noInput {
+		r.hub.Input(nil)
+		return nil
+	}
+	read, write, err := r.log.Input()
+	if err != nil {
+		return err
+	}
+	p.stdio[0] = int(read.Fd())
+	r.hub.Input(write)
 	return nil
 }
 
@@ -112,14 +138,20 @@ func (r *Record) closeLog() error {
 	if r.log == nil {
 		return nil
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err == nil {
-		err = unix.Dup2(int(null.Fd()), 2) // box's own errors: the last writer
+	if r.ready != nil && r.State.Status == "running" {
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err == nil {
+			err = unix.Dup2(int(null.Fd()), 2) // box's own errors: the last writer
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	err := r.log.Close()
+	if r.hub != nil {
+		err = errors.Join(err, r.hub.Close())
 	}
-	return r.log.Close()
+	return err
 }
 
 // errEnded means that there is no process to send a signal to.
@@ -141,57 +173,78 @@ func (r *Record) signal(s unix.Signal) error {
 	return nil
 }
 
-// waitUntilEnd waits for the container and returns its exit status: the box that stays with it
-// writes it into the locked file and then releases the lock.
-func (r *Record) waitUntilEnd() (string, error) {
+// waitUntilEnd waits for the container and returns its exit status.
+func (r *Record) waitUntilEnd() (status int, err error) {
+	wait, err := r.watchEnd()
+	if err != nil {
+		return 0, err
+	}
+	return wait()
+}
+
+// watchEnd returns a function that waits for the end of the container as it runs now, and returns
+// its exit status: the box that stays with it writes it into the locked file and then releases
+// the lock.
+func (r *Record) watchEnd() (wait func() (int, error), err error) {
 	file, err := os.Open(r.livePath())
-	if err == nil {
-		defer file.Close()
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return "", err
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
 	}
 	now, err := r.store.known(r.ID) // now that its lock is open
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if file == nil || now.State.Status != "running" {
-		return fmt.Sprint(now.State.ExitCode), nil
-	}
-	if err := state.Await(context.Background(), file, state.Shared); err != nil {
-		return "", err
-	}
-	status, err := io.ReadAll(file)
-	if len(status) == 0 { // box was killed too
-		return fmt.Sprint(128 + int(unix.SIGKILL)), err
-	}
-	return strings.TrimSpace(string(status)), err
+	return func() (int, error) {
+		defer file.Close()
+		if file == nil || now.State.Status != "running" {
+			return now.State.ExitCode, nil
+		}
+		if err := state.Await(context.Background(), file, state.Shared); err != nil {
+			return 0, err
+		}
+		status := 128 + int(unix.SIGKILL) // box was killed too
+		if _, err := fmt.Fscan(file, &status); err != nil && err != io.EOF {
+			return 0, err
+		}
+		return status, nil
+	}, nil
 }
 
-// hasEndedWithin waits, and reports whether the container ended within some time.
+// hasEndedWithin waits, for ever if the time is negative, and reports whether the container ended.
 func (r *Record) hasEndedWithin(timeout time.Duration) bool {
 	for end := time.Now().Add(timeout); state.Held(r.livePath()); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
+		if timeout >= 0 && time.Now().After(end) {
 			return false
 		}
 	}
 	return true
 }
 
-// stop asks the container to end, and kills it after the timeout. A first process without a
-// handler for the signal never gets it (pid_namespaces(7)): it is killed at once.
-func (r *Record) stop(timeout time.Duration) error {
+// stopTimeout is how many seconds a container has to end, if it was not given another number.
+const stopTimeout = 10
+
+// stop asks the container to end with a signal, and kills it after some seconds. With 0 and nil
+// they are its own; and with nil, one whose first process neither handles nor blocks the signal,
+// and so would never get it (pid_namespaces(7)), is killed at once.
+func (r *Record) stop(request unix.Signal, seconds *int) error {
 	if !r.isRunning() {
 		return nil
 	}
-	request := r.Run.stopSignal()
-	if !r.Run.Init && plan.Unhandled(r.State.PID, request) {
+	if request == 0 {
+		request = r.Run.stopSignal()
+	}
+	timeout := stopTimeout
+	if given := cmp.Or(seconds, r.Run.StopTimeout); given != nil {
+		timeout = *given
+	}
+	if seconds == nil && !r.Run.Init && plan.Unhandled(r.State.PID, request) {
 		timeout = 0
 	}
-	if timeout > 0 {
+	if timeout != 0 {
 		if err := r.signal(request); err != nil && !errors.Is(err, errEnded) {
 			return err
 		}
-		if r.hasEndedWithin(timeout) {
+		if r.hasEndedWithin(time.Duration(timeout) * time.Second) {
 			return nil
 		}
 	}

@@ -25,25 +25,22 @@ import (
 	"stagebox/stage08-network/proxy"
 )
 
-// networkOptions are the flags. Without one, a container of an image has the default network; one
-// on a directory, or the host's files, has loopback alone.
-func (c *Container) networkOptions() NetworkOptions {
+// connect connects a container to its network. Without a flag, a container of an image has the
+// default network; one on a directory, or the host's files, has loopback alone.
+func (c *Container) connect(p *Plan) (*link, error) {
 	w := c.NetworkOptions
 	if c.record != nil && c.record.ImageID != "" && w.Network == "" {
 		w.Network = "default"
 	}
-	return w
-}
-
-// connect connects a container to its network.
-func (c *Container) connect(p *Plan) (*link, error) {
-	w := c.networkOptions()
 	who, err := c.endpoint()
 	if err != nil {
 		return nil, err
 	}
 	link, err := w.attach(p, c.Isolation, c.Store.networks(), who)
 	if err != nil {
+		if c.record != nil {
+			c.record.Kept = true // a port that is in use now may be free at the next start
+		}
 		return nil, err
 	}
 	if err := link.printNotes(); err != nil {
@@ -459,7 +456,7 @@ func (c *link) published() (list []string) {
 		return nil
 	}
 	for _, m := range c.Ports {
-		list = append(list, m.Published(hasIPv6())...)
+		list = append(list, m.String())
 	}
 	return list
 }

@@ -30,6 +30,9 @@ type Plan struct {
 	box    *Value
 	err    error // the first argument that no system call can take
 	tty    terminal
+
+	// Closed when the caller, who copies the output of the process, can no longer write it.
+	Broken <-chan struct{}
 }
 
 // New returns an empty plan for a process, and the list of what the host does before it

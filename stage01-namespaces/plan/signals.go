@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,8 @@ func (e ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 // a millisecond to prepare for that, so it does it during the first calls: afterwards, it
 // would delay every container.
 func (c *Process) forward() {
+	// A write to a closed pipe fails instead of ending box, which has to clean up first.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	signals := make(chan os.Signal, 32)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
 		unix.SIGALRM, unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
@@ -44,6 +47,7 @@ func (c *Process) forward() {
 // ExitStatus. Start and Wait belong to the same goroutine.
 func (c *Process) Wait() error {
 	tty := c.plan.tty
+	go c.watchOutput()
 	status, err := c.reap()
 	if err != nil {
 		return fmt.Errorf("wait4(%d): %w", c.PID, err)
@@ -111,11 +115,13 @@ func (c *Process) ignoredAsInit(s unix.Signal) bool {
 	return Unhandled(c.PID, s)
 }
 
-// Unhandled reports whether a process has no handler for a signal, and does not ignore it
-// either (SigCgt and SigIgn of /proc/PID/status, proc(5)).
+// Unhandled reports whether a process has no handler for a signal, and neither ignores nor
+// blocks it (SigCgt, SigIgn and SigBlk of /proc/PID/status, proc(5)). One that blocks a signal
+// may wait for it with sigwait(3) or signalfd(2).
 func Unhandled(pid int, s unix.Signal) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	return err == nil && !hasSignal(status, "SigCgt", s) && !hasSignal(status, "SigIgn", s)
+	return err == nil && !hasSignal(status, "SigCgt", s) && !hasSignal(status, "SigIgn", s) &&
+		!hasSignal(status, "SigBlk", s)
 }
 
 // hasSignal reads a line of /proc/PID/status such as "SigCgt:\t0000000000004002".
@@ -124,6 +130,62 @@ func hasSignal(status []byte, field string, s unix.Signal) bool {
 	line, _, _ := bytes.Cut(rest, []byte("\n"))
 	mask, err := strconv.ParseUint(string(line), 16, 64)
 	return err == nil && mask>>(s-1)&1 == 1
+}
+
+// watchOutput ends the process with SIGPIPE when its output is read no longer, as `| head -1`
+// ends any filter. The kernel does that itself, but not for PID 1, which would get EPIPE for
+// each line that it prints. Where the caller copies the output, it says so through Broken.
+func (c *Process) watchOutput() {
+	if c.plan.Broken != nil {
+		<-c.plan.Broken
+		c.pass(unix.SIGPIPE, c.plan.tty)
+		return
+	}
+	if !c.outputBreaks() {
+		return
+	}
+	before := c.writes()
+	for pause := time.Millisecond; !c.hasEnded(); pause = min(2*pause, 100*time.Millisecond) {
+		if c.writes() > before && c.ignoredAsInit(unix.SIGPIPE) {
+			c.pass(unix.SIGPIPE, c.plan.tty)
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
+// outputBreaks waits until no process has the other end of standard output open, if that is a
+// pipe of the caller's. It reports false when the process has ended before.
+func (c *Process) outputBreaks() bool {
+	var ours, its unix.Stat_t
+	if unix.Fstat(1, &ours) != nil || ours.Mode&unix.S_IFMT != unix.S_IFIFO ||
+		unix.Stat(fmt.Sprintf("/proc/%d/fd/1", c.PID), &its) != nil || its.Ino != ours.Ino {
+		return false
+	}
+	process, err := unix.PidfdOpen(c.PID, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(process)
+	ends := []unix.PollFd{{Fd: 1}, {Fd: int32(process), Events: unix.POLLIN}}
+	for err = unix.EINTR; err == unix.EINTR; {
+		_, err = unix.Poll(ends, -1)
+	}
+	return err == nil && ends[1].Revents == 0 && ends[0].Revents&unix.POLLERR != 0
+}
+
+// writes is how often the process has called write(2), successfully or not.
+func (c *Process) writes() (calls int64) {
+	file, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", c.PID))
+	_, rest, _ := bytes.Cut(file, []byte("syscw: "))
+	fmt.Sscan(string(rest), &calls)
+	return calls
+}
+
+func (c *Process) hasEnded() bool {
+	c.passing.Lock()
+	defer c.passing.Unlock()
+	return c.reaped
 }
 
 // terminal is the controlling terminal, or none with -1.

@@ -1,18 +1,18 @@
 // Package journal keeps what a container prints: a JSON object a line, in the form of Docker's
 // json-file logs, so that a log can be read with any tool that reads those. A Writer is fed
-// through pipes; Read reads a log, and follows one that is being written.
+// through pipes, and passes on what it reads; Read reads a log, and follows one that is being
+// written.
 package journal
 
 import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Line is a line of a log.
@@ -30,6 +30,10 @@ type Writer struct {
 	file   *os.File
 	ends   []*os.File // for the process that prints
 	copied sync.WaitGroup
+	pipes  []*os.File // to read from
+
+	// To returns where a stream goes besides, as it comes, or is nil.
+	To func(stream string) io.Writer
 }
 
 // Create opens a log to write more to it; it makes a file that only its owner can read if there
@@ -66,23 +70,49 @@ func (w *Writer) Pipe(stream string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.ends = append(w.ends, write)
+	w.ends, w.pipes = append(w.ends, write), append(w.pipes, read)
+	from := io.Reader(&tail{file: read})
+	if w.To != nil {
+		from = io.TeeReader(from, w.To(stream))
+	}
 	w.copied.Go(func() {
-		w.copy(read, stream)
+		w.copy(from, stream)
 		read.Close()
 	})
 	return write, nil
 }
 
-// Input returns the end of a pipe to read from, to which nothing is ever written.
-func (w *Writer) Input() (*os.File, error) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		return nil, err
+// tail reads a pipe. Once it has a deadline, it ends when nothing has come for a second, or after
+// as much as the largest pipe can hold: a process that is left may go on printing for ever.
+type tail struct {
+	file *os.File
+	left int // after the deadline; 0 before
+}
+
+func (t *tail) Read(data []byte) (int, error) {
+	n, err := t.file.Read(data)
+	if errors.Is(err, os.ErrDeadlineExceeded) { // even if there is something to read
+		if t.left == 0 {
+			t.left = 1 << 20
+		}
+		t.file.SetReadDeadline(time.Now().Add(time.Second))
+		n, err = t.file.Read(data)
 	}
-	w.ends = append(w.ends, read, write)
-	_, err = unix.FcntlInt(write.Fd(), unix.F_DUPFD_CLOEXEC, 0) // one that is never closed
-	return read, err
+	if t.left > 0 {
+		if t.left -= n; t.left <= 0 {
+			err = io.EOF
+		}
+	}
+	return n, err
+}
+
+// Input makes a pipe for the process to read from, and returns both ends. The one to write to is
+// the caller's; the other is open until CloseEnds.
+func (w *Writer) Input() (read, write *os.File, err error) {
+	if read, write, err = os.Pipe(); err == nil {
+		w.ends = append(w.ends, read)
+	}
+	return read, write, err
 }
 
 // CloseEnds closes this process's ends of the pipes, which others may have inherited.
@@ -120,15 +150,13 @@ func (w *Writer) write(line Line) error {
 }
 
 // Close closes the ends, waits until everything that was printed is written, and closes the log.
-// It waits for a second at most: a process may still have the end of a pipe.
+// It does not wait for a process that still has the end of a pipe and prints nothing.
 func (w *Writer) Close() error {
 	w.CloseEnds()
-	all := make(chan struct{})
-	go func() { w.copied.Wait(); close(all) }()
-	select {
-	case <-all:
-	case <-time.After(time.Second):
+	for _, pipe := range w.pipes {
+		pipe.SetReadDeadline(time.Now())
 	}
+	w.copied.Wait()
 	return w.file.Close()
 }
 

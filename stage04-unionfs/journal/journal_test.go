@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,19 +148,52 @@ func TestSomebodyKeepsThePipe(t *testing.T) {
 	require.NoError(t, unix.Close(kept))
 }
 
-// An input has nothing to read, and no end.
+// An input has no end when the process that it was made for has its own copy.
 func TestInput(t *testing.T) {
 	w, err := journal.Create(filepath.Join(t.TempDir(), "log"))
 	require.NoError(t, err)
-	input, err := w.Input()
+	read, write, err := w.Input()
 	require.NoError(t, err)
-	kept, err := unix.Dup(int(input.Fd()))
+	kept, err := unix.Dup(int(read.Fd()))
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 	require.NoError(t, unix.SetNonblock(kept, true))
 	_, err = unix.Read(kept, make([]byte, 1))
 	require.ErrorIs(t, err, unix.EAGAIN)
 	require.NoError(t, unix.Close(kept))
+	_, err = write.WriteString("x")
+	require.ErrorIs(t, err, unix.EPIPE, "the writer has closed its copy")
+	require.NoError(t, write.Close())
+}
+
+// What is printed also goes to another place, as it comes, and all of it does, however long that
+// takes.
+func TestTo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	w, err := journal.Create(path)
+	require.NoError(t, err)
+	var slow slowWriter
+	w.To = func(stream string) io.Writer {
+		require.Equal(t, "stdout", stream)
+		return &slow
+	}
+	end, err := w.Pipe("stdout")
+	require.NoError(t, err)
+	text := strings.Repeat("0123456789abcde\n", 4<<10) // as much as the pipe holds
+	_, err = end.WriteString(text)
+	require.NoError(t, err)
+	require.NoError(t, end.Close())
+	require.NoError(t, w.Close())
+	require.Equal(t, text, slow.String())
+	require.Len(t, read(t, path), 4<<10)
+}
+
+// slowWriter takes longer for what it gets than the journal waits for more.
+type slowWriter struct{ bytes.Buffer }
+
+func (s *slowWriter) Write(data []byte) (int, error) {
+	time.Sleep(600 * time.Millisecond)
+	return s.Buffer.Write(data)
 }
 
 // Whoever prints goes on when the disk is full.

@@ -158,10 +158,15 @@ func layersAsOne(b *Box) Seen {
 
 // detached looks at a container named still that runs a script, and takes it away.
 func (b *Box) detached(script string, look func() Seen) Seen {
+	return b.withStill([]string{"-d", "--name", "still"}, script, look)
+}
+
+// withStill is detached with other flags of run.
+func (b *Box) withStill(flags []string, script string, look func() Seen) Seen {
 	real := *b
 	real.path, real.ctx = b.place.binary, context.WithoutCancel(b.ctx) // also when all is to end
 	defer func() { real.Run("rm", "-f", "still") }()
-	if e := b.script(script, "-d", "--name", "still"); e.Err != nil || e.Status != 0 {
+	if e := b.script(script, flags...); e.Err != nil || e.Status != 0 {
 		return status(0, e)
 	}
 	return look()
@@ -213,8 +218,8 @@ func badContainers(b *Box) Seen {
 		parts = append(parts, refused(b.inRoot(strings.Fields(flags), "true")))
 	}
 	for _, line := range []string{"run --name x true", "run -d true", "start none", "start a b -a", "stop none", "kill -s NONSENSE taken", "kill taken", "wait none", "logs none",
-		"logs taken", "exec taken true", "rm none", "diff none", "commit none x", "commit taken /proc", "export none", "inspect none", "inspect -f {{.Nonsense}} taken",
-		"volume rm none", "volume rm ../x", "stop -t -1 taken"} {
+		"exec taken true", "rm none", "diff none", "commit none x", "commit taken /proc", "export none", "inspect none", "inspect -f {{.Nonsense}} taken",
+		"volume rm none", "volume rm ../x", "stop -t x taken", "attach none", "attach taken", "restart none", "create true"} {
 		parts = append(parts, refused(b.Run(strings.Fields(line)...)))
 	}
 	return all(parts...)

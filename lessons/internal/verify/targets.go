@@ -14,7 +14,7 @@ var targets = map[string]target{
 	"images":     {1310, 1200},
 	"dockerfile": {2110, 330},
 	"cache":      {1085, 320},
-	"network":    {1875, 745},
+	"network":    {1845, 545},
 	"daemon":     {1500, 700},
 }
 
@@ -36,8 +36,9 @@ var exceptions = []exception{
 		"commit, export, volume ls and rm), and the flags of the store; every one parses, calls and prints"},
 	{"images", stages.Lesson, 1870, "besides the five files of the subject there are two that commands share: archives.go, " +
 		"what save and load write and read, and images.go, what commit and rmi change"},
-	{"network", stages.Lesson, 2240, "a user without root has a network by pasta.go, and flows.go ends what a " +
+	{"network", stages.Lesson, 2205, "a user without root has a network by pasta.go, and flows.go ends what a " +
 		"published port has left in conntrack: 175 lines that are about the kernel's network too"},
+	{"network", stages.Commands, 600, "one line over: -p, --network, the five verbs of network and the pictures of build and run"},
 }
 
 // widest is how many columns a line of the lesson tier may have; a tab is as wide as four.

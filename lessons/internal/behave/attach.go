@@ -1,0 +1,157 @@
+package behave
+
+import (
+	"strings"
+	"time"
+)
+
+// The rows about who sees what a container prints, and about containers that are made, started
+// and stopped. The rows' container is named still.
+
+func init() { table = append(table, attachRows...) }
+
+var attachRows = []Row{{
+	Name: "output that is not read any more ends a run with 141, as it ends any filter", Since: 1,
+	Check: func(b *Box) Seen {
+		filter := `{ "$0" run sh -c 'while :; do echo x; done' 2>/dev/null; echo $? >status; } | head -1; cat status`
+		return same("x 141", words(b.prepare("sh", "-c", filter, b.path).toItsEnd().Stdout))
+	},
+	Broken: zero,
+}, {
+	Name: "output that is not read any more ends a container that is kept, with and without a terminal", Since: 4,
+	Check: func(b *Box) Seen {
+		root, err := b.root()
+		if err != nil {
+			return failed(err)
+		}
+		filter := `for flags in "--name kept" "--name tty -t" "--rm -t"; do
+{ "$0" run $flags --rootfs "$1" sh -c 'while :; do echo x; done' 2>/dev/null; echo $? >status; } | head -1; cat status; done; "$0" ps -q`
+		return same("x 141 x 141 x 141", words(b.prepare("sh", "-c", filter, b.path, root).toItsEnd().Stdout))
+	},
+	Broken: zero,
+}, {
+	Name: "create keeps a container that start runs later, and ps -a lists it meanwhile", Since: 4,
+	Check: func(b *Box) Seen {
+		root, err := b.root()
+		if err != nil {
+			return failed(err)
+		}
+		id := b.Run("create", "--rootfs", root, "--name", "/still", "sh", "-c", "echo ran; exit 7")
+		none, listed := b.Run("ps", "-q"), b.Run("ps", "-a")
+		start := b.Run("start", "-a", "still")
+		return all(status(0, id), printed(id.Line(), b.Run("inspect", "-f", "{{.Id}}", "/still")), printed("", none),
+			holds(strings.Contains(listed.Stdout, "Created"), "Created", listed.Stdout), same("ran\n", start.Stdout), status(7, start))
+	},
+	Broken: `[ "$1" = create ] && { shift; exec "$BOX" run "$@"; }; exec "$BOX" "$@"`,
+}, {
+	Name: "a run whose command cannot be started stays as created, and is removed with --rm", Since: 4,
+	Check: func(b *Box) Seen {
+		kept, gone := b.inRoot([]string{"--name", "still"}, "stagebox-none"), b.inRoot([]string{"--rm"}, "stagebox-none")
+		return all(status(127, kept), status(127, gone), printed("created", b.Run("inspect", "-f", "{{.State.Status}}", "still")),
+			holds(len(b.Run("ps", "-aq").Line()) == 12, "one container", b.Run("ps", "-a").Stdout))
+	},
+	Broken: `[ "$1" = run ] && { "$BOX" "$@"; status=$?; "$BOX" rm still >/dev/null 2>&1; exit $status; }; exec "$BOX" "$@"`,
+}, {
+	Name: "a container that is kept has a log of its runs in the foreground too, and --rm has none", Since: 4,
+	Check: func(b *Box) Seen {
+		first := b.script("echo one; echo err >&2; printf end", "--name", "still")
+		again, logs := b.Run("start", "-a", "still"), b.Run("logs", "still")
+		return all(same("one\nend", first.Stdout), same("err\n", first.Stderr), same("one\nend", again.Stdout),
+			same("one\nendone\nend", logs.Stdout), same("err\nerr\n", logs.Stderr))
+	},
+	Broken: `[ "$1" = start ] && { "$BOX" "$@" | cat; exec "$BOX" rm -f still; }; exec "$BOX" "$@"`,
+}, {
+	Name: "attach shows what a container prints, passes on what is typed, and ends with its exit status", Since: 4,
+	Check: func(b *Box) Seen {
+		flags := []string{"-d", "-i", "--name", "still"}
+		return b.withStill(flags, "echo before; read line; echo got $line; echo err >&2; exit 7", func() Seen {
+			e := b.Feed("hello\n", "attach", "still")
+			return all(same("got hello\n", e.Stdout), same("err\n", e.Stderr), status(7, e), refused(b.Run("attach", "still")))
+		})
+	},
+	Broken: `[ "$1" = attach ] && exec "$BOX" logs still; exec "$BOX" "$@"`,
+}, {
+	Name: "attach at a terminal: its size arrives, the keys to detach end it, and the container goes on", Since: 4,
+	Check: func(b *Box) Seen {
+		flags := []string{"-d", "-it", "--name", "still"}
+		return b.withStill(flags, "while read line; do stty size; done", func() Seen {
+			c, err := b.StartAtTerminal("line\n", "attach", "--detach-keys", "x,ctrl-q", "still")
+			if err != nil {
+				return failed(err)
+			}
+			size, err := c.line()
+			for ; err == nil && size != "24 80"; size, err = c.line() {
+			}
+			if err == nil {
+				_, err = c.in.WriteString("x\x11")
+			}
+			if err != nil {
+				return failed(err)
+			}
+			e := c.Wait()
+			return all(holds(strings.HasSuffix(e.Stdout, "read escape sequence\r\n"), "read escape sequence", e.Stdout),
+				status(1, e), printed("running", b.Run("inspect", "-f", "{{.State.Status}}", "still")))
+		})
+	},
+	Broken: `[ "$1" = attach ] && { "$BOX" "$@"; status=$?; "$BOX" kill still >/dev/null; exit $status; }; exec "$BOX" "$@"`,
+}, {
+	Name: "start of a container that runs is harmless, and restart runs it again", Since: 4,
+	Check: func(b *Box) Seen {
+		return b.detached("sleep 100", func() Seen {
+			pid := func() string { return b.Run("inspect", "-f", "{{.State.Pid}}", "still").Line() }
+			first := pid()
+			again, second := b.Run("start", "still"), pid()
+			restart, third := b.Run("restart", "still"), pid()
+			return all(printed("still", again), same(first, second), printed("still", restart),
+				holds(third != first && third != "0", "another process", third))
+		})
+	},
+	Broken: `[ "$1" = restart ] && exec echo still; exec "$BOX" "$@"`,
+}, {
+	Name: "stop kills what would never get the signal at once: 137; with -t it waits", Since: 4,
+	Check: func(b *Box) Seen {
+		script := "sleep 2; exit 9"
+		return b.detached(script, func() Seen {
+			killed := all(printed("still", b.Run("stop", "still")), printed("137", b.Run("wait", "still")))
+			b.Run("start", "still")
+			waited := b.Run("stop", "-t", "100", "still")
+			return all(killed, printed("still", waited), printed("9", b.Run("wait", "still")))
+		})
+	},
+	Broken: `[ "$1 $2" = "stop -t" ] && exec "$BOX" stop still; exec "$BOX" "$@"`,
+}, {
+	Name: "exec -d leaves a command running, and says why one cannot be started", Since: 4,
+	Check: func(b *Box) Seen {
+		return b.detached("sleep 100", func() Seen {
+			e := b.Run("exec", "-d", "still", "sh", "-c", "echo lost; echo made >/tmp/made")
+			made := b.Run("exec", "still", "cat", "/tmp/made")
+			for begin := time.Now(); made.Stdout == "" && time.Since(begin) < patience; {
+				time.Sleep(10 * time.Millisecond)
+				made = b.Run("exec", "still", "cat", "/tmp/made")
+			}
+			none := b.Run("exec", "-d", "still", "stagebox-none")
+			return all(printed("", e), same("made\n", made.Stdout), status(127, none), holds(none.Stderr != "", "a sentence", none.Stderr))
+		})
+	},
+	Broken: `[ "$1 $2" = "exec -d" ] && { shift 2; exec "$BOX" exec "$@"; }; exec "$BOX" "$@"`,
+}, {
+	Name: "pause says that a container is paused already", Since: 4, For: Root,
+	Check: func(b *Box) Seen {
+		return b.detached("sleep 100", func() Seen {
+			both, back := b.Run("pause", "still", "still"), b.Run("unpause", "still")
+			return all(ended(both.Status == 125 && both.Line() == "still" && strings.Contains(both.Stderr, "already"), "still, once", both), printed("still", back))
+		})
+	},
+	Broken: `[ "$1" = pause ] && { "$BOX" pause still; exit; }; exec "$BOX" "$@"`,
+}, {
+	Name: "a run whose port is taken stays as created, and is removed with --rm", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		if _, err := n.server("web", "--network", "bridge", "-p", "8080:80"); err != nil {
+			return failed(err)
+		}
+		flags := []string{"--network", "bridge", "-p", "8080:80"}
+		kept, gone := n.script("true", append(flags, "--name", "still")...), n.script("true", append(flags, "--rm", "--name", "gone")...)
+		return all(refused(kept), refused(gone), printed("created", n.Run("inspect", "-f", "{{.State.Status}}", "still")), refused(n.Run("rm", "gone")))
+	}),
+	Broken: `[ "$1" = run ] && { "$BOX" "$@"; status=$?; "$BOX" rm still >/dev/null 2>&1; exit $status; }; exec "$BOX" "$@"`,
+}}

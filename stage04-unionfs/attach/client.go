@@ -1,0 +1,119 @@
+package attach
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Client is a connection to a Hub. The streams that were not asked for are nil.
+type Client struct {
+	conn *os.File
+
+	Stdin          *os.File // to write to
+	Stdout, Stderr *os.File // to read from
+}
+
+// Dial attaches to the container whose hub listens in a directory, through pipes.
+func Dial(dir string, streams ...string) (c *Client, err error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	c = &Client{conn: os.NewFile(uintptr(fd), "hub")}
+	if err = withAddress(dir, func(to unix.Sockaddr) error { return unix.Connect(fd, to) }); err == nil {
+		err = c.hello(fd, streams)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("connect %s/attach: %w", dir, err), c.Close())
+	}
+	return c, nil
+}
+
+// hello sends the hub's ends of the pipes, and waits for its answer.
+func (c *Client) hello(fd int, streams []string) error {
+	var theirs []int
+	defer func() {
+		for _, end := range theirs {
+			unix.Close(end)
+		}
+	}()
+	for _, stream := range streams {
+		end, err := c.pipe(stream)
+		if err != nil {
+			return err
+		}
+		theirs = append(theirs, end)
+	}
+	text := []byte(strings.Join(streams, " "))
+	if err := unix.Sendmsg(fd, text, unix.UnixRights(theirs...), nil, 0); err != nil {
+		return os.NewSyscallError("sendmsg", err)
+	}
+	if _, err := c.conn.Read(make([]byte, 16)); err != nil {
+		return fmt.Errorf("no answer: %w", err)
+	}
+	return nil
+}
+
+// buffer is how much a client may be behind before the container has to wait, as in Docker.
+const buffer = 1 << 20
+
+// pipe makes the pipe of a stream, keeps one end, and returns the hub's. Neither blocks, so that
+// closing it ends a call that waits.
+func (c *Client) pipe(stream string) (theirs int, err error) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return 0, os.NewSyscallError("pipe2", err)
+	}
+	unix.FcntlInt(uintptr(ends[0]), unix.F_SETPIPE_SZ, buffer) // 64 KiB where that is forbidden
+	read, write := os.NewFile(uintptr(ends[0]), stream), os.NewFile(uintptr(ends[1]), stream)
+	switch stream {
+	case "stdin":
+		c.Stdin = write
+		return dup(read)
+	case "stdout":
+		c.Stdout = read
+	default:
+		c.Stderr = read
+	}
+	return dup(write)
+}
+
+// dup replaces a file by a plain descriptor.
+func dup(file *os.File) (int, error) {
+	defer file.Close()
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var fd int
+	errControl := raw.Control(func(own uintptr) {
+		fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	return fd, errors.Join(err, errControl)
+}
+
+// Resize gives the container's terminal a size.
+func (c *Client) Resize(rows, columns uint16) error {
+	_, err := fmt.Fprint(c.conn, rows, " ", columns)
+	return err
+}
+
+// Redraw gives the container's terminal a size, by way of another one: a program that is told of
+// no change would not draw its screen for a new client.
+func (c *Client) Redraw(rows, columns uint16) error {
+	return errors.Join(c.Resize(rows+1, columns+1), c.Resize(rows, columns))
+}
+
+// Close detaches.
+func (c *Client) Close() error {
+	err := c.conn.Close()
+	for _, file := range []io.Closer{c.Stdin, c.Stdout, c.Stderr} {
+		file.Close() // those that are nil say so
+	}
+	return err
+}
