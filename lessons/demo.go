@@ -36,7 +36,7 @@ CMD ["/web", "/page", ":80"]
 // FETCH gets its page, for somebody who may do that; else both stay inside the container.
 var scenes = []scene{
 	{"A container is a process for which the kernel made some calls. These, and why; `host│` is box, `box │` is the container:",
-		"box run --explain hostname"},
+		"box run --explain /bin/hostname"},
 	{"An image is made by a recipe. This one has two stages: the first writes a page, the second is nothing but the page and a small web service:",
 		"cat site/Dockerfile; box build -t site site"},
 	{"The same again. No step has changed, so none is run:",

@@ -38,7 +38,7 @@ func TestBadLimits(t *testing.T) {
 		{"--oom-score-adj=5000", "from -1000 to 1000"},
 	} {
 		t.Run(c.flag, func(t *testing.T) {
-			cmd := exec.Command(box, "run", c.flag, "true")
+			cmd := exec.Command(box, "run", c.flag, "/bin/true")
 			out, err := cmd.CombinedOutput()
 			require.Error(t, err)
 			require.Equal(t, 125, cmd.ProcessState.ExitCode())
@@ -60,7 +60,7 @@ func TestCgroupsThatCannotBeWritten(t *testing.T) {
 		`awk '$9 ~ /^cgroup/ {print $5}' /proc/self/mountinfo | while read -r dir; do mount -o remount,bind,ro "$dir"; done`,
 		`mount -t tmpfs none /sys/fs/cgroup`,
 	} {
-		cmd := exec.Command("unshare", "-m", "sh", "-c", change+`; exec "$0" run -m 64m true`, box)
+		cmd := exec.Command("unshare", "-m", "sh", "-c", change+`; exec "$0" run -m 64m /bin/true`, box)
 		out, err := cmd.CombinedOutput()
 		require.Error(t, err, change)
 		require.Equal(t, 125, cmd.ProcessState.ExitCode())

@@ -21,32 +21,20 @@ import (
 	"stagebox/stage05-images/registry"
 )
 
-// fromImage makes a container's root of the image that the first word of its command names. The
-// word names a program of the host only if no image here has that name and no flag says that an
-// image is meant, as a name for the container does. The layers are kept until done is called: by
-// then the record names them.
+// fromImage makes a container's root of the image that the first word of its command names. A word
+// that begins with / or . is a program of the host. Any other never is, whatever state the store is
+// in. The layers are kept until done is called: by then the record names them.
 func (c *Container) fromImage() (done func() error, err error) {
-	done = func() error { return nil }
-	if c.Rootfs != "" || len(c.Layer) > 0 || c.Pull == "" { // "" for a program of box's own
-		return done, nil
-	}
 	words := c.Command.argv()
-	_, err = c.Store.image(words[0])
-	lasts := c.rejectStoreFlags() != nil
-	if err != nil && c.isProgram(words[0]) &&
-		(!errors.Is(err, errNoImage) || !lasts && c.Pull == "missing") {
-		return done, nil
+	isOwn := c.Pull == "" // box's own use of a program
+	if c.Rootfs != "" || len(c.Layer) > 0 || isOwn || isPath(words[0]) {
+		return func() error { return nil }, nil
 	}
 	if done, err = c.Store.using(); err != nil {
 		return nil, err
 	}
 	image, err := c.Store.image(words[0])
-	image, err = c.obtain(words[0], image, err)
-	if err != nil && c.Pull == "missing" && !lasts && !strings.ContainsAny(words[0], "/:@.") {
-		complain(err) // the search for a program of this name fails next, and says so
-		return done, nil
-	}
-	if err == nil {
+	if image, err = c.obtain(words[0], image, err); err == nil {
 		err = c.useImage(words, image)
 	}
 	if err != nil {
@@ -70,16 +58,24 @@ func (c *Container) useImage(words []string, image *Image) error {
 	return c.merge(words[1:], image.Config.Config)
 }
 
-// isProgram reports whether a word names a program of the host: a path, or one in PATH.
-func (c *Container) isProgram(word string) bool {
-	if strings.HasPrefix(word, "/") || strings.HasPrefix(word, ".") {
-		return true
-	}
-	_, err := exec.LookPath(word)
-	return err == nil && !strings.ContainsAny(word, "/:@")
+// isPath reports whether a word is the path of a program of the host. No name of an image begins
+// with / or a dot.
+func isPath(word string) bool {
+	return strings.HasPrefix(word, "/") || strings.HasPrefix(word, ".")
 }
 
-// obtain returns the image, from here or from its registry, as --pull says.
+// pathOf returns how to name the program of the host that a shell would find, else an example.
+func pathOf(word string) string {
+	if found, err := exec.LookPath(word); err == nil {
+		if path, err := filepath.Abs(found); err == nil {
+			return path
+		}
+	}
+	return "/bin/sh"
+}
+
+// obtain returns the image, from here or from its registry, as --pull says. here and err are what
+// Store.image has returned.
 func (c *Container) obtain(name string, here *Image, err error) (*Image, error) {
 	if err == nil && c.Pull != "always" {
 		return here, nil
@@ -90,9 +86,18 @@ func (c *Container) obtain(name string, here *Image, err error) (*Image, error) 
 	if isTiny(name) && c.Pull != "always" {
 		return c.Store.makeTinyImage()
 	}
-	if c.Pull == "never" {
-		return nil, err
+	if c.Pull != "never" {
+		here, err = c.pullImage(name)
 	}
+	if err != nil {
+		err = fmt.Errorf("%w\n     a program of this host is named by its path, such as %s",
+			err, pathOf(name))
+	}
+	return here, err
+}
+
+// pullImage gets the image from its registry.
+func (c *Container) pullImage(name string) (*Image, error) {
 	ref, err := registry.ParseReference(name)
 	if err != nil {
 		return nil, err

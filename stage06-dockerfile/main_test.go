@@ -70,10 +70,9 @@ func TestBadInputGetsASentence(t *testing.T) {
 	}{
 		{[]string{"run"}, 125, `expected "<command>"`},
 		{[]string{"nonsense"}, 125, "unexpected argument nonsense"},
-		{[]string{"run", "--share", "foo", "true"}, 125, `--share "foo": no such namespace; there are mnt, pid`},
-		{[]string{"run", "--explain=xml", "true"}, 125, `"xml" is not a way to tell`},
-		{[]string{"run", "--hostname", string(bytes.Repeat([]byte("x"), 65)), "true"}, 125, "a host name has 64 bytes at the most"},
-		{[]string{"run", "no-such-program"}, 127, "no-such-program is in no directory of PATH="},
+		{[]string{"run", "--share", "foo", "/bin/true"}, 125, `--share "foo": no such namespace; there are mnt, pid`},
+		{[]string{"run", "--explain=xml", "/bin/true"}, 125, `"xml" is not a way to tell`},
+		{[]string{"run", "--hostname", string(bytes.Repeat([]byte("x"), 65)), "/bin/true"}, 125, "a host name has 64 bytes at the most"},
 		{[]string{"run", "/no/such/program"}, 127, `execve("/no/such/program", ["/no/such/program"], …): no such file or directory`},
 		{[]string{"run", "/etc/passwd"}, 126, "it is not executable, or a directory"},
 		{[]string{"exec", "4194305", "true"}, 125, "no process has the number 4194305"},

@@ -9,3 +9,10 @@ type ImageOptions struct {
 	Platform   string  `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH" group:"Registry:"`
 	Insecure   bool    `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
 }
+
+// Help is a part of box run --help.
+func (*Container) Help() string {
+	return "The first word names an image, which is pulled if it is not here, and the others are the command for it. " +
+		"A first word that begins with / or . is the path of a program of this host. " +
+		"With --rootfs or --layer all words are the command."
+}

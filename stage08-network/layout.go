@@ -182,7 +182,11 @@ func (s Store) readIndex() (ocispec.Index, error) {
 	index := emptyIndex()
 	err := state.ReadJSON(s.path("images/index.json"), &index)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+		return index, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("the list of images is damaged: %w\n"+
+			"     mend this file, or remove it and pull or load the images again", err)
 	}
 	return index, err
 }

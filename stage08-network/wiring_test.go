@@ -878,7 +878,7 @@ func TestStraceOfAWiredRunAgrees(t *testing.T) {
 		return
 	}
 	t.Setenv("BOX_ROOT", t.TempDir())
-	stderr, calls := traced(t, "", "run", "--explain", "--network", "bridge", "-p", "8080:80", "true")
+	stderr, calls := traced(t, "", "run", "--explain", "--network", "bridge", "-p", "8080:80", "/bin/true")
 	host, inside := narrated(t, stderr)
 	pid := resultOf(t, host, "clone3")
 	agree(t, inside, calls, pid)

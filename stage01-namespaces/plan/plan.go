@@ -153,7 +153,7 @@ func (p *Plan) Execve(argv, env []string, path string) {
 		Sym(unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC")).
 		Why("nothing that box has open goes along")
 	file := p.Str(argv[0])
-	if !strings.Contains(argv[0], "/") {
+	if argv[0] != "" && !strings.Contains(argv[0], "/") { // "" is no such file, as in Docker
 		file = p.search(argv[0], path)
 	}
 	p.Add("rt_sigprocmask", unix.SYS_RT_SIGPROCMASK, Sym(sigSetmask, "SIG_SETMASK"),

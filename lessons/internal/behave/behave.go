@@ -22,6 +22,7 @@ type Row struct {
 	Needs string          // a file below /proc that a kernel without this feature lacks; "" is none
 	Slow  bool            // takes many seconds
 	Alone string          // why no other row may run meanwhile; "" for those that may run side by side
+	Until int             // the last stage that does it; 0 for all from Since on
 	Check func(*Box) Seen // runs the binary and looks
 
 	// Broken is the negative control, a shell script in which $BOX is the binary: it

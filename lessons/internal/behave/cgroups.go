@@ -33,7 +33,7 @@ exec "$BOX" "$@"`,
 }, {
 	Name: "--oom-score-adj is the command's", Since: 2,
 	Check: func(b *Box) Seen {
-		return printed("500", b.Run("run", "--oom-score-adj", "500", "cat", "/proc/self/oom_score_adj"))
+		return printed("500", b.Run("run", "--oom-score-adj", "500", "/bin/cat", "/proc/self/oom_score_adj"))
 	},
 	Broken: drop("--oom-score-adj | 500"),
 }, {
@@ -69,7 +69,7 @@ exec "$BOX" "$@"`,
 }, {
 	Name: "groups are shown from the container's own on", Since: 2, For: Root,
 	Check: func(b *Box) Seen {
-		e := b.Run("run", "sh", "-c", `grep -v ":/$" /proc/self/cgroup; :`)
+		e := b.Run("run", "/bin/sh", "-c", `grep -v ":/$" /proc/self/cgroup; :`)
 		return printed("", e)
 	},
 	Broken: addFlags("--share cgroup"),
@@ -117,7 +117,7 @@ func aboutLimit(controller, flag, value, v2, is2, v1, is1 string) Row {
 			if !b.hasController(controller) {
 				return Seen{Cannot: "the kernel offers no " + controller + " controller"}
 			}
-			c, err := b.Cat("run", flag, value, "cat")
+			c, err := b.Cat("run", flag, value, "/bin/cat")
 			if err != nil {
 				return failed(err)
 			}
@@ -135,7 +135,7 @@ func aboutLimit(controller, flag, value, v2, is2, v1, is1 string) Row {
 }
 
 func memorySwap(b *Box) Seen {
-	c, err := b.Cat("run", "--memory", "64m", "--memory-swap", "96m", "cat")
+	c, err := b.Cat("run", "--memory", "64m", "--memory-swap", "96m", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -154,7 +154,7 @@ func cpuset(b *Box) Seen {
 	if last == online {
 		return Seen{Cannot: "there is one CPU"}
 	}
-	c, err := b.Cat("run", "--cpuset-cpus", last, "cat")
+	c, err := b.Cat("run", "--cpuset-cpus", last, "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -172,19 +172,19 @@ func cpuset(b *Box) Seen {
 		}
 	}
 	return all(same(last, b.status(c.pid(), "Cpus_allowed_list")),
-		status(0, b.Run("run", "--cgroup-parent", parent, "--cpuset-cpus", last, "true")))
+		status(0, b.Run("run", "--cgroup-parent", parent, "--cpuset-cpus", last, "/bin/true")))
 }
 
 // outOfMemory lets dd fill a buffer.
 func outOfMemory(b *Box) Seen {
-	e := b.Run("run", "--memory", "32m", "dd", "if=/dev/zero", "of=/dev/null", "bs=128M", "count=1")
+	e := b.Run("run", "--memory", "32m", "/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=128M", "count=1")
 	told := strings.Contains(e.Stderr, "box: the kernel killed") && strings.Contains(e.Stderr, "(dd)") && strings.Contains(e.Stderr, "of 32 MiB")
 	return ended(e.Status == 137 && told, "exit 137, standard error \"box: the kernel killed … (dd) … of 32 MiB\"", e)
 }
 
 // forkRefused has exec bring in a shell, beside process 1, that forks twice.
 func forkRefused(b *Box) Seen {
-	c, err := b.Cat("run", "--pids-limit", "3", "cat")
+	c, err := b.Cat("run", "--pids-limit", "3", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -201,7 +201,7 @@ func forkRefused(b *Box) Seen {
 // on it, as those of virtual machines do, gives it more at once, which it has to do without
 // afterwards: so of five looks one has to be right. With more than its share, none ever is.
 func throttledCPU(b *Box) (seen Seen) {
-	c, err := b.Cat("run", "--cpus", "0.1", "sh", "-c", "while :; do :; done & exec cat")
+	c, err := b.Cat("run", "--cpus", "0.1", "/bin/sh", "-c", "while :; do :; done & exec cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -276,7 +276,7 @@ func throttledWrite(b *Box) Seen {
 		return Seen{Cannot: "no loop device to write to: " + err.Error()}
 	}
 	defer detach()
-	c, err := b.Cat("run", "--device-write-bps", device+":1mb", "cat")
+	c, err := b.Cat("run", "--device-write-bps", device+":1mb", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -294,7 +294,7 @@ func groupGone(b *Box) Seen {
 		return failed(err)
 	}
 	defer done()
-	c, err := b.Cat("run", "--cgroup-parent", parent, "cat")
+	c, err := b.Cat("run", "--cgroup-parent", parent, "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -315,7 +315,7 @@ func groupGone(b *Box) Seen {
 
 // lingering makes a process that nobody waits for, and that no PID namespace takes along.
 func lingering(b *Box) Seen {
-	if ran := status(0, b.Run("run", "--share", "pid", "sh", "-c", "sleep 1000 >/dev/null 2>&1 &")); !ran.Holds {
+	if ran := status(0, b.Run("run", "--share", "pid", "/bin/sh", "-c", "sleep 1000 >/dev/null 2>&1 &")); !ran.Holds {
 		return ran
 	}
 	left, err := b.left()
@@ -333,7 +333,7 @@ func sweptGroup(b *Box) Seen {
 		return failed(err)
 	}
 	defer done()
-	c, err := b.Cat("run", "--cgroup-parent", parent, "cat")
+	c, err := b.Cat("run", "--cgroup-parent", parent, "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -345,14 +345,14 @@ func sweptGroup(b *Box) Seen {
 		return failed(err)
 	}
 	c.Wait()
-	if ran := status(0, b.Run("run", "--cgroup-parent", parent, "true")); !ran.Holds {
+	if ran := status(0, b.Run("run", "--cgroup-parent", parent, "/bin/true")); !ran.Holds {
 		return ran
 	}
 	return all(holds(strings.Contains(dir, parent), "a group in "+parent, dir), same("gone", gone(dir)))
 }
 
 func execGroup(b *Box) Seen {
-	c, err := b.Cat("run", "cat")
+	c, err := b.Cat("run", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -365,7 +365,7 @@ func execGroup(b *Box) Seen {
 }
 
 func paused(b *Box) Seen {
-	c, err := b.Cat("run", "cat")
+	c, err := b.Cat("run", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -381,7 +381,7 @@ func paused(b *Box) Seen {
 }
 
 func updated(b *Box) Seen {
-	c, err := b.Cat("run", "--memory", "64m", "--memory-swap", "64m", "cat")
+	c, err := b.Cat("run", "--memory", "64m", "--memory-swap", "64m", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -392,7 +392,7 @@ func updated(b *Box) Seen {
 }
 
 func statistics(b *Box) Seen {
-	c, err := b.Cat("run", "--memory", "64m", "--pids-limit", "7", "cat")
+	c, err := b.Cat("run", "--memory", "64m", "--pids-limit", "7", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -407,7 +407,7 @@ func badLimits(b *Box) Seen {
 	for _, flag := range []string{"--memory=0.1", "--memory=-5", "--memory=64x", "--memory=1m", "--memory=99999999999999g", "--memory-swap=64m",
 		"--cpus=0.001", "--cpus=-1", "--cpus=nan", "--cpus=100000", "--cpu-shares=1", "--cpuset-cpus=99999", "--cpuset-cpus=a", "--pids-limit=-2",
 		"--device-write-bps=/dev/null:1m", "--device-write-bps=/dev/none:1m", "--oom-score-adj=5000", "--cgroup-parent=/stagebox-none"} {
-		seen = append(seen, refused(b.Run("run", flag, "true")))
+		seen = append(seen, refused(b.Run("run", flag, "/bin/true")))
 	}
 	return all(seen...)
 }
@@ -426,7 +426,7 @@ func noLimits(b *Box) Seen {
 }
 
 func undelegated(b *Box) Seen {
-	e := b.Run("run", "--memory", "64m", "true")
+	e := b.Run("run", "--memory", "64m", "/bin/true")
 	if e.Status == 0 {
 		return Seen{Cannot: "this user has a group that was delegated"}
 	}
@@ -465,7 +465,7 @@ func delegated(b *Box) Seen {
 		return failed(err)
 	}
 	defer b.group2.Close()
-	c, err := b.Cat("run", "--memory", "64m", "cat")
+	c, err := b.Cat("run", "--memory", "64m", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}

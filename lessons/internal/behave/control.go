@@ -41,7 +41,7 @@ exec "$BOX" "$@"`
 
 // before runs a shell command inside, before the command of a run that has no flags.
 func before(command string) string {
-	return `[ "$1" = run ] && { shift; set -- run sh -c '` + command + `; exec "$@"' sh "$@"; }
+	return `[ "$1" = run ] && { shift; set -- run /bin/sh -c '` + command + `; exec "$@"' sh "$@"; }
 exec "$BOX" "$@"`
 }
 

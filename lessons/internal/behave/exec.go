@@ -89,7 +89,7 @@ exec "$BOX" "$@"`,
 
 // inside starts a container, runs a command in it and has the end judged.
 func (b *Box) inside(judge func(Ended) Seen, command ...string) Seen {
-	c, err := b.Cat("run", "cat")
+	c, err := b.Cat("run", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -97,7 +97,7 @@ func (b *Box) inside(judge func(Ended) Seen, command ...string) Seen {
 }
 
 func joinsAll(b *Box) Seen {
-	c, err := b.Cat("run", "cat")
+	c, err := b.Cat("run", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -106,7 +106,7 @@ func joinsAll(b *Box) Seen {
 }
 
 func execStreams(b *Box) Seen {
-	c, err := b.Cat("run", "cat")
+	c, err := b.Cat("run", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -116,7 +116,7 @@ func execStreams(b *Box) Seen {
 
 // join starts a container, and in it a command that goes on.
 func (b *Box) join() (*Container, error) {
-	c, err := b.Cat("run", "cat")
+	c, err := b.Cat("run", "/bin/cat")
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func execKilled(b *Box) Seen {
 }
 
 func execEnded(b *Box) Seen {
-	c, err := b.Cat("run", "cat")
+	c, err := b.Cat("run", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}

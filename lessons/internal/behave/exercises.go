@@ -56,7 +56,7 @@ var exerciseRows = []Row{{
 
 // pidsGroupGone looks in the tree that has the limit, which is the only one with a group.
 func pidsGroupGone(b *Box) Seen {
-	c, err := b.Cat("run", "--pids-limit", "17", "cat")
+	c, err := b.Cat("run", "--pids-limit", "17", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}

@@ -22,7 +22,7 @@ var idRows = []Row{{
 }, {
 	Name: "the command is user 0 and group 0 inside", Since: 1,
 	Check: func(b *Box) Seen {
-		return printed("0 0", b.Run("run", "sh", "-c", "echo $(id -u) $(id -g)"))
+		return printed("0 0", b.Run("run", "/bin/sh", "-c", "echo $(id -u) $(id -g)"))
 	},
 	Broken: unmapped,
 }, {
@@ -31,13 +31,13 @@ var idRows = []Row{{
 	Broken: before(`mount -t tmpfs stagebox "${2%/*}"`), // over the directory of touch's argument
 }, {
 	Name: "an ordinary user who shares the user namespace is told that it cannot be", Since: 1, For: User,
-	Check:  func(b *Box) Seen { return refused(b.Run("run", "--share", "user", "true")) },
+	Check:  func(b *Box) Seen { return refused(b.Run("run", "--share", "user", "/bin/true")) },
 	Broken: drop("--share | user"),
 }}
 
 // callerIsZero looks at the first line of each map. More may follow: /etc/subuid.
 func callerIsZero(b *Box, flags ...string) Seen {
-	c, err := b.Cat(slices.Concat([]string{"run"}, flags, []string{"cat"})...)
+	c, err := b.Cat(slices.Concat([]string{"run"}, flags, []string{"/bin/cat"})...)
 	if err != nil {
 		return failed(err)
 	}
@@ -51,7 +51,7 @@ func callerIsZero(b *Box, flags ...string) Seen {
 
 func fileInside(b *Box) Seen {
 	path := filepath.Join(b.Dir, "made")
-	if ran := status(0, b.Run("run", "touch", path)); !ran.Holds {
+	if ran := status(0, b.Run("run", "/bin/touch", path)); !ran.Holds {
 		return ran
 	}
 	expected := fmt.Sprintf("owner %d:%d", b.uid, b.gid)

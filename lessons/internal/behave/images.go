@@ -19,6 +19,19 @@ import (
 func init() { table = append(table, imageRows...) }
 
 var imageRows = []Row{{
+	Name: "a word is an image and never a program of the host; a path is one", Since: 5,
+	Check: func(b *Box) Seen {
+		file := filepath.Join(b.Dir, "file")
+		e := b.Run("run", "--pull", "never", "touch", file)
+		return all(refused(e), holds(strings.Contains(e.Stderr, "/touch\n"), "the program's path", e.Stderr), same("no file", contentOrNone(file)),
+			status(0, b.Run("run", "/bin/touch", file)), same("", contentOrNone(file)))
+	},
+	Broken: `[ "$2" = --pull ] && { shift 3; exec "$BOX" run "/bin/$@"; }; exec "$BOX" "$@"`,
+}, {
+	Name: "a damaged index.json is an error that names it, and nothing is run", Since: 5,
+	Check:  damagedIndex,
+	Broken: `[ "$2" = touch ] && { shift; exec "$BOX" run "/bin/$@"; }; exec "$BOX" "$@"`,
+}, {
 	Name: "tiny is an image that needs no registry", Since: 5,
 	Check: func(b *Box) Seen {
 		return printed("tiny", b.Run("run", "--rm", "tiny", "sh", "-c", ". /etc/os-release; echo $NAME"))
@@ -59,6 +72,30 @@ var imageRows = []Row{{
 	},
 	Broken: one,
 }}
+
+func damagedIndex(b *Box) Seen {
+	parts := []Seen{status(0, b.Run("run", "--rm", "tiny", "true"))}
+	index, file := b.images("index.json"), filepath.Join(b.Dir, "file")
+	whole := contentOf(index)
+	for _, damaged := range []string{strings.Replace(whole, "{", "[", 1), whole[:len(whole)/2], "", `{"manifests":7}`} {
+		if err := os.WriteFile(index, []byte(damaged), 0o644); err != nil {
+			return failed(err)
+		}
+		for _, image := range []string{"touch", "tiny"} { // the first is a program of the host, too
+			e := b.Run("run", image, file)
+			parts = append(parts, refused(e), holds(strings.Contains(e.Stderr, index), index, e.Stderr), same("no file", contentOrNone(file)))
+		}
+	}
+	return all(parts...)
+}
+
+// contentOrNone is a file's content, or "no file".
+func contentOrNone(path string) string {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return "no file"
+	}
+	return contentOf(path)
+}
 
 // images is a directory of the store that holds images.
 func (b *Box) images(names ...string) string {

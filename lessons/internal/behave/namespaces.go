@@ -37,13 +37,13 @@ var namespaceRows = slices.Concat(
 	}, {
 		Name: "the command cannot be killed from inside, as nobody can kill process 1", Since: 1,
 		Check: func(b *Box) Seen {
-			return printed("alive", b.Run("run", "sh", "-c", "kill -KILL $$; echo alive"))
+			return printed("alive", b.Run("run", "/bin/sh", "-c", "kill -KILL $$; echo alive"))
 		},
 		Broken: share("pid"),
 	}, {
 		Name: "/proc shows the container's processes and no others", Since: 1,
 		Check: func(b *Box) Seen {
-			return printed("/proc/1", b.Run("run", "sh", "-c", "echo /proc/[0-9]*"))
+			return printed("/proc/1", b.Run("run", "/bin/sh", "-c", "echo /proc/[0-9]*"))
 		},
 		Broken: share("mnt"),
 	}, {
@@ -58,13 +58,13 @@ exec "$BOX" "$@"`,
 	}, {
 		Name: "the hostname inside is its own", Since: 1,
 		Check: func(b *Box) Seen {
-			return printed("box", b.Run("run", "cat", "/proc/sys/kernel/hostname"))
+			return printed("box", b.Run("run", "/bin/cat", "/proc/sys/kernel/hostname"))
 		},
 		Broken: share("uts"),
 	}, {
 		Name: "the hostname inside is what --hostname says", Since: 1,
 		Check: func(b *Box) Seen {
-			return printed("other", b.Run("run", "--hostname", "other", "cat", "/proc/sys/kernel/hostname"))
+			return printed("other", b.Run("run", "--hostname", "other", "/bin/cat", "/proc/sys/kernel/hostname"))
 		},
 		Broken: drop("--hostname | other"),
 	}, {
@@ -125,7 +125,7 @@ func hostNamespace(kind string, flags ...string) func(*Box) Seen {
 
 // namespaceOf starts a container with some flags and looks at its namespace.
 func (b *Box) namespaceOf(kind string, flags []string) (inside, outside string, err error) {
-	c, err := b.Cat(slices.Concat([]string{"run"}, flags, []string{"sh", "-c", "readlink /proc/self/ns/" + kind + "; exec cat"})...)
+	c, err := b.Cat(slices.Concat([]string{"run"}, flags, []string{"/bin/sh", "-c", "readlink /proc/self/ns/" + kind + "; exec cat"})...)
 	if err != nil {
 		return "", "", err
 	}
@@ -133,7 +133,7 @@ func (b *Box) namespaceOf(kind string, flags []string) (inside, outside string, 
 }
 
 func processOne(b *Box) Seen {
-	c, err := b.Cat("run", "sh", "-c", "echo $$; exec cat")
+	c, err := b.Cat("run", "/bin/sh", "-c", "echo $$; exec cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -141,7 +141,7 @@ func processOne(b *Box) Seen {
 }
 
 func mountInside(b *Box) Seen {
-	c, err := b.Cat("run", "sh", "-c", `mount -t tmpfs stagebox "$0" 2>&1; exec cat`, b.Dir)
+	c, err := b.Cat("run", "/bin/sh", "-c", `mount -t tmpfs stagebox "$0" 2>&1; exec cat`, b.Dir)
 	if err != nil {
 		return failed(err)
 	}
@@ -151,7 +151,7 @@ func mountInside(b *Box) Seen {
 
 func hostnameInside(b *Box) Seen {
 	before := words(b.text("sys/kernel/hostname"))
-	inside := b.Run("run", "sh", "-c", "hostname stagebox-other; cat /proc/sys/kernel/hostname")
+	inside := b.Run("run", "/bin/sh", "-c", "hostname stagebox-other; cat /proc/sys/kernel/hostname")
 	after := words(b.text("sys/kernel/hostname"))
 	return all(printed("stagebox-other", inside), same("outside "+before, "outside "+after))
 }
@@ -163,7 +163,7 @@ func sharedMemory(b *Box) Seen {
 		return failed(fmt.Errorf("shmget: %w", err))
 	}
 	defer unix.SysvShmCtl(id, unix.IPC_RMID, nil)
-	e := b.Run("run", "sh", "-c", "cat /proc/sysvipc/shm | wc -l")
+	e := b.Run("run", "/bin/sh", "-c", "cat /proc/sysvipc/shm | wc -l")
 	e.Stdout = words(e.Stdout)
 	return printed("1", e) // the line of headings
 }
@@ -176,13 +176,13 @@ func hostSocket(b *Box) Seen {
 		return failed(err)
 	}
 	defer l.Close()
-	return printed("0", b.Run("run", "sh", "-c", `grep -cF "$0" /proc/net/unix; :`, name))
+	return printed("0", b.Run("run", "/bin/sh", "-c", `grep -cF "$0" /proc/net/unix; :`, name))
 }
 
 // loopback knows by the address whether lo was brought up: the kernel gives it at that moment.
 func loopback(b *Box) Seen {
 	const script = `grep : /proc/net/dev | cut -d: -f1; grep -o "127[.]0[.]0[.]1" /proc/net/fib_trie | sort -u`
-	e := b.Run("run", "sh", "-c", script)
+	e := b.Run("run", "/bin/sh", "-c", script)
 	e.Stdout = words(e.Stdout)
 	return printed("lo 127.0.0.1", e)
 }

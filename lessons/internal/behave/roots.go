@@ -106,6 +106,12 @@ exec "$BOX" "$@"`,
 	},
 	Broken: drop("-w | --workdir | /tmp | /tmp/a/b"),
 }, {
+	Name: "with --rootfs, a word without a slash is searched for in the container's PATH", Since: 3,
+	Check: func(b *Box) Seen {
+		return all(printed("found", b.inRoot(nil, "echo", "found")), status(127, b.inRoot(nil, "stagebox-no-such-command")), status(127, b.inRoot(nil, "")))
+	},
+	Broken: one,
+}, {
 	Name: "-e and --env-file are in the environment", Since: 3,
 	Check: func(b *Box) Seen {
 		file := filepath.Join(b.Dir, "env")
@@ -406,7 +412,7 @@ func badFiles(b *Box) Seen {
 	} {
 		parts = append(parts, refused(b.inRoot(strings.Fields(flags), "true")))
 	}
-	return all(append(parts, refused(b.Run("run", "--read-only", "true")), refused(b.Run("run", "--rootfs", b.Dir, "--share", "mnt", "true")))...)
+	return all(append(parts, refused(b.Run("run", "--read-only", "/bin/true")), refused(b.Run("run", "--rootfs", b.Dir, "--share", "mnt", "true")))...)
 }
 
 // otherProcessor has a program whose ELF header names a processor that nobody has.

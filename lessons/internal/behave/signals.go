@@ -27,10 +27,10 @@ var signalRows = []Row{
 // handler is a script that ends with 7 when it gets a signal: also one that comes before it
 // waits, which a shell's read or wait would not notice.
 func handler(signal string) []string {
-	return []string{"run", "sh", "-c", `trap "exit 7" ` + signal + `; echo ready; i=0; while [ $((i += 1)) -lt 3000 ]; do sleep 0.1; done`}
+	return []string{"run", "/bin/sh", "-c", `trap "exit 7" ` + signal + `; echo ready; i=0; while [ $((i += 1)) -lt 3000 ]; do sleep 0.1; done`}
 }
 
-func noHandler(b *Box) (*Container, error) { return b.Cat("run", "cat") }
+func noHandler(b *Box) (*Container, error) { return b.Cat("run", "/bin/cat") }
 
 func handles(signal string) func(*Box) (*Container, error) {
 	return func(b *Box) (*Container, error) { return b.Start(handler(signal)...) }
@@ -63,7 +63,7 @@ func (b *Box) signalled(s syscall.Signal, start func(*Box) (*Container, error), 
 
 // nobodyOutlives has the command start a child of its own.
 func nobodyOutlives(b *Box) Seen {
-	c, err := b.Start("run", "sh", "-c", "sleep 1000 & echo ready; read line")
+	c, err := b.Start("run", "/bin/sh", "-c", "sleep 1000 & echo ready; read line")
 	if err != nil {
 		return failed(err)
 	}

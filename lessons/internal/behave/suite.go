@@ -73,7 +73,8 @@ func (s Suite) Rows() []Row {
 		}
 		named := strings.Contains(strings.ToLower(row.Name), strings.ToLower(s.Words))
 		slow := s.Slow && (!s.Thin || row.Since == s.Stage)
-		if row.Since <= s.Stage && named && (slow || !row.Slow) {
+		known := row.Since <= s.Stage && (row.Until == 0 || s.Stage <= row.Until)
+		if known && named && (slow || !row.Slow) {
 			rows = append(rows, row)
 		}
 	}

@@ -35,7 +35,7 @@ var tellingRows = []Row{{
 }, {
 	Name: "--explain tells on standard error, and leaves the command's output alone", Since: 1,
 	Check: func(b *Box) Seen {
-		e := b.Run("run", "--explain", "sh", "-c", "echo out; exit 3")
+		e := b.Run("run", "--explain", "/bin/sh", "-c", "echo out; exit 3")
 		tells := strings.Contains(e.Stderr, "execve(")
 		return ended(e.Status == 3 && e.Line() == "out" && tells, `exit 3, printed "out", standard error with execve(…)`, e)
 	},
@@ -47,7 +47,7 @@ var tellingRows = []Row{{
 }}
 
 func listed(b *Box) Seen {
-	c, err := b.Cat("run", "cat")
+	c, err := b.Cat("run", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}
@@ -66,7 +66,7 @@ func listed(b *Box) Seen {
 // dryRun lets a command that would leave a trace not run.
 func dryRun(b *Box) Seen {
 	path := filepath.Join(b.Dir, "made")
-	e := b.Run("run", "--dry-run", "touch", path)
+	e := b.Run("run", "--dry-run", "/bin/touch", path)
 	_, err := os.Lstat(path)
 	saw := e.String()
 	if err == nil {
@@ -79,7 +79,7 @@ func dryRun(b *Box) Seen {
 var cloneLine = regexp.MustCompile(`\b(?:clone3?|fork)\(.*\) = \d+`)
 
 func toldNumber(b *Box) Seen {
-	c, err := b.Cat("run", "--explain", "cat")
+	c, err := b.Cat("run", "--explain", "/bin/cat")
 	if err != nil {
 		return failed(err)
 	}

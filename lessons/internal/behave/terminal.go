@@ -19,7 +19,7 @@ var terminalRows = []Row{{
 	Broken: before("unset TERM"),
 }, {
 	Name: "Ctrl-C at the terminal ends a command that has no handler: 130", Since: 1,
-	Check:  func(b *Box) Seen { return status(130, b.interrupted("ready\n", "run", "cat")) },
+	Check:  func(b *Box) Seen { return status(130, b.interrupted("ready\n", "run", "/bin/cat")) },
 	Broken: statusLost,
 }, {
 	Name: "Ctrl-C at the terminal reaches a command that has a handler", Since: 1,
@@ -81,7 +81,7 @@ func hideTyping(fd int) error {
 }
 
 func terminalKind(b *Box) Seen {
-	c, err := b.StartAtTerminal("", "run", "sh", "-c", "env | grep ^TERM=; echo")
+	c, err := b.StartAtTerminal("", "run", "/bin/sh", "-c", "env | grep ^TERM=; echo")
 	if err != nil {
 		return failed(err)
 	}
@@ -102,7 +102,7 @@ func (b *Box) interrupted(typed string, args ...string) Ended {
 func pauses(b *Box) Seen {
 	path := filepath.Join(b.Dir, "made")
 	made := func() bool { _, err := os.Lstat(path); return err == nil }
-	c, err := b.StartAtTerminal("", "run", "--pause", "sh", "-c", `: >"$0"; echo ready`, path)
+	c, err := b.StartAtTerminal("", "run", "--pause", "/bin/sh", "-c", `: >"$0"; echo ready`, path)
 	if err != nil {
 		return failed(err)
 	}

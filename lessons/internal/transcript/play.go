@@ -78,7 +78,7 @@ func (p Player) end() (killed bool) {
 func (p Player) sweep() {
 	stores, _ := filepath.Glob(p.dir + "-store-*")
 	for _, store := range stores {
-		box := exec.Command(filepath.Join(p.Bin, "box"), "run", "true")
+		box := exec.Command(filepath.Join(p.Bin, "box"), "run", "/bin/true")
 		box.Env = append(os.Environ(), "BOX_ROOT="+store)
 		box.Run() // the next box on this machine would do the same
 	}
