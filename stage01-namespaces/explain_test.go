@@ -202,8 +202,8 @@ func startSleep(t *testing.T, user string) int {
 }
 
 func TestExplainTellsAFailure(t *testing.T) {
-	_, stderr, _ := run(t, "run", "--explain", "/bin/no-such-program")
-	require.Contains(t, stderr, ` = -1 ENOENT (No such file or directory)`)
+	_, stderr, _ := run(t, "exec", "--explain", strconv.Itoa(startSleep(t, "")), "no-such-program")
+	require.Contains(t, stderr, `"/bin/no-such-program", X_OK) = -1 ENOENT (No such file or directory)`)
 }
 
 func TestExplainJSON(t *testing.T) {
