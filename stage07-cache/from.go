@@ -66,10 +66,8 @@ func isPath(word string) bool {
 
 // pathOf returns how to name the program of the host that a shell would find, else an example.
 func pathOf(word string) string {
-	if found, err := exec.LookPath(word); err == nil {
-		if path, err := filepath.Abs(found); err == nil {
-			return path
-		}
+	if path, err := exec.LookPath(word); err == nil && filepath.IsAbs(path) {
+		return path
 	}
 	return "/bin/sh"
 }
