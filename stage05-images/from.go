@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/tiny"
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage05-images/progress"
@@ -166,6 +167,16 @@ func (c *Container) merge(words []string, config RunConfig) error {
 	}
 	slices.Sort(c.Volume[len(binds)-len(c.Mount)-len(c.Tmpfs):])
 	return nil
+}
+
+// input gives a program in a container of an image nothing to read, if it has no -i, as in Docker:
+// the caller may be a shell's loop that reads the lines itself.
+func (r *Record) input(c *Container, p *Plan) {
+	if r == nil || r.ImageID == "" || c.Interactive || c.TTY || p.stdio[0] != 0 {
+		return
+	}
+	null := p.before.Open(plan.Cwd, os.DevNull, unix.O_RDWR).Result()
+	p.Dup3(null, 0, false).Why("no -i: its standard input is empty")
 }
 
 // withValues leaves out names without a value. In a flag such a name stands for the caller's

@@ -84,6 +84,6 @@ func readEnvFile(name string) ([]string, error) {
 
 // Terminal says how the container is talked to.
 type Terminal struct {
-	Interactive bool `short:"i" help:"With --tty, pass on what is typed; without it, standard input is passed on in any case." group:"Terminal:"`
+	Interactive bool `short:"i" help:"Pass on standard input. Without --tty, a container of --rootfs always has it." group:"Terminal:"`
 	TTY         bool `short:"t" name:"tty" help:"A terminal of the container's own." group:"Terminal:"`
 }

@@ -88,6 +88,7 @@ func command(c *Container, p *Plan, who *identity) {
 		p.Init()
 	}
 	c.session(p)
+	c.record.input(c, p)
 	p.Execve(c.Command.argv(), who.env, pathIn(who.env))
 }
 

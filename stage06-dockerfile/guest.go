@@ -54,7 +54,8 @@ type guest struct {
 	*Container
 	pid     int
 	who     *identity
-	profile string // of the container's seccomp filter
+	profile string  // of the container's seccomp filter
+	host    *Record // the container, if it is one of the store
 }
 
 func (e *Entry) guest() (*guest, error) {
@@ -71,7 +72,7 @@ func (e *Entry) guest() (*guest, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.profile, c.Ulimit = s.profile, r.Run.Ulimit
+		g.profile, g.host, c.Ulimit = s.profile, r, r.Run.Ulimit
 		c.Hostname, c.Env = r.Run.Hostname, append(slices.Clone(r.Run.Env), e.Env...)
 		if e.User == "" {
 			c.User = r.Run.User

@@ -60,6 +60,7 @@ func (e *Entry) Run() error {
 	if flags&unix.CLONE_NEWUSER != 0 {
 		p.Setresid(0, 0)
 	}
+	g.host.input(g.Container, p)
 	if err := g.prepare(p, confine); err != nil {
 		return err
 	}

@@ -38,6 +38,10 @@ var imageRows = []Row{{
 	},
 	Broken: `[ "$1" = run ] && { shift 3; exec "$@"; }; exec "$BOX" "$@"`,
 }, {
+	Name: "without -i, run and exec of an image have an empty standard input", Since: 5,
+	Check:  emptyInput,
+	Broken: addFlags("-i"),
+}, {
 	Name: "the store is an OCI layout: everything has the name of its digest", Since: 5,
 	Check:  layout,
 	Broken: `"$BOX" "$@"; status=$?; for blob in "$BOX_ROOT"/images/blobs/sha256/*; do echo >>"$blob"; done; exit $status`,
@@ -72,6 +76,17 @@ var imageRows = []Row{{
 	},
 	Broken: one,
 }}
+
+// emptyInput has a loop read lines beside its containers: each would take all of them.
+func emptyInput(b *Box) Seen {
+	loop := func(command string) Ended {
+		return b.prepare("sh", "-c", `printf '1\n2\n' | while read line; do "$0" `+command+` cat; echo $line; done`, b.path).toItsEnd()
+	}
+	up := b.Run("run", "-d", "--name", "up", "tiny", "sleep", "1000")
+	return all(printed("1\n2", loop("run --rm tiny")), status(0, up), printed("1\n2", loop("exec up")),
+		printed("in", b.Feed("in", "run", "--rm", "-i", "tiny", "cat")), printed("in", b.Feed("in", "exec", "-i", "up", "cat")),
+		printed("in", b.Feed("in", "run", "/bin/cat")), status(0, b.Run("rm", "-f", "up")))
+}
 
 func damagedIndex(b *Box) Seen {
 	parts := []Seen{status(0, b.Run("run", "--rm", "tiny", "true"))}
