@@ -25,6 +25,8 @@ import (
 type group struct {
 	name    string
 	parents []parent
+
+	oomKilled bool // one of its processes was, as reportOOM has found
 }
 
 // parent is where in a tree the group's directory is made.

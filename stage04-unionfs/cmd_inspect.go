@@ -1,70 +1,190 @@
-// box inspect shows all that is known of a container, in the form of docker inspect, or as
-// a picture of its layers.
+// box inspect shows all that is known of a container or volume, in the shapes of the Docker Engine
+// API that docker inspect prints, or a container's layers as a picture.
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage03-rootfs/rlimit"
+	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/format"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/render"
 )
 
 type inspectCmd struct {
-	Names   []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
-	Format  string   `short:"f" help:"A template of Go's text/template, such as {{.State.Pid}}." placeholder:"TEMPLATE"`
-	Picture string   `help:"Draw the layers instead: text, or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
+	Names   []string `arg:"" name:"name" help:"Names, ids, or beginnings of ids, of containers; names of volumes."`
+	Format  string   `short:"f" help:"A template of Go's text/template, such as {{.State.Pid}} or {{json .Mounts}}." placeholder:"TEMPLATE"`
+	Picture string   `help:"Draw the layers of a container instead: text, or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
+	Type    string   `help:"Look for names of this kind only: container or volume." enum:",container,volume" default:"" placeholder:"KIND"`
 
 	Store
 }
 
-// Run is `box inspect`.
+// Run is `box inspect`. What is found is shown, also if something else is not; the status is then 1.
 func (c *inspectCmd) Run() error {
-	var list []map[string]any
-	for _, name := range c.Names {
-		r, err := c.Store.find(name)
-		if err != nil {
-			return err
-		}
-		if c.Picture != "" {
-			if err := r.draw(c.Picture); err != nil {
+	if c.Picture != "" {
+		return each(c.Names, func(name string) error {
+			r, err := c.Store.find(name)
+			if err != nil {
 				return err
 			}
-			continue
-		}
-		described, err := r.describe()
-		if err != nil {
-			return err
-		}
-		list = append(list, described)
+			return r.draw(c.Picture)
+		})
 	}
-	if c.Picture != "" {
-		return nil
+	list := []any{}
+	missing := each(c.Names, func(name string) error {
+		object, err := c.Store.object(name, c.Type)
+		if err == nil {
+			list = append(list, object)
+		}
+		return err
+	})
+	if err := errors.Join(format.Objects(os.Stdout, list, c.Format), missing); err != nil {
+		fmt.Fprintln(os.Stderr, "box:", err)
+		return plan.ExitStatus(1)
 	}
-	return format.Objects(os.Stdout, list, c.Format)
+	return nil
 }
 
-// describe is a container in the form of docker inspect.
-func (r *Record) describe() (map[string]any, error) {
-	argv, o := r.Run.Command.argv(), r.overlay()
-	env, err := r.Run.environment("/root")
+// objects are what a name may mean, in the order of docker inspect. For a name that is none's,
+// find returns nil.
+var objects = []struct {
+	kind string
+	find func(s Store, name string) (any, error)
+}{{"container", Store.describeContainer}, {"volume", Store.describeVolume}}
+
+// object finds what a name means and puts it in the shape of the Docker Engine API.
+func (s Store) object(name, kind string) (any, error) {
+	for _, o := range objects {
+		if kind != "" && kind != o.kind {
+			continue
+		}
+		if object, err := o.find(s, name); object != nil || err != nil {
+			return object, err
+		}
+	}
+	return nil, fmt.Errorf("no such %s: %s", cmp.Or(kind, "object"), name)
+}
+
+func (s Store) describeContainer(name string) (any, error) {
+	r, err := s.find(name)
+	if errors.Is(err, errNoContainer) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{
-		"Id": r.ID, "Name": "/" + r.Name, "Created": r.Created, "Path": argv[0], "Args": argv[1:],
-		"State": map[string]any{"Status": r.stateWord(), "Running": r.isRunning(), "Paused": r.isRunning() && r.isPaused(), "Pid": r.State.PID,
-			"ExitCode": r.State.ExitCode, "StartedAt": r.State.StartedAt, "FinishedAt": r.State.FinishedAt},
-		"GraphDriver": map[string]any{"Name": "overlay", "Data": map[string]any{"LowerDir": strings.Join(o.lowers, ":"),
-			"UpperDir": o.upper, "WorkDir": o.work, "MergedDir": o.merged}},
-		"Mounts": r.mounts(),
-		"Config": map[string]any{"Hostname": r.Run.Hostname, "User": r.Run.User, "Env": env, "Cmd": argv, "WorkingDir": r.Run.Workdir, "Tty": r.Run.TTY},
-		"HostConfig": map[string]any{"AutoRemove": r.Run.Rm, "Privileged": r.Run.Privileged, "ReadonlyRootfs": r.Run.ReadOnly,
-			"CapAdd": r.Run.CapAdd, "CapDrop": r.Run.CapDrop, "SecurityOpt": r.Run.SecurityOpt, "Init": r.Run.Init},
-		"LogPath": r.path("log"),
-	}, nil
+	return r.describe()
+}
+
+func (s Store) describeVolume(name string) (any, error) {
+	info, err := os.Stat(s.path("volumes", name, "_data"))
+	if !ids.IsName(name) || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return api.Volume{CreatedAt: info.ModTime().Format(time.RFC3339), Driver: "local", Mountpoint: s.path("volumes", name, "_data"), Name: name, Scope: "local"}, nil
+}
+
+// describe is a container in the shape of the API.
+func (r *Record) describe() (*api.Container, error) {
+	argv, o := r.Run.Command.argv(), r.overlay()
+	d := &api.Container{ID: r.ID, Name: "/" + r.Name, Created: api.Time(r.Created), Path: argv[0], Args: argv[1:], State: r.describeState(),
+		LogPath: r.path("log"), Driver: "overlay", Platform: "linux", Mounts: r.mounts(), Config: r.describeConfig(), HostConfig: r.Run.hostConfig(),
+		GraphDriver: api.GraphDriver{Name: "overlay", Data: map[string]string{"LowerDir": strings.Join(o.lowers, ":"),
+			"UpperDir": o.upper, "WorkDir": o.work, "MergedDir": o.merged}}}
+	d.NetworkSettings = api.NetworkSettings{Ports: map[string][]api.PortBinding{}, Networks: map[string]*api.Endpoint{d.HostConfig.NetworkMode: {}}}
+	anonymous := func(spec string) bool { return slices.Contains(r.Volumes, strings.Split(spec, ":")[0]) }
+	d.HostConfig.Binds = slices.DeleteFunc(slices.Clone(r.Run.Volume), anonymous)
+	return d, nil
+}
+
+func (r *Record) describeState() api.State {
+	running := r.isRunning()
+	return api.State{Status: r.stateWord(), Running: running, Paused: running && r.isPaused(), OOMKilled: r.State.OOMKilled, Pid: r.State.PID,
+		ExitCode: r.State.ExitCode, StartedAt: api.Time(r.State.StartedAt), FinishedAt: api.Time(r.State.FinishedAt)}
+}
+
+func (r *Record) describeConfig() api.Config {
+	c := r.Run
+	d := api.Config{Hostname: c.Hostname, User: c.User, AttachStdin: c.Interactive && !c.Detach, AttachStdout: !c.Detach, AttachStderr: !c.Detach,
+		Tty: c.TTY, OpenStdin: c.Interactive, StdinOnce: c.Interactive && !c.Detach, Env: api.Env(c.Env), Cmd: c.Command.argv(), WorkingDir: c.Workdir,
+		Labels: map[string]string{}}
+	for _, m := range r.mounts() {
+		if slices.Contains(r.Volumes, m.Name) {
+			d.Volumes = api.Set(d.Volumes, m.Destination)
+		}
+	}
+	return d
+}
+
+// hostConfig is what the flags say about the host's side.
+func (c *Container) hostConfig() api.HostConfig {
+	h := api.NewHostConfig()
+	h.AutoRemove, h.Privileged, h.ReadonlyRootfs, h.SecurityOpt = c.Rm, c.Privileged, c.ReadOnly, c.SecurityOpt
+	h.CapAdd, h.CapDrop = api.Capabilities(c.CapAdd), api.Capabilities(c.CapDrop)
+	h.Tmpfs, h.Sysctls = api.Pairs(c.Tmpfs, ":"), api.Pairs(c.Sysctl, "=")
+	if c.Init {
+		h.Init = &c.Init
+	}
+	if c.OOMScoreAdj != nil {
+		h.OomScoreAdj = *c.OOMScoreAdj
+	}
+	if !c.Privileged {
+		h.MaskedPaths = masked
+		for _, name := range readOnly {
+			h.ReadonlyPaths = append(h.ReadonlyPaths, "/proc/"+name)
+		}
+	}
+	for namespace, mode := range map[string]*string{"net": &h.NetworkMode, "ipc": &h.IpcMode, "pid": &h.PidMode, "uts": &h.UTSMode, "cgroup": &h.CgroupnsMode} {
+		if slices.Contains(c.Share, namespace) {
+			*mode = "host"
+		}
+	}
+	files := Files{Mount: c.Mount}
+	for _, b := range files.requestedMounts() {
+		h.Mounts = append(h.Mounts, api.Mount{Type: b.kind(), Source: b.source, Target: b.target, ReadOnly: b.readOnly})
+	}
+	c.describeLimits(&h)
+	return h
+}
+
+func (c *Container) describeLimits(h *api.HostConfig) {
+	h.Memory, h.MemoryReservation, h.MemorySwap = int64(c.Memory), int64(c.MemoryReservation), int64(cmp.Or(c.MemorySwap, 2*c.Memory))
+	h.NanoCPUs, h.CPUShares, h.CpusetCpus = int64(c.CPUs)*(1e9/units.Period), int64(c.CPUShares), c.CPUSetCPUs
+	if c.PidsLimit != 0 {
+		h.PidsLimit = (*int64)(&c.PidsLimit)
+	}
+	h.CgroupParent = c.CgroupParent
+	for limits, list := range map[*[]api.ThrottleDevice][]throttle{&h.BlkioDeviceReadBps: c.DeviceReadBps, &h.BlkioDeviceWriteBps: c.DeviceWriteBps,
+		&h.BlkioDeviceReadIOps: c.DeviceReadIOps, &h.BlkioDeviceWriteIOps: c.DeviceWriteIOps} {
+		for _, t := range list {
+			*limits = append(*limits, api.ThrottleDevice{Path: t.device, Rate: t.rate})
+		}
+	}
+	for _, spec := range c.Ulimit {
+		if l, err := rlimit.Parse(spec); err == nil {
+			h.Ulimits = append(h.Ulimits, api.Ulimit{Name: l.Name, Hard: int64(l.Max), Soft: int64(l.Cur)})
+		}
+	}
+	for _, spec := range c.Device {
+		if d, err := parseDevice(spec); err == nil {
+			h.Devices = append(h.Devices, api.Device{PathOnHost: strings.Split(spec, ":")[0], PathInContainer: d.target, CgroupPermissions: d.access})
+		}
+	}
 }
 
 // stateWord is Docker's word for the state.
@@ -75,19 +195,35 @@ func (r *Record) stateWord() string {
 	return r.State.Status
 }
 
-func (r *Record) mounts() []map[string]any {
-	list := []map[string]any{}
-	for _, b := range r.Run.requestedMounts() {
-		mount := map[string]any{"Type": "bind", "Source": b.source, "Destination": b.target, "RW": !b.readOnly}
-		switch {
-		case b.isVolume:
-			mount["Type"], mount["Name"], mount["Source"] = "volume", b.source, r.store.path("volumes", b.source, "_data")
-		case b.source == "":
-			mount["Type"] = "tmpfs"
+// mounts are those of -v and --mount; --tmpfs is in HostConfig only.
+func (r *Record) mounts() []api.MountPoint {
+	list := []api.MountPoint{}
+	files := Files{Volume: r.Run.Volume, Mount: r.Run.Mount}
+	for _, b := range files.requestedMounts() {
+		mount := api.MountPoint{Type: b.kind(), Source: b.source, Destination: b.target, RW: !b.readOnly}
+		switch mount.Type {
+		case "bind":
+			mount.Propagation = "rprivate"
+		case "volume":
+			mount.Name, mount.Driver, mount.Source = b.source, "local", r.store.path("volumes", b.source, "_data")
+		}
+		if b.readOnly {
+			mount.Mode = "ro"
 		}
 		list = append(list, mount)
 	}
 	return list
+}
+
+// kind is the type of a mount in the words of --mount.
+func (b bind) kind() string {
+	switch {
+	case b.isVolume:
+		return "volume"
+	case b.source == "":
+		return "tmpfs"
+	}
+	return "bind"
 }
 
 // picture is the layers of a container, the top one first, with what is in its own now.

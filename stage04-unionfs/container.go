@@ -58,6 +58,7 @@ func (c *Container) Run() (err error) {
 		return err
 	}
 	defer group.end()
+	record.limitedBy(group)
 
 	if err := stdio(c, p); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/api"
 	"stagebox/stage05-images/registry"
 )
 
@@ -219,7 +221,20 @@ func (s Store) untagAndPrint(image *Image, names []string) error {
 }
 
 type imageCmd struct {
-	Prune imagePruneCmd `cmd:"" help:"Remove the images that have no name, and of which no container was made."`
+	Prune   imagePruneCmd   `cmd:"" help:"Remove the images that have no name, and of which no container was made."`
+	Inspect imageInspectCmd `cmd:"" help:"Show all that is known of images."`
+}
+
+type imageInspectCmd struct {
+	Names  []string `arg:"" name:"image" help:"Names, ids, or beginnings of ids."`
+	Format string   `short:"f" help:"A template of Go's text/template, such as {{.Id}} or {{json .Config}}." placeholder:"TEMPLATE"`
+
+	Store
+}
+
+// Run is `box image inspect`.
+func (c *imageInspectCmd) Run() error {
+	return (&inspectCmd{Names: c.Names, Format: c.Format, Type: "image", Store: c.Store}).Run()
 }
 
 type imagePruneCmd struct {
@@ -300,13 +315,32 @@ func (c *historyCmd) brief(text string) string {
 	return text
 }
 
-// describeImage is an image in the form of docker image inspect.
-func (s Store) describeImage(image *Image) map[string]any {
-	all, err := s.images()
-	if err != nil {
-		all = nil
+// describeImage is an image in the shape of the API.
+func (s Store) describeImage(name string) (any, error) {
+	image, err := s.image(name)
+	if errors.Is(err, errNoImage) {
+		return nil, nil
 	}
-	tags, digests := []string{}, []string{}
+	if err != nil {
+		return nil, err
+	}
+	c := image.Config
+	d := api.Image{ID: image.ID.String(), Created: api.Time(image.created()), Author: c.Author, Config: c.Config.describe(), Architecture: c.Architecture, OS: c.OS,
+		Variant: c.Variant, Size: s.sizeOf(image), GraphDriver: s.graphDriver(image), RootFS: api.RootFS{Type: "layers"}, Metadata: api.Metadata{LastTagTime: api.Time(time.Time{})}}
+	for _, diffID := range c.RootFS.DiffIDs {
+		d.RootFS.Layers = append(d.RootFS.Layers, diffID.String())
+	}
+	if n := len(c.History); n > 0 {
+		d.Comment = c.History[n-1].Comment
+	}
+	d.RepoTags, d.RepoDigests, err = s.namesOf(image)
+	return d, err
+}
+
+// namesOf returns the names of an image that have a tag, and what names it by its digest.
+func (s Store) namesOf(image *Image) (tags, digests []string, err error) {
+	all, err := s.images()
+	tags, digests = []string{}, []string{}
 	for _, other := range all {
 		for _, name := range other.Names {
 			ref, err := registry.ParseReference(name)
@@ -322,11 +356,46 @@ func (s Store) describeImage(image *Image) map[string]any {
 			}
 		}
 	}
-	c := image.Config
-	return map[string]any{
-		"Id": image.ID, "RepoTags": tags, "RepoDigests": digests, "Created": image.created(), "Author": c.Author,
-		"Architecture": c.Architecture, "Os": c.OS, "Variant": c.Variant, "Size": s.sizeOf(image), "Config": c.Config,
-		"RootFS": map[string]any{"Type": "layers", "Layers": c.RootFS.DiffIDs},
+	return tags, digests, err
+}
+
+// graphDriver names the directories of an image's layers, the top one as that to write to.
+func (s Store) graphDriver(image *Image) api.GraphDriver {
+	g := api.GraphDriver{Name: "overlay", Data: map[string]string{}}
+	var lower []string
+	for i, diffID := range slices.Backward(image.Config.RootFS.DiffIDs) {
+		if i == len(image.Config.RootFS.DiffIDs)-1 {
+			g.Data["UpperDir"] = s.layerPath(diffID)
+		} else {
+			lower = append(lower, s.layerPath(diffID))
+		}
+	}
+	if lower != nil {
+		g.Data["LowerDir"] = strings.Join(lower, ":")
+	}
+	return g
+}
+
+// describe is how to run an image, in the shape of the API.
+func (c RunConfig) describe() api.Config {
+	d := api.Config{User: c.User, ExposedPorts: c.ExposedPorts, Env: c.Env, Cmd: c.Cmd, Volumes: c.Volumes, WorkingDir: c.WorkingDir, Entrypoint: c.Entrypoint,
+		OnBuild: c.OnBuild, Labels: c.Labels, StopSignal: c.StopSignal, Shell: c.Shell}
+	if c.Healthcheck != nil {
+		d.Healthcheck = c.Healthcheck
+	}
+	return d
+}
+
+// describeImageConfig adds to a container what it has from its image.
+func (c *Container) describeImageConfig(d *api.Config, image *RunConfig) {
+	from := image.describe()
+	if c.Entrypoint != nil {
+		from.Entrypoint = slices.DeleteFunc([]string{*c.Entrypoint}, func(word string) bool { return word == "" })
+	}
+	d.Entrypoint, d.Cmd = from.Entrypoint, d.Cmd[min(len(from.Entrypoint), len(d.Cmd)):]
+	d.ExposedPorts, d.Healthcheck, d.OnBuild, d.Shell, d.StopSignal = maps.Clone(from.ExposedPorts), from.Healthcheck, from.OnBuild, from.Shell, c.StopSignal
+	for label, value := range from.Labels {
+		d.Labels[label] = value
 	}
 }
 

@@ -39,6 +39,8 @@ type Record struct {
 	Image   string        // as it was asked for
 	ImageID digest.Digest // "" for a container of plain directories
 
+	ImageConfig *RunConfig `json:",omitempty"` // the image may be gone, or have another one by now
+
 	store Store
 	lock  *os.File  // while this box works on it
 	ready *os.File  // where the monitor reports that it runs
@@ -47,6 +49,8 @@ type Record struct {
 	log    *journal.Writer // while it runs, with all who are attached
 	hub    *attach.Hub
 	errors *os.File // with it, where box's own errors go
+
+	group *group // while it runs
 }
 
 // State is the state of the process.
@@ -56,6 +60,7 @@ type State struct {
 	ExitCode   int    // as a shell has it
 	StartedAt  time.Time
 	FinishedAt time.Time
+	OOMKilled  bool `json:",omitempty"` // one of its processes was
 }
 
 // exit records an exit status.
@@ -111,6 +116,7 @@ func (c *Container) create() (err error) {
 	r.State.Status = "created"
 	if c.source != nil {
 		r.Image, r.ImageID = c.imageName, c.source.ID
+		r.ImageConfig = &c.source.Config.Config
 	}
 	if c.record = r; c.DryRun {
 		return nil
@@ -207,12 +213,20 @@ func (r *Record) overlay() *overlay {
 // running records that the process runs.
 func (r *Record) running(pid int) error {
 	before := r.State
-	r.State = State{Status: "running", PID: pid, StartedAt: time.Now()}
+	r.State = State{Status: "running", PID: pid, StartedAt: time.Now(),
+		FinishedAt: before.FinishedAt}
 	if err := r.write(); err != nil {
 		r.State = before
 		return err
 	}
 	return r.announce()
+}
+
+// limitedBy lets finish ask whether the container ran out of memory.
+func (r *Record) limitedBy(g *group) {
+	if r != nil {
+		r.group = g
+	}
 }
 
 func (r *Record) write() error {
@@ -246,6 +260,7 @@ func (r *Record) finish(how error) (err error) {
 			status = 128 + plan.ExitStatus(unix.SIGKILL) // killed by box, because of an error
 		}
 		r.State.exit(int(status))
+		r.State.OOMKilled = r.group != nil && r.group.oomKilled
 		_, errWrite := fmt.Fprintln(r.lock, int(status)) // for box wait
 		err = errors.Join(err, errWrite)
 	}

@@ -194,9 +194,10 @@ func TestNamesWithDigests(t *testing.T) {
 	all, err := s.images()
 	require.NoError(t, err)
 	require.Equal(t, [][2]string{{"h:5/a", "1"}, {"h:5/a", "2"}, {"h:5/b", "<none>"}, {"h:5/c", "3"}}, all[0].familiar())
-	described := s.describeImage(image)
-	require.Equal(t, []string{"h:5/a:1", "h:5/a:2"}, described["RepoTags"])
-	require.Equal(t, []string{"h:5/a@" + image.Manifest.Digest.String(), "h:5/b@" + someDigest, "h:5/c@" + someDigest}, described["RepoDigests"])
+	tags, digests, err := s.namesOf(image)
+	require.NoError(t, err)
+	require.Equal(t, []string{"h:5/a:1", "h:5/a:2"}, tags)
+	require.Equal(t, []string{"h:5/a@" + image.Manifest.Digest.String(), "h:5/b@" + someDigest, "h:5/c@" + someDigest}, digests)
 }
 
 // digestOfConfig is an image's id as skopeo computes it.

@@ -27,6 +27,7 @@ func (g *group) reportOOM() {
 		if cgroupfs.Field(filepath.Join(dir, kills), "oom_kill") == 0 {
 			continue
 		}
+		g.oomKilled = true
 		most := cgroupfs.Number(filepath.Join(dir, limit))
 		used := cgroupfs.Number(filepath.Join(dir, peak))
 		if used < 0 { // memory.peak is there since Linux 5.19

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -101,8 +100,9 @@ func (n *network) row(containers int) string {
 }
 
 type networkInspectCmd struct {
-	Name    string  `arg:"" name:"network" help:"Its name."`
-	Picture drawing `help:"Draw it as it is in the kernel at this moment; =svg for browsers." placeholder:"svg"`
+	Names   []string `arg:"" name:"network" help:"Their names."`
+	Format  string   `short:"f" help:"A template of Go's text/template, such as {{json .IPAM.Config}}." placeholder:"TEMPLATE"`
+	Picture drawing  `help:"Draw them as they are in the kernel at this moment; =svg for browsers." placeholder:"svg"`
 
 	Store
 }
@@ -127,33 +127,16 @@ func (d *drawing) Decode(ctx *kong.DecodeContext) error {
 
 // Run is `box network inspect`.
 func (c *networkInspectCmd) Run() error {
-	n, err := c.networks().find(c.Name)
-	if err != nil {
-		return err
+	if c.Picture == "" {
+		return (&inspectCmd{Names: c.Names, Format: c.Format, Type: "network", Store: c.Store}).Run()
 	}
-	if c.Picture != "" {
+	return each(c.Names, func(name string) error {
+		n, err := c.networks().find(name)
+		if err != nil {
+			return err
+		}
 		return c.draw(n)
-	}
-	list, _, err := c.networks().leases(n, true)
-	if err != nil {
-		return err
-	}
-	type member struct {
-		ID      string
-		Names   []string
-		Address netip.Addr
-		IPv6    netip.Addr `json:",omitzero"`
-	}
-	members := []member{}
-	for _, l := range list {
-		members = append(members, member{l.ID, l.Names, l.Addr, l.Addr6})
-	}
-	out := json.NewEncoder(os.Stdout)
-	out.SetIndent("", "  ")
-	return out.Encode(struct {
-		*network
-		Containers []member `json:"containers"`
-	}{n, members})
+	})
 }
 
 func (c *networkInspectCmd) draw(n *network) error {

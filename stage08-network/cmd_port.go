@@ -2,8 +2,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -23,9 +25,11 @@ func (c *portCmd) Run() error {
 	if !r.isRunning() {
 		return fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
 	}
+	published := slices.Clone(r.State.Ports)
+	slices.SortStableFunc(published, func(a, b string) int { return cmp.Compare(portNumber(a), portNumber(b)) })
 	var lines []string
-	for _, published := range r.State.Ports {
-		host, port, _ := strings.Cut(published, "->")
+	for _, one := range published {
+		host, port, _ := strings.Cut(one, "->")
 		switch {
 		case c.Port == "":
 			lines = append(lines, port+" -> "+host)
@@ -36,9 +40,16 @@ func (c *portCmd) Run() error {
 	if c.Port != "" && lines == nil {
 		return fmt.Errorf("container %s has not published its port %s: run -p does", r.Name, c.Port)
 	}
-	slices.Sort(lines)
 	for _, line := range lines {
 		fmt.Println(line)
 	}
 	return nil
+}
+
+// portNumber is the container's port in what is published.
+func portNumber(published string) int {
+	_, port, _ := strings.Cut(published, "->")
+	number, _, _ := strings.Cut(port, "/")
+	n, _ := strconv.Atoi(number) // box has written it
+	return n
 }

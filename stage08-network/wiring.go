@@ -25,13 +25,19 @@ import (
 	"stagebox/stage08-network/proxy"
 )
 
-// connect connects a container to its network. Without a flag, a container of an image has the
-// default network; one on a directory, or the host's files, has loopback alone.
-func (c *Container) connect(p *Plan) (*link, error) {
+// networkOptions are the flags. Without one, a container of an image has the default network; one
+// on a directory, or the host's files, has loopback alone.
+func (c *Container) networkOptions() NetworkOptions {
 	w := c.NetworkOptions
 	if c.record != nil && c.record.ImageID != "" && w.Network == "" {
 		w.Network = "default"
 	}
+	return w
+}
+
+// connect connects a container to its network.
+func (c *Container) connect(p *Plan) (*link, error) {
+	w := c.networkOptions()
 	who, err := c.endpoint()
 	if err != nil {
 		return nil, err
@@ -456,7 +462,7 @@ func (c *link) published() (list []string) {
 		return nil
 	}
 	for _, m := range c.Ports {
-		list = append(list, m.String())
+		list = append(list, m.Published(hasIPv6())...)
 	}
 	return list
 }

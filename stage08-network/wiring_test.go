@@ -438,7 +438,7 @@ func testPublished(t *testing.T, dir networks, outside int) {
 	silent(t, outside, "tcp", "198.18.0.1:8084")
 	chosen := c.Ports[len(c.Ports)-1]
 	says(t, outside, "tcp", fmt.Sprintf("198.18.0.1:%d", chosen.Host), "web ")
-	require.Equal(t, fmt.Sprintf("*:%d->80/tcp", chosen.Host), chosen.String())
+	require.Equal(t, fmt.Sprintf("[0.0.0.0:%d->80/tcp]", chosen.Host), fmt.Sprint(chosen.Published(false)))
 
 	_, err := launchWired(dir, "second", NetworkOptions{Publish: []string{"8080:80"}})
 	require.ErrorContains(t, err, "port 8080/tcp of the host is in use by")

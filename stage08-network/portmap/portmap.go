@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"stagebox/stage04-unionfs/api"
 )
 
 // Most is how many ports a container may publish: each takes two descriptors.
@@ -20,9 +22,37 @@ type Mapping struct {
 	Host, Container uint16     // Host is 0 until one is found
 }
 
-// String is the mapping as lists show it: 127.0.0.1:8080->80/tcp, with * for all addresses.
-func (m Mapping) String() string {
-	return fmt.Sprintf("%s->%d/%s", m.on("*"), m.Container, m.Protocol)
+// Published is the mapping as docker ps shows it, for each family that it is meant for, IPv4
+// first: 0.0.0.0:8080->80/tcp, and with v6 [::]:8080->80/tcp.
+func (m Mapping) Published(v6 bool) []string {
+	list := []string{m.on("0.0.0.0") + "->" + m.Port()}
+	if !m.IP.IsValid() && v6 {
+		list = append(list, m.on("::")+"->"+m.Port())
+	}
+	return list
+}
+
+// Port is the container's port, such as 80/tcp.
+func (m Mapping) Port() string { return fmt.Sprintf("%d/%s", m.Container, m.Protocol) }
+
+// Binding is the host's side, as it was asked for.
+func (m Mapping) Binding() (b api.PortBinding) {
+	if m.IP.IsValid() {
+		b.HostIP = m.IP.String()
+	}
+	if m.Host > 0 {
+		b.HostPort = strconv.Itoa(int(m.Host))
+	}
+	return b
+}
+
+// Split splits what Published returns into the container's port and the host's side.
+func Split(published string) (port string, b api.PortBinding) {
+	host, port, _ := strings.Cut(published, "->")
+	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+		b = api.PortBinding{HostIP: strings.Trim(host[:i], "[]"), HostPort: host[i+1:]}
+	}
+	return port, b
 }
 
 // Address is the host's address and port, as package net takes it to listen: without an address

@@ -8,26 +8,53 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage04-unionfs/api"
 )
 
 func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
+func text(list []Mapping) string {
+	var words []string
+	for _, m := range list {
+		words = append(words, m.Published(false)...)
+	}
+	return fmt.Sprint(words)
+}
+
+// One line a family, IPv4 first, as scripts parse what docker ps and docker port print.
+func TestPublished(t *testing.T) {
+	for spec, want := range map[string]string{
+		"8080:80":           "[0.0.0.0:8080->80/tcp [::]:8080->80/tcp]",
+		"127.0.0.1:8080:80": "[127.0.0.1:8080->80/tcp]",
+		"[::1]:8080:80/udp": "[[::1]:8080->80/udp]",
+		"192.0.2.1:8080:80": "[192.0.2.1:8080->80/tcp]",
+	} {
+		list, err := parse(spec)
+		require.NoError(t, err)
+		require.Equal(t, want, fmt.Sprint(list[0].Published(true)))
+	}
+	port, binding := Split("[::1]:8080->80/udp")
+	require.Equal(t, "80/udp", port)
+	require.Equal(t, api.PortBinding{HostIP: "::1", HostPort: "8080"}, binding)
+	require.Equal(t, api.PortBinding{}, Mapping{}.Binding())
+}
+
 func TestPublishIsParsed(t *testing.T) {
 	for spec, want := range map[string]string{
-		"80":                        "[*:0->80/tcp]",
-		"8080:80":                   "[*:8080->80/tcp]",
-		"8080:80/udp":               "[*:8080->80/udp]",
+		"80":                        "[0.0.0.0:0->80/tcp]",
+		"8080:80":                   "[0.0.0.0:8080->80/tcp]",
+		"8080:80/udp":               "[0.0.0.0:8080->80/udp]",
 		"127.0.0.1:8080:80":         "[127.0.0.1:8080->80/tcp]",
 		"127.0.0.1::80":             "[127.0.0.1:0->80/tcp]",
-		"0.0.0.0:8080:80":           "[*:8080->80/tcp]",
+		"0.0.0.0:8080:80":           "[0.0.0.0:8080->80/tcp]",
 		"[::1]:8080:80":             "[[::1]:8080->80/tcp]",
 		"::1:8080:80":               "[[::1]:8080->80/tcp]",
-		"8000-8002:80-82":           "[*:8000->80/tcp *:8001->81/tcp *:8002->82/tcp]",
-		"80-81/udp":                 "[*:0->80/udp *:0->81/udp]",
+		"8000-8002:80-82":           "[0.0.0.0:8000->80/tcp 0.0.0.0:8001->81/tcp 0.0.0.0:8002->82/tcp]",
+		"80-81/udp":                 "[0.0.0.0:0->80/udp 0.0.0.0:0->81/udp]",
 		"[::ffff:192.0.2.1]:8:9":    "[192.0.2.1:8->9/tcp]",
 		"x":                         `"x" is not a port`,
 		"8080:":                     `"" is not a port`,
-		"0:80":                      "[*:0->80/tcp]",
+		"0:80":                      "[0.0.0.0:0->80/tcp]",
 		"65536:80":                  `"65536" is not a port`,
 		"80:0":                      `"0" is not a port`,
 		"8000-8002:80":              "3 ports of the host's cannot lead to 1 of the container's",
@@ -46,7 +73,7 @@ func TestPublishIsParsed(t *testing.T) {
 			require.Contains(t, err.Error(), want, spec)
 			continue
 		}
-		require.Equal(t, want, fmt.Sprint(list), spec)
+		require.Equal(t, want, text(list), spec)
 	}
 }
 
@@ -54,7 +81,7 @@ func TestPublishIsParsed(t *testing.T) {
 func TestManyPorts(t *testing.T) {
 	list, err := Parse([]string{"65535:65535", "1-2/udp"})
 	require.NoError(t, err)
-	require.Equal(t, "[*:65535->65535/tcp *:0->1/udp *:0->2/udp]", fmt.Sprint(list))
+	require.Equal(t, "[0.0.0.0:65535->65535/tcp 0.0.0.0:0->1/udp 0.0.0.0:0->2/udp]", text(list))
 	require.Equal(t, ":65535", list[0].Address())
 	_, err = Parse([]string{"1-1000", "1001-1025"})
 	require.EqualError(t, err, "--publish: 1025 ports are more than 1024")

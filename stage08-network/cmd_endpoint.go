@@ -1,0 +1,151 @@
+// Networks, and what containers have of them, in the shapes of the Docker Engine API, for inspect.
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/portmap"
+)
+
+// apiID is an id of the form that the API has, made of what identifies a thing here.
+func apiID(words ...string) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(words, " "))))
+}
+
+// describeNetwork is a network in the shape of the API.
+func (s Store) describeNetwork(name string) (any, error) {
+	dir := s.networks()
+	if !isDNSLabel(name) {
+		return nil, nil
+	}
+	n, err := dir.find(name)
+	if errors.Is(err, errNoNetwork) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	live, _, err := dir.leases(n, true)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(dir.file(name + ".json"))
+	if err != nil {
+		return nil, err
+	}
+	d := api.Network{Name: name, ID: apiID(string(dir), name), Created: api.Time(info.ModTime()), Scope: "local", Driver: "bridge", EnableIPv6: n.Subnet6.IsValid(),
+		IPAM: api.IPAM{Driver: "default", Config: []api.Pool{{Subnet: n.Subnet.String(), Gateway: n.Gateway.String()}}}, Internal: n.Internal,
+		Containers: map[string]api.Member{}, Labels: map[string]string{},
+		Options: map[string]string{"com.docker.network.bridge.name": n.Bridge, "com.docker.network.driver.mtu": strconv.Itoa(int(n.MTU))}}
+	if n.Subnet6.IsValid() {
+		d.IPAM.Config = append(d.IPAM.Config, api.Pool{Subnet: n.Subnet6.String(), Gateway: n.Gateway6.String()})
+	}
+	for _, l := range live {
+		e := n.endpoint(dir, l)
+		d.Containers[l.ID] = api.Member{Name: l.Label(), EndpointID: e.EndpointID, MacAddress: e.MacAddress,
+			IPv4Address: prefix(l.Addr, n.Subnet), IPv6Address: prefix(l.Addr6, n.Subnet6)}
+	}
+	return d, nil
+}
+
+// prefix is an address with the length of its network's prefix.
+func prefix(addr netip.Addr, network netip.Prefix) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	return netip.PrefixFrom(addr, network.Bits()).String()
+}
+
+// endpoint is a container on a network in the shape of the API.
+func (n *network) endpoint(dir networks, l ipam.Lease) *api.Endpoint {
+	id := apiID(string(dir), n.Name)
+	e := &api.Endpoint{NetworkID: id, EndpointID: apiID(id, l.ID), MacAddress: hardwareAddr(l.Addr).String(), Gateway: n.Gateway.String(),
+		IPAddress: l.Addr.String(), IPPrefixLen: n.Subnet.Bits(), DNSNames: append(append([]string{}, l.Names...), l.ID[:min(12, len(l.ID))])}
+	if l.Addr6.IsValid() {
+		e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway = l.Addr6.String(), n.Subnet6.Bits(), n.Gateway6.String()
+	}
+	return e
+}
+
+// describeNetwork adds to a container what its flags say of the network, and while it runs, how
+// it is connected.
+func (r *Record) describeNetwork(d *api.Container) error {
+	w := r.Run.networkOptions()
+	mode, other, err := w.mode(r.Run.Isolation)
+	if err != nil {
+		return err
+	}
+	h, settings := &d.HostConfig, &d.NetworkSettings
+	h.DNS, h.ExtraHosts, h.PublishAllPorts = append(h.DNS, w.DNS...), w.AddHost, w.PublishAll
+	if h.NetworkMode = mode; mode == "container" {
+		if shared, err := r.store.find(other); err == nil {
+			other = shared.ID
+		}
+		h.NetworkMode += ":" + other
+	}
+	w.PublishAll = false
+	ports, err := w.ports(nil)
+	if err != nil {
+		return err
+	}
+	for _, m := range ports {
+		port := m.Port()
+		d.Config.ExposedPorts = api.Set(d.Config.ExposedPorts, port)
+		h.PortBindings[port] = append(h.PortBindings[port], m.Binding())
+	}
+	settings.Networks = map[string]*api.Endpoint{}
+	if mode == "container" {
+		return nil
+	}
+	settings.Networks[mode] = &api.Endpoint{Aliases: w.NetworkAlias}
+	if !r.isRunning() {
+		return nil
+	}
+	for port := range d.Config.ExposedPorts {
+		settings.Ports[port] = nil
+	}
+	for _, published := range r.State.Ports {
+		port, binding := portmap.Split(published)
+		settings.Ports[port] = append(settings.Ports[port], binding)
+	}
+	settings.SandboxKey = fmt.Sprintf("/proc/%d/ns/net", r.State.PID)
+	return r.describeEndpoint(settings, mode)
+}
+
+// describeEndpoint adds the addresses that a running container has on a network with a bridge.
+func (r *Record) describeEndpoint(settings *api.NetworkSettings, name string) error {
+	dir := r.store.networks()
+	n, err := dir.find(name)
+	if errors.Is(err, errNoNetwork) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	live, _, err := dir.leases(n, false)
+	if err != nil {
+		return err
+	}
+	for _, l := range live {
+		if l.ID != r.ID {
+			continue
+		}
+		e := n.endpoint(dir, l)
+		e.Aliases = r.Run.NetworkAlias
+		settings.Networks[name] = e
+		if name == defaultNetwork { // as Docker: the addresses on the default one are here too
+			settings.EndpointID, settings.Gateway, settings.IPAddress, settings.IPPrefixLen = e.EndpointID, e.Gateway, e.IPAddress, e.IPPrefixLen
+			settings.GlobalIPv6Address, settings.GlobalIPv6PrefixLen, settings.IPv6Gateway = e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway
+			settings.MacAddress = e.MacAddress
+		}
+	}
+	return nil
+}
