@@ -1,4 +1,5 @@
-// The grammar of -v, --mount and --tmpfs, as Docker takes them; binds.go makes the mounts.
+// The mounts that -v, --mount and --tmpfs ask for; package mountspec has the grammar of the flags,
+// and binds.go makes the mounts.
 package main
 
 import (
@@ -8,53 +9,54 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
-	"stagebox/stage02-cgroups/units"
+	"stagebox/stage03-rootfs/mountspec"
 )
+
+// mountTypes are the types that --mount takes.
+var mountTypes = mountspec.Types{"bind", "tmpfs"}
 
 // binds reads the three flags; those nearer to the root come first.
 func (f *Files) binds() ([]bind, error) {
-	var list []bind
-	for _, kind := range []struct {
-		flag  string
-		specs []string
-		parse func(string) (bind, error)
-	}{{"--volume", f.Volume, parseVolume}, {"--mount", f.Mount, parseMount}, {"--tmpfs", f.Tmpfs, parseTmpfs}} {
-		for _, spec := range kind.specs {
-			b, err := kind.parse(spec)
-			if err == nil {
-				err = b.check(list)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%s %s: %w", kind.flag, spec, err)
-			}
-			list = append(list, b)
-		}
+	specs, err := mountTypes.Parse(f.Volume, f.Mount, f.Tmpfs)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortStableFunc(list, func(a, b bind) int { return strings.Count(a.target, "/") - strings.Count(b.target, "/") })
+	var list []bind
+	for _, spec := range specs {
+		b := bind{Spec: spec}
+		if err := b.check(list); err != nil {
+			return nil, fmt.Errorf("%s: %w", spec.Text, err)
+		}
+		list = append(list, b)
+	}
+	slices.SortStableFunc(list, func(a, b bind) int { return strings.Count(a.Target, "/") - strings.Count(b.Target, "/") })
 	return list, nil
 }
 
 // check looks at the place inside, and at the source.
 func (b *bind) check(others []bind) error {
-	if !path.IsAbs(b.target) {
-		return fmt.Errorf("the place inside, %q, must be an absolute path", b.target)
+	if !path.IsAbs(b.Target) {
+		return fmt.Errorf("the place inside, %q, must be an absolute path", b.Target)
 	}
-	b.target = path.Clean(b.target)
-	switch top := strings.SplitN(b.target, "/", 3)[1]; {
-	case b.target == "/" || top == "proc" || b.target == "/sys" || b.target == "/dev":
-		return fmt.Errorf("%s is reserved: the container has its own there", b.target)
-	case slices.ContainsFunc(others, func(o bind) bool { return o.target == b.target }):
-		return fmt.Errorf("duplicate mount point: %s", b.target)
-	case b.source == "":
+	b.Target = path.Clean(b.Target)
+	switch top := strings.SplitN(b.Target, "/", 3)[1]; {
+	case b.Target == "/" || top == "proc" || b.Target == "/sys" || b.Target == "/dev":
+		return fmt.Errorf("%s is reserved: the container has its own there", b.Target)
+	case slices.ContainsFunc(others, func(o bind) bool { return o.Target == b.Target }):
+		return fmt.Errorf("duplicate mount point: %s", b.Target)
+	case b.Type != "bind":
 		b.isDir = true
 		return nil
-	case !filepath.IsAbs(b.source):
-		return fmt.Errorf("the host's path must be absolute: $PWD/%s, perhaps", b.source)
+	case !filepath.IsAbs(b.Source):
+		return fmt.Errorf("the host's path must begin with / or with a dot: ./%s, perhaps", b.Source)
 	}
-	info, err := os.Stat(b.source)
+	info, err := os.Stat(b.Source)
+	if b.MakeSource && errors.Is(err, os.ErrNotExist) {
+		b.isDir, b.isMissing = true, true
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%w; make it first", err)
 	}
@@ -63,94 +65,4 @@ func (b *bind) check(others []bind) error {
 	}
 	b.isDir = info.IsDir()
 	return nil
-}
-
-// parseVolume reads SRC:DST or SRC:DST:OPTIONS.
-func parseVolume(spec string) (b bind, err error) {
-	parts := strings.Split(spec, ":")
-	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
-		return b, fmt.Errorf("give SRC:DST or SRC:DST:ro")
-	}
-	b.source, b.target = parts[0], parts[1]
-	if len(parts) == 3 {
-		for option := range strings.SplitSeq(parts[2], ",") {
-			switch option {
-			case "ro":
-				b.readOnly = true
-			case "rw":
-			default:
-				return b, fmt.Errorf("%q is not an option: there are ro and rw", option)
-			}
-		}
-	}
-	return b, nil
-}
-
-// parseMount reads words "name=value", such as type=bind,src=/a,dst=/b,readonly.
-func parseMount(spec string) (b bind, err error) {
-	kind := "bind"
-	var memory []string
-	for word := range strings.SplitSeq(spec, ",") {
-		name, value, _ := strings.Cut(word, "=")
-		switch name {
-		case "type":
-			kind = value
-		case "src", "source":
-			b.source = value
-		case "dst", "target", "destination":
-			b.target = value
-		case "ro", "readonly":
-			b.readOnly = value == "" || value == "true" || value == "1"
-		case "tmpfs-size":
-			memory = append(memory, "size="+value)
-		case "tmpfs-mode":
-			memory = append(memory, "mode="+value)
-		default:
-			return b, fmt.Errorf("%q is not known: there are type, src, dst, readonly, tmpfs-size and tmpfs-mode", name)
-		}
-	}
-	switch {
-	case kind == "tmpfs" && b.source == "":
-		return parseTmpfs(b.target + ":" + strings.Join(memory, ","))
-	case kind != "bind":
-		return b, fmt.Errorf("type=%s: there are bind, with a src, and tmpfs, without one", kind)
-	case b.source == "" || len(memory) > 0:
-		return b, fmt.Errorf("a bind needs src and dst, and nothing of a tmpfs")
-	}
-	return b, nil
-}
-
-// parseTmpfs reads DST or DST:OPTIONS; the rest are Docker's usual ones.
-func parseTmpfs(spec string) (b bind, err error) {
-	target, options, _ := strings.Cut(spec, ":")
-	b = bind{target: target, attrs: noSuid | noDev | noExec, options: []string{"mode=1777"}}
-	for option := range strings.SplitSeq(options, ",") {
-		name, value, _ := strings.Cut(option, "=")
-		switch option {
-		case "", "rw", "noexec", "nosuid", "nodev":
-			continue
-		case "ro":
-			b.readOnly = true
-			continue
-		case "exec":
-			b.attrs &^= noExec
-			continue
-		}
-		switch name {
-		case "size":
-			n, err := units.ParseSize(value)
-			if err != nil || n < 1 {
-				return b, fmt.Errorf("size=%s: %w", value, err)
-			}
-			b.options = append(b.options, fmt.Sprintf("size=%d", n))
-		case "mode":
-			if _, err := strconv.ParseUint(value, 8, 12); err != nil {
-				return b, fmt.Errorf("mode=%s is not a mode such as 1777", value)
-			}
-			b.options[0] = option
-		default:
-			return b, fmt.Errorf("%q is not an option: there are size, mode, exec and ro", name)
-		}
-	}
-	return b, nil
 }

@@ -109,7 +109,7 @@ func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err erro
 	}
 	for _, b := range binds {
 		mount := r.bind(b)
-		r.queueMount(pendingMount{mount: mount, target: b.target, isDir: b.isDir})
+		r.queueMount(pendingMount{mount: mount, target: b.Target, isDir: b.isDir})
 	}
 	// Last: see attach.
 	r.queueMount(pendingMount{mount: proc, target: "/proc", isDir: true, exact: true})

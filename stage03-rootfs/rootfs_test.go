@@ -146,31 +146,6 @@ func TestTinyLeavesNothingHalfMade(t *testing.T) {
 	require.Len(t, left, 1, "nothing but full is there")
 }
 
-func TestVolumes(t *testing.T) {
-	for text, want := range map[string]bind{
-		"/a:/b":       {source: "/a", target: "/b"},
-		"/a:/b:ro":    {source: "/a", target: "/b", readOnly: true},
-		"/a:/b:ro,rw": {source: "/a", target: "/b", readOnly: true},
-	} {
-		got, err := parseVolume(text)
-		require.NoError(t, err, text)
-		require.Equal(t, want, got, text)
-	}
-	for _, text := range []string{"", "/a", ":/b", "/a:", "/a:/b:x", "/a:/b:ro:rw"} {
-		_, err := parseVolume(text)
-		require.Error(t, err, text)
-	}
-	b, err := parseMount("type=bind,src=/a,dst=/b,readonly")
-	require.NoError(t, err)
-	require.Equal(t, bind{source: "/a", target: "/b", readOnly: true}, b)
-	b, err = parseMount("type=tmpfs,dst=/t,tmpfs-size=64m,tmpfs-mode=700")
-	require.NoError(t, err)
-	require.Equal(t, []string{"mode=700", "size=67108864"}, b.options)
-	b, err = parseTmpfs("/t:size=1k,mode=755,exec,ro")
-	require.NoError(t, err)
-	require.Equal(t, bind{target: "/t", readOnly: true, attrs: noSuid | noDev, options: []string{"mode=755", "size=1024"}}, b)
-}
-
 func TestDevicesAreParsed(t *testing.T) {
 	for text, want := range map[string]device{
 		"/dev/null":             {"/dev/null", "/dev/null", unix.S_IFCHR, 1, 3, 0o666, "rwm"},
@@ -199,8 +174,26 @@ func FuzzBinds(f *testing.F) {
 				require.Empty(t, list)
 				continue
 			}
-			require.NotContains(t, []string{"/", "/proc", "/sys", "/dev"}, list[0].target)
-			require.True(t, filepath.IsAbs(list[0].target))
+			require.NotContains(t, []string{"/", "/proc", "/sys", "/dev"}, list[0].Target)
+			require.True(t, filepath.IsAbs(list[0].Target))
 		}
 	})
+}
+
+// The host's later mounts appear below a bind only if it is a slave of the host's mount.
+func TestPropagation(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root mounts on the host")
+	}
+	root := filepath.Join(t.TempDir(), "root")
+	_, _, status := run(t, "rootfs", root)
+	require.Zero(t, status)
+	for option, want := range map[string]string{"rprivate": "hidden", "rslave": "seen", "shared": "seen"} {
+		cmd := exec.Command("unshare", "-m", "sh", "-c", `set -e; mount -t tmpfs box-outer "$1"; mount --make-shared "$1"; mkdir "$1/sub"
+			mkfifo "$1/go"; "$0" run --rootfs "$2" -v "$1:/data:$3" sh -c 'echo up >/data/go; read x </data/go; [ -e /data/sub/seen ] && echo seen || echo hidden' &
+			read x <"$1/go"; mount -t tmpfs box-inner "$1/sub"; touch "$1/sub/seen"; echo on >"$1/go"; wait`, box, t.TempDir(), root, option)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Equal(t, want+"\n", string(out), option)
+	}
 }

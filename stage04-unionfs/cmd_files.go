@@ -12,28 +12,31 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/mountspec"
 )
 
 // Files is what a container sees of the file system.
 type Files struct {
 	Rootfs   string   `help:"A directory that becomes the container's root; without it the host's files are seen." placeholder:"DIR" group:"Files:"`
 	ReadOnly bool     `help:"Let nothing be written to the root." group:"Files:"`
-	Volume   []string `short:"v" help:"A directory or file of the host's to have inside; ro for reading only." placeholder:"SRC:DST[:ro]" sep:"none" group:"Files:"`
+	Volume   []string `short:"v" help:"A directory or file of the host's to have inside; ro for reading only, rslave for later mounts too; z, Z, cached, delegated and consistent have no effect." placeholder:"SRC:DST[:ro]" sep:"none" group:"Files:"`
 	Mount    []string `help:"The same in many words: type=bind,src=SRC,dst=DST,readonly; type=tmpfs,dst=DST,tmpfs-size=64m." placeholder:"SPEC" sep:"none" group:"Files:"`
-	Tmpfs    []string `help:"A directory in memory: /tmp:size=64m,mode=1777." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
+	Tmpfs    []string `help:"A directory in memory: /tmp:size=64m,mode=1777,uid=0, as mount takes them." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
 	Device   []string `help:"A device of the host's to have inside; r, w and m for read, write, mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
 	Sysctl   []string `help:"A setting of the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
 }
 
 // AfterApply refuses a root without a name, which may come of a shell's variable that was
-// never set: not to be meant is one thing, to run on the host's files is another.
+// never set: not to be meant is one thing, to run on the host's files is another. It also takes
+// relative paths from the directory of the command.
 func (f *Files) AfterApply(ctx *kong.Context) error {
 	for _, flag := range ctx.Flags() {
 		if flag.Name == "rootfs" && flag.Set && f.Rootfs == "" {
 			return errors.New(`--rootfs "": give the name of a directory`)
 		}
 	}
-	return nil
+	return mountspec.Absolute(f.Volume, f.Mount)
 }
 
 // needsRoot names a flag that makes no sense on the host's files.

@@ -156,7 +156,7 @@ func (c *Container) hostConfig() api.HostConfig {
 	}
 	files := Files{Mount: c.Mount}
 	for _, b := range files.requestedMounts() {
-		h.Mounts = append(h.Mounts, api.Mount{Type: b.kind(), Source: b.source, Target: b.target, ReadOnly: b.readOnly})
+		h.Mounts = append(h.Mounts, api.Mount{Type: b.Type, Source: b.Source, Target: b.Target, ReadOnly: b.ReadOnly})
 	}
 	c.describeLimits(&h)
 	return h
@@ -200,30 +200,19 @@ func (r *Record) mounts() []api.MountPoint {
 	list := []api.MountPoint{}
 	files := Files{Volume: r.Run.Volume, Mount: r.Run.Mount}
 	for _, b := range files.requestedMounts() {
-		mount := api.MountPoint{Type: b.kind(), Source: b.source, Destination: b.target, RW: !b.readOnly}
+		mount := api.MountPoint{Type: b.Type, Source: b.Source, Destination: b.Target, RW: !b.ReadOnly}
 		switch mount.Type {
 		case "bind":
-			mount.Propagation = "rprivate"
+			mount.Propagation = "r" + cmp.Or(b.Propagation, "private")
 		case "volume":
-			mount.Name, mount.Driver, mount.Source = b.source, "local", r.store.path("volumes", b.source, "_data")
+			mount.Name, mount.Driver, mount.Source = b.Source, "local", r.store.path("volumes", b.Source, "_data")
 		}
-		if b.readOnly {
+		if b.ReadOnly {
 			mount.Mode = "ro"
 		}
 		list = append(list, mount)
 	}
 	return list
-}
-
-// kind is the type of a mount in the words of --mount.
-func (b bind) kind() string {
-	switch {
-	case b.isVolume:
-		return "volume"
-	case b.source == "":
-		return "tmpfs"
-	}
-	return "bind"
 }
 
 // picture is the layers of a container, the top one first, with what is in its own now.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage04-unionfs/ids"
 )
 
@@ -31,7 +32,7 @@ func (c *Container) nameVolumes(r *Record) error {
 		}
 	}
 	for i, spec := range c.Mount {
-		if b, err := parseMount(spec); err == nil && b.isVolume && b.source == "" {
+		if m, err := mountTypes.Mount(spec); err == nil && m.Type == "volume" && m.Source == "" {
 			c.Mount[i] += ",src=" + random()
 		}
 	}
@@ -40,32 +41,23 @@ func (c *Container) nameVolumes(r *Record) error {
 }
 
 // requestedMounts returns the mounts that the flags ask for, whether or not their sources exist.
-func (f *Files) requestedMounts() (list []bind) {
-	for _, kind := range []struct {
-		specs []string
-		parse func(string) (bind, error)
-	}{{f.Volume, parseVolume}, {f.Mount, parseMount}, {f.Tmpfs, parseTmpfs}} {
-		for _, spec := range kind.specs {
-			if b, err := kind.parse(spec); err == nil {
-				list = append(list, b)
-			}
-		}
-	}
+func (f *Files) requestedMounts() []mountspec.Spec {
+	list, _ := mountTypes.Parse(f.Volume, f.Mount, f.Tmpfs) // they were checked before
 	return list
 }
 
 // openVolumes replaces the names of volumes by their directories, and makes missing ones.
 func (c *Container) openVolumes(binds []bind) error {
 	for i, b := range binds {
-		if !b.isVolume {
+		if b.Type != "volume" {
 			continue
 		}
 		if !c.DryRun {
 			if err := c.makeVolume(b); err != nil {
-				return fmt.Errorf("the volume %s: %w", b.source, err)
+				return fmt.Errorf("the volume %s: %w", b.Source, err)
 			}
 		}
-		binds[i].source, binds[i].isDir = c.Store.path("volumes", b.source, "_data"), true
+		binds[i].Source, binds[i].isDir = c.Store.path("volumes", b.Source, "_data"), true
 	}
 	return nil
 }
@@ -73,7 +65,7 @@ func (c *Container) openVolumes(binds []bind) error {
 // makeVolume makes a volume with what the layers hold at its place: all of it, or nothing.
 // If two containers do it at once, the second finds it made.
 func (c *Container) makeVolume(b bind) error {
-	dir := c.Store.path("volumes", b.source)
+	dir := c.Store.path("volumes", b.Source)
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
@@ -82,7 +74,10 @@ func (c *Container) makeVolume(b bind) error {
 		if err := os.MkdirAll(data, 0o755); err != nil {
 			return err
 		}
-		return c.fillVolume(data, b.target)
+		if b.NoCopy {
+			return nil
+		}
+		return c.fillVolume(data, b.Target)
 	})
 	if _, made := os.Stat(dir); errors.Is(err, unix.EEXIST) && made == nil {
 		return nil
@@ -152,7 +147,7 @@ func (s Store) checkUnused(volume, except string) error {
 	}
 	var users []string
 	for _, r := range all {
-		has := func(b bind) bool { return b.isVolume && b.source == volume }
+		has := func(m mountspec.Spec) bool { return m.Type == "volume" && m.Source == volume }
 		if r.ID != except && slices.ContainsFunc(r.Run.requestedMounts(), has) {
 			users = append(users, r.Name)
 		}

@@ -160,7 +160,7 @@ func (c *Container) merge(words []string, config RunConfig) error {
 		return err
 	}
 	for target := range config.Volumes {
-		same := func(b bind) bool { return b.target == filepath.Clean(target) }
+		same := func(b bind) bool { return b.Target == filepath.Clean(target) }
 		if !slices.ContainsFunc(binds, same) {
 			c.Volume = append(c.Volume, target)
 		}

@@ -191,7 +191,7 @@ func (s *stageBuild) missing(c *Container) ([]string, error) {
 	}
 	all := slices.Clone(places)
 	for _, b := range binds {
-		all = append(all, strings.TrimPrefix(b.target, "/"))
+		all = append(all, strings.TrimPrefix(b.Target, "/"))
 	}
 	var list []string
 	for _, place := range all {

@@ -42,20 +42,25 @@ func (p *Plan) CopyMount(dir plan.Arg, path string) *plan.Call {
 
 // SetMount is mount_setattr(2): adds attributes to a mount and to those below it.
 func (p *Plan) SetMount(mount plan.Arg, attrs uint64) *plan.Call {
-	return p.setMount(mount, attrs, unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
+	return p.setMount(mount, unix.MountAttr{Attr_set: attrs}, unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
 }
 
 // SetMountAlone leaves the mounts below as they are.
 func (p *Plan) SetMountAlone(mount plan.Arg, attrs uint64) *plan.Call {
-	return p.setMount(mount, attrs, unix.AT_EMPTY_PATH)
+	return p.setMount(mount, unix.MountAttr{Attr_set: attrs}, unix.AT_EMPTY_PATH)
 }
 
-func (p *Plan) setMount(mount plan.Arg, attrs, flags uint64) *plan.Call {
-	attr := &unix.MountAttr{Attr_set: attrs}
-	text := "{attr_set=" + plan.Bits(attrs, mountAttrs).String() +
-		", attr_clr=0, propagation=0, userns_fd=0}"
+// SetSlave has a copied mount, and those below it, follow the ones that they are copies of.
+func (p *Plan) SetSlave(mount plan.Arg) *plan.Call {
+	attr := unix.MountAttr{Propagation: unix.MS_SLAVE}
+	return p.setMount(mount, attr, unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
+}
+
+func (p *Plan) setMount(mount plan.Arg, attr unix.MountAttr, flags uint64) *plan.Call {
+	text := fmt.Sprintf("{attr_set=%s, attr_clr=0, propagation=%s, userns_fd=0}",
+		plan.Bits(attr.Attr_set, mountAttrs), plan.Bits(attr.Propagation, mountFlags))
 	return p.Add("mount_setattr", unix.SYS_MOUNT_SETATTR, mount, "",
-		plan.Bits(flags, openTreeFlags), plan.Ptr(unsafe.Pointer(attr), text),
+		plan.Bits(flags, openTreeFlags), plan.Ptr(unsafe.Pointer(&attr), text),
 		unix.MOUNT_ATTR_SIZE_VER0)
 }
 

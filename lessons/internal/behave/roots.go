@@ -1,6 +1,7 @@
 package behave
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -212,6 +213,17 @@ exec "$BOX" "$@"`,
 	Name: "a program for another processor is said to be one", Since: 3,
 	Check:  otherProcessor,
 	Broken: one,
+}, {
+	Name: "-v takes relative paths and Docker's options, and makes a missing directory of the host's", Since: 3,
+	Check: func(b *Box) Seen {
+		e := b.script("echo x >/new/file; ls /here/none/such/file; touch /ro 2>/dev/null || echo refused", "-v", "./none/such:/new:z,cached", "-v", ".:/here:Z,rprivate,delegated", "-v", ".:/ro:ro,consistent")
+		return all(printed("/here/none/such/file refused", e.oneLine()), same("x", contentOf(filepath.Join(b.Dir, "none/such/file"))))
+	},
+	Broken: `[ "$1" = run ] && cd /; exec "$BOX" "$@"`,
+}, {
+	Name: "--tmpfs takes mount's options, and has the mode of the directory that it covers", Since: 3,
+	Check:  tmpfsModes,
+	Broken: `for word; do shift; set -- "$@" "${word%,size=50%,mode=700}"; done; exec "$BOX" "$@"`,
 }}
 
 // hostFiles leaves the root out.
@@ -404,7 +416,7 @@ func badFiles(b *Box) Seen {
 	}
 	var parts []Seen
 	for _, flags := range []string{
-		"-v ./none:/data", "-v /stagebox-none:/data", "-v " + b.Dir + ":data", "-v " + b.Dir + ":/proc", "-v " + b.Dir + ":/", "-v x:",
+		"-v none/x:/data", "--mount type=bind,src=/stagebox-none,dst=/data", "-v " + b.Dir + ":data", "-v " + b.Dir + ":/proc", "-v " + b.Dir + ":/", "-v x:",
 		"-v " + b.Dir + ":/data:rx", "-v " + b.Dir + ":/data -v " + b.Dir + ":/data", "--tmpfs data", "--tmpfs /t:size=x", "--mount type=x,dst=/d",
 		"--user stagebox-nobody", "--cap-add NONSENSE", "--ulimit nonsense=1", "--ulimit nofile=5:1", "--sysctl kernel.core_pattern=x",
 		"--sysctl net.ipv4.ip_forward", "--security-opt nonsense", "--security-opt seccomp=/etc/passwd", "--security-opt seccomp=/stagebox-none",
@@ -413,6 +425,22 @@ func badFiles(b *Box) Seen {
 		parts = append(parts, refused(b.inRoot(strings.Fields(flags), "true")))
 	}
 	return all(append(parts, refused(b.Run("run", "--read-only", "/bin/true")), refused(b.Run("run", "--rootfs", b.Dir, "--share", "mnt", "true")))...)
+}
+
+// tmpfsModes has a directory for the owner alone in a root of its own.
+func tmpfsModes(b *Box) Seen {
+	root, err := b.ownRoot()
+	private := filepath.Join(root, "var/private")
+	if err == nil {
+		err = errors.Join(os.MkdirAll(private, 0o755), os.Chmod(private, 0o750), os.Chown(private, b.uid, b.gid))
+	}
+	if err != nil {
+		return failed(err)
+	}
+	e := b.Run("run", "--rootfs", root, "--tmpfs", "/var/private", "--tmpfs", "/new", "--tmpfs", "/half:uid=0,gid=0,size=50%,mode=700", "sh", "-c",
+		`stat -c "%a %u" /var/private /new /half; awk '$2 == "/half" {print $4}' /proc/mounts`)
+	half := strings.HasPrefix(e.Stdout, "750 0\n1777 0\n700 0\n") && strings.Contains(e.Stdout, ",size=")
+	return ended(e.Status == 0 && half, "750, 1777 and 700, and a size", e)
 }
 
 // otherProcessor has a program whose ELF header names a processor that nobody has.
