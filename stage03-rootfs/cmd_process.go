@@ -2,12 +2,12 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+
+	"stagebox/stage03-rootfs/envfile"
 )
 
 // ProcessOptions are the flags about the program's user, directory and environment.
@@ -17,10 +17,12 @@ type ProcessOptions struct {
 	Env     []string `short:"e" help:"A variable; NAME alone takes the caller's value." placeholder:"NAME=VALUE" sep:"none" group:"Program:"`
 	EnvFile []string `help:"A file of such lines." placeholder:"FILE" sep:"none" group:"Program:"`
 	Init    bool     `help:"Have a small PID 1 above the command, which passes signals on and waits for orphans." group:"Program:"`
+
+	GroupAdd []string `help:"A further group of the user's, by the container's own group file." placeholder:"NAME|GID" sep:"none" group:"Program:"`
 }
 
 // environment is what the program knows. TERM is xterm at a terminal of its own, which
-// images know, whatever the caller's is.
+// images know, whatever the caller's is. An empty HOME is the user's home, as in Docker.
 func (c *Container) environment(home string) ([]string, error) {
 	env := environment(c.Hostname)
 	if c.Rootfs != "" {
@@ -30,7 +32,7 @@ func (c *Container) environment(home string) ([]string, error) {
 		}
 	}
 	for _, file := range c.EnvFile {
-		lines, err := readEnvFile(file)
+		lines, err := envfile.Read(file)
 		if err != nil {
 			return nil, fmt.Errorf("--env-file %s: %w", file, err)
 		}
@@ -41,7 +43,12 @@ func (c *Container) environment(home string) ([]string, error) {
 			return nil, fmt.Errorf("--env %s: give NAME=VALUE", variable)
 		}
 	}
-	return setAll(env, c.Env), nil
+	env = setAll(env, c.Env)
+	isHome := func(v string) bool { return strings.HasPrefix(v, "HOME=") && v != "HOME=" }
+	if !slices.ContainsFunc(env, isHome) {
+		env = setAll(env, []string{"HOME=" + home})
+	}
+	return env, nil
 }
 
 // setAll adds variables, each in place of an earlier one of that name. A name alone takes
@@ -58,28 +65,6 @@ func setAll(env, variables []string) []string {
 		}
 	}
 	return env
-}
-
-// readEnvFile reads lines "NAME=VALUE"; blank lines and those that begin with # say nothing.
-func readEnvFile(name string) ([]string, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var list []string
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimLeft(lines.Text(), " \t")
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		variable, _, _ := strings.Cut(line, "=")
-		if variable == "" || strings.ContainsAny(variable, " \t") {
-			return nil, fmt.Errorf("line %d: %q is not NAME=VALUE", n, line)
-		}
-		list = append(list, line)
-	}
-	return list, lines.Err()
 }
 
 // Terminal says how the container is talked to.

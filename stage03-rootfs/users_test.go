@@ -43,12 +43,4 @@ func TestAHostilePasswdIsNotRead(t *testing.T) {
 func TestVariables(t *testing.T) {
 	t.Setenv("OURS", "here")
 	require.Equal(t, []string{"A=1", "C=", "B=2", "OURS=here"}, setAll([]string{"A=1", "B=0"}, []string{"C=", "B=2", "OURS", "NOT_SET_ANYWHERE"}))
-	file := filepath.Join(t.TempDir(), "env")
-	require.NoError(t, os.WriteFile(file, []byte("# a comment\n\n  A=1 # not one\nOURS\n"), 0o644))
-	lines, err := readEnvFile(file)
-	require.NoError(t, err)
-	require.Equal(t, []string{"A=1 # not one", "OURS"}, lines)
-	require.NoError(t, os.WriteFile(file, []byte("A B=1\n"), 0o644))
-	_, err = readEnvFile(file)
-	require.ErrorContains(t, err, `line 1: "A B=1" is not NAME=VALUE`)
 }

@@ -52,7 +52,7 @@ func security(c *Container, p *Plan, id *identity) error {
 	} else {
 		p.Seccomp(filter)
 	}
-	if c.Rootfs != "" || c.User != "" {
+	if c.isChanged() {
 		id.become(p)
 	}
 	switch {

@@ -23,20 +23,39 @@ type identity struct {
 	groups   []int // supplementary ones
 	home     string
 	env      []string
+	isMember bool // of groups that were asked for
 	given    bool // for a command that exec brings in
 }
 
 // identify looks up the user that the program runs as, and makes its environment.
 func identify(c *Container) (*identity, error) {
 	id := &identity{home: "/root"}
-	if c.Rootfs != "" || c.User != "" {
-		if err := id.find(c.readInside, c.User); err != nil {
-			return nil, fmt.Errorf("--user %s: %w", c.User, err)
+	if c.isChanged() {
+		if err := id.lookUp(c); err != nil {
+			return nil, err
 		}
 	}
 	env, err := c.environment(id.home)
 	id.env = env
 	return id, err
+}
+
+// isChanged reports whether the program's user may be another than box's.
+func (c *Container) isChanged() bool {
+	return c.Rootfs != "" || c.User != "" || len(c.GroupAdd) > 0
+}
+
+// lookUp finds the user and the groups of the flags.
+func (id *identity) lookUp(c *Container) error {
+	if err := id.find(c.readInside, c.User); err != nil {
+		return fmt.Errorf("--user %s: %w", c.User, err)
+	}
+	added, err := passwd.Groups(c.readInside, c.GroupAdd)
+	if err != nil {
+		return fmt.Errorf("--group-add %w", err)
+	}
+	id.groups, id.isMember = append(id.groups, added...), len(added) > 0
+	return nil
 }
 
 // find looks the user up in the files of a root.
@@ -95,21 +114,35 @@ func (id *identity) become(p *Plan) {
 	outside := "this user is not mapped into the container's user namespace; newuidmap (package " +
 		"uidmap) and a line in /etc/subuid and /etc/subgid map more than user 0"
 	groups := plan.Ptr(unsafe.Pointer(&list[0]), "["+strings.Join(texts, ", ")+"]")
-	p.Add("setgroups", unix.SYS_SETGROUPS, len(list), groups).Why("no group of the caller's").
-		Tolerate(unix.EPERM).Hint(unix.EINVAL, outside)
+	set := p.Add("setgroups", unix.SYS_SETGROUPS, len(list), groups).
+		Why("no group of the caller's").Hint(unix.EINVAL, outside).Hint(unix.EPERM, outside)
+	if !id.isMember {
+		set.Tolerate(unix.EPERM)
+	}
+	id.ownPipes(p)
 	p.Add("setresgid", unix.SYS_SETRESGID, id.gid, id.gid, id.gid).Why("its group").
 		Hint(unix.EINVAL, outside)
-	for _, pipe := range p.stdio {
-		if pipe != 0 && id.uid != 0 {
-			p.Add("fchown", unix.SYS_FCHOWN, pipe, id.uid, -1).
-				Why("to open /dev/stdout is to open this pipe").
-				Tolerate(unix.EPERM).Hint(unix.EINVAL, outside)
-		}
-	}
 	p.Add("setresuid", unix.SYS_SETRESUID, id.uid, id.uid, id.uid).Why("and the user itself").
 		Hint(unix.EINVAL, outside)
 	if id.uid != 0 || id.gid != 0 {
 		p.renewDeathSignal()
+	}
+}
+
+// ownPipes gives the standard files that are pipes to the user, as runc does: /dev/stdout leads to
+// /proc/self/fd/1, and to open that is to open the pipe once more.
+func (id *identity) ownPipes(p *Plan) {
+	for fd, from := range p.stdio {
+		if from != 0 {
+			fd = from
+		}
+		var st unix.Statfs_t
+		err := unix.Fstatfs(fd, &st)
+		if id.uid == 0 || err != nil || st.Type != unix.PIPEFS_MAGIC {
+			continue // files and terminals of the caller's stay the caller's
+		}
+		p.Add("fchown", unix.SYS_FCHOWN, fd, id.uid, -1).Tolerate(unix.EPERM).
+			Why("to open /dev/stdout, for one, is to open this pipe")
 	}
 }
 

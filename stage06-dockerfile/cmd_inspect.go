@@ -139,6 +139,7 @@ func (r *Record) describeConfig() api.Config {
 func (c *Container) hostConfig() api.HostConfig {
 	h := api.NewHostConfig()
 	h.AutoRemove, h.Privileged, h.ReadonlyRootfs, h.SecurityOpt = c.Rm, c.Privileged, c.ReadOnly, c.SecurityOpt
+	h.GroupAdd = c.GroupAdd
 	h.CapAdd, h.CapDrop = api.Capabilities(c.CapAdd), api.Capabilities(c.CapDrop)
 	h.Tmpfs, h.Sysctls = api.Pairs(c.Tmpfs, ":"), api.Pairs(c.Sysctl, "=")
 	if c.Init {

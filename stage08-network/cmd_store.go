@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -106,7 +107,7 @@ func (c *Container) resolve() error {
 func (c *Container) readEnvFiles() error {
 	var env []string
 	for _, file := range c.EnvFile {
-		lines, err := readEnvFile(file)
+		lines, err := envfile.Read(file)
 		if err != nil {
 			return fmt.Errorf("--env-file %s: %w", file, err)
 		}

@@ -73,7 +73,8 @@ func (e *Entry) guest() (*guest, error) {
 			return nil, err
 		}
 		g.profile, g.host, c.Ulimit = s.profile, r, r.Run.Ulimit
-		c.Hostname, c.Env = r.Run.Hostname, append(slices.Clone(r.Run.Env), e.Env...)
+		c.Hostname, c.GroupAdd = r.Run.Hostname, r.Run.GroupAdd
+		c.Env = append(slices.Clone(r.Run.Env), e.Env...)
 		if e.User == "" {
 			c.User = r.Run.User
 		}
@@ -82,8 +83,8 @@ func (e *Entry) guest() (*guest, error) {
 		}
 	}
 	if g.who.given = r != nil || e.User != ""; g.who.given {
-		if err := g.who.find(c.readInside, c.User); err != nil {
-			return nil, fmt.Errorf("--user %s: %w", c.User, err)
+		if err := g.who.lookUp(c); err != nil {
+			return nil, err
 		}
 	}
 	if r == nil && !e.TTY {

@@ -4,7 +4,11 @@
 package passwd
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -19,12 +23,12 @@ type User struct {
 }
 
 // Lookup finds the user that spec names, such as "app", "1000", "app:staff" or ":50"; no user
-// is user 0. Each part is a name or, if no entry has that name, a number. Numbers need no
-// entry: such a user has group 0 and the home /root if it is user 0, or / if it is not. If a
-// group is named, the user has no supplementary ones. read returns a file of the root, empty
-// if there is none.
+// is user 0. As in Docker, a number is always an id, even if a user or group has it for a name.
+// Numbers need no entry: such a user has group 0 and the home /root if it is user 0, or / if it
+// is not. If a group is named, the user has no supplementary ones. read returns a file of the
+// root, empty if there is none.
 func Lookup(read func(name string) ([]byte, error), spec string) (User, error) {
-	passwd, err := read("/etc/passwd")
+	users, err := read("/etc/passwd")
 	if err != nil {
 		return User{}, err
 	}
@@ -37,57 +41,94 @@ func Lookup(read func(name string) ([]byte, error), spec string) (User, error) {
 	if user == "" {
 		user = "0"
 	}
-	if entry := named(passwd, user, 7); entry != nil {
-		u.Home, user = entry[5], entry[2]
-		if group == "" {
-			group, u.Groups = entry[3], memberOf(groups, entry[0])
-		}
-	} else if user != "0" {
+	f, err := named(users, "user", user, passwdIDs)
+	if err != nil {
+		return u, err
+	}
+	if u.UID, _ = ParseID(f[2]); f[3] != "" {
+		u.GID, _ = ParseID(f[3])
+		u.Home = cmp.Or(f[5], "/")
+	} else if u.UID != 0 {
 		u.Home = "/"
 	}
-	if entry := named(groups, group, 3); entry != nil {
-		group = entry[2]
+	if group == "" {
+		u.Groups = memberOf(groups, f[0])
+		return u, nil
 	}
-	return u, u.setIDs(user, group)
+	f, err = named(groups, "group", group, groupIDs)
+	u.GID, _ = ParseID(f[2])
+	return u, err
 }
 
-func (u *User) setIDs(user, group string) (err error) {
-	if u.UID, err = ParseID(user); err != nil {
-		return fmt.Errorf("there is no user %q in the container's /etc/passwd; a number needs no entry there", user)
+// Groups returns the ids of groups, which are names or numbers.
+func Groups(read func(name string) ([]byte, error), list []string) (ids []int, err error) {
+	file, err := read("/etc/group")
+	for _, group := range list {
+		f, err := named(file, "group", group, groupIDs)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", group, err)
+		}
+		id, _ := ParseID(f[2])
+		ids = append(ids, id)
 	}
-	if u.GID, err = ParseID(group); group != "" && err != nil {
-		return fmt.Errorf("there is no group %q in the container's /etc/group; a number needs no entry there", group)
-	}
-	return nil
+	return ids, err
 }
 
-// named returns the fields of the entry with a name or, if there is none, with a number.
-func named(file []byte, text string, fields int) []string {
-	if entry := find(file, fields, func(f []string) bool { return f[0] == text }); entry != nil {
-		return entry
-	}
-	return find(file, fields, func(f []string) bool { return f[2] == text })
-}
+// The fields that must be numbers: glibc ignores a line otherwise. Any later ones may be missing.
+var passwdIDs, groupIDs = []int{2, 3}, []int{2}
 
-// find returns the first line with at least so many fields that is wanted.
-func find(file []byte, fields int, wanted func([]string) bool) []string {
-	for line := range strings.Lines(string(file)) {
-		if f := strings.Split(strings.TrimRight(line, "\r\n"), ":"); len(f) >= fields && wanted(f) {
-			return f
+// named returns the fields of the first entry with a name or a number. For a number that no entry
+// has, the others are empty. kind is for errors.
+func named(file []byte, kind, text string, ids []int) ([]string, error) {
+	number, err := strconv.Atoi(text)
+	field, isNumber := 0, !errors.Is(err, strconv.ErrSyntax)
+	if isNumber && (err != nil || number < 0 || number > math.MaxInt32) {
+		return make([]string, 7), fmt.Errorf("an id is a number from 0 to %d", math.MaxInt32)
+	}
+	if isNumber {
+		field, text = 2, strconv.Itoa(number)
+	}
+	for f := range entries(file, ids) {
+		if f[field] == text {
+			return f, nil
 		}
 	}
-	return nil
+	if isNumber {
+		return []string{2: text, 6: ""}, nil
+	}
+	place := map[string]string{"user": "passwd", "group": "group"}[kind]
+	return make([]string, 7), fmt.Errorf("there is no %s %q in the container's /etc/%s; a number needs no entry there", kind, text, place)
+}
+
+// entries yields the fields of every line, seven of them, as glibc reads it: blanks in front do
+// not count, and fields at the end may be missing. Ids are in their shortest form.
+func entries(file []byte, ids []int) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for line := range strings.Lines(string(file)) {
+			line = strings.TrimLeft(strings.TrimRight(line, "\r\n"), " \t")
+			f := append(strings.Split(line, ":"), make([]string, 7)...)
+			isEntry := line != "" && line[0] != '#'
+			for _, i := range ids {
+				id, err := ParseID(strings.TrimLeft(f[i], " \t"))
+				f[i], isEntry = strconv.Itoa(id), isEntry && err == nil
+			}
+			if isEntry && !yield(f[:7]) {
+				return
+			}
+		}
+	}
 }
 
 // memberOf returns the groups that list a user.
 func memberOf(groups []byte, user string) []int {
 	var ids []int
-	find(groups, 4, func(f []string) bool {
-		if id, err := ParseID(f[2]); err == nil && slices.Contains(strings.Split(f[3], ","), user) {
+	for f := range entries(groups, groupIDs) {
+		isMember := func(name string) bool { return user != "" && strings.TrimSpace(name) == user }
+		if slices.ContainsFunc(strings.Split(f[3], ","), isMember) {
+			id, _ := ParseID(f[2])
 			ids = append(ids, id)
 		}
-		return false
-	})
+	}
 	return ids
 }
 

@@ -124,9 +124,16 @@ exec "$BOX" "$@"`,
 	},
 	Broken: drop("-e | BOTH=flag"),
 }, {
-	Name: "-u is looked up in the container's own passwd and group", Since: 3, For: Root,
+	Name: "-u and --group-add are looked up in the container's own passwd and group, and a number is always an id", Since: 3, For: Root,
 	Check:  users,
 	Broken: drop("-u | somebody | somebody:others"),
+}, {
+	Name: "another user than root may open /dev/stdout and /dev/stderr when they are pipes", Since: 3, For: Root,
+	Check: func(b *Box) Seen {
+		e := b.script("echo out >/dev/stdout; echo err >/dev/stderr; echo again >/proc/self/fd/1", "-u", "1000:1000")
+		return all(printed("out again", e.oneLine().asSuccess()), same("err\n", e.Stderr))
+	},
+	Broken: `[ "$1" = run ] || exec "$BOX" "$@"; "$BOX" "$@" >"$HOME/out"; status=$?; cat "$HOME/out"; exit $status`,
 }, {
 	Name: "a command with -u does not outlive the binary", Since: 3, For: Root,
 	Check: func(b *Box) Seen {
@@ -336,20 +343,24 @@ func users(b *Box) Seen {
 	if err != nil {
 		return failed(err)
 	}
-	files := map[string]string{"passwd": "root:x:0:0::/root:/bin/sh\nsomebody:x:1234:1235::/home/somebody:/bin/sh\n",
-		"group": "crowd:x:77:somebody\nothers:x:78:\n"}
+	files := map[string]string{"passwd": "root:x:0:0::/root:/bin/sh\nsomebody:x:1234:1235::/home/somebody:/bin/sh\n  short:x:7:8\n4321:x:0:0::/:\n4294967296:x:0:0::/:\n",
+		"group": "crowd:x:77:somebody\nothers:x:78:\n79:x:0:\n"}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(root, "etc", name), []byte(content), 0o644); err != nil {
 			return failed(err)
 		}
 	}
 	who := `echo $(id -u) $(id -g) $(grep Groups /proc/self/status) $HOME; grep CapEff /proc/self/status`
-	as := func(user string) Ended { return b.Run("run", "--rootfs", root, "-u", user, "sh", "-c", who) }
+	as := func(user string, flags ...string) Ended {
+		return b.Run(append(append([]string{"run", "--rootfs", root, "-u", user}, flags...), "sh", "-c", who)...)
+	}
 	none := " CapEff: 0000000000000000"
 	return all(printed("1234 1235 Groups: 77 1235 /home/somebody"+none, as("somebody").oneLine()),
 		printed("1234 78 Groups: 78 /home/somebody"+none, as("somebody:others").oneLine()),
 		printed("4321 0 Groups: 0 /"+none, as("4321").oneLine()),
-		refused(as("stagebox-nobody")))
+		printed("7 79 Groups: 79 /"+none, as("short:79", "-e", "HOME=").oneLine()),
+		printed("1234 1235 Groups: 7 77 78 1235 /home/somebody"+none, as("somebody", "-e", "HOME=", "--group-add", "others", "--group-add", "7").oneLine()),
+		refused(as("stagebox-nobody")), refused(as("4294967296")), refused(as("0:4294967296")), refused(as("0", "--group-add", "stagebox-nobody")))
 }
 
 // ownProfile forbids mkdir, and a socket of one family.
