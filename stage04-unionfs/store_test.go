@@ -191,7 +191,7 @@ func (k *killer) round(i int) {
 		some = names[k.IntN(len(names))]
 	}
 	fresh, script := fmt.Sprintf("%s%d", k.name, i), "[ -s /file ] || echo data >/file; exec sleep "
-	switch n := k.IntN(6); {
+	switch n := k.IntN(7); {
 	case n == 0 || some == "":
 		k.kept[fresh] = k.run("run", script+"0", "--name", fresh, "-v", "/anonymous")
 	case n == 1:
@@ -203,6 +203,11 @@ func (k *killer) round(i int) {
 		k.try("start", "start", some)
 	case n == 4:
 		k.commit(some, fresh)
+	case n == 5:
+		if k.run("create", script+"0", "--name", fresh) { // then it can be started
+			k.box("start", "-a", fresh)
+			k.kept[fresh] = true
+		}
 	default:
 		if k.try("rm", "rm", "-f", "-v", some) {
 			require.Error(k, k.command("inspect", some).Run(), "removed, and still there")
@@ -216,7 +221,7 @@ func (k *killer) round(i int) {
 
 // run tries to run a shell script in a container.
 func (k *killer) run(kind, script string, flags ...string) bool {
-	return k.try(kind, slices.Concat([]string{"run", "--rootfs", k.tiny}, k.flags, flags, []string{"sh", "-c", script})...)
+	return k.try(kind, slices.Concat(strings.Fields(kind)[:1], []string{"--rootfs", k.tiny}, k.flags, flags, []string{"sh", "-c", script})...)
 }
 
 // hasWritten waits for a container's file, which one whose monitor was killed may never write.

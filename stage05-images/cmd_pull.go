@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
@@ -44,9 +45,26 @@ type pullCmd struct {
 	LayerLimits
 }
 
-// interruptible returns a context that ends with Ctrl-C.
-func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+// interruptible returns a context that ends with Ctrl-C, or when nobody reads what box prints: then
+// stop, which comes after all that cleans up, ends box with the status of SIGPIPE.
+func interruptible() (ctx context.Context, stop func()) {
+	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, unix.SIGPIPE) // for a connection to a registry too
+	go func() {
+		for range pipes {
+			if plan.OutputIsClosed() {
+				cancel()
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(pipes)
+		if ctx.Err() != nil && plan.OutputIsClosed() {
+			os.Exit(128 + int(unix.SIGPIPE))
+		}
+		cancel()
+	}
 }
 
 // Run is `box pull`.

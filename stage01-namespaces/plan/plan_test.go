@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,26 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
+
+// A process that blocks a signal may wait for it, as one that handles it does.
+func TestUnhandled(t *testing.T) {
+	if out, err := exec.Command("env", "--block-signal=USR1", "true").CombinedOutput(); err != nil {
+		t.Skipf("env --block-signal: %s", out)
+	}
+	cmd := exec.Command("env", "--block-signal=USR1", "--ignore-signal=USR2", "sleep", "1000")
+	require.NoError(t, cmd.Start())
+	defer func() {
+		require.NoError(t, cmd.Process.Kill())
+		require.Error(t, cmd.Wait())
+	}()
+	require.Eventually(t, func() bool {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cmd.Process.Pid))
+		return err == nil && string(name) == "sleep\n"
+	}, time.Minute, time.Millisecond)
+	for s, want := range map[unix.Signal]bool{unix.SIGUSR1: false, unix.SIGUSR2: false, unix.SIGTERM: true} {
+		require.Equal(t, want, Unhandled(cmd.Process.Pid, s), s)
+	}
+}
 
 func TestNULByteIsRefusedBeforeAnythingIsMade(t *testing.T) {
 	p, _ := New()

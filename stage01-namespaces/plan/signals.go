@@ -174,6 +174,13 @@ func (c *Process) outputBreaks() bool {
 	return err == nil && ends[1].Revents == 0 && ends[0].Revents&unix.POLLERR != 0
 }
 
+// OutputIsClosed reports whether standard output or error is a pipe that no process reads.
+func OutputIsClosed() bool {
+	ends := []unix.PollFd{{Fd: 1}, {Fd: 2}}
+	unix.Poll(ends, 0)
+	return (ends[0].Revents|ends[1].Revents)&unix.POLLERR != 0
+}
+
 // writes is how often the process has called write(2), successfully or not.
 func (c *Process) writes() (calls int64) {
 	file, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", c.PID))

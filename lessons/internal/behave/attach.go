@@ -144,6 +144,13 @@ var attachRows = []Row{{
 	},
 	Broken: `[ "$1" = pause ] && { "$BOX" pause still; exit; }; exec "$BOX" "$@"`,
 }, {
+	Name: "build: output that is not read any more ends a build with 141, and nothing of it is left", Since: 6,
+	Check: func(b *Box) Seen {
+		filter := `mkdir tmp; { printf 'FROM tiny\nRUN while :; do echo x; done\n' | TMPDIR=$PWD/tmp "$0" build - 2>&1; echo $? >status; } | head -3 >/dev/null; cat status; ls tmp; "$0" ps -aq`
+		return same("141", words(b.prepare("sh", "-c", filter, b.path).toItsEnd().Stdout))
+	},
+	Broken: zero,
+}, {
 	Name: "a run whose port is taken stays as created, and is removed with --rm", Since: 8, For: Root,
 	Check: inNetwork(func(n *testNet) Seen {
 		if _, err := n.server("web", "--network", "bridge", "-p", "8080:80"); err != nil {
