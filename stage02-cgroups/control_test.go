@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +29,7 @@ func TestAnUpdateThatFailsLiftsNoLimit(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	defer cmd.Wait()
 	defer cmd.Process.Signal(unix.SIGTERM)
-	dir := filepath.Join(all[i].Mount, "box-"+strconv.Itoa(cmd.Process.Pid))
+	dir := filepath.Join(all[i].Mount, "box-"+strconv.Itoa(cmd.Process.Pid)+"-1")
 	require.Eventually(t, func() bool { return cgroupfs.Number(dir+"/memory.usage_in_bytes") > 30000000 }, time.Minute, 5*time.Millisecond)
 	pid := cgroupfs.Words(dir + "/cgroup.procs")[0]
 	_, stderr, status := run(t, "update", "-m", "8m", "--memory-swap", "8m", pid)
@@ -54,7 +55,7 @@ func TestADryRunRemovesNoGroup(t *testing.T) {
 		defer removeGroup(dir)
 	}
 	at := slices.IndexFunc(all, func(t cgroupfs.Tree) bool { return placeIn(t, parent, nil) != "" })
-	left := filepath.Join(all[at].Mount, parent, "box-4194399") // there is no process of such a number
+	left := filepath.Join(all[at].Mount, parent, "box-4194399-1") // nobody holds a lock on it
 	require.NoError(t, os.Mkdir(left, 0o755))
 	_, stderr, status := run(t, "run", "--cgroup-parent", parent, "--dry-run", "true")
 	require.Zero(t, status, stderr)
@@ -62,4 +63,104 @@ func TestADryRunRemovesNoGroup(t *testing.T) {
 	_, stderr, status = run(t, "run", "--cgroup-parent", parent, "true")
 	require.Zero(t, status, stderr)
 	require.NoDirExists(t, left)
+}
+
+// A box in a PID namespace of its own cannot see the boxes of the host, and may have the number
+// of one of them. It takes no living group for a leftover, and a dead one for nothing else. Where
+// there is version 1 alone, which the test makes so for its boxes, that is as it is elsewhere.
+func TestABoxInAnotherPIDNamespaceSparesLivingGroups(t *testing.T) {
+	all, err := cgroupfs.Trees(os.Getpid())
+	require.NoError(t, err)
+	if os.Geteuid() != 0 || len(all) == 0 {
+		t.Skip("needs root, and a tree of cgroups")
+	}
+	hideV2 := "true"
+	for _, tree := range all {
+		if tree.V2 {
+			hideV2 = "umount -l " + tree.Mount
+		}
+	}
+	for name, hide := range map[string]string{"as it is": "true", "version 1": hideV2} {
+		t.Run(name, func(t *testing.T) {
+			parent := "box-test-" + strconv.Itoa(os.Getpid())
+			for _, tree := range all {
+				dir := filepath.Join(tree.Mount, parent)
+				require.NoError(t, os.Mkdir(dir, 0o755))
+				defer removeGroup(dir)
+			}
+			command := func(namespaces []string, argv string) *exec.Cmd {
+				script := hide + ` && exec "$0" run --cgroup-parent "$1" ` + argv
+				cmd := exec.Command("unshare", append(namespaces, "sh", "-c", script, box, parent)...)
+				cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+				return cmd
+			}
+			groups := func() (list []string) {
+				for _, tree := range all {
+					found, _ := filepath.Glob(filepath.Join(tree.Mount, parent, "box-*"))
+					list = append(list, found...)
+				}
+				return list
+			}
+			outer := command([]string{"-m"}, "sh -c 'echo ready; exec sleep 1000'")
+			out, err := outer.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, outer.Start())
+			defer outer.Wait()
+			defer outer.Process.Kill()
+			_, err = out.Read(make([]byte, 6)) // it is in its groups
+			require.NoError(t, err)
+			living := groups()
+			if len(living) == 0 {
+				t.Skip("there is no tree of version 1 that counts")
+			}
+			nested := func() {
+				said, err := command([]string{"-m", "-p", "-f", "--mount-proc"}, "true").CombinedOutput()
+				require.NoError(t, err, string(said))
+				require.Empty(t, string(said), "it has tried to remove a group, whose processes it does not see")
+			}
+			nested()
+			require.Equal(t, living, groups())
+			for _, dir := range living {
+				require.NotEmpty(t, cgroupfs.Words(dir+"/cgroup.procs"), dir)
+			}
+			require.NoError(t, outer.Process.Kill())
+			outer.Wait()
+			nested()
+			require.Empty(t, groups(), "the control: without a lock they are removed")
+		})
+	}
+}
+
+// A group that a box is about to lock is none of its leftovers, for ten seconds.
+func TestAGroupThatIsBeingMadeIsSpared(t *testing.T) {
+	dir := t.TempDir()
+	open := func(mode os.FileMode) int {
+		require.NoError(t, os.Chmod(dir, mode))
+		fd, err := unix.Open(dir, unix.O_RDONLY, 0)
+		require.NoError(t, err)
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	made := open(0o755)
+	require.True(t, isLeft(made), "a finished group without a lock")
+	require.False(t, isLeft(open(0o755)), "locked by the look before")
+	require.NoError(t, unix.Flock(made, unix.LOCK_UN))
+	require.False(t, isLeft(open(makingMode)))
+}
+
+func TestNamesOfGroups(t *testing.T) {
+	for _, name := range []string{"box-4711-1", "box-4711", "box-0123456789ab"} {
+		require.True(t, isGroup(name), name)
+	}
+	for _, name := range []string{"box", "box-", "box-test-1", "stagebox-check-1", "mybox-1"} {
+		require.False(t, isGroup(name), name)
+	}
+	g := &group{parents: []parent{{dir: t.TempDir()}}}
+	first := g.freeName()
+	next := fmt.Sprintf("box-%d-%d", os.Getpid(), groupsMade.Load()+1)
+	require.NoError(t, os.Mkdir(filepath.Join(g.parents[0].dir, next), 0o755))
+	second := g.freeName()
+	require.NotEqual(t, first, second)
+	require.NotEqual(t, next, second, "another box has it, of the same number elsewhere")
+	require.True(t, isGroup(second))
 }

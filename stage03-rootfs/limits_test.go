@@ -44,7 +44,7 @@ func TestBadLimits(t *testing.T) {
 			require.Equal(t, 125, cmd.ProcessState.ExitCode())
 			require.Regexp(t, "^box: ", string(out))
 			require.Contains(t, string(out), c.says)
-			left, err := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/box-%d", cmd.ProcessState.Pid()))
+			left, err := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/box-%d-*", cmd.ProcessState.Pid()))
 			require.NoError(t, err)
 			require.Empty(t, left)
 		})

@@ -99,7 +99,7 @@ func (l *life) groupsLeft() (left []string) {
 	all, err := cgroupfs.Trees(os.Getpid())
 	require.NoError(l, err)
 	for _, tree := range all {
-		groups, err := filepath.Glob(filepath.Join(tree.Mount, l.groups, "box-[0-9]*"))
+		groups, err := filepath.Glob(filepath.Join(tree.Mount, l.groups, "box-*"))
 		require.NoError(l, err)
 		left = append(left, groups...)
 	}

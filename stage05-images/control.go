@@ -22,8 +22,9 @@ func groupOf(pid int) (*group, error) {
 	g := &group{}
 	for _, t := range all {
 		dir, name := filepath.Split(filepath.Join(t.Mount, t.Place))
-		if ours, _ := filepath.Match("box-[0-9]*", name); ours {
-			g.name, g.parents = name, append(g.parents, parent{t, filepath.Clean(dir)})
+		if isGroup(name) {
+			g.name = name
+			g.parents = append(g.parents, parent{Tree: t, dir: filepath.Clean(dir)})
 		}
 	}
 	if g.name == "" {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -32,7 +33,8 @@ type group struct {
 // parent is where in a tree the group's directory is made.
 type parent struct {
 	cgroupfs.Tree
-	dir string
+	dir  string
+	lock *plan.Call // opens the directory, on which box holds a lock; nil if it is not ours
 }
 
 // counted are the controllers of version 1 in which a group is made without a limit too,
@@ -74,8 +76,12 @@ func cgroup(c *Container, p *Plan) (*group, error) {
 	if !c.DryRun {
 		g.sweep()
 	}
-	for _, parent := range g.parents {
-		g.make(p, parent)
+	g.name = g.freeName()
+	if c.record != nil {
+		g.name = "box-" + c.record.ID[:12]
+	}
+	for i := range g.parents {
+		g.make(p, &g.parents[i])
 	}
 	for _, s := range settings {
 		g.set(p.before, s)
@@ -98,13 +104,13 @@ func findGroup(at string, settings []setting) (*group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &group{name: fmt.Sprintf("box-%d", os.Getpid())}
+	g := &group{}
 	for _, t := range all {
 		dir := placeIn(t, at, settings)
 		if dir == "" {
 			continue
 		}
-		g.parents = append(g.parents, parent{t, dir})
+		g.parents = append(g.parents, parent{Tree: t, dir: dir})
 		if _, err := os.Stat(dir); at != "" && err != nil {
 			return nil, fmt.Errorf("--cgroup-parent %s: %w; make it first: mkdir %s", at, err, dir)
 		}
@@ -115,6 +121,29 @@ func findGroup(at string, settings []setting) (*group, error) {
 		}
 	}
 	return g, nil
+}
+
+// groupsMade counts the groups of this process.
+var groupsMade atomic.Int32
+
+// freeName returns a name that no group has: box-PID-NUMBER. Another box may have our number, in
+// a PID namespace of its own.
+func (g *group) freeName() string {
+	for {
+		name := fmt.Sprintf("box-%d-%d", os.Getpid(), groupsMade.Add(1))
+		if !slices.ContainsFunc(g.parents, func(p parent) bool {
+			return unix.Access(filepath.Join(p.dir, name), unix.F_OK) == nil
+		}) {
+			return name
+		}
+	}
+}
+
+// isGroup reports whether a name is that of a container's group: box- and numbers, which may be
+// hexadecimal.
+func isGroup(name string) bool {
+	numbers, ours := strings.CutPrefix(name, "box-")
+	return ours && numbers != "" && strings.Trim(numbers, "0123456789abcdef-") == ""
 }
 
 // placeIn returns the directory to make a group in, or "" for a tree that is not needed or
@@ -159,20 +188,21 @@ func (g *group) file(s setting) (path, value string, err error) {
 
 // make plans the group's directory in one tree. In version 2 the process is born there;
 // in version 1 it goes in by itself: the kernel lets a thread move itself ("0" in tasks) at
-// once, whereas moving another process takes some 14 ms.
-func (g *group) make(p *Plan, in parent) {
+// once, whereas moving another process takes some 14 ms. Who may enter the directory also says
+// whether its lock counts yet: see isLeft.
+func (g *group) make(p *Plan, in *parent) {
 	dir := filepath.Join(in.dir, g.name)
 	if in.V2 {
-		g.delegate(p.before, in)
+		g.delegate(p.before, *in)
 	}
-	p.before.Mkdir(dir).Why("a cgroup: "+strings.Join(in.names(), ", ")).
+	p.before.Mkdir(dir, makingMode).Why("a cgroup: "+strings.Join(in.names(), ", ")).
 		Hint(unix.EROFS,
 			"the cgroup file system is mounted read-only: box needs one it can write to")
+	in.lock = p.before.OpenDir(dir)
+	p.before.Flock(in.lock.Result()).Why("a group is alive while a box holds its lock")
+	p.before.Fchmod(in.lock.Result(), 0o755).Why("from here on, one without a lock is a leftover")
 	if in.V2 {
-		fd := p.before.OpenDir(dir)
-		p.before.Flock(fd.Result()).
-			Why("while box lives and holds this, the group is nobody's leftover")
-		p.intoGroup(fd)
+		p.intoGroup(in.lock)
 		return
 	}
 	if slices.Contains(in.Controllers, "cpuset") { // a new one has no CPU and no memory node
@@ -204,7 +234,7 @@ func (g *group) delegate(h *Plan, in parent) {
 	procs := cgroupfs.Words(filepath.Join(in.dir, "cgroup.procs"))
 	if in.dir != in.Mount && slices.Contains(procs, fmt.Sprint(os.Getpid())) {
 		aside := filepath.Join(in.dir, "box")
-		h.Mkdir(aside).Tolerate(unix.EEXIST)
+		h.Mkdir(aside, 0o755).Tolerate(unix.EEXIST)
 		h.WriteFile(filepath.Join(aside, "cgroup.procs"), "0").
 			Why("no group may have both processes and groups with limits")
 	}
@@ -250,53 +280,62 @@ func (g *group) set(h *Plan, s setting) {
 	h.Close(fd)
 }
 
-// sweep removes the groups of boxes that were killed before they could do it. The number
-// in a group's name is its box's pid; a box in another PID namespace holds the lock.
+// sweep removes the groups of boxes that were killed before they could do it.
 func (g *group) sweep() {
-	left := map[string]bool{} // by name: no process holds a lock on it
+	alive := map[string]bool{} // by name: one lock is enough
 	for _, p := range g.parents {
-		old, _ := filepath.Glob(filepath.Join(p.dir, "box-[0-9]*"))
-		for _, dir := range old {
+		groups, _ := filepath.Glob(filepath.Join(p.dir, "box-*"))
+		for _, dir := range groups {
 			name := filepath.Base(dir)
-			pid, err := strconv.Atoi(strings.TrimPrefix(name, "box-"))
-			if err != nil || pid != os.Getpid() && unix.Kill(pid, 0) != unix.ESRCH {
+			if !isGroup(name) || alive[name] {
 				continue
 			}
-			if was, seen := left[name]; !seen || was {
-				left[name] = !isLocked(dir)
+			fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			if err != nil { // it was removed meanwhile
+				continue
 			}
-		}
-	}
-	for name, isLeft := range left {
-		if isLeft {
-			g.remove(name)
+			if isLeft(fd) {
+				p.remove(name)
+			} else {
+				alive[name] = true
+			}
+			unix.Close(fd)
 		}
 	}
 }
 
-// isLocked reports whether a process holds a lock on a directory (flock(2)).
-func isLocked(dir string) bool {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
+// makingMode is the mode of a group's directory until it is locked.
+const makingMode = 0o700
+
+// isLeft reports whether a group is a leftover, and then locks it: a lock holds in all PID
+// namespaces, where the number of a box may be another's, or may not be seen. A box that is
+// about to lock the group has ten seconds for it.
+func isLeft(fd int) bool {
+	var st unix.Stat_t
+	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil || unix.Fstat(fd, &st) != nil {
 		return false
 	}
-	defer unix.Close(fd)
-	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK
+	return st.Mode&0o777 != makingMode || time.Since(time.Unix(st.Ctim.Unix())) > 10*time.Second
 }
 
-// end reports a process that was killed for want of memory, and removes the group.
+// end reports a process that was killed for want of memory, and removes the group, as far as
+// it was made.
 func (g *group) end() {
+	g.parents = slices.DeleteFunc(g.parents, func(p parent) bool {
+		return p.lock == nil || !p.lock.Done() || p.lock.Errno != 0
+	})
 	g.reportOOM()
-	g.remove(g.name)
+	for _, p := range g.parents {
+		p.remove(g.name)
+		unix.Close(int(p.lock.Ret))
+	}
 }
 
-// remove removes a group from every tree, and first what still runs in it.
-func (g *group) remove(name string) {
-	for _, p := range g.parents {
-		dir := filepath.Join(p.dir, name)
-		if err := removeGroup(dir); err != nil {
-			fmt.Fprintf(os.Stderr, "box: rmdir(%q): %v: the cgroup was left behind\n", dir, err)
-		}
+// remove removes a group, and first what still runs in it.
+func (p parent) remove(name string) {
+	dir := filepath.Join(p.dir, name)
+	if err := removeGroup(dir); err != nil {
+		fmt.Fprintf(os.Stderr, "box: rmdir(%q): %v: the cgroup was left behind\n", dir, err)
 	}
 }
 
@@ -352,8 +391,14 @@ func joinGroup(pid int, p *Plan) error {
 }
 
 // Mkdir is mkdirat(2).
-func (p *Plan) Mkdir(path string) *plan.Call {
-	return p.Add("mkdirat", unix.SYS_MKDIRAT, plan.Cwd, path, plan.Sym(0o755, "0755"))
+func (p *Plan) Mkdir(path string, mode uintptr) *plan.Call {
+	return p.Add("mkdirat", unix.SYS_MKDIRAT, plan.Cwd, path,
+		plan.Sym(mode, fmt.Sprintf("%#o", mode)))
+}
+
+// Fchmod is fchmod(2).
+func (p *Plan) Fchmod(fd plan.Arg, mode uintptr) *plan.Call {
+	return p.Add("fchmod", unix.SYS_FCHMOD, fd, plan.Sym(mode, fmt.Sprintf("%#o", mode)))
 }
 
 // OpenDir is openat(2) of a directory.

@@ -94,16 +94,15 @@ func (c *statsCmd) groups() ([]*group, error) {
 	for _, t := range all {
 		filepath.WalkDir(t.Mount, func(path string, d fs.DirEntry, err error) error {
 			name := filepath.Base(path)
-			ours, _ := filepath.Match("box-[0-9]*", name)
 			switch {
 			case err != nil || !d.IsDir(): // a group may end meanwhile
 				return nil
-			case !ours:
+			case !isGroup(name):
 				return nil
 			case found[name] == nil:
 				found[name] = &group{name: name}
 			}
-			found[name].parents = append(found[name].parents, parent{t, filepath.Dir(path)})
+			found[name].parents = append(found[name].parents, parent{Tree: t, dir: filepath.Dir(path)})
 			return fs.SkipDir
 		})
 	}

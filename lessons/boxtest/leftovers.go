@@ -138,8 +138,9 @@ func unescape(path string) string {
 }
 
 // groupName is a cgroup of ours: of a box, which the next box would remove too, or one that
-// tests have made for boxes. In it is the number of the process that has made it.
-var groupName = regexp.MustCompile(`^(?:box|box-test|stagebox-check)-(\d+)(?:-\d+)?$`)
+// tests have made for boxes. In it is the number of the process that has made it, or the
+// beginning of the container's id.
+var groupName = regexp.MustCompile(`^(?:box|box-test|stagebox-check)-(?:(\d+)(?:-\d+)?|[0-9a-f]{12})$`)
 
 // removeDeadGroups removes the cgroups whose maker was killed, and those in them. A group in
 // which a process is cannot be removed, and stays.
@@ -154,7 +155,8 @@ func removeDeadGroups() error {
 			if m == nil {
 				continue
 			}
-			if _, err := os.Stat("/proc/" + m[1]); errors.Is(err, fs.ErrNotExist) {
+			_, err := os.Stat("/proc/" + m[1])
+			if m[1] == "" && !isLocked(filepath.Join(tree, group.Name())) || errors.Is(err, fs.ErrNotExist) {
 				below, _ := filepath.Glob(filepath.Join(tree, group.Name(), "box-*")) // the pattern is right
 				for _, dir := range append(below, filepath.Join(tree, group.Name())) {
 					unix.Rmdir(dir)
@@ -163,6 +165,17 @@ func removeDeadGroups() error {
 		}
 	}
 	return nil
+}
+
+// isLocked reports whether a box holds the lock on a group, or is about to take it.
+func isLocked(dir string) bool {
+	file, err := os.Open(dir)
+	if err != nil {
+		return true // it is gone
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	return err != nil || info.Mode().Perm() != 0o755 || unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil
 }
 
 // cgroupTrees are the directories where cgroups are mounted.

@@ -67,6 +67,11 @@ exec "$BOX" "$@"`,
 	Broken: `[ "$4" = true ] && exit
 exec "$BOX" "$@"`,
 }, {
+	Name: "a box in another PID namespace takes no living group for a leftover", Since: 2, For: Root,
+	Check: sparedGroup,
+	Broken: `[ "$4" = /bin/true ] && exec find /sys/fs/cgroup -path "*/$3/box-*/cgroup.kill" -exec sh -c 'echo 1 >"$0"' {} ";"
+exec "$BOX" "$@"`,
+}, {
 	Name: "groups are shown from the container's own on", Since: 2, For: Root,
 	Check: func(b *Box) Seen {
 		e := b.Run("run", "/bin/sh", "-c", `grep -v ":/$" /proc/self/cgroup; :`)
@@ -349,6 +354,21 @@ func sweptGroup(b *Box) Seen {
 		return ran
 	}
 	return all(holds(strings.Contains(dir, parent), "a group in "+parent, dir), same("gone", gone(dir)))
+}
+
+// sparedGroup has two boxes that do not see each other's numbers.
+func sparedGroup(b *Box) Seen {
+	parent, done, err := b.nursery()
+	if err != nil {
+		return failed(err)
+	}
+	defer done()
+	c, err := b.Cat("run", "--cgroup-parent", parent, "/bin/cat")
+	if err != nil {
+		return failed(err)
+	}
+	e := b.prepare("unshare", "-m", "-p", "-f", "--mount-proc", b.path, "run", "--cgroup-parent", parent, "/bin/true").toItsEnd()
+	return all(status(0, e), status(0, c.Stop()))
 }
 
 func execGroup(b *Box) Seen {
