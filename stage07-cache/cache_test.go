@@ -490,6 +490,26 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 }
 
 // A second machine takes the steps from the image that the first has pushed.
+// TestStagesSideBySide builds four stages at once, whose RUN are containers of one process: each
+// has a cgroup of its own, and ends no other's. They have the caller's limit on open files.
+func TestStagesSideBySide(t *testing.T) {
+	var text strings.Builder
+	for _, stage := range []string{"a", "b", "c", "d"} {
+		fmt.Fprintf(&text, "FROM tiny AS %s\nRUN cat /proc/self/cgroup >/%[1]s; sleep 0.01; test \"$(ulimit -S -n)\" = 512\n", stage)
+	}
+	b := newBench(t, text.String()+"FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\nCOPY --from=c /c /\nCOPY --from=d /d /\n")
+	rounds := 3
+	if boxtest.Long() {
+		rounds = 200
+	}
+	for n := range rounds {
+		cmd := exec.Command("/bin/sh", "-c", `ulimit -S -n 512; exec "$0" "$@"`, box, "build", "--no-cache", b.dir)
+		cmd.Env = append(os.Environ(), "BOX_ROOT="+b.Root)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "build %d: %s", n, out)
+	}
+}
+
 func TestCacheThroughRegistry(t *testing.T) {
 	boxtest.Slow(t)
 	name := boxtest.StartRegistry(t, "") + "/app:1"
