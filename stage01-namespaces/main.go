@@ -46,7 +46,7 @@ func parser(args []string) *kong.Kong {
 	options := []kong.Option{
 		kong.Name("box"),
 		kong.Description("A container is a list of system calls. " +
-			"box makes them, and tells them with --explain."),
+			"box makes them, and shows them with --explain."),
 		kong.Vars{"namespaces": kindNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(help),

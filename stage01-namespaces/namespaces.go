@@ -118,7 +118,7 @@ func (p *Plan) Mount(source, target, fstype string, flags uint64, data string) *
 // Sethostname is sethostname(2).
 func (p *Plan) Sethostname(name string) *plan.Call {
 	return p.Add("sethostname", unix.SYS_SETHOSTNAME, name, len(name)).
-		Hint(unix.EINVAL, "a host name has 64 bytes at the most")
+		Hint(unix.EINVAL, "a host name has at most 64 bytes")
 }
 
 // Socket is socket(2): any socket serves as the handle for ioctls on interfaces.

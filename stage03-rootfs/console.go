@@ -39,7 +39,7 @@ func stdio(c *Container, p *Plan) error {
 	}
 	if c.Interactive && !term.IsTerminal(0) {
 		return errors.New("--tty with --interactive needs a terminal to read from, " +
-			"and standard input is none: leave one of the two out")
+			"and standard input is not one: leave one of the two out")
 	}
 	p.console = &console{typed: c.Interactive}
 	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {

@@ -14,11 +14,11 @@ import (
 
 // Security are the flags that restrict what the program may do, or allow it more.
 type Security struct {
-	CapAdd      []string `help:"Capabilities to give, such as NET_ADMIN, or ALL." placeholder:"CAP" group:"Walls:"`
-	CapDrop     []string `help:"Capabilities to take away, or ALL." placeholder:"CAP" group:"Walls:"`
-	Privileged  bool     `help:"No walls: all capabilities, devices and system calls, /proc and /sys to write to." group:"Walls:"`
-	SecurityOpt []string `help:"no-new-privileges; seccomp=FILE for a profile of your own, seccomp=unconfined for none." placeholder:"OPT" sep:"none" group:"Walls:"`
-	Ulimit      []string `help:"A limit of setrlimit, such as nofile=1024:4096; see prlimit." placeholder:"NAME=SOFT[:HARD]" sep:"none" group:"Walls:"`
+	CapAdd      []string `help:"Capabilities to give, such as NET_ADMIN, or ALL." placeholder:"CAP" group:"Security:"`
+	CapDrop     []string `help:"Capabilities to take away, or ALL." placeholder:"CAP" group:"Security:"`
+	Privileged  bool     `help:"No restrictions: all capabilities, devices and system calls, /proc and /sys to write to." group:"Security:"`
+	SecurityOpt []string `help:"no-new-privileges; seccomp=FILE for a profile of your own, seccomp=unconfined for none." placeholder:"OPT" sep:"none" group:"Security:"`
+	Ulimit      []string `help:"A limit of setrlimit, such as nofile=1024:4096; see prlimit." placeholder:"NAME=SOFT[:HARD]" sep:"none" group:"Security:"`
 }
 
 // securityOpts is what --security-opt says.

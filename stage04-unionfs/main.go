@@ -1,4 +1,4 @@
-// Box runs containers that last: on layers that they share, within limits and walls.
+// Box runs containers that last: on layers that they share, within limits and restrictions.
 package main
 
 import (
@@ -67,7 +67,7 @@ func parser(args []string) *kong.Kong {
 	options := []kong.Option{
 		kong.Name("box"),
 		kong.Description("A container is a list of system calls. " +
-			"box makes them, and tells them with --explain."),
+			"box makes them, and shows them with --explain."),
 		kong.Vars{"namespaces": kindNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(help),

@@ -5,9 +5,9 @@ package main
 import (
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
+	"stagebox/stage01-namespaces/nslist"
 	"stagebox/stage02-cgroups/cgroupfs"
 )
 
@@ -22,7 +22,7 @@ type Usage struct {
 	PidsLimit   int64   `json:"pids_limit"`
 	Read        int64   `json:"block_read"`
 	Written     int64   `json:"block_written"`
-	Pressure    string  `json:"pressure,omitempty"` // see group.pressure
+	Pressure    string  `json:"pressure,omitempty"` // see cgroupfs.Pressure
 
 	used    time.Duration // CPU time since the beginning
 	at      time.Time
@@ -39,7 +39,7 @@ func (g *group) usage() *Usage {
 			}
 		}
 	}
-	u.Command = commandOf(u.PID)
+	u.Command = nslist.Command(u.PID)
 	if dir, v2 := g.dir("cpu"); v2 {
 		used := cgroupfs.Field(filepath.Join(dir, "cpu.stat"), "usage_usec")
 		u.used = time.Duration(used) * time.Microsecond
@@ -56,7 +56,8 @@ func (g *group) usage() *Usage {
 		u.PidsLimit = cgroupfs.Limit(filepath.Join(dir, "pids.max"))
 	}
 	u.Read, u.Written = g.blockIO()
-	u.Pressure = g.pressure()
+	dir, _ := g.dir("")
+	u.Pressure = cgroupfs.Pressure(dir)
 	return u
 }
 
@@ -67,8 +68,7 @@ func (u *Usage) readMemory(dir, current, cache, limit string) {
 	u.MemoryLimit = cgroupfs.Limit(filepath.Join(dir, limit))
 }
 
-// blockIO adds up the bytes read from and written to all devices: in io.stat
-// "8:0 rbytes=1 wbytes=2 …", in version 1 "8:0 Read 1" and "8:0 Write 2".
+// blockIO returns the bytes read from and written to all devices.
 func (g *group) blockIO() (read, written int64) {
 	dir, v2 := g.dir("io")
 	file := "io.stat"
@@ -79,32 +79,5 @@ func (g *group) blockIO() (read, written int64) {
 	if dir == "" {
 		return 0, 0
 	}
-	list := cgroupfs.Words(filepath.Join(dir, file))
-	for i, word := range list {
-		name, value, _ := strings.Cut(word, "=")
-		if !v2 && i+1 < len(list) {
-			value = list[i+1]
-		}
-		n, _ := strconv.ParseInt(value, 10, 64)
-		switch name {
-		case "rbytes", "Read":
-			read += n
-		case "wbytes", "Write":
-			written += n
-		}
-	}
-	return read, written
-}
-
-// pressure is the part of the last ten seconds in which some process waited for CPU, memory
-// and block IO, in percent; empty where the kernel does not count it (PSI).
-func (g *group) pressure() string {
-	dir, _ := g.dir("")
-	var list []string
-	for _, what := range []string{"cpu", "memory", "io"} {
-		if w := cgroupfs.Words(filepath.Join(dir, what+".pressure")); len(w) > 1 {
-			list = append(list, strings.TrimPrefix(w[1], "avg10="))
-		}
-	}
-	return strings.Join(list, "/")
+	return cgroupfs.BlockIO(filepath.Join(dir, file))
 }

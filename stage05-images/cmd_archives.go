@@ -33,7 +33,7 @@ func (c *loadCmd) Run() error {
 		defer file.Close()
 		in = file
 	} else if term.IsTerminal(0) {
-		return errors.New("load reads an archive, which nobody can type: give it with -i FILE, or through a pipe")
+		return errors.New("refusing to read an archive from a terminal; use -i FILE or a pipe")
 	}
 	c.Store.limits = c.LayerLimits
 	names, err := c.Store.load(in)

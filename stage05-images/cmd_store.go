@@ -20,7 +20,7 @@ type Layers struct {
 
 // Store is the directory that box keeps its state in.
 type Store struct {
-	Root string `help:"Where box keeps what lasts: containers and volumes. Usual is /var/lib/stagebox for root, ~/.local/share/stagebox for others." env:"BOX_ROOT" placeholder:"DIR" group:"Store:"`
+	Root string `help:"Where box keeps what lasts: containers and volumes. The default is /var/lib/stagebox for root, ~/.local/share/stagebox for others." env:"BOX_ROOT" placeholder:"DIR" group:"Store:"`
 
 	limits LayerLimits // of what is unpacked into it
 }

@@ -19,6 +19,8 @@ import (
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage06-dockerfile/buildcontext"
+	"stagebox/stage06-dockerfile/buildflags"
+	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/ui"
 )
@@ -33,7 +35,7 @@ type builder struct {
 	globals map[string]string // what FROM may use
 	native  map[string]string // variables about the platforms
 	want    ocispec.Platform
-	secrets map[string]secret
+	secrets map[string]buildflags.Secret
 	show    *ui.Steps
 	done    map[*dockerfile.Stage]*stageBuild
 }
@@ -75,7 +77,7 @@ func (b *builder) build() (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	labels, err := keyValues("--label", b.Label)
+	labels, err := buildflags.KeyValues("--label", b.Label)
 	if err != nil {
 		return nil, err
 	}
@@ -337,7 +339,7 @@ func (s Store) dirsOrNothing(image *Image) ([]string, error) {
 }
 
 // layer makes a layer of the files that write writes; if there are none, no layer.
-func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *writer) error) error {
+func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *copyup.Writer) error) error {
 	dirs, err := s.dirs()
 	if in.Flag("link") == "true" && in.Flag("chmod") == "" { // the same layer, whatever is below
 		dirs, err = s.b.Store.nothing()
@@ -349,9 +351,9 @@ func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *writer) err
 	if err != nil {
 		return err
 	}
-	w, err := newWriter(build, dirs)
+	w, err := copyup.New(build, dirs)
 	if err == nil {
-		err = errors.Join(write(w), w.close())
+		err = errors.Join(write(w), w.Close())
 	}
 	if err != nil {
 		return errors.Join(err, s.b.Store.dropLayer(build))

@@ -40,7 +40,7 @@ type commitCmd struct {
 	Author  string `short:"a" help:"Who made it."`
 	Message string `short:"m" help:"What it is."`
 
-	Changing
+	ChangeOptions
 }
 
 // Run is `box commit`. The container is stopped meanwhile, if it runs.

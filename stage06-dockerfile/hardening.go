@@ -95,7 +95,7 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string) (
 		return nil, err
 	}
 	p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
-		Why("nobody inside may look into this process or change it")
+		Why("no process inside may look into this one or change it")
 	if filtered {
 		p.DetachTerminal()
 		p.Umask(0o022).Why("whatever the caller's is")
@@ -145,7 +145,7 @@ func (p *Plan) limitCaps(drop capability.Set) {
 	for rest := drop; rest != 0; rest &= rest - 1 {
 		i := mathbits.TrailingZeros64(uint64(rest))
 		p.Prctl(plan.Sym(unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"),
-			plan.Sym(uintptr(i), capability.Name(i))).Why("not in here, whoever asks")
+			plan.Sym(uintptr(i), capability.Name(i))).Why("no program inside may have it")
 	}
 }
 
@@ -233,7 +233,7 @@ func (r *newRoot) mask(path string) {
 	} else {
 		cover = r.CopyMount(r.dev, "null").Result()
 	}
-	r.Attach(cover, plan.Cwd, path).Why(path + " tells of the host")
+	r.Attach(cover, plan.Cwd, path).Why(path + " reveals the host")
 }
 
 // namespaced are the settings below /proc/sys that belong to a namespace, by prefix.

@@ -22,11 +22,11 @@ func (p *Plan) Init() *plan.Call {
 	if p.Clone.Flags&unix.CLONE_NEWUSER == 0 {
 		p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"),
 			plan.Sym(0, "SUID_DUMP_DISABLE")).
-			Why("nobody inside may read what box has in its memory")
+			Why("no process inside may read box's memory")
 	}
 	return p.Add("clone", unix.SYS_CLONE, plan.Sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"),
 		plan.Sym(0, "child_stack=NULL")).
-		ParentRuns(initLoop).Why("PID 1 stays, to pass signals on and to bury the dead")
+		ParentRuns(initLoop).Why("PID 1 stays, to pass signals on and to reap zombies")
 }
 
 // initLoop is what PID 1 does until its end. It makes raw system calls only, like the replay

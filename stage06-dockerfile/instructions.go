@@ -228,7 +228,7 @@ func (s *stageBuild) workdir(in *dockerfile.Instruction) error {
 	if err != nil {
 		who = copyup.Owner{}
 	}
-	return s.layer(in, func(w *writer) error {
+	return s.layer(in, func(w *copyup.Writer) error {
 		_, err := w.Resolve(path.Clean(dir), true, who)
 		return err
 	})

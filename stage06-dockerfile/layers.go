@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -26,34 +25,18 @@ import (
 	"stagebox/stage05-images/layer"
 )
 
-// wrongLayer is a layer that is not what its image says.
-type wrongLayer struct{ is, want digest.Digest }
-
-func (e *wrongLayer) Error() string {
-	return fmt.Sprintf("the layer that should be %s is %s when it is unpacked: "+
-		"the image is damaged, or somebody has changed it", e.want, e.is)
-}
-
-// checkSum returns err, or an error for a layer with another digest than it should have.
-func checkSum(sum layer.Sum, want digest.Digest, err error) error {
-	if err == nil && sum.DiffID != want {
-		return &wrongLayer{sum.DiffID, want}
-	}
-	return err
-}
-
 // unpackAs unpacks a layer under its digest: all of it and the right one, or nothing.
 func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 	if exists(s.layerPath(want)) {
 		sum, err := layer.SumOf(blob, s.layerLimits().check)
-		return checkSum(sum, want, err)
+		return cmp.Or(err, layer.Compare(sum.DiffID, want))
 	}
 	build, err := os.MkdirTemp(s.path("images/partial"), "layer-*")
 	if err != nil {
 		return err
 	}
 	sum, err := layer.Unpack(blob, build, s.layerLimits().check)
-	if err = checkSum(sum, want, err); err != nil {
+	if err = cmp.Or(err, layer.Compare(sum.DiffID, want)); err != nil {
 		return errors.Join(err, s.dropLayer(build))
 	}
 	return s.keepLayer(build, want)
@@ -124,15 +107,11 @@ func (s Store) layerSize(diffID digest.Digest) int64 {
 	if err := state.ReadJSON(note, &known); err == nil {
 		return known.Size
 	}
-	dir, err := unix.Open(s.layerPath(diffID), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return 0
-	}
-	defer unix.Close(dir)
-	if known.Size, err = files.Size(dir); err == nil {
+	size, err := files.Size(s.layerPath(diffID))
+	if known.Size = size; err == nil {
 		complain(s.writeNote(note, known))
 	}
-	return known.Size
+	return size
 }
 
 // writeNote writes a note beside a layer, which several processes may do at once.
@@ -170,7 +149,7 @@ func (s Store) writeLayer(w io.Writer, diffID digest.Digest) error {
 	file, err := os.Open(s.blobPath(diffID))
 	if err != nil {
 		sum, err := packLayer(w, s.layerPath(diffID), s.layerPath(diffID)+layer.OwnersSuffix)
-		return checkSum(sum, diffID, err)
+		return cmp.Or(err, layer.Compare(sum.DiffID, diffID))
 	}
 	defer file.Close()
 	_, err = io.Copy(w, file)

@@ -21,10 +21,11 @@ import (
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage06-dockerfile/copyup"
+	"stagebox/stage06-dockerfile/sources"
 )
 
 // unpack unpacks an archive, if the file is one, as if its files were copied.
-func (c *copying) unpack(f found, dest string) (bool, error) {
+func (c *copying) unpack(f sources.File, dest string) (bool, error) {
 	if !f.Is(unix.S_IFREG) || f.Size == 0 {
 		return false, nil
 	}
@@ -32,7 +33,7 @@ func (c *copying) unpack(f found, dest string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	file := os.NewFile(uintptr(fd), f.path)
+	file := os.NewFile(uintptr(fd), f.At)
 	defer file.Close()
 	in := bufio.NewReaderSize(file, 1<<20)
 	if magic, err := in.Peek(6); err == nil && string(magic) == "\xfd7zXZ\x00" {
@@ -149,7 +150,7 @@ func (c *copying) fetched(dir, name string) error {
 	if err != nil {
 		return err
 	}
-	f := found{n, name}
+	f := sources.File{Node: n, At: name}
 	if c.in.Flag("unpack") == "true" {
 		if unpacked, err := c.unpack(f, c.dest); unpacked || err != nil {
 			return err

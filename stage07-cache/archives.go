@@ -1,6 +1,7 @@
 // Images as files: save, load and import. The package archive knows the format; here, images go
 // from the store into an archive and back. A layer is written to a file and unpacked at the same
-// time, as it passes. It is kept only after the image's configuration has confirmed its digest.
+// time, as it passes (archive.Staging). It is kept only after the image's configuration has
+// confirmed its digest.
 package main
 
 import (
@@ -10,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -30,8 +30,8 @@ func (s Store) load(in io.Reader) ([]string, error) {
 	}
 	defer done()
 	l := newLoading(s)
-	defer l.drop()
-	a, err := archive.Read(in, l.unpack)
+	defer func() { complain(l.Drop()) }()
+	a, err := archive.Read(in, l.Unpack)
 	if err == nil {
 		err = a.Images(here(), l.keep)
 	}
@@ -40,53 +40,16 @@ func (s Store) load(in io.Reader) ([]string, error) {
 
 // loading is an archive that is being loaded.
 type loading struct {
-	store  Store
-	layers map[digest.Digest]*newLayer // by the digests of their blobs
-	names  []string                    // of the images that were kept
+	archive.Staging
+	store Store
+	names []string // of the images that were kept
 }
 
 func newLoading(s Store) *loading {
-	return &loading{store: s, layers: map[digest.Digest]*newLayer{}}
-}
-
-// newLayer is a layer that is not in the store yet.
-type newLayer struct {
-	blob   ocispec.Descriptor
-	diffID digest.Digest
-	file   string // with the blob; "" once the layer is in the store
-	build  string // the directory that it was unpacked to
-}
-
-// drop removes the layers that were not kept.
-func (l *loading) drop() {
-	for _, n := range l.layers {
-		if n.file != "" {
-			complain(l.remove(n))
-		}
+	layers := archive.Staging{
+		Dir: s.path("images/partial"), Limit: s.layerLimits().check, Remove: s.dropLayer,
 	}
-}
-
-func (l *loading) remove(n *newLayer) error {
-	return errors.Join(os.Remove(n.file), l.store.dropLayer(n.build))
-}
-
-// unpack writes a layer to a file and unpacks it. An archive may have the same layer twice.
-func (l *loading) unpack(in io.Reader) (ocispec.Descriptor, error) {
-	file, err := state.Create(l.store.path("images/partial"))
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	n := &newLayer{file: file.Name()}
-	if n.build, err = os.MkdirTemp(filepath.Dir(n.file), "layer-*"); err != nil {
-		return n.blob, errors.Join(err, file.Discard())
-	}
-	n.blob, n.diffID, err = layer.Receive(in, file.File, n.build, l.store.layerLimits().check)
-	err = errors.Join(err, file.Close()) // now: there may be many
-	if twin := l.layers[n.blob.Digest]; err != nil || twin != nil {
-		return n.blob, errors.Join(err, l.remove(n))
-	}
-	l.layers[n.blob.Digest] = n
-	return n.blob, nil
+	return &loading{Staging: layers, store: s}
 }
 
 // keep brings an image of the archive into the store.
@@ -160,38 +123,37 @@ func (l *loading) keepLayers(image *archive.Image) error {
 		return fmt.Errorf("its manifest has %d layers, and its configuration %d",
 			len(image.Layers), n)
 	}
-	for i := range image.Layers {
-		d := image.Layers[i].Digest
-		n := l.layers[d]
-		if n == nil {
-			return fmt.Errorf("the archive has no layer %q", registry.Printable(d.String()))
-		}
-		if n.diffID != c.RootFS.DiffIDs[i] {
-			return &wrongLayer{n.diffID, c.RootFS.DiffIDs[i]}
+	layers, err := l.Layers(image)
+	if err != nil {
+		return err
+	}
+	for i, staged := range layers {
+		if err := layer.Compare(staged.DiffID, c.RootFS.DiffIDs[i]); err != nil {
+			return err
 		}
 	}
-	for _, d := range image.Layers {
-		if err := l.keepLayer(l.layers[d.Digest]); err != nil {
+	for _, staged := range layers {
+		if err := l.store.keepStaged(staged); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keepLayer brings a layer and its blob into the store, once.
-func (l *loading) keepLayer(n *newLayer) error {
-	if n.file == "" {
+// keepStaged brings a layer and its blob into the store, once.
+func (s Store) keepStaged(l *archive.Staged) error {
+	if l.File == "" {
 		return nil
 	}
-	if err := l.store.keepLayer(n.build, n.diffID); err != nil {
+	if err := s.keepLayer(l.Dir, l.DiffID); err != nil {
 		return err
 	}
-	file, err := state.Reopen(n.file)
+	file, err := state.Reopen(l.File)
 	if err == nil {
-		err = l.store.keepBlob(file, n.blob.Digest, nil)
+		err = s.keepBlob(file, l.Blob.Digest, nil)
 	}
 	if err == nil {
-		n.file, n.build = "", ""
+		l.File = ""
 	}
 	return err
 }
@@ -213,18 +175,17 @@ func (s Store) importTar(in io.Reader, name string, changes []string) (*Image, e
 		return nil, errors.New("it is no tar archive")
 	}
 	l := newLoading(s)
-	defer l.drop()
-	blob, err := l.unpack(files)
+	defer func() { complain(l.Drop()) }()
+	staged, err := l.Add(files)
+	if err == nil {
+		err = s.keepStaged(staged)
+	}
 	if err != nil {
 		return nil, err
 	}
-	n := l.layers[blob.Digest]
-	if err := l.keepLayer(n); err != nil {
-		return nil, err
-	}
-	config.RootFS.DiffIDs = []digest.Digest{n.diffID}
+	config.RootFS.DiffIDs = []digest.Digest{staged.DiffID}
 	config.History = []ocispec.History{made("", "imported", false)}
-	return s.putImage(config, []ocispec.Descriptor{blob}, name)
+	return s.putImage(config, []ocispec.Descriptor{staged.Blob}, name)
 }
 
 // save writes images to an archive.

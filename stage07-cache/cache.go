@@ -30,6 +30,7 @@ import (
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/ui"
 	"stagebox/stage07-cache/buildpicture"
+	"stagebox/stage07-cache/inputs"
 )
 
 // input is one of the things that a step depends on.
@@ -191,9 +192,9 @@ func (b *builder) find(key string) (e *entry, wrong string) {
 	}
 	switch {
 	case err != nil:
-		return nil, "what the cache tells of it is damaged"
+		return nil, "its entry in the cache is damaged"
 	case e == nil:
-		return nil, "the cache has forgotten it"
+		return nil, "it is no longer in the cache"
 	case e.Layer != nil && (e.Layer.Digest.Validate() != nil ||
 		!exists(b.Store.layerPath(e.Layer.Digest))):
 		return nil, "its layer was removed"
@@ -325,7 +326,7 @@ func openCacheDir(dir string) error {
 	}
 	if text := strings.TrimSpace(string(version)); err == nil && text != fmt.Sprint(cacheVersion) {
 		return fmt.Errorf("%s is of version %q, and this box writes %d: box builder prune --all"+
-			" of the other box empties it", dir, shorten(text), cacheVersion)
+			" of the other box empties it", dir, ui.Cut(text, 24), cacheVersion)
 	}
 	return err
 }
@@ -401,7 +402,7 @@ func (s *stageBuild) announce(c *cacheStep, in *dockerfile.Instruction) {
 		note = ui.Cached
 	} else {
 		s.b.missed.Store(true)
-		if c.why == parentChanged && s.missed > 0 {
+		if c.why == inputs.ParentChanged && s.missed > 0 {
 			c.why = fmt.Sprintf("parent changed (step %d)", s.missed)
 		}
 		if s.missed == 0 {
@@ -488,11 +489,11 @@ func (b *builder) importCache(name string) error {
 	}
 	note := manifest.Annotations[cacheNote]
 	if note == "" {
-		return errors.New("the image tells of no steps: build it with --cache-to inline")
+		return errors.New("the image lists no steps: build it with --cache-to inline")
 	}
 	steps := map[string]*entry{}
 	if err := json.Unmarshal([]byte(note), &steps); err != nil {
-		return fmt.Errorf("what it tells of its steps: %w", err)
+		return fmt.Errorf("the list of its steps: %w", err)
 	}
 	for key, e := range steps {
 		if e == nil || e.Version != cacheVersion {

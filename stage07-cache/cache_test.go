@@ -255,7 +255,7 @@ func TestReasons(t *testing.T) {
 	require.Contains(t, told, "file src/main.go = ")
 	require.NoError(t, os.RemoveAll(filepath.Join(b.Root, "cache/steps")))
 	_, told = b.build()
-	require.Contains(t, told, "COPY src /src  # the cache has forgotten it\n")
+	require.Contains(t, told, "COPY src /src  # it is no longer in the cache\n")
 }
 
 // Whatever is wrong with the cache, the image is right.

@@ -33,7 +33,7 @@ func (c *loadCmd) Run() error {
 		defer file.Close()
 		in = file
 	} else if term.IsTerminal(0) {
-		return errors.New("load reads an archive, which nobody can type: give it with -i FILE, or through a pipe")
+		return errors.New("refusing to read an archive from a terminal; use -i FILE or a pipe")
 	}
 	c.Store.limits = c.LayerLimits
 	names, err := c.Store.load(in)
@@ -72,7 +72,7 @@ type importCmd struct {
 	File string `arg:"" help:"A tar archive of files, compressed or not; - is standard input."`
 	Name string `arg:"" optional:"" help:"The image's name."`
 
-	Changing
+	ChangeOptions
 
 	Store
 

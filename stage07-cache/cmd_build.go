@@ -2,7 +2,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,15 +11,16 @@ import (
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/buildcontext"
+	"stagebox/stage06-dockerfile/buildflags"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 type buildCmd struct {
 	Context  string   `arg:"" help:"The directory that COPY takes files from; - is a tar archive or a Dockerfile on standard input."`
 	Tag      []string `short:"t" help:"A name for the image." placeholder:"NAME" sep:"none"`
-	File     string   `short:"f" help:"The Dockerfile; - is standard input. Usual is Dockerfile in the context." placeholder:"FILE"`
+	File     string   `short:"f" help:"The Dockerfile; - is standard input. The default is Dockerfile in the context." placeholder:"FILE"`
 	BuildArg []string `help:"A value for an ARG; NAME alone takes the caller's." placeholder:"NAME=VALUE" sep:"none"`
-	Target   string   `help:"The stage to build; usual is the last." placeholder:"STAGE"`
+	Target   string   `help:"The stage to build; the default is the last." placeholder:"STAGE"`
 	Label    []string `help:"A label for the image." placeholder:"NAME=VALUE" sep:"none"`
 	Platform string   `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH"`
 	Pull     bool     `help:"Ask the registries for all images, also for those that are here."`
@@ -28,8 +28,8 @@ type buildCmd struct {
 	Network  string   `help:"The network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
 	Quiet    bool     `short:"q" help:"Print the image's id alone."`
 	Iidfile  string   `help:"A file to write the image's id to." placeholder:"FILE"`
-	Progress string   `help:"How to tell of the steps: tty in place, plain in lines, auto." enum:"auto,plain,tty" default:"auto"`
-	Check    bool     `help:"Do not build; tell what in the Dockerfile is doubtful."`
+	Progress string   `help:"How to show the steps: tty in place, plain in lines, auto." enum:"auto,plain,tty" default:"auto"`
+	Check    bool     `help:"Do not build; report what is doubtful in the Dockerfile."`
 	Keep     bool     `help:"Keep the container of a RUN that fails."`
 	NoCache  bool     `help:"Take no step from an earlier build."`
 	Allow    []string `help:"What a RUN may have: network.host, security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
@@ -87,10 +87,10 @@ func (c *buildCmd) build(b *builder) (err error) {
 
 // prepare parses the flags, opens the context and parses the Dockerfile.
 func (b *builder) prepare() (err error) {
-	if b.args, err = keyValues("--build-arg", b.BuildArg); err != nil {
+	if b.args, err = buildflags.KeyValues("--build-arg", b.BuildArg); err != nil {
 		return err
 	}
-	if b.secrets, err = parseSecrets(b.Secret); err != nil {
+	if b.secrets, err = buildflags.Secrets(b.Secret); err != nil {
 		return err
 	}
 	for _, name := range b.Tag {
@@ -133,24 +133,6 @@ func shown(err error) error {
 	return errBuild{err}
 }
 
-// keyValues reads NAME=VALUE; NAME alone takes the caller's value.
-func keyValues(flag string, list []string) (map[string]string, error) {
-	values := map[string]string{}
-	for _, text := range list {
-		name, value, given := strings.Cut(text, "=")
-		if name == "" {
-			return nil, fmt.Errorf("%s %q: give NAME=VALUE", flag, text)
-		}
-		if !given {
-			if value, given = os.LookupEnv(name); !given {
-				continue
-			}
-		}
-		values[name] = value
-	}
-	return values, nil
-}
-
 // check prints the warnings for the Dockerfile.
 func (b *builder) check() error {
 	warnings, fatal, err := b.warnings()
@@ -167,54 +149,6 @@ func (b *builder) check() error {
 		return errBuild{errors.New("the Dockerfile wants warnings to be errors")}
 	}
 	return nil
-}
-
-// secret is a value of --secret: the content of a file or a variable.
-type secret struct{ file, env string }
-
-// parseSecrets reads id=NAME,src=FILE and id=NAME,env=VARIABLE.
-func parseSecrets(list []string) (map[string]secret, error) {
-	secrets := map[string]secret{}
-	for _, spec := range list {
-		id, s := "", secret{}
-		for word := range bytes.SplitSeq([]byte(spec), []byte(",")) {
-			key, value, _ := bytes.Cut(word, []byte("="))
-			switch string(key) {
-			case "id":
-				id = string(value)
-			case "src", "source":
-				s.file = string(value)
-			case "env":
-				s.env = string(value)
-			case "type":
-			default:
-				return nil, fmt.Errorf("--secret %s: %q is not known: there are id, src and env", spec, key)
-			}
-		}
-		if id == "" {
-			return nil, fmt.Errorf("--secret %s: give it a name with id=", spec)
-		}
-		if s.file == "" && s.env == "" {
-			s.env = id
-			if _, set := os.LookupEnv(id); !set {
-				s = secret{file: id}
-			}
-		}
-		secrets[id] = s
-	}
-	return secrets, nil
-}
-
-// read returns the content of the secret.
-func (s secret) read() ([]byte, error) {
-	if s.env != "" {
-		value, set := os.LookupEnv(s.env)
-		if !set {
-			return nil, fmt.Errorf("the variable %s is not set", s.env)
-		}
-		return []byte(value), nil
-	}
-	return os.ReadFile(s.file)
 }
 
 // failOnWarnings refuses to build with warnings, if a directive of the Dockerfile asks for it.

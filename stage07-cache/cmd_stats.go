@@ -129,7 +129,7 @@ func (c *statsCmd) show(now map[string]*Usage) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PID\tCOMMAND\tCPU\tLATELY\tMEMORY / LIMIT\tPIDS / LIMIT\tREAD / WRITTEN\tWAITED cpu/mem/io")
 	for _, u := range list {
-		fmt.Fprintf(table, "%d\t%.20s\t%.1f%%\t%s\t%s / %s\t%d / %s\t%s / %s\t%s\n", u.PID, u.Command, u.CPU, sparkline(u.history),
+		fmt.Fprintf(table, "%d\t%.20s\t%.1f%%\t%s\t%s / %s\t%d / %s\t%s / %s\t%s\n", u.PID, u.Command, u.CPU, units.Sparkline(u.history),
 			units.FormatSize(u.Memory), orNone(u.MemoryLimit, units.FormatSize(u.MemoryLimit)), u.Pids, orNone(u.PidsLimit, fmt.Sprint(u.PidsLimit)),
 			units.FormatSize(u.Read), units.FormatSize(u.Written), u.Pressure)
 	}
@@ -141,17 +141,4 @@ func orNone(limit int64, text string) string {
 		return "none"
 	}
 	return text
-}
-
-// sparkline draws percentages as bars; the highest is 100 or the largest value.
-func sparkline(values []float64) string {
-	top := 100.0
-	for _, v := range values {
-		top = max(top, v)
-	}
-	var b strings.Builder
-	for _, v := range values {
-		b.WriteRune([]rune("▁▂▃▄▅▆▇█")[min(7, int(8*max(v, 0)/top))])
-	}
-	return b.String()
 }

@@ -229,7 +229,7 @@ func (r *newRoot) mountPoint(m pendingMount) {
 		r.MkdirAt(plan.Cwd, prefix).
 			Hint(unix.EROFS, "the root is on a file system that is mounted read-only: "+
 				"make this directory there yourself").
-			Hint(unix.EACCES, "the root belongs to somebody else, who has to make this directory")
+			Hint(unix.EACCES, "the root belongs to another user, who has to make this directory")
 	}
 }
 

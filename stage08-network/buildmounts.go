@@ -16,7 +16,9 @@ import (
 
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
+	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/sources"
 )
 
 // stepMounts are the --mount flags of a RUN.
@@ -119,7 +121,7 @@ func (m *stepMounts) secret(mount dockerfile.Mount) error {
 		}
 		return nil
 	}
-	data, err := given.read()
+	data, err := given.Read()
 	if err != nil {
 		return fmt.Errorf("type=secret: %w", err)
 	}
@@ -245,7 +247,7 @@ func (m *stepMounts) bind(mount dockerfile.Mount) error {
 
 // fill copies the files of a mount.
 func (m *stepMounts) fill(to string, mount dockerfile.Mount) error {
-	from, ignore, err := m.files(mount.From)
+	from, ignore, err := m.s.b.source(m.in, mount.From)
 	if err != nil {
 		return err
 	}
@@ -258,46 +260,36 @@ func (m *stepMounts) fill(to string, mount dockerfile.Mount) error {
 	if err != nil {
 		return err
 	}
-	w, err := newWriter(filepath.Dir(to), nothing)
+	w, err := copyup.New(filepath.Dir(to), nothing)
 	if err != nil {
 		return err
 	}
-	c := &copying{s: m.s, in: m.in, w: w, from: from, ignore: ignore}
+	c := &copying{Search: sources.Search{From: from, Ignore: ignore}, s: m.s, in: m.in, w: w}
 	if mount.From == "" { // the files of the context are root's
 		w.Change, w.Bare = c.change, true
 		if os.Geteuid() == 0 {
 			w.Give = &c.owner
 		}
 	}
-	return errors.Join(c.mounted(n, filepath.Base(to), mount), w.close())
+	return errors.Join(c.mounted(n, filepath.Base(to), mount), w.Close())
 }
 
 // mounted copies one file or directory for a mount.
 func (c *copying) mounted(n *union.Node, to string, mount dockerfile.Mount) error {
-	wanted, err := isWanted(n, n.Path(), c.keep)
+	ignored, err := c.Ignored(n)
 	switch {
 	case err != nil:
 		return err
-	case !wanted:
+	case ignored:
 		return fmt.Errorf("type=%s: .dockerignore leaves %s out", mount.Type, mount.Source)
 	case !n.IsDir():
-		return c.w.put(n, to)
+		return c.w.Put(n, to)
 	}
 	if err := c.w.MergeDir(to); err != nil {
 		return err
 	}
-	if err := c.tree(n, n.Path(), to, c.keep); err != nil || n == c.from.Root() {
+	if err := c.tree(n, n.Path(), to, c.Filter(sources.File{})); err != nil || n == c.From.Root() {
 		return err
 	}
-	return c.w.like(n, to)
-}
-
-// files opens a stage, an image, or the context, which alone has patterns to ignore.
-func (m *stepMounts) files(ref string) (*union.FS, *dockerfile.Ignore, error) {
-	if ref != "" {
-		u, err := openLayers(m.s.b.dirsOf(m.in, ref))
-		return u, nil, err
-	}
-	u, err := union.Open([]string{m.s.b.files.Dir})
-	return u, m.s.b.files.Ignore, err
+	return c.w.CopyAttributes(n, to)
 }

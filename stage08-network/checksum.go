@@ -26,6 +26,7 @@ import (
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/sources"
 )
 
 // checksums remembers the digests of the files of a context.
@@ -130,7 +131,7 @@ func (c *checksums) of(n *union.Node, name string) (string, error) {
 	is.digest = ""
 	if sumOf(&after) != is {
 		return "", fmt.Errorf("%s changed while it was read:"+
-			" build again when nobody writes to it", name)
+			" build again when no process writes to it", name)
 	}
 	is.digest = fmt.Sprintf("%x", h.Sum(nil))
 	if began.Sub(time.Unix(0, is.ctime)) > freshness {
@@ -148,7 +149,7 @@ func (s *stageBuild) copyInputs(in *dockerfile.Instruction) ([]input, error) {
 	if err := c.prepare(); err != nil {
 		return nil, err
 	}
-	defer c.from.Close()
+	defer c.From.Close()
 	l := &inputList{copying: c, list: []input{{"owner", fmt.Sprint(c.owner)}}}
 	if ref := in.Flag("from"); ref != "" {
 		id, err := s.b.layersOf(in, ref)
@@ -178,10 +179,9 @@ func (l *inputList) source(source string) error {
 		l.add("content of "+source, got.Digest.String())
 		return err
 	}
-	dirs, err := l.sources(source)
+	dirs, err := l.Find(source)
 	for _, dir := range dirs {
-		l.pivot = dir.pivot
-		for _, f := range dir.files {
+		for _, f := range dir.Files {
 			if err == nil {
 				err = l.found(f)
 			}
@@ -192,21 +192,21 @@ func (l *inputList) source(source string) error {
 
 // found adds a file that a source refers to, and the files in it. With --parents, the
 // directories above it are made too.
-func (l *inputList) found(f found) error {
-	for n := f.Parent(); l.parents && n != l.pivot; n = n.Parent() {
+func (l *inputList) found(f sources.File) error {
+	for n := f.Parent(); l.Parents && n != f.Pivot; n = n.Parent() {
 		if err := l.file(n, n.Path()); err != nil {
 			return err
 		}
 	}
-	if f.path != f.Path() { // found by a link or below another directory: the copy gets this name
-		l.add("name of "+f.Path(), f.path)
+	if f.At != f.Path() { // found by a link or below another directory: the copy gets this name
+		l.add("name of "+f.Path(), f.At)
 	}
-	return l.root(f.Node, f.Path(), l.excluding(f))
+	return l.root(f.Node, f.Path(), l.Filter(f))
 }
 
 // root adds a file, or the files in a directory, which is not copied itself without --parents.
-func (l *inputList) root(n *union.Node, rel string, keep keeping) error {
-	if !n.IsDir() || l.parents && rel != "." {
+func (l *inputList) root(n *union.Node, rel string, keep sources.Filter) error {
+	if !n.IsDir() || l.Parents && rel != "." {
 		if err := l.file(n, rel); err != nil {
 			return err
 		}
@@ -217,8 +217,8 @@ func (l *inputList) root(n *union.Node, rel string, keep keeping) error {
 }
 
 // tree adds the files in a directory that are wanted.
-func (l *inputList) tree(n *union.Node, rel string, keep keeping) error {
-	return l.eachWanted(n, rel, keep, func(child *union.Node, rel string) error {
+func (l *inputList) tree(n *union.Node, rel string, keep sources.Filter) error {
+	return l.EachWanted(n, rel, keep, func(child *union.Node, rel string) error {
 		if err := l.file(child, rel); err != nil {
 			return err
 		}
@@ -308,7 +308,7 @@ func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]in
 func (s *stageBuild) mountedInputs(
 	in *dockerfile.Instruction, mount dockerfile.Mount,
 ) ([]input, error) {
-	from, err := union.Open([]string{s.b.files.Dir})
+	from, ignore, err := s.b.source(in, "")
 	if err != nil {
 		return nil, err
 	}
@@ -318,8 +318,9 @@ func (s *stageBuild) mountedInputs(
 		return nil, in.ErrorAt("--mount",
 			"--mount=type=bind: there is no %s in the context", mount.Source)
 	}
-	l := &inputList{copying: &copying{s: s, in: in, from: from, ignore: s.b.files.Ignore}}
+	search := sources.Search{From: from, Ignore: ignore}
+	l := &inputList{copying: &copying{Search: search, s: s, in: in}}
 	rel := strings.Trim(path.Clean("/"+mount.Source), "/")
-	err = l.root(n, cmp.Or(rel, "."), l.keep)
+	err = l.root(n, cmp.Or(rel, "."), l.Filter(sources.File{}))
 	return l.list, err
 }

@@ -17,7 +17,7 @@ type CacheOptions struct {
 	NoCacheFilter []string `help:"Take nothing for these stages." placeholder:"STAGE"`
 	CacheFrom     []string `help:"An image that was built with --cache-to, to take steps from." placeholder:"IMAGE" sep:"none"`
 	CacheTo       string   `help:"inline: write into the image's manifest which step made which layer." placeholder:"inline"`
-	ExplainCache  bool     `help:"Tell for each step all that it depends on."`
+	ExplainCache  bool     `help:"Show everything that each step depends on."`
 	Picture       string   `help:"Draw which steps were taken from the cache, after the build: text, or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
 }
 

@@ -12,8 +12,8 @@ import (
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
-// Changing is the flag of commit and import.
-type Changing struct {
+// ChangeOptions is the flag of commit and import.
+type ChangeOptions struct {
 	Change []string `short:"c" help:"An instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR." sep:"none" placeholder:"INSTRUCTION"`
 }
 

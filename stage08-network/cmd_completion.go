@@ -16,7 +16,7 @@ import (
 
 type completionCmd struct {
 	Shell string   `arg:"" help:"bash, zsh or fish: source <(box completion bash), or box completion fish | source." enum:"bash,zsh,fish,words"`
-	Words []string `arg:"" optional:"" hidden:"" passthrough:"" help:"The words behind box, of which the last is to be completed; the scripts ask so."`
+	Words []string `arg:"" optional:"" hidden:"" passthrough:"" help:"The words after box, of which the last is to be completed; for the shells' scripts."`
 
 	Store
 }

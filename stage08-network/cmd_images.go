@@ -17,6 +17,7 @@ import (
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage05-images/layertree"
 	"stagebox/stage05-images/registry"
 )
 
@@ -82,43 +83,21 @@ func (i *Image) familiar() [][2]string {
 
 // drawTree draws the layers as a tree: an image is a branch of the one that it was made from.
 func (s Store) drawTree(all []*Image) error {
-	type branch struct {
-		diffID digest.Digest
-		names  []string
-		below  []*branch
-	}
-	root := &branch{}
+	var tree layertree.Tree
 	for _, image := range all {
-		at := root
-		for _, diffID := range image.Config.RootFS.DiffIDs {
-			i := slices.IndexFunc(at.below, func(b *branch) bool { return b.diffID == diffID })
-			if i < 0 {
-				at.below, i = append(at.below, &branch{diffID: diffID}), len(at.below)
-			}
-			at = at.below[i]
-		}
+		var names []string
 		for _, name := range image.familiar() {
-			at.names = append(at.names, strings.TrimSuffix(name[0]+":"+name[1], ":<none>"))
+			names = append(names, strings.TrimSuffix(name[0]+":"+name[1], ":<none>"))
 		}
+		tree.Add(image.Config.RootFS.DiffIDs, names)
 	}
-	var draw func(b *branch, indent string)
-	draw = func(b *branch, indent string) {
-		for i, child := range b.below {
-			edge, more := "├─ ", "│  "
-			if i == len(b.below)-1 {
-				edge, more = "└─ ", "   "
-			}
-			fmt.Println(strings.TrimRight(fmt.Sprintf("%s%s%s  %s  %s", indent, edge, short(child.diffID), units.FormatSize(s.layerSize(child.diffID)), strings.Join(child.names, ", ")), " "))
-			draw(child, indent+more)
-		}
-	}
-	draw(root, "")
+	tree.Write(os.Stdout, s.layerSize)
 	return nil
 }
 
 type tagCmd struct {
 	Image string `arg:"" help:"An image: a name, an id, or the beginning of one."`
-	Name  string `arg:"" help:"The name that it shall have too."`
+	Name  string `arg:"" help:"The new name."`
 
 	Store
 }

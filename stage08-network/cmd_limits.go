@@ -16,10 +16,10 @@ import (
 // Limits are what a container may use at most.
 type Limits struct {
 	Memory            units.Size      `short:"m" help:"Memory limit (64m, 1.5g); a process that exceeds it is OOM-killed." placeholder:"BYTES" group:"Limits:"`
-	MemorySwap        units.Size      `help:"Memory and swap together; -1 for as much swap as there is. Usual is twice the memory." placeholder:"BYTES" group:"Limits:"`
-	MemoryReservation units.Size      `help:"Memory that others' needs shall not take away." placeholder:"BYTES" group:"Limits:"`
+	MemorySwap        units.Size      `help:"Memory and swap together; -1 for as much swap as there is. The default is twice the memory." placeholder:"BYTES" group:"Limits:"`
+	MemoryReservation units.Size      `help:"Memory that the kernel leaves it as long as it can." placeholder:"BYTES" group:"Limits:"`
 	CPUs              units.CPUs      `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
-	CPUShares         units.Weight    `name:"cpu-shares" help:"Weight against others when CPUs are scarce; 1024 is usual." placeholder:"N" group:"Limits:"`
+	CPUShares         units.Weight    `name:"cpu-shares" help:"Weight against others when CPUs are scarce; the default is 1024." placeholder:"N" group:"Limits:"`
 	CPUSetCPUs        string          `name:"cpuset-cpus" help:"The CPUs to run on: 0, 0-2,4." placeholder:"LIST" group:"Limits:"`
 	PidsLimit         units.Processes `help:"Processes and threads; 0 or -1 for any number." placeholder:"N" group:"Limits:"`
 	DeviceReadBps     []throttle      `help:"Bytes a second read from a device: /dev/sda:1mb." placeholder:"DEV:BYTES" group:"Limits:"`

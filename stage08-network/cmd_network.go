@@ -29,7 +29,7 @@ func (s Store) networks() networks { return networks(s.path("networks")) }
 
 type networkCreateCmd struct {
 	Name     string `arg:"" help:"A name for it."`
-	Subnet   string `help:"Its IPv4 addresses; else some that nobody uses." placeholder:"IP/BITS"`
+	Subnet   string `help:"Its IPv4 addresses; else unused ones." placeholder:"IP/BITS"`
 	Internal bool   `help:"Without a way out."`
 
 	Store

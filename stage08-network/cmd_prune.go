@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/files"
@@ -27,7 +26,7 @@ type builderCmd struct {
 }
 
 type pruneCmd struct {
-	All         bool       `short:"a" help:"Also the steps of images that are here, and all else that builds have left: downloads, cache mounts that nobody uses, checksums."`
+	All         bool       `short:"a" help:"Also the steps of images that are here, and all else that builds have left: downloads, unused cache mounts, checksums."`
 	KeepStorage units.Size `help:"Of what would go, keep the steps used last, up to this size." placeholder:"BYTES"`
 	Filter      string     `help:"until=DURATION: only what was not used for so long, such as until=24h." placeholder:"FILTER"`
 
@@ -155,12 +154,13 @@ func (s Store) pruneFiles(age time.Duration) (freed int64, err error) {
 	return freed, nil
 }
 
-// sizeOf returns the bytes of a file, or of those in a directory.
+// sizeOf returns the bytes of a file, or of those in a directory, as far as they can be read.
 func sizeOf(path string) int64 {
-	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
-		return info.Size()
+	size, err := files.Size(path)
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		complain(err)
 	}
-	return sizeOfTree(path)
+	return size
 }
 
 // remembered returns the steps of the cache, the one used last first. Files that cannot be read
@@ -193,74 +193,79 @@ type dfCmd struct{ Store }
 
 // Run is `box system df`.
 func (c *dfCmd) Run() error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "TYPE\tTOTAL\tACTIVE\tSIZE")
+	for _, kind := range []struct {
+		name  string
+		usage func() (total int, active any, size int64, err error)
+	}{
+		{"Images", c.imageUsage}, {"Containers", c.containerUsage},
+		{"Local Volumes", c.volumeUsage}, {"Build Cache", c.cacheUsage},
+	} {
+		total, active, size, err := kind.usage()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(table, "%s\t%d\t%v\t%s\n", kind.name, total, active, units.FormatSize(size))
+	}
+	return table.Flush()
+}
+
+func (c *dfCmd) imageUsage() (total int, active any, size int64, err error) {
 	images, err := c.Store.images()
 	if err != nil {
-		return err
+		return 0, nil, 0, err
 	}
 	containers, err := c.Store.all()
 	if err != nil {
-		return err
+		return 0, nil, 0, err
 	}
-	steps, err := c.Store.remembered()
-	if err != nil {
-		return err
+	inUse := 0
+	for _, image := range images {
+		if slices.ContainsFunc(containers, func(r *Record) bool { return r.ImageID == image.ID }) {
+			inUse++
+		}
 	}
-	volumes, err := filepath.Glob(c.Store.path("volumes", "[a-zA-Z0-9]*"))
-	if err != nil {
-		return err
+	layers, err := c.Store.layersOfImages()
+	for diffID := range layers {
+		size += c.Store.layerSize(diffID)
 	}
-	inLayers, err := c.Store.layersOfImages()
-	if err != nil {
-		return err
-	}
-	var inImages, inContainers, inVolumes int64
+	return len(images), inUse, size, err
+}
+
+func (c *dfCmd) containerUsage() (total int, active any, size int64, err error) {
+	containers, err := c.Store.all()
 	running := 0
-	for diffID := range inLayers {
-		inImages += c.Store.layerSize(diffID)
-	}
-	inCache := sizeOfTree(c.Store.path("cache", "mounts")) + sizeOfTree(c.Store.path("cache", "urls"))
 	for _, r := range containers {
-		inContainers += sizeOfTree(r.path("upper"))
+		size += sizeOf(r.path("upper"))
 		if r.isRunning() {
 			running++
 		}
 	}
+	return len(containers), running, size, err
+}
+
+func (c *dfCmd) volumeUsage() (total int, active any, size int64, err error) {
+	volumes, err := filepath.Glob(c.Store.path("volumes", "[a-zA-Z0-9]*"))
 	for _, dir := range volumes {
-		inVolumes += sizeOfTree(dir)
+		size += sizeOf(dir)
 	}
-	for _, step := range steps {
-		if step.Layer != nil && !inLayers[step.Layer.Digest] {
-			inCache += step.Bytes
-			inLayers[step.Layer.Digest] = true
-		}
-	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "TYPE\tTOTAL\tACTIVE\tSIZE")
-	fmt.Fprintf(table, "Images\t%d\t%d\t%s\n", len(images), active(images, containers), units.FormatSize(inImages))
-	fmt.Fprintf(table, "Containers\t%d\t%d\t%s\n", len(containers), running, units.FormatSize(inContainers))
-	fmt.Fprintf(table, "Local Volumes\t%d\t\t%s\n", len(volumes), units.FormatSize(inVolumes))
-	fmt.Fprintf(table, "Build Cache\t%d\t\t%s\n", len(steps), units.FormatSize(inCache))
-	return table.Flush()
+	return len(volumes), "", size, err
 }
 
-// active counts the images of containers.
-func active(images []*Image, containers []*Record) (n int) {
-	for _, image := range images {
-		if slices.ContainsFunc(containers, func(r *Record) bool { return r.ImageID == image.ID }) {
-			n++
-		}
-	}
-	return n
-}
-
-// sizeOfTree returns the bytes of the files in a directory that can be read.
-func sizeOfTree(dir string) (size int64) {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// cacheUsage counts the layers that no image has, each once.
+func (c *dfCmd) cacheUsage() (total int, active any, size int64, err error) {
+	counted, err := c.Store.layersOfImages()
 	if err != nil {
-		return 0
+		return 0, nil, 0, err
 	}
-	defer unix.Close(fd)
-	size, err = files.Size(fd)
-	complain(err)
-	return size
+	steps, err := c.Store.remembered()
+	size = sizeOf(c.Store.path("cache", "mounts")) + sizeOf(c.Store.path("cache", "urls"))
+	for _, step := range steps {
+		if step.Layer != nil && !counted[step.Layer.Digest] {
+			counted[step.Layer.Digest] = true
+			size += step.Bytes
+		}
+	}
+	return len(steps), "", size, err
 }

@@ -20,7 +20,7 @@ import (
 
 // Remote are the flags for the connection to a registry.
 type Remote struct {
-	Explain  bool `help:"Tell each request and its answer." group:"Registry:"`
+	Explain  bool `help:"Show each request and its response." group:"Registry:"`
 	Insecure bool `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
 }
 

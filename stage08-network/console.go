@@ -43,7 +43,7 @@ func stdio(c *Container, p *Plan) error {
 	}
 	if c.Interactive && !c.Detach && !c.noInput && !term.IsTerminal(0) {
 		return errors.New("--tty with --interactive needs a terminal to read from, " +
-			"and standard input is none: leave one of the two out")
+			"and standard input is not one: leave one of the two out")
 	}
 	p.console = &console{typed: c.Interactive && !c.Detach && !c.noInput,
 		output: p.output, opened: p.opened, broken: make(chan struct{})}

@@ -1,6 +1,6 @@
 // COPY and ADD. Files come from the context, an earlier stage or an image, which are all read
-// as a union of layers, and go into the upper directory of a new layer. Which files a source
-// refers to is in sources.go; archives and URLs, which only ADD takes, are in add.go.
+// as a union of layers, and go into the upper directory of a new layer. The package sources finds
+// the files that a source names; archives and URLs, which only ADD takes, are in add.go.
 package main
 
 import (
@@ -21,27 +21,21 @@ import (
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/sources"
 )
 
 // copying is a COPY or ADD.
 type copying struct {
-	s       *stageBuild
-	in      *dockerfile.Instruction
-	w       *writer
-	from    *union.FS
-	ignore  *dockerfile.Ignore // of the context
-	exclude *patternmatcher.PatternMatcher
-	owner   copyup.Owner
-	chown   bool
-	chmod   func(mode uint32) uint32
-	dest    string // absolute
-	isDir   bool   // the destination is a directory, whether it exists or not
-	held    map[*union.Node]bool
-
-	parents  bool            // the flag
-	optional bool            // with it, the source is a pattern, which may match nothing
-	pivot    *union.Node     // with it, the directory that paths are kept from
-	kept     map[string]bool // the directories that it has made
+	sources.Search
+	s     *stageBuild
+	in    *dockerfile.Instruction
+	w     *copyup.Writer
+	owner copyup.Owner
+	chown bool
+	chmod func(mode uint32) uint32
+	dest  string          // absolute
+	isDir bool            // the destination is a directory, whether it exists or not
+	kept  map[string]bool // the directories that --parents has made
 }
 
 // copy is COPY and ADD.
@@ -50,8 +44,8 @@ func (s *stageBuild) copy(in *dockerfile.Instruction) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	defer c.from.Close()
-	return s.layer(in, func(w *writer) error {
+	defer c.From.Close()
+	return s.layer(in, func(w *copyup.Writer) error {
 		c.w = w
 		return c.all()
 	})
@@ -71,12 +65,14 @@ func (c *copying) prepare() (err error) {
 			return in.ErrorAt("--chmod", "--chmod=%v", err)
 		}
 	}
-	if c.exclude, err = patternmatcher.New(in.Flags["exclude"]); err != nil {
-		return in.ErrorAt("--exclude", "--exclude: %v", err)
+	if list := in.Flags["exclude"]; len(list) > 0 {
+		if c.Exclude, err = patternmatcher.New(list); err != nil {
+			return in.ErrorAt("--exclude", "--exclude: %v", err)
+		}
 	}
 	c.dest = in.Args[len(in.Args)-1]
-	c.parents = in.Flag("parents") == "true"
-	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || c.parents
+	c.Parents = in.Flag("parents") == "true"
+	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || c.Parents
 	if !path.IsAbs(c.dest) {
 		c.dest = path.Join("/", c.s.config.Config.WorkingDir, c.dest)
 	}
@@ -86,7 +82,10 @@ func (c *copying) prepare() (err error) {
 		return in.ErrorAt("--checksum", "--checksum is for one source, and one that is fetched:"+
 			" an address that begins with http or https")
 	}
-	c.from, err = c.source()
+	c.From, c.Ignore, err = c.s.b.source(in, in.Flag("from"))
+	if c.Where = "the context"; in.Flag("from") != "" {
+		c.Where = "--from=" + in.Flag("from")
+	}
 	return err
 }
 
@@ -148,14 +147,17 @@ func readSmall(u *union.FS, name string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-// source opens the place that files come from.
-func (c *copying) source() (*union.FS, error) {
-	ref := c.in.Flag("from")
-	if ref == "" {
-		c.ignore = c.s.b.files.Ignore
-		return union.Open([]string{c.s.b.files.Dir})
+// source opens the place that files come from: a stage, an image, or the context, which alone has
+// patterns to ignore.
+func (b *builder) source(
+	in *dockerfile.Instruction, ref string,
+) (*union.FS, *dockerfile.Ignore, error) {
+	if ref != "" {
+		u, err := openLayers(b.dirsOf(in, ref))
+		return u, nil, err
 	}
-	return openLayers(c.s.b.dirsOf(c.in, ref))
+	u, err := union.Open([]string{b.files.Dir})
+	return u, b.files.Ignore, err
 }
 
 // dirsOf returns the layers of a stage or an image that --from names, the lowest first.
@@ -233,7 +235,7 @@ func (c *copying) one(source string) error {
 	if c.in.Name == "ADD" && isURL(source) {
 		return c.fetch(source)
 	}
-	list, err := c.sources(source)
+	list, err := c.Find(source)
 	for _, dir := range list {
 		if err == nil {
 			err = c.below(dir)
@@ -244,31 +246,30 @@ func (c *copying) one(source string) error {
 
 // below copies the files that were found in a directory. With --parents, the destination gets
 // the times of that directory, as if the directory itself was copied.
-func (c *copying) below(p sourceDir) (err error) {
+func (c *copying) below(d sources.Dir) (err error) {
 	c.w.Forget() // two sources share no inode
-	c.pivot = p.pivot
 	var to string
-	if c.parents {
+	if c.Parents {
 		if to, err = c.w.Resolve(c.dest, true, c.owner); err != nil {
 			return err
 		}
 	}
-	for _, f := range p.files {
+	for _, f := range d.Files {
 		if err := c.file(f); err != nil {
 			return err
 		}
 	}
-	if !c.parents || p.pivot == c.from.Root() {
+	if !c.Parents || d.Pivot == c.From.Root() {
 		return nil
 	}
-	return c.w.CopyTimes(&p.pivot.Stat_t, to)
+	return c.w.CopyTimes(&d.Pivot.Stat_t, to)
 }
 
 // file copies one source to its place.
-func (c *copying) file(f found) error {
+func (c *copying) file(f sources.File) error {
 	dest := c.dest
-	if c.parents {
-		if excluded, err := c.exclude.MatchesOrParentMatches(f.path); excluded || err != nil {
+	if c.Parents {
+		if excluded, err := c.Excludes(f.At); excluded || err != nil {
 			return err
 		}
 		var err error
@@ -281,7 +282,7 @@ func (c *copying) file(f found) error {
 			return err
 		}
 	}
-	if !c.parents {
+	if !c.Parents {
 		c.w.Forget()
 	}
 	if f.IsDir() {
@@ -291,20 +292,20 @@ func (c *copying) file(f found) error {
 }
 
 // put copies one file that is no directory.
-func (c *copying) put(f found, dest string) error {
-	target, err := c.target(dest, path.Base(f.path))
+func (c *copying) put(f sources.File, dest string) error {
+	target, err := c.target(dest, path.Base(f.At))
 	if err != nil {
 		return err
 	}
-	return c.w.put(f.Node, target)
+	return c.w.Put(f.Node, target)
 }
 
 // directory copies the content of a directory. The one that it goes into gets its times, unless
 // it is the context itself.
-func (c *copying) directory(f found, dest string) error {
+func (c *copying) directory(f sources.File, dest string) error {
 	to, err := c.w.Resolve(dest, true, c.owner)
 	if err == nil {
-		err = c.tree(f.Node, f.Path(), to, c.excluding(f))
+		err = c.tree(f.Node, f.Path(), to, c.Filter(f))
 	}
 	if err != nil || f.Path() == "." {
 		return err
@@ -314,11 +315,11 @@ func (c *copying) directory(f found, dest string) error {
 
 // tree copies the content of a directory of the source, whose path there is rel, into one that
 // exists. A directory that is there already is merged with it, and gets its attributes.
-func (c *copying) tree(n *union.Node, rel, to string, keep keeping) error {
-	return c.eachWanted(n, rel, keep, func(child *union.Node, below string) error {
+func (c *copying) tree(n *union.Node, rel, to string, keep sources.Filter) error {
+	return c.EachWanted(n, rel, keep, func(child *union.Node, below string) error {
 		target := path.Join(to, child.Name())
 		if !child.IsDir() {
-			return c.w.put(child, target)
+			return c.w.Put(child, target)
 		}
 		if err := c.w.MergeDir(target); err != nil {
 			return err
@@ -326,15 +327,15 @@ func (c *copying) tree(n *union.Node, rel, to string, keep keeping) error {
 		if err := c.tree(child, below, target, keep); err != nil {
 			return err
 		}
-		return c.w.like(child, target)
+		return c.w.CopyAttributes(child, target)
 	})
 }
 
 // makeParents makes the directories above a file that --parents keeps, like those of the
 // source, and the file itself if it is one; it returns the last.
-func (c *copying) makeParents(f found) (to string, err error) {
+func (c *copying) makeParents(f sources.File) (to string, err error) {
 	var dirs []*union.Node
-	for n := f.Node; n != c.pivot; n = n.Parent() {
+	for n := f.Node; n != f.Pivot; n = n.Parent() {
 		if n.IsDir() {
 			dirs = append(dirs, n)
 		}
@@ -365,7 +366,7 @@ func (c *copying) makeParent(n *union.Node, to string) error {
 	if st.Mode != 0 {
 		return unix.Fchmodat(c.w.Root, to, n.Mode&0o7777, 0)
 	}
-	return c.w.like(n, to)
+	return c.w.CopyAttributes(n, to)
 }
 
 // target returns the path to write a file to; its directory is made.

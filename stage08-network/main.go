@@ -55,7 +55,7 @@ var commands = []struct {
 	{"images", "List the images that are here.", &imagesCmd{}},
 	{"tag", "Give an image another name.", &tagCmd{}},
 	{"rmi", "Remove images.", &rmiCmd{}},
-	{"image", "Remove all images that nobody needs.", &imageCmd{}},
+	{"image", "Remove unused images.", &imageCmd{}},
 	{"history", "Show how an image came to be, and what each step has added.", &historyCmd{}},
 	{"save", "Write images to an archive.", &saveCmd{}},
 	{"load", "Read images from an archive.", &loadCmd{}},
@@ -88,7 +88,7 @@ func parser(args []string) *kong.Kong {
 	options := []kong.Option{
 		kong.Name("box"),
 		kong.Description("A container is a list of system calls. " +
-			"box makes them, and tells them with --explain."),
+			"box makes them, and shows them with --explain."),
 		kong.Vars{"namespaces": kindNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(help),

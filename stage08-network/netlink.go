@@ -93,7 +93,7 @@ func (p *Plan) NetlinkSocket(protocol uintptr, name string) plan.Arg {
 		Hint(unix.EPROTONOSUPPORT, "the kernel has no netfilter: modprobe nf_tables").Result()
 	p.Add("setsockopt", unix.SYS_SETSOCKOPT, socket, plan.Sym(unix.SOL_NETLINK, "SOL_NETLINK"),
 		plan.Sym(unix.NETLINK_EXT_ACK, "NETLINK_EXT_ACK"),
-		plan.Ptr(unsafe.Pointer(&[]int32{1}[0]), "[1]"), 4).Why("errors shall come with a sentence")
+		plan.Ptr(unsafe.Pointer(&[]int32{1}[0]), "[1]"), 4).Why("errors come with a sentence")
 	return socket
 }
 

@@ -5,9 +5,9 @@ package main
 import (
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
+	"stagebox/stage01-namespaces/nslist"
 	"stagebox/stage02-cgroups/cgroupfs"
 )
 
@@ -24,7 +24,7 @@ type Usage struct {
 	Written     int64   `json:"block_written"`
 	Received    int64   `json:"net_received"` // on a network of its own
 	Sent        int64   `json:"net_sent"`
-	Pressure    string  `json:"pressure,omitempty"` // see group.pressure
+	Pressure    string  `json:"pressure,omitempty"` // see cgroupfs.Pressure
 
 	used    time.Duration // CPU time since the beginning
 	at      time.Time
@@ -41,7 +41,7 @@ func (g *group) usage() *Usage {
 			}
 		}
 	}
-	u.Command = commandOf(u.PID)
+	u.Command = nslist.Command(u.PID)
 	if dir, v2 := g.dir("cpu"); v2 {
 		used := cgroupfs.Field(filepath.Join(dir, "cpu.stat"), "usage_usec")
 		u.used = time.Duration(used) * time.Microsecond
@@ -59,7 +59,8 @@ func (g *group) usage() *Usage {
 	}
 	u.Read, u.Written = g.blockIO()
 	u.Received, u.Sent = traffic(u.PID)
-	u.Pressure = g.pressure()
+	dir, _ := g.dir("")
+	u.Pressure = cgroupfs.Pressure(dir)
 	return u
 }
 
@@ -70,8 +71,7 @@ func (u *Usage) readMemory(dir, current, cache, limit string) {
 	u.MemoryLimit = cgroupfs.Limit(filepath.Join(dir, limit))
 }
 
-// blockIO adds up the bytes read from and written to all devices: in io.stat
-// "8:0 rbytes=1 wbytes=2 …", in version 1 "8:0 Read 1" and "8:0 Write 2".
+// blockIO returns the bytes read from and written to all devices.
 func (g *group) blockIO() (read, written int64) {
 	dir, v2 := g.dir("io")
 	file := "io.stat"
@@ -82,32 +82,5 @@ func (g *group) blockIO() (read, written int64) {
 	if dir == "" {
 		return 0, 0
 	}
-	list := cgroupfs.Words(filepath.Join(dir, file))
-	for i, word := range list {
-		name, value, _ := strings.Cut(word, "=")
-		if !v2 && i+1 < len(list) {
-			value = list[i+1]
-		}
-		n, _ := strconv.ParseInt(value, 10, 64)
-		switch name {
-		case "rbytes", "Read":
-			read += n
-		case "wbytes", "Write":
-			written += n
-		}
-	}
-	return read, written
-}
-
-// pressure is the part of the last ten seconds in which some process waited for CPU, memory
-// and block IO, in percent; empty where the kernel does not count it (PSI).
-func (g *group) pressure() string {
-	dir, _ := g.dir("")
-	var list []string
-	for _, what := range []string{"cpu", "memory", "io"} {
-		if w := cgroupfs.Words(filepath.Join(dir, what+".pressure")); len(w) > 1 {
-			list = append(list, strings.TrimPrefix(w[1], "avg10="))
-		}
-	}
-	return strings.Join(list, "/")
+	return cgroupfs.BlockIO(filepath.Join(dir, file))
 }

@@ -18,7 +18,7 @@ import (
 
 // Narration is how much of a run is shown: flags to embed in a command of kong.
 type Narration struct {
-	Explain format `help:"Tell each system call and its reason on standard error; =json for tools." placeholder:"json" group:"Look inside:"`
+	Explain format `help:"Show each system call and its reason on standard error; =json for tools." placeholder:"json" group:"Look inside:"`
 	DryRun  bool   `help:"Print the system calls that would be made, and make none." group:"Look inside:"`
 	Pause   bool   `help:"Stop before each system call, until Enter, and say what to look at meanwhile from a second terminal." group:"Look inside:"`
 
@@ -39,7 +39,7 @@ func (t *format) Decode(ctx *kong.DecodeContext) error {
 	}
 	value := fmt.Sprint(ctx.Scan.Pop().Value)
 	if *t = format(value); value != "text" && value != "json" {
-		return fmt.Errorf("%q is not a way to tell: say --explain or --explain=json", value)
+		return fmt.Errorf("%q is not a form of narration: use --explain or --explain=json", value)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package cgroupfs
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,4 +111,38 @@ func Limit(path string) int64 {
 		return n
 	}
 	return 0
+}
+
+// BlockIO adds up the bytes that a group has read from and written to all devices. Version 2 has
+// "8:0 rbytes=1 wbytes=2 …" in io.stat, and version 1 "8:0 Read 1" and "8:0 Write 2" in
+// blkio.throttle.io_service_bytes.
+func BlockIO(path string) (read, written int64) {
+	list := Words(path)
+	for i, word := range list {
+		name, value, v2 := strings.Cut(word, "=")
+		if !v2 && i+1 < len(list) {
+			value = list[i+1]
+		}
+		n, _ := strconv.ParseInt(value, 10, 64)
+		switch name {
+		case "rbytes", "Read":
+			read += n
+		case "wbytes", "Write":
+			written += n
+		}
+	}
+	return read, written
+}
+
+// Pressure is the part of the last ten seconds, in percent, in which some process of a group waited
+// for CPU, memory and block IO, such as "1.00/0.00/2.50"; empty where the kernel does not count it
+// (PSI).
+func Pressure(dir string) string {
+	var list []string
+	for _, what := range []string{"cpu", "memory", "io"} {
+		if w := Words(filepath.Join(dir, what+".pressure")); len(w) > 1 {
+			list = append(list, strings.TrimPrefix(w[1], "avg10="))
+		}
+	}
+	return strings.Join(list, "/")
 }

@@ -147,7 +147,7 @@ func (w Weight) V2() int64 {
 func (w *Weight) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil || n != 0 && n < 2 || n > 262144 {
-		return fmt.Errorf("%q is not a weight from 2 to 262144, of which 1024 is usual", text)
+		return fmt.Errorf("%q is not a weight from 2 to 262144; the default is 1024", text)
 	}
 	*w = Weight(n)
 	return nil
@@ -191,4 +191,17 @@ func FormatAge(since time.Time) string {
 		}
 	}
 	return "a moment"
+}
+
+// Sparkline draws percentages as bars; the highest is 100 or the largest value.
+func Sparkline(values []float64) string {
+	top := 100.0
+	for _, v := range values {
+		top = max(top, v)
+	}
+	var b strings.Builder
+	for _, v := range values {
+		b.WriteRune([]rune("▁▂▃▄▅▆▇█")[min(7, int(8*max(v, 0)/top))])
+	}
+	return b.String()
 }

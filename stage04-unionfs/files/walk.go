@@ -1,4 +1,4 @@
-// Package files reads, copies and archives trees of files that somebody may change meanwhile:
+// Package files reads, copies and archives trees of files that may change meanwhile:
 // a container that runs can put a link to the host in the place of a directory. So every file
 // is named by a descriptor, which was opened with O_PATH below the directory before it and
 // without following a link (OpenBeneath). Walk visits the files of a tree, Archive writes them
@@ -120,10 +120,19 @@ func readable(fd int) (restore func() error, err error) {
 	return func() error { return unix.Chmod(FDPath(fd), mode) }, unix.Chmod(FDPath(fd), mode|0o500)
 }
 
-// Size adds up the bytes of the regular files below a directory. Of a file with several names,
-// each counts for its part.
-func Size(dir int) (bytes int64, err error) {
-	err = Walk(dir, func(_ string, fd int) error {
+// Size returns the bytes of a file, or adds up those of the regular files below a directory. Of a
+// file with several names, each counts for its part.
+func Size(path string) (bytes int64, err error) {
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode().IsRegular() {
+		return info.Size(), nil
+	}
+	dir, err := os.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer dir.Close()
+	err = Walk(int(dir.Fd()), func(_ string, fd int) error {
 		var st unix.Stat_t
 		err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH)
 		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {

@@ -45,6 +45,15 @@ type Sum struct {
 	Compression string // how the stream was compressed, in the words of Decompress
 }
 
+// Compare returns an error if a layer has another digest, is, than its image says.
+func Compare(is, want digest.Digest) error {
+	if is == want {
+		return nil
+	}
+	return fmt.Errorf("the layer that should be %s is %s when it is unpacked: "+
+		"the image is damaged, or it was changed", want, is)
+}
+
 // Summer computes the Sum of the stream that is written to it.
 type Summer struct {
 	hash  hash.Hash

@@ -146,7 +146,7 @@ func (u *unpacker) entry(h *tar.Header) error {
 		return err
 	}
 	if name == "" && h.Typeflag != tar.TypeDir {
-		return errors.New("it stands for the layer's own directory, and is none")
+		return errors.New("it is the path of the layer's own directory, and not a directory")
 	}
 	if isMark(name) {
 		return u.mark(name)
@@ -174,7 +174,7 @@ func (u *unpacker) entry(h *tar.Header) error {
 func layerPath(name string) (string, error) {
 	for part := range strings.SplitSeq(name, "/") {
 		if part == ".." {
-			return "", errors.New(`".." in a name leads out of where it stands, ` +
+			return "", errors.New(`".." in a name leads out of its directory, ` +
 				"and the layer is not trusted with that")
 		}
 	}

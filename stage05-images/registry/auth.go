@@ -24,7 +24,7 @@ type challenge struct {
 }
 
 // parseChallenges reads the value of Www-Authenticate up to its end or to an error in its grammar:
-// schemes and name=value pairs, both between commas, so that only the = tells them apart.
+// schemes and name=value pairs, both between commas, so that only the = distinguishes them.
 func parseChallenges(header string) (list []challenge) {
 	for {
 		header = strings.TrimLeft(header, " \t,")

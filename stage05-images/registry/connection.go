@@ -312,7 +312,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// responseBody is the body of an answer. The timer stands still between two calls of Read.
+// responseBody is the body of an answer. The timer is stopped between two calls of Read.
 type responseBody struct {
 	io.ReadCloser
 	*idleTimer

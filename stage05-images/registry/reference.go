@@ -157,9 +157,9 @@ func complaint(name string) string {
 	case name == "":
 		return "it is empty"
 	case strings.Contains(name, "://"):
-		return "it is a URL, so leave out what stands before the address"
+		return "it is a URL: leave out what precedes the address"
 	case hasDigest && digest.Digest(sum).Validate() != nil:
-		return "behind the @ belongs a digest, sha256: and 64 hexadecimal digits in lower case"
+		return "after the @ comes a digest, sha256: and 64 hexadecimal digits in lower case"
 	case hasTag && !isTag(tag):
 		return fmt.Sprintf("%q cannot be a tag, which is at most 128 letters, digits, _, . and -, "+
 			"and begins with none of the last two", tag)
@@ -168,7 +168,7 @@ func complaint(name string) string {
 	case len(path) > maxPath:
 		return fmt.Sprintf("it has more than %d characters", maxPath)
 	case strings.Contains("/"+path+"/", "//"):
-		return "something is missing before or behind a /"
+		return "something is missing before or after a /"
 	}
 	return complaintOfPath(splitHost(path))
 }
@@ -176,7 +176,7 @@ func complaint(name string) string {
 func complaintOfPath(host, path string) string {
 	if !isHost(host) {
 		return fmt.Sprintf("the address %q must be of letters, digits, dots and hyphens, "+
-			"with :PORT behind it or not", host)
+			"with or without :PORT", host)
 	}
 	for part := range strings.SplitSeq(path, "/") {
 		switch {

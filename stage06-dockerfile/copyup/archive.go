@@ -148,12 +148,11 @@ func (u *unpacking) link(h *tar.Header, target string) error {
 	if err != unix.ENOENT {
 		return err
 	}
-	fd, err := u.below.Open(first, unix.O_PATH) // a link across layers is a copy
+	n, err := u.below.node(first) // a link across layers is a copy
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	return u.Put(fd, target)
+	return u.Put(n, target)
 }
 
 func (u *unpacking) attributes(h *tar.Header, target string) error {

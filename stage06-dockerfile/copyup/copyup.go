@@ -13,19 +13,14 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/layer"
 )
-
-// Lower is the layers below, merged. Paths are relative to the root, which is "."; no link is
-// followed, and the error of a missing file is ENOENT.
-type Lower interface {
-	Stat(name string) (st unix.Stat_t, link string, err error) // link is the target of a link
-	Open(name string, flags int) (fd int, err error)
-}
 
 // Owner is the owner and group of new files.
 type Owner struct{ UID, GID int }
@@ -37,27 +32,34 @@ type Writer struct {
 	NewMode uint32 // of directories that Resolve creates
 	Give    *Owner // the owner of copies; nil keeps that of the source
 
-	below   Lower
+	below   lower
 	dir     *os.File
 	same    map[string]bool     // directories that nothing was added to: they keep their times
 	created map[string]bool     // directories that are new or were changed
 	owners  *layer.OwnersWriter // for an ordinary user, who cannot change the owner
 }
 
-// New writes into a directory above layers.
-func New(dir string, below Lower) (*Writer, error) {
+// New writes into a directory above layers, the lowest of which comes first.
+func New(dir string, layers []string) (*Writer, error) {
 	file, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
+	topFirst := slices.Clone(layers)
+	slices.Reverse(topFirst)
+	u, err := union.Open(topFirst)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	return &Writer{
-		Copier: files.NewCopier(int(file.Fd())), NewMode: 0o755, below: below, dir: file,
+		Copier: files.NewCopier(int(file.Fd())), NewMode: 0o755, below: lower{u}, dir: file,
 		same: map[string]bool{}, created: map[string]bool{}, owners: layer.NewOwnersWriter(dir),
 	}, nil
 }
 
 // Close restores the times of directories that were made only to lead to others.
 func (w *Writer) Close() (err error) {
+	defer w.below.Close()
 	for dir := range w.same {
 		if st, _, errStat := w.below.Stat(dir); errStat == nil {
 			err = errors.Join(err, w.setTimes(dir, st.Atim, st.Mtim))
@@ -79,7 +81,7 @@ func (w *Writer) Stat(name string) (st unix.Stat_t, link string, err error) {
 		return w.below.Stat(name)
 	}
 	switch err = unix.Fstatat(w.Root, name, &st, unix.AT_SYMLINK_NOFOLLOW); {
-	case err == nil && isWhiteout(&st):
+	case err == nil && union.IsWhiteout(&st):
 		return unix.Stat_t{}, "", nil
 	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK:
 		target := make([]byte, unix.PathMax)
@@ -96,8 +98,6 @@ func (w *Writer) Stat(name string) (st unix.Stat_t, link string, err error) {
 	}
 	return st, link, err
 }
-
-func isWhiteout(st *unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0 }
 
 // isOther reports whether there is a file that is no directory.
 func isOther(st *unix.Stat_t) bool {
@@ -120,14 +120,13 @@ func (w *Writer) Mkdir(name string, isBelow bool, who Owner) error {
 		return errors.Join(w.own(name, who), about("chmod", name, err))
 	}
 	w.same[name] = true
-	fd, err := w.below.Open(name, unix.O_PATH)
+	n, err := w.below.node(name)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
 	defer func(change func(*unix.Stat_t)) { w.Change = change }(w.Change)
 	w.Change = nil
-	return w.Attributes(fd, name)
+	return withFile(n, func(fd int) error { return w.Attributes(fd, name) })
 }
 
 // touch notes that something was put into the directory of a path.

@@ -9,29 +9,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
-
-// lower is a directory in the place of layers.
-type lower string
-
-func (l lower) Stat(name string) (st unix.Stat_t, link string, err error) {
-	path := filepath.Join(string(l), name)
-	err = unix.Lstat(path, &st)
-	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
-		link, err = os.Readlink(path)
-	}
-	return st, link, err
-}
-
-func (l lower) Open(name string, flags int) (int, error) {
-	return unix.Open(filepath.Join(string(l), name), flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-}
 
 func newTest(t *testing.T) (below string, dir string, w *Writer) {
 	below, dir = t.TempDir(), filepath.Join(t.TempDir(), "upper")
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	w, err := New(dir, lower(below))
+	w, err := New(dir, []string{below})
 	require.NoError(t, err)
 	return below, dir, w
 }

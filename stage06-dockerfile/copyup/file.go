@@ -9,14 +9,18 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/union"
 )
 
-// Put copies a file of any kind but a directory, open with O_PATH. Its directory exists.
-func (w *Writer) Put(fd int, name string) error {
-	if err := w.clear(name); err != nil {
-		return err
-	}
-	return errors.Join(w.File(fd, name, func(bool) error { return nil }), w.noteOwner(name))
+// Put copies a file of any kind but a directory. Its directory exists.
+func (w *Writer) Put(n *union.Node, name string) error {
+	return withFile(n, func(fd int) error {
+		if err := w.clear(name); err != nil {
+			return err
+		}
+		return errors.Join(w.File(fd, name, func(bool) error { return nil }), w.noteOwner(name))
+	})
 }
 
 // noteOwner notes who should own a copy, if its owner could not be changed.
@@ -39,10 +43,12 @@ func (w *Writer) MergeDir(name string) error {
 	return w.Mkdir(name, st.Mode != 0, Owner{})
 }
 
-// CopyAttributes gives a directory all attributes of the one that is open.
-func (w *Writer) CopyAttributes(fd int, name string) error {
-	w.keepChanged(name)
-	return errors.Join(w.Attributes(fd, name), w.noteOwner(name))
+// CopyAttributes gives a directory all attributes of another.
+func (w *Writer) CopyAttributes(n *union.Node, name string) error {
+	return withFile(n, func(fd int) error {
+		w.keepChanged(name)
+		return errors.Join(w.Attributes(fd, name), w.noteOwner(name))
+	})
 }
 
 // CopyTimes gives a directory the times of another, and nothing else of it.

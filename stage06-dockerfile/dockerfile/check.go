@@ -472,13 +472,13 @@ func (c *checker) secret(in *Instruction, name string) {
 	if has("apikey auth credential credentials key password pword passwd secret token") &&
 		!has("public file version") {
 		c.warn(in, "SecretsUsedInArgOrEnv",
-			"%s %s: whoever has the image can read it; use RUN --mount=type=secret", in.Name, name)
+			"%s %s: anyone who has the image can read it; use RUN --mount=type=secret", in.Name, name)
 	}
 }
 
 func (c *checker) shellForm(in *Instruction) {
 	c.warn(in, "JSONArgsRecommended",
-		"%s: a shell stands between, "+
+		"%s: a shell runs in between, "+
 			"which passes no signals on; write %s [\"program\", \"argument\"]", in.Name, in.Name)
 }
 

@@ -356,7 +356,7 @@ func (in *Instruction) setFlags(words []string) error {
 			return in.ErrorAt(place, "--%s needs a value: --%s=VALUE", name, name)
 		}
 		if len(in.Flags[name]) > 0 && !slices.Contains(known, name+"*") {
-			return in.ErrorAt(place, "--%s stands here twice", name)
+			return in.ErrorAt(place, "duplicate flag --%s", name)
 		}
 		in.Flags[name] = append(in.Flags[name], value)
 	}
@@ -552,7 +552,7 @@ func (f *File) add(in *Instruction) error {
 	case in.Name == "ARG":
 		f.Args = append(f.Args, in)
 	default:
-		return in.ErrorAt("", "%s stands above the first FROM, where only ARG may", in.Name)
+		return in.ErrorAt("", "%s precedes the first FROM, where only ARG may be", in.Name)
 	}
 	return nil
 }

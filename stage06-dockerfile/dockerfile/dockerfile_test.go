@@ -246,7 +246,7 @@ Dockerfile:2: --interval=x: give a time of at least 1ms, such as 30s or 1m30s
     |             ^^^^^^^^^^
 `,
 		"RUN x\n": `
-Dockerfile:1: RUN stands above the first FROM, where only ARG may
+Dockerfile:1: RUN precedes the first FROM, where only ARG may be
   1 | RUN x
     | ^^^
 `,

@@ -22,7 +22,7 @@ func ParsePorts(text string) ([]string, error) {
 	if errLow != nil || errHigh != nil || low > high ||
 		!slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
 		return nil, fmt.Errorf("%s: give a port from 1 to 65535 or two with a dash between,"+
-			" and tcp, udp or sctp behind a slash", text)
+			" and tcp, udp or sctp after a slash", text)
 	}
 	var list []string
 	for port := low; port <= high; port++ {

@@ -33,7 +33,7 @@ var exceptions = []exception{
 	{"unionfs", stages.Commands, 1230, "fourteen commands come at once (ps, rm, inspect, start, stop, kill, wait, logs, diff, " +
 		"commit, export, volume ls and rm), and the flags of the store; every one parses, calls and prints"},
 	{"images", stages.Lesson, 1870, "besides the five files of the subject there are two that commands share: archives.go, " +
-		"what save and load write and read, and images.go, what commit and rmi change"},
+		"what save and load keep of an archive, and commit.go, what commit and rmi change"},
 	{"network", stages.Lesson, 2240, "a user without root has a network by pasta.go, and flows.go ends what a " +
 		"published port has left in conntrack: 175 lines that are about the kernel's network too"},
 }

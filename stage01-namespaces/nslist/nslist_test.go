@@ -1,4 +1,4 @@
-package main
+package nslist
 
 import (
 	"os/exec"
@@ -17,7 +17,7 @@ func TestACommandLineCommandsNoTerminal(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	_, err = stdout.Read(make([]byte, 1)) // it is the shell by now, and not on its way to become it
 	require.NoError(t, err)
-	require.Equal(t, "?]0;title? -c echo; read x é?", commandOf(cmd.Process.Pid))
+	require.Equal(t, "?]0;title? -c echo; read x é?", Command(cmd.Process.Pid))
 	require.NoError(t, stdin.Close())
 	require.Error(t, cmd.Wait(), "read at the end of the input")
 }

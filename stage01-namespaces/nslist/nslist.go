@@ -1,0 +1,80 @@
+// Package nslist lists the processes that are in other namespaces than this one. It needs no list
+// of containers: a process is in another namespace when its link in /proc/PID/ns points elsewhere
+// (namespaces(7)). So Docker's and other runtimes' containers show as well, and services that
+// systemd has set apart. No lesson reads it.
+package nslist
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// Write writes a table with a line for each process: its pid, the inode of its namespace of each
+// kind, or a dash where it is ours too, and its command line. Hidden is the number of processes
+// that do not show this user their namespaces.
+func Write(w io.Writer, kinds []string) (hidden int, err error) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PID\t"+strings.ToUpper(strings.Join(kinds, "\t"))+"\tCOMMAND")
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0, err
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		row, err := row(pid, kinds)
+		if errors.Is(err, os.ErrPermission) {
+			hidden++
+		} else if row != "" {
+			fmt.Fprintln(table, row)
+		}
+	}
+	return hidden, table.Flush()
+}
+
+// row is a line of the table, empty for a process that shares all our namespaces.
+func row(pid int, kinds []string) (string, error) {
+	cells, differs := []string{strconv.Itoa(pid)}, false
+	for _, kind := range kinds {
+		ours, _ := os.Readlink("/proc/self/ns/" + kind) // "" where the kernel has no such kind
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+		switch {
+		case err != nil && ours != "":
+			return "", err
+		case ours == theirs:
+			cells = append(cells, "-")
+		default:
+			differs = true
+			cells = append(cells, strings.Trim(theirs[len(kind):], ":[]"))
+		}
+	}
+	if !differs {
+		return "", nil
+	}
+	return strings.Join(append(cells, Command(pid)), "\t"), nil
+}
+
+// Command is the command line of a process, or its name in brackets when it has none. Both are the
+// process's to choose, and might be commands for the terminal: what cannot be printed becomes "?".
+func Command(pid int) string {
+	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty once it has ended
+	text := strings.ReplaceAll(string(line), "\x00", " ")
+	if text == "" {
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		text = "[" + strings.TrimSpace(string(name)) + "]"
+	}
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text))
+}

@@ -1,0 +1,77 @@
+// Package buildflags parses the flags of a build that have a grammar: NAME=VALUE, and the fields of
+// --secret. Values may come from variables of the caller. No lesson reads it.
+package buildflags
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// KeyValues parses NAME=VALUE; NAME alone takes the caller's variable, and is left out if that is
+// not set. An error begins with the flag.
+func KeyValues(flag string, list []string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, text := range list {
+		name, value, given := strings.Cut(text, "=")
+		if name == "" {
+			return nil, fmt.Errorf("%s %q: give NAME=VALUE", flag, text)
+		}
+		if !given {
+			if value, given = os.LookupEnv(name); !given {
+				continue
+			}
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
+// Secret is a value of --secret: the content of a file or a variable.
+type Secret struct{ file, env string }
+
+// Secrets parses id=NAME,src=FILE and id=NAME,env=VARIABLE. With the id alone, the secret is the
+// variable of that name, or if it is not set, the file.
+func Secrets(list []string) (map[string]Secret, error) {
+	secrets := map[string]Secret{}
+	for _, spec := range list {
+		id, s := "", Secret{}
+		for word := range strings.SplitSeq(spec, ",") {
+			key, value, _ := strings.Cut(word, "=")
+			switch key {
+			case "id":
+				id = value
+			case "src", "source":
+				s.file = value
+			case "env":
+				s.env = value
+			case "type":
+			default:
+				return nil, fmt.Errorf("--secret %s: %q is not known: there are id, src and env", spec, key)
+			}
+		}
+		if id == "" {
+			return nil, fmt.Errorf("--secret %s: give it a name with id=", spec)
+		}
+		if s.file == "" && s.env == "" {
+			s.env = id
+			if _, set := os.LookupEnv(id); !set {
+				s = Secret{file: id}
+			}
+		}
+		secrets[id] = s
+	}
+	return secrets, nil
+}
+
+// Read returns the content of the secret.
+func (s Secret) Read() ([]byte, error) {
+	if s.env != "" {
+		value, set := os.LookupEnv(s.env)
+		if !set {
+			return nil, fmt.Errorf("the variable %s is not set", s.env)
+		}
+		return []byte(value), nil
+	}
+	return os.ReadFile(s.file)
+}
