@@ -33,7 +33,7 @@ func (s Store) describeNetwork(name string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, _, err := dir.leases(n, true)
+	live, _, err := dir.leases(n)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (r *Record) describeEndpoint(settings *api.NetworkSettings, name string) er
 	if err != nil {
 		return err
 	}
-	live, _, err := dir.leases(n, false)
+	live, _, err := dir.leases(n)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (c *networkLsCmd) Run() error {
 			fmt.Fprintln(table, n.Name)
 			continue
 		}
-		list, _, err := c.networks().leases(n, true)
+		list, _, err := c.networks().leases(n)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func (dir networks) picture(n *network) (*picture.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	leases, _, err := dir.leases(n, true)
+	leases, _, err := dir.leases(n)
 	if err != nil {
 		return nil, err
 	}

@@ -208,19 +208,23 @@ func inUse(others []*network, routes []routeInfo) (uses []ipam.Use) {
 
 func (dir networks) leaseFile(n *network) string { return dir.file(n.Name + ".leases") }
 
-// leases reads the leases of a network, as ipam.Read does.
-func (dir networks) leases(n *network, sure bool) (live, dead []ipam.Lease, err error) {
-	return ipam.Read(dir.leaseFile(n), sure)
+// leases reads the leases of a network. Those count whose box holds the lock named by the
+// container's id: also from another PID namespace, where numbers of processes mean nothing.
+func (dir networks) leases(n *network) (live, dead []ipam.Lease, err error) {
+	return ipam.Read(dir.leaseFile(n), func(id string) bool {
+		return state.HeldName(dir.file("keepers"), id)
+	})
 }
 
 // acquire leases the lowest free address, or the wanted one, to this process's container, and
-// removes the leases and ports of dead boxes. Nothing is written when dry.
+// removes the leases and ports of dead boxes. The lease counts until held is closed. Nothing is
+// written when dry, and held is nil.
 func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []string,
-	dry bool) (l ipam.Lease, err error) {
+	dry bool) (l ipam.Lease, held *os.File, err error) {
 	l = ipam.Lease{ID: id, Keeper: ipam.Keeper(os.Getpid()), Names: names}
 	if dry {
 		_, _, err := dir.assign(n, &l, wanted)
-		return l, err
+		return l, nil, err
 	}
 	err = dir.locked(func() error {
 		if _, err := dir.find(n.Name); err != nil { // removed meanwhile
@@ -233,24 +237,23 @@ func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []st
 		if err := unpublish(dead); err != nil {
 			return err
 		}
+		held, err = state.TryLockName(dir.file("keepers"), id, state.Exclusive)
+		if err != nil {
+			return fmt.Errorf("the lease of container %s: %w", l.Label(), err)
+		}
 		return ipam.Write(dir.leaseFile(n), append(live, l))
 	})
-	return l, err
+	return l, held, err
 }
 
 // assign gives a lease its addresses, and returns the other leases.
 func (dir networks) assign(n *network, l *ipam.Lease, wanted netip.Addr) (
 	live, dead []ipam.Lease, err error) {
 	pool := ipam.Pool{Network: n.Name, Subnet: n.Subnet, Gateway: n.Gateway}
-	if live, dead, err = dir.leases(n, false); err != nil {
+	if live, dead, err = dir.leases(n); err != nil {
 		return nil, nil, err
 	}
 	number, err := pool.Free(live, wanted)
-	if err != nil { // look closer
-		if live, dead, err = dir.leases(n, true); err == nil {
-			number, err = pool.Free(live, wanted)
-		}
-	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -263,7 +266,7 @@ func (dir networks) assign(n *network, l *ipam.Lease, wanted netip.Addr) (
 // release ends the lease of a container.
 func (dir networks) release(n *network, id string) error {
 	return dir.locked(func() error {
-		live, dead, err := dir.leases(n, false)
+		live, dead, err := dir.leases(n)
 		if err != nil {
 			return err
 		}
@@ -281,7 +284,7 @@ func (dir networks) remove(name string, force bool) error {
 		return err
 	}
 	return dir.locked(func() error {
-		live, dead, err := dir.leases(n, true)
+		live, dead, err := dir.leases(n)
 		if err != nil {
 			return err
 		}
@@ -353,7 +356,7 @@ func (dir networks) forget(id string) error {
 		return err
 	}
 	for _, n := range all {
-		live, dead, err := dir.leases(n, false)
+		live, dead, err := dir.leases(n)
 		if err != nil {
 			return err
 		}
@@ -376,7 +379,7 @@ func (dir networks) containerOf(pid int) string {
 	}
 	keeper := ipam.Keeper(pid)
 	for _, n := range all {
-		live, _, err := dir.leases(n, true)
+		live, _, err := dir.leases(n)
 		i := slices.IndexFunc(live, func(l ipam.Lease) bool { return l.Keeper == keeper })
 		if err == nil && i >= 0 {
 			return "container " + live[i].Label()

@@ -5,12 +5,14 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
@@ -57,40 +59,51 @@ func FuzzElement(f *testing.F) {
 }
 
 func TestLeases(t *testing.T) {
-	dir := networks(t.TempDir())
+	dir := networks(filepath.Join(t.TempDir(), "networks"))
+	require.NoError(t, os.Mkdir(string(dir), 0o755))
 	n := &network{Name: "small", Bridge: "box-0", Subnet: netip.MustParsePrefix("10.9.8.0/29"), Gateway: netip.MustParseAddr("10.9.8.1"), MTU: 1500}
 	require.NoError(t, os.WriteFile(dir.file("small.json"), []byte(`{"name":"small","bridge":"box-0","subnet":"10.9.8.0/29","gateway":"10.9.8.1","mtu":1500}`), 0o644))
+	var keepers []*os.File
 	for i := 2; i <= 6; i++ {
-		l, err := dir.acquire(n, fmt.Sprint("id", i), netip.Addr{}, []string{fmt.Sprint("name", i)}, false)
+		l, held, err := dir.acquire(n, fmt.Sprint("id", i), netip.Addr{}, []string{fmt.Sprint("name", i)}, false)
 		require.NoError(t, err)
+		keepers = append(keepers, held)
 		require.Equal(t, fmt.Sprint("10.9.8.", i), l.Addr.String())
 	}
-	_, err := dir.acquire(n, "id7", netip.Addr{}, nil, false)
+	_, _, err := dir.acquire(n, "id7", netip.Addr{}, nil, false)
 	require.ErrorContains(t, err, "network small has no address left: all of 10.9.8.0/29 are taken")
 	require.NoError(t, dir.release(n, "id5"))
 	require.NoError(t, dir.release(n, "id3"))
-	l, err := dir.acquire(n, "id8", netip.Addr{}, nil, true)
+	l, _, err := dir.acquire(n, "id8", netip.Addr{}, nil, true)
 	require.NoError(t, err)
 	require.Equal(t, "10.9.8.3", l.Addr.String(), "the lowest that is free")
-	list, dead, err := dir.leases(n, true)
+	list, dead, err := dir.leases(n)
 	require.NoError(t, err)
 	require.Len(t, list, 3, "a dry run takes none")
 	require.Empty(t, dead)
 	for _, bad := range []string{"10.9.8.1", "10.9.8.7", "10.9.8.0", "10.9.9.2", "10.9.8.2"} {
-		_, err := dir.acquire(n, "id9", netip.MustParseAddr(bad), nil, false)
+		_, _, err := dir.acquire(n, "id9", netip.MustParseAddr(bad), nil, false)
 		require.ErrorContains(t, err, "--ip "+bad+" is ")
 	}
 
-	// A number that another process has got meanwhile counts for nothing.
-	stale := list[0]
-	stale.Keeper = fmt.Sprintf("%d@1", os.Getpid())
-	require.NoError(t, ipam.Write(dir.leaseFile(n), append(list[1:], stale)))
-	_, dead, err = dir.leases(n, true)
+	// The lock decides, and not the number of a process: in another PID namespace ours is another.
+	listed := func(through ...string) string {
+		out, err := exec.Command("unshare", append(through, box, "network", "inspect", "--root", filepath.Dir(string(dir)), "small")...).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	for _, name := range []string{"name2", "name4", "name6"} {
+		require.Contains(t, listed("-r", "-p", "-f", "--mount-proc"), name)
+	}
+	require.NoError(t, keepers[0].Close()) // as the end of its box does
+	list, dead, err = dir.leases(n)
 	require.NoError(t, err)
-	require.Len(t, dead, 1)
+	require.Len(t, list, 2)
+	require.Equal(t, "name2", dead[0].Label())
+	require.NotContains(t, listed("-r"), "name2")
 
 	require.NoError(t, os.WriteFile(filepath.Join(string(dir), "small.leases"), []byte("nonsense\n10.9.8.2 - a\n\x00\n"), 0o644))
-	list, dead, err = dir.leases(n, true)
+	list, dead, err = dir.leases(n)
 	require.NoError(t, err)
 	require.Empty(t, append(list, dead...))
 }
@@ -121,6 +134,11 @@ func TestNamesComeFromTheLeases(t *testing.T) {
 	web := ipam.Lease{Addr: netip.MustParseAddr("10.0.0.2"), Addr6: netip.MustParseAddr("fd00::2"), ID: "0123456789abcdef", Keeper: ipam.Keeper(os.Getpid()), Names: []string{"web", "Shared"}}
 	db := ipam.Lease{Addr: netip.MustParseAddr("10.0.0.3"), ID: "fedcba9876543210", Keeper: web.Keeper, Names: []string{"db", "shared"}}
 	require.NoError(t, ipam.Write(dir.leaseFile(n), []ipam.Lease{web, db}))
+	for _, id := range []string{web.ID, db.ID} {
+		held, err := state.TryLockName(dir.file("keepers"), id, state.Exclusive)
+		require.NoError(t, err)
+		t.Cleanup(func() { held.Close() })
+	}
 	r := &resolver{dir: dir, network: n}
 	for name, want := range map[string]dns.Records{
 		"web":                      {Addrs: []netip.Addr{web.Addr, web.Addr6}},

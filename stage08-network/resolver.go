@@ -87,7 +87,7 @@ func (r *resolver) stop() {
 // name that several containers share has the addresses of all. Other names are unknown here,
 // and on an internal network they do not exist: it has no way out, for questions neither.
 func (r *resolver) lookUp(name string) (found dns.Records, err error) {
-	list, _, err := r.dir.leases(r.network, false)
+	list, _, err := r.dir.leases(r.network)
 	if err != nil {
 		return found, err
 	}

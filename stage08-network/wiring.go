@@ -126,7 +126,8 @@ type link struct {
 	dir      networks
 	network  *network // nil without a bridge
 	lease    ipam.Lease
-	veth     string // the name of the veth pair's end on the host
+	held     *os.File // while it is open, the lease counts
+	veth     string   // the name of the veth pair's end on the host
 	proxies  []*proxy.Proxy
 	resolver *resolver
 	stack    *userStack
@@ -258,7 +259,7 @@ func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error
 	if who.name != "" {
 		names = append([]string{who.name}, names...)
 	}
-	if c.lease, err = c.dir.acquire(c.network, who.id, wanted, names, c.dry); err != nil {
+	if c.lease, c.held, err = c.dir.acquire(c.network, who.id, wanted, names, c.dry); err != nil {
 		c.network = nil // there is no lease to release
 		return err
 	}
@@ -443,7 +444,7 @@ func (c *link) disconnect() error {
 	if len(c.Ports) > 0 {
 		all = append(all, unpublish([]ipam.Lease{c.lease}))
 	}
-	return errors.Join(append(all, c.dir.release(c.network, c.lease.ID))...)
+	return errors.Join(append(all, c.dir.release(c.network, c.lease.ID), c.held.Close())...)
 }
 
 // isShared reports whether the container has no network namespace of its own.

@@ -100,15 +100,19 @@ func Await(ctx context.Context, file *os.File, kind Kind) error {
 }
 
 // Held reports whether another process holds a lock on a file.
-func Held(path string) bool {
+func Held(path string) bool { return HeldName(path, "") }
+
+// HeldName reports whether another process, or another opening of the file in this one, holds
+// the lock of a name in a file.
+func HeldName(path, name string) bool {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return false
 	}
 	defer file.Close()
-	whole := region("", Exclusive)
-	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_GETLK, &whole)
-	return err == nil && whole.Type != unix.F_UNLCK
+	part := region(name, Exclusive)
+	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_GETLK, &part)
+	return err == nil && part.Type != unix.F_UNLCK
 }
 
 // region is the part of a file that a name stands for.

@@ -50,7 +50,10 @@ func TestNames(t *testing.T) {
 	require.False(t, free(t, path, "one", state.Exclusive))
 	require.False(t, free(t, path, "one", state.Shared))
 	require.True(t, free(t, path, "two", state.Exclusive))
+	require.True(t, state.HeldName(path, "one"))
+	require.False(t, state.HeldName(path, "two"))
 	require.NoError(t, file.Close())
+	require.False(t, state.HeldName(path, "one"))
 	require.True(t, free(t, path, "one", state.Exclusive))
 }
 

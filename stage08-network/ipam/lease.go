@@ -1,10 +1,11 @@
 // Package ipam manages the addresses of networks: it chooses a subnet that nothing else on the
 // host uses, finds a free address in it, and keeps a file of leases, which say who has which
 // address. A lease counts as long as the process that keeps it lives, so that none is lost when
-// that process is killed. The package takes no locks: a caller that changes a file of leases
-// holds one. Which networks there are is the caller's business.
+// that process is killed: the process holds a lock, and the caller says who holds one. The package
+// takes no locks: a caller that changes a file of leases holds one. Which networks there are is the
+// caller's business.
 //
-// The lesson reads Lease.Alive and Pool.Free.
+// The lesson reads Read and Pool.Free.
 package ipam
 
 import (
@@ -13,10 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/state"
 )
@@ -68,19 +66,9 @@ func Keeper(pid int) string {
 	return "-"
 }
 
-// Alive reports whether the keeper of a lease lives. Unless it has to be sure, a process that
-// has the number of a dead keeper counts as alive: a closer look takes twenty microseconds,
-// which would be felt with a hundred containers.
-func (l Lease) Alive(sure bool) bool {
-	number, _, _ := strings.Cut(l.Keeper, "@")
-	pid, err := strconv.Atoi(number)
-	return err == nil && pid > 0 && unix.Kill(pid, 0) != unix.ESRCH &&
-		(!sure || Keeper(pid) == l.Keeper)
-}
-
-// Read reads a file of leases: those whose keeper lives, and the dead ones. Without the file
-// there are none, and lines that are no leases are skipped. Alive explains sure.
-func Read(path string, sure bool) (live, dead []Lease, err error) {
+// Read reads a file of leases: the live ones, whose container isHeld is true for, and the dead
+// ones. Without the file there are none, and lines that are no leases are skipped.
+func Read(path string, isHeld func(id string) bool) (live, dead []Lease, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, nil, err
@@ -89,7 +77,7 @@ func Read(path string, sure bool) (live, dead []Lease, err error) {
 		l, ok := parse(line)
 		switch {
 		case !ok:
-		case l.Alive(sure):
+		case isHeld(l.ID):
 			live = append(live, l)
 		default:
 			dead = append(dead, l)
