@@ -13,7 +13,7 @@ func init() { table = append(table, attachRows...) }
 var attachRows = []Row{{
 	Name: "output that is not read any more ends a run with 141, as it ends any filter", Since: 1,
 	Check: func(b *Box) Seen {
-		filter := `{ "$0" run sh -c 'while :; do echo x; done' 2>/dev/null; echo $? >status; } | head -1; cat status`
+		filter := `{ "$0" run /bin/sh -c 'while :; do echo x; done' 2>/dev/null; echo $? >status; } | head -1; cat status`
 		return same("x 141", words(b.prepare("sh", "-c", filter, b.path).toItsEnd().Stdout))
 	},
 	Broken: zero,
