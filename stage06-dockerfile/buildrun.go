@@ -121,6 +121,10 @@ func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error
 		return err
 	}
 	defer out.Close()
+	if c.input, err = os.Open(os.DevNull); err != nil {
+		return err
+	}
+	defer c.input.Close()
 	c.output, c.Name = out.File, "step-"+ids.New()[:12]
 	over := make(chan struct{})
 	go s.killWhenInterrupted(c.Name, over)

@@ -56,8 +56,8 @@ type StoreOptions struct {
 	source    *Image // that it is made of, if it is
 	imageName string
 
-	output  *os.File                 // where it prints to, if not where box does
-	harvest func(upper string) error // takes its layer away, when it has ended well
+	input, output *os.File                 // of a step of a build, in place of the caller's
+	harvest       func(upper string) error // takes its layer away, when it has ended well
 }
 
 // rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.

@@ -84,7 +84,7 @@ func (r *Record) announce() error {
 // in the foreground to the caller. Only one that leaves nothing has the caller's own files.
 func (r *Record) openLog(p *Plan) (err error) {
 	if r.Run.output != nil {
-		p.stdio[1], p.stdio[2] = int(r.Run.output.Fd()), int(r.Run.output.Fd())
+		p.stdio = [3]int{int(r.Run.input.Fd()), int(r.Run.output.Fd()), int(r.Run.output.Fd())}
 		return nil
 	}
 	if r.Run.DryRun || r.Run.Rm && r.ready == nil {

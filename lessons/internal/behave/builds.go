@@ -75,6 +75,15 @@ exec "$BOX" "$@"`,
 	},
 	Broken: drop("--secret | id=s,src=*"),
 }, {
+	Name: "build: a step has an empty standard input, whatever the build's own is", Since: 6,
+	Check: func(b *Box) Seen {
+		first := b.build("FROM tiny", "ARG A=1", "RUN cat >/read", `CMD ["cat", "/read"]`)
+		again := b.Feed("typed", "build", "-t", "built", "--build-arg", "A=2", b.context())
+		return all(status(0, first), status(0, again), printed("", b.Run("run", "--rm", "built")))
+	},
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "s/RUN cat/RUN echo typed/" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
+}, {
 	Name: "build --check tells what is doubtful, and builds nothing", Since: 6,
 	Check: func(b *Box) Seen {
 		e := b.build("FROM tiny", "MAINTAINER me", "CMD a", "CMD b")
