@@ -5,9 +5,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -25,12 +27,19 @@ type Files struct {
 	Tmpfs    []string `help:"A directory in memory: /tmp:size=64m,mode=1777,uid=0, as mount takes them." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
 	Device   []string `help:"A device of the host's to have inside; r, w and m for read, write, mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
 	Sysctl   []string `help:"A setting of the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
+
+	given []string // all flags, in the order of the command line
 }
 
 // AfterApply refuses a root without a name, which may come of a shell's variable that was
 // never set: not to be meant is one thing, to run on the host's files is another. It also takes
-// relative paths from the directory of the command.
+// relative paths from the directory of the command, and notes the order of the flags.
 func (f *Files) AfterApply(ctx *kong.Context) error {
+	for _, step := range ctx.Path {
+		if step.Flag != nil {
+			f.given = append(f.given, "--"+step.Flag.Name)
+		}
+	}
 	for _, flag := range ctx.Flags() {
 		if flag.Name == "rootfs" && flag.Set && f.Rootfs == "" {
 			return errors.New(`--rootfs "": give the name of a directory`)
@@ -41,13 +50,22 @@ func (f *Files) AfterApply(ctx *kong.Context) error {
 
 // needsRoot names a flag that makes no sense on the host's files.
 func (c *Container) needsRoot() error {
-	for flag, given := range map[string]bool{"--sysctl": len(c.Sysctl) > 0, "--read-only": c.ReadOnly, "--volume": len(c.Volume) > 0, "--mount": len(c.Mount) > 0,
-		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY} {
-		if given {
-			return fmt.Errorf("%s needs a root of the container's own: add --rootfs DIR; box rootfs DIR makes one", flag)
+	flag := c.firstGiven(map[string]bool{"--sysctl": len(c.Sysctl) > 0, "--read-only": c.ReadOnly, "--volume": len(c.Volume) > 0, "--mount": len(c.Mount) > 0,
+		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY})
+	if flag == "" {
+		return nil
+	}
+	return fmt.Errorf("%s needs a root of the container's own: add --rootfs DIR; box rootfs DIR makes one", flag)
+}
+
+// firstGiven returns the flag that comes first on the command line, of those that have a value.
+func (f *Files) firstGiven(values map[string]bool) string {
+	for _, flag := range slices.Concat(f.given, slices.Sorted(maps.Keys(values))) {
+		if values[flag] {
+			return flag
 		}
 	}
-	return nil
+	return ""
 }
 
 // rootDir checks that a directory can be a root, and returns its path without links.

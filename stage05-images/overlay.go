@@ -88,16 +88,22 @@ func checkApart(paths []string) error {
 	return nil
 }
 
-// mount makes the process mount the union. The kernel takes all directories in one string.
+// mount makes the process mount the union. The kernel takes all directories in one string. Without
+// an upper directory it is read-only, and needs two lower ones.
 func (o *overlay) mount(p *Plan) {
-	dirs := append(slices.Clone(o.lowers), o.upper, o.work)
+	dirs := slices.Clone(o.lowers)
+	if o.upper != "" {
+		dirs = append(dirs, o.upper, o.work)
+	}
 	if !fits(dirs) {
 		dirs = p.openLayers(dirs)
 		p.Chdir("/proc/self/fd").Why("where every descriptor is a name")
 	}
 	lowers := dirs[:len(o.lowers)]
-	options := "lowerdir=" + strings.Join(lowers, ":") +
-		",upperdir=" + dirs[len(lowers)] + ",workdir=" + dirs[len(lowers)+1]
+	options := "lowerdir=" + strings.Join(lowers, ":")
+	if o.upper != "" {
+		options += ",upperdir=" + dirs[len(lowers)] + ",workdir=" + dirs[len(lowers)+1]
+	}
 	if p.Clone.Flags&unix.CLONE_NEWUSER != 0 {
 		options += ",userxattr" // overlay's marks are in attributes that a user may set
 	} else {

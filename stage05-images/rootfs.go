@@ -162,7 +162,7 @@ func (r *newRoot) cgroups(g *group) {
 // memory of its /dev, so that the root is not written to.
 func (r *newRoot) names() {
 	hosts := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
-		"127.0.1.1\t" + r.Hostname + "\n"
+		"127.0.1.1\t" + hostNames(r.Hostname) + "\n"
 	for _, file := range []struct{ target, content string }{
 		{"/etc/hostname", r.Hostname + "\n"},
 		{"/etc/hosts", hosts}, {"/etc/resolv.conf", resolvConf()},
@@ -170,6 +170,14 @@ func (r *newRoot) names() {
 		lay := func(at plan.Arg) { r.fill(at, file.content) }
 		r.queueMount(pendingMount{target: r.linkTarget(file.target), isFile: lay})
 	}
+}
+
+// hostNames is a host name as /etc/hosts has it: in full, and the part before the first dot.
+func hostNames(hostname string) string {
+	if short, _, found := strings.Cut(hostname, "."); found {
+		return hostname + " " + short
+	}
+	return hostname
 }
 
 // resolvConf is the host's, which the container shares a way to ask with only when it
@@ -243,7 +251,11 @@ func (r *newRoot) fill(at plan.Arg, content string) {
 	if content != "" {
 		r.Write(file, content)
 	}
-	r.Attach(r.CopyMount(r.dev, name).Result(), at, "")
+	mount := r.CopyMount(r.dev, name).Result()
+	if r.ReadOnly {
+		r.SetMount(mount, rdOnly).Why("--read-only")
+	}
+	r.Attach(mount, at, "")
 	r.Add("unlinkat", unix.SYS_UNLINKAT, r.dev, name, 0)
 	r.Close(file)
 }

@@ -20,12 +20,17 @@ type bind struct {
 	mountspec.Spec
 	isDir     bool
 	isMissing bool // the source, and it is to be made
+
+	layers []string // of an image, the top one first
 }
 
 // bind makes the mount, while the host's files are in sight.
 func (r *newRoot) bind(b bind) plan.Arg {
 	if b.Type == "tmpfs" {
 		return r.memory(b)
+	}
+	if b.Type == "image" {
+		return r.image(b)
 	}
 	if b.isMissing {
 		r.makeSource(b.Source)

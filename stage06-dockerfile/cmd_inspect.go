@@ -116,14 +116,14 @@ func (r *Record) describe() (*api.Container, error) {
 func (r *Record) describeState() api.State {
 	running := r.isRunning()
 	return api.State{Status: r.stateWord(), Running: running, Paused: running && r.isPaused(), OOMKilled: r.State.OOMKilled, Pid: r.State.PID,
-		ExitCode: r.State.ExitCode, StartedAt: api.Time(r.State.StartedAt), FinishedAt: api.Time(r.State.FinishedAt)}
+		ExitCode: r.State.ExitCode, Error: r.State.Error, StartedAt: api.Time(r.State.StartedAt), FinishedAt: api.Time(r.State.FinishedAt)}
 }
 
 func (r *Record) describeConfig() api.Config {
 	c := r.Run
 	d := api.Config{Hostname: c.Hostname, User: c.User, AttachStdin: c.Interactive && !c.Detach, AttachStdout: !c.Detach, AttachStderr: !c.Detach,
 		Tty: c.TTY, OpenStdin: c.Interactive, StdinOnce: c.Interactive && !c.Detach, Env: api.Env(c.Env), Cmd: c.Command.argv(), WorkingDir: c.Workdir,
-		Labels: map[string]string{}}
+		Labels: map[string]string{}, StopTimeout: c.StopTimeout}
 	for _, m := range r.mounts() {
 		if slices.Contains(r.Volumes, m.Name) {
 			d.Volumes = api.Set(d.Volumes, m.Destination)

@@ -12,6 +12,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage05-images/registry"
 )
 
@@ -38,8 +39,15 @@ func (s Store) removeDamaged(text string) (found bool, err error) {
 func (s Store) unusedImage(image *Image) error {
 	containers, err := s.all()
 	for _, r := range containers {
-		if r.ImageID == image.ID {
-			return fmt.Errorf("the image %s is what container %s was made of: box rm %s, "+
+		isMounted := func(m mountspec.Spec) bool {
+			if m.Type != "image" {
+				return false
+			}
+			mounted, err := s.image(m.Source)
+			return err == nil && mounted.ID == image.ID
+		}
+		if r.ImageID == image.ID || slices.ContainsFunc(r.Run.requestedMounts(), isMounted) {
+			return fmt.Errorf("the image %s is in container %s: box rm %s, "+
 				"or box rmi -f, which leaves the container what it needs",
 				short(image.ID), r.Name, r.Name)
 		}

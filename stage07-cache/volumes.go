@@ -49,6 +49,13 @@ func (f *Files) requestedMounts() []mountspec.Spec {
 // openVolumes replaces the names of volumes by their directories, and makes missing ones.
 func (c *Container) openVolumes(binds []bind) error {
 	for i, b := range binds {
+		if b.Type == "image" {
+			layers, err := c.layersOf(b.Source)
+			if err != nil {
+				return fmt.Errorf("%s: %w", b.Text, err)
+			}
+			binds[i].layers = layers
+		}
 		if b.Type != "volume" {
 			continue
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 // mountTypes are the types that --mount takes.
-var mountTypes = mountspec.Types{"bind", "tmpfs", "volume"}
+var mountTypes = mountspec.Types{"bind", "tmpfs", "volume", "image"}
 
 // binds reads the three flags; those nearer to the root come first.
 func (f *Files) binds() ([]bind, error) {

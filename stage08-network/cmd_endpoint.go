@@ -84,7 +84,11 @@ func (r *Record) describeNetwork(d *api.Container) error {
 		return err
 	}
 	h, settings := &d.HostConfig, &d.NetworkSettings
-	h.DNS, h.ExtraHosts, h.PublishAllPorts = append(h.DNS, w.DNS...), w.AddHost, w.PublishAll
+	h.DNS, h.ExtraHosts, h.PublishAllPorts = append(h.DNS, w.DNS...), nil, w.PublishAll
+	for _, spec := range w.AddHost {
+		name, ip := splitHost(spec)
+		h.ExtraHosts = append(h.ExtraHosts, name+":"+ip)
+	}
 	if h.NetworkMode = mode; mode == "container" {
 		if shared, err := r.store.find(other); err == nil {
 			other = shared.ID

@@ -304,7 +304,7 @@ func (s Store) describeImage(name string) (any, error) {
 		return nil, err
 	}
 	c := image.Config
-	d := api.Image{ID: image.ID.String(), Created: api.Time(image.created()), Author: c.Author, Config: c.Config.describe(), Architecture: c.Architecture, OS: c.OS,
+	d := api.Image{ID: image.ID.String(), Created: api.Time(image.created()), Author: c.Author, Config: c.Config.describe(), Architecture: c.Architecture, Os: c.OS,
 		Variant: c.Variant, Size: s.sizeOf(image), GraphDriver: s.graphDriver(image), RootFS: api.RootFS{Type: "layers"}, Metadata: api.Metadata{LastTagTime: api.Time(time.Time{})}}
 	for _, diffID := range c.RootFS.DiffIDs {
 		d.RootFS.Layers = append(d.RootFS.Layers, diffID.String())

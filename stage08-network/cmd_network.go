@@ -176,7 +176,7 @@ type NetworkOptions struct {
 	Publish      []string `short:"p" help:"Let a port of the host's lead to one of the container's: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone takes any free one." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
 	PublishAll   bool     `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
 	DNS          []string `help:"Ask this server for names, instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
-	AddHost      []string `help:"A line more in /etc/hosts; host-gateway is the host." placeholder:"NAME:IP" sep:"none" group:"Network:"`
+	AddHost      []string `help:"A line more in /etc/hosts; host-gateway is the host." placeholder:"NAME:IP|NAME=IP" sep:"none" group:"Network:"`
 	NetworkAlias []string `help:"Another name on the network." placeholder:"NAME" sep:"none" group:"Network:"`
 	IP           string   `name:"ip" help:"The IPv4 address on a network that has it free." placeholder:"IP" group:"Network:"`
 
@@ -249,7 +249,7 @@ func (w *NetworkOptions) check(mode string, bridged bool, ports int) error {
 // hostsFile returns /etc/hosts: the container itself, and the lines of --add-host.
 func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	text := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-	own := strings.TrimSpace(who.hostname + " " + who.name)
+	own := strings.Join(slices.Compact(strings.Fields(hostNames(who.hostname)+" "+who.name)), " ")
 	switch {
 	case !c.Addr.IsValid():
 		text += "127.0.1.1\t" + own + "\n"
@@ -268,18 +268,45 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	return text, nil
 }
 
+// splitHost splits an --add-host, NAME=IP or NAME:IP; an address may be in brackets.
+func splitHost(spec string) (name, ip string) {
+	name, ip, found := strings.Cut(spec, "=")
+	if !found {
+		name, ip, _ = strings.Cut(spec, ":")
+	}
+	if inner, is := strings.CutPrefix(ip, "["); is && strings.HasSuffix(inner, "]") {
+		ip = strings.TrimSuffix(inner, "]")
+	}
+	return name, ip
+}
+
 // hostsLine returns the line of an --add-host.
 func (c *link) hostsLine(spec string) (string, error) {
-	name, ip, _ := strings.Cut(spec, ":")
-	addr, err := netip.ParseAddr(strings.Trim(ip, "[]"))
-	if ip == "host-gateway" && c.network != nil {
-		addr, err = c.network.Gateway, nil
+	name, ip := splitHost(spec)
+	addr, err := netip.ParseAddr(ip)
+	if ip == "host-gateway" {
+		addr, err = c.hostGateway()
 	}
-	if err != nil || name == "" || strings.ContainsAny(name, " \t\n#") {
+	if err != nil || name == "" || strings.ContainsAny(name, " \t\n#:") {
 		return "", fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host"+
 			" on a bridge", spec)
 	}
 	return addr.String() + "\t" + name + "\n", nil
+}
+
+// hostGateway is the host's address on the container's bridge, or else on the default one.
+func (c *link) hostGateway() (netip.Addr, error) {
+	if c.network != nil {
+		return c.network.Gateway, nil
+	}
+	if os.Geteuid() != 0 {
+		return netip.Addr{}, errors.New("an ordinary user has no bridge")
+	}
+	n, err := c.dir.findOrCreate(defaultNetwork, c.dry)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return n.Gateway, nil
 }
 
 // printOnce prints a note for the user, once in the life of the networks.

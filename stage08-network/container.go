@@ -52,6 +52,10 @@ func (c *Container) Run() (err error) {
 	}
 	defer func() { err = record.end(err) }()
 
+	if err := c.shareNames(); err != nil {
+		return err
+	}
+
 	who, err := identify(c)
 	if err != nil {
 		return err

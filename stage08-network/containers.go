@@ -60,7 +60,8 @@ type State struct {
 	ExitCode   int    // as a shell has it
 	StartedAt  time.Time
 	FinishedAt time.Time
-	OOMKilled  bool `json:",omitempty"` // one of its processes was
+	OOMKilled  bool   `json:",omitempty"` // one of its processes was
+	Error      string `json:",omitempty"` // why it did not start
 
 	Address string   `json:",omitempty"` // on its network, while it runs
 	Ports   []string `json:",omitempty"` // as published
@@ -274,6 +275,9 @@ func (r *Record) finish(how error) (err error) {
 	}
 	if remove {
 		return errors.Join(err, r.remove())
+	}
+	if !ran && r.Kept && how != nil {
+		r.State.Error = how.Error()
 	}
 	if ran || r.Kept {
 		err = errors.Join(err, r.write())

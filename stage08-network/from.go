@@ -119,6 +119,39 @@ func (c *Container) pullImage(name string) (*Image, error) {
 	return image, nil
 }
 
+// layersOf returns the directories of an image that is mounted in a container, the top one first.
+// The last one is empty, for a union needs two.
+func (c *Container) layersOf(name string) ([]string, error) {
+	image, err := c.Store.image(name)
+	if errors.Is(err, errNoImage) && isTiny(name) && !c.DryRun {
+		image, err = c.Store.makeTinyImage()
+	}
+	if err != nil {
+		return nil, err
+	}
+	layers, err := c.Store.dirs(image)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(layers)
+	empty, err := c.Store.nothing()
+	return append(layers, empty...), err
+}
+
+// image makes the union of an image's layers and copies its mount, which is then in the way no
+// longer: it lay on the root.
+func (r *newRoot) image(b bind) plan.Arg {
+	o := r.record.overlay()
+	o.lowers, o.upper, o.volatile = b.layers, "", false
+	o.mount(r.Plan)
+	mount := r.CopyMount(plan.Cwd, o.merged).
+		Why("the image " + b.Source + ", for " + b.Target).Result()
+	r.SetMount(mount, rdOnly|noSuid|noDev)
+	r.Detach(o.merged)
+	r.Chdir(o.merged)
+	return mount
+}
+
 // nothing is an empty layer, for an image that has none.
 func (s Store) nothing() ([]string, error) {
 	dir := s.path("layers", "nothing")

@@ -170,6 +170,14 @@ func (r *newRoot) names() {
 	}
 }
 
+// hostNames is a host name as /etc/hosts has it: in full, and the part before the first dot.
+func hostNames(hostname string) string {
+	if short, _, found := strings.Cut(hostname, "."); found {
+		return hostname + " " + short
+	}
+	return hostname
+}
+
 // resolvConf is the host's, which the container shares a way to ask with only when it
 // shares its network.
 func resolvConf() string {
@@ -241,7 +249,11 @@ func (r *newRoot) fill(at plan.Arg, content string) {
 	if content != "" {
 		r.Write(file, content)
 	}
-	r.Attach(r.CopyMount(r.dev, name).Result(), at, "")
+	mount := r.CopyMount(r.dev, name).Result()
+	if r.ReadOnly {
+		r.SetMount(mount, rdOnly).Why("--read-only")
+	}
+	r.Attach(mount, at, "")
 	r.Add("unlinkat", unix.SYS_UNLINKAT, r.dev, name, 0)
 	r.Close(file)
 }

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -71,6 +72,27 @@ func (c *link) printNotes() error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// shareNames gives a container that shares the network of another the other's host name. It
+// shares its /etc/hosts and /etc/resolv.conf too, so none of the flags about them makes sense.
+func (c *Container) shareNames() error {
+	name, shares := strings.CutPrefix(c.Network, "container:")
+	if !shares {
+		return nil
+	}
+	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"),
+		"--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0}
+	if flag := c.firstGiven(conflict); flag != "" {
+		return fmt.Errorf("%s and --network %s exclude one another:"+
+			" a container that shares a network shares its names too", flag, c.Network)
+	}
+	other, err := c.Store.find(name)
+	if err != nil {
+		return fmt.Errorf("--network %s: %w", c.Network, err)
+	}
+	c.Hostname = other.Run.Hostname
+	return nil
 }
 
 // endpoint describes the container to its network.
@@ -135,6 +157,7 @@ type link struct {
 	hosts    string
 	servers  []netip.Addr
 	dry      bool
+	resolv   string // of the container whose network is shared
 }
 
 // attach decides how a container is connected, and prepares it. It comes before the namespaces,
@@ -165,7 +188,7 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 	case bridged:
 		err = c.prepare(mode, w, p, who)
 	}
-	if err == nil {
+	if err == nil && mode != "container" {
 		c.hosts, err = w.hostsFile(c, who)
 	}
 	if err != nil {
@@ -185,6 +208,16 @@ func (c *link) join(p *Plan, name string, who endpoint) error {
 		return fmt.Errorf("--network container:%s: %w", name, err)
 	}
 	c.shared, c.Addr = true, addr
+	root := &Container{}
+	root.Rootfs = fmt.Sprintf("/proc/%d/root", pid)
+	for file, content := range map[string]*string{
+		"/etc/hosts": &c.hosts, "/etc/resolv.conf": &c.resolv} {
+		data, err := root.readInside(file)
+		if err != nil {
+			return fmt.Errorf("--network container:%s: %w", name, err)
+		}
+		*content = string(data)
+	}
 	pidfd := p.before.PidfdOpen(pid).Why("a handle on the process whose network is shared").Result()
 	p.Setns(pidfd, unix.CLONE_NEWNET).Why("into its network")
 	return nil
@@ -472,7 +505,9 @@ func (c *link) published() (list []string) {
 func (c *link) resolvConf() string {
 	host := resolvConf()
 	switch {
-	case c.resolver != nil, c.shared && c.Addr.IsValid():
+	case c.resolv != "":
+		return c.resolv
+	case c.resolver != nil:
 		return dns.WithNameservers(host, resolverAddr)
 	case len(c.servers) > 0:
 		return dns.WithNameservers(host, c.servers...)

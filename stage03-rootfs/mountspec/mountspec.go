@@ -226,6 +226,7 @@ func (s Spec) finish(t Types, words [][2]string) (Spec, error) {
 	if s.Type == "tmpfs" {
 		s.Attrs = tmpfsAttrs
 	}
+	s.ReadOnly = s.ReadOnly || s.Type == "image"
 	for _, word := range words {
 		if err := s.special(word[0], word[1]); err != nil {
 			return s, err

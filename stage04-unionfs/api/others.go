@@ -13,7 +13,7 @@ type Image struct {
 	Config        Config
 	Architecture  string
 	Variant       string `json:",omitempty"`
-	OS            string `json:"Os"`
+	Os            string
 	Size          int64
 	GraphDriver   GraphDriver
 	RootFS        RootFS

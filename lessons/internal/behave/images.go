@@ -66,6 +66,27 @@ var imageRows = []Row{{
 	Check:  removed,
 	Broken: `[ "$1" = rmi ] && exit; exec "$BOX" "$@"`,
 }, {
+	Name: "inspect has a container's image, and an image, where Docker has them", Since: 5,
+	Check: func(b *Box) Seen {
+		run := b.Run("run", "--name", "kept", "tiny", "sh", "-c", "exit 3")
+		id := b.Run("image", "inspect", "-f", "{{.Id}}", "tiny").Line()
+		container := `{{.Config.Image}} {{.Image}} {{.Path}} {{.Args}} {{json .Config.Cmd}} {{json .Config.Entrypoint}} {{.State.ExitCode}} {{index .Config.Env 0}}`
+		image := `{{index .RepoTags 0}} {{.Os}} {{json .Config.Cmd}} {{range .Config.Env}}{{println .}}{{end}}{{.RootFS.Type}} {{len .RootFS.Layers}} {{json .Config.Labels}} {{gt .Size 0}}`
+		wrong := b.Run("inspect", "--type", "image", "-f", "{{.Os}}", "kept", "tiny")
+		return all(status(3, run), begins("sha256:", id),
+			printed(`tiny `+id+` sh [-c exit 3] ["sh","-c","exit 3"] null 3 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`, b.Run("inspect", "-f", container, "kept")),
+			printed("tiny:latest linux [\"sh\"] PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nlayers 1 null true", b.Run("inspect", "-f", image, "tiny")),
+			same("linux\n", wrong.Stdout), status(1, wrong))
+	},
+	Broken: `case "$*" in *--type*) shift; set -- image inspect "$@" ;; *inspect*) echo; exit ;; esac; exec "$BOX" "$@"`,
+}, {
+	Name: "--mount type=image: the files of an image, for reading only", Since: 5,
+	Check: func(b *Box) Seen {
+		e := b.Run("run", "--rm", "--mount", "type=image,src=tiny,dst=/img", "tiny", "sh", "-c", "test -x /img/bin/sh && echo seen; touch /img/x 2>/dev/null || echo read-only; pwd; ls -d /img/img 2>/dev/null")
+		return all(printed("seen\nread-only\n/", e.asSuccess()), refused(b.Run("run", "--rm", "--mount", "type=image,src=stagebox-none,dst=/img", "tiny", "true")))
+	},
+	Broken: drop("--mount | type=image*"),
+}, {
 	Name: "bad names of images are refused with a sentence", Since: 5,
 	Check: func(b *Box) Seen {
 		var parts []Seen

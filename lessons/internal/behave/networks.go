@@ -102,6 +102,37 @@ exec "$BOX" "$@"`,
 	Broken: `for word; do shift; case $word in container:*) word=bridge ;; esac; set -- "$@" "$word"; done
 exec "$BOX" "$@"`,
 }, {
+	Name: "--network container: shares the other's host name, /etc/hosts and /etc/resolv.conf too", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		if _, err := n.server("web", "--network", "bridge", "--name", "web", "--hostname", "web.example.org", "--add-host", "far:192.0.2.1"); err != nil {
+			return failed(err)
+		}
+		names := "hostname; echo $HOSTNAME; cat /etc/hostname /etc/hosts /etc/resolv.conf"
+		web := n.Run("exec", "-e", "HOSTNAME=web.example.org", "web", "sh", "-c", names)
+		return all(begins("web.example.org", web.Stdout), printed(web.Line(), n.script(names, "--network", "container:web")),
+			refused(n.script("true", "--network", "container:web", "--hostname", "x")), refused(n.script("true", "--network", "container:web", "--add-host", "a:192.0.2.1")))
+	}),
+	Broken: `for word; do shift; case $word in container:*) word=bridge ;; esac; set -- "$@" "$word"; done
+exec "$BOX" "$@"`,
+}, {
+	Name: "--add-host takes NAME:IP, NAME=IP, brackets, and host-gateway also without a bridge", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		own := "192.0.2.1\ta\n2001:db8::1\tb\n2001:db8::2\tc\n10.201.0.1\td"
+		var parts []Seen
+		for _, network := range []string{"none", "host", "bridge"} {
+			e := n.script("cat /etc/hosts", "--network", network, "--add-host", "a:192.0.2.1", "--add-host", "b=2001:db8::1", "--add-host", "c:[2001:db8::2]", "--add-host", "d:host-gateway")
+			parts = append(parts, ended(strings.HasSuffix(e.Line(), own), own, e))
+		}
+		return all(parts...)
+	}),
+	Broken: `for word; do shift; case $word in a:*) word=a:192.0.2.9 ;; esac; set -- "$@" "$word"; done
+exec "$BOX" "$@"`,
+}, {
+	Name: "port prints a line a family, IPv4 first, and inspect has addresses and ports where Docker has them", Since: 8, For: Root,
+	Check: inNetwork(inDockersShape),
+	Broken: `[ "$1" = port ] && exec "$BOX" port web 80; [ "$1" = inspect ] && { echo; exit; }
+exec "$BOX" "$@"`,
+}, {
 	Name: "what a killed binary has left is taken back by the next: address, port and cable", Since: 8, For: Root,
 	Check: inNetwork(afterKill),
 	Broken: `case "$*" in *8080*) ;; run*) shift; set -- run -p 8080:80 "$@" ;; esac
@@ -130,13 +161,46 @@ exec "$BOX" "$@"`,
 			"--network bridge --add-host x", "--network bridge --network-alias a/b", "--network bridge --share net"} {
 			parts = append(parts, refused(n.inRoot(strings.Fields(flags), "true")))
 		}
-		for _, args := range []string{"create host", "create a/b", "create x --subnet 198.18.0.0/24", "create x --subnet 300.0.0.0/8", "create x --subnet 10.0.0.0/31", "rm nope", "rm bridge", "inspect nope"} {
+		for _, args := range []string{"create host", "create a/b", "create x --subnet 198.18.0.0/24", "create x --subnet 300.0.0.0/8", "create x --subnet 10.0.0.0/31", "rm nope", "rm bridge"} {
 			parts = append(parts, refused(n.Run(append([]string{"network"}, strings.Fields(args)...)...)))
 		}
 		return all(parts...)
 	}),
 	Broken: one,
 }}
+
+// inDockersShape asks with templates of public scripts.
+func inDockersShape(n *testNet) Seen {
+	if _, err := n.server("web", "--network", "bridge", "--name", "web", "-p", "8080:80", "-p", "127.0.0.1:5353:53/udp", "--network-alias", "www"); err != nil {
+		return failed(err)
+	}
+	parts := []Seen{printed("53/udp -> 127.0.0.1:5353\n80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080", n.Run("port", "web")), printed("0.0.0.0:8080\n[::]:8080", n.Run("port", "web", "80"))}
+	templates := [][2]string{
+		{"{{.HostConfig.NetworkMode}}", "bridge"},
+		{"{{.NetworkSettings.IPAddress}}", "10.201.0.2"},
+		{"{{.NetworkSettings.IPPrefixLen}}", "16"},
+		{"{{.NetworkSettings.Gateway}}", "10.201.0.1"},
+		{"{{.NetworkSettings.MacAddress}}", "02:42:0a:c9:00:02"},
+		{"{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "10.201.0.2"},
+		{"{{range $name, $n := .NetworkSettings.Networks}}{{$name}} {{$n.Gateway}}{{end}}", "bridge 10.201.0.1"},
+		{"{{.NetworkSettings.Networks.bridge.MacAddress}}", "02:42:0a:c9:00:02"},
+		{`{{(index .NetworkSettings.Networks "bridge").Aliases}}`, "[www]"},
+		{"{{range $p, $c := .NetworkSettings.Ports}}{{$p}} {{(index $c 0).HostPort}};{{end}}", "53/udp 5353;80/tcp 8080;"},
+		{`{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}`, "8080"},
+		{`{{range index .NetworkSettings.Ports "80/tcp"}}{{.HostIp}} {{end}}`, "0.0.0.0 :: "},
+		{"{{json .HostConfig.PortBindings}}", `{"53/udp":[{"HostIp":"127.0.0.1","HostPort":"5353"}],"80/tcp":[{"HostIp":"","HostPort":"8080"}]}`},
+		{"{{range $p, $_ := .Config.ExposedPorts}}{{$p}} {{end}}", "53/udp 80/tcp "},
+	}
+	var asked, expected []string
+	for _, t := range templates {
+		asked, expected = append(asked, t[0]), append(expected, t[1])
+	}
+	network := "{{(index .IPAM.Config 0).Subnet}} {{range .IPAM.Config}}{{.Gateway}} {{break}}{{end}}{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}} {{.Driver}} {{.Internal}}"
+	missing := n.Run("network", "inspect", "-f", "{{.Name}}", "nope", "bridge")
+	return all(append(parts, printed(strings.Join(expected, "|"), n.Run("inspect", "-f", strings.Join(asked, "|"), "web")),
+		printed("10.201.0.0/16 10.201.0.1 web 10.201.0.2/16 bridge false", n.Run("inspect", "--type", "network", "-f", network, "bridge")),
+		same("bridge\n", missing.Stdout), status(1, missing))...)
+}
 
 // testNet is a host's network with a neighbour: 198.18.0.1 is the host, 198.18.0.2 the
 // neighbour, who has a server on port 80.

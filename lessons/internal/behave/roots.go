@@ -101,6 +101,19 @@ exec "$BOX" "$@"`,
 	},
 	Broken: drop("--read-only"),
 }, {
+	Name: "--read-only: /etc/hosts, /etc/hostname and /etc/resolv.conf cannot be written to either", Since: 3,
+	Check: func(b *Box) Seen {
+		return printed("tried", b.script("for f in hosts hostname resolv.conf; do echo x 2>/dev/null >>/etc/$f && echo $f; done 2>/dev/null; echo tried", "--read-only"))
+	},
+	Broken: drop("--read-only"),
+}, {
+	Name: "a host name in full has its first part in /etc/hosts too", Since: 3,
+	Check: func(b *Box) Seen {
+		e := b.script("hostname; cat /etc/hosts", "--hostname", "web.example.org")
+		return all(status(0, e), holds(strings.HasPrefix(e.Stdout, "web.example.org\n") && strings.Contains(e.Stdout, "\tweb.example.org web"), "web.example.org web", e.Stdout))
+	},
+	Broken: `for word; do shift; set -- "$@" "${word%.example.org}"; done; exec "$BOX" "$@"`,
+}, {
 	Name: "-w is where the command starts, and is made when it is missing", Since: 3,
 	Check: func(b *Box) Seen {
 		return all(printed("/tmp", b.script("pwd", "-w", "/tmp")), printed("/tmp/a/b", b.script("pwd", "--workdir", "/tmp/a/b")))

@@ -9,12 +9,12 @@ type target struct{ lesson, commands int }
 var targets = map[string]target{
 	"namespaces": {510, 200},
 	"cgroups":    {740, 300},
-	"rootfs":     {1600, 340},
-	"unionfs":    {1570, 840},
-	"images":     {1310, 1200},
+	"rootfs":     {1613, 360},
+	"unionfs":    {1582, 860},
+	"images":     {1340, 1205},
 	"dockerfile": {2110, 330},
 	"cache":      {1085, 320},
-	"network":    {1875, 745},
+	"network":    {1905, 775},
 	"daemon":     {1500, 700},
 }
 
@@ -30,11 +30,11 @@ type exception struct {
 }
 
 var exceptions = []exception{
-	{"unionfs", stages.Commands, 1230, "fourteen commands come at once (ps, rm, inspect, start, stop, kill, wait, logs, diff, " +
+	{"unionfs", stages.Commands, 1250, "fourteen commands come at once (ps, rm, inspect, start, stop, kill, wait, logs, diff, " +
 		"commit, export, volume ls and rm), and the flags of the store; every one parses, calls and prints"},
-	{"images", stages.Lesson, 1870, "besides the five files of the subject there are two that commands share: archives.go, " +
+	{"images", stages.Lesson, 1910, "besides the five files of the subject there are two that commands share: archives.go, " +
 		"what save and load keep of an archive, and commit.go, what commit and rmi change"},
-	{"network", stages.Lesson, 2240, "a user without root has a network by pasta.go, and flows.go ends what a " +
+	{"network", stages.Lesson, 2285, "a user without root has a network by pasta.go, and flows.go ends what a " +
 		"published port has left in conntrack: 175 lines that are about the kernel's network too"},
 }
 
