@@ -218,9 +218,13 @@ func badContainers(b *Box) Seen {
 		parts = append(parts, refused(b.inRoot(strings.Fields(flags), "true")))
 	}
 	for _, line := range []string{"run --name x true", "run -d true", "start none", "start a b -a", "stop none", "kill -s NONSENSE taken", "kill taken", "wait none", "logs none",
-		"exec taken true", "rm none", "diff none", "commit none x", "commit taken /proc", "export none", "inspect none", "inspect -f {{.Nonsense}} taken",
+		"exec taken true", "rm none", "diff none", "commit none x", "commit taken /proc", "export none",
 		"volume rm none", "volume rm ../x", "stop -t x taken", "attach none", "attach taken", "restart none", "create true"} {
 		parts = append(parts, refused(b.Run(strings.Fields(line)...)))
+	}
+	for _, line := range []string{"inspect none", "inspect -f {{.Nonsense}} taken"} { // Docker's status
+		e := b.Run(strings.Fields(line)...)
+		parts = append(parts, ended(e.Status == 1 && strings.HasPrefix(e.Stderr, "box: "), `exit 1, standard error "box: …"`, e))
 	}
 	return all(parts...)
 }
