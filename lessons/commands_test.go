@@ -63,6 +63,9 @@ func TestCommands(t *testing.T) {
 		says   string
 	}{
 		{[]string{"list"}, 0, `stage01-namespaces +\d+ +\d+ +\d+ +\d+ +Box runs a command in namespaces of its own`},
+		{[]string{"read", "1", "--list"}, 0, `(?s)^\nFrom the command line to the list\nmain\.go:commands +\d+  What box can do.*plan/spawn\.go:replay +\d+  All that runs`},
+		{[]string{"read", "1"}, 0, `(?s)── plan/spawn\.go:replay\n   All that runs .*\n\n// replay .*\nfunc replay\(steps \[\]step, .*\n}\n`},
+		{[]string{"read", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
 		{[]string{"diff", "1", "--stat"}, 0, `plan\.go \(new\)`},
 		{[]string{"diff", "1"}, 0, `\+ func \(c \*Container\) Run\(\) error \{`},
 		{[]string{"diff", "1", "--plan"}, 0, `(?m)^\+ box │ execve\(FOUND, \["true"\]`},
@@ -72,7 +75,7 @@ func TestCommands(t *testing.T) {
 		{[]string{"check", "1", "/no/such/box"}, 1, `the binary to check: open /no/such/box: no such file`},
 		{[]string{"nonsense"}, 2, `^lessons: unexpected argument nonsense`},
 		{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
-		{[]string{"verify", "--only", "nonsense"}, 1, `^lessons: there is no rule "nonsense": the rules are names, copies, .*, columns, transcripts\n$`},
+		{[]string{"verify", "--only", "nonsense"}, 1, `^lessons: there is no rule "nonsense": the rules are names, copies, .*, columns, paths, transcripts\n$`},
 		{[]string{"verify", "--only", "sizes"}, 0, `^sizes +\d+ stages, 0 findings\n`},
 		{[]string{"test", "--run", "^TestFind$", "./lessons/internal/unsteady"}, 0, `(?s)PASS lessons/internal/unsteady\.TestFind .*DONE 1 tests`},
 		{[]string{"test", "--run", "(", "./lessons/internal/unsteady"}, 1, `failed, though none of its tests did: stagebox/lessons/internal/unsteady`},
@@ -92,8 +95,8 @@ func TestCommandsOnTiers(t *testing.T) {
 	t.Chdir(small(t))
 	list, status := lessons("list")
 	require.Zero(t, status, list)
-	require.Regexp(t, `(?m)^ *stage01-a +4 +1 +6 +5 +Box does one thing$`, list)
-	require.Regexp(t, `(?m)^ *stage02-b +1 +3 +0 +8 +Box does two$`, list)
+	require.Regexp(t, `(?m)^ *stage01-a +4 +1 +6 +5 +2 +Box does one thing$`, list)
+	require.Regexp(t, `(?m)^ *stage02-b +1 +3 +0 +8 +0 +Box does two$`, list)
 	require.Contains(t, list, "Flat in stage02-b: 8 lines. In all folders together, with the tools: 19.\n")
 
 	diff, _ := lessons("diff", "1")
@@ -119,6 +122,7 @@ func small(t *testing.T) string {
 		"stage01-a/cmd_run.go":   "package main\n",
 		"stage01-a/main_test.go": "package main\n",
 		"stage01-a/plan/plan.go": "// Package plan holds a list.\npackage plan\n\n// New makes one. And\n// more.\nfunc New() int { return 1 }\n",
+		"lessons/paths/01.txt":   "plan/plan.go:New  What makes one.\n",
 		"stage02-b/main.go":      "// Box does two.\npackage main\n\nfunc main() {}\n",
 		"stage02-b/cmd_run.go":   "package main\n\nfunc two() {}\n\n",
 	} {

@@ -136,8 +136,11 @@ func gap(a, b difference.Line) bool {
 	return a.Kind != difference.Folded && b.Kind != difference.Folded && a.New != 0 && b.New > a.New+1
 }
 
-func (c *diffCmd) paint(code, text string) string {
-	if !c.Color {
+func (c *diffCmd) paint(code, text string) string { return paint(c.Color, code, text) }
+
+// paint gives a text the attributes of an SGR sequence, such as "1" for bold.
+func paint(color bool, code, text string) string {
+	if !color {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
 	"stagebox/lessons/internal/difference"
+	"stagebox/lessons/internal/paths"
 	"stagebox/lessons/internal/stages"
 )
 
@@ -32,32 +35,39 @@ func (listCmd) Run() error {
 		return err
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "STAGE\tLESSON\tCOMMANDS\tTOOLS\tFOLDER\t  WHAT IT DOES")
+	fmt.Fprintln(table, "STAGE\tLESSON\tCOMMANDS\tTOOLS\tFOLDER\tPATH\t  WHAT IT DOES")
 	var sum difference.Size
+	total := 0
 	for i, s := range all {
+		path, err := paths.Read(all, s.Number)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		total += path.Lines()
 		sentence, err := firstSentence(filepath.Join(s.Dir, "main.go"))
 		if err != nil {
 			return err
 		}
-		row(table, s.Name(), sizes[i], sentence)
+		row(table, s.Name(), sizes[i], path.Lines(), sentence)
 		sum = sum.Plus(sizes[i])
 	}
-	row(table, "in all", sum, "")
+	row(table, "in all", sum, total, "")
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	last := len(all) - 1
 	fmt.Printf(`
 Lines, comments among them and tests not: what each stage adds to its lesson, its commands and
-its tools, and what lies flat in its folder. A tool exists once; the rest is copied.
+its tools, and what lies flat in its folder. A tool exists once; the rest is copied. PATH is
+what a reader of the stage reads (go run ./lessons read N).
 Flat in %s: %d lines. In all folders together, with the tools: %d.
 `, all[last].Name(), sizes[last].Flat, sum.Flat+sum.Tools)
 	return nil
 }
 
 // row prints a line of the table; the last column is on the left of its place.
-func row(table io.Writer, name string, s difference.Size, what string) {
-	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t  %s\n", name, s.Lesson, s.Commands, s.Tools, s.Flat, what)
+func row(table io.Writer, name string, s difference.Size, path int, what string) {
+	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t  %s\n", name, s.Lesson, s.Commands, s.Tools, s.Flat, path, what)
 }
 
 // firstSentence is that of a file's package comment.

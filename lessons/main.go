@@ -19,6 +19,7 @@ type cli struct {
 	Demo     demoCmd     `cmd:"" help:"Show what the stages can do, on this host, in under a minute."`
 	Doctor   doctorCmd   `cmd:"" help:"Say what this host offers for every stage, and how to mend what is missing."`
 	List     listCmd     `cmd:"" help:"List the stages: what each adds, and how much code that takes."`
+	Read     readCmd     `cmd:"" help:"Print the code of a stage in reading order, with what to see in each part."`
 	Diff     diffCmd     `cmd:"" help:"Show what a stage changes against the one before."`
 	Check    checkCmd    `cmd:"" help:"Run the behaviour suite against a stage's binary, or against yours."`
 	Start    startCmd    `cmd:"" help:"Make your own copy of a stage, outside the repository, to try its exercises in."`

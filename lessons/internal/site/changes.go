@@ -44,6 +44,7 @@ func (s *Site) changesPage(st *stage) ([]byte, error) {
 	if lesson := s.lessonLink(st.Number); lesson != nil {
 		p.Other = &link{Href: lesson.Href, Text: "Its lesson", Note: lesson.Text}
 	}
+	p.Path = s.pathLink(st.Number)
 	data := struct {
 		Stage                     string
 		First                     bool

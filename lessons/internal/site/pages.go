@@ -17,7 +17,7 @@ import (
 var embedded embed.FS
 
 var templates = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("").Funcs(template.FuncMap{"safe": func(s string) template.HTML { return template.HTML(s) }}).
+	return template.Must(template.New("").Funcs(template.FuncMap{"safe": func(s string) template.HTML { return template.HTML(s) }, "code": code}).
 		ParseFS(embedded, "assets/*.tmpl"))
 })
 
@@ -46,6 +46,7 @@ type page struct {
 	Live        bool
 	Prev, Next  *link
 	Other       *link // from a lesson to what its stage changes, and back
+	Path        *link // to the stage's reading path
 	Contents    []link
 	Body        string // HTML
 	Data        any
@@ -80,6 +81,7 @@ func (s *Site) documentPage(d *document) ([]byte, error) {
 		p.Kind = "lesson"
 		p.Prev, p.Next = s.lessonLink(n-1), s.lessonLink(n+1)
 		p.Other = &link{Href: d.stage.page(), Text: "What it changes", Note: fmt.Sprintf("the code of stage %d beside that of the one before", n)}
+		p.Path = s.pathLink(n)
 	}
 	return s.show(d.page, p)
 }

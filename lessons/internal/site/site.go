@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"stagebox/lessons/internal/difference"
+	"stagebox/lessons/internal/paths"
 	"stagebox/lessons/internal/stages"
 )
 
@@ -42,6 +43,9 @@ type stage struct {
 	before string // directory of the stage before, "" for the first
 	files  []*file
 	tools  []*tool // which it introduces
+
+	path      *paths.Path // nil when there is none
+	wrongPath []string    // what of it does not resolve
 }
 
 // tool is a package that a stage introduces, with the text of its files.
@@ -74,6 +78,9 @@ func Load(root string, calls Calls, live bool) (*Site, error) {
 			return nil, err
 		}
 		s.stages, before = append(s.stages, st), one.Dir
+	}
+	for _, st := range s.stages {
+		s.loadPath(st)
 	}
 	if err := s.loadDocuments(); err != nil {
 		return nil, err
@@ -133,21 +140,24 @@ func (s *Site) loadDocuments() error {
 
 // Paths are the names of all pages and other files, such as "01-namespaces.html", sorted.
 func (s *Site) Paths() []string {
-	paths := []string{"search.json"}
+	names := []string{"search.json"}
 	for _, d := range s.docs {
-		paths = append(paths, d.page)
+		names = append(names, d.page)
 	}
 	for _, st := range s.stages {
-		paths = append(paths, st.page(), st.callsPage())
+		names = append(names, st.page(), st.callsPage())
+		if st.path != nil {
+			names = append(names, st.pathPage())
+		}
 	}
 	for page := range s.sources {
-		paths = append(paths, page)
+		names = append(names, page)
 	}
 	for name := range assets() {
-		paths = append(paths, "assets/"+name)
+		names = append(names, "assets/"+name)
 	}
-	slices.Sort(paths)
-	return paths
+	slices.Sort(names)
+	return names
 }
 
 // File returns a page or another file by its name among Paths; nil when there is none.
@@ -189,6 +199,10 @@ func (s *Site) render(ctx context.Context, name string) ([]byte, error) {
 			return s.changesPage(st)
 		case st.callsPage():
 			return s.callsPage(ctx, st)
+		case st.pathPage():
+			if st.path != nil {
+				return s.readingPage(st)
+			}
 		}
 	}
 	return nil, nil

@@ -210,6 +210,23 @@ func TestSearchIndexHasEachNameOnce(t *testing.T) {
 	require.Len(t, two[0].More, 1, "the second stage does not change it")
 }
 
+// TestReadingPage shows what a path names, whole, and says what does not resolve. A stage
+// without a path has no page.
+func TestReadingPage(t *testing.T) {
+	root := tree(t)
+	require.NotContains(t, load(t, root).Paths(), "stage01-a-path.html")
+	put(t, root, "lessons/paths/01.txt", "# All of it\nmain.go:one  What `one` <prints>.\nmain.go:no  Not there.\n")
+	s := load(t, root)
+	page := get(t, s, "stage01-a-path.html")
+	require.Contains(t, page, `What <code>one</code> &lt;prints&gt;.`)
+	require.Regexp(t, `data-n="3">.*func.*one.*\n.*data-n="4">.*println`, page)
+	require.NotContains(t, page, "println(2)")
+	require.Contains(t, page, "<strong>lessons/paths/01.txt:3: main.go: no declaration of no</strong>")
+	require.Contains(t, get(t, s, "01-a.html"), `<a href="stage01-a-path.html">Reading stage 1</a>: 3 lines in reading order`)
+	require.Contains(t, get(t, s, "stage01-a.html"), `<a href="stage01-a-path.html">`)
+	require.NotContains(t, s.Paths(), "stage02-b-path.html")
+}
+
 // TestCallsOfWhatDoesNotBuild: one list that cannot be had leaves the other pages alone.
 func TestCallsOfWhatDoesNotBuild(t *testing.T) {
 	root := tree(t)

@@ -42,6 +42,7 @@ var Rules = []Rule{
 	{"tools", tools, nil},
 	{"calls", calls, nil},
 	{"columns", columns, nil},
+	{"paths", paths, nil},
 }
 
 // RuleNames are the names of all rules, the transcripts' among them.

@@ -1,0 +1,33 @@
+package verify
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestPaths: a stage has a path, of few enough lines, whose names resolve, and which leads to
+// every function.
+func TestPaths(t *testing.T) {
+	long := func(n int) string { return "package main\n\nfunc main() {\n" + strings.Repeat("\t_ = 0\n", n) + "}\n" }
+	files := map[string]string{
+		"stage01-a/main.go":    long(firstPath - 2),
+		"stage02-b/main.go":    long(longestPath - 2),
+		"lessons/paths/01.txt": "main.go:main  What to see.\n",
+		"lessons/paths/02.txt": "main.go:main  What to see.\n",
+	}
+	require.Empty(t, findings(t, paths, files))
+	files["stage01-a/main.go"], files["stage02-b/main.go"] = long(firstPath-1), long(longestPath-1)
+	require.Equal(t, "lessons/paths/01.txt: 701 lines to read, more than 700: leave out what a reader can do without\n"+
+		"lessons/paths/02.txt: 901 lines to read, more than 900: leave out what a reader can do without", findings(t, paths, files))
+
+	files["stage01-a/main.go"], files["stage02-b/main.go"] = long(1), long(1)+"\nfunc alone() {}\n"
+	files["lessons/paths/01.txt"] += "main.go:main  Once more.\nmain.go:no  Not there.\n"
+	require.Equal(t, "lessons/paths/01.txt:3: main.go: no declaration of no\n"+
+		"lessons/paths/01.txt:2: main.go:main is on the path already, at lessons/paths/01.txt:1\n"+
+		"lessons/paths/02.txt: main.go:alone is on no path, and nothing on one calls it: add it, or what calls it", findings(t, paths, files))
+
+	delete(files, "lessons/paths/02.txt")
+	require.Contains(t, findings(t, paths, files), "lessons/paths/02.txt: there is none: list what to read in this stage")
+}
