@@ -26,6 +26,7 @@ type cli struct {
 	Try      tryCmd      `cmd:"" help:"Check an exercise in your copy, or show a hint."`
 	VM       vmCmd       `cmd:"" name:"vm" help:"Run a program in a virtual machine with cgroup version 2 alone."`
 	Verify   verifyCmd   `cmd:"" help:"Check that the copies, the prose and the transcripts are still true."`
+	Quote    quoteCmd    `cmd:"" help:"Fill in the code that the lessons quote from the sources."`
 	Carry    carryCmd    `cmd:"" help:"Carry what changed in a stage through the later ones."`
 	Serve    serveCmd    `cmd:"" help:"Show the lessons, what each stage changes and a search in a browser of this machine."`
 	Site     siteCmd     `cmd:"" help:"Write the same pages as files, for any host to serve."`

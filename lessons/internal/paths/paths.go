@@ -84,7 +84,12 @@ func Read(all []stages.Stage, n int) (Path, error) {
 			section = title
 			continue
 		}
-		e, err := entry(all, n, line)
+		what, sentence, _ := strings.Cut(line, " ")
+		e, err := Find(all, n, what)
+		e.Sentence = strings.TrimSpace(sentence)
+		if err == nil && e.Sentence == "" {
+			err = fmt.Errorf("%s: no sentence: say in one what there is to see", what)
+		}
 		e.Where, e.Section = fmt.Sprintf("%s:%d", name, i+1), section
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", e.Where, err))
@@ -95,15 +100,15 @@ func Read(all []stages.Stage, n int) (Path, error) {
 	return p, errors.Join(wrong...)
 }
 
-// entry resolves a line of a path in stage n.
-func entry(all []stages.Stage, n int, line string) (Entry, error) {
-	what, sentence, _ := strings.Cut(line, " ")
+// Find finds in stage n what is named as on a path: "container.go:Container.Run", or
+// "container.go" for the opening comment. A name below lessons/ is of that file.
+func Find(all []stages.Stage, n int, what string) (Entry, error) {
 	file, name, _ := strings.Cut(what, ":")
-	e := Entry{File: file, Name: name, Sentence: strings.TrimSpace(sentence)}
-	if e.Sentence == "" {
-		return e, fmt.Errorf("%s: no sentence: say in one what there is to see", what)
+	e := Entry{File: file, Name: name}
+	path, err := filepath.Join(filepath.Dir(all[0].Dir), file), error(nil)
+	if !strings.HasPrefix(file, "lessons/") {
+		path, err = stages.Resolve(all, n, file)
 	}
-	path, err := stages.Resolve(all, n, file)
 	if err != nil {
 		return e, err
 	}

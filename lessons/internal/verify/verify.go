@@ -43,6 +43,7 @@ var Rules = []Rule{
 	{"calls", calls, nil},
 	{"columns", columns, nil},
 	{"paths", paths, nil},
+	{"quotes", quoted, nil},
 }
 
 // RuleNames are the names of all rules, the transcripts' among them.
