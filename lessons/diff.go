@@ -1,15 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/internal/difference"
+	"stagebox/lessons/internal/paths"
 	"stagebox/lessons/internal/stages"
 )
 
@@ -20,7 +26,12 @@ type diffCmd struct {
 	Stat  bool `help:"Only count the lines."`
 	Tests bool `help:"Show test files too."`
 	All   bool `help:"Show the whole code of a tool, and not only its comment and what it exports."`
+
+	Changed bool `help:"Only list the functions and types that change, those on the reading path first and in its order."`
+
 	Color bool `help:"Use colour, whether this is a terminal or not." negatable:"" default:"${color}"`
+
+	out io.Writer
 }
 
 // Run is `lessons diff`.
@@ -50,16 +61,59 @@ func (c *diffCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if c.Stat {
+	switch {
+	case c.Stat:
 		return stat(files, tools)
+	case c.Changed:
+		return c.changed(root, files)
 	}
+	return paged(func(w io.Writer) error {
+		c.out = w
+		for _, f := range files {
+			c.file(f)
+		}
+		for _, t := range tools {
+			c.tool(t)
+		}
+		return nil
+	})
+}
+
+// changed lists the declarations of the flat files that differ.
+func (c *diffCmd) changed(root string, files []difference.File) error {
+	all, err := stages.All(root)
+	if err != nil {
+		return err
+	}
+	path, err := paths.Read(all, c.Stage)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	type row struct {
+		name   string
+		change difference.Change
+		place  int // on the path, from 0; after its end for what is not on it
+	}
+	var rows []row
 	for _, f := range files {
-		c.file(f)
+		for _, d := range f.Changes {
+			r := row{f.Name + ":" + d.Name, d, len(path.Entries)}
+			if i := slices.IndexFunc(path.Entries, func(e paths.Entry) bool { return e.String() == r.name }); i >= 0 {
+				r.place = i
+			}
+			rows = append(rows, r)
+		}
 	}
-	for _, t := range tools {
-		c.tool(t)
+	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.place, b.place) })
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for i, r := range rows {
+		if r.place == len(path.Entries) && i > 0 && rows[i-1].place < r.place {
+			fmt.Fprintln(table, "\nnot on the reading path")
+		}
+		kind := map[bool]string{r.change.New: "new", r.change.Gone: "gone"}[true]
+		fmt.Fprintf(table, "%s\t+%d −%d\t%s\n", r.name, r.change.Added, r.change.Removed, kind)
 	}
-	return nil
+	return table.Flush()
 }
 
 // tool prints a package that the stage introduces: its comment and what it exports, or all.
@@ -71,23 +125,23 @@ func (c *diffCmd) tool(t difference.Tool) {
 	if !c.All {
 		kind += "; --all shows the code"
 	}
-	fmt.Printf("%s\n\n", c.paint("1", "── "+t.Name+"/  "+kind+" "))
+	fmt.Fprintf(c.out, "%s\n\n", c.paint("1", "── "+t.Name+"/  "+kind+" "))
 	if c.All {
 		for _, f := range t.Files {
 			c.file(f)
 		}
 		return
 	}
-	fmt.Printf("%s\n\n", t.Comment)
+	fmt.Fprintf(c.out, "%s\n\n", t.Comment)
 	for _, e := range t.Exports {
-		fmt.Println("  " + e.Text)
+		fmt.Fprintln(c.out, "  "+e.Text)
 		if e.Synopsis != "" {
 			for _, line := range wrap(e.Synopsis, 90) {
-				fmt.Println(c.paint("2", "      "+line))
+				fmt.Fprintln(c.out, c.paint("2", "      "+line))
 			}
 		}
 	}
-	fmt.Println()
+	fmt.Fprintln(c.out)
 }
 
 // file prints a file under its name.
@@ -96,9 +150,9 @@ func (c *diffCmd) file(f difference.File) {
 	if f.New {
 		kind = fmt.Sprintf("new, %d lines", f.Added)
 	}
-	fmt.Printf("%s\n\n", c.paint("1", "── "+f.Name+"  "+kind+" "))
+	fmt.Fprintf(c.out, "%s\n\n", c.paint("1", "── "+f.Name+"  "+kind+" "))
 	c.lines(f.Lines)
-	fmt.Println()
+	fmt.Fprintln(c.out)
 }
 
 // wrap breaks a text into lines of at most width characters, where words allow it.
@@ -116,17 +170,17 @@ func wrap(text string, width int) (lines []string) {
 func (c *diffCmd) lines(lines []difference.Line) {
 	for i, line := range lines {
 		if i > 0 && gap(lines[i-1], line) {
-			fmt.Println(c.paint("2", "   ⋮"))
+			fmt.Fprintln(c.out, c.paint("2", "   ⋮"))
 		}
 		switch line.Kind {
 		case difference.Added:
-			fmt.Println(c.paint("32", "+ "+line.Text))
+			fmt.Fprintln(c.out, c.paint("32", "+ "+line.Text))
 		case difference.Removed:
-			fmt.Println(c.paint("31", "- "+line.Text))
+			fmt.Fprintln(c.out, c.paint("31", "- "+line.Text))
 		case difference.Folded:
-			fmt.Println(c.paint("2", "   "+line.Brief(100)))
+			fmt.Fprintln(c.out, c.paint("2", "   "+line.Brief(100)))
 		default:
-			fmt.Println("  " + line.Text)
+			fmt.Fprintln(c.out, "  "+line.Text)
 		}
 	}
 }
@@ -192,6 +246,9 @@ func (c *diffCmd) plans(before, after stages.Stage) error {
 	if err != nil {
 		return err
 	}
-	c.lines(difference.Lines(old, now))
-	return nil
+	return paged(func(w io.Writer) error {
+		c.out = w
+		c.lines(difference.Lines(old, now))
+		return nil
+	})
 }

@@ -26,6 +26,7 @@ type File struct {
 	Lines          []Line
 	Added, Removed int
 	Code           int // lines that were added and are neither blank nor a comment
+	Changes        []Change
 }
 
 // Tier is the part of the stage's code that the file belongs to.
@@ -100,8 +101,10 @@ func compare(name, before, after string, wasThere, isThere bool) (File, error) {
 			}
 		}
 	}
+	decls := declarations(now)
+	f.Changes = changes(lines, declarations(old), decls)
 	if f.Lines = lines; !f.New && !f.Gone {
-		f.Lines = fold(lines, declarations(now))
+		f.Lines = fold(lines, decls)
 	}
 	return f, nil
 }

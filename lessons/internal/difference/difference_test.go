@@ -128,3 +128,13 @@ func TestFileThatDoesNotParseIsShownAllTheSame(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, files[0].Lines, Line{Added, 0, 2, "at all"})
 }
+
+// TestChanges: each declaration that differs is listed, with its own lines.
+func TestChanges(t *testing.T) {
+	before, after := t.TempDir(), t.TempDir()
+	write(t, before, "a.go", "package a\n\nimport \"os\"\n\nfunc same() {}\n\n// more gets a line, and loses one.\nfunc more() {\n\tone()\n\tlost()\n}\n\nfunc gone() {\n}\n\nfunc last() {}\n")
+	write(t, after, "a.go", "package a\n\nimport \"io\"\n\nfunc same() {}\n\n// more gets a line, and loses one.\nfunc more() {\n\tone()\n\ttwo()\n\tthree()\n}\n\n// T is new.\ntype T int\n\nfunc last() {}\n")
+	files, err := Dirs(before, after, false)
+	require.NoError(t, err)
+	require.Equal(t, []Change{{Name: "more", Added: 2, Removed: 1}, {Name: "T", New: true, Added: 2}, {Name: "gone", Gone: true, Removed: 2}}, files[0].Changes)
+}
