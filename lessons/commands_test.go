@@ -62,7 +62,7 @@ func TestCommands(t *testing.T) {
 		status int
 		says   string
 	}{
-		{[]string{"list"}, 0, `stage01-namespaces +\d+ +\d+ +\d+ +\d+ +Box runs a command in namespaces of its own`},
+		{[]string{"list"}, 0, `stage01-namespaces +\d+ +\d+ +\d+ +\d+ +\d+ +Box runs a command in namespaces of its own`},
 		{[]string{"read", "1", "--list"}, 0, `(?s)^\nFrom the command line to the list\nmain\.go:commands +\d+  What box can do.*plan/spawn\.go:replay +\d+  All that runs`},
 		{[]string{"read", "1"}, 0, `(?s)── plan/spawn\.go:replay\n   All that runs .*\n\n// replay .*\nfunc replay\(steps \[\]step, .*\n}\n`},
 		{[]string{"read", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
@@ -96,7 +96,7 @@ func TestCommandsOnTiers(t *testing.T) {
 	t.Chdir(small(t))
 	list, status := lessons("list")
 	require.Zero(t, status, list)
-	require.Regexp(t, `(?m)^ *stage01-a +4 +1 +6 +5 +2 +Box does one thing$`, list)
+	require.Regexp(t, `(?m)^ *stage01-a +4 +1 +6 +5 +3 +Box does one thing$`, list)
 	require.Regexp(t, `(?m)^ *stage02-b +1 +3 +0 +8 +0 +Box does two$`, list)
 	require.Contains(t, list, "Flat in stage02-b: 8 lines. In all folders together, with the tools: 19.\n")
 
