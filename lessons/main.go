@@ -33,6 +33,7 @@ type cli struct {
 	Present  presentCmd  `cmd:"" help:"Play a lesson's commands on this terminal: the next one on a key, with a note for the speaker."`
 	Pictures picturesCmd `cmd:"" help:"Draw the lessons' pictures, from what the stages do here."`
 	Test     testCmd     `cmd:"" help:"Run all tests, and show each as it ends."`
+	Bench    benchCmd    `cmd:"" help:"Time box beside other runtimes and builders of this host."`
 	Soak     soakCmd     `cmd:"" help:"Run all tests, and those that walk at random for much longer."`
 }
 
@@ -40,7 +41,7 @@ func main() {
 	parser := kong.Must(&cli{},
 		kong.Name("lessons"),
 		kong.Description("The workbench of the workshop. Run it inside the repository: go run ./lessons COMMAND."),
-		kong.Vars{"color": fmt.Sprint(colorWanted()), "rules": strings.Join(verify.RuleNames(), ", ")},
+		kong.Vars{"color": fmt.Sprint(colorWanted()), "rules": strings.Join(verify.RuleNames(), ", "), "benchrows": benchRows()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	ctx, err := parser.Parse(os.Args[1:])
 	if err != nil {

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/internal/bench"
+	"stagebox/lessons/internal/stages"
+)
+
+// benchCmd times box beside other runtimes and builders.
+type benchCmd struct {
+	Rows   []string `arg:"" optional:"" help:"What to time: ${benchrows} (default: all)."`
+	Rounds int      `help:"How often each is run (default: what the row needs)." placeholder:"N"`
+	Base   string   `help:"Time the last stage of this commit too, and give ratios to it." placeholder:"COMMIT"`
+	Dir    string   `help:"Where to work: on the file system that is to be measured." default:"/var/tmp" placeholder:"DIR"`
+}
+
+// apart is set in the environment of the run that has a network namespace of its own.
+const apart = "STAGEBOX_BENCH_APART"
+
+// Run is `lessons bench`.
+func (c *benchCmd) Run() error {
+	rows, err := c.rows()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if os.Geteuid() == 0 {
+		if os.Getenv(apart) == "" {
+			return again(ctx)
+		}
+		if err := hideSecondTree(); err != nil {
+			return err
+		}
+	}
+	dir, err := os.MkdirTemp(c.Dir, "stagebox-bench-")
+	if err != nil {
+		return err
+	}
+	b := &bench.Bench{Dir: dir}
+	return errors.Join(c.time(ctx, b, rows), clean(b))
+}
+
+// rows are those that were asked for.
+func (c *benchCmd) rows() ([]bench.Row, error) {
+	if len(c.Rows) == 0 {
+		return bench.Rows, nil
+	}
+	var rows []bench.Row
+	for _, name := range c.Rows {
+		i := slices.IndexFunc(bench.Rows, func(r bench.Row) bool { return r.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no row %q: the rows are %s", name, benchRows())
+		}
+		rows = append(rows, bench.Rows[i])
+	}
+	return rows, nil
+}
+
+// benchRows are the names of all rows.
+func benchRows() string {
+	var names []string
+	for _, r := range bench.Rows {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// again runs this command in a network namespace of its own, so that bridges and rules that box
+// makes there go with it, and in a mount namespace of its own.
+func again(ctx context.Context) error {
+	self := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
+	self.Env = append(os.Environ(), apart+"=yes")
+	self.Stdin, self.Stdout, self.Stderr = os.Stdin, os.Stdout, os.Stderr
+	self.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGTERM}
+	self.Cancel = func() error { return self.Process.Signal(unix.SIGTERM) }
+	err := self.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exitError(exit.ExitCode())
+	}
+	return err
+}
+
+// hideSecondTree takes the tree of cgroup version 2 out of sight where version 1 is mounted too:
+// crun 1.8 refuses hosts that have both. It is done in a mount namespace of our own.
+func hideSecondTree() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("mount / private: %w", err)
+	}
+	const second = "/sys/fs/cgroup/unified"
+	if err := unix.Unmount(second, 0); err != nil && err != unix.EINVAL && err != unix.ENOENT {
+		return fmt.Errorf("umount %s: %w", second, err)
+	}
+	return nil
+}
+
+// time builds what is timed, and prints a table for each row.
+func (c *benchCmd) time(ctx context.Context, b *bench.Bench, rows []bench.Row) error {
+	if err := c.build(ctx, b); err != nil {
+		return err
+	}
+	for _, line := range bench.Versions(ctx) {
+		fmt.Println(line)
+	}
+	for _, row := range rows {
+		fmt.Printf("\n%s: %s\n", row.Name, row.About)
+		entrants, err := row.Entrants(b, ctx)
+		if err != nil {
+			fmt.Println("  left out:", err)
+			continue
+		}
+		rounds := row.Rounds
+		if c.Rounds > 0 {
+			rounds = c.Rounds
+		}
+		results, err := bench.Run(ctx, entrants, rounds)
+		if err != nil {
+			return err
+		}
+		if err := bench.Print(os.Stdout, results); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// build makes the boxes, as copies: a program that was just linked starts slower than its copy.
+func (c *benchCmd) build(ctx context.Context, b *bench.Bench) error {
+	root, err := stages.Root()
+	if err != nil {
+		return err
+	}
+	all, err := stages.All(root)
+	if err != nil {
+		return err
+	}
+	b.Third, b.Last = filepath.Join(b.Dir, "box3"), filepath.Join(b.Dir, "box-last")
+	fmt.Println("building …")
+	if err := errors.Join(all[2].Build(ctx, b.Third), all[len(all)-1].Build(ctx, b.Last)); err != nil || c.Base == "" {
+		return err
+	}
+	return c.buildBase(ctx, b, root)
+}
+
+// buildBase builds the last stage of an older commit, from a copy of its files.
+func (c *benchCmd) buildBase(ctx context.Context, b *bench.Bench, root string) error {
+	source := filepath.Join(b.Dir, "source")
+	if err := os.Mkdir(source, 0o755); err != nil {
+		return err
+	}
+	unpack := exec.CommandContext(ctx, "sh", "-c", `git -C "$0" archive "$1" | tar -C "$2" -x`, root, c.Base, source)
+	if out, err := unpack.CombinedOutput(); err != nil {
+		return fmt.Errorf("--base %s: git archive: %w: %s", c.Base, err, strings.TrimSpace(string(out)))
+	}
+	older, err := stages.All(source)
+	if err != nil {
+		return fmt.Errorf("--base %s: %w", c.Base, err)
+	}
+	b.Base = filepath.Join(b.Dir, "box-base")
+	return older[len(older)-1].Build(ctx, b.Base)
+}
+
+// clean removes what the rows have made, mounts in a store that was left in a hurry included.
+func clean(b *bench.Bench) error {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if words := strings.Fields(line); len(words) > 1 && strings.HasPrefix(words[1], b.Dir+"/") {
+			unix.Unmount(words[1], unix.MNT_DETACH) // RemoveAll says what is still in the way
+		}
+	}
+	return os.RemoveAll(b.Dir)
+}

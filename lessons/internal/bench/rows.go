@@ -1,0 +1,287 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"stagebox/stage03-rootfs/tiny"
+)
+
+// Bench is where the rows work, and what they time.
+type Bench struct {
+	Dir   string // everything that a row makes is below it
+	Third string // the box of stage 3, which has a root and no image
+	Last  string // that of the last stage
+	Base  string // an older one of the last stage, to compare with; "" for none
+}
+
+// Row is a comparison.
+type Row struct {
+	Name, About string
+	Rounds      int
+	Entrants    func(b *Bench, ctx context.Context) ([]Entrant, error)
+}
+
+// Rows are all comparisons. Peers that the host lacks are left out.
+var Rows = []Row{
+	{"start", "a program in a root of its own, without an image", 100, (*Bench).start},
+	{"image", "a program in a container from an image, without a network", 60, (*Bench).image},
+	{"bridge", "the same with a network", 30, (*Bench).bridge},
+	{"fifty", "fifty containers from an image at once", 6, (*Bench).fifty},
+	{"version", "the shortest command there is", 100, (*Bench).version},
+	{"layers", "a container on 1 layer, and on 120", 40, (*Bench).layers},
+	{"load", "an image with one large layer, from an archive", 4, (*Bench).load},
+	{"lists", "ps -a of 500 containers", 20, (*Bench).lists},
+	{"cached", "a build of 20 instructions of which nothing changed", 20, (*Bench).cached},
+	{"cold", "a build of ten RUN instructions without the cache", 4, (*Bench).cold},
+}
+
+// Versions are those of the peers that the host has, a line each.
+func Versions(ctx context.Context) (lines []string) {
+	for _, argv := range [][]string{{"crun", "--version"}, {"runc", "--version"}, {"docker", "version", "--format", "docker {{.Server.Version}}"},
+		{"buildctl", "--version"}, {"tar", "--version"}} {
+		if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output(); err == nil {
+			first, _, _ := strings.Cut(string(out), "\n")
+			lines = append(lines, first)
+		}
+	}
+	return lines
+}
+
+// boxes are the last stage's boxes with a command, the older one first: ratios are to it.
+func (b *Bench) boxes(argv ...string) (list []Entrant) {
+	for _, one := range []struct{ label, binary, store string }{{"the older box", b.Base, "base"}, {"box", b.Last, "box"}} {
+		if one.binary != "" {
+			list = append(list, Entrant{Label: one.label + " " + strings.Join(argv, " "), Argv: append([]string{one.binary}, argv...),
+				Env: []string{"BOX_ROOT=" + filepath.Join(b.Dir, one.store)}})
+		}
+	}
+	return list
+}
+
+// each does something with each of the last stage's boxes, untimed.
+func (b *Bench) each(ctx context.Context, argv ...string) error {
+	for _, e := range b.boxes(argv...) {
+		if o := once(ctx, e.Argv, e.Env); o.failed {
+			return fmt.Errorf("%s: %s", e.Label, o.said)
+		}
+	}
+	return nil
+}
+
+// root makes a root filesystem, once.
+func (b *Bench) root() (string, error) {
+	dir := filepath.Join(b.Dir, "root")
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	_, err := tiny.Make(dir)
+	return dir, err
+}
+
+func (b *Bench) start(ctx context.Context) ([]Entrant, error) {
+	root, err := b.root()
+	if err != nil {
+		return nil, err
+	}
+	var list []Entrant
+	for _, peer := range []struct{ program, label string }{{"crun", "crun, without cgroups"}, {"runc", "runc"}} {
+		if _, err := exec.LookPath(peer.program); err != nil {
+			continue
+		}
+		bundle, err := b.bundle(ctx, peer.program, root)
+		if err != nil {
+			return nil, err
+		}
+		argv := []string{peer.program, "run", "-b", bundle, "stagebox-bench"}
+		if peer.program == "crun" {
+			argv = []string{"crun", "--cgroup-manager=disabled", "run", "-b", bundle, "stagebox-bench"}
+		}
+		list = append(list, Entrant{Label: peer.label, Argv: argv})
+	}
+	return append(list,
+		Entrant{Label: "unshare and chroot", Argv: []string{"unshare", "-mpinuf", "--mount-proc=" + root + "/proc", "chroot", root, "/bin/true"}},
+		Entrant{Label: "box run --rootfs, stage 3", Argv: []string{b.Third, "run", "--rootfs", root, "/bin/true"}}), nil
+}
+
+// bundle makes what an OCI runtime takes: the config.json that it proposes itself, for true.
+func (b *Bench) bundle(ctx context.Context, program, root string) (string, error) {
+	dir := filepath.Join(b.Dir, "bundle-"+program)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	spec := exec.CommandContext(ctx, program, "spec")
+	if spec.Dir = dir; spec.Run() != nil {
+		return "", fmt.Errorf("%s spec failed in %s", program, dir)
+	}
+	name := filepath.Join(dir, "config.json")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", err
+	}
+	var config map[string]any
+	if err := json.Unmarshal(text, &config); err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	process, ok := config["process"].(map[string]any)
+	if !ok {
+		return "", fmt.Errorf("%s: no process", name)
+	}
+	process["args"], process["terminal"] = []string{"/bin/true"}, false
+	delete(process, "rlimits") // raising them takes CAP_SYS_RESOURCE
+	config["root"] = map[string]any{"path": root}
+	if text, err = json.Marshal(config); err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(name, text, 0o644)
+}
+
+func (b *Bench) image(ctx context.Context) ([]Entrant, error) {
+	if err := b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true"); err != nil {
+		return nil, err
+	}
+	docker, err := b.docker(ctx, "run", "--rm", "--network", "none", "stagebox-bench", "true")
+	return append(docker, b.boxes("run", "--rm", "--network", "none", "tiny", "true")...), err
+}
+
+func (b *Bench) bridge(ctx context.Context) ([]Entrant, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("a bridge takes root")
+	}
+	docker, err := b.docker(ctx, "run", "--rm", "stagebox-bench", "true")
+	return append(docker, b.boxes("run", "--rm", "tiny", "true")...), err
+}
+
+// docker is the docker command, if a daemon answers it; the same root is imported as its image.
+func (b *Bench) docker(ctx context.Context, argv ...string) ([]Entrant, error) {
+	if exec.CommandContext(ctx, "docker", "version").Run() != nil {
+		return nil, nil
+	}
+	root, err := b.root()
+	if err != nil {
+		return nil, err
+	}
+	load := exec.CommandContext(ctx, "sh", "-c", "tar -C \"$0\" -c . | docker import - stagebox-bench", root)
+	if out, err := load.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("docker import: %w: %s", err, out)
+	}
+	return []Entrant{{Label: "docker " + strings.Join(argv, " "), Argv: append([]string{"docker"}, argv...)}}, nil
+}
+
+func (b *Bench) fifty(ctx context.Context) ([]Entrant, error) {
+	list := b.boxes("run", "--rm", "--network", "none", "tiny", "true")
+	for i := range list {
+		list[i].Many = 50
+	}
+	return list, b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true")
+}
+
+func (b *Bench) version(context.Context) ([]Entrant, error) { return b.boxes("version"), nil }
+
+func (b *Bench) layers(context.Context) ([]Entrant, error) {
+	root, err := b.root()
+	if err != nil {
+		return nil, err
+	}
+	var list []Entrant
+	for _, n := range []int{1, 120} {
+		argv := []string{b.Last, "run", "--rm", "--network", "none", "--layer", root}
+		for i := 1; i < n; i++ {
+			dir := filepath.Join(b.Dir, "layers", fmt.Sprint(i))
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return nil, err
+			}
+			argv = append(argv, "--layer", dir)
+		}
+		list = append(list, Entrant{Label: fmt.Sprintf("box run, %d layers", n), Argv: append(argv, "/bin/true"),
+			Env: []string{"BOX_ROOT=" + filepath.Join(b.Dir, "box")}})
+	}
+	return list, nil
+}
+
+// load takes the Go distribution's sources as a layer. What is written has to reach the disk
+// before the next one begins.
+func (b *Bench) load(ctx context.Context) ([]Entrant, error) {
+	layer, archive, out := filepath.Join(b.Dir, "large.tar"), filepath.Join(b.Dir, "large-image.tar"), filepath.Join(b.Dir, "unpacked")
+	tar := exec.CommandContext(ctx, "tar", "-C", runtime.GOROOT(), "-cf", layer, "src")
+	if text, err := tar.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("tar: %w: %s", err, text)
+	}
+	if err := b.each(ctx, "import", layer, "large"); err != nil {
+		return nil, err
+	}
+	if err := b.each(ctx, "save", "-o", archive, "large"); err != nil {
+		return nil, err
+	}
+	sync := func() error { return exec.CommandContext(ctx, "sync").Run() }
+	list := []Entrant{{Label: "tar -xf of the layer", Argv: []string{"tar", "-C", out, "-xf", layer}, Reset: func() error {
+		return errors.Join(os.RemoveAll(out), os.Mkdir(out, 0o755), sync())
+	}}}
+	for _, e := range b.boxes("load", "-q", "-i", archive) {
+		e.Reset = func() error {
+			once(ctx, []string{e.Argv[0], "rmi", "-f", "large"}, e.Env) // there is none after a failed load
+			return sync()
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+func (b *Bench) lists(ctx context.Context) ([]Entrant, error) {
+	for range 500 {
+		if err := b.each(ctx, "run", "--network", "none", "tiny", "true"); err != nil {
+			return nil, err
+		}
+	}
+	return b.boxes("ps", "-a"), nil
+}
+
+func (b *Bench) cached(ctx context.Context) ([]Entrant, error) {
+	var text bytes.Buffer
+	fmt.Fprintln(&text, "FROM tiny")
+	for i := range 5 {
+		fmt.Fprintf(&text, "ENV A%[1]d=%[1]d\nWORKDIR /w%[1]d\nCOPY f /w%[1]d/\nRUN echo %[1]d >/r%[1]d\n", i)
+	}
+	dir, err := b.context("cached", text.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	build := []string{"build", "-q", "--network", "none", dir}
+	return b.builders(ctx, dir, build, b.each(ctx, build...))
+}
+
+func (b *Bench) cold(ctx context.Context) ([]Entrant, error) {
+	var text bytes.Buffer
+	fmt.Fprintln(&text, "FROM tiny")
+	for i := range 10 {
+		fmt.Fprintf(&text, "RUN echo %[1]d >/f%[1]d\n", i)
+	}
+	dir, err := b.context("cold", text.Bytes())
+	build := []string{"build", "-q", "--no-cache", "--network", "none", dir}
+	return b.builders(ctx, dir, build, err)
+}
+
+// builders are docker, if a daemon answers, and the boxes.
+func (b *Bench) builders(ctx context.Context, dir string, build []string, err error) ([]Entrant, error) {
+	if err != nil {
+		return nil, err
+	}
+	docker, err := b.docker(ctx, append(build[:len(build)-1:len(build)-1], "-f", dir+"/Dockerfile.docker", dir)...)
+	return append(docker, b.boxes(build...)...), err
+}
+
+// context makes a build context with a Dockerfile, and one from the image that docker has.
+func (b *Bench) context(name string, dockerfile []byte) (string, error) {
+	dir := filepath.Join(b.Dir, name)
+	return dir, errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(dir+"/f", []byte("f\n"), 0o644),
+		os.WriteFile(dir+"/Dockerfile", dockerfile, 0o644),
+		os.WriteFile(dir+"/Dockerfile.docker", bytes.Replace(dockerfile, []byte("FROM tiny"), []byte("FROM stagebox-bench"), 1), 0o644))
+}
