@@ -12,7 +12,7 @@ import (
 type Isolation struct {
 	Share    []string `help:"Leave these namespaces out and use the host's: ${namespaces}." placeholder:"NS" group:"Isolation:"`
 	Unshare  []string `help:"Make these new as well: user, which root's containers do without." placeholder:"NS" group:"Isolation:"`
-	Hostname string   `help:"The host name inside." default:"box" group:"Isolation:"`
+	Hostname string   `short:"h" help:"The host name inside." default:"box" group:"Isolation:"`
 }
 
 // flagOf returns the CLONE_NEW flag of a namespace's name.

@@ -5,6 +5,8 @@
 package main
 
 import (
+	"os"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -18,7 +20,8 @@ import (
 // the flags. The parent is still a copy of box, with the caller's environment, so those
 // inside may not trace it. In a user namespace it stays dumpable: only root could still join
 // it otherwise (setns(2)).
-func (p *Plan) Init() *plan.Call {
+func (p *Plan) Init(command []string) *plan.Call {
+	prepareNames(command)
 	if p.Clone.Flags&unix.CLONE_NEWUSER == 0 {
 		p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"),
 			plan.Sym(0, "SUID_DUMP_DISABLE")).
@@ -29,6 +32,26 @@ func (p *Plan) Init() *plan.Call {
 		ParentRuns(initLoop).Why("PID 1 stays, to pass signals on and to reap zombies")
 }
 
+// names is the memory where proc(5) finds the arguments and the environment of box, and what
+// PID 1 has there instead: those inside may read it.
+var names struct{ memory, text []byte }
+
+// prepareNames gives PID 1 a name like that of Docker's, and the command as its arguments.
+func prepareNames(command []string) {
+	size := 0
+	for _, arg := range os.Args {
+		size += len(arg) + 1
+	}
+	text := strings.Join(append([]string{"/sbin/box-init", "--"}, command...), "\x00")
+	text = text[:min(len(text), size-1)]
+	environ, err := os.ReadFile("/proc/self/environ") // it follows the arguments
+	if err == nil {
+		size += len(environ)
+	}
+	names.memory = unsafe.Slice(unsafe.StringData(os.Args[0]), size)
+	names.text = append([]byte(text), make([]byte, size-len(text))...)
+}
+
 // initLoop is what PID 1 does until its end. It makes raw system calls only, like the replay
 // that calls it. All signals are blocked, so that they are taken here one by one.
 //
@@ -37,6 +60,7 @@ func (p *Plan) Init() *plan.Call {
 //go:nocheckptr
 func initLoop(child uintptr) {
 	all := ^uint64(0)
+	copy(names.memory, names.text)
 	// Also the sync socket: the child has its own.
 	syscall.RawSyscall(unix.SYS_CLOSE_RANGE, 0, 1<<32-1, 0)
 	for {

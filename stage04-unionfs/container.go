@@ -84,7 +84,7 @@ func (c *Container) Run() (err error) {
 // command decides what the container becomes.
 func command(c *Container, p *Plan, who *identity) {
 	if c.Init {
-		p.Init()
+		p.Init(c.Command.argv())
 	}
 	c.session(p)
 	p.Execve(c.Command.argv(), who.env, pathIn(who.env))

@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	mathbits "math/bits"
 	"os"
 	"path/filepath"
@@ -243,8 +244,35 @@ var namespaced = map[string]uint64{
 	"kernel.shm": unix.CLONE_NEWIPC,
 }
 
+// networkDefaults are Docker's settings of a new network: every user may use ports below 1024, and
+// every group that the container has may send pings.
+func (r *newRoot) networkDefaults() error {
+	if r.Clone.Flags&unix.CLONE_NEWNET == 0 {
+		return nil
+	}
+	last := uint64(math.MaxInt32)
+	if r.Clone.Flags&unix.CLONE_NEWUSER != 0 {
+		_, groups, err := grants()
+		if err != nil {
+			return err
+		}
+		last = 0
+		for _, g := range groups {
+			last += uint64(g.Count)
+		}
+	}
+	r.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0").
+		Why("every user may use low ports: they are the container's own")
+	r.WriteFile("/proc/sys/net/ipv4/ping_group_range", fmt.Sprint(0, min(last, math.MaxInt32))).
+		Why("and ping").Tolerate(unix.EINVAL) // box itself is in a user namespace with fewer groups
+	return nil
+}
+
 // sysctls writes the --sysctl settings (proc(5)): those of the container's own namespaces.
 func (r *newRoot) sysctls() error {
+	if err := r.networkDefaults(); err != nil {
+		return err
+	}
 	for _, spec := range r.Sysctl {
 		name, value, given := strings.Cut(spec, "=")
 		kind := uint64(0)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -144,7 +145,27 @@ func (c *console) serve() (end func(), err error) {
 		io.Copy(io.Discard, c.master)
 		close(done)
 	}()
-	return func() { <-done; restore() }, nil
+	return func() {
+		c.master.SetReadDeadline(time.Now()) // other processes may keep the slave open
+		<-done
+		io.CopyN(c.output, lastOutput{c.master}, 1<<16) // more than a terminal holds
+		restore()
+	}, nil
+}
+
+// lastOutput reads what a terminal holds, and does not wait for more. What its processes have
+// written before is there: the kernel moves it to the reader's end first (n_tty_read).
+type lastOutput struct{ *os.File }
+
+func (o lastOutput) Read(p []byte) (n int, err error) {
+	conn, err := o.SyscallConn()
+	if err == nil {
+		conn.Control(func(fd uintptr) { n, err = unix.Read(int(fd), p) })
+	}
+	if n <= 0 {
+		return 0, io.EOF
+	}
+	return n, err
 }
 
 // raw lets the caller's terminal pass every key on, Ctrl-C too.
@@ -161,9 +182,10 @@ func (c *console) raw() (*term.State, error) {
 
 // follow gives the container's terminal the size of the caller's, whenever it changes.
 func (c *console) follow(sizes chan os.Signal) {
-	for ; ; <-sizes {
+	conn, err := c.master.SyscallConn() // Fd would make the file wait again
+	for ; err == nil; <-sizes {
 		if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
-			unix.IoctlSetWinsize(int(c.master.Fd()), unix.TIOCSWINSZ, size)
+			conn.Control(func(fd uintptr) { unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
 		}
 	}
 }
@@ -184,6 +206,9 @@ func (c *console) receive() (*os.File, error) {
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil {
 		return nil, fmt.Errorf("recvmsg: the container's terminal: %w", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil { // or its reader cannot be stopped
+		return nil, fmt.Errorf("fcntl: the container's terminal: %w", err)
 	}
 	return os.NewFile(uintptr(fds[0]), "/dev/ptmx"), nil
 }

@@ -86,7 +86,7 @@ func (c *Container) Run() (err error) {
 // command decides what the container becomes.
 func command(c *Container, p *Plan, who *identity) {
 	if c.Init {
-		p.Init()
+		p.Init(c.Command.argv())
 	}
 	c.session(p)
 	c.record.input(c, p)

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage01-namespaces/plan"
 )
 
@@ -93,6 +94,7 @@ func parser(args []string) *kong.Kong {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(help),
 		kong.WithHyphenPrefixedParameters(true), // a flag's value may be negative
+		kong.PostBuild(flags.AsDocker),
 	}
 	var all []kong.Option
 	for _, c := range commands {

@@ -252,6 +252,8 @@ func (h *Hub) feed(from io.Reader) {
 func (h *Hub) resize(size *unix.Winsize) {
 	<-h.hasInput
 	if h.input != nil {
-		unix.IoctlSetWinsize(int(h.input.Fd()), unix.TIOCSWINSZ, size) // a pipe has none
+		if conn, err := h.input.SyscallConn(); err == nil { // Fd would make it wait, and its reader too
+			conn.Control(func(fd uintptr) { unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) }) // a pipe has none
+		}
 	}
 }

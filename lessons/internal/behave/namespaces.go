@@ -62,9 +62,10 @@ exec "$BOX" "$@"`,
 		},
 		Broken: share("uts"),
 	}, {
-		Name: "the hostname inside is what --hostname says", Since: 1,
+		Name: "the hostname inside is what --hostname or -h says", Since: 1,
 		Check: func(b *Box) Seen {
-			return printed("other", b.Run("run", "--hostname", "other", "/bin/cat", "/proc/sys/kernel/hostname"))
+			return all(printed("other", b.Run("run", "--hostname", "other", "/bin/cat", "/proc/sys/kernel/hostname")),
+				printed("other", b.Run("run", "-h=other", "/bin/cat", "/proc/sys/kernel/hostname")))
 		},
 		Broken: drop("--hostname | other"),
 	}, {

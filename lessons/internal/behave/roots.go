@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -213,8 +214,20 @@ exec "$BOX" "$@"`,
 	},
 	Broken: drop("--sysctl | net.ipv4.ip_default_ttl=77"),
 }, {
+	Name: "a network of the container's own lets every user ping and use low ports", Since: 3,
+	Check:  lowPorts,
+	Broken: unwalled("--sysctl net.ipv4.ip_unprivileged_port_start=1024"),
+}, {
 	Name: "--init waits for orphans and passes signals on", Since: 3,
 	Check:  withInit,
+	Broken: drop("--init"),
+}, {
+	Name: "--init's process shows nothing of the host in its arguments and environment", Since: 3,
+	Check: func(b *Box) Seen {
+		e := b.script(`tr "\0" " " </proc/1/cmdline; cat /proc/1/environ 2>/dev/null`, "--init")
+		secret := strings.Contains(e.Stdout, b.Dir) || strings.Contains(e.Stdout, "STAGEBOX_SECRET") || strings.Contains(e.Stdout, "rootfs")
+		return ended(!secret && strings.HasPrefix(e.Stdout, "/sbin/box-init -- sh -c "), "/sbin/box-init -- sh -c", e)
+	},
 	Broken: drop("--init"),
 }, {
 	Name: "exec's command has the container's root and its walls", Since: 3,
@@ -449,6 +462,23 @@ func badFiles(b *Box) Seen {
 		parts = append(parts, refused(b.inRoot(strings.Fields(flags), "true")))
 	}
 	return all(append(parts, refused(b.Run("run", "--read-only", "/bin/true")), refused(b.Run("run", "--rootfs", b.Dir, "--share", "mnt", "true")))...)
+}
+
+// lowPorts expects all groups that are mapped, up to the largest that the kernel takes here.
+func lowPorts(b *Box) Seen {
+	e := b.script("cd /proc/sys/net/ipv4; cat ip_unprivileged_port_start; cat ping_group_range; cat /proc/self/gid_map")
+	words, groups := strings.Fields(e.Stdout), 0
+	if len(words) < 6 {
+		return ended(false, "a port, two groups and a map", e)
+	}
+	for i := 5; i < len(words); i += 3 {
+		n, err := strconv.Atoi(words[i])
+		if err != nil {
+			return failed(err)
+		}
+		groups += n
+	}
+	return same(fmt.Sprint("0 0 ", min(groups-1, 1<<31-1)), strings.Join(words[:3], " "))
 }
 
 // tmpfsModes has a directory for the owner alone in a root of its own.

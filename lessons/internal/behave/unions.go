@@ -91,6 +91,18 @@ var unionRows = []Row{{
 	},
 	Broken: `[ "$1" = exec ] && { shift $(($# - 1)); exec "$@"; }; exec "$BOX" "$@"`,
 }, {
+	Name: "exec -it ends when its command ends, even if another process holds the terminal", Since: 4,
+	Check: func(b *Box) Seen {
+		return b.detached("sleep 100", func() Seen {
+			c, err := b.StartAtTerminal("", "exec", "-i", "-t", "still", "sh", "-c", "sleep 1000 & echo begun; exit 3")
+			if err != nil {
+				return failed(err)
+			}
+			return all(same("begun", c.First), status(3, c.Wait()))
+		})
+	},
+	Broken: `[ "$1" = exec ] && { "$BOX" "$@"; exit 0; }; exec "$BOX" "$@"`,
+}, {
 	Name: "diff lists what was added, changed and deleted", Since: 4,
 	Check: func(b *Box) Seen {
 		e := b.script("mkdir /tmp/new; echo x >/tmp/new/file; chmod 700 /usr; rm /bin/ls", "--name", "changed")

@@ -9,7 +9,7 @@ type target struct{ lesson, commands int }
 var targets = map[string]target{
 	"namespaces": {510, 200},
 	"cgroups":    {740, 300},
-	"rootfs":     {1613, 360},
+	"rootfs":     {1710, 365},
 	"unionfs":    {1582, 860},
 	"images":     {1340, 1205},
 	"dockerfile": {2110, 330},
