@@ -229,9 +229,9 @@ func badContainers(b *Box) Seen {
 		"--layer " + b.Dir + " --layer " + b.Dir, "-v a/b:/data", "--mount type=volume,src=../x,dst=/data"} {
 		parts = append(parts, refused(b.inRoot(strings.Fields(flags), "true")))
 	}
-	for _, line := range []string{"run --name x true", "run -d true", "start none", "start a b -a", "stop none", "kill -s NONSENSE taken", "kill taken", "wait none", "logs none",
+	for _, line := range []string{"run --name x /bin/true", "run -d /bin/true", "start none", "start a b -a", "stop none", "kill -s NONSENSE taken", "kill taken", "wait none", "logs none",
 		"exec taken true", "rm none", "diff none", "commit none x", "commit taken /proc", "export none",
-		"volume rm none", "volume rm ../x", "stop -t x taken", "attach none", "attach taken", "restart none", "create true"} {
+		"volume rm none", "volume rm ../x", "stop -t x taken", "attach none", "attach taken", "restart none", "create /bin/true"} {
 		parts = append(parts, refused(b.Run(strings.Fields(line)...)))
 	}
 	for _, line := range []string{"inspect none", "inspect -f {{.Nonsense}} taken"} { // Docker's status
