@@ -212,14 +212,8 @@ func (c *dfCmd) Run() error {
 }
 
 func (c *dfCmd) imageUsage() (total int, active any, size int64, err error) {
-	images, err := c.Store.images()
-	if err != nil {
-		return 0, nil, 0, err
-	}
-	containers, err := c.Store.all()
-	if err != nil {
-		return 0, nil, 0, err
-	}
+	images, errImages := c.Store.images()
+	containers, errContainers := c.Store.all()
 	inUse := 0
 	for _, image := range images {
 		if slices.ContainsFunc(containers, func(r *Record) bool { return r.ImageID == image.ID }) {
@@ -230,7 +224,7 @@ func (c *dfCmd) imageUsage() (total int, active any, size int64, err error) {
 	for diffID := range layers {
 		size += c.Store.layerSize(diffID)
 	}
-	return len(images), inUse, size, err
+	return len(images), inUse, size, errors.Join(errImages, errContainers, err)
 }
 
 func (c *dfCmd) containerUsage() (total int, active any, size int64, err error) {
