@@ -15,8 +15,8 @@ import (
 
 // doctorCmd prints what package host has found out.
 type doctorCmd struct {
-	Stage int    `arg:"" optional:"" help:"Tell about this stage only."`
-	All   bool   `help:"Tell what is well, too: a line for every check."`
+	Stage int    `arg:"" optional:"" help:"Report on this stage only."`
+	All   bool   `help:"Report what is well too: a line for every check."`
 	Probe string `hidden:"" help:"Try one thing, in the namespaces that doctor itself has made around this process."`
 }
 

@@ -263,7 +263,7 @@ func eachNew(try func(pid int) bool) error {
 			}
 		}
 	}
-	return errors.New("nobody came who could be attacked")
+	return errors.New("no process came that could be attacked")
 }
 
 func pids() []int {

@@ -18,7 +18,7 @@ exec "$BOX" "$@"`
 const newUUID = "RUN cat /proc/sys/kernel/random/uuid >/uuid"
 
 var cacheRows = []Row{{
-	Name: "cache: a step that has not changed is not run, also when files were written anew", Since: 7,
+	Name: "cache: a step that has not changed is not run, also when files were written again", Since: 7,
 	Check: func(b *Box) Seen {
 		first := b.uuid("FROM tiny", "COPY file /file", newUUID)
 		return all(status(0, first), printed(first.Line(), b.uuid("FROM tiny", "COPY file /file", newUUID)))

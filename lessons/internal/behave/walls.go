@@ -216,7 +216,7 @@ func setuid(b *Box) Seen {
 // typing has the attacker type into the terminal of the run.
 func typing(b *Box) Seen {
 	if data, err := os.ReadFile("/proc/sys/dev/tty/legacy_tiocsti"); err == nil && strings.TrimSpace(string(data)) == "0" {
-		return Seen{Cannot: "this kernel lets nobody type into a terminal (sysctl dev.tty.legacy_tiocsti)"}
+		return Seen{Cannot: "this kernel lets no process type into a terminal (sysctl dev.tty.legacy_tiocsti)"}
 	}
 	root, err := b.root()
 	if err != nil {

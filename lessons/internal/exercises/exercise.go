@@ -88,7 +88,7 @@ var All = []Exercise{{
 	Rows: []string{"load takes an archive of Docker's from a pipe, and refuses one whose layers are not what it says"},
 }, {
 	Name: "6a", Stage: 6,
-	Rows: []string{"cache: a step that has not changed is not run, also when files were written anew",
+	Rows: []string{"cache: a step that has not changed is not run, also when files were written again",
 		"cache: a file that has changed runs its COPY and all below, and nothing above"},
 }, {
 	Name: "6b", Stage: 6, Break: "^got in",

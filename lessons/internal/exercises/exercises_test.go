@@ -62,7 +62,7 @@ func TestPatchesFit(t *testing.T) {
 		apply := exec.Command("git", "apply", "--check", filepath.Join(root, e.Patch()))
 		apply.Dir = dir
 		out, err := apply.CombinedOutput()
-		require.NoError(t, err, "%s does not fit stage %d any more: make the solution anew in a copy, and keep its git diff there\n%s", e.Patch(), e.Stage, out)
+		require.NoError(t, err, "%s does not fit stage %d any more: make the solution again in a copy, and keep its git diff there\n%s", e.Patch(), e.Stage, out)
 	}
 }
 

@@ -127,7 +127,7 @@ func (p pupil) apply(t *testing.T, e exercises.Exercise, dir string) {
 	apply := exec.Command("git", "apply", filepath.Join(p.root, e.Patch()))
 	apply.Dir = dir
 	said, err := apply.CombinedOutput()
-	require.NoError(t, err, "%s does not fit stage %d any more: make the solution anew in a copy, and keep its git diff there\n%s", e.Patch(), e.Stage, said)
+	require.NoError(t, err, "%s does not fit stage %d any more: make the solution again in a copy, and keep its git diff there\n%s", e.Patch(), e.Stage, said)
 }
 
 // fails tries an exercise that is not solved.
