@@ -1,4 +1,8 @@
 // Box runs a command in namespaces of its own: a process with its own view of the system.
+//
+// Read container.go first, a container from beginning to end; then namespaces.go, which puts the
+// system calls on the list, and the package plan, which makes them; then exec.go, which joins a
+// container. The verbs and their flags are in the files cmd_*.go.
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The command line of box exec; exec.go has what it does.
+
 package main
 
 import "stagebox/stage01-namespaces/plan"

@@ -1,4 +1,8 @@
 // Box runs a command in namespaces of its own, within limits on what it may use.
+//
+// This stage adds cgroups.go, which makes the group; limits.go, which writes its limits;
+// and oom.go, usage.go and control.go: why it was killed, what it uses, and how it is paused. Read
+// container.go before them. The verbs and their flags are in the files cmd_*.go.
 package main
 
 import (

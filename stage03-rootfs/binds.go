@@ -1,5 +1,6 @@
 // Mounts of the host's files, or in memory, inside a container. Package mountspec has the grammar
 // of their flags, and cmd_binds.go checks them.
+
 package main
 
 import (

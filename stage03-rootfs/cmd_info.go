@@ -1,4 +1,5 @@
 // box info and box version: a short description of host and program, to send along with a question.
+
 package main
 
 import (

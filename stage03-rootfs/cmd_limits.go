@@ -1,5 +1,6 @@
 // The flags about limits and cgroups, and what box refuses before it makes anything: limits
 // that contradict each other, and CPUs or devices that the host does not have.
+
 package main
 
 import (

@@ -2,6 +2,7 @@
 // system calls (seccomp.go), on request no new privileges through setuid programs
 // (PR_SET_NO_NEW_PRIVS), resource limits (setrlimit(2)), and no files of /proc and /sys that reveal
 // or change the host.
+
 package main
 
 import (

@@ -1,6 +1,7 @@
 // A namespace gives a process its own instance of one kind of thing: mounts, process
 // numbers, names of the system, and so on (namespaces(7), and a page for each kind, such
 // as mount_namespaces(7)). clone3 makes them; a few calls inside then furnish them.
+
 package main
 
 import (

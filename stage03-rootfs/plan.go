@@ -1,6 +1,7 @@
 // A container is a list of system calls, a Plan. The package plan keeps the list, makes the
 // process and replays the list in it; each system call is added by a method of Plan of the same
 // name, in the file of the topic it serves.
+
 package main
 
 import (

@@ -3,6 +3,7 @@
 // from outside or has to be new is made while the host is still in sight, and attached
 // nowhere. Then the root changes. Only then is everything attached, inside, where no path
 // and no symbolic link of a hostile root can lead out any more.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // box attach joins those who look at a running container: it shows what the container prints from
 // now on, and passes on what is typed.
+
 package main
 
 import (

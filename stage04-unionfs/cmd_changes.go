@@ -1,5 +1,6 @@
 // Commands that show or keep what a container has changed: diff, commit and export. A file or
 // directory that they make appears under its name when it is complete.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // The flags about files: the root, the mounts in it, its devices and settings. cmd_binds.go
 // has the grammar of the mounts.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // box rootfs makes a root for containers. A root file system is only files; package tiny
 // copies them from the host.
+
 package main
 
 import (

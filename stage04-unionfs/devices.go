@@ -1,6 +1,7 @@
 // A container's /dev: a small file system in memory with the few devices that every program may
 // expect (null(4), random(4), pts(4), shm_overview(7)). guard.go forbids opening any other, no
 // matter how its node was made.
+
 package main
 
 import (

@@ -2,6 +2,7 @@
 // would otherwise stay as zombies, and to react to signals that no handler is set for. Most
 // programs do neither. With --init the list forks before its end: the new process becomes the
 // program, and its parent stays as PID 1 and runs the loop below.
+
 package main
 
 import (

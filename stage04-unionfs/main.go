@@ -1,4 +1,8 @@
 // Box runs containers that last: on layers that they share, within limits and restrictions.
+//
+// This stage adds overlay.go; then containers.go, store.go and monitor.go, by which a container
+// outlives the command; and changes.go, volumes.go and guest.go. Read container.go before them. The
+// verbs and their flags are in the files cmd_*.go.
 package main
 
 import (

@@ -2,6 +2,7 @@
 // move_mount(2)). A new or copied mount is at first attached nowhere, and a descriptor is
 // all there is of it. So it can be made while the host's files are in sight, and attached
 // when they no longer are.
+
 package main
 
 import (

@@ -2,6 +2,7 @@
 // Documentation/filesystems). The lower ones are only read, and many containers can share
 // them. What a container changes is in its upper directory alone: a file that it writes to
 // is copied up first, and one that it deletes is covered by a whiteout.
+
 package main
 
 import (

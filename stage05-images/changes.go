@@ -3,6 +3,7 @@
 // are gone, and opaque directories, which were removed and made again. box diff reads it, box
 // commit makes a layer of it, and box export writes the layers and these changes as one tree. The
 // cost depends on the size of the changes, not of the layers.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // The commands about images as files: save, load and import. What they read and write is in
 // archives.go.
+
 package main
 
 import (

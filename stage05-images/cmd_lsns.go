@@ -1,5 +1,6 @@
 // box lsns shows which processes are in other namespaces than box: those of any runtime's
 // containers. The package nslist finds them.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // box ps lists the containers of the store, box rm removes them.
+
 package main
 
 import (

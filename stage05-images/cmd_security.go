@@ -1,4 +1,5 @@
 // The flags that restrict what the program may do, or allow it more, and their grammars.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // Commands that start and end containers of the store: create, start, stop, restart, kill and
 // wait. An error with one of several containers does not keep a command from the others.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // What can be done to the cgroup of a running container: stop it, let it go on, change its
 // limits. The container is named by any of its processes.
+
 package main
 
 import (

@@ -1,6 +1,7 @@
 // box run IMAGE: what the first word names, and how an image's configuration and the flags make a
 // container together. A flag wins over the image. Container.merge combines the two; for variables,
 // see also environment and setAll in cmd_process.go.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // What is written to a cgroup for each limit: start with the table in settings. cmd_limits.go has
 // the flags, whose values are as for Docker.
+
 package main
 
 import (

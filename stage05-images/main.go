@@ -1,4 +1,8 @@
 // Box runs containers from images that have names, and brings them from and to registries.
+//
+// This stage adds image.go and layout.go, what an image is and how it is stored; then pull.go,
+// layers.go and archives.go, how it comes and goes; from.go, which makes a container of it; and
+// commit.go. The verbs and their flags are in the files cmd_*.go.
 package main
 
 import (

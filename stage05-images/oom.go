@@ -1,5 +1,6 @@
 // Why a container was killed when memory ran out: the cgroup counts the kills, and the kernel's log
 // (kmsg, see proc(5)) names the process.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // ADD: archives of the context, which are unpacked, and URLs, which are fetched.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // The mounts of RUN: secrets, directories that builds share, and files of the context, a stage
 // or an image. They become mounts of the step's container, and are not in its layer.
+
 package main
 
 import (

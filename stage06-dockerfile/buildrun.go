@@ -1,6 +1,7 @@
 // RUN: a container on the layers so far, whose upper directory becomes the next one. It is the
 // container of box run, except that its output is the step's, and that the mount points that
 // box had to create are removed from the layer again. The --mount flags are in buildmounts.go.
+
 package main
 
 import (

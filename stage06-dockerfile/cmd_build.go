@@ -1,4 +1,5 @@
 // The verb build: its flags, the grammars of those that have one, and what it prints.
+
 package main
 
 import (

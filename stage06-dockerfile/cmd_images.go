@@ -1,5 +1,6 @@
 // The commands for the images of the store: images, tag, rmi, image prune and history; commit to an
 // image, and an image as inspect shows it.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // box inside, a hidden command that box starts for itself in a user namespace; layers.go explains
 // why.
+
 package main
 
 import (

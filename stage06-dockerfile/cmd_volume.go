@@ -1,5 +1,6 @@
 // box volume lists and removes volumes: those with names, and those that a container was given
 // without one.
+
 package main
 
 import (

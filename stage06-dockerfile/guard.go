@@ -1,6 +1,7 @@
 // The device cgroup lets a container open only the devices that are allowed, no matter who
 // made their nodes: in version 1 by files of the devices controller, in version 2 by a program that
 // the kernel runs whenever a device is opened or made (bpf(2)). Package devcgroup has both forms.
+
 package main
 
 import (

@@ -2,6 +2,7 @@
 // other tools can read. blobs/ holds everything under the digest of its bytes, and index.json gives
 // names to manifests. Beside it, layers/ holds each layer once, unpacked, under the digest of its
 // uncompressed tar, for all images that have it.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // What a container uses, as the kernel counts it in the files of its cgroup. CPU time is a
 // sum there, so a share is the difference of two readings.
+
 package main
 
 import (

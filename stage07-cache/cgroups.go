@@ -3,6 +3,7 @@
 // version 2 there is one tree with all controllers (memory, cpu, pids …); in version 1
 // each has a tree of its own; many hosts have both. This file makes the container's group in
 // the trees that package cgroupfs finds; limits.go says what is written there.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // The mounts that -v, --mount and --tmpfs ask for; package mountspec has the grammar of the flags,
 // and binds.go makes the mounts.
+
 package main
 
 import (

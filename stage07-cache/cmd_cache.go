@@ -1,4 +1,5 @@
 // The flags of a build about the cache, and what they print.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The flags of box run that are about the image.
+
 package main
 
 // ImageOptions are the flags for the image that a container is made of.

@@ -1,5 +1,6 @@
 // The flags about namespaces: --share, --unshare and --hostname, and the names that the
 // first two take.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // The verbs system df and builder prune: how much of the disk the store takes, and removing steps
 // of builds from it.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // box stats shows what the kernel counted for each container: files of its cgroup, read
 // once a second. CPU time is a sum there, so a share is the difference of two readings.
+
 package main
 
 import (

@@ -2,6 +2,7 @@
 // pair of its own devpts and sends the master to box over a socket (unix(7), SCM_RIGHTS). The
 // process reads from and writes to the slave. box then copies what is typed to the master, and
 // the master's output to the screen.
+
 package main
 
 import (

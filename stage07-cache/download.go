@@ -1,6 +1,7 @@
 // ADD of a URL, with the cache: the file is kept under the digest of its bytes, and beside it the
 // headers of the answer. The next build asks whether it is still the same (If-None-Match and
 // If-Modified-Since of RFC 9110), and the server sends the file only if it is not.
+
 package main
 
 import (

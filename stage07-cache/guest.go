@@ -1,5 +1,6 @@
 // box exec runs a command as a guest in a container: by default as the container's own user, in
 // its directory, with its variables; and with -t on a terminal of the container's.
+
 package main
 
 import (

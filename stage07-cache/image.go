@@ -2,6 +2,7 @@
 // layers, each by the digest of its bytes. The configuration says how to run it, and names the
 // layers once more, by the digests of their uncompressed tars. Its own digest is the image's id.
 // Store.image finds an image in the store, and readImage reads its manifest and configuration.
+
 package main
 
 import (

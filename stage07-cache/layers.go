@@ -5,6 +5,7 @@
 // If /etc/subuid grants an ordinary user more ids, the files of their containers may belong to
 // several ids, and some only their owners can read. Work on them is therefore done by "box inside",
 // a process in a user namespace with the same mapping (user_namespaces(7)).
+
 package main
 
 import (

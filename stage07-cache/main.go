@@ -1,4 +1,7 @@
 // Box builds images from Dockerfiles, remembers every step, and runs containers from them.
+//
+// This stage adds cache.go, to read from top to bottom; reasons.go, checksum.go and download.go.
+// The verbs and their flags are in the files cmd_*.go.
 package main
 
 import (

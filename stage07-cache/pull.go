@@ -2,6 +2,7 @@
 // --explain shows them. Blobs are transferred side by side; a layer is unpacked while it arrives,
 // and the part that an interrupted pull has left is used by the next one. Store.pull gets the
 // manifest; transfer.pullLayer hands each layer to Store.unpackAs (layers.go).
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // Seccomp has a small BPF program in the kernel decide on every system call, by its number and
 // arguments (seccomp(2)). The default is Docker's profile; the package seccomp compiles it.
+
 package main
 
 import (

@@ -2,6 +2,7 @@
 // touched (overlayfs in the kernel's Documentation/filesystems), and box itself makes mount
 // points and removes them again. After that only the times of directories differ, and a layer
 // does not hold a directory for its time alone: BuildKit's does not either.
+
 package main
 
 import (

@@ -1,6 +1,7 @@
 // The user and the directory of the container's program. Names of users are those of the
 // container's own passwd(5) and group(5), and every path is opened as the program would open
 // it (openat2(2)).
+
 package main
 
 import (

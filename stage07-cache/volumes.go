@@ -2,6 +2,7 @@
 // volume can be shared by several containers; one without a name gets a random name, and is removed
 // with its container by --rm and rm -v. A new volume begins with what the layers hold at its place,
 // as in Docker.
+
 package main
 
 import (

@@ -2,6 +2,7 @@
 // from the store into an archive and back. A layer is written to a file and unpacked at the same
 // time, as it passes (archive.Staging). It is kept only after the image's configuration has
 // confirmed its digest.
+
 package main
 
 import (

@@ -3,6 +3,7 @@
 // (network_namespaces(7)), as its eth0. This file composes the messages for that, in the order
 // of rtnetlink(7): links, addresses, routes. It also reads the links and routes that there are,
 // and how many bytes have passed.
+
 package main
 
 import (

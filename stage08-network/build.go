@@ -2,6 +2,7 @@
 // an image in the making; FROM starts from an image or an earlier stage, and each instruction
 // (instructions.go) changes the configuration or adds a layer. Layers are made at the end of
 // this file.
+
 package main
 
 import (

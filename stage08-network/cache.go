@@ -3,6 +3,7 @@
 // and depending on the instruction its files, variables or network. The digest of that list is
 // the step's key; under it, cache/ remembers when the step was made, and its layer. The result of
 // the step before is an input, so everything after the first miss misses too.
+
 package main
 
 import (

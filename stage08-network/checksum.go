@@ -3,6 +3,7 @@
 // So the digest of a file is remembered together with the result of stat(2), and used as long as
 // that is the same. A file that was written at the very moment when it was read is an exception:
 // its time can be the same afterwards. It is read again at the next build.
+
 package main
 
 import (

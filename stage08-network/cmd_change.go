@@ -1,6 +1,7 @@
 // commit --change and import --change: instructions of a Dockerfile that change the
 // configuration of an image outside a build. They are parsed, expanded and applied as in a
 // build, on a stage that has a configuration and nothing else.
+
 package main
 
 import (

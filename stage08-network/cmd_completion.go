@@ -1,6 +1,7 @@
 // Shell completion. A shell that completes a box command asks box itself: `box completion
 // words` takes the words so far and prints the completions of the last one. The names in a
 // store, of its containers, images and networks, are listed here.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // box pause, unpause and update: what can be done to a container that runs.
+
 package main
 
 import (

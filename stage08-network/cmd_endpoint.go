@@ -1,4 +1,5 @@
 // Networks, and what containers have of them, in the shapes of the Docker Engine API, for inspect.
+
 package main
 
 import (

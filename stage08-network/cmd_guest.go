@@ -1,5 +1,6 @@
 // box exec runs a command as a user of the container, in a directory and with variables of its own.
 // Each of these flags replaces a value that the container was run with.
+
 package main
 
 // ExecOptions are the flags for the user, the directory and the environment of the command.

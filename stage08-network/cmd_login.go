@@ -1,4 +1,5 @@
 // The commands login, logout and search. Logout only removes what login has stored.
+
 package main
 
 import (

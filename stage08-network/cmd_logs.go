@@ -1,5 +1,6 @@
 // box logs prints the log of a container that was left running, each line to the stream that the
 // container printed it to.
+
 package main
 
 import (

@@ -1,6 +1,7 @@
 // The commands about networks, network create, ls, inspect and rm, and the flags of other
 // commands about a container's network: how they are read and checked. networks.go and wiring.go
 // do the work.
+
 package main
 
 import (

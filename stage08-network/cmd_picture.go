@@ -1,6 +1,7 @@
 // The picture of a network shows what the kernel has at this moment: links and their masters
 // (RTM_GETLINK), the elements of the rules' maps (NFT_MSG_GETSETELEM), and the names of the
 // leases. Here it becomes lines of text; the package picture draws them.
+
 package main
 
 import (

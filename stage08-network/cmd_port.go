@@ -1,4 +1,5 @@
 // The command box port shows the published ports of a running container.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The flags about the program: its user, its directory, its environment and its terminal.
+
 package main
 
 import (

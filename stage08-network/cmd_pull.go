@@ -1,5 +1,6 @@
 // The commands pull and push, the flags for connections to registries, and the limits on unpacking a
 // layer, which load and import have too.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // Flags for the layers of a container's root, for what is kept of the container, and for the
 // store. Values are checked here, and made independent of where the command was given.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // A container from beginning to end. Run composes the list of system calls, topic by
 // topic; live makes the process that replays it, and stays with it until its end.
+
 package main
 
 import (

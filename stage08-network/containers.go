@@ -2,6 +2,7 @@
 // runs, the box that stays with it holds a lock on a file named by its id in running/: every
 // other box can see whether it runs, and what a box that was killed has left. Its name is a
 // symbolic link beside its directory.
+
 package main
 
 import (

@@ -1,6 +1,7 @@
 // COPY and ADD. Files come from the context, an earlier stage or an image, which are all read
 // as a union of layers, and go into the upper directory of a new layer. The package sources finds
 // the files that a source names; archives and URLs, which only ADD takes, are in add.go.
+
 package main
 
 import (

@@ -2,6 +2,7 @@
 // joins them all at once, the user namespace too, which a process with several threads may not do;
 // the child that replays the list has only one thread. A PID namespace is entered by children only,
 // so the list forks once more, with CLONE_PARENT, which makes the new process box's own child.
+
 package main
 
 import (

@@ -2,6 +2,7 @@
 // sending it there: for UDP, which has no end, as long as a client sends. The flows of a port
 // that is no longer published have to be deleted, or they reach the next container with the
 // address. The messages are those of linux/netfilter/nfnetlink_conntrack.h.
+
 package main
 
 import (

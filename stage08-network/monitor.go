@@ -1,6 +1,7 @@
 // A container that is left running needs a process that keeps what it prints and records how it
 // ended: its monitor. That is box itself, started once more in a session of its own, away from
 // every terminal. It inherits the lock on the container.
+
 package main
 
 import (

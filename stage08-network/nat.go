@@ -4,6 +4,7 @@
 // the first. Each rule is here twice, as nft writes it and as the expressions that the kernel
 // takes: they load registers, compare them, and reach a verdict. The package nft turns them
 // into messages.
+
 package main
 
 import (

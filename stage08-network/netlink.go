@@ -4,6 +4,7 @@
 // bytes beside their text, and sent by sendto(2); the reply is an error number, 0 for success,
 // and often a sentence. Attributes are native-endian for rtnetlink(7), and big-endian for
 // nf_tables, whose messages the package nft composes.
+
 package main
 
 import (

@@ -1,6 +1,7 @@
 // Networks are plain files. NAME.json is a network, and NAME.leases has a line for each container
 // in it, which the package ipam reads and writes. Here they are made, changed and removed, under
 // a lock, with the bridges and rules that belong to them in the kernel.
+
 package main
 
 import (

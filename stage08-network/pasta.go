@@ -2,6 +2,7 @@
 // writes the packets of a device inside (tap), and speaks to the world with ordinary sockets.
 // There are two such programs, pasta(1) and slirp4netns(1), which the package usernet knows. Box
 // starts one of them for a container, and it ends when box does (PR_SET_PDEATHSIG).
+
 package main
 
 import (

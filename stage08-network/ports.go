@@ -3,6 +3,7 @@
 // mistake, ss(8) shows who has it, and connections to ::1 need a proxy, since IPv6 lets no packet
 // with that address leave the host's loopback interface. The proxy ends with box, also after
 // SIGKILL.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // Why a step is not in the cache. The inputs of the step at each place of a Dockerfile are kept
 // (cache/slots), and the next ones are compared with them.
+
 package main
 
 import (

@@ -3,6 +3,7 @@
 // answers for the containers of the network, whose names and addresses it reads from the leases,
 // and forwards other questions to the host's resolvers, which may even be on the host's
 // loopback. The package dns speaks the protocol.
+
 package main
 
 import (

@@ -3,6 +3,7 @@
 // there, waits until no one runs it any more, and then writes has changed the host's box
 // (CVE-2019-5736). So box runs from a copy in memory that cannot be written to
 // (memfd_create(2), fcntl(2) on seals), where it would end before the container does.
+
 package main
 
 import (

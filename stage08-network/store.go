@@ -3,6 +3,7 @@
 // name first, then to the disk (fsync(2)), then under their own name (rename(2)). Locks are
 // fcntl(2) locks of open file descriptions: they end with the last process that has the file open.
 // The package state has both.
+
 package main
 
 import (

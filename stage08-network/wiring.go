@@ -2,6 +2,7 @@
 // there, and which of its ports the host publishes. The bridge, the rules and the address are
 // prepared before the process is made; while it is held, the host puts one end of a veth pair
 // into its network namespace, enters it for a moment with setns(2), and configures that end.
+
 package main
 
 import (
