@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -199,6 +200,22 @@ func (r *Record) takeName() error {
 	}
 }
 
+// amend changes the record on disk, which another box may do at the same time while the container
+// runs: so each reads it first. It is written even if change fails.
+func (s Store) amend(id string, change func(r *Record) error) error {
+	held, err := state.Lock(context.Background(), s.path("containers", id, "lock"), state.Exclusive)
+	if err != nil {
+		return fmt.Errorf("the record of container %s: %w", id, err)
+	}
+	defer held.Close()
+	r, err := s.present(id)
+	if err != nil {
+		return err
+	}
+	err = change(r)
+	return errors.Join(err, r.write())
+}
+
 func (r *Record) path(names ...string) string {
 	return r.store.path(append([]string{"containers", r.ID}, names...)...)
 }
@@ -273,7 +290,8 @@ func (r *Record) finish(how error) (err error) {
 		r.State.Error = how.Error()
 	}
 	if ran || r.Kept {
-		err = errors.Join(err, r.write())
+		keep := func(now *Record) error { now.State, now.Kept = r.State, r.Kept; return nil }
+		err = errors.Join(err, r.store.amend(r.ID, keep)) // it may have been changed
 	}
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 type target string
 
 // find returns the number of the first process, and the record of a container of the store. A
-// number that an id begins with is a container.
+// number that an id begins with is a container. The record comes with the error errEnded too.
 func (t target) find(s Store) (pid int, r *Record, err error) {
 	n, notNumber := strconv.Atoi(string(t))
 	if _, err := os.Stat(s.path("containers")); err != nil && notNumber == nil {
@@ -30,8 +30,8 @@ func (t target) find(s Store) (pid int, r *Record, err error) {
 		return 0, nil, err
 	}
 	if !r.isRunning() {
-		return 0, nil, fmt.Errorf("container %s does not run: box start %s starts it",
-			r.Name, r.Name)
+		return 0, r, fmt.Errorf("container %s %w: box start %s starts it",
+			r.Name, errEnded, r.Name)
 	}
 	return r.State.PID, r, nil
 }

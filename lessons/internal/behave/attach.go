@@ -1,6 +1,7 @@
 package behave
 
 import (
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -108,6 +109,10 @@ var attachRows = []Row{{
 	},
 	Broken: `[ "$1" = restart ] && exec echo still; exec "$BOX" "$@"`,
 }, {
+	Name: "update is kept by stop and start, shown by inspect, and changes a container that does not run", Since: 4, For: Root,
+	Check:  updateKept,
+	Broken: `[ "$1" = update ] && exec echo still; exec "$BOX" "$@"`,
+}, {
 	Name: "stop kills what would never get the signal at once: 137; with -t it waits", Since: 4,
 	Check: func(b *Box) Seen {
 		script := "sleep 2; exit 9"
@@ -162,3 +167,27 @@ var attachRows = []Row{{
 	}),
 	Broken: `[ "$1" = run ] && { "$BOX" "$@"; status=$?; "$BOX" rm still >/dev/null 2>&1; exit $status; }; exec "$BOX" "$@"`,
 }}
+
+// updateKept asks the kernel and the record after each change.
+func updateKept(b *Box) Seen {
+	if !b.hasController("pids") {
+		return Seen{Cannot: "the kernel offers no pids controller"}
+	}
+	return b.detached("sleep 100", func() Seen {
+		limit := func() string {
+			dir, _, err := b.group(b.Run("inspect", "-f", "{{.State.Pid}}", "still").Line(), "pids")
+			if err != nil {
+				return err.Error()
+			}
+			return words(contentOf(filepath.Join(dir, "pids.max"))) + " " + b.Run("inspect", "-f", "{{.HostConfig.PidsLimit}} {{.HostConfig.CpuShares}}", "still").Line()
+		}
+		seen := []Seen{printed("still", b.Run("update", "--pids-limit", "17", "still")), same("17 17 0", limit())}
+		b.Run("stop", "still")
+		b.Run("start", "still")
+		seen = append(seen, same("17 17 0", limit()))
+		b.Run("stop", "still")
+		seen = append(seen, printed("still", b.Run("update", "--pids-limit", "18", "--cpu-shares", "512", "still")), refused(b.Run("update", "--memory-swap", "64m", "still")))
+		b.Run("start", "still")
+		return all(append(seen, same("18 18 512", limit()))...)
+	})
+}

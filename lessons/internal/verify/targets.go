@@ -30,7 +30,7 @@ type exception struct {
 }
 
 var exceptions = []exception{
-	{"unionfs", stages.Commands, 1250, "fourteen commands come at once (ps, rm, inspect, start, stop, kill, wait, logs, diff, " +
+	{"unionfs", stages.Commands, 1300, "fourteen commands come at once (ps, rm, inspect, start, stop, kill, wait, logs, diff, " +
 		"commit, export, volume ls and rm), and the flags of the store; every one parses, calls and prints"},
 	{"images", stages.Lesson, 1910, "besides the five files of the subject there are two that commands share: archives.go, " +
 		"what save and load keep of an archive, and commit.go, what commit and rmi change"},
