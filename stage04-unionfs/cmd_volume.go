@@ -1,41 +1,257 @@
-// box volume lists and removes volumes: those with names, and those that a container was given
-// without one.
+// box volume makes, lists, shows and removes volumes: those with names, and those that a container
+// was given without one.
 
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/filter"
+	"stagebox/stage04-unionfs/format"
 	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/state"
 )
 
 type volumeCmd struct {
-	Ls volumeLsCmd `cmd:"" help:"List the volumes."`
-	Rm volumeRmCmd `cmd:"" help:"Remove volumes that no container has."`
+	Ls      volumeLsCmd      `cmd:"" aliases:"list" help:"List the volumes."`
+	Rm      volumeRmCmd      `cmd:"" aliases:"remove" help:"Remove volumes that no container has."`
+	Create  volumeCreateCmd  `cmd:"" help:"Make a volume."`
+	Inspect volumeInspectCmd `cmd:"" help:"Show all that is known of volumes."`
+	Prune   volumePruneCmd   `cmd:"" help:"Remove the volumes without a name that no container has."`
 }
 
-type volumeLsCmd struct{ Store }
+// volume is a volume, and the names of the containers that have it.
+type volume struct {
+	api.Volume
+
+	users []string
+}
+
+// volumes returns all volumes, sorted by name.
+func (s Store) volumes() ([]volume, error) {
+	containers, err := s.all()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(s.path("volumes"))
+	var list []volume
+	for _, entry := range entries {
+		described, errRead := s.readVolume(entry.Name())
+		if errors.Is(errRead, fs.ErrNotExist) { // none, or gone meanwhile
+			continue
+		}
+		if errRead != nil {
+			return nil, errRead
+		}
+		v := volume{Volume: described}
+		for _, r := range containers {
+			if slices.Contains(r.volumes(), v.Name) {
+				v.users = append(v.users, r.Name)
+			}
+		}
+		list = append(list, v)
+	}
+	return list, err
+}
+
+// readVolume describes a volume. Its labels are in a file beside its data.
+func (s Store) readVolume(name string) (v api.Volume, err error) {
+	dir := s.path("volumes", name)
+	info, err := os.Stat(dir)
+	if !ids.IsName(name) {
+		return v, fs.ErrNotExist
+	}
+	if err != nil {
+		return v, err
+	}
+	v = api.Volume{CreatedAt: info.ModTime().Format(time.RFC3339), Driver: "local", Mountpoint: filepath.Join(dir, "_data"), Name: name, Scope: "local"}
+	if err = state.ReadJSON(filepath.Join(dir, "labels.json"), &v.Labels); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return v, err
+}
+
+type volumeLsCmd struct {
+	Quiet  bool     `short:"q" help:"Names only."`
+	Filter []string `short:"f" help:"Show only those that match: name, label, dangling (true: no container has it), driver." placeholder:"NAME=VALUE" sep:"none"`
+	Format string   `help:"table, table TEMPLATE, json or a template: {{.Name}} {{.Mountpoint}} {{.Labels}}." placeholder:"FORMAT"`
+
+	Store
+}
 
 // Run is `box volume ls`.
 func (c *volumeLsCmd) Run() error {
+	f, err := filter.Parse(c.Filter, "name", "label", "dangling", "driver")
+	if err == nil {
+		err = f.OneOf("dangling", "true", "1", "false", "0")
+	}
+	if err != nil {
+		return err
+	}
+	all, err := c.Store.volumes()
+	if err != nil {
+		return err
+	}
+	rows := []any{}
+	for _, v := range all {
+		dangling := func(value string) bool { return (value == "true" || value == "1") == (len(v.users) == 0) }
+		if f.Any("name", filter.Text(v.Name)) && f.Labels(v.Labels) && f.Any("dangling", dangling) &&
+			f.Any("driver", func(name string) bool { return name == v.Driver }) {
+			rows = append(rows, volumeRow{Name: v.Name, Driver: v.Driver, Mountpoint: v.Mountpoint, Scope: v.Scope, Labels: strings.Join(listLabels(v.Labels), ","), labels: v.Labels})
+		}
+	}
+	if c.Quiet && (c.Format == "" || strings.HasPrefix(c.Format, "table")) {
+		c.Format = "{{.Name}}"
+	}
+	return volumeTable.Write(os.Stdout, c.Format, rows)
+}
+
+var volumeTable = format.Table{Header: format.Header{"Name": "VOLUME NAME", "Driver": "DRIVER", "Mountpoint": "MOUNTPOINT", "Scope": "SCOPE", "Labels": "LABELS"},
+	Row: "{{.Driver}}\t{{.Name}}"}
+
+// volumeRow is what a template of volume ls can show.
+type volumeRow struct {
+	Driver, Labels, Mountpoint, Name, Scope string
+
+	labels map[string]string
+}
+
+// Label is the value of a label.
+func (row volumeRow) Label(key string) string { return row.labels[key] }
+
+type volumeCreateCmd struct {
+	Name   string   `arg:"" name:"new-volume" optional:"" help:"Its name; else it gets a random one."`
+	Label  []string `help:"A label, a note that box keeps with the volume." placeholder:"KEY[=VALUE]" sep:"none"`
+	Driver string   `short:"d" help:"local is the only one." default:"local" placeholder:"NAME"`
+
+	Store
+}
+
+// Run is `box volume create`. Like Docker's, it does nothing to a volume that is there.
+func (c *volumeCreateCmd) Run() error {
+	if c.Driver != "local" {
+		return fmt.Errorf("--driver %s: local is the only one", c.Driver)
+	}
+	labels := StoreOptions{Label: c.Label}
+	if err := labels.readLabelFiles(); err != nil {
+		return err
+	}
+	name := cmp.Or(c.Name, ids.New())
+	if !ids.IsName(name) {
+		return fmt.Errorf("volume create %q: a name is made of letters, digits and _ . -, and begins with a letter or digit", name)
+	}
 	if err := c.Store.open(); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(c.Store.path("volumes"))
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), ".") {
-			fmt.Println(entry.Name())
+	if err := c.Store.createVolume(name, labels.labels()); err != nil {
+		return err
+	}
+	_, err := fmt.Println(name)
+	return err
+}
+
+type volumeInspectCmd struct {
+	Names  []string `arg:"" name:"volume" help:"Their names."`
+	Format string   `short:"f" help:"json, or a template of Go's text/template, such as {{.Mountpoint}}." placeholder:"TEMPLATE"`
+
+	Store
+}
+
+// Run is `box volume inspect`. What is found is shown, also if something else is not; the status is
+// then 1.
+func (c *volumeInspectCmd) Run() error {
+	list := []api.Volume{}
+	missing := each(c.Names, func(name string) error {
+		v, err := c.Store.readVolume(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return noVolume(name)
+		}
+		if err == nil {
+			list = append(list, v)
+		}
+		return err
+	})
+	if err := errors.Join(format.Objects(os.Stdout, list, c.Format), missing); err != nil {
+		fmt.Fprintln(os.Stderr, "box:", err)
+		return plan.ExitStatus(1)
+	}
+	return nil
+}
+
+func noVolume(name string) error {
+	return fmt.Errorf("there is no volume %q: box volume ls lists them", name)
+}
+
+type volumePruneCmd struct {
+	All    bool     `short:"a" help:"Those with names too."`
+	Force  bool     `short:"f" help:"Do not ask."`
+	Filter []string `help:"Only those that match: label." placeholder:"NAME=VALUE" sep:"none"`
+
+	Store
+}
+
+// Run is `box volume prune`.
+func (c *volumePruneCmd) Run() error {
+	f, err := filter.Parse(c.Filter, "label")
+	if err != nil {
+		return err
+	}
+	kind := "anonymous local volumes"
+	if c.All {
+		kind = "all local volumes"
+	}
+	if !c.Force && !confirm("WARNING! This will remove "+kind+" not used by at least one container.") {
+		return nil
+	}
+	all, err := c.Store.volumes()
+	if err != nil {
+		return err
+	}
+	var removed []string
+	freed := int64(0)
+	for _, v := range all {
+		if len(v.users) > 0 || !c.All && !ids.IsID(v.Name) || !f.Labels(v.Labels) {
+			continue
+		}
+		size, _ := files.Size(v.Mountpoint)
+		errRemove := c.Store.removeVolume(v.Name, "")
+		if errors.Is(errRemove, errInUse) || errors.Is(errRemove, fs.ErrNotExist) { // meanwhile
+			continue
+		}
+		if err = errors.Join(err, errRemove); errRemove == nil {
+			removed, freed = append(removed, v.Name), freed+size
 		}
 	}
+	if len(removed) > 0 {
+		fmt.Println("Deleted Volumes:\n" + strings.Join(removed, "\n") + "\n")
+	}
+	fmt.Println("Total reclaimed space: " + units.FormatSize(freed))
 	return err
+}
+
+// confirm asks a question, and reports whether the answer is yes.
+func confirm(warning string) bool {
+	fmt.Print(warning + "\nAre you sure you want to continue? [y/N] ")
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	return strings.EqualFold(strings.TrimSpace(answer), "y")
 }
 
 type volumeRmCmd struct {
 	Names []string `arg:"" name:"volume" help:"Their names."`
+	Force bool     `short:"f" help:"Do not mind if there is none."`
 
 	Store
 }
@@ -47,8 +263,11 @@ func (c *volumeRmCmd) Run() error {
 			return fmt.Errorf("%q is no name of a volume: box volume ls lists them", name)
 		}
 		err := c.Store.removeVolume(name, "")
+		if errors.Is(err, fs.ErrNotExist) && c.Force {
+			return nil
+		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no volume %q: box volume ls lists them", name)
+			return noVolume(name)
 		}
 		return err
 	})

@@ -12,14 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage03-rootfs/rlimit"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/format"
-	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/render"
 )
 
@@ -90,14 +88,11 @@ func (s Store) describeContainer(name string) (any, error) {
 }
 
 func (s Store) describeVolume(name string) (any, error) {
-	info, err := os.Stat(s.path("volumes", name, "_data"))
-	if !ids.IsName(name) || errors.Is(err, fs.ErrNotExist) {
+	v, err := s.readVolume(name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return api.Volume{CreatedAt: info.ModTime().Format(time.RFC3339), Driver: "local", Mountpoint: s.path("volumes", name, "_data"), Name: name, Scope: "local"}, nil
+	return v, err
 }
 
 // describe is a container in the shape of the API.
@@ -124,7 +119,7 @@ func (r *Record) describeConfig() api.Config {
 	c := r.Run
 	d := api.Config{Hostname: c.Hostname, User: c.User, AttachStdin: c.Interactive && !c.Detach, AttachStdout: !c.Detach, AttachStderr: !c.Detach,
 		Tty: c.TTY, OpenStdin: c.Interactive, StdinOnce: c.Interactive && !c.Detach, Env: api.Env(c.Env), Cmd: c.Command.argv(), WorkingDir: c.Workdir,
-		Labels: map[string]string{}, StopTimeout: c.StopTimeout}
+		Labels: c.labels(), StopTimeout: c.StopTimeout}
 	for _, m := range r.mounts() {
 		if slices.Contains(r.Volumes, m.Name) {
 			d.Volumes = api.Set(d.Volumes, m.Destination)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"stagebox/stage04-unionfs/journal"
 	"stagebox/stage04-unionfs/state"
@@ -16,10 +17,15 @@ type logsCmd struct {
 	oneContainer
 
 	Follow bool `short:"f" help:"Go on until the container has ended."`
+
+	journal.Selection
 }
 
 // Run is `box logs`.
 func (c *logsCmd) Run() error {
+	if err := c.Selection.Parse(time.Now()); err != nil {
+		return err
+	}
 	r, err := c.Store.find(c.Name)
 	if err != nil {
 		return err
@@ -32,19 +38,22 @@ func (c *logsCmd) Run() error {
 		return err
 	}
 	defer file.Close()
+	if err := c.Selection.Seek(file); err != nil {
+		return err
+	}
 	var more func() bool
 	if c.Follow {
-		more = func() bool { return state.Held(r.livePath()) }
+		more = func() bool { return state.Held(r.livePath()) && !c.Selection.IsOver(time.Now()) }
 	}
-	return journal.Read(context.Background(), file, more, printLine)
+	return journal.Read(context.Background(), file, more, c.print)
 }
 
-// printLine prints a line to the stream that the container printed it to.
-func printLine(line journal.Line) error {
+// print prints a line to the stream that the container printed it to.
+func (c *logsCmd) print(line journal.Line) error {
 	to := os.Stdout
 	if line.Stream == "stderr" {
 		to = os.Stderr
 	}
-	_, err := to.WriteString(line.Log)
+	_, err := to.WriteString(c.Selection.Text(line))
 	return err
 }

@@ -180,6 +180,10 @@ func (c *Container) merge(words []string, config RunConfig) error {
 		return err
 	}
 	c.Env = append(withValues(config.Env), c.Env...)
+	if err := c.readLabelFiles(); err != nil {
+		return err
+	}
+	c.Label = append(listLabels(config.Labels), c.Label...)
 	if c.User == "" {
 		c.User = config.User
 	}

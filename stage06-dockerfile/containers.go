@@ -43,6 +43,8 @@ type Record struct {
 
 	ImageConfig *RunConfig `json:",omitempty"` // the image may be gone, or have another one by now
 
+	NewName string `json:",omitempty"` // while it is renamed
+
 	store Store
 	lock  *os.File  // while this box works on it
 	ready *os.File  // where the monitor reports that it runs
@@ -177,9 +179,8 @@ func (r *Record) isDurable() state.Durability { return state.Durability(!r.Run.R
 // written before it, so that the link can be found and removed if box is killed.
 func (r *Record) takeName() error {
 	random := r.Name == ""
-	if !random && (!ids.IsName(r.Name) || ids.IsID(r.Name) || ids.IsNumber(r.Name)) {
-		return fmt.Errorf("--name %q: a name is made of letters, digits and _ . -, "+
-			"begins with a letter or digit, and is no number and no id", r.Name)
+	if err := checkName(r.Name); !random && err != nil {
+		return fmt.Errorf("--name %w", err)
 	}
 	for {
 		if random {
@@ -198,6 +199,33 @@ func (r *Record) takeName() error {
 				"box rm %s removes it, if it has ended", r.Name, r.Name)
 		}
 	}
+}
+
+// checkName refuses a text that cannot be a container's name.
+func checkName(name string) error {
+	if !ids.IsName(name) || ids.IsID(name) || ids.IsNumber(name) {
+		return fmt.Errorf("%q: a name is made of letters, digits and _ . -, "+
+			"begins with a letter or digit, and is no number and no id", name)
+	}
+	return nil
+}
+
+// rename gives a container another name. In between, the record has both: if box is killed, the
+// name is the one whose link is there.
+func (s Store) rename(id, name string) error {
+	return s.amend(id, func(r *Record) error {
+		r.NewName = name
+		if err := r.write(); err != nil {
+			return err
+		}
+		err := unix.Renameat2(unix.AT_FDCWD, s.path("containers", r.Name),
+			unix.AT_FDCWD, s.path("containers", name), unix.RENAME_NOREPLACE)
+		if err == nil {
+			r.Name = name
+		}
+		r.NewName = ""
+		return err
+	})
 }
 
 // amend changes the record on disk, which another box may do at the same time while the container
@@ -294,7 +322,7 @@ func (r *Record) finish(how error) (err error) {
 	}
 	if ran || r.Kept {
 		keep := func(now *Record) error { now.State, now.Kept = r.State, r.Kept; return nil }
-		err = errors.Join(err, r.store.amend(r.ID, keep)) // it may have been changed
+		err = errors.Join(err, r.store.amend(r.ID, keep)) // it may have been renamed
 	}
 	if err != nil {
 		return err
@@ -316,6 +344,12 @@ func (r *Record) release() error {
 // remove removes the container, and with --rm its volumes that have no name. The caller holds
 // the lock. Killed at any point, it can be done again.
 func (r *Record) remove() error {
+	if held, err := state.Lock(context.Background(), r.path("lock"), state.Exclusive); err == nil {
+		defer held.Close()
+		if now, err := r.store.read(r.ID); err == nil {
+			r.Name = now.Name // it may have been renamed
+		}
+	}
 	if err := os.Rename(r.path(), r.newPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/mountspec"
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/state"
 )
 
 // nameVolumes gives volumes without a name a random one, so that the container has the same ones
@@ -61,7 +64,7 @@ func (c *Container) openVolumes(binds []bind) error {
 			continue
 		}
 		if !c.DryRun {
-			if err := c.makeVolume(b); err != nil {
+			if err := c.prepareVolume(b); err != nil {
 				return fmt.Errorf("the volume %s: %w", b.Source, err)
 			}
 		}
@@ -70,27 +73,70 @@ func (c *Container) openVolumes(binds []bind) error {
 	return nil
 }
 
-// makeVolume makes a volume with what the layers hold at its place: all of it, or nothing.
-// If two containers do it at once, the second finds it made.
-func (c *Container) makeVolume(b bind) error {
-	dir := c.Store.path("volumes", b.Source)
+// createVolume makes an empty volume, unless there is one of this name.
+func (s Store) createVolume(name string, labels map[string]string) error {
+	return s.makeVolume(name, func(build string) error {
+		if err := os.Mkdir(filepath.Join(build, "_data"), 0o755); err != nil || len(labels) == 0 {
+			return err
+		}
+		return state.WriteJSON(filepath.Join(build, "labels.json"), labels, state.Durable)
+	})
+}
+
+// makeVolume makes a volume: all of it, or nothing. If two processes do it at once, the second
+// finds it made.
+func (s Store) makeVolume(name string, fill func(build string) error) error {
+	dir := s.path("volumes", name)
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	err := c.Store.make(dir, func(build string) error {
-		data := filepath.Join(build, "_data")
-		if err := os.MkdirAll(data, 0o755); err != nil {
-			return err
-		}
-		if b.NoCopy {
-			return nil
-		}
-		return c.fillVolume(data, b.Target)
+	err := s.make(dir, func(build string) error {
+		return errors.Join(os.Mkdir(build, 0o755), fill(build))
 	})
 	if _, made := os.Stat(dir); errors.Is(err, unix.EEXIST) && made == nil {
 		return nil
 	}
 	return err
+}
+
+// prepareVolume makes a volume with what the layers hold at its place. One that is there and
+// empty gets that when the container starts for the first time, as in Docker.
+func (c *Container) prepareVolume(b bind) error {
+	err := c.Store.makeVolume(b.Source, func(build string) error {
+		data := filepath.Join(build, "_data")
+		if err := os.Mkdir(data, 0o755); err != nil || b.NoCopy {
+			return err
+		}
+		return c.fillVolume(data, b.Target)
+	})
+	if err != nil || b.NoCopy || !c.record.State.StartedAt.IsZero() {
+		return err
+	}
+	return c.refill(c.Store.path("volumes", b.Source), b.Target)
+}
+
+// refill fills an empty volume, which other containers may use at this moment: what it is to get
+// is made beside it first, and then moved. If box is killed, the next one goes on.
+func (c *Container) refill(dir, target string) error {
+	data, ready := filepath.Join(dir, "_data"), filepath.Join(dir, "ready")
+	_, err := os.Stat(ready)
+	if err != nil && !files.IsEmpty(data) {
+		return nil
+	}
+	held, err := state.Lock(context.Background(), filepath.Join(dir, "lock"), state.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	if _, err := os.Stat(ready); err != nil && files.IsEmpty(data) {
+		err := c.Store.make(ready, func(build string) error {
+			return errors.Join(os.Mkdir(build, 0o755), c.fillVolume(build, target))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(files.MoveInto(data, ready), removeTree(ready))
 }
 
 // fillVolume copies what the layers hold at a path, with the attributes of the directory.
@@ -124,6 +170,16 @@ func (r *Record) removeVolumes() error {
 	return nil
 }
 
+// volumes are the names of all volumes of a container.
+func (r *Record) volumes() (names []string) {
+	for _, b := range r.Run.requestedMounts() {
+		if b.Type == "volume" {
+			names = append(names, b.Source)
+		}
+	}
+	return names
+}
+
 // errInUse means that a container has a volume.
 var errInUse = errors.New("it belongs to container")
 
@@ -155,8 +211,7 @@ func (s Store) checkUnused(volume, except string) error {
 	}
 	var users []string
 	for _, r := range all {
-		has := func(m mountspec.Spec) bool { return m.Type == "volume" && m.Source == volume }
-		if r.ID != except && slices.ContainsFunc(r.Run.requestedMounts(), has) {
+		if r.ID != except && slices.Contains(r.volumes(), volume) {
 			users = append(users, r.Name)
 		}
 	}

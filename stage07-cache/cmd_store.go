@@ -6,8 +6,10 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"stagebox/stage03-rootfs/envfile"
@@ -51,6 +53,9 @@ type StoreOptions struct {
 
 	StopTimeout *int `json:",omitempty" help:"Seconds that stop and restart wait before they kill it." placeholder:"SECONDS" group:"Store:"`
 
+	Label     []string `short:"l" help:"A label, a note that box keeps with the container." placeholder:"KEY[=VALUE]" sep:"none" group:"Store:"`
+	LabelFile []string `help:"A file with a label a line." placeholder:"FILE" sep:"none" group:"Store:"`
+
 	record  *Record
 	noInput bool // standard input is not the caller's
 
@@ -83,6 +88,9 @@ func (r *Record) runDetached() error {
 // of the command.
 func (c *Container) resolve() error {
 	if err := c.readEnvFiles(); err != nil {
+		return err
+	}
+	if err := c.readLabelFiles(); err != nil {
 		return err
 	}
 	for i, name := range c.Env {
@@ -136,4 +144,44 @@ func (r *Record) writeCidfile() error {
 		_, err := out.WriteString(r.ID)
 		return err
 	})
+}
+
+// readLabelFiles puts the labels of --label-file before those of --label, which win.
+func (o *StoreOptions) readLabelFiles() error {
+	var list []string
+	for _, file := range o.LabelFile {
+		lines, err := envfile.Read(file)
+		if err != nil {
+			return fmt.Errorf("--label-file %s: %w", file, err)
+		}
+		list = append(list, lines...)
+	}
+	o.Label, o.LabelFile = append(list, o.Label...), nil
+	for _, label := range o.Label {
+		if key, _, _ := strings.Cut(label, "="); key == "" || strings.ContainsAny(key, " \t\n") {
+			return fmt.Errorf("--label %q: give KEY or KEY=VALUE, and a key without blanks", label)
+		}
+	}
+	return nil
+}
+
+// labels are the container's labels.
+func (o *StoreOptions) labels() map[string]string { return labelsOf(o.Label) }
+
+// labelsOf reads KEY=VALUE or KEY. Of several with one key the last wins.
+func labelsOf(list []string) map[string]string {
+	labels := map[string]string{}
+	for _, label := range list {
+		key, value, _ := strings.Cut(label, "=")
+		labels[key] = value
+	}
+	return labels
+}
+
+// listLabels are labels as KEY=VALUE, sorted.
+func listLabels(labels map[string]string) (list []string) {
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		list = append(list, key+"="+labels[key])
+	}
+	return list
 }

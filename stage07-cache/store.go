@@ -206,6 +206,9 @@ func (s Store) read(id string) (*Record, error) {
 			"remove this directory if it is not yours",
 			s.path("containers", id, "container.json"))
 	}
+	if to, err := os.Readlink(s.path("containers", r.NewName)); err == nil && to == r.ID {
+		r.Name, r.NewName = r.NewName, "" // a box that was killed has renamed it
+	}
 	r.store, r.Run.Store, r.Run.record = s, s, r
 	return r, nil
 }

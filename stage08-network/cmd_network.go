@@ -207,6 +207,12 @@ func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
 	return mode, other, err
 }
 
+// isOn reports whether a container is made for a network.
+func (r *Record) isOn(network string) bool {
+	mode, _, err := r.Run.mode(r.Run.Isolation)
+	return err == nil && mode == network
+}
+
 func (w *NetworkOptions) ports(exposed []string) ([]portmap.Mapping, error) {
 	specs := w.Publish
 	if w.PublishAll {

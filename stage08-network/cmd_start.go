@@ -6,6 +6,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage04-unionfs/state"
@@ -230,4 +232,30 @@ func (c *waitCmd) Run() error {
 		}
 		return err
 	})
+}
+
+type renameCmd struct {
+	oneContainer
+
+	NewName string `arg:"" name:"new-name" help:"The name it is to have."`
+}
+
+// Run is `box rename`.
+func (c *renameCmd) Run() error {
+	name := strings.TrimPrefix(c.NewName, "/")
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("rename %w", err)
+	}
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	if r.Name == name {
+		return fmt.Errorf("rename %s: the container has this name already", name)
+	}
+	err = c.Store.rename(r.ID, name)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("rename %s: another container has this name: box rename gives it another", name)
+	}
+	return err
 }

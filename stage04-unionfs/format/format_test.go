@@ -87,3 +87,11 @@ func TestTable(t *testing.T) {
 		require.EqualError(t, table.Write(&strings.Builder{}, text, rows), want)
 	}
 }
+
+func TestProcesses(t *testing.T) {
+	const list = "  PID TTY  CMD\n    1 ?  init\n   77 ?   sh -c 'a  b'\n  770 ? other\n"
+	var out strings.Builder
+	require.NoError(t, format.Processes(&out, list, []int{77, 5}))
+	require.Equal(t, "PID                 TTY                 CMD\n77                  ?                   sh -c 'a b'\n", out.String())
+	require.ErrorContains(t, format.Processes(&out, "CMD\nsh\n", []int{77}), "PID")
+}

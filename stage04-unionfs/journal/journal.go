@@ -160,6 +160,33 @@ func (w *Writer) Close() error {
 	return w.file.Close()
 }
 
+// Tail goes to the beginning of the last lines of a log. If there are fewer, that is its start.
+func Tail(log io.ReadSeeker, lines int) error {
+	at, err := log.Seek(0, io.SeekEnd)
+	block := make([]byte, longest)
+	// The newline of the last line is the first that is met, and does not begin a line.
+	for left := lines + 1; at > 0 && err == nil; {
+		part := block[:min(at, longest)]
+		at -= int64(len(part))
+		if _, err = log.Seek(at, io.SeekStart); err == nil {
+			_, err = io.ReadFull(log, part)
+		}
+		for i := len(part) - 1; i >= 0 && err == nil; i-- {
+			if part[i] != '\n' {
+				continue
+			}
+			if left--; left == 0 {
+				_, err = log.Seek(at+int64(i)+1, io.SeekStart)
+				return err
+			}
+		}
+	}
+	if err == nil {
+		_, err = log.Seek(0, io.SeekStart)
+	}
+	return err
+}
+
 // Read calls do for each line of a log, in order. At the end of the file it asks whether there
 // may be more, and looks again for as long as there may. If more is nil, the end is the end.
 // Half a line, which a writer that was killed has left, is skipped.

@@ -40,7 +40,7 @@ const (
 
 // table is the whole suite; a stage's rows stand behind those of the stage before.
 var table = slices.Concat(namespaceRows, idRows, commandRows, signalRows, execRows, tellingRows, terminalRows, leftoverRows,
-	cgroupRows, rootRows, wallRows, unionRows)
+	cgroupRows, rootRows, wallRows, unionRows, keptRows)
 
 // Last is the last stage that rows are about.
 func Last() int {

@@ -132,8 +132,8 @@ exec "$BOX" "$@"`,
 	Check: func(b *Box) Seen {
 		one := b.script("cat /etc/hostname >/dev/null; ls /bin/sh; echo kept >/bin/stagebox", "--rm", "-v", "data:/bin")
 		two := b.script("cat /data/stagebox; ls /data/sh", "--rm", "-v", "data:/data")
-		return all(printed("/bin/sh", one), printed("kept /data/sh", two.oneLine()), printed("data", b.Run("volume", "ls")),
-			status(0, b.Run("volume", "rm", "data")), printed("", b.Run("volume", "ls")))
+		return all(printed("/bin/sh", one), printed("kept /data/sh", two.oneLine()), printed("data", b.Run("volume", "ls", "-q")),
+			status(0, b.Run("volume", "rm", "data")), printed("", b.Run("volume", "ls", "-q")))
 	},
 	Broken: drop("-v | data:/bin | data:/data"),
 }, {
@@ -141,7 +141,7 @@ exec "$BOX" "$@"`,
 	Check: func(b *Box) Seen {
 		one := b.script("true", "--name", "one", "-v", "/data", "-v", "named:/named")
 		inUse := b.Run("volume", "rm", "named")
-		return all(status(0, one), refused(inUse), printed("one", b.Run("rm", "-v", "one")), printed("named", b.Run("volume", "ls")))
+		return all(status(0, one), refused(inUse), printed("one", b.Run("rm", "-v", "one")), printed("named", b.Run("volume", "ls", "-q")))
 	},
 	Broken: `[ "$1" = rm ] && exec "$BOX" rm "$3"; exec "$BOX" "$@"`,
 }, {

@@ -1,0 +1,135 @@
+package behave
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The rows about lists of what a store keeps, and about what can be done to it.
+
+var keptRows = []Row{{
+	Name: "ps chooses by --filter, -n, -l and -q, and prints by --format", Since: 4,
+	Check: func(b *Box) Seen {
+		one := b.script("exit 3", "--name", "one", "-l", "team=red", "--label", "note")
+		two := b.script("true", "--name", "two")
+		names := func(args ...string) Ended {
+			return b.Run(append([]string{"ps", "--format", "{{.Names}}"}, args...)...)
+		}
+		return all(status(3, one), status(0, two), printed("", names()),
+			printed("two one", names("-a").oneLine()), printed("two", names("-n", "1")), printed("two", names("-l")),
+			printed("one", names("-a", "-f", "exited=3")), printed("one", names("-f", "status=exited", "-f", "label=team=red")),
+			printed("", names("-a", "-f", "label=team=blue")), printed("one", names("-a", "--filter", "name=^o")),
+			printed("one", names("-a", "-f", "before=two")), printed("two", names("-a", "-f", "since=one")),
+			printed("NAMES team one red", b.Run("ps", "-af", "label=note", "--format", `table {{.Names}}\t{{.Label "team"}}`).oneLine()),
+			refused(b.Run("ps", "-f", "nonsense=1")), refused(b.Run("ps", "-a", "--format", "{{.Nonsense}}")))
+	},
+	Broken: `[ "$1" = ps ] && { "$BOX" "$@" | tail -1; exit; }; exec "$BOX" "$@"`,
+}, {
+	Name: "rename: a running container has its new name at once, and after its end", Since: 4,
+	Check: func(b *Box) Seen {
+		return b.detached("trap 'exit 9' TERM; while :; do sleep 0.01; done", func() Seen {
+			rename, state := b.Run("rename", "still", "moved"), "{{.Name}} {{.State.Status}}"
+			before, gone := b.Run("inspect", "-f", state, "moved"), b.Run("inspect", "still")
+			stop := b.Run("stop", "moved")
+			after, back := b.Run("inspect", "-f", state, "moved"), b.Run("rename", "moved", "still")
+			return all(status(0, rename), printed("/moved running", before), status(1, gone), status(0, stop), printed("/moved exited", after),
+				status(0, back), printed("/still exited", b.Run("inspect", "-f", state, "still")), refused(b.Run("rename", "still", "still")))
+		})
+	},
+	Broken: `[ "$1" = rename ] && exit; [ "$2" = moved ] && set -- "$1" still; exec "$BOX" "$@"`,
+}, {
+	Name: "logs: the last lines, those of a time, and with their times", Since: 4,
+	Check: func(b *Box) Seen {
+		e := b.script("echo one; sleep 0.4; echo two", "-d", "--name", "said")
+		wait, all3 := b.Run("wait", "said"), b.Run("logs", "-t", "said")
+		times := strings.Fields(all3.Stdout)
+		if len(times) != 4 {
+			return ended(false, "two lines, each with a time", all3)
+		}
+		begin, err := time.Parse("2006-01-02T15:04:05.000000000Z", times[0])
+		if err != nil {
+			return failed(err)
+		}
+		middle := begin.Add(200 * time.Millisecond)
+		return all(status(0, e), status(0, wait), printed("one two", b.Run("logs", "-n", "2", "said").oneLine()), printed("two", b.Run("logs", "--tail", "1", "said")),
+			printed("", b.Run("logs", "--tail=0", "said")), printed("two", b.Run("logs", "-f", "--since", middle.Format(time.RFC3339Nano), "said")),
+			printed("one", b.Run("logs", "--until", fmt.Sprintf("%d.%09d", middle.Unix(), middle.Nanosecond()), "said")),
+			printed("one two", b.Run("logs", "--since", "1h", "said").oneLine()), refused(b.Run("logs", "--since", "soon", "said")))
+	},
+	Broken: `[ "$1" = logs ] && { for last; do :; done; exec "$BOX" logs "$last"; }; exec "$BOX" "$@"`,
+}, {
+	Name: "top lists the processes of a container by their numbers outside", Since: 4,
+	Check: func(b *Box) Seen {
+		return b.detached("sleep 100 & sleep 100", func() Seen {
+			pid := b.Run("inspect", "-f", "{{.State.Pid}}", "still").Line()
+			e := b.Run("top", "still", "-o", "pid,comm")
+			lines := strings.Split(e.Line(), "\n")
+			first := words(lines[min(1, len(lines)-1)])
+			return all(same("PID COMMAND", words(lines[0])), same(pid+" sh", first), ended(len(lines) == 4, "sh and two sleeps", e),
+				refused(b.Run("top", "still", "-o", "comm")))
+		})
+	},
+	Broken: `[ "$1" = top ] && { shift 2; exec ps "$@"; }; exec "$BOX" "$@"`,
+}, {
+	Name: "volume create, inspect and prune: labels are kept, and what has a name or is in use stays", Since: 4,
+	Check: func(b *Box) Seen {
+		list := func(args ...string) Ended { return b.Run(append([]string{"volume", "ls", "-q"}, args...)...).oneLine() }
+		create, unnamed := b.Run("volume", "create", "--label", "team=red", "data"), b.Run("volume", "create")
+		used := b.script("true", "--name", "user", "-v", "used:/data")
+		return all(printed("data", create), status(0, unnamed), printed("data", b.Run("volume", "create", "data")), status(0, used),
+			printed("data", list("-f", "label=team=red")), printed("used", list("-f", "dangling=false")),
+			printed(filepath.Join(b.store(), "volumes/data/_data")+" red", b.Run("volume", "inspect", "-f", "{{.Mountpoint}} {{.Labels.team}}", "data")),
+			status(0, b.Run("volume", "prune", "-f")), printed("data used", list()),
+			status(0, b.Run("volume", "prune", "-a", "-f")), printed("used", list()), status(1, b.Run("volume", "inspect", "data")))
+	},
+	Broken: `[ "$1 $2" = "volume prune" ] && { "$BOX" volume ls -q | xargs -n 1 "$BOX" volume rm -f; exit 0; }; exec "$BOX" "$@"`,
+}, {
+	Name: "an empty volume is filled from the root, and one that a container has emptied is not", Since: 4,
+	Check: func(b *Box) Seen {
+		create := b.Run("volume", "create", "data")
+		e := b.script("ls /bin/sh; rm -r /bin/*", "--name", "one", "-v", "data:/bin", "--init")
+		again := b.script("ls -d /data/*", "--rm", "-v", "data:/data")
+		return all(status(0, create), printed("/bin/sh", e), refusedBy(again), printed("/bin/sh", b.script("ls /bin/sh", "--rm", "-v", "data:/bin")))
+	},
+	Broken: `[ "$1 $2" = "volume create" ] && { mkdir -p "$BOX_ROOT/volumes/data/_data/x"; exit; }; exec "$BOX" "$@"`,
+}, {
+	Name: "cp: into and out of a container that runs or not, through its volumes, and no link leads out", Since: 4,
+	Check:  copied,
+	Broken: `[ "$1" = cp ] && exec cp -r "${2#*:}" "${3#*:}"; exec "$BOX" "$@"`,
+}}
+
+// copied copies a file of the host into containers, and back.
+func copied(b *Box) Seen {
+	file, back := filepath.Join(b.Dir, "file"), filepath.Join(b.Dir, "back")
+	if err := errors.Join(os.WriteFile(file, []byte("x\n"), 0o644), os.Chmod(file, 0o644), os.Mkdir(back, 0o777), os.Chmod(back, 0o777)); err != nil {
+		return failed(err)
+	}
+	e := b.script("ln -s "+b.Dir+" /out; mkdir /tmp/dir", "--name", "one", "-v", "data:/data")
+	out, in := b.Run("cp", "one:/out/file", back), b.Run("cp", file, "one:/out/new")
+	outside, _ := os.ReadDir(back)
+	seen := all(status(0, e), refused(out), refused(in), same("0", fmt.Sprint(len(outside))),
+		status(0, b.Run("cp", file, "one:/data/new")), printed("x", b.script("cat /data/new", "--rm", "-v", "data:/data")),
+		status(0, b.Run("cp", "one:/tmp/dir", back+"/dir")), status(0, b.Run("cp", file, "one:/tmp/dir")))
+	running := b.detached("sleep 100", func() Seen {
+		in, out := b.Run("cp", file, "still:/tmp/"), b.Run("cp", "still:/tmp/file", back+"/dir")
+		archive := b.Run("cp", "still:/tmp/file", "-")
+		data, err := os.ReadFile(back + "/dir/file")
+		header, errArchive := tar.NewReader(strings.NewReader(archive.Stdout)).Next()
+		if err := errors.Join(err, errArchive); err != nil {
+			return failed(err)
+		}
+		return all(status(0, in), printed("x", b.Run("exec", "still", "cat", "/tmp/file")), status(0, out), same("x\n", string(data)), same("file", header.Name),
+			status(0, b.Feed(archive.Stdout, "cp", "-", "still:/")), printed("x", b.Run("exec", "still", "cat", "/file")), refused(b.Run("cp", file, "still:/none/")))
+	})
+	return all(seen, running)
+}
+
+// refusedBy is a status of the command's own, and not 0.
+func refusedBy(e Ended) Seen {
+	return ended(e.Status > 0 && e.Status < 125, "a status from 1 to 124", e)
+}
