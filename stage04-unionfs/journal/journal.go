@@ -6,6 +6,7 @@ package journal
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,7 @@ type Writer struct {
 	file   *os.File
 	ends   []*os.File // for the process that prints
 	copied sync.WaitGroup
-	pipes  []*os.File // to read from
+	reader reader
 
 	// To returns where a stream goes besides, as it comes, or is nil.
 	To func(stream string) io.Writer
@@ -70,40 +71,19 @@ func (w *Writer) Pipe(stream string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.ends, w.pipes = append(w.ends, write), append(w.pipes, read)
-	from := io.Reader(&tail{file: read})
+	p := &pipe{file: read, lines: lines{w: w, stream: stream}}
 	if w.To != nil {
-		from = io.TeeReader(from, w.To(stream))
+		p.to = w.To(stream)
 	}
-	w.copied.Go(func() {
-		w.copy(from, stream)
-		read.Close()
-	})
+	first, err := w.reader.add(p)
+	if err != nil {
+		return nil, errors.Join(err, read.Close(), write.Close())
+	}
+	if first {
+		w.copied.Go(w.reader.run)
+	}
+	w.ends = append(w.ends, write)
 	return write, nil
-}
-
-// tail reads a pipe. Once it has a deadline, it ends when nothing has come for a second, or after
-// as much as the largest pipe can hold: a process that is left may go on printing for ever.
-type tail struct {
-	file *os.File
-	left int // after the deadline; 0 before
-}
-
-func (t *tail) Read(data []byte) (int, error) {
-	n, err := t.file.Read(data)
-	if errors.Is(err, os.ErrDeadlineExceeded) { // even if there is something to read
-		if t.left == 0 {
-			t.left = 1 << 20
-		}
-		t.file.SetReadDeadline(time.Now().Add(time.Second))
-		n, err = t.file.Read(data)
-	}
-	if t.left > 0 {
-		if t.left -= n; t.left <= 0 {
-			err = io.EOF
-		}
-	}
-	return n, err
 }
 
 // Input makes a pipe for the process to read from, and returns both ends. The one to write to is
@@ -123,22 +103,34 @@ func (w *Writer) CloseEnds() {
 	w.ends = nil
 }
 
-// copy writes a line for each line, or for as much of it as fits.
-func (w *Writer) copy(from io.Reader, stream string) {
-	lines := bufio.NewReaderSize(from, longest)
-	for {
-		text, err := lines.ReadSlice('\n')
-		if len(text) > 0 && w.write(Line{string(text), stream, time.Now().UTC()}) != nil {
-			// The disk is full, perhaps: the container is to go on.
-			_, err = io.Copy(io.Discard, from)
-			if err == nil {
-				return
-			}
+// lines cuts a stream into the lines of a log.
+type lines struct {
+	w      *Writer
+	stream string
+	begun  []byte // of a line
+	failed bool   // the disk is full, perhaps: the container is to go on
+}
+
+// add writes a line for each line, or for as much of it as fits.
+func (l *lines) add(data []byte) {
+	for len(data) > 0 {
+		n := min(longest-len(l.begun), len(data))
+		if end := bytes.IndexByte(data[:n], '\n'); end >= 0 {
+			n = end + 1
 		}
-		if err != nil && err != bufio.ErrBufferFull {
-			return
+		l.begun, data = append(l.begun, data[:n]...), data[n:]
+		if len(l.begun) == longest || l.begun[len(l.begun)-1] == '\n' {
+			l.end()
 		}
 	}
+}
+
+// end writes the line that has begun.
+func (l *lines) end() {
+	if len(l.begun) > 0 && !l.failed {
+		l.failed = l.w.write(Line{string(l.begun), l.stream, time.Now().UTC()}) != nil
+	}
+	l.begun = l.begun[:0]
 }
 
 func (w *Writer) write(line Line) error {
@@ -153,9 +145,7 @@ func (w *Writer) write(line Line) error {
 // It does not wait for a process that still has the end of a pipe and prints nothing.
 func (w *Writer) Close() error {
 	w.CloseEnds()
-	for _, pipe := range w.pipes {
-		pipe.SetReadDeadline(time.Now())
-	}
+	w.reader.finish()
 	w.copied.Wait()
 	return w.file.Close()
 }

@@ -211,3 +211,26 @@ func TestFullDisk(t *testing.T) {
 	printed(t, filepath.Join(dir, "log"), "stdout", texts...)
 	require.NotEmpty(t, read(t, filepath.Join(dir, "log")))
 }
+
+// TestOrder: what is printed in pieces on standard error, and then on standard output, goes on in
+// this order. Two goroutines, one for each pipe, would mix them a few times in two hundred.
+func TestOrder(t *testing.T) {
+	for range 200 {
+		w, err := journal.Create(filepath.Join(t.TempDir(), "log"))
+		require.NoError(t, err)
+		var all bytes.Buffer
+		w.To = func(string) io.Writer { return &all }
+		stdout, err := w.Pipe("stdout")
+		require.NoError(t, err)
+		stderr, err := w.Pipe("stderr")
+		require.NoError(t, err)
+		for _, piece := range []string{"n", "o", " no\n"} {
+			_, err := stderr.WriteString(piece)
+			require.NoError(t, err)
+		}
+		_, err = stdout.WriteString("yes\n")
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		require.Equal(t, "no no\nyes\n", all.String())
+	}
+}
