@@ -623,16 +623,26 @@ func TestSaveToAFile(t *testing.T) {
 	require.Zero(t, status, stderr)
 	info, err := os.Lstat(file)
 	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o644), info.Mode())
+	require.Equal(t, os.FileMode(0o600), info.Mode(), "its mode stays")
 	require.Greater(t, info.Size(), int64(1000))
 	to, err := os.Readlink(link)
 	require.NoError(t, err)
 	require.Equal(t, "file", to)
-	for _, name := range []string{fifo, dir} {
-		_, stderr, status = run(t, "save", "--root", s.Root, "-o", name, "loaded:1")
-		require.Equal(t, 125, status)
-		require.Equal(t, "box: replace "+name+": not a regular file\n", stderr)
-	}
+	_, stderr, status = run(t, "save", "--root", s.Root, "-o", dir, "loaded:1")
+	require.Equal(t, 125, status)
+	require.Equal(t, "box: output file \""+dir+"\": it is a directory; give a regular file, a FIFO, or - for standard output\n", stderr)
+
+	reader := exec.Command("wc", "-c", fifo)
+	var count bytes.Buffer
+	reader.Stdout = &count
+	require.NoError(t, reader.Start())
+	_, stderr, status = run(t, "save", "--root", s.Root, "-o", fifo, "loaded:1")
+	require.Zero(t, status, stderr)
+	require.NoError(t, reader.Wait())
+	require.Regexp(t, `^\d{4,} `, count.String(), "a FIFO is written to")
+	info, err = os.Lstat(fifo)
+	require.NoError(t, err)
+	require.Equal(t, os.ModeNamedPipe, info.Mode().Type())
 	_, _, status = run(t, "save", "--root", s.Root, "-o", file, "missing:1")
 	require.NotZero(t, status)
 	left, err := os.ReadDir(dir)
