@@ -44,18 +44,21 @@ func (s Store) open() (err error) {
 // makeMountPoints makes the layer below all others: the files and directories that every
 // container mounts something on. A root that lacks one of them need not be changed for it.
 func (s Store) makeMountPoints() (err error) {
-	if _, err := os.Lstat(s.path("mountpoints/sys")); err == nil {
-		return nil // it is made last
-	}
-	etc := s.path("mountpoints/etc")
-	err = errors.Join(os.MkdirAll(etc, 0o755),
-		os.Chmod(s.path("mountpoints"), 0o755), os.Chmod(etc, 0o755)) // whatever the umask
-	for _, name := range []string{"hostname", "hosts", "resolv.conf"} {
-		file, errFile := os.OpenFile(filepath.Join(etc, name), os.O_RDONLY|os.O_CREATE, 0o644)
-		err = errors.Join(err, errFile, file.Close())
-	}
-	for _, dir := range []string{"dev", "proc", "sys"} {
-		err = errors.Join(err, os.MkdirAll(s.path("mountpoints", dir), 0o755))
+	for _, name := range []string{"", "etc", "etc/hostname", "etc/hosts", "etc/resolv.conf",
+		"dev", "proc", "sys"} {
+		path, isFile := s.path("mountpoints", name), strings.HasPrefix(name, "etc/")
+		if info, errStat := os.Lstat(path); errStat == nil {
+			if info.IsDir() == isFile || !info.IsDir() && !info.Mode().IsRegular() {
+				err = errors.Join(err, fmt.Errorf("%s: unexpected type of file: remove it", path))
+			}
+			continue
+		}
+		if isFile {
+			file, errFile := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644)
+			err = errors.Join(err, errFile, file.Close())
+			continue
+		}
+		err = errors.Join(err, os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) // whatever the umask
 	}
 	return err
 }
@@ -94,7 +97,7 @@ func (s Store) noteUnfinished(path string) (build string, done func() error, err
 // that a note, whatever it says, removes nothing else.
 func temporaryName(path, note string) string {
 	id := strings.TrimPrefix(filepath.Base(note), unfinished)
-	return filepath.Join(filepath.Dir(path), "."+id[:min(12, len(id))])
+	return filepath.Join(filepath.Dir(path), "."+id[:12])
 }
 
 // createLocked makes and locks a file with a new name, which sweep may hold for a moment.
@@ -111,6 +114,9 @@ const unfinished = "unfinished-"
 func (s Store) sweep() error {
 	entries, err := os.ReadDir(s.path("running"))
 	for _, entry := range entries {
+		if !ids.IsID(strings.TrimPrefix(entry.Name(), unfinished)) {
+			continue // not box's
+		}
 		held, err := state.TryLock(s.path("running", entry.Name()), state.Exclusive)
 		if err == state.ErrBusy {
 			continue
@@ -130,9 +136,8 @@ func (s Store) sweep() error {
 // removeUnfinished removes what a note is about, and the note.
 func removeUnfinished(held *os.File) error {
 	path, err := io.ReadAll(held)
-	note := strings.TrimPrefix(filepath.Base(held.Name()), unfinished)
 	switch {
-	case err != nil || !filepath.IsAbs(string(path)) || !ids.IsID(note): // it never did anything
+	case err != nil || !filepath.IsAbs(string(path)): // it never did anything
 	case filepath.Base(string(path)) == "cgroup.freeze":
 		err = thaw(string(path))
 	default:
@@ -197,14 +202,16 @@ func (s Store) repair(id string, held *os.File) (err error) {
 
 // read reads a record.
 func (s Store) read(id string) (*Record, error) {
-	r := &Record{}
-	if err := state.ReadJSON(s.path("containers", id, "container.json"), r); err != nil {
+	r, dir := &Record{}, s.path("containers", id)
+	err := state.ReadJSON(s.path("containers", id, "container.json"), r)
+	if _, gone := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) && gone != nil {
 		return nil, err
 	}
-	if r.Run == nil {
-		return nil, fmt.Errorf("%s: it is no container's record; "+
-			"remove this directory if it is not yours",
-			s.path("containers", id, "container.json"))
+	if id, unfinished := strings.CutPrefix(id, "."); err == nil && !unfinished {
+		err = s.checkRecord(id, r)
+	}
+	if err != nil {
+		return nil, damage(id, err)
 	}
 	if to, err := os.Readlink(s.path("containers", r.NewName)); err == nil && to == r.ID {
 		r.Name, r.NewName = r.NewName, "" // a box that was killed has renamed it
@@ -243,16 +250,24 @@ func (s Store) present(id string) (*Record, error) {
 	return r, err
 }
 
-// all returns the containers.
+// all returns the containers. Those that are damaged are reported, and left out.
 func (s Store) all() ([]*Record, error) {
+	list, damaged, err := s.records()
+	for _, err := range damaged {
+		fmt.Fprintf(os.Stderr, "box: %v\n", err)
+	}
+	return list, err
+}
+
+// records returns the containers, and the errors of those that are damaged.
+func (s Store) records() (list []*Record, damaged []error, err error) {
 	if err := s.open(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	entries, err := os.ReadDir(s.path("containers"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var list []*Record
 	for _, entry := range entries {
 		if !ids.IsID(entry.Name()) {
 			continue
@@ -261,13 +276,13 @@ func (s Store) all() ([]*Record, error) {
 		if errors.Is(err, errNoContainer) { // removed meanwhile
 			continue
 		}
-		if err != nil { // damaged: the others are listed all the same
-			fmt.Fprintf(os.Stderr, "box: %v\n", err)
+		if err != nil {
+			damaged = append(damaged, err)
 			continue
 		}
 		list = append(list, r)
 	}
-	return list, nil
+	return list, damaged, nil
 }
 
 // errNoContainer means that no container has a name.
@@ -279,7 +294,8 @@ func (s Store) find(text string) (*Record, error) {
 		return nil, err
 	}
 	text = strings.TrimPrefix(text, "/") // as Docker prints it
-	if id, err := os.Readlink(s.path("containers", text)); err == nil && ids.IsName(text) {
+	if id, err := os.Readlink(s.path("containers", text)); err == nil && ids.IsName(text) &&
+		ids.IsID(id) {
 		return s.known(id)
 	}
 	entries, err := os.ReadDir(s.path("containers"))
@@ -294,7 +310,7 @@ func (s Store) find(text string) (*Record, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("%w: %q; box ps -a lists them by name and id", errNoContainer, text)
+		return s.named(text)
 	case 1:
 		return s.known(found[0])
 	}
@@ -317,9 +333,8 @@ func (s Store) take(text string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.read(r.ID) // again, now that it is locked
+	now, err := s.present(r.ID) // again, now that it is locked
 	if err != nil {
-		err = fmt.Errorf("%w any more: %s", errNoContainer, text)
 		return nil, errors.Join(err, os.Remove(held.Name()), held.Close())
 	}
 	now.lock = held

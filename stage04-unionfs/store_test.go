@@ -199,6 +199,7 @@ func (k *killer) round(i int) {
 	case n == 2:
 		k.run("run --rm", script+"0", "--rm", "-v", "/anonymous")
 	case n == 3:
+		k.try("stop", "stop", "-t", "0", some)
 		k.box("stop", "-t", "0", some)
 		k.try("start", "start", some)
 	case n == 4:
@@ -425,11 +426,13 @@ func TestNoteRemovesOnlyItsOwn(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(freezer, []byte("precious"), 0o644))
 	notes := []string{note(id, victim), note(ids.New(), own+"/deep"), note(ids.New(), freezer),
-		note(ids.New(), "."), note("short", victim), note(ids.New(), "")}
+		note(ids.New(), "."), note(ids.New(), "")}
+	foreign := note("short", victim)
 	l.box("ps")
 	for _, path := range notes {
 		require.NoFileExists(t, path)
 	}
+	require.FileExists(t, foreign)
 	require.DirExists(t, victim+"/deep")
 	require.Equal(t, "precious", contentOf(t, freezer))
 	require.NoDirExists(t, own, "the control: this one is the note's")

@@ -88,7 +88,7 @@ func (r *Record) openLog(p *Plan) (err error) {
 		return nil
 	}
 	if r.log, err = journal.Create(r.path("log")); err != nil {
-		return err
+		return fmt.Errorf("%w; remove it, and a new log is begun", err)
 	}
 	if r.hub, err = attach.Listen(r.path()); err != nil {
 		return err

@@ -87,8 +87,8 @@ func (s Store) createVolume(name string, labels map[string]string) error {
 // finds it made.
 func (s Store) makeVolume(name string, fill func(build string) error) error {
 	dir := s.path("volumes", name)
-	if _, err := os.Stat(dir); err == nil {
-		return nil
+	if _, err := os.Lstat(dir); err == nil {
+		return s.checkVolume(name)
 	}
 	err := s.make(dir, func(build string) error {
 		return errors.Join(os.Mkdir(build, 0o755), fill(build))
@@ -163,7 +163,8 @@ func (c *Container) fillVolume(data, target string) error {
 func (r *Record) removeVolumes() error {
 	for _, name := range r.Volumes {
 		err := r.store.removeVolume(name, r.ID)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) &&
+			!errors.As(err, new(damaged)) {
 			return err
 		}
 	}
@@ -205,9 +206,13 @@ func (s Store) removeVolume(name, except string) error {
 
 // checkUnused refuses a volume that a container has.
 func (s Store) checkUnused(volume, except string) error {
-	all, err := s.all()
+	all, unknown, err := s.records()
 	if err != nil {
 		return err
+	}
+	if len(unknown) > 0 { // what volumes these have is not known
+		return fmt.Errorf("the volume %s may be one of this container: %w",
+			volume, errors.Join(unknown...))
 	}
 	var users []string
 	for _, r := range all {

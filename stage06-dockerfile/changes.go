@@ -37,7 +37,8 @@ func (o *overlay) changes() ([]change, error) {
 		return nil, err
 	}
 	defer below.Close()
-	fd, err := unix.Open(o.upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Open(o.upper, flags, 0)
 	if err != nil {
 		return nil, about("open", o.upper, err)
 	}
@@ -142,6 +143,9 @@ func (r *Record) commit(dir string) error {
 // whileFrozen does something while the container's processes are stopped, if it runs, and if
 // its cgroup is one that can be stopped.
 func (r *Record) whileFrozen(do func() error) error {
+	if err := r.checkDirs(); err != nil {
+		return err
+	}
 	g, err := groupOf(r.State.PID)
 	if err != nil || !r.isRunning() || r.isPaused() {
 		return do()

@@ -231,7 +231,14 @@ func (c *rmCmd) remove(name string) error {
 	if c.Force {
 		r, err := c.Store.find(name)
 		if errors.Is(err, errNoContainer) {
-			return nil
+			return c.Store.dropName(name)
+		}
+		var unreadable damaged
+		if errors.As(err, &unreadable) {
+			return c.Store.discard(unreadable.id)
+		}
+		if err == nil {
+			err = c.Store.clearLock(r.ID)
 		}
 		if err != nil {
 			return err
@@ -255,5 +262,5 @@ func (c *rmCmd) remove(name string) error {
 			return err
 		}
 	}
-	return r.remove()
+	return errors.Join(r.remove(), c.Store.dropName(r.Name))
 }

@@ -80,6 +80,8 @@ func begin(c *Container, p *Plan) (*Record, error) {
 		if err := c.createIfKept(); err != nil || c.record == nil {
 			return nil, err
 		}
+	} else if err := c.record.checkDirs(); err != nil {
+		return nil, c.record.end(err)
 	}
 	r := c.record
 	if r.isElsewhere() {
@@ -193,6 +195,10 @@ func (r *Record) takeName() error {
 		err := os.Symlink(r.ID, r.store.path("containers", r.Name))
 		if !errors.Is(err, fs.ErrExist) {
 			return err
+		}
+		if !random && !r.store.isNameOfOne(r.Name) {
+			return fmt.Errorf("--name %s: %s is no container's name; box rm -f %s removes it",
+				r.Name, r.store.path("containers", r.Name), r.Name)
 		}
 		if !random {
 			return fmt.Errorf("--name %s: a container has this name already; "+

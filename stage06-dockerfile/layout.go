@@ -22,7 +22,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 )
 
@@ -98,12 +100,22 @@ func (s Store) using() (done func() error, err error) {
 // half written. The part of a blob that an interrupted pull has left is named by its digest, and
 // stays for the next pull.
 func (s Store) dropHalfMade() error {
-	list, err := filepath.Glob(s.path("images/partial/*-*"))
-	err = errors.Join(err, state.Sweep(s.path("images")), state.Sweep(s.path("layers")))
-	for _, path := range list {
-		err = errors.Join(err, removeTree(path))
+	entries, err := os.ReadDir(s.path("images/partial"))
+	for _, entry := range entries {
+		if isHalfMade(entry.Name()) {
+			err = errors.Join(err, removeTree(s.path("images/partial", entry.Name())))
+		}
 	}
-	return err
+	return errors.Join(err, state.Sweep(s.path("images/partial")), state.Sweep(s.path("images")),
+		state.Sweep(s.path("layers")))
+}
+
+// isHalfMade reports whether a name is one of those that are given to directories in partial/. No
+// other name is removed there.
+func isHalfMade(name string) bool {
+	kind, number, _ := strings.Cut(strings.TrimSuffix(name, layer.OwnersSuffix), "-")
+	return slices.Contains(strings.Fields("layer tiny fetch mount cache"), kind) &&
+		number != "" && strings.Trim(number, "0123456789abcdef") == ""
 }
 
 func (s Store) blobPath(d digest.Digest) string {
@@ -129,8 +141,8 @@ func exists(path string) bool {
 func (s Store) putBlob(mediaType string, data []byte) (ocispec.Descriptor, error) {
 	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data),
 		Size: int64(len(data))}
-	if exists(s.blobPath(d.Digest)) {
-		return d, nil
+	if known, err := s.readBlob(d.Digest); err == nil && bytes.Equal(known, data) {
+		return d, nil // one that is damaged is written once more
 	}
 	file, err := state.Create(s.path("images/partial"))
 	if err != nil {
@@ -153,18 +165,22 @@ func (s Store) readBlob(d digest.Digest) ([]byte, error) {
 	if err := d.Validate(); err != nil {
 		return nil, fmt.Errorf("the digest %q: %w", d, err)
 	}
-	info, err := os.Stat(s.blobPath(d))
+	path := s.blobPath(d)
+	info, err := os.Lstat(path)
 	if err == nil && info.Size() > registry.MaxDocument {
 		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s",
 			d, units.FormatSize(info.Size()), units.FormatSize(registry.MaxDocument))
 	}
-	data, err := os.ReadFile(s.blobPath(d))
-	if err != nil {
+	var data []byte
+	if err == nil && info.Mode().IsRegular() {
+		data, err = os.ReadFile(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the blob %s: %w; pull or load its image again", d, err)
 	}
-	if d.Algorithm().FromBytes(data) != d {
+	if err != nil || d.Algorithm().FromBytes(data) != d || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("the blob %s is damaged: remove %s, "+
-			"and pull or load its image again", d, s.blobPath(d))
+			"and pull or load its image again", d, path)
 	}
 	return data, nil
 }
@@ -178,16 +194,25 @@ func (s Store) readObject(d digest.Digest, value any) error {
 	return about("read", d.String(), err)
 }
 
-// readIndex reads index.json. A store without one has no images.
-func (s Store) readIndex() (ocispec.Index, error) {
-	index := emptyIndex()
-	err := state.ReadJSON(s.path("images/index.json"), &index)
-	if errors.Is(err, fs.ErrNotExist) {
-		return index, nil
+// readIndex reads index.json. A store that has none yet has no images.
+func (s Store) readIndex() (index ocispec.Index, err error) {
+	path := s.path("images/index.json")
+	err = state.ReadJSON(path, &index)
+	if errors.Is(err, fs.ErrNotExist) && !exists(s.layout()) && !exists(path) {
+		return emptyIndex(), nil
+	}
+	if err == nil && index.SchemaVersion != 2 {
+		err = fmt.Errorf("%s: no index of images, whose schemaVersion is 2", path)
+	}
+	for _, d := range index.Manifests {
+		if errDigest := d.Digest.Validate(); err == nil && errDigest != nil {
+			err = fmt.Errorf("%s: digest %q: %w", path, d.Digest, errDigest)
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("the list of images is damaged: %w\n"+
-			"     mend this file, or remove it and pull or load the images again", err)
+			"     restore this file; or remove the directory %s, and pull or load the images again",
+			err, s.path("images"))
 	}
 	return index, err
 }
@@ -276,6 +301,9 @@ func (s Store) collect() error {
 			if dir != "images/partial" && (needed[name] || state.IsPending(entry.Name())) {
 				continue // pending: a note that is being written at this moment
 			}
+			if !ids.IsID(name) && !isHalfMade(entry.Name()) && !state.IsPending(entry.Name()) {
+				continue // not box's
+			}
 			if err := removeTree(s.path(dir, entry.Name())); err != nil {
 				return err
 			}
@@ -305,11 +333,14 @@ func (s Store) needed() (map[string]bool, error) {
 			needed[diffID.Encoded()] = true
 		}
 	}
-	containers, err := s.all()
+	containers, unknown, err := s.records()
 	for _, r := range containers {
 		for _, dir := range r.Run.topFirst() {
 			needed[filepath.Base(dir)] = true
 		}
+	}
+	if len(unknown) > 0 { // what layers these have is not known
+		err = fmt.Errorf("nothing is removed while a container is damaged: %w", errors.Join(unknown...))
 	}
 	return needed, err
 }

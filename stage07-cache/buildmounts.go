@@ -177,7 +177,7 @@ func (m *stepMounts) cache(mount dockerfile.Mount) error {
 	}
 	dir := m.s.b.Store.path("cache", "mounts", digest.FromString(id).Encoded()[:32])
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
+		return fmt.Errorf("%w; remove it", err)
 	}
 	dir, held, err := m.lockCache(dir, mount.Sharing)
 	if err != nil {
@@ -187,10 +187,12 @@ func (m *stepMounts) cache(mount dockerfile.Mount) error {
 		m.locks = append(m.locks, held)
 	}
 	m.mount(dir, mount.Target, mount.ReadOnly)
-	if exists(dir) {
-		return nil
+	if err := isDirectory(dir); errors.Is(err, unix.ENOENT) {
+		return m.newCache(dir, mount)
+	} else if err != nil {
+		return fmt.Errorf("%w; remove it", err)
 	}
-	return m.newCache(dir, mount)
+	return nil
 }
 
 // lockCache locks the directory of a cache mount if it is not shared: it waits for it, or with

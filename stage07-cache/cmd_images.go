@@ -143,7 +143,8 @@ func (c *rmiCmd) Run() error {
 		return err
 	}
 	err := each(c.Names, c.remove)
-	return errors.Join(err, c.Store.collect())
+	complain(c.Store.collect()) // the images are removed, whatever becomes of their layers
+	return err
 }
 
 func (c *rmiCmd) remove(text string) error {

@@ -197,7 +197,7 @@ func (b *builder) find(key string) (e *entry, wrong string) {
 	case e == nil:
 		return nil, "it is no longer in the cache"
 	case e.Layer != nil && (e.Layer.Digest.Validate() != nil ||
-		!exists(b.Store.layerPath(e.Layer.Digest))):
+		!b.Store.hasLayer(e.Layer.Digest)):
 		return nil, "its layer was removed"
 	}
 	if now := time.Now(); b.imported[key] != e {

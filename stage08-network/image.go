@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,6 +86,12 @@ func (s Store) readImage(manifest ocispec.Descriptor) (*Image, error) {
 	if n := len(image.Config.RootFS.DiffIDs); n != len(m.Layers) {
 		return nil, fmt.Errorf("the image %s: its manifest has %d layers, and its configuration %d",
 			manifest.Digest, len(m.Layers), n)
+	}
+	for i, d := range m.Layers {
+		err := cmp.Or(d.Digest.Validate(), image.Config.RootFS.DiffIDs[i].Validate())
+		if err != nil {
+			return nil, fmt.Errorf("the image %s: layer %d: %w", manifest.Digest, i, err)
+		}
 	}
 	return image, nil
 }
@@ -211,9 +218,10 @@ func (s Store) dirs(image *Image) ([]string, error) {
 	var list []string
 	for _, diffID := range image.Config.RootFS.DiffIDs {
 		dir := s.layerPath(diffID)
-		if !exists(dir) {
-			return nil, fmt.Errorf("the layer %s of the image %s is gone: "+
-				"pull or load the image again", diffID, short(image.ID))
+		if err := isDirectory(dir); err != nil {
+			return nil, fmt.Errorf("the layer %s of the image %s is gone: %w\n"+
+				"     remove what is there, and pull or load the image again",
+				diffID, short(image.ID), err)
 		}
 		// overlay takes a directory once. A layer hides all of itself further down.
 		list = append(slices.DeleteFunc(list, func(o string) bool { return o == dir }), dir)

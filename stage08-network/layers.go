@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -28,7 +29,7 @@ import (
 
 // unpackAs unpacks a layer under its digest: all of it and the right one, or nothing.
 func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
-	if exists(s.layerPath(want)) {
+	if s.hasLayer(want) {
 		sum, err := layer.SumOf(blob, s.layerLimits().check)
 		return cmp.Or(err, layer.Compare(sum.DiffID, want))
 	}
@@ -42,6 +43,9 @@ func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 	}
 	return s.keepLayer(build, want)
 }
+
+// hasLayer reports whether a layer is here unpacked.
+func (s Store) hasLayer(diffID digest.Digest) bool { return isDirectory(s.layerPath(diffID)) == nil }
 
 // layerLimits returns the limits that were given, or the default ones.
 func (s Store) layerLimits() LayerLimits {
@@ -72,8 +76,11 @@ func (s Store) keepLayer(build string, diffID digest.Digest) error {
 		}
 	}
 	err := unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	if err == unix.EEXIST {
+	if err == unix.EEXIST && s.hasLayer(diffID) {
 		return s.dropLayer(build)
+	}
+	if err == unix.EEXIST {
+		err = errors.Join(fmt.Errorf("%s is not a directory: remove it", path), s.dropLayer(build))
 	}
 	return about("rename", build, err)
 }
@@ -93,7 +100,7 @@ func (s Store) keepUpper(upper string, below ...string) (ocispec.Descriptor, err
 	packed, err := packLayer(file, upper, ownersOf(below)...)
 	d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer,
 		Digest: packed.DiffID, Size: packed.Bytes}
-	if err == nil && !exists(s.layerPath(d.Digest)) {
+	if err == nil && !s.hasLayer(d.Digest) {
 		if _, err = file.Seek(0, io.SeekStart); err == nil {
 			err = s.unpackAs(file, d.Digest)
 		}
@@ -126,7 +133,8 @@ func (s Store) writeNote(path string, value any) error {
 func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
 	note := s.layerPath(diffID) + ".gzip" // the descriptor of that blob
 	var d ocispec.Descriptor
-	if err := state.ReadJSON(note, &d); err == nil && exists(s.blobPath(d.Digest)) {
+	err := state.ReadJSON(note, &d)
+	if err == nil && d.Digest.Validate() == nil && exists(s.blobPath(d.Digest)) {
 		return d, nil
 	}
 	file, err := state.Create(s.path("images/partial"))
@@ -159,7 +167,7 @@ func (s Store) writeLayer(w io.Writer, diffID digest.Digest) error {
 
 // materialize makes the blob of a layer that is only here unpacked.
 func (s Store) materialize(d digest.Digest) error {
-	if exists(s.blobPath(d)) || !exists(s.layerPath(d)) {
+	if exists(s.blobPath(d)) || !s.hasLayer(d) {
 		return nil
 	}
 	file, err := state.Create(s.path("images/partial"))

@@ -341,8 +341,9 @@ func (dir networks) restoreSettings() error {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err != nil { // damaged: what the settings were is not known
+		complain(err)
+		return os.RemoveAll(dir.file("settings"))
 	}
 	others, err := blockingChains()
 	if err != nil {

@@ -78,11 +78,11 @@ func (dir networks) find(name string) (*network, error) {
 		return nil, fmt.Errorf("%w %s: box network ls lists those that exist,"+
 			" box network create %s makes it", errNoNetwork, name, name)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil && (n.Name != name || !n.isWhole()) {
+		err = fmt.Errorf("%s is not the record of a network", dir.file(name+".json"))
 	}
-	if !n.isWhole() {
-		return nil, fmt.Errorf("%s is no network: remove the file", dir.file(name+".json"))
+	if err != nil {
+		return nil, fmt.Errorf("%w; restore it, or remove the network: box network rm -f %s", err, name)
 	}
 	return n, nil
 }
@@ -94,7 +94,7 @@ func (n *network) isWhole() bool {
 		n.Bridge != "" && len(n.Bridge) < unix.IFNAMSIZ
 }
 
-// list returns all networks, by name.
+// list returns all networks, by name. One that is damaged is reported, and left out.
 func (dir networks) list() ([]*network, error) {
 	files, err := filepath.Glob(dir.file("*.json"))
 	if err != nil {
@@ -103,10 +103,9 @@ func (dir networks) list() ([]*network, error) {
 	var list []*network
 	for _, file := range files {
 		n, err := dir.find(strings.TrimSuffix(filepath.Base(file), ".json"))
-		if err != nil {
-			return nil, err
+		if complain(err); err == nil {
+			list = append(list, n)
 		}
-		list = append(list, n)
 	}
 	return list, nil
 }
@@ -212,9 +211,13 @@ func (dir networks) leaseFile(n *network) string { return dir.file(n.Name + ".le
 // leases reads the leases of a network. Those count whose box holds the lock named by the
 // container's id: also from another PID namespace, where numbers of processes mean nothing.
 func (dir networks) leases(n *network) (live, dead []ipam.Lease, err error) {
-	return ipam.Read(dir.leaseFile(n), func(id string) bool {
+	live, dead, err = ipam.Read(dir.leaseFile(n), func(id string) bool {
 		return state.HeldName(dir.file("keepers"), id)
 	})
+	if err != nil {
+		err = fmt.Errorf("%w; restore it, or remove the network: box network rm -f %s", err, n.Name)
+	}
+	return live, dead, err
 }
 
 // acquire leases the lowest free address, or the wanted one, to this process's container, and
@@ -281,12 +284,15 @@ func (dir networks) release(n *network, id string) error {
 // host's settings become what they were.
 func (dir networks) remove(name string, force bool) error {
 	n, err := dir.find(name)
+	if err != nil && force && isDNSLabel(name) && !errors.Is(err, errNoNetwork) { // damaged
+		n, err = &network{Name: name, Bridge: dir.bridgeOf(name)}, nil
+	}
 	if err != nil {
 		return err
 	}
 	return dir.locked(func() error {
 		live, dead, err := dir.leases(n)
-		if err != nil {
+		if err != nil && !force {
 			return err
 		}
 		if len(live) > 0 {
@@ -296,11 +302,7 @@ func (dir networks) remove(name string, force bool) error {
 		if err := dir.tearDown(n, dead, force); err != nil {
 			return err
 		}
-		err = os.Remove(dir.leaseFile(n))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return os.Remove(dir.file(name + ".json"))
+		return errors.Join(os.RemoveAll(dir.leaseFile(n)), os.RemoveAll(dir.file(name+".json")))
 	})
 }
 
@@ -353,23 +355,15 @@ func (dir networks) tearDownRules(n *network) error {
 // forget removes the lease and the ports that a killed box has left of a container.
 func (dir networks) forget(id string) error {
 	all, err := dir.list()
-	if err != nil {
-		return err
-	}
 	for _, n := range all {
-		live, dead, err := dir.leases(n)
-		if err != nil {
-			return err
-		}
+		live, dead, errRead := dir.leases(n)
 		isIts := func(l ipam.Lease) bool { return l.ID == id }
-		if !slices.ContainsFunc(append(live, dead...), isIts) {
-			continue
+		if slices.ContainsFunc(append(live, dead...), isIts) {
+			err = errors.Join(err, unpublish([]ipam.Lease{{ID: id}}), dir.release(n, id))
 		}
-		if err := errors.Join(unpublish([]ipam.Lease{{ID: id}}), dir.release(n, id)); err != nil {
-			return err
-		}
+		err = errors.Join(err, errRead)
 	}
-	return nil
+	return err
 }
 
 // containerOf names the container that a box process keeps, if it has a lease.

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +53,10 @@ func LockName(ctx context.Context, path, name string, kind Kind) (*os.File, erro
 // open opens a file until the lock that it acquires is on the file that has the name.
 func open(path string, acquire func(*os.File) error) (*os.File, error) {
 	for {
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if irregular := replaceable(path); err != nil && irregular != nil {
+			err = fmt.Errorf("lock %s: %w", path, errIrregular)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -171,4 +177,21 @@ func waitRegion(fd uintptr, name string, kind Kind) (err error) {
 		err = unix.FcntlFlock(fd, unix.F_OFD_SETLKW, &part)
 	}
 	return err
+}
+
+// Holders returns the other processes that hold a lock on a file. The kernel names none for such a
+// lock, so that every open file is looked at (proc(5), /proc/PID/fdinfo).
+func Holders(path string) (pids []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/fd/*") // no bad pattern
+	for _, file := range files {
+		if to, err := os.Readlink(file); err != nil || to != path {
+			continue
+		}
+		info, err := os.ReadFile(strings.Replace(file, "/fd/", "/fdinfo/", 1))
+		pid, errPID := strconv.Atoi(strings.Split(file, "/")[2])
+		if err == nil && errPID == nil && pid != os.Getpid() && strings.Contains(string(info), "\nlock:") {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

@@ -116,7 +116,7 @@ func (p *Pending) Discard() error {
 	return errors.Join(os.Remove(p.Name()), p.Close())
 }
 
-var errIrregular = errors.New("not a regular file")
+var errIrregular = errors.New("not a regular file; remove it")
 
 // replaceable refuses a name that something other than a regular file has.
 func replaceable(path string) error {

@@ -137,7 +137,7 @@ func TestOnlyRegularFilesAreReplaced(t *testing.T) {
 		before, err := os.Lstat(path)
 		require.NoError(t, err)
 		err = state.Write(path, []byte("new"), 0o644, state.Durable)
-		require.EqualError(t, err, "replace "+path+": not a regular file")
+		require.EqualError(t, err, "replace "+path+": not a regular file; remove it")
 		after, err := os.Lstat(path)
 		require.NoError(t, err)
 		require.True(t, os.SameFile(before, after))

@@ -78,7 +78,8 @@ func (u *FS) layer(dir string, open bool) (place, error) {
 	if !open {
 		return place{unix.AT_FDCWD, dir + "/"}, unix.Access(dir+"/", unix.X_OK)
 	}
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Open(dir, flags, 0)
 	if err == nil {
 		u.open = append(u.open, fd)
 	}
