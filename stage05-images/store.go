@@ -58,7 +58,8 @@ func (s Store) makeMountPoints() (err error) {
 			err = errors.Join(err, errFile, file.Close())
 			continue
 		}
-		err = errors.Join(err, os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) // whatever the umask
+		err = errors.Join(err, os.MkdirAll(path, 0o755),
+			os.Chmod(path, 0o755)) // whatever the umask
 	}
 	return err
 }

@@ -45,7 +45,9 @@ func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 }
 
 // hasLayer reports whether a layer is here unpacked.
-func (s Store) hasLayer(diffID digest.Digest) bool { return isDirectory(s.layerPath(diffID)) == nil }
+func (s Store) hasLayer(diffID digest.Digest) bool {
+	return isDirectory(s.layerPath(diffID)) == nil
+}
 
 // layerLimits returns the limits that were given, or the default ones.
 func (s Store) layerLimits() LayerLimits {

@@ -349,7 +349,8 @@ func (s Store) needed() (map[string]bool, error) {
 		}
 	}
 	if len(unknown) > 0 { // what layers these have is not known
-		err = fmt.Errorf("nothing is removed while a container is damaged: %w", errors.Join(unknown...))
+		err = fmt.Errorf("nothing is removed while a container is damaged: %w",
+			errors.Join(unknown...))
 	}
 	return needed, err
 }

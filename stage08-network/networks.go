@@ -82,7 +82,8 @@ func (dir networks) find(name string) (*network, error) {
 		err = fmt.Errorf("%s is not the record of a network", dir.file(name+".json"))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; restore it, or remove the network: box network rm -f %s", err, name)
+		return nil, fmt.Errorf("%w; restore it, or remove the network: box network rm -f %s",
+			err, name)
 	}
 	return n, nil
 }

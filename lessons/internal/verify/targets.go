@@ -30,7 +30,7 @@ type exception struct {
 }
 
 var exceptions = []exception{
-	{"unionfs", stages.Commands, 1930, "two dozen commands come at once (ps, rm, inspect, create, start, stop, kill, wait, logs, attach, rename, top, cp, diff, " +
+	{"unionfs", stages.Commands, 2080, "two dozen commands come at once (ps, rm, inspect, create, start, stop, kill, wait, logs, attach, rename, top, cp, diff, " +
 		"commit, export, and the five of volume), and the flags of the store; every one parses, calls and prints"},
 	{"images", stages.Lesson, 1920, "besides the five files of the subject there are two that commands share: archives.go, " +
 		"what save and load keep of an archive, and commit.go, what commit and rmi change"},
