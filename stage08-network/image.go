@@ -219,9 +219,9 @@ func (s Store) dirs(image *Image) ([]string, error) {
 	for _, diffID := range image.Config.RootFS.DiffIDs {
 		dir := s.layerPath(diffID)
 		if err := isDirectory(dir); err != nil {
-			return nil, fmt.Errorf("the layer %s of the image %s is gone: %w\n"+
-				"     remove what is there, and pull or load the image again",
-				diffID, short(image.ID), err)
+			return nil, fmt.Errorf("layer %s of image %s: %w\n"+
+				"     remove what is there, and pull, load or build the image again",
+				short(diffID), cmp.Or(short(image.ID), "in the making"), err)
 		}
 		// overlay takes a directory once. A layer hides all of itself further down.
 		list = append(slices.DeleteFunc(list, func(o string) bool { return o == dir }), dir)
@@ -229,5 +229,8 @@ func (s Store) dirs(image *Image) ([]string, error) {
 	return list, nil
 }
 
-// short returns the beginning of a digest, for people.
-func short(d digest.Digest) string { return d.Encoded()[:min(12, len(d.Encoded()))] }
+// short returns the beginning of a digest, for people. That of an image that is being built is "".
+func short(d digest.Digest) string {
+	_, hex, _ := strings.Cut(string(d), ":")
+	return hex[:min(12, len(hex))]
+}
