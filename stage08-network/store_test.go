@@ -260,7 +260,7 @@ func (w *wreck) try(store, path, kind, damage, verb string) error {
 		return wrong("a file outside has changed")
 	case status != 0 && !need:
 		return wrong("it does not need that file")
-	case status != 0 && !(names && ofWays.MatchString(said)) && !(damage == "missing" && directories.MatchString(kind)):
+	case status != 0 && !(names && ofWays.MatchString(said)) && !isEmptied(kind, damage):
 		return wrong("it names no file, or no way out")
 	case status == 0 && verb == "run" && out.String() != "inside\n":
 		return wrong("it was not the image's program")
@@ -271,6 +271,13 @@ func (w *wreck) try(store, path, kind, damage, verb string) error {
 		return wrong("lost: %q", lost)
 	}
 	return nil
+}
+
+// isEmptied reports whether a directory has become an empty one, which does not look damaged: a
+// store without images pulls them, and a program that was in a layer is not found.
+func isEmptied(kind, damage string) bool {
+	emptied := damage == "missing" || damage == "directory" || damage == "link out"
+	return emptied && directories.MatchString(kind) || damage == "directory" && strings.HasPrefix(kind, "layers/ID")
 }
 
 var ofWays = regexp.MustCompile(`remove|restore|pull|box rm|--root`)
