@@ -139,7 +139,7 @@ var leftOut = map[string][]string{
 		"the command cannot be killed from inside, as nobody can kill process 1",
 		"/proc shows the container's processes and no others", "exec's command is beside the container's process 1",
 		"lsns shows a running container by its process and its PID namespace", "when the binary is killed, no process is left inside"},
-	"uts": {"the UTS namespace is its own", "the hostname inside is its own", "the hostname inside is what --hostname says",
+	"uts": {"the UTS namespace is its own", "the hostname inside is its own", "the hostname inside is what --hostname or -h says",
 		"a hostname changed inside is not changed outside"},
 	"ipc": {"the IPC namespace is its own", "shared memory of the host is not seen inside"},
 	"net": {"the network namespace is its own", "sockets of the host are not seen inside",

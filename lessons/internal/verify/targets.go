@@ -36,7 +36,6 @@ var exceptions = []exception{
 		"what save and load keep of an archive, and commit.go, what commit and rmi change"},
 	{"network", stages.Lesson, 2285, "a user without root has a network by pasta.go, and flows.go ends what a " +
 		"published port has left in conntrack: 175 lines that are about the kernel's network too"},
-	{"network", stages.Commands, 620, "one line over: -p, --network, the five verbs of network and the pictures of build and run"},
 }
 
 // widest is how many columns a line of the lesson tier may have; a tab is as wide as four.
