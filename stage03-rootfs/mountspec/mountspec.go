@@ -56,7 +56,8 @@ func (t Types) Parse(volumes, mounts, tmpfs []string) (list []Spec, err error) {
 
 func (t Types) has(name string) bool { return slices.Contains(t, name) }
 
-// Absolute replaces the relative paths of -v and --mount, which begin with a dot.
+// Absolute replaces the relative paths of -v and --mount, which begin with a dot. The source of a
+// mount whose type is not bind is no path.
 func Absolute(volumes, mounts []string) error {
 	for i, spec := range volumes {
 		source, rest, found := strings.Cut(spec, ":")
@@ -71,6 +72,9 @@ func Absolute(volumes, mounts []string) error {
 		if err != nil {
 			continue // Mount returns this error
 		}
+		if slices.ContainsFunc(words, isOtherType) {
+			continue
+		}
 		for j, word := range words {
 			name, value, _ := strings.Cut(word, "=")
 			if name == "src" || name == "source" {
@@ -83,6 +87,11 @@ func Absolute(volumes, mounts []string) error {
 		mounts[i] = join(words)
 	}
 	return nil
+}
+
+// isOtherType reports whether a word of --mount says that the source is no path of the host.
+func isOtherType(word string) bool {
+	return strings.HasPrefix(word, "type=") && word != "type=bind"
 }
 
 func absolute(path string) (string, error) {

@@ -107,8 +107,9 @@ func TestRelativePathsAreOfTheCurrentDirectory(t *testing.T) {
 	here, err := os.Getwd()
 	require.NoError(t, err)
 	volumes := []string{".:/a", "./x:/b:ro", "../y:/c", "name:/d", "/e", "."}
-	mounts := []string{"type=bind,src=./x,dst=/a", "src=name,dst=/b", `dst=/c,"source=./y,z"`, `"`}
+	mounts := []string{"type=bind,src=./x,dst=/a", "src=name,dst=/b", `dst=/c,"source=./y,z"`, `"`, "type=volume,src=../v,dst=/d"}
 	require.NoError(t, Absolute(volumes, mounts))
 	require.Equal(t, []string{here + ":/a", here + "/x:/b:ro", filepath.Dir(here) + "/y:/c", "name:/d", "/e", "."}, volumes)
-	require.Equal(t, []string{"type=bind,src=" + here + "/x,dst=/a", "src=name,dst=/b", `dst=/c,"source=` + here + `/y,z"`, `"`}, mounts)
+	require.Equal(t, []string{"type=bind,src=" + here + "/x,dst=/a", "src=name,dst=/b", `dst=/c,"source=` + here + `/y,z"`, `"`,
+		"type=volume,src=../v,dst=/d"}, mounts)
 }
