@@ -45,9 +45,9 @@ var exerciseRows = []Row{{
 	Name: "exercise 7b: a file whose time was set back has changed all the same", Since: 7,
 	Check: timeSetBack,
 }, {
-	Name: "exercise 8a: top lists a container's processes by their numbers on the host, and no others", Since: 8,
+	Name: "exercise 8a: pids lists a container's processes by their numbers on the host and inside, and no others", Since: 8,
 	Check: func(b *Box) Seen {
-		return b.detached("sleep 101 & exec sleep 102", func() Seen { return b.top("still") })
+		return b.detached("sleep 101 & exec sleep 102", func() Seen { return b.pids("still") })
 	},
 }, {
 	Name: "exercise 8b: nobody in another network reaches a port that was not published", Since: 8, For: Root,
@@ -116,8 +116,9 @@ func (n *testNet) interfaces() string {
 	return strings.Join(names, " ")
 }
 
-// top compares what top tells with who is in the PID namespace of a container's first process.
-func (b *Box) top(name string) Seen {
+// pids compares what pids prints with who is in the PID namespace of a container's first process,
+// and with the numbers that the kernel gives for it there.
+func (b *Box) pids(name string) Seen {
 	pid := b.Run("inspect", "-f", "{{.State.Pid}}", name).Line()
 	var members []string
 	for begin := time.Now(); len(members) != 2 && time.Since(begin) < patience; { // until the shell has become and begotten them
@@ -128,21 +129,31 @@ func (b *Box) top(name string) Seen {
 		members = nil
 		for _, p := range all {
 			if n := itoa(p.pid); b.namespace(n, "pid") == b.namespace(pid, "pid") && strings.HasPrefix(b.text(n+"/cmdline"), "sleep") {
-				members = append(members, n)
+				members = append(members, n+" "+innermost(b.text(n+"/status")))
 			}
 		}
 	}
-	e := b.Run("top", name)
+	e := b.Run("pids", name)
 	var told []string
 	for _, line := range strings.Split(e.Line(), "\n") {
-		if fields := strings.Fields(line); len(fields) > 0 && fields[0] != "PID" {
-			told = append(told, fields[0])
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] != "PID" {
+			told = append(told, fields[0]+" "+fields[1])
 		}
 	}
 	slices.Sort(members)
 	slices.Sort(told)
 	ok := e.Status == 0 && slices.Equal(members, told) && strings.Contains(e.Stdout, "sleep 101") && strings.Contains(e.Stdout, "sleep 102")
-	return ended(ok, "the numbers "+strings.Join(members, " ")+", with sleep 101 and sleep 102", e)
+	return ended(ok, "the numbers "+strings.Join(members, ", ")+", with sleep 101 and sleep 102", e)
+}
+
+// innermost is the last number of NSpid in a process's status.
+func innermost(status string) string {
+	_, rest, _ := strings.Cut(status, "\nNSpid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	if fields := strings.Fields(line); len(fields) > 0 {
+		return fields[len(fields)-1]
+	}
+	return ""
 }
 
 // otherNetwork has a container of one network ask a server in another.

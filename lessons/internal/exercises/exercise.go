@@ -101,7 +101,7 @@ var All = []Exercise{{
 	Rows: []string{"exercise 7b: a file whose time was set back has changed all the same"},
 }, {
 	Name: "8a", Stage: 8,
-	Rows: []string{"exercise 8a: top lists a container's processes by their numbers on the host, and no others"},
+	Rows: []string{"exercise 8a: pids lists a container's processes by their numbers on the host and inside, and no others"},
 }, {
 	Name: "8b", Stage: 8, Break: "^web sees ",
 	Rows:    []string{"exercise 8b: nobody in another network reaches a port that was not published"},
