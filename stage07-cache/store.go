@@ -43,25 +43,26 @@ func (s Store) open() (err error) {
 
 // makeMountPoints makes the layer below all others: the files and directories that every
 // container mounts something on. A root that lacks one of them need not be changed for it.
-func (s Store) makeMountPoints() (err error) {
+func (s Store) makeMountPoints() error {
 	for _, name := range []string{"", "etc", "etc/hostname", "etc/hosts", "etc/resolv.conf",
 		"dev", "proc", "sys"} {
 		path, isFile := s.path("mountpoints", name), strings.HasPrefix(name, "etc/")
-		if info, errStat := os.Lstat(path); errStat == nil {
-			if info.IsDir() == isFile || !info.IsDir() && !info.Mode().IsRegular() {
-				err = errors.Join(err, fmt.Errorf("%s: unexpected type of file: remove it", path))
-			}
+		info, err := os.Lstat(path)
+		switch {
+		case err == nil && isFile != info.Mode().IsRegular() || err == nil && isFile == info.IsDir():
+			err = fmt.Errorf("%s: unexpected type of file: remove it", path)
+		case err == nil:
 			continue
+		case isFile:
+			err = os.WriteFile(path, nil, 0o644)
+		default:
+			err = errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) // whatever the umask
 		}
-		if isFile {
-			file, errFile := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644)
-			err = errors.Join(err, errFile, file.Close())
-			continue
+		if err != nil {
+			return err
 		}
-		err = errors.Join(err, os.MkdirAll(path, 0o755),
-			os.Chmod(path, 0o755)) // whatever the umask
 	}
-	return err
+	return nil
 }
 
 // make makes a file or directory that is not there yet: all of it, or nothing.
@@ -201,21 +202,19 @@ func (s Store) repair(id string, held *os.File) (err error) {
 	return errors.Join(state.Sweep(r.path()), r.release())
 }
 
-// read reads a record.
+// read reads a record. A container whose directory is there and whose record is not is damaged;
+// one that is removed meanwhile is not.
 func (s Store) read(id string) (*Record, error) {
 	r, dir := &Record{}, s.path("containers", id)
-	err := state.ReadJSON(s.path("containers", id, "container.json"), r)
-	if _, gone := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) && gone != nil {
-		return nil, err
-	}
+	err := state.ReadJSON(filepath.Join(dir, "container.json"), r)
 	if id, unfinished := strings.CutPrefix(id, "."); err == nil && !unfinished {
 		err = s.checkRecord(id, r)
 	}
+	if _, gone := os.Lstat(dir); errors.Is(gone, fs.ErrNotExist) {
+		return nil, gone
+	}
 	if err != nil {
 		return nil, damage(id, err)
-	}
-	if to, err := os.Readlink(s.path("containers", r.NewName)); err == nil && to == r.ID {
-		r.Name, r.NewName = r.NewName, "" // a box that was killed has renamed it
 	}
 	r.store, r.Run.Store, r.Run.record = s, s, r
 	return r, nil
