@@ -38,11 +38,13 @@ func TestAnIDOfDigits(t *testing.T) {
 	require.NoError(t, os.WriteFile(record, []byte(strings.ReplaceAll(contentOf(t, record), id, digits)), 0o600))
 	require.NoError(t, os.Remove(filepath.Join(dir, "digits")))
 	require.NoError(t, os.Symlink(digits, filepath.Join(dir, "digits")))
-	for _, verb := range [][]string{{"exec", pid, "true"}, {"pause", pid}, {"update", pid, "-m", "1g"}, {"stats", "--no-stream", pid}} {
+	for _, verb := range [][]string{{"exec", pid, "true"}, {"pause", pid}, {"stats", "--no-stream", pid}} {
 		out, err := l.command(verb...).CombinedOutput()
 		require.Error(t, err)
 		require.Contains(t, string(out), "container digits does not run", verb)
 	}
+	l.box("update", pid, "--cpu-shares", "512") // it is for the next start
+	require.Equal(t, "512", l.box("inspect", "-f", "{{.HostConfig.CpuShares}}", "digits"))
 	l.box("rm", "digits")
 	out, err := l.command("exec", pid, "true").CombinedOutput()
 	require.Error(t, err)

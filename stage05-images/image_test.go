@@ -747,7 +747,7 @@ func TestContainersKeepTheirLayers(t *testing.T) {
 	require.Equal(t, "hi\n", out)
 	_, stderr, status = box("rmi", "tiny")
 	require.Equal(t, 125, status)
-	require.Contains(t, stderr, "container keeper was made of")
+	require.Contains(t, stderr, "is in container keeper: box rm keeper")
 	_, stderr, status = box("rmi", "-f", "tiny")
 	require.Zero(t, status, stderr)
 	_, stderr, status = box("start", "keeper")

@@ -312,7 +312,7 @@ func TestNetwork(t *testing.T) {
 	require.Equal(t, before, snapshot(t))
 	left, err := os.ReadDir(string(dir))
 	require.NoError(t, err)
-	require.Len(t, left, 1, "the lock alone")
+	require.Len(t, left, 2, "the lock, and the directory of those that keep addresses")
 }
 
 // testElsewhere asks for the removal of a network whose bridge is in another namespace.
@@ -664,7 +664,7 @@ func testNames(t *testing.T, dir networks) {
 		require.Equal(t, a.Addr.String()+"\n", sh(t, fmt.Sprintf("nsenter -t %d -n dig +short @127.0.0.11 alpha", b.PID)))
 	}
 	require.Equal(t, "nameserver 127.0.0.11\nsearch example.org\noptions ndots:2\n", a.resolvConf())
-	require.Contains(t, a.hosts, a.Addr.String()+"\talpha alpha\n")
+	require.Contains(t, a.hosts, a.Addr.String()+"\talpha\n")
 	_, err = launchWired(dir, "delta", NetworkOptions{Network: "named", AddHost: []string{"x"}})
 	require.EqualError(t, err, "--add-host x: give NAME:IP, or NAME:host-gateway for the host on a bridge")
 	a.end(t)

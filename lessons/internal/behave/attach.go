@@ -75,7 +75,7 @@ var attachRows = []Row{{
 	Name: "attach at a terminal: its size arrives, the keys to detach end it, and the container goes on", Since: 4,
 	Check: func(b *Box) Seen {
 		flags := []string{"-d", "-it", "--name", "still"}
-		return b.withStill(flags, "while read line; do stty size; done", func() Seen {
+		return b.withStill(flags, "read line; while :; do stty size; sleep 0.1; done", func() Seen {
 			c, err := b.StartAtTerminal("line\n", "attach", "--detach-keys", "x,ctrl-q", "still")
 			if err != nil {
 				return failed(err)

@@ -361,7 +361,7 @@ func (b *browser) search(t *testing.T) {
 	b.press(t, "no-such-word-anywhere")
 	b.until(t, `document.querySelector(".said").textContent === "Nothing has all of these words."`)
 	b.ask(t, "pid 1 signals handler")
-	b.until(t, `[...document.querySelectorAll(".answers a")].some(a => a.href.includes("01-namespaces.html#what-nobody"))`)
+	b.until(t, `[...document.querySelectorAll(".answers a")].some(a => a.href.includes("01-namespaces.html#aside-signals"))`)
 	b.ask(t, "mapids")
 	b.until(t, `document.querySelector(".answers .name")?.textContent === "mapIDs"`)
 	b.press(t, kb.ArrowDown)

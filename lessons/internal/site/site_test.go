@@ -220,6 +220,7 @@ func TestReadingPage(t *testing.T) {
 	page := get(t, s, "stage01-a-path.html")
 	require.Contains(t, page, `What <code>one</code> &lt;prints&gt;.`)
 	require.Regexp(t, `data-n="3">.*func.*one.*\n.*data-n="4">.*println`, page)
+	require.Contains(t, page, `<a href="#main.go%3aone">main.go:one</a>`)
 	require.NotContains(t, page, "println(2)")
 	require.Contains(t, page, "<strong>lessons/paths/01.txt:3: main.go: no declaration of no</strong>")
 	require.Contains(t, get(t, s, "01-a.html"), `<a href="stage01-a-path.html">Reading stage 1</a>: 3 lines in reading order`)

@@ -35,7 +35,7 @@ func TestSizes(t *testing.T) {
 	}
 	require.Empty(t, findings(t, sizes, files))
 	files["stage02-cgroups/a.go"] += "\n"
-	require.Equal(t, fmt.Sprintf("stage02-cgroups: lesson: adds %d lines, more than the %d of its target of 710 and 10 %%: move what it does not teach to a tool, and verbs to cmd_ files, or give the reason in lessons/internal/verify/targets.go", most+1, most),
+	require.Equal(t, fmt.Sprintf("stage02-cgroups: lesson: adds %d lines, more than the %d of its target of 740 and 10 %%: move what it does not teach to a tool, and verbs to cmd_ files, or give the reason in lessons/internal/verify/targets.go", most+1, most),
 		findings(t, sizes, files))
 	files["stage02-cgroups/cmd_b.go"] = "package main\n"
 	require.Contains(t, findings(t, sizes, files), "stage02-cgroups: commands: adds 331 lines, more than the 330 of its target of 300 and 10 %")
@@ -56,15 +56,15 @@ func TestSizesLeft(t *testing.T) {
 	except(t, exception{"namespaces", stages.Lesson, 700, "why not"}, exception{"cgroups", stages.Lesson, 900, "why not"}, exception{"rootfs", stages.Lesson, 1800, "why not"})
 	_, all := tree(t, map[string]string{
 		"stage01-namespaces/a.go": "package main\n",
-		"stage02-cgroups/a.go":    "package main\n" + lines(800),
+		"stage02-cgroups/a.go":    "package main\n" + lines(850),
 		"stage03-rootfs/a.go":     "package main\n" + lines(3000),
 	})
 	left, err := sizesLeft(all)
 	require.NoError(t, err)
 	require.Equal(t, []string{
 		"stage01-namespaces, lesson: up to 700 lines, the target is 510; take it off the list, the target is met",
-		"stage02-cgroups, lesson: up to 900 lines, the target is 710; lower it to 800",
-		"stage03-rootfs, lesson: up to 1800 lines, the target is 1530; why not",
+		"stage02-cgroups, lesson: up to 900 lines, the target is 740; lower it to 850",
+		"stage03-rootfs, lesson: up to 1800 lines, the target is 1710; why not",
 	}, left)
 }
 
