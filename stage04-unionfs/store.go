@@ -49,7 +49,7 @@ func (s Store) makeMountPoints() error {
 		path, isFile := s.path("mountpoints", name), strings.HasPrefix(name, "etc/")
 		info, err := os.Lstat(path)
 		switch {
-		case err == nil && isFile != info.Mode().IsRegular() || err == nil && isFile == info.IsDir():
+		case err == nil && (isFile != info.Mode().IsRegular() || isFile == info.IsDir()):
 			err = fmt.Errorf("%s: unexpected type of file: remove it", path)
 		case err == nil:
 			continue
