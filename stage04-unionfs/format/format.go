@@ -13,6 +13,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"text/template"
+	"unicode"
 )
 
 // Header holds the titles of a table's columns, by the names of the fields.
@@ -134,7 +135,7 @@ func about(format string, err error) error {
 // functions are those of Docker's templates.
 var functions = template.FuncMap{
 	"json": toJSON, "join": join, "split": strings.Split,
-	"title": strings.Title, // deprecated for languages other than English: Docker has it
+	"title": title,
 	"lower": strings.ToLower, "upper": strings.ToUpper, "pad": pad, "truncate": truncate,
 }
 
@@ -188,4 +189,17 @@ func truncate(text string, length int) string {
 		return string(runes[:length])
 	}
 	return text
+}
+
+// title is a text with the first letter of each word in upper case.
+func title(text string) string {
+	begins := true
+	return strings.Map(func(r rune) rune {
+		first := begins
+		begins = !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_'
+		if first {
+			return unicode.ToTitle(r)
+		}
+		return r
+	}, text)
 }

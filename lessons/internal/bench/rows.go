@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"stagebox/stage03-rootfs/tiny"
@@ -211,7 +210,11 @@ func (b *Bench) layers(context.Context) ([]Entrant, error) {
 // before the next one begins.
 func (b *Bench) load(ctx context.Context) ([]Entrant, error) {
 	layer, archive, out := filepath.Join(b.Dir, "large.tar"), filepath.Join(b.Dir, "large-image.tar"), filepath.Join(b.Dir, "unpacked")
-	tar := exec.CommandContext(ctx, "tar", "-C", runtime.GOROOT(), "-cf", layer, "src")
+	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env GOROOT: %w", err)
+	}
+	tar := exec.CommandContext(ctx, "tar", "-C", strings.TrimSpace(string(goroot)), "-cf", layer, "src")
 	if text, err := tar.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("tar: %w: %s", err, text)
 	}
