@@ -654,7 +654,8 @@ func TestSaveToAFile(t *testing.T) {
 // at work on stays.
 func TestHalfMade(t *testing.T) {
 	s := newStore(t)
-	begun := []string{s.path("images/partial/.new-1"), s.path("images/.new-1"), s.path("layers/.new-1"), s.path("images/partial/layer-1/a/b"), s.path("images/partial/layer-1.owners")}
+	pending := "/.new-" + strings.Repeat("A", 26)
+	begun := []string{s.path("images/partial" + pending), s.path("images" + pending), s.path("layers" + pending), s.path("images/partial/layer-1/a/b"), s.path("images/partial/layer-1.owners")}
 	resumable := s.path("images/partial", strings.Repeat("a", 64))
 	done, err := s.using()
 	require.NoError(t, err)
