@@ -124,7 +124,7 @@ func TestNetworksAreNamed(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(dir.file("broken.json"), []byte(`{"name":"broken"}`), 0o644))
 	_, err = dir.find("broken")
-	require.ErrorContains(t, err, "is no network: remove the file")
+	require.ErrorContains(t, err, "is not the record of a network; restore it, or remove the network: box network rm -f broken")
 }
 
 // TestNamesComeFromTheLeases asks for the names of two containers.
