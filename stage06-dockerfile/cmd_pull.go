@@ -46,7 +46,7 @@ type pullCmd struct {
 	LayerLimits
 }
 
-// interruptible returns a context that ends with Ctrl-C, or when nobody reads what box prints: then
+// interruptible returns a context that ends with Ctrl-C, or when the output of box is not read: then
 // stop, which comes after all that cleans up, ends box with the status of SIGPIPE.
 func interruptible() (ctx context.Context, stop func()) {
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)

@@ -103,7 +103,7 @@ func (c *Client) Resize(rows, columns uint16) error {
 	return err
 }
 
-// Redraw gives the container's terminal a size, by way of another one: a program that is told of
+// Redraw gives the container's terminal a size, by way of another one: a program that sees
 // no change would not draw its screen for a new client.
 func (c *Client) Redraw(rows, columns uint16) error {
 	return errors.Join(c.Resize(rows+1, columns+1), c.Resize(rows, columns))
