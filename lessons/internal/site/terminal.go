@@ -51,6 +51,9 @@ func about(block transcript.Block) string {
 	} else if block.Terminal != "1" {
 		words = append(words, "in terminal "+block.Terminal)
 	}
+	if block.Kernel != "" {
+		words = append(words, "from Linux "+block.Kernel+" on")
+	}
 	if block.NoRun != "" {
 		words = append(words, "not run by the tests: "+block.NoRun)
 	}

@@ -15,6 +15,9 @@
 // under this name: later, also in what is typed, ‹name› is what was seen first. Two blanks
 // or more stand for as many as there are.
 //
+// norun="WHY" keeps a block from being run. kernel=6.8 runs it on that kernel and later ones only,
+// and if="COMMAND" only where the shell command succeeds.
+//
 // All blocks of a file share one working directory. Blocks of the same terminal and user
 // are one session, which can stay inside a container from block to block.
 package transcript
@@ -32,6 +35,8 @@ type Block struct {
 	Terminal string
 	As       string // "root", "user" or "" for whoever runs it
 	NoRun    string // why it is shown and not run
+	Kernel   string // the least one that does what is shown
+	If       string // a shell command that fails where it cannot be run
 	Steps    []Step
 }
 
@@ -93,8 +98,12 @@ func open(info string, line int, under string) (Block, error) {
 			b.As = value
 		case "norun":
 			b.NoRun = value
+		case "kernel":
+			b.Kernel = value
+		case "if":
+			b.If = value
 		default:
-			return b, fmt.Errorf("line %d: a console block has no %s=; there are terminal=, as= and norun=", line, m[1])
+			return b, fmt.Errorf("line %d: a console block has no %s=; there are terminal=, as=, norun=, kernel= and if=", line, m[1])
 		}
 	}
 	if b.As != "" && b.As != "root" && b.As != "user" {

@@ -5,9 +5,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Session is how the blocks of a file are run.
@@ -70,7 +74,30 @@ func (s Session) LeftOut(b Block) string {
 	if b.As == "root" && os.Geteuid() != 0 {
 		return "needs root"
 	}
+	if b.Kernel != "" && !isAtLeast(release(), b.Kernel) {
+		return "needs Linux " + b.Kernel
+	}
+	if b.If != "" && exec.Command("sh", "-c", b.If).Run() != nil {
+		return "needs a host where this succeeds: " + b.If
+	}
 	return b.NoRun
+}
+
+// release is the kernel's version, such as 6.1.0-18-amd64.
+func release() string {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(name.Release[:])
+}
+
+// isAtLeast compares the first two numbers of two versions.
+func isAtLeast(release, least string) bool {
+	var have, want [2]int
+	fmt.Sscanf(release, "%d.%d", &have[0], &have[1])
+	fmt.Sscanf(least, "%d.%d", &want[0], &want[1])
+	return slices.Compare(have[:], want[:]) >= 0
 }
 
 // removeStores removes what the boxes of a session have kept. An overlay's work directory lets

@@ -117,3 +117,22 @@ func TestBadBlocks(t *testing.T) {
 		require.ErrorContains(t, err, says)
 	}
 }
+
+// TestLeftOut: a block is left out on an older kernel, and where its condition fails.
+func TestLeftOut(t *testing.T) {
+	out := func(info string) string {
+		blocks, err := Parse("```console " + info + "\n$ true\n```\n")
+		require.NoError(t, err)
+		return Session{}.LeftOut(blocks[0])
+	}
+	require.Empty(t, out("kernel=2.6"))
+	require.Equal(t, "needs Linux 99.0", out("kernel=99.0"))
+	require.Empty(t, out(`if="true"`))
+	require.Equal(t, "needs a host where this succeeds: exit 1", out(`if="exit 1"`))
+	for _, v := range []struct {
+		release, least string
+		is             bool
+	}{{"6.8.0-1-amd64", "6.8", true}, {"6.10.2", "6.9", true}, {"6.9", "6.10", false}, {"5.15.0", "6.2", false}, {"7.0-rc1", "6.14", true}} {
+		require.Equal(t, v.is, isAtLeast(v.release, v.least), v)
+	}
+}

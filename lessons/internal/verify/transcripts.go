@@ -13,16 +13,22 @@ import (
 
 // Page is one on which sessions are shown, and the stage whose box they are typed to.
 type Page struct {
-	Name  string // below the repository's root
-	Stage stages.Stage
+	Name     string // below the repository's root
+	Stage    stages.Stage
+	Programs []string // packages that are typed as commands too
 }
 
-// Pages are the lesson of each stage, and the README, with the last stage's box.
+// Surprises is the page of facts that good guesses get wrong.
+const Surprises = "lessons/surprises.md"
+
+// Pages are the lesson of each stage, and with the last stage's box the README and the page of
+// surprises.
 func Pages(all []stages.Stage) (pages []Page) {
 	for _, s := range all {
-		pages = append(pages, Page{s.Lesson(), s})
+		pages = append(pages, Page{s.Lesson(), s, nil})
 	}
-	return append(pages, Page{"README.md", all[len(all)-1]})
+	last := all[len(all)-1]
+	return append(pages, Page{"README.md", last, nil}, Page{Surprises, last, []string{"lessons/ask"}})
 }
 
 // Transcripts runs the sessions of all pages, or of one stage's lesson. It returns how many
@@ -48,7 +54,7 @@ func (p Page) Sessions(root string) (found []Finding, steps int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	report, err := sessions(p.Stage, string(text))
+	report, err := p.run(root, string(text))
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: %w", p.Name, err)
 	}
@@ -58,8 +64,8 @@ func (p Page) Sessions(root string) (found []Finding, steps int, err error) {
 	return found, report.Ran, nil
 }
 
-// sessions runs the sessions of one page.
-func sessions(s stages.Stage, text string) (transcript.Report, error) {
+// run runs the sessions of a page's text.
+func (p Page) run(root, text string) (transcript.Report, error) {
 	blocks, err := transcript.Parse(text)
 	if err != nil {
 		return transcript.Report{}, err
@@ -72,8 +78,14 @@ func sessions(s stages.Stage, text string) (transcript.Report, error) {
 	if err := os.Chmod(bin, 0o755); err != nil {
 		return transcript.Report{}, err
 	}
-	if err := s.Build(context.Background(), filepath.Join(bin, "box")); err != nil {
+	ctx := context.Background()
+	if err := p.Stage.Build(ctx, filepath.Join(bin, "box")); err != nil {
 		return transcript.Report{}, err
+	}
+	for _, dir := range p.Programs {
+		if err := stages.Compile(ctx, root, "./"+dir, filepath.Join(bin, filepath.Base(dir))); err != nil {
+			return transcript.Report{}, err
+		}
 	}
 	return transcript.Session{Bin: bin, User: 65534, Patience: 5 * time.Minute}.Run(blocks)
 }
