@@ -142,6 +142,7 @@ func TestAProcessThatIsLeftIsAnError(t *testing.T) {
 	l := victim(t, "ends")
 	require.Error(t, l.Wait())
 	require.Equal(t, 1, l.ProcessState.ExitCode())
-	require.Regexp(t, fmt.Sprintf(`processes behind, which were killed:\n  %d sleep 1000`, l.left), l.errs.String())
+	// On a busy host setsid may not have become sleep yet.
+	require.Regexp(t, fmt.Sprintf(`processes behind, which were killed:\n  %d (setsid )?sleep 1000`, l.left), l.errs.String())
 	require.Empty(t, l.things(t))
 }
