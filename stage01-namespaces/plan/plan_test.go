@@ -35,6 +35,19 @@ func TestUnhandled(t *testing.T) {
 	}
 }
 
+// A shell that makes one process after the other has its signals blocked most of the time.
+func TestUnhandledWhileAShellMakesProcesses(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "while :; do /bin/true; done")
+	require.NoError(t, cmd.Start())
+	defer func() {
+		require.NoError(t, cmd.Process.Kill())
+		require.Error(t, cmd.Wait())
+	}()
+	for range 100 {
+		require.True(t, Unhandled(cmd.Process.Pid, unix.SIGHUP))
+	}
+}
+
 func TestNULByteIsRefusedBeforeAnythingIsMade(t *testing.T) {
 	p, _ := New()
 	p.Execve([]string{"/bin/echo", "a\x00b"}, nil, "")

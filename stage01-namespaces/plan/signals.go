@@ -117,11 +117,21 @@ func (c *Process) ignoredAsInit(s unix.Signal) bool {
 
 // Unhandled reports whether a process has no handler for a signal, and neither ignores nor
 // blocks it (SigCgt, SigIgn and SigBlk of /proc/PID/status, proc(5)). One that blocks a signal
-// may wait for it with sigwait(3) or signalfd(2).
+// may wait for it with sigwait(3) or signalfd(2). But a shell blocks them all while it makes a
+// process, and as PID 1 it would lose the signal at the end of that: so a blocked one is looked
+// at again, for a fifth of a second.
 func Unhandled(pid int, s unix.Signal) bool {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	return err == nil && !hasSignal(status, "SigCgt", s) && !hasSignal(status, "SigIgn", s) &&
-		!hasSignal(status, "SigBlk", s)
+	for range 100 {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil || hasSignal(status, "SigCgt", s) || hasSignal(status, "SigIgn", s) {
+			return false
+		}
+		if !hasSignal(status, "SigBlk", s) {
+			return true
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return false
 }
 
 // hasSignal reads a line of /proc/PID/status such as "SigCgt:\t0000000000004002".
