@@ -26,6 +26,7 @@ type Box struct {
 	ran       []string     // the command lines
 	live      []*Container // not waited for yet
 	place     *workplace
+	hung      error // a run that did not end when its input did
 	sessions  []int // in which something may run: the numbers of their first processes
 }
 
@@ -102,7 +103,9 @@ func (s *sessions) others(check string) map[int]bool {
 // end ends what still runs: a container by the end of its input, the rest by force.
 func (b *Box) end() error {
 	for _, c := range slices.Clone(b.live) {
-		c.Stop()
+		if e := c.Stop(); e.Err != nil {
+			b.hung = e.Err
+		}
 	}
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {

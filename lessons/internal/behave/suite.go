@@ -329,6 +329,9 @@ func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
 	err := apart(func() {
 		seen = row.Check(b)
 		errEnd = b.end()
+		if b.hung != nil {
+			seen = failed(b.hung)
+		}
 	})
 	return Outcome{b.ran, seen}, errors.Join(err, errEnd, os.RemoveAll(b.Dir), removeStore(b.store()))
 }
