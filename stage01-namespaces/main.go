@@ -35,6 +35,8 @@ func main() {
 	args := os.Args[1:]
 	if len(args) == 0 {
 		args = []string{"--help"}
+	} else if args[0] == "--version" {
+		args[0] = "version"
 	}
 	ctx, err := parser(args).Parse(args)
 	if err != nil {

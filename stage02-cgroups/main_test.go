@@ -58,6 +58,14 @@ func run(t testing.TB, args ...string) (stdout, stderr string, status int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
+func TestVersionIsAFlagToo(t *testing.T) {
+	command, _, _ := run(t, "version")
+	flag, _, status := run(t, "--version")
+	require.Zero(t, status)
+	require.NotEmpty(t, flag)
+	require.Equal(t, command, flag)
+}
+
 func TestBadInputGetsASentence(t *testing.T) {
 	for _, c := range []struct {
 		args   []string

@@ -58,7 +58,7 @@ type createCmd struct{ Container }
 
 // Run is `box create`.
 func (c *createCmd) Run() error {
-	if c.Detach || c.DryRun || c.Pause || c.Explain != "" {
+	if c.Detach || c.DryRun || c.Pause != "" || c.Explain != "" {
 		return errors.New("create starts nothing: --detach, --dry-run, --pause and --explain are for run")
 	}
 	if err := c.createIfKept(); err != nil {

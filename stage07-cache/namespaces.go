@@ -77,6 +77,7 @@ func namespaces(c *Container, p *Plan) error {
 		}
 	}
 	p.Handshake()
+	p.Section("namespaces: what it sees of the system")
 	if isNew(unix.CLONE_NEWCGROUP) {
 		p.Unshare(unix.CLONE_NEWCGROUP).Why("the cgroup it is in now becomes the root it sees").
 			Look("cat /proc/PID/cgroup")

@@ -22,6 +22,7 @@ type Call struct {
 
 	nr        uintptr
 	args      []Arg
+	topic     string // the section of the list
 	why       string
 	look      string                // a command for a second terminal; PID is the process
 	hints     map[unix.Errno]string // what an error most likely means here
@@ -34,6 +35,7 @@ type Call struct {
 	parent    func(child uintptr)   // forks too, and this is what its maker does afterwards
 	syncs     bool                  // waits for the host
 	gate      bool                  // waits for the narration's sake only
+	stop      bool                  // --pause stops before it
 	run       []string              // instead of a call: a program that the host runs
 	then      func()                // what the host does after its success
 

@@ -18,40 +18,63 @@ import (
 
 // Narration is how much of a run is shown: flags to embed in a command of kong.
 type Narration struct {
-	Explain format `help:"Show each system call and its reason on standard error; =json for tools." placeholder:"json" group:"Look inside:"`
+	Explain format `help:"Show each system call and its reason on standard error; =outline for a line for each section, =json for tools." placeholder:"outline" group:"Look inside:"`
 	DryRun  bool   `help:"Print the system calls that would be made, and make none." group:"Look inside:"`
-	Pause   bool   `help:"Stop before each system call, until Enter, and say what to look at meanwhile from a second terminal." group:"Look inside:"`
+	Pause   stops  `help:"Stop before each system call, until Enter, and say what to look at meanwhile from a second terminal; =mount stops at each mount only, =root where the section of this name begins." placeholder:"CALL|SECTION" group:"Look inside:"`
 
-	printed int // how many calls of the list were printed
+	printed int    // how many calls of the list were printed
+	topic   string // of the call that was printed last
+	outline outline
 	enter   *bufio.Reader
 }
 
-// format is "", "text" or "json". The flag needs no value.
+// stops is where --pause stops: "" nowhere, "all", or the name of a call or a section.
+type stops string
+
+func (stops) IsBool() bool { return true }
+
+// Decode reads --pause and --pause=WHERE.
+func (s *stops) Decode(ctx *kong.DecodeContext) error {
+	*s = "all"
+	if ctx.Scan.Peek().Type == kong.FlagValueToken {
+		*s = stops(fmt.Sprint(ctx.Scan.Pop().Value))
+	}
+	return nil
+}
+
+// at reports whether to stop before c, which follows a call of the section before.
+func (s stops) at(c *Call, before string) bool {
+	return s == "all" || string(s) == c.Name ||
+		c.topic != before && strings.HasPrefix(c.topic, string(s)+":")
+}
+
+// format is "", "text", "outline" or "json". The flag needs no value.
 type format string
 
 func (format) IsBool() bool { return true }
 
-// Decode reads --explain, --explain=text and --explain=json.
+// Decode reads --explain and --explain=FORM.
 func (t *format) Decode(ctx *kong.DecodeContext) error {
 	*t = "text"
 	if ctx.Scan.Peek().Type != kong.FlagValueToken {
 		return nil
 	}
 	value := fmt.Sprint(ctx.Scan.Pop().Value)
-	if *t = format(value); value != "text" && value != "json" {
-		return fmt.Errorf("%q is not a form of narration: use --explain or --explain=json", value)
+	if *t = format(value); value != "text" && value != "outline" && value != "json" {
+		return fmt.Errorf("%q is not a form of narration: "+
+			"use --explain, --explain=outline or --explain=json", value)
 	}
 	return nil
 }
 
-func (n *Narration) narrates() bool { return n.Pause || n.Explain != "" }
+func (n *Narration) narrates() bool { return n.Pause != "" || n.Explain != "" }
 
 // Start makes the process that replays p, and returns once it has become its program, or
 // with the step that failed (a StepError). The calling thread stays locked to its
 // goroutine: when it ends, the kernel kills the process (PR_SET_PDEATHSIG). The narration
 // goes to standard error.
 func (n *Narration) Start(p *Plan) (*Process, error) {
-	if n.Pause {
+	if n.Pause != "" {
 		tty, err := os.Open("/dev/tty")
 		if err != nil {
 			return nil, fmt.Errorf("--pause waits for Enter on a terminal, "+
@@ -61,35 +84,46 @@ func (n *Narration) Start(p *Plan) (*Process, error) {
 		n.enter = bufio.NewReader(tty)
 	}
 	if n.narrates() {
-		p.addGates(n.Pause)
+		if err := p.addGates(n.Pause); err != nil {
+			return nil, err
+		}
 	}
 	c, err := p.launch(n)
-	if n.Pause && err == nil {
+	n.outline.flush(os.Stderr)
+	if n.Pause != "" && err == nil {
 		go c.forward()
 	}
 	return c, err
 }
 
 // addGates adds sync points for the narration's sake: before execve, so that everything is
-// printed before the program's first word, or before every call.
-func (p *Plan) addGates(all bool) {
-	calls := p.Calls
+// printed before the program's first word, and before every call where --pause stops.
+func (p *Plan) addGates(pause stops) error {
+	calls, found := p.Calls, pause == "" || pause == "all"
 	p.Calls = nil
 	for i, c := range calls {
 		inSync := c.syncs || calls[min(i+1, len(calls)-1)].syncs
 		inSearch := c.try && calls[i-1].try
-		if c.Name == "execve" || all && i > 0 && !inSync && !inSearch {
+		c.stop = pause != "" && i > 0 && !inSync && !inSearch && pause.at(c, calls[i-1].topic)
+		found = found || c.stop
+		if c.Name == "execve" || c.stop {
+			p.topic = c.topic
 			p.sync().Why("so that this is on the screen before the program's first word")
 			p.Calls[len(p.Calls)-2].gate, p.Calls[len(p.Calls)-1].gate = true, true
 		}
 		p.Calls = append(p.Calls, c)
 	}
+	if !found {
+		return fmt.Errorf("--pause=%s: the container makes no such call and has no such section; "+
+			"the sections are %s", pause, strings.Join(sectionsOf(calls), ", "))
+	}
+	return nil
 }
 
 // follow prints what the process has done since the last time.
 func (n *Narration) follow(calls []*Call) {
 	for ; n.printed < len(calls); n.printed++ {
-		if c := calls[n.printed]; c.done && !(n.Pause && c.gate) {
+		if c := calls[n.printed]; c.done && !(n.Pause != "" && c.gate) {
 			n.tell("box", c)
 		}
 	}
@@ -104,14 +138,18 @@ func (n *Narration) gate(c *Process, answer *Plan) *Narration {
 	}
 	next := c.plan.Calls[c.at+1]
 	n.printed = c.at + 2
-	if n.Pause {
+	if n.Pause != "" {
 		n.tell("box", next)
-		n.wait(next, c.PID)
+		if next.stop {
+			n.wait(next, c.PID)
+		}
 		return nil
 	}
+	answer.Calls[0].topic = read.topic
 	n.tell("host", answer.Calls[0])
 	n.tell("box", read)
 	n.tell("box", next)
+	n.outline.flush(os.Stderr)
 	return nil
 }
 
@@ -144,6 +182,7 @@ func (n *Narration) List(p *Plan) error {
 		}
 		n.print(os.Stdout, "box", c)
 	}
+	n.outline.flush(os.Stdout)
 	return answer.err
 }
 
@@ -154,16 +193,23 @@ func (n *Narration) tell(side string, c *Call) {
 	}
 }
 
+// print prints a call, and before it the title of its section, if another one begins. A list
+// that is only printed has titles when --explain asks for them.
 func (n *Narration) print(w io.Writer, side string, c *Call) {
-	if n.Explain == "json" {
+	switch n.Explain {
+	case "json":
 		fmt.Fprintf(w, "%s\n", c.json(side))
 		return
+	case "outline":
+		n.outline.add(c)
+		return
 	}
-	line := fmt.Sprintf("%-4s│ %s%s", side, c, c.result())
-	if c.why != "" {
-		line = fmt.Sprintf("%-76s  # %s", line, c.why)
+	s := screenOf(w)
+	if n.narrates() && c.topic != n.topic {
+		n.topic = c.topic
+		fmt.Fprintln(w, s.title(c.topic))
 	}
-	fmt.Fprintln(w, line)
+	fmt.Fprintln(w, s.line(side, c.String()+c.result(), c.why))
 }
 
 // json is one object on a line. Its arguments are text as in --explain; ret and errno
@@ -176,7 +222,8 @@ func (c *Call) json(side string) []byte {
 		Ret   *uintptr `json:"ret,omitempty"`
 		Errno string   `json:"errno,omitempty"`
 		Why   string   `json:"why,omitempty"`
-	}{side, c.Name, c.texts(), nil, unix.ErrnoName(c.Errno), c.why}
+		Topic string   `json:"section,omitempty"`
+	}{side, c.Name, c.texts(), nil, unix.ErrnoName(c.Errno), c.why, c.topic}
 	if c.done && c.Errno == 0 {
 		printed.Ret = &c.Ret
 	}

@@ -5,7 +5,7 @@
 // calls with Add, each in a method of its own named after the system call. Only the calls
 // that every list needs are here. Read plan.go for the list, call.go for one call,
 // spawn.go for clone3 and the replay, explain.go for the narration in strace(1)'s notation,
-// and signals.go for what happens while the process runs. Tolerate, Retry, ParentRuns, Then
+// screen.go for how it looks on a terminal, outline.go for its short form, and signals.go for what happens while the process runs. Tolerate, Retry, ParentRuns, Then
 // and Pending are for lists that are longer than the first program's.
 package plan
 
@@ -28,7 +28,8 @@ type Plan struct {
 	ends   [2]int32                    // of the sync socket pair: the host's and the process's
 	host   *Value
 	box    *Value
-	err    error // the first argument that no system call can take
+	topic  string // of the calls that are added: see Section
+	err    error  // the first argument that no system call can take
 	tty    terminal
 
 	// Closed when the caller, who copies the output of the process, can no longer write it.
@@ -41,6 +42,7 @@ type Plan struct {
 func New() (process, host *Plan) {
 	p := &Plan{before: &Plan{}, host: Pending("HOST_END"), box: Pending("BOX_END"),
 		tty: openTerminal()}
+	p.Section(making)
 	p.Clone.Flags, p.Clone.exitSignal = unix.CLONE_CLEAR_SIGHAND, uint64(unix.SIGCHLD)
 	pair := p.before.Add("socketpair", unix.SYS_SOCKETPAIR, Sym(unix.AF_UNIX, "AF_UNIX"),
 		Sym(unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, "SOCK_SEQPACKET|SOCK_CLOEXEC"), 0,
@@ -55,10 +57,20 @@ func New() (process, host *Plan) {
 	return p, p.before
 }
 
+// Section begins a part of the list, for the narration: the calls that are added from here on,
+// to this list and to what the host does before, are about the title. A word and a colon begin
+// it: its name.
+func (p *Plan) Section(title string) {
+	p.topic = title
+	if p.before != nil {
+		p.before.topic = title
+	}
+}
+
 // Add appends a system call: its name, its number and its arguments. An argument is an Arg,
 // or a plain int, string or nil (NULL); any other type is a programming error, and panics.
 func (p *Plan) Add(name string, nr uintptr, args ...any) *Call {
-	c := &Call{Name: name, nr: nr, args: make([]Arg, len(args))}
+	c := &Call{Name: name, nr: nr, topic: p.topic, args: make([]Arg, len(args))}
 	for i, arg := range args {
 		c.args[i] = p.arg(arg)
 	}
@@ -106,6 +118,7 @@ func (p *Plan) Prctl(option, arg Arg) *Call { return p.Add("prctl", unix.SYS_PRC
 // proves that the parent had not died before. While the process waits, the host does what
 // WhileHeld has added.
 func (p *Plan) Handshake() {
+	p.Section(handshake)
 	p.Prctl(Sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), Sym(uintptr(unix.SIGKILL), "SIGKILL")).
 		Why("when box dies, the kernel kills this process")
 	if p.tty.ours {
@@ -127,6 +140,12 @@ func (p *Plan) sync() *Call {
 	return c.Why("wait until the host says: go on")
 }
 
+// The sections that every list has.
+const (
+	making    = "process: a copy of box, and a socket to agree with it"
+	handshake = "handshake: the host does its part, and both go on"
+)
+
 // WhileHeld adds to what the host does at the handshake. do gets the pid as text, because
 // it also serves a list that is printed and never performed.
 func (p *Plan) WhileHeld(do func(h *Plan, pid string)) { p.held = append(p.held, do) }
@@ -134,12 +153,13 @@ func (p *Plan) WhileHeld(do func(h *Plan, pid string)) { p.held = append(p.held,
 // answer is what the host does at a sync point: what was held, unless the sync point is
 // there for the narration only, and the byte that says go on.
 func (p *Plan) answer(pid string, gate bool) *Plan {
-	host := &Plan{}
+	host := &Plan{topic: handshake}
 	for _, do := range p.held {
 		if !gate {
 			do(host, pid)
 		}
 	}
+	host.topic = handshake
 	host.Write(p.host.Arg(), "g").Why("go on")
 	return host
 }
@@ -149,6 +169,7 @@ func (p *Plan) answer(pid string, gate bool) *Plan {
 // are that count. Every descriptor but the three standard ones is closed, and no signal
 // stays blocked.
 func (p *Plan) Execve(argv, env []string, path string) {
+	p.Section("command: become the program")
 	p.Add("close_range", unix.SYS_CLOSE_RANGE, 3, 1<<32-1,
 		Sym(unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC")).
 		Why("nothing that box has open goes along")

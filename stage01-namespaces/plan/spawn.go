@@ -50,7 +50,7 @@ func cloneCall(args *cloneArgs) *Call {
 		text += fmt.Sprintf(", cgroup=%d", args.Cgroup)
 	}
 	size := unsafe.Sizeof(*args)
-	call := &Call{Name: "clone3", nr: unix.SYS_CLONE3,
+	call := &Call{Name: "clone3", nr: unix.SYS_CLONE3, topic: making,
 		args: []Arg{Ptr(unsafe.Pointer(args), text+"}"), Num(int(size))}}
 	return call.Why("a copy of box that replays the rest").
 		Hint(unix.EPERM, "root may make namespaces, an ordinary user only together with a user "+
@@ -68,7 +68,7 @@ func cloneCall(args *cloneArgs) *Call {
 // ends.
 func (p *Plan) Fork(flags uint64) *Call {
 	c := cloneCall(&cloneArgs{Flags: flags})
-	c.forks = true
+	c.forks, c.topic = true, p.topic
 	p.Calls = append(p.Calls, c)
 	return c
 }
@@ -116,7 +116,7 @@ func (p *Plan) launch(n *Narration) (*Process, error) {
 		return nil, p.err
 	}
 	c := &Process{plan: p, numbered: make(chan struct{}), listening: make(chan struct{})}
-	if !n.Pause { // Ctrl-C at a pause is for box
+	if n.Pause == "" { // Ctrl-C at a pause is for box
 		go c.forward()
 	}
 	err := c.become(n)
@@ -168,7 +168,7 @@ func (c *Process) start(n *Narration) error {
 	c.results = unsafe.Slice((*result)(shared), len(c.plan.Calls))
 	call := cloneCall(&c.plan.Clone)
 	steps, slots := c.plan.steps()
-	if !n.Pause {
+	if n.Pause == "" {
 		<-c.listening
 	}
 	syscall.ForkLock.Lock()
