@@ -76,6 +76,7 @@ func cgroup(c *Container, p *Plan) (*group, error) {
 	if !c.DryRun {
 		g.sweep()
 	}
+	p.Section("cgroup: what it may use")
 	g.name = g.freeName()
 	for i := range g.parents {
 		g.make(p, &g.parents[i])

@@ -77,6 +77,7 @@ func cgroup(c *Container, p *Plan) (*group, error) {
 	if !c.DryRun {
 		g.sweep()
 	}
+	p.Section("cgroup: what it may use")
 	g.name = g.freeName()
 	if c.record != nil {
 		g.name = "box-" + c.record.ID[:12]

@@ -41,13 +41,12 @@ func (o *outline) add(c *Call) {
 func (o *outline) flush(w io.Writer) {
 	s := screenOf(w)
 	for _, part := range o.sections {
-		name, title, _ := strings.Cut(part.topic, ": ")
-		fmt.Fprintf(w, "%s%s\n", s.colour(bold, fmt.Sprintf("%-11s", name)),
-			s.cut(fmt.Sprintf("%4d  %s", part.calls, title), s.width-11))
+		name, text, _ := strings.Cut(part.topic, ": ")
 		if len(part.names) > 0 {
-			why := strings.Join(part.names, " ")
-			fmt.Fprintln(w, s.colour(grey, s.cut(strings.Repeat(" ", 17)+why, s.width)))
+			text += ": " + strings.Join(part.names, " ")
 		}
+		fmt.Fprintf(w, "%s%s\n", s.colour(bold, fmt.Sprintf("%-11s", name)),
+			s.cut(fmt.Sprintf("%4d  %s", part.calls, text), s.width-11))
 	}
 	if o.calls > 0 {
 		fmt.Fprintf(w, "%-11s%4d  calls: --explain shows each, --pause=SECTION stops at one\n",

@@ -76,10 +76,8 @@ func TestOutlineCounts(t *testing.T) {
 	}
 	var b strings.Builder
 	o.flush(&b)
-	require.Equal(t, `process       2  a copy of box, and a socket to agree with it
-                 socketpair close
-files         7  what is set
-                 umask
+	require.Equal(t, `process       2  a copy of box, and a socket to agree with it: socketpair close
+files         7  what is set: umask
               9  calls: --explain shows each, --pause=SECTION stops at one
 `, b.String())
 	require.Zero(t, o)
