@@ -36,6 +36,7 @@ func allowed(nodes []device) []devcgroup.Rule {
 // guard forbids all other devices, in the container's group. An ordinary user needs no
 // guard: in a user namespace no device can be made, and the host's are the host's to open.
 func (r *newRoot) guard(g *group) error {
+	r.Section("guard: the devices that it may open")
 	nodes, err := r.nodes()
 	if err != nil || r.Privileged || r.Clone.Flags&unix.CLONE_NEWUSER != 0 {
 		return err

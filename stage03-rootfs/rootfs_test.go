@@ -197,3 +197,27 @@ func TestPropagation(t *testing.T) {
 		require.Equal(t, want+"\n", string(out), option)
 	}
 }
+
+// TestOutlineFitsAScreen: a line for each section, whose counts add up to the calls that
+// --explain shows.
+func TestOutlineFitsAScreen(t *testing.T) {
+	dir := newTiny(t)
+	_, all, _ := run(t, "run", "--rootfs", dir, "--explain", "true")
+	_, outline, status := run(t, "run", "--rootfs", dir, "--explain=outline", "true")
+	require.Zero(t, status, outline)
+	lines := strings.Split(strings.TrimSpace(outline), "\n")
+	require.LessOrEqual(t, len(lines), 40)
+	sum, total := 0, 0
+	for i, line := range lines {
+		calls := 0
+		if _, err := fmt.Sscan(strings.TrimLeft(line, "abcdefghijklmnopqrstuvwxyz "), &calls); i < len(lines)-1 {
+			require.NoError(t, err, line)
+			require.Contains(t, all, "── "+strings.Fields(line)[0]+": ")
+			sum += calls
+		} else {
+			total = calls
+		}
+	}
+	require.Equal(t, strings.Count(all, "│ "), sum, "%s\n%s", outline, all)
+	require.Equal(t, sum, total)
+}

@@ -45,6 +45,7 @@ var links = [][2]string{
 
 // devices fills /dev. A user namespace may make no device, so there the host's are shown.
 func (r *newRoot) devices() error {
+	r.Section("dev: a /dev of its own")
 	nodes, err := r.nodes()
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ import (
 // the process may put one up, which is before its capabilities go, unless it has renounced
 // new privileges: then last, so that the calls of the other restrictions need not be allowed.
 func security(c *Container, p *Plan, id *identity) error {
+	p.Section("security: what it may still do")
 	if err := c.workdir(p); err != nil {
 		return err
 	}
@@ -200,6 +201,7 @@ var readOnly = []string{"bus", "fs", "irq", "sys", "sysrq-trigger"}
 // protect covers the files that a container must not see, and makes the rest of /proc that
 // changes the host read-only.
 func (r *newRoot) protect(proc plan.Arg) error {
+	r.Section("hide: what of /proc and /sys would reveal the host, or change it")
 	if err := r.sysctls(); err != nil || r.Privileged {
 		return err
 	}

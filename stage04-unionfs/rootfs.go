@@ -41,12 +41,14 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 	if err := r.guard(g); err != nil {
 		return err
 	}
+	p.Section("root: a directory that becomes /")
 	p.Umask(0).Why("what is made below gets exactly the mode that is named")
 	r.enter()
 	proc, err := r.collectMounts(g, binds)
 	if err != nil {
 		return err
 	}
+	p.Section("pivot: the new root takes the place of the old one")
 	p.PivotRoot(".", ".").Why("the new root; the old one now lies on top of it").
 		Look("ls /proc/PID/root").
 		Hint(unix.EBUSY, "this directory is the root already: name another one").
@@ -102,6 +104,7 @@ func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err erro
 	if err := r.devices(); err != nil {
 		return proc, err
 	}
+	r.Section("mounts: the cgroups and what -v names, attached nowhere yet")
 	r.cgroups(g)
 	r.names()
 	if dir := path.Clean("/" + r.Workdir); dir != "/" && !strings.HasPrefix(dir, "/proc/") {
@@ -194,6 +197,7 @@ func resolvConf() string {
 // attach puts every mount in its place, /dev first. /proc comes last: until then no magic link,
 // such as /proc/self/fd/7, can be in the way.
 func (r *newRoot) attach() {
+	r.Section("attach: each mount in its place, from inside")
 	for _, m := range r.mounted {
 		r.mountPoint(m)
 		if !m.mount.IsSet() && m.isFile == nil {

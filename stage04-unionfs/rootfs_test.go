@@ -179,3 +179,45 @@ func FuzzBinds(f *testing.F) {
 		}
 	})
 }
+
+// The host's later mounts appear below a bind only if it is a slave of the host's mount.
+func TestPropagation(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root mounts on the host")
+	}
+	root := filepath.Join(t.TempDir(), "root")
+	_, _, status := run(t, "rootfs", root)
+	require.Zero(t, status)
+	for option, want := range map[string]string{"rprivate": "hidden", "rslave": "seen", "shared": "seen"} {
+		cmd := exec.Command("unshare", "-m", "sh", "-c", `set -e; mount -t tmpfs box-outer "$1"; mount --make-shared "$1"; mkdir "$1/sub"
+			mkfifo "$1/go"; "$0" run --rootfs "$2" -v "$1:/data:$3" sh -c 'echo up >/data/go; read x </data/go; [ -e /data/sub/seen ] && echo seen || echo hidden' &
+			read x <"$1/go"; mount -t tmpfs box-inner "$1/sub"; touch "$1/sub/seen"; echo on >"$1/go"; wait`, box, t.TempDir(), root, option)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Equal(t, want+"\n", string(out), option)
+	}
+}
+
+// TestOutlineFitsAScreen: a line for each section, whose counts add up to the calls that
+// --explain shows.
+func TestOutlineFitsAScreen(t *testing.T) {
+	dir := newTiny(t)
+	_, all, _ := run(t, "run", "--rootfs", dir, "--explain", "true")
+	_, outline, status := run(t, "run", "--rootfs", dir, "--explain=outline", "true")
+	require.Zero(t, status, outline)
+	lines := strings.Split(strings.TrimSpace(outline), "\n")
+	require.LessOrEqual(t, len(lines), 40)
+	sum, total := 0, 0
+	for i, line := range lines {
+		calls := 0
+		if _, err := fmt.Sscan(strings.TrimLeft(line, "abcdefghijklmnopqrstuvwxyz "), &calls); i < len(lines)-1 {
+			require.NoError(t, err, line)
+			require.Contains(t, all, "── "+strings.Fields(line)[0]+": ")
+			sum += calls
+		} else {
+			total = calls
+		}
+	}
+	require.Equal(t, strings.Count(all, "│ "), sum, "%s\n%s", outline, all)
+	require.Equal(t, sum, total)
+}
