@@ -92,6 +92,7 @@ func checkApart(paths []string) error {
 // mount makes the process mount the union. The kernel takes all directories in one string. Without
 // an upper directory it is read-only, and needs two lower ones.
 func (o *overlay) mount(p *Plan) {
+	p.Section("layers: several directories, seen as one")
 	dirs := slices.Clone(o.lowers)
 	if o.upper != "" {
 		dirs = append(dirs, o.upper, o.work)
