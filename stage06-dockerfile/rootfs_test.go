@@ -180,24 +180,6 @@ func FuzzBinds(f *testing.F) {
 	})
 }
 
-// The host's later mounts appear below a bind only if it is a slave of the host's mount.
-func TestPropagation(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root mounts on the host")
-	}
-	root := filepath.Join(t.TempDir(), "root")
-	_, _, status := run(t, "rootfs", root)
-	require.Zero(t, status)
-	for option, want := range map[string]string{"rprivate": "hidden", "rslave": "seen", "shared": "seen"} {
-		cmd := exec.Command("unshare", "-m", "sh", "-c", `set -e; mount -t tmpfs box-outer "$1"; mount --make-shared "$1"; mkdir "$1/sub"
-			mkfifo "$1/go"; "$0" run --rootfs "$2" -v "$1:/data:$3" sh -c 'echo up >/data/go; read x </data/go; [ -e /data/sub/seen ] && echo seen || echo hidden' &
-			read x <"$1/go"; mount -t tmpfs box-inner "$1/sub"; touch "$1/sub/seen"; echo on >"$1/go"; wait`, box, t.TempDir(), root, option)
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(out))
-		require.Equal(t, want+"\n", string(out), option)
-	}
-}
-
 // TestOutlineFitsAScreen: a line for each section, whose counts add up to the calls that
 // --explain shows.
 func TestOutlineFitsAScreen(t *testing.T) {

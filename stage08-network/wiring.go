@@ -249,8 +249,11 @@ func (c *link) whileHeld(p *Plan) {
 	}
 }
 
+const networkSection = "network: a link to a bridge, an address, a way out"
+
 // prepare makes everything on the host's side that does not need the process.
 func (c *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (err error) {
+	p.Section(networkSection)
 	there, err := hasTable()
 	if err != nil {
 		return err
@@ -398,6 +401,7 @@ func (c *link) portElements() (list []nft.Element) {
 
 // addVeth makes the veth pair and configures the end inside, while the process is held.
 func (c *link) addVeth(h *Plan, pid string) {
+	h.Section(networkSection)
 	n, l := c.network, c.lease
 	bridge, err := linkNamed(n.Bridge)
 	if err != nil && !c.dry {
