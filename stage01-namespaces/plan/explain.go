@@ -20,7 +20,7 @@ import (
 type Narration struct {
 	Explain format `help:"Show each system call and its reason on standard error; =outline for a line for each section, =json for tools." placeholder:"outline" group:"Look inside:"`
 	DryRun  bool   `help:"Print the system calls that would be made, and make none." group:"Look inside:"`
-	Pause   stops  `help:"Stop before each system call, until Enter, and say what to look at meanwhile from a second terminal; =mount stops at each mount only, =root where the section of this name begins." placeholder:"CALL|SECTION" group:"Look inside:"`
+	Pause   stops  `help:"Stop before each system call, until Enter, and say what to look at meanwhile from a second terminal; =mount,root stops only at each mount and where the section root begins." placeholder:"CALL|SECTION" group:"Look inside:"`
 
 	printed int    // how many calls of the list were printed
 	topic   string // of the call that was printed last
@@ -28,7 +28,7 @@ type Narration struct {
 	enter   *bufio.Reader
 }
 
-// stops is where --pause stops: "" nowhere, "all", or the name of a call or a section.
+// stops is where --pause stops: "" nowhere, "all", or names of calls and sections with commas.
 type stops string
 
 func (stops) IsBool() bool { return true }
@@ -42,10 +42,16 @@ func (s *stops) Decode(ctx *kong.DecodeContext) error {
 	return nil
 }
 
-// at reports whether to stop before c, which follows a call of the section before.
-func (s stops) at(c *Call, before string) bool {
-	return s == "all" || string(s) == c.Name ||
-		c.topic != before && strings.HasPrefix(c.topic, string(s)+":")
+// at reports whether to stop before c, which follows a call of the section before, and the
+// name that says so.
+func (s stops) at(c *Call, before string) (string, bool) {
+	for name := range strings.SplitSeq(string(s), ",") {
+		if s == "all" || name == c.Name ||
+			c.topic != before && strings.HasPrefix(c.topic, name+":") {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // format is "", "text", "outline" or "json". The flag needs no value.
@@ -99,13 +105,15 @@ func (n *Narration) Start(p *Plan) (*Process, error) {
 // addGates adds sync points for the narration's sake: before execve, so that everything is
 // printed before the program's first word, and before every call where --pause stops.
 func (p *Plan) addGates(pause stops) error {
-	calls, found := p.Calls, pause == "" || pause == "all"
+	calls, found := p.Calls, map[string]bool{"": true, "all": true}
 	p.Calls = nil
 	for i, c := range calls {
 		inSync := c.syncs || calls[min(i+1, len(calls)-1)].syncs
 		inSearch := c.try && calls[i-1].try
-		c.stop = pause != "" && i > 0 && !inSync && !inSearch && pause.at(c, calls[i-1].topic)
-		found = found || c.stop
+		if i > 0 && !inSync && !inSearch {
+			name, stop := pause.at(c, calls[i-1].topic)
+			c.stop, found[name] = stop, true
+		}
 		if c.Name == "execve" || c.stop {
 			p.topic = c.topic
 			p.sync().Why("so that this is on the screen before the program's first word")
@@ -113,9 +121,11 @@ func (p *Plan) addGates(pause stops) error {
 		}
 		p.Calls = append(p.Calls, c)
 	}
-	if !found {
-		return fmt.Errorf("--pause=%s: the container makes no such call and has no such section; "+
-			"the sections are %s", pause, strings.Join(sectionsOf(calls), ", "))
+	for name := range strings.SplitSeq(string(pause), ",") {
+		if !found[name] {
+			return fmt.Errorf("--pause=%s: there is no such call to stop at, nor such a section; "+
+				"the sections are %s", name, strings.Join(sectionsOf(calls), ", "))
+		}
 	}
 	return nil
 }

@@ -57,9 +57,10 @@ func TestPauseStopsAt(t *testing.T) {
 	}
 	require.Equal(t, []string{"close(7)", "close(8)"}, stopped("close"))
 	require.Equal(t, []string{"close(8)"}, stopped("second"))
+	require.Equal(t, []string{"close(7)", "close(8)", "execve(\"/bin/true\", [\"/bin/true\"], [])"}, stopped("close,execve"))
 	require.Empty(t, stopped(""))
 	require.Greater(t, len(stopped("all")), 4)
-	require.EqualError(t, list().addGates("third"), "--pause=third: the container makes no such call and has no such section; "+
+	require.EqualError(t, list().addGates("close,third"), "--pause=third: there is no such call to stop at, nor such a section; "+
 		"the sections are process, handshake, first, second, command")
 }
 
