@@ -76,8 +76,11 @@ func envMap(env []string) map[string]string {
 // history adds a step to the history.
 func (s *stageBuild) history(in *dockerfile.Instruction, empty bool) {
 	at := time.Now().UTC()
+	if s.b.epoch != nil {
+		at = *s.b.epoch
+	}
 	s.config.Created = &at
-	step := ocispec.History{Created: &at, CreatedBy: in.Text, EmptyLayer: empty}
+	step := ocispec.History{Created: &at, CreatedBy: in.Whole(), EmptyLayer: empty}
 	s.config.History = append(s.config.History, step)
 }
 

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -79,6 +80,10 @@ func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error
 		}
 		c.Share = []string{"net"}
 	}
+	if device := in.RequiredDevice(); device != "" {
+		return in.ErrorAt("--device", "--device=%s: it is required, and RUN has no devices"+
+			" but those of every container", device)
+	}
 	if in.Flag("security") == "insecure" {
 		if !slices.Contains(s.b.Allow, "security.insecure") {
 			return in.ErrorAt("--security",
@@ -97,15 +102,16 @@ func (s *stageBuild) script(in *dockerfile.Instruction) []string {
 	return append(slices.Clone(s.shellWords()), in.ShellCommand())
 }
 
-// proxies are ARGs that need no declaration.
-const proxies = "HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY ftp_proxy " +
-	"NO_PROXY no_proxy ALL_PROXY all_proxy"
+// proxies are ARGs that need no declaration. Given in small letters or in capitals, they are set
+// in both: programs differ in what they read.
+const proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
 
 // runEnv returns the environment of RUN: the image's variables, and over them the arguments.
 func (s *stageBuild) runEnv() (env []string) {
 	for name := range strings.FieldsSeq(proxies) {
-		if value, given := s.b.args[name]; given {
-			env = append(env, name+"="+value)
+		capitals := strings.ToUpper(name)
+		if value := cmp.Or(s.b.args[name], s.b.args[capitals]); value != "" {
+			env = append(env, capitals+"="+value, name+"="+value)
 		}
 	}
 	env = append(env, withValues(s.config.Config.Env)...)

@@ -4,13 +4,16 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"strconv"
+	"time"
 
 	"stagebox/stage05-images/layer"
 )
 
 type insideCmd struct {
-	Do     string   `arg:"" enum:"own,pack"`
+	Do     string   `arg:"" enum:"own,pack,times"`
 	Dir    string   `arg:""`
 	Owners []string `arg:"" optional:""`
 
@@ -24,6 +27,9 @@ func (c *insideCmd) Run() error {
 		return c.Store.asInside()
 	case c.Do == "own":
 		return layer.SetOwners(c.Dir)
+	case c.Do == "times":
+		most, err := strconv.ParseInt(c.Owners[0], 10, 64)
+		return errors.Join(err, layer.LowerTimes(c.Dir, time.Unix(most, 0)))
 	default:
 		_, err := layer.Pack(os.Stdout, c.Dir, c.Owners...)
 		return err

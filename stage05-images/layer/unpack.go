@@ -28,7 +28,19 @@ func Unpack(r io.Reader, dir string, limit Limit) (Sum, error) {
 	return decompressed(r, func(stream io.Reader) (Sum, error) { return unpack(stream, dir, limit) })
 }
 
+// UnpackFiles unpacks a tar stream into an empty directory that is no layer: names of whiteouts are
+// those of ordinary files, and an archive with a device is refused.
+func UnpackFiles(r io.Reader, dir string, limit Limit) (Sum, error) {
+	return decompressed(r, func(stream io.Reader) (Sum, error) {
+		return unpackAs(stream, dir, limit, true)
+	})
+}
+
 func unpack(r io.Reader, dir string, limit Limit) (sum Sum, err error) {
+	return unpackAs(r, dir, limit, false)
+}
+
+func unpackAs(r io.Reader, dir string, limit Limit, plain bool) (sum Sum, err error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Open(dir, flags, 0)
 	if err != nil {
@@ -44,7 +56,7 @@ func unpack(r io.Reader, dir string, limit Limit) (sum Sum, err error) {
 	u := &unpacker{
 		tar: NewExtractor(ahead), limit: limit,
 		dirs: []openedDir{root}, owners: NewOwnersWriter(dir),
-		euid: os.Geteuid(), egid: os.Getegid(),
+		euid: os.Geteuid(), egid: os.Getegid(), plain: plain,
 	}
 	defer func() { err = errors.Join(err, u.close()) }()
 	if u.umask, err = umask(); err != nil {
@@ -81,6 +93,8 @@ type unpacker struct {
 	umask      uint32
 	bytes      int64 // in files: more than in the stream, where a file has holes
 	files      int64
+
+	plain bool // it is no layer
 }
 
 // openedDir is a directory that files are made in. That changes its time, which is set when it is
@@ -148,8 +162,11 @@ func (u *unpacker) entry(h *tar.Header) error {
 	if name == "" && h.Typeflag != tar.TypeDir {
 		return errors.New("it is the path of the layer's own directory, and not a directory")
 	}
-	if isMark(name) {
+	if isMark(name) && !u.plain {
 		return u.mark(name)
+	}
+	if u.plain && (h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock) {
+		return errors.New("it is a device, and none is made outside of a container")
 	}
 	if err := u.enter(dirOf(name)); err != nil {
 		return err

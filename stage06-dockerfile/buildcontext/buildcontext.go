@@ -2,20 +2,24 @@
 // Dockerfile. A context is a directory, or a tar archive that comes on standard input and is
 // unpacked. The Dockerfile is a file of it, another file, or comes on standard input itself,
 // with a context or without.
+//
+// The files of a context may be a stranger's. The Dockerfile and the patterns to ignore are opened
+// below the context, so no link leads out of it, and they are regular files of at most MaxFile.
 package buildcontext
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage05-images/layer"
-	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
@@ -38,8 +42,10 @@ type Archive struct {
 }
 
 // Open opens the context in a directory, or if dir is "-" that on standard input. file is the
-// path of the Dockerfile, "-" for standard input, or "" for Dockerfile in the context.
-func Open(dir, file string, a Archive) (*Context, error) {
+// path of the Dockerfile, "-" for standard input, or "" for Dockerfile in the context. When ctx
+// ends, nothing is waited for any longer.
+func Open(ctx context.Context, dir, file string, a Archive) (*Context, error) {
+	a.Stdin = Reader(ctx, a.Stdin)
 	if dir == "-" && file == "-" {
 		return nil, errors.New(
 			"build - -f -: both the context and the Dockerfile cannot come on standard input")
@@ -58,22 +64,23 @@ func Open(dir, file string, a Archive) (*Context, error) {
 	c := &Context{Dir: dir}
 	if file == "-" {
 		if err = c.readDockerfile(a.Stdin); err == nil {
-			c.Ignore, err = dockerfile.ReadIgnore("", dir)
+			err = c.readIgnore("")
 		}
 		return c, err
 	}
-	return c, c.openDockerfile(file)
+	return c, c.openDockerfile(ctx, file)
 }
 
 // readDockerfile reads the Dockerfile from standard input.
 func (c *Context) readDockerfile(in io.Reader) (err error) {
 	c.Name = "standard input"
-	c.Dockerfile, err = io.ReadAll(io.LimitReader(in, registry.MaxDocument))
-	return err
+	c.Dockerfile, err = readAll(in)
+	return about("read the Dockerfile", "on standard input", err)
 }
 
-// openDockerfile reads the Dockerfile from a file, and the patterns to ignore.
-func (c *Context) openDockerfile(file string) (err error) {
+// openDockerfile reads the Dockerfile from a file, and the patterns to ignore. One that the caller
+// names outside of the context is the caller's own; it may also be a pipe of the caller's shell.
+func (c *Context) openDockerfile(ctx context.Context, file string) (err error) {
 	name, inside := file, filepath.Join(c.Dir, file)
 	switch {
 	case file == "":
@@ -81,14 +88,58 @@ func (c *Context) openDockerfile(file string) (err error) {
 	case !exists(file) && !filepath.IsAbs(file) && exists(inside):
 		name = inside
 	}
-	if c.Dockerfile, err = os.ReadFile(name); err != nil {
-		if errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("there is no Dockerfile: %w; -f names another file", err)
-		}
-		return err
-	}
 	c.Name = filepath.Base(name)
-	c.Ignore, err = dockerfile.ReadIgnore(name, c.Dir)
+	if rel, below := c.below(name); below {
+		c.Dockerfile, err = c.read(rel)
+	} else if ownPipe.MatchString(name) {
+		c.Dockerfile, err = ReadFile(ctx, name)
+	} else {
+		c.Dockerfile, err = readRegular(os.OpenFile(name, unix.O_RDONLY|unix.O_NONBLOCK, 0))
+	}
+	if errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("there is no Dockerfile: %w; -f names another file", err)
+	}
+	if err != nil {
+		return about("read the Dockerfile", name, err)
+	}
+	return c.readIgnore(name)
+}
+
+// ownPipe is the name of a descriptor of the caller's, such as a shell makes for <(command).
+var ownPipe = regexp.MustCompile(`^/(dev/stdin|(dev|proc/self)/fd/[0-9]+)$`)
+
+// below returns the path of a file below the context, if it is there by its name.
+func (c *Context) below(name string) (string, bool) {
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return "", false
+	}
+	full, err := filepath.Abs(name)
+	if err != nil {
+		return "", false
+	}
+	rel, err := filepath.Rel(dir, full)
+	return rel, err == nil && filepath.IsLocal(rel)
+}
+
+// readIgnore reads the patterns to ignore: those beside the Dockerfile, which has this name or "",
+// or those of the context.
+func (c *Context) readIgnore(name string) error {
+	patterns, err := []byte(nil), error(unix.ENOENT)
+	at := name + ".dockerignore"
+	if rel, below := c.below(at); name != "" && below {
+		patterns, err = c.read(rel)
+	} else if name != "" && !ownPipe.MatchString(name) {
+		patterns, err = readRegular(os.OpenFile(at, unix.O_RDONLY|unix.O_NONBLOCK, 0))
+	}
+	if errors.Is(err, unix.ENOENT) {
+		at = ".dockerignore"
+		patterns, err = c.read(at)
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return about("read the patterns to ignore,", at, err)
+	}
+	c.Ignore, err = dockerfile.ParseIgnore(at, patterns)
 	return err
 }
 
@@ -117,7 +168,7 @@ func (a Archive) open(file string) (*Context, error) {
 	if file != "" {
 		file = filepath.Join(dir, filepath.Join("/", file))
 	}
-	return c, c.closeOn(c.openDockerfile(file))
+	return c, c.closeOn(c.openDockerfile(context.Background(), file))
 }
 
 func (a Archive) unpack(in io.Reader, dir string) error {
@@ -126,7 +177,7 @@ func (a Archive) unpack(in io.Reader, dir string) error {
 		return err
 	}
 	defer stream.Close()
-	_, err = layer.Unpack(stream, dir, a.Limit)
+	_, err = layer.UnpackFiles(stream, dir, a.Limit)
 	return err
 }
 

@@ -1,11 +1,16 @@
-// Package buildflags parses the flags of a build that have a grammar: NAME=VALUE, and the fields of
-// --secret. Values may come from variables of the caller. No lesson reads it.
+// Package buildflags parses the flags of a build that have a grammar: NAME=VALUE, the fields of
+// --secret, and the time SOURCE_DATE_EPOCH. Values may come from variables of the caller. No lesson reads it.
 package buildflags
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
+	"time"
+
+	"stagebox/stage06-dockerfile/buildcontext"
 )
 
 // KeyValues parses NAME=VALUE; NAME alone takes the caller's variable, and is left out if that is
@@ -25,6 +30,49 @@ func KeyValues(flag string, list []string) (map[string]string, error) {
 		values[name] = value
 	}
 	return values, nil
+}
+
+// Annotations parses [manifest:]NAME=VALUE. An index would be that of several platforms.
+func Annotations(list []string) (map[string]string, error) {
+	notes := map[string]string{}
+	for _, text := range list {
+		name, value, given := strings.Cut(text, "=")
+		if kind, rest, has := strings.Cut(name, ":"); has {
+			if kind != "manifest" {
+				return nil, fmt.Errorf("--annotation %s: an image for one platform has a manifest,"+
+					" and no %s that could hold it", text, kind)
+			}
+			name = rest
+		}
+		if name == "" || !given {
+			return nil, fmt.Errorf("--annotation %q: give NAME=VALUE", text)
+		}
+		notes[name] = value
+	}
+	return notes, nil
+}
+
+// Epoch returns the time of SOURCE_DATE_EPOCH (reproducible-builds.org): of --build-arg, or of the
+// caller's environment, which becomes an argument then, or of an ARG above the first FROM. Without
+// any it is nil.
+func Epoch(args, globals map[string]string) (*time.Time, error) {
+	const name = "SOURCE_DATE_EPOCH"
+	if _, given := args[name]; !given && os.Getenv(name) != "" {
+		args[name] = os.Getenv(name)
+	}
+	text, given := args[name]
+	if !given {
+		text = globals[name]
+	}
+	if text == "" {
+		return nil, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	at := time.Unix(seconds, 0).UTC()
+	if err != nil || seconds < 0 || at.Year() > 9999 {
+		return nil, fmt.Errorf("%s=%s: give the seconds since 1970", name, text)
+	}
+	return &at, nil
 }
 
 // Secret is a value of --secret: the content of a file or a variable.
@@ -65,7 +113,7 @@ func Secrets(list []string) (map[string]Secret, error) {
 }
 
 // Read returns the content of the secret.
-func (s Secret) Read() ([]byte, error) {
+func (s Secret) Read(ctx context.Context) ([]byte, error) {
 	if s.env != "" {
 		value, set := os.LookupEnv(s.env)
 		if !set {
@@ -73,5 +121,5 @@ func (s Secret) Read() ([]byte, error) {
 		}
 		return []byte(value), nil
 	}
-	return os.ReadFile(s.file)
+	return buildcontext.ReadFile(ctx, s.file)
 }

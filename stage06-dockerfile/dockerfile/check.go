@@ -46,10 +46,13 @@ type CheckOptions struct {
 // checker is the state of a check.
 type checker struct {
 	CheckOptions
-	file     *File
-	skip     []string
+	file *File
+	checkRules
 	warnings []Warning
 }
+
+// checkRules are those that a directive or a comment turns on or off. "all" is every one.
+type checkRules struct{ skip, experimental []string }
 
 // checkScope is the state of a stage at an instruction.
 type checkScope struct {
@@ -62,22 +65,24 @@ type checkScope struct {
 }
 
 // Check returns the warnings for a Dockerfile in the order of their lines, and whether the file
-// asks for them to be errors. An error is one that would end the build before its first step.
+// asks for them to be errors. An error is one that would end the build before its first step; the
+// warnings then are those about what precedes it. Of a file that ParseUpTo has read in part, only
+// the form of its instructions is checked.
 func Check(f *File, o CheckOptions) (warnings []Warning, fatal bool, err error) {
-	skip, fatal, err := checkDirective(f.Check)
+	rules, fatal, err := checkDirective(f.Check)
 	if err != nil {
 		return nil, false, fmt.Errorf("%s: # check=%s: %w", f.Name, f.Check, err)
 	}
-	c := &checker{CheckOptions: o, file: f, skip: skip}
+	c := &checker{CheckOptions: o, file: f, checkRules: rules}
 	c.form()
-	c.stageNames()
-	c.casing()
-	c.defaultBases()
-	if err := c.stages(); err != nil {
-		return nil, false, err
+	if len(f.Stages) > 0 && !f.broken {
+		c.stageNames()
+		c.casing()
+		c.defaultBases()
+		err = c.stages()
 	}
 	slices.SortStableFunc(c.warnings, func(a, b Warning) int { return a.First - b.First })
-	return c.warnings, fatal, nil
+	return c.warnings, fatal, err
 }
 
 // WarningsAreErrors reports whether `# check=error=true` asks for warnings to end the build.
@@ -86,40 +91,54 @@ func (f *File) WarningsAreErrors() (bool, error) {
 	return fatal, err
 }
 
-// checkDirective parses skip=RULE,RULE;error=true. There are no experimental rules.
-func checkDirective(text string) (skip []string, fatal bool, err error) {
+// checkDirective parses skip=RULE,RULE;experimental=RULE;error=true.
+func checkDirective(text string) (rules checkRules, fatal bool, err error) {
 	if text == "" {
-		return nil, false, nil
+		return rules, false, nil
 	}
 	for part := range strings.SplitSeq(text, ";") {
 		key, value, ok := strings.Cut(part, "=")
 		switch key = strings.TrimSpace(key); {
 		case !ok:
-			return nil, false, fmt.Errorf("%q is not NAME=VALUE", part)
+			return rules, false, fmt.Errorf("%q is not NAME=VALUE", part)
 		case key == "skip":
-			skip = strings.Split(strings.ReplaceAll(value, " ", ""), ",")
+			rules.skip = strings.Split(strings.ReplaceAll(value, " ", ""), ",")
+		case key == "experimental":
+			rules.experimental = strings.Split(strings.ReplaceAll(value, " ", ""), ",")
 		case key == "error":
 			if fatal, err = strconv.ParseBool(strings.TrimSpace(value)); err != nil {
-				return nil, false, fmt.Errorf("error=%s: it is true or false", value)
+				return rules, false, fmt.Errorf("error=%s: it is true or false", value)
 			}
-		case key != "experimental":
-			return nil, false, fmt.Errorf("%q is not known: there are skip and error", key)
+		default:
+			return rules, false,
+				fmt.Errorf("%q is not known: there are skip, experimental and error", key)
 		}
 	}
-	return skip, fatal, nil
+	return rules, fatal, nil
 }
 
-// skips reports whether a comment above the instruction turns a rule off.
-func (in *Instruction) skips(rule string) bool {
+// listed reports whether a rule is in a list, by its name or as one of all.
+func listed(list []string, rule string) bool {
+	return slices.Contains(list, rule) || slices.Contains(list, "all")
+}
+
+// rules returns what a comment above the instruction turns on and off.
+func (in *Instruction) rules() checkRules {
 	for _, comment := range in.Comments {
 		if key, value, ok := directive("#" + comment); ok && key == "check" {
 			value, _, _ = strings.Cut(value, " ")
-			skip, _, err := checkDirective(value)
-			return err == nil && (slices.Contains(skip, rule) || slices.Contains(skip, "all"))
+			rules, _, err := checkDirective(value)
+			if err != nil {
+				return checkRules{}
+			}
+			return rules
 		}
 	}
-	return false
+	return checkRules{}
 }
+
+// skips reports whether a comment above the instruction turns a rule off.
+func (in *Instruction) skips(rule string) bool { return listed(in.rules().skip, rule) }
 
 // warn adds a warning about one instruction.
 func (c *checker) warn(in *Instruction, rule, format string, args ...any) {
@@ -132,8 +151,7 @@ func (c *checker) warn(in *Instruction, rule, format string, args ...any) {
 // off.
 func (c *checker) warnFile(first, last int, rule, format string, args ...any) {
 	w := Warning{c.file.Name, first, last, rule, fmt.Sprintf(format, args...)}
-	skipped := slices.Contains(c.skip, rule) || slices.Contains(c.skip, "all")
-	if !skipped && !slices.Contains(c.warnings, w) {
+	if !listed(c.skip, rule) && !slices.Contains(c.warnings, w) {
 		c.warnings = append(c.warnings, w)
 	}
 }
@@ -162,6 +180,7 @@ func (c *checker) form() {
 			c.warn(in, "MaintainerDeprecated",
 				"MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors=…")
 		}
+		c.description(in)
 		if in.Name != "FROM" || len(in.Args) != 3 {
 			continue
 		}
@@ -172,6 +191,32 @@ func (c *checker) form() {
 		if lower && as != "as" || in.Keyword == in.Name && as != "AS" {
 			c.warn(in, "FromAsCasing", "%s and %s are not written alike", in.Keyword, as)
 		}
+	}
+}
+
+// description checks, if it was asked for, that the comment above a stage or an ARG begins with its
+// name: tools that list the targets of a file show it.
+func (c *checker) description(in *Instruction) {
+	const rule = "InvalidDefinitionDescription"
+	var names []string
+	if in.Name == "FROM" && len(in.Args) == 3 {
+		names = []string{strings.ToLower(in.Args[2])}
+	}
+	for _, pair := range in.Pairs {
+		if in.Name == "ARG" {
+			names = append(names, pair.Name)
+		}
+	}
+	asked := listed(c.experimental, rule) || listed(in.rules().experimental, rule)
+	if !asked || len(names) == 0 || len(in.Comments) == 0 {
+		return
+	}
+	first, _, _ := strings.Cut(in.Comments[len(in.Comments)-1], " ")
+	if !slices.Contains(names, first) {
+		w := Warning{c.file.Name, in.First, in.Last, rule,
+			fmt.Sprintf("the comment above %s should begin with %s, or an empty line follow it",
+				in.Name, strings.Join(names, " or "))}
+		c.warnings = append(c.warnings, w)
 	}
 }
 
@@ -286,6 +331,10 @@ func (c *checker) from(s *Stage, globals map[string]string) (base string, err er
 	base, err = s.From.ExpandWord(s.Base, get)
 	if err == nil && base == "" {
 		err = s.From.ErrorAt(s.Base, "%s is empty: an image must be named", s.Base)
+	}
+	if err == nil && c.file.Parent(s, base) == nil && base != "scratch" &&
+		c.ValidImage != nil && !c.ValidImage(base) {
+		err = s.From.ErrorAt(s.Base, "%q is no image's name, and no earlier stage's", base)
 	}
 	c.undeclared(s, globals, missing)
 	platform := s.From.Flag("platform")

@@ -27,8 +27,9 @@ type File struct {
 	Args   []*Instruction // the ARGs above the first FROM
 	Stages []*Stage       // at least one
 
-	lines []string // with their line ends
-	next  int      // the line to read next
+	lines  []string // with their line ends
+	next   int      // the line to read next
+	broken bool     // it ends before a mistake
 }
 
 // Stage is a FROM instruction and the instructions that follow it.
@@ -83,7 +84,7 @@ var instructionFlags = [...]struct{ name, flags string }{
 	{"CMD", ""}, {"COPY", "chmod= chown= exclude* from= link parents"}, {"ENTRYPOINT", ""},
 	{"ENV", ""}, {"EXPOSE", ""}, {"FROM", "platform="},
 	{"HEALTHCHECK", "interval= retries= start-interval= start-period= timeout="}, {"LABEL", ""},
-	{"MAINTAINER", ""}, {"ONBUILD", ""}, {"RUN", "mount* network= security="}, {"SHELL", ""},
+	{"MAINTAINER", ""}, {"ONBUILD", ""}, {"RUN", "device* mount* network= security="}, {"SHELL", ""},
 	{"STOPSIGNAL", ""}, {"USER", ""}, {"VOLUME", ""}, {"WORKDIR", ""},
 }
 
@@ -108,6 +109,15 @@ func instructionNames() (names []string) {
 // Parse parses src, the content of a Dockerfile. Messages call the file name. Every error is
 // an *Error.
 func Parse(name string, src []byte) (*File, error) {
+	f, err := ParseUpTo(name, src)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// ParseUpTo is Parse, and with an error it returns the instructions that precede it, for Check.
+func ParseUpTo(name string, src []byte) (*File, error) {
 	text := strings.TrimPrefix(string(src), "\uFEFF")
 	f := &File{Name: name, Escape: '\\', lines: strings.SplitAfter(text, "\n")}
 	if end := len(f.lines) - 1; f.lines[end] == "" {
@@ -115,24 +125,24 @@ func Parse(name string, src []byte) (*File, error) {
 	}
 	for i, line := range f.lines {
 		if strings.Contains(line, "\x00") {
-			return nil, f.lineError(i+1, "\x00",
+			f.broken = true
+			return f, f.lineError(i+1, "\x00",
 				"a NUL character: a Dockerfile is text, and this may be another kind of file")
 		}
 	}
-	if err := f.directives(); err != nil {
-		return nil, err
+	err := f.directives()
+	if err == nil {
+		err = f.readAll()
 	}
-	if err := f.readAll(); err != nil {
-		return nil, err
-	}
-	if len(f.Stages) == 0 {
-		return nil, &Error{File: name, Message: "there is no FROM in it: begin with FROM and " +
+	if err == nil && len(f.Stages) == 0 {
+		err = &Error{File: name, Message: "there is no FROM in it: begin with FROM and " +
 			"the image to start with, or FROM scratch"}
 	}
-	if err := f.link(); err != nil {
-		return nil, err
+	if err == nil {
+		err = f.link()
 	}
-	return f, nil
+	f.broken = err != nil
+	return f, err
 }
 
 // readAll reads the instructions and puts them into their stages.

@@ -67,7 +67,6 @@ var strictHere = map[string]string{
 	"strict-nul":              "NUL character",
 	"strict-onbuild-flag":     "RUN has no flag --mout: did you mean --mount?",
 	"strict-onbuild-unknown":  "unknown instruction RUNN: did you mean RUN?",
-	"strict-run-device":       "RUN has no flag --device",
 	"strict-stopsignal-flag":  "STOPSIGNAL has no flag --x",
 }
 

@@ -7,11 +7,7 @@ package dockerfile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"sync"
@@ -25,31 +21,6 @@ type Ignore struct {
 	lock    sync.Mutex
 	matcher *patternmatcher.PatternMatcher
 	parents map[string]patternmatcher.MatchInfo // of the directories asked about so far
-}
-
-// ReadIgnore reads the patterns for a Dockerfile, whose path may be "", and a context
-// directory. If neither file exists, nothing is ignored.
-func ReadIgnore(dockerfile, context string) (*Ignore, error) {
-	name := dockerfile + ".dockerignore"
-	src, err := os.ReadFile(name)
-	if dockerfile == "" || errors.Is(err, fs.ErrNotExist) {
-		name = ".dockerignore"
-		src, err = readInContext(context, name)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the patterns to ignore: %w", err)
-	}
-	return ParseIgnore(name, src)
-}
-
-// readInContext follows no link out of the context, which may come from someone else.
-func readInContext(context, name string) (src []byte, err error) {
-	file, err := os.OpenInRoot(context, name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return io.ReadAll(file)
 }
 
 // ParseIgnore parses patterns, one a line; a # begins a comment. Messages call the file name.

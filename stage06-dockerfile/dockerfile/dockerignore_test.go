@@ -78,33 +78,6 @@ func TestDirectoriesAreSkippedWhole(t *testing.T) {
 	}
 }
 
-func TestIgnoreFileBesideTheDockerfileGoesFirst(t *testing.T) {
-	dir := makeTree(t, []string{"x/"})
-	write := func(name, text string) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
-	}
-	hides := func(dockerfile, name string) bool {
-		g, err := ReadIgnore(dockerfile, dir)
-		require.NoError(t, err)
-		ignored, _, err := g.Ignores(name, false)
-		require.NoError(t, err)
-		return ignored
-	}
-	require.False(t, hides("", "a"))
-	write(".dockerignore", "a\n")
-	require.True(t, hides("", "a"))
-	require.True(t, hides(filepath.Join(dir, "Dockerfile"), "a"))
-	write("Dockerfile.dockerignore", "b\n")
-	require.False(t, hides(filepath.Join(dir, "Dockerfile"), "a"))
-	require.True(t, hides(filepath.Join(dir, "Dockerfile"), "b"))
-	require.True(t, hides(filepath.Join(dir, "x/Dockerfile"), "a"))
-
-	require.NoError(t, os.Remove(filepath.Join(dir, ".dockerignore")))
-	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(dir, ".dockerignore")))
-	_, err := ReadIgnore("", dir)
-	require.ErrorContains(t, err, "escapes")
-}
-
 // FuzzIgnore: a directory that is skipped whole holds nothing that would be seen.
 func FuzzIgnore(f *testing.F) {
 	for _, patterns := range archived(f, "testdata/ignore.txtar") {

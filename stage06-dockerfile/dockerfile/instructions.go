@@ -132,7 +132,48 @@ func (in *Instruction) validateRun() error {
 			return in.ErrorAt("--mount="+text, "--mount=%s: %v", text, err)
 		}
 	}
+	for _, text := range in.Flags["device"] {
+		if _, _, err := parseDevice(text); err != nil {
+			return in.ErrorAt("--device="+text, "--device=%s: %v", text, err)
+		}
+	}
 	return nil
+}
+
+// parseDevice parses NAME[,required] or name=NAME[,required=BOOL], a device in the notation of CDI.
+func parseDevice(text string) (name string, required bool, err error) {
+	words, err := csv.NewReader(strings.NewReader(text)).Read()
+	if err != nil {
+		return "", false, errors.New("give a device's name, and required if RUN needs it")
+	}
+	for i, word := range words {
+		key, value, given := strings.Cut(word, "=")
+		switch key = strings.ToLower(key); {
+		case key == "required" && !given:
+			required = true
+		case key == "required":
+			if required, err = strconv.ParseBool(value); err != nil {
+				return "", false, fmt.Errorf("required=%s: it is true or false", value)
+			}
+		case key == "name" && given && name == "":
+			name = value
+		case i == 0:
+			name = word // vendor.com/class=device
+		default:
+			return "", false, fmt.Errorf("%q is not known: there are name and required", word)
+		}
+	}
+	return name, required, nil
+}
+
+// RequiredDevice returns the first device that a RUN cannot do without, or "".
+func (in *Instruction) RequiredDevice() string {
+	for _, text := range in.Flags["device"] {
+		if name, required, err := parseDevice(text); err == nil && required {
+			return name
+		}
+	}
+	return ""
 }
 
 // validateTrigger makes the text that an image stores and a build from it will parse.
@@ -194,6 +235,18 @@ func (in *Instruction) ShellCommand() string {
 	}
 	for _, doc := range in.Docs {
 		text += "\n" + doc.Content + doc.Name
+	}
+	return text
+}
+
+// Whole returns a RUN as written with the text of its here-documents, and of any other instruction
+// its text. It is what the history of an image shows.
+func (in *Instruction) Whole() string {
+	text := in.Text
+	for _, doc := range in.Docs {
+		if in.Name == "RUN" {
+			text += "\n" + doc.Content + doc.Name
+		}
 	}
 	return text
 }

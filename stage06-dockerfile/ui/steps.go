@@ -63,6 +63,13 @@ func NewSteps(out *os.File, form string, quiet bool) *Steps {
 	return &Steps{out: out, quiet: quiet, live: live}
 }
 
+// Grow changes how many steps there will be, when that is known better than before.
+func (s *Steps) Grow(n int) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.Total += n
+}
+
 // Begin shows on a terminal that a step begins. stage may be ""; text is the instruction, whose
 // lines are joined. Without a terminal nothing is printed before Announce.
 func (s *Steps) Begin(stage, text string) *Step {

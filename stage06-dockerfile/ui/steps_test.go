@@ -81,3 +81,14 @@ func TestCut(t *testing.T) {
 	require.Equal(t, "ä…", Cut("äbc", 2))
 	require.Equal(t, "…", Cut("abc", 0))
 }
+
+// A base image that was pulled can bring steps of its own.
+func TestTotalGrows(t *testing.T) {
+	text := show(t, "plain", false, func(s *Steps) {
+		s.Least = time.Hour
+		step(t, s, "FROM x", "", nil)
+		s.Grow(1)
+		step(t, s, "RUN a", "", nil)
+	})
+	require.Equal(t, "[1/2] FROM x\n  Permission denied\n[2/3] RUN a\n  Permission denied\n", text)
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// buildFile builds a Dockerfile in an empty directory.
+func buildFile(t *testing.T, text string, flags ...string) (stdout, stderr string, status int) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(text), 0o644))
+	return run(t, append(append([]string{"build"}, flags...), dir)...)
+}
+
+// config returns the configuration of an image that was built.
+func config(t *testing.T, id string) (config ImageConfig) {
+	image, err := Store{Root: os.Getenv("BOX_ROOT")}.image(strings.TrimSpace(id))
+	require.NoError(t, err)
+	return image.Config
+}
+
+func TestHistoryHasWholeScripts(t *testing.T) {
+	id, stderr, status := buildFile(t, "FROM tiny\nRUN <<A <<-B cat\none\nA\n\ttwo\nB\nRUN true \\\n  and more\n", "-q")
+	require.Zero(t, status, stderr)
+	history := config(t, id).History
+	require.Equal(t, "RUN <<A <<-B cat\none\nA\n\ttwo\nB", history[1].CreatedBy)
+	require.Equal(t, "RUN true   and more", history[2].CreatedBy)
+}
+
+// Whatever a build is called, its steps see the same.
+func TestEnvironmentOfSteps(t *testing.T) {
+	t.Setenv("HOSTNAME", "the-callers")
+	id, stderr, status := buildFile(t, "FROM tiny\nENV B=2\nARG A=1\nRUN [\"cp\", \"/proc/self/environ\", \"/env\"]\nCMD [\"cat\", \"/env\"]\n", "-q",
+		"--build-arg", "HTTP_PROXY=http://a:1", "--build-arg", "no_proxy=x,y", "--build-arg", "all_proxy=low", "--build-arg", "ALL_PROXY=HIGH", "--build-arg", "ftp_proxy=")
+	require.Zero(t, status, stderr)
+	env, stderr, status := run(t, "run", "--rm", strings.TrimSpace(id))
+	require.Zero(t, status, stderr)
+	require.ElementsMatch(t, []string{"A=1", "ALL_PROXY=low", "B=2", "HOME=/root", "HTTP_PROXY=http://a:1", "NO_PROXY=x,y", "PATH=" + defaultPath,
+		"all_proxy=low", "http_proxy=http://a:1", "no_proxy=x,y"}, strings.Split(strings.Trim(env, "\x00"), "\x00"))
+}
+
+func TestDevicesOfSteps(t *testing.T) {
+	_, stderr, status := buildFile(t, "FROM tiny\nRUN --device=vendor.example/gpu=all --device=name=a/b=c,required=false true\n")
+	require.Zero(t, status, stderr)
+	_, stderr, status = buildFile(t, "FROM tiny\nRUN --device=vendor.example/gpu=all,required true\n")
+	require.Equal(t, 1, status)
+	require.Contains(t, stderr, "--device=vendor.example/gpu=all: it is required")
+}
+
+// The shell executes the file, so the #! line counts.
+func TestScriptOfAnInterpreter(t *testing.T) {
+	id, stderr, status := buildFile(t, "FROM tiny\nSHELL [\"/bin/sh\", \"-x\", \"-c\"]\nRUN <<EOF\n#!/bin/cat\nof cat\nEOF\nRUN <<EOF\n#!/bin/sh\necho $0 >/name\nEOF\nCMD [\"cat\", \"/name\"]\n", "--progress", "plain")
+	require.Zero(t, status, stderr)
+	require.Contains(t, stderr, "+ /dev/pipes/EOF\n  #!/bin/cat\n  of cat\n")
+	out, _, _ := run(t, "run", "--rm", strings.TrimSpace(id))
+	require.Equal(t, "/dev/pipes/EOF\n", out)
+}
+
+func TestTriggersAreCounted(t *testing.T) {
+	_, stderr, status := buildFile(t, "FROM tiny\nONBUILD RUN true\nONBUILD ENV A=1\n", "-q", "-t", "with-triggers")
+	require.Zero(t, status, stderr)
+	_, stderr, status = buildFile(t, "FROM with-triggers AS one\nONBUILD RUN true\nFROM one\nRUN true\n", "--progress", "plain")
+	require.Zero(t, status, stderr)
+	require.Contains(t, stderr, "[one 1/7] FROM with-triggers AS one\n")
+	require.Contains(t, stderr, "[stage-1 7/7] RUN true\n")
+}
+
+func TestLinkedCopiesTakeNumbers(t *testing.T) {
+	for flags, want := range map[string]int{"--link --chown=root": 1, "--link --chown=0:root": 1, "--link --chown=0:0": 0, "--link --chown=root --chmod=644": 0, "--chown=root": 0} {
+		_, stderr, status := buildFile(t, "FROM tiny\nCOPY "+flags+" Dockerfile /x\n", "-q")
+		require.Equal(t, want, status, "%s: %s", flags, stderr)
+		require.Equal(t, want == 1, strings.Contains(stderr, "it takes numbers"), stderr)
+	}
+}
+
+func TestWarningsAfterABuild(t *testing.T) {
+	const text = "FROM tiny AS Base\nMAINTAINER me\n"
+	out, stderr, status := buildFile(t, text, "--progress", "plain")
+	require.Zero(t, status, stderr)
+	require.Contains(t, stderr, "warning: Dockerfile:1: StageNameCasing: ")
+	require.Contains(t, stderr, "warning: Dockerfile:2: MaintainerDeprecated: ")
+	require.True(t, strings.HasPrefix(out, "sha256:") && strings.Count(out, "\n") == 1, out)
+	_, stderr, status = buildFile(t, text, "-q")
+	require.Zero(t, status)
+	require.Empty(t, stderr)
+	_, stderr, _ = buildFile(t, text, "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all")
+	require.NotContains(t, stderr, "warning:")
+
+	out, stderr, status = buildFile(t, text, "--check")
+	require.Equal(t, 1, status)
+	require.Equal(t, 2, strings.Count(out, "\n"))
+	require.Empty(t, stderr)
+	out, _, status = buildFile(t, "FROM tiny\n", "--check")
+	require.Zero(t, status)
+	require.Contains(t, out, "no warnings")
+	out, stderr, status = buildFile(t, text+"RUNN x\n", "--check")
+	require.Equal(t, 1, status)
+	require.Contains(t, out, "Dockerfile:2: MaintainerDeprecated")
+	require.Contains(t, stderr, "did you mean RUN?")
+	_, stderr, status = buildFile(t, "FROM tiny:a:b\n", "--check")
+	require.Equal(t, 1, status)
+	require.Contains(t, stderr, `"tiny:a:b" is no image's name`)
+}
+
+func TestAnnotationsAreTheManifests(t *testing.T) {
+	id, stderr, status := buildFile(t, "FROM tiny\n", "-q", "--annotation", "a=b c", "--annotation", "manifest:d=e")
+	require.Zero(t, status, stderr)
+	s := Store{Root: os.Getenv("BOX_ROOT")}
+	list, err := s.images()
+	require.NoError(t, err)
+	for _, image := range list {
+		if image.ID.String() == strings.TrimSpace(id) && len(image.Names) == 0 {
+			var manifest ocispec.Manifest
+			require.NoError(t, s.readObject(image.Manifest.Digest, &manifest))
+			require.Equal(t, map[string]string{"a": "b c", "d": "e"}, manifest.Annotations)
+			return
+		}
+	}
+	t.Fatal("the image is not in the store")
+}
+
+// Two builds at different times make the same image, digest for digest.
+func TestEpochMakesBuildsEqual(t *testing.T) {
+	const text = "FROM tiny\nRUN mkdir /d; echo x >/d/f; ln -s f /d/l; rm /bin/cp\nCOPY Dockerfile /dir/\nWORKDIR /w\nENV A=1\n"
+	args := []string{"-q", "--no-cache", "--rewrite-timestamp", "--build-arg", "SOURCE_DATE_EPOCH=1000000000"}
+	first, stderr, status := buildFile(t, text, args...)
+	require.Zero(t, status, stderr)
+	second, stderr, status := buildFile(t, text, args...)
+	require.Zero(t, status, stderr)
+	require.Equal(t, first, second)
+	c, at := config(t, first), time.Unix(1e9, 0).UTC()
+	require.Equal(t, at, *c.Created)
+	for _, step := range c.History[1:] {
+		require.Equal(t, at, *step.Created, step.CreatedBy)
+	}
+	require.NotEqual(t, at, *c.History[0].Created, "the base keeps its own")
+
+	t.Setenv("SOURCE_DATE_EPOCH", "5")
+	id, _, status := buildFile(t, "FROM tiny\nENV A=1\n", "-q")
+	require.Zero(t, status)
+	require.EqualValues(t, 5, config(t, id).Created.Unix())
+	t.Setenv("SOURCE_DATE_EPOCH", "")
+	id, _, status = buildFile(t, "ARG SOURCE_DATE_EPOCH=6\nFROM tiny\nENV A=1\n", "-q")
+	require.Zero(t, status)
+	require.EqualValues(t, 6, config(t, id).Created.Unix())
+	_, stderr, status = buildFile(t, text, "--rewrite-timestamp")
+	require.Equal(t, 1, status)
+	require.Contains(t, stderr, "SOURCE_DATE_EPOCH is not set")
+}
+
+// A build that waits for its Dockerfile ends when it is asked to.
+func TestWaitingBuildsEndOnSignals(t *testing.T) {
+	for _, signal := range []unix.Signal{unix.SIGTERM, unix.SIGINT} {
+		cmd := exec.Command(box, "build", "-q", "-")
+		in, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		require.NoError(t, cmd.Start())
+		_, err = io.WriteString(in, strings.Repeat("#\n", 40000)) // more than the pipe holds: it reads
+		require.NoError(t, err)
+		require.NoError(t, cmd.Process.Signal(signal))
+		require.Error(t, cmd.Wait())
+		require.Equal(t, 1, cmd.ProcessState.ExitCode(), stderr.String())
+		require.Contains(t, stderr.String(), "interrupted")
+	}
+}
