@@ -69,10 +69,10 @@ func TestScriptOfAnInterpreter(t *testing.T) {
 func TestTriggersAreCounted(t *testing.T) {
 	_, stderr, status := buildFile(t, "FROM tiny\nONBUILD RUN true\nONBUILD ENV A=1\n", "-q", "-t", "with-triggers")
 	require.Zero(t, status, stderr)
-	_, stderr, status = buildFile(t, "FROM with-triggers AS one\nONBUILD RUN true\nFROM one\nRUN true\n", "--progress", "plain")
+	_, stderr, status = buildFile(t, "FROM with-triggers AS one\nONBUILD RUN true\nFROM one AS two\nRUN true\n", "--progress", "plain")
 	require.Zero(t, status, stderr)
 	require.Contains(t, stderr, "[one 1/7] FROM with-triggers AS one\n")
-	require.Contains(t, stderr, "[stage-1 7/7] RUN true\n")
+	require.Contains(t, stderr, "[two 7/7] RUN true\n")
 }
 
 func TestLinkedCopiesTakeNumbers(t *testing.T) {

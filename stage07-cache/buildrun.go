@@ -73,16 +73,16 @@ func (b *builder) networkOf(in *dockerfile.Instruction) string {
 // permissions grants the rights that an instruction asks for. The caller of the build must allow
 // them: the Dockerfile may be a stranger's.
 func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error {
+	if device := in.RequiredDevice(); device != "" {
+		return in.ErrorAt("--device", "--device=%s: it is required, and RUN has no devices"+
+			" but those of every container", device)
+	}
 	if network := s.b.networkOf(in); network == "host" {
 		if s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
 			return in.ErrorAt("--network",
 				"--network=host: box build --allow network.host allows it")
 		}
 		c.Share = []string{"net"}
-	}
-	if device := in.RequiredDevice(); device != "" {
-		return in.ErrorAt("--device", "--device=%s: it is required, and RUN has no devices"+
-			" but those of every container", device)
 	}
 	if in.Flag("security") == "insecure" {
 		if !slices.Contains(s.b.Allow, "security.insecure") {

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -41,6 +43,10 @@ type builder struct {
 	secrets map[string]buildflags.Secret
 	show    *ui.Steps
 	done    map[*dockerfile.Stage]*stageBuild
+
+	triggers map[*dockerfile.Stage]int // ONBUILD steps that were counted before the build
+	epoch    *time.Time                // SOURCE_DATE_EPOCH: when all steps are made, or nil
+	notes    map[string]string         // annotations of the image's manifest
 
 	lock   sync.Mutex // of done and images: stages are built side by side
 	images map[string]*gotImage
@@ -139,6 +145,17 @@ func (b *builder) finish(s *stageBuild) (image *Image, err error) {
 	return image, nil
 }
 
+// putImageWith writes an image, with these annotations in its manifest.
+func (s Store) putImageWith(
+	config ImageConfig, layers []ocispec.Descriptor, name string, notes map[string]string,
+) (*Image, error) {
+	data, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	return s.putEncoded(data, layers, name, notes)
+}
+
 // needs returns the stages that a stage refers to.
 func (b *builder) needs(s *dockerfile.Stage) (list []*dockerfile.Stage) {
 	if base, err := b.base(s); err == nil {
@@ -158,6 +175,7 @@ func (b *builder) needs(s *dockerfile.Stage) (list []*dockerfile.Stage) {
 
 // count returns how many steps a stage and all that it needs have.
 func (b *builder) count(target *dockerfile.Stage) int {
+	b.triggers = map[*dockerfile.Stage]int{}
 	seen, n := map[*dockerfile.Stage]bool{}, 0
 	var visit func(s *dockerfile.Stage)
 	visit = func(s *dockerfile.Stage) {
@@ -165,12 +183,36 @@ func (b *builder) count(target *dockerfile.Stage) int {
 			return
 		}
 		seen[s] = true
-		n += 1 + len(s.Steps)
+		b.triggers[s] = b.triggersOf(s)
+		n += 1 + len(s.Steps) + b.triggers[s]
 		for _, needed := range b.needs(s) {
 			visit(needed)
 		}
 	}
 	visit(target)
+	return n
+}
+
+// triggersOf returns how many ONBUILD steps a stage begins with. An image that is not here yet is
+// not pulled for that: its are counted when it is.
+func (b *builder) triggersOf(s *dockerfile.Stage) (n int) {
+	base, err := b.base(s)
+	if err != nil {
+		return 0
+	}
+	parent := b.file.Parent(s, base)
+	if parent == nil {
+		image, err := b.Store.image(base)
+		if err != nil {
+			return 0
+		}
+		return len(image.Config.Config.OnBuild)
+	}
+	for _, in := range parent.Steps {
+		if in.Name == "ONBUILD" {
+			n++
+		}
+	}
 	return n
 }
 
@@ -224,6 +266,7 @@ func (s *stageBuild) build() error {
 	}
 	triggers := s.config.Config.OnBuild
 	s.config.Config.OnBuild = nil
+	s.b.show.Grow(len(triggers) - s.b.triggers[s.Stage])
 	for _, text := range triggers {
 		in, err := s.trigger(text)
 		if err != nil {
@@ -404,7 +447,7 @@ func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *copyup.Writ
 		return s.reuse(in)
 	}
 	dirs, err := s.dirs()
-	if in.Flag("link") == "true" && in.Flag("chmod") == "" { // the same layer, whatever is below
+	if s.linked(in) {
 		dirs, err = s.b.Store.nothing()
 	}
 	if err != nil {
@@ -424,6 +467,12 @@ func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *copyup.Writ
 	return s.adopt(in, build)
 }
 
+// linked reports whether a COPY or ADD makes the same layer, whatever is below. With --chmod it
+// does not, as in BuildKit.
+func (s *stageBuild) linked(in *dockerfile.Instruction) bool {
+	return in.Flag("link") == "true" && in.Flag("chmod") == ""
+}
+
 // adopt makes a directory that was filled the stage's next layer. It is moved, not copied, and
 // its tar is only hashed: the blob is made when it is pushed or saved.
 func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
@@ -441,7 +490,10 @@ func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
 		return s.b.Store.dropLayer(build)
 	}
 	var packed layer.Sum
-	if err = inheritOwners(build, dirs); err == nil {
+	if err = inheritOwners(build, dirs); err == nil && s.b.RewriteTimestamp {
+		err = lowerTimes(build, *s.b.epoch)
+	}
+	if err == nil {
 		packed, err = packLayer(io.Discard, build, build+layer.OwnersSuffix)
 	}
 	if err != nil {
@@ -463,6 +515,14 @@ func inheritOwners(build string, below []string) error {
 		return nil
 	}
 	return layer.InheritOwners(build, ownersOf(below)...)
+}
+
+// lowerTimes is layer.LowerTimes, done inside if the files have many owners.
+func lowerTimes(dir string, most time.Time) error {
+	if !hasMany() {
+		return layer.LowerTimes(dir, most)
+	}
+	return goInside(io.Discard, "times", dir, fmt.Sprint(most.Unix()))
 }
 
 // add adds a layer.

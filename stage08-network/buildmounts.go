@@ -92,7 +92,8 @@ func (m *stepMounts) mount(source, target string, readOnly bool) {
 	m.c.Mount = append(m.c.Mount, spec)
 }
 
-// command returns the script; one that begins with #! becomes a file that is run.
+// command returns the script. One that begins with #! becomes a file, which the shell executes: so
+// the interpreter is that of its first line.
 func (m *stepMounts) command() ([]string, error) {
 	words, doc := m.s.script(m.in), m.in.OnlyHeredoc()
 	if len(words) == 0 {
@@ -100,7 +101,8 @@ func (m *stepMounts) command() ([]string, error) {
 	}
 	if text := words[len(words)-1]; doc != nil && !m.in.JSON && strings.HasPrefix(text, "#!") {
 		target := "/dev/pipes/" + doc.Name
-		return []string{target}, m.file(target, []byte(text), 0o755, 0, 0)
+		words[len(words)-1] = target
+		return words, m.file(target, []byte(text), 0o755, 0, 0)
 	}
 	return words, nil
 }
@@ -122,7 +124,7 @@ func (m *stepMounts) secret(mount dockerfile.Mount) error {
 		}
 		return nil
 	}
-	data, err := given.Read()
+	data, err := given.Read(m.s.b.ctx)
 	if err != nil {
 		return fmt.Errorf("type=secret: %w", err)
 	}

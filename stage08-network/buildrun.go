@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -72,6 +73,10 @@ func (b *builder) networkOf(in *dockerfile.Instruction) string {
 // permissions grants the rights that an instruction asks for. The caller of the build must allow
 // them: the Dockerfile may be a stranger's.
 func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error {
+	if device := in.RequiredDevice(); device != "" {
+		return in.ErrorAt("--device", "--device=%s: it is required, and RUN has no devices"+
+			" but those of every container", device)
+	}
 	c.Network = s.b.networkOf(in)
 	if c.Network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
 		return in.ErrorAt("--network",
@@ -95,15 +100,16 @@ func (s *stageBuild) script(in *dockerfile.Instruction) []string {
 	return append(slices.Clone(s.shellWords()), in.ShellCommand())
 }
 
-// proxies are ARGs that need no declaration.
-const proxies = "HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY ftp_proxy " +
-	"NO_PROXY no_proxy ALL_PROXY all_proxy"
+// proxies are ARGs that need no declaration. Given in small letters or in capitals, they are set
+// in both: programs differ in what they read.
+const proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
 
 // runEnv returns the environment of RUN: the image's variables, and over them the arguments.
 func (s *stageBuild) runEnv() (env []string) {
 	for name := range strings.FieldsSeq(proxies) {
-		if value, given := s.b.args[name]; given {
-			env = append(env, name+"="+value)
+		capitals := strings.ToUpper(name)
+		if value := cmp.Or(s.b.args[name], s.b.args[capitals]); value != "" {
+			env = append(env, capitals+"="+value, name+"="+value)
 		}
 	}
 	env = append(env, withValues(s.config.Config.Env)...)

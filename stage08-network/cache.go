@@ -144,7 +144,11 @@ func (s *stageBuild) text(in *dockerfile.Instruction) string {
 
 // fromInputs returns those of FROM: the image that it starts from.
 func (s *stageBuild) fromInputs(base string, id string) []input {
-	return []input{{"base " + base, id}, {"platform", platformText(s.b.want)}}
+	list := []input{{"base " + base, id}, {"platform", platformText(s.b.want)}}
+	if s.b.RewriteTimestamp { // all layers above have it
+		list = append(list, input{"rewrite-timestamp", fmt.Sprint(s.b.epoch.Unix())})
+	}
+	return list
 }
 
 // look finds out whether a step was made before. If not, no other build makes it until it is
@@ -445,24 +449,13 @@ func (s *stageBuild) recheck(c *cacheStep, in *dockerfile.Instruction) error {
 	return nil
 }
 
-// cacheNotes returns the annotations of the manifest for --cache-to.
+// cacheNotes returns the annotations of the manifest, with that for --cache-to.
 func (s *stageBuild) cacheNotes() (map[string]string, error) {
 	if s.b.CacheTo == "" || len(s.steps) == 0 {
-		return nil, nil
+		return s.b.notes, nil
 	}
 	data, err := json.Marshal(s.steps)
-	return map[string]string{cacheNote: string(data)}, err
-}
-
-// putImageWith writes an image, with these annotations in its manifest.
-func (s Store) putImageWith(
-	config ImageConfig, layers []ocispec.Descriptor, name string, notes map[string]string,
-) (*Image, error) {
-	data, err := json.Marshal(config)
-	if err != nil {
-		return nil, err
-	}
-	return s.putEncoded(data, layers, name, notes)
+	return withKey(maps.Clone(s.b.notes), cacheNote, string(data)), err
 }
 
 // reuse takes a step's result from the cache.

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -17,23 +18,26 @@ import (
 )
 
 type buildCmd struct {
-	Context  string   `arg:"" help:"The directory that COPY takes files from; - is a tar archive or a Dockerfile on standard input."`
-	Tag      []string `short:"t" help:"A name for the image." placeholder:"NAME" sep:"none"`
-	File     string   `short:"f" help:"The Dockerfile; - is standard input. The default is Dockerfile in the context." placeholder:"FILE"`
-	BuildArg []string `help:"A value for an ARG; NAME alone takes the caller's." placeholder:"NAME=VALUE" sep:"none"`
-	Target   string   `help:"The stage to build; the default is the last." placeholder:"STAGE"`
-	Label    []string `help:"A label for the image." placeholder:"NAME=VALUE" sep:"none"`
-	Platform string   `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH"`
-	Pull     bool     `help:"Ask the registries for all images, also for those that are here."`
-	Secret   []string `help:"A secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE." placeholder:"SPEC" sep:"none"`
-	Network  string   `help:"The network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
-	Quiet    bool     `short:"q" help:"Print the image's id alone."`
-	Iidfile  string   `help:"A file to write the image's id to." placeholder:"FILE"`
-	Progress string   `help:"How to show the steps: tty in place, plain in lines, auto." enum:"auto,plain,tty" default:"auto"`
-	Check    bool     `help:"Do not build; report what is doubtful in the Dockerfile."`
-	Keep     bool     `help:"Keep the container of a RUN that fails."`
-	NoCache  bool     `help:"Take no step from an earlier build."`
-	Allow    []string `help:"What a RUN may have: network.host, security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
+	Context          string   `arg:"" help:"The directory that COPY takes files from; - is a tar archive or a Dockerfile on standard input."`
+	Tag              []string `short:"t" help:"A name for the image." placeholder:"NAME" sep:"none"`
+	File             string   `short:"f" help:"The Dockerfile; - is standard input. The default is Dockerfile in the context." placeholder:"FILE"`
+	BuildArg         []string `help:"A value for an ARG; NAME alone takes the caller's." placeholder:"NAME=VALUE" sep:"none"`
+	Target           string   `help:"The stage to build; the default is the last." placeholder:"STAGE"`
+	Label            []string `help:"A label for the image." placeholder:"NAME=VALUE" sep:"none"`
+	Platform         string   `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH"`
+	Pull             bool     `help:"Ask the registries for all images, also for those that are here."`
+	Secret           []string `help:"A secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE." placeholder:"SPEC" sep:"none"`
+	Network          string   `help:"The network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
+	Quiet            bool     `short:"q" help:"Print the image's id alone."`
+	Iidfile          string   `help:"A file to write the image's id to." placeholder:"FILE"`
+	Progress         string   `help:"How to show the steps: tty in place, plain in lines, auto." enum:"auto,plain,tty" default:"auto"`
+	Check            bool     `help:"Do not build; report what is doubtful in the Dockerfile."`
+	Keep             bool     `help:"Keep the container of a RUN that fails."`
+	NoCache          bool     `help:"Take no step from an earlier build."`
+	Annotation       []string `help:"An annotation of the image's manifest." placeholder:"NAME=VALUE" sep:"none"`
+	RewriteTimestamp bool     `help:"Lower later times of files to SOURCE_DATE_EPOCH, a build argument or a variable: the image is then the same each time."`
+
+	Allow []string `help:"What a RUN may have: network.host, security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
 
 	CacheOptions
 
@@ -73,6 +77,9 @@ func (c *buildCmd) build(b *builder) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := b.warn(); err != nil {
+		return err
+	}
 	if c.Iidfile != "" {
 		err := state.Output(c.Iidfile, state.Volatile, func(out *os.File) error {
 			_, err := out.WriteString(image.ID.String())
@@ -91,6 +98,9 @@ func (b *builder) prepare() (err error) {
 	if b.args, err = buildflags.KeyValues("--build-arg", b.BuildArg); err != nil {
 		return err
 	}
+	if b.notes, err = buildflags.Annotations(b.Annotation); err != nil {
+		return err
+	}
 	if b.secrets, err = buildflags.Secrets(b.Secret); err != nil {
 		return err
 	}
@@ -105,15 +115,38 @@ func (b *builder) prepare() (err error) {
 	archive := buildcontext.Archive{
 		Stdin: os.Stdin, Limit: Store{}.layerLimits().check, Remove: Store{}.dropLayer,
 	}
-	if b.files, err = buildcontext.Open(b.Context, b.File, archive); err != nil {
+	if b.files, err = buildcontext.Open(b.ctx, b.Context, b.File, archive); err != nil {
 		return err
 	}
-	if b.file, err = dockerfile.Parse(b.files.Name, b.files.Dockerfile); err != nil {
-		return errors.Join(err, b.files.Close())
+	if err = b.parse(); err != nil {
+		err = errors.Join(err, b.files.Close())
+	}
+	return err
+}
+
+// parse parses the Dockerfile, and what depends on its ARGs.
+func (b *builder) parse() (err error) {
+	b.file, err = dockerfile.ParseUpTo(b.files.Name, b.files.Dockerfile)
+	if rules, given := b.args["BUILDKIT_DOCKERFILE_CHECK"]; given { // in place of the directive
+		b.file.Check = rules
+	}
+	if err != nil {
+		if b.Check { // what precedes the mistake
+			_, errCheck := b.printWarnings(os.Stdout)
+			err = errors.Join(err, errCheck)
+		}
+		return err
 	}
 	target := cmp.Or(b.Target, "default")
 	b.native = dockerfile.PlatformArgs(platformText(here()), platformText(b.want), target)
-	b.globals, err = b.file.Globals(b.native, b.args)
+	if b.globals, err = b.file.Globals(b.native, b.args); err != nil {
+		return err
+	}
+	b.epoch, err = buildflags.Epoch(b.args, b.globals)
+	if err == nil && b.epoch == nil && b.RewriteTimestamp {
+		err = errors.New("--rewrite-timestamp: SOURCE_DATE_EPOCH is not set;" +
+			" --build-arg SOURCE_DATE_EPOCH=SECONDS since 1970 sets it")
+	}
 	return err
 }
 
@@ -134,22 +167,38 @@ func shown(err error) error {
 	return errBuild{err}
 }
 
-// check prints the warnings for the Dockerfile.
+// check prints the warnings for the Dockerfile, which are a failure.
 func (b *builder) check() error {
-	warnings, fatal, err := b.warnings()
+	n, err := b.printWarnings(os.Stdout)
 	if err != nil {
 		return err
 	}
-	for _, w := range warnings {
-		fmt.Println(w)
+	if n > 0 {
+		return errBuild{errors.New("there are warnings")}
 	}
-	if len(warnings) == 0 {
-		fmt.Println("Check complete, no warnings found.")
-	}
-	if fatal && len(warnings) > 0 {
-		return errBuild{errors.New("the Dockerfile wants warnings to be errors")}
-	}
+	fmt.Println("Check complete, no warnings found.")
 	return nil
+}
+
+// printWarnings prints the warnings, a line each, also those that precede an error.
+func (b *builder) printWarnings(out io.Writer) (n int, err error) {
+	warnings, _, err := b.warnings()
+	for _, w := range warnings {
+		fmt.Fprintln(out, w)
+	}
+	return len(warnings), err
+}
+
+// warn prints the warnings after a build.
+func (b *builder) warn() error {
+	if b.Quiet {
+		return nil
+	}
+	warnings, _, err := b.warnings()
+	for _, w := range warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
+	}
+	return err
 }
 
 // failOnWarnings refuses to build with warnings, if a directive of the Dockerfile asks for it.

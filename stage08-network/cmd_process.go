@@ -31,6 +31,9 @@ func (c *Container) environment(home string) ([]string, error) {
 		if c.TTY {
 			env = append(env, "TERM=xterm")
 		}
+		if c.output != nil { // a step of a build: it must not depend on a name
+			env = slices.Delete(env, 1, 2)
+		}
 	}
 	for _, file := range c.EnvFile {
 		lines, err := envfile.Read(file)

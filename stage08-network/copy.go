@@ -57,6 +57,10 @@ func (c *copying) prepare() (err error) {
 	in := c.in
 	if text := in.Flag("chown"); text != "" {
 		c.chown = true
+		if s := c.s; s.linked(in) && strings.Trim(text, "0123456789:") != "" {
+			return in.ErrorAt("--chown", "--chown=%s: with --link it takes numbers, UID:GID:"+
+				" the layer must not depend on the passwd below", text)
+		}
 		if c.owner, err = c.s.ownerNamed(text); err != nil {
 			return in.ErrorAt("--chown", "--chown=%s: %v", text, err)
 		}

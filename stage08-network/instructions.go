@@ -75,8 +75,11 @@ func envMap(env []string) map[string]string {
 // history adds a step to the history, with the time at which it was made first.
 func (s *stageBuild) history(in *dockerfile.Instruction, empty bool) {
 	at := s.at
+	if s.b.epoch != nil {
+		at = *s.b.epoch
+	}
 	s.config.Created = &at
-	step := ocispec.History{Created: &at, CreatedBy: in.Text, EmptyLayer: empty}
+	step := ocispec.History{Created: &at, CreatedBy: in.Whole(), EmptyLayer: empty}
 	s.config.History = append(s.config.History, step)
 }
 
