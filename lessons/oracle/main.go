@@ -124,7 +124,7 @@ func read(src, ignore []byte) (r record) {
 	lint(src, ignore, &r)
 	result, err := parser.Parse(bytes.NewReader(src))
 	if err != nil {
-		return record{Error: steady(err.Error()), Warnings: r.Warnings}
+		return record{Error: steady(err.Error())}
 	}
 	quiet := linter.New(&linter.Config{})
 	stages, args, err := instructions.Parse(result.AST, quiet)
@@ -132,7 +132,7 @@ func read(src, ignore []byte) (r record) {
 		err = errors.New("no stages")
 	}
 	if err != nil {
-		return record{Error: steady(err.Error()), Warnings: r.Warnings}
+		return record{Error: steady(err.Error())}
 	}
 	r.Escape = string(result.EscapeToken)
 	var commands []any
@@ -347,8 +347,9 @@ func lint(src, ignore []byte, r *record) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if results.Error != nil { // the warnings are those about the lines above it
+	if results.Error != nil {
 		r.CheckError = steady(results.Error.Message)
+		return
 	}
 	for _, w := range results.Warnings {
 		line := "0"
