@@ -120,7 +120,7 @@ func (p *Plan) Netlink(socket plan.Arg, why string, done func() error,
 			err = done()
 		}
 		if err != nil { // the call itself has succeeded: the reply ends the list
-			c.Reject("the kernel refuses " + err.Error())
+			c.Reject(fmt.Errorf("the kernel refuses %w", err))
 		}
 	})
 	return data

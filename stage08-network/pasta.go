@@ -49,7 +49,7 @@ func (s *userStack) plan(h *Plan, pid string) {
 		read.Set(uintptr(pipe[0]))
 		c.SetText(0, fmt.Sprintf("[%d, %d]", pipe[0], pipe[1]))
 		if err := s.start(pid, os.NewFile(uintptr(pipe[1]), "ready")); err != nil {
-			c.Reject(err.Error())
+			c.Reject(err)
 		}
 	})
 	buffer := plan.Ptr(unsafe.Pointer(new([1]byte)), `"…"`)
@@ -57,7 +57,7 @@ func (s *userStack) plan(h *Plan, pid string) {
 		Expect(1).Why("wait until it serves")
 	wait.Then(func() {
 		if wait.Ret == 0 {
-			wait.Reject(s.fail())
+			wait.Reject(errors.New(s.fail()))
 		}
 	})
 	h.Close(read.Arg())

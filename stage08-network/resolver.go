@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -84,21 +85,23 @@ func (r *resolver) stop() {
 	}
 }
 
-// lookUp answers from the leases, which list the containers on the network at this moment. A
-// name that several containers share has the addresses of all. Other names are unknown here,
+// lookUp answers from the leases, which list the containers on the network at this moment, by
+// NAME and NAME.NETWORK. A name that several containers share has the addresses of all. Other names are unknown here,
 // and on an internal network they do not exist: it has no way out, for questions neither.
 func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 	list, _, err := r.dir.leases(r.network)
 	if err != nil {
 		return found, err
 	}
+	suffix := "." + r.network.Name
+	short := strings.TrimSuffix(name, strings.ToLower(suffix))
 	for _, l := range list {
-		switch {
+		switch isIts := l.HasName(name) || l.HasName(short); {
 		case hasAddress(l, name):
-			found.Names = append(found.Names, l.Label())
-		case l.HasName(name) && l.Addr6.IsValid():
+			found.Names = append(found.Names, l.Label()+suffix)
+		case isIts && l.Addr6.IsValid():
 			found.Addrs = append(found.Addrs, l.Addr, l.Addr6)
-		case l.HasName(name):
+		case isIts:
 			found.Addrs = append(found.Addrs, l.Addr)
 		}
 	}

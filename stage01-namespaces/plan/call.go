@@ -39,8 +39,9 @@ type Call struct {
 	run       []string              // instead of a call: a program that the host runs
 	then      func()                // what the host does after its success
 
-	done bool
-	said string // instead of the error: the output of a program, or why its success was rejected
+	done  bool
+	said  string // instead of the error: the output of a program, or why its success was rejected
+	wrong error  // why its success was rejected
 }
 
 // Why says what the call is for.
@@ -82,10 +83,10 @@ func (c *Call) ParentRuns(parent func(child uintptr)) *Call { c.parent = parent;
 func (c *Call) SetText(arg int, text string) { c.args[arg].text = text }
 
 // Reject stops the list although the call has succeeded: why says what is wrong with its
-// result. It is for Then.
-func (c *Call) Reject(why string) {
+// result, and is found by errors.Is. It is for Then.
+func (c *Call) Reject(why error) {
 	other := c.Ret + 1
-	c.want, c.said = &other, why
+	c.want, c.said, c.wrong = &other, why.Error(), why
 }
 
 // Result is what the call will return, as an argument of a later one.
@@ -164,8 +165,13 @@ func (e StepError) Error() string {
 	return text
 }
 
-// Unwrap is the error number, for errors.Is.
-func (e StepError) Unwrap() error { return e.Errno }
+// Unwrap is the error number, or why the call was rejected, for errors.Is.
+func (e StepError) Unwrap() error {
+	if e.wrong != nil {
+		return e.wrong
+	}
+	return e.Errno
+}
 
 // AtExecve reports whether the process failed to become its program, or to find it.
 func (e StepError) AtExecve() bool {

@@ -181,8 +181,10 @@ func TestHostLooksAtAResult(t *testing.T) {
 	require.Equal(t, "5", known.Arg().String(), "with the NUL byte")
 	require.True(t, call.Done())
 
-	call.Then(func() { call.Reject("not the directory it was") })
-	require.EqualError(t, list.Perform(nil), `getcwd("/usr", 64): not the directory it was`)
+	call.Then(func() { call.Reject(fmt.Errorf("not the directory it was: %w", unix.ENOTDIR)) })
+	err := list.Perform(nil)
+	require.EqualError(t, err, `getcwd("/usr", 64): not the directory it was: not a directory`)
+	require.ErrorIs(t, err, unix.ENOTDIR)
 }
 
 func TestStepThatShouldHaveBecomeTheProgram(t *testing.T) {

@@ -147,6 +147,9 @@ func TestResolvConf(t *testing.T) {
 	conf := "nameserver 10.0.0.1\n# nameserver 10.0.0.9\nnameserver x\nsearch  example.org\nnameserver ::1\nnameserver 10.0.0.3\nnameserver 10.0.0.4\noptions ndots:2\n"
 	require.Equal(t, []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("::1"), netip.MustParseAddr("10.0.0.3")}, Nameservers(conf))
 	require.Equal(t, "nameserver 127.0.0.11\nsearch example.org\noptions ndots:2\n", WithNameservers(conf, netip.MustParseAddr("127.0.0.11")))
+	require.Equal(t, "nameserver ::1\noptions ndots:0\n", NamesFirst("nameserver ::1\n"))
+	require.Equal(t, "options edns0\noptions ndots:0\n", NamesFirst("options edns0\n"))
+	require.Equal(t, "options ndots:2\n", NamesFirst("options ndots:2\n"), "the host's own")
 }
 
 func FuzzServer(f *testing.F) {

@@ -34,3 +34,12 @@ func WithNameservers(conf string, servers ...netip.Addr) string {
 	}
 	return text.String()
 }
+
+// NamesFirst is the text of a resolv.conf(5) by which a name without a dot is asked for as it is
+// before the search list is tried, unless an option says otherwise.
+func NamesFirst(conf string) string {
+	if strings.Contains(conf, "ndots:") {
+		return conf
+	}
+	return conf + "options ndots:0\n"
+}
