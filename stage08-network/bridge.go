@@ -1,25 +1,22 @@
 // A bridge is a switch in the kernel, and a veth(4) pair is a cable with two ends. One end is
 // attached to the bridge, the other is created inside the container's network namespace
 // (network_namespaces(7)), as its eth0. This file composes the messages for that, in the order
-// of rtnetlink(7): links, addresses, routes. It also reads the links and routes that there are,
-// and how many bytes have passed.
+// of rtnetlink(7): links, addresses, routes. It also reads the links and routes that there are.
 
 package main
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/ipam"
 )
 
@@ -188,13 +185,13 @@ func parseLink(m nlReply) linkInfo {
 	if len(m.body) < unix.SizeofIfInfomsg {
 		return linkInfo{}
 	}
-	attrs, native := nlAttrs(m.body, unix.SizeofIfInfomsg), binary.NativeEndian
+	attrs, native := attr.Map(m.body, unix.SizeofIfInfomsg), binary.NativeEndian
 	return linkInfo{
 		Index:  int(native.Uint32(m.body[4:])),
-		Master: nlNumber(native, attrs[unix.IFLA_MASTER]),
-		MTU:    nlNumber(native, attrs[unix.IFLA_MTU]),
-		Peer:   nlNumber(native, attrs[unix.IFLA_LINK]),
-		Name:   nlString(attrs[unix.IFLA_IFNAME]),
+		Master: attr.Number(native, attrs[unix.IFLA_MASTER]),
+		MTU:    attr.Number(native, attrs[unix.IFLA_MTU]),
+		Peer:   attr.Number(native, attrs[unix.IFLA_LINK]),
+		Name:   attr.Text(attrs[unix.IFLA_IFNAME]),
 		MAC:    net.HardwareAddr(attrs[unix.IFLA_ADDRESS]).String(),
 		Up:     native.Uint32(m.body[8:])&unix.IFF_UP != 0,
 	}
@@ -227,7 +224,7 @@ func readRoute(m nlReply) (route routeInfo, ok bool) {
 	if len(m.body) < unix.SizeofRtMsg {
 		return route, false
 	}
-	attrs := nlAttrs(m.body, unix.SizeofRtMsg)
+	attrs := attr.Map(m.body, unix.SizeofRtMsg)
 	addr, ok := netip.AddrFromSlice(attrs[unix.RTA_DST])
 	switch {
 	case ok:
@@ -237,7 +234,7 @@ func readRoute(m nlReply) (route routeInfo, ok bool) {
 		addr = netip.IPv4Unspecified()
 	}
 	route = routeInfo{netip.PrefixFrom(addr, int(m.body[1])),
-		nlNumber(binary.NativeEndian, attrs[unix.RTA_OIF]), m.body[5] == unix.RTPROT_RA}
+		attr.Number(binary.NativeEndian, attrs[unix.RTA_OIF]), m.body[5] == unix.RTPROT_RA}
 	return route, route.to.IsValid()
 }
 
@@ -266,30 +263,4 @@ func hasIPv6() bool {
 		}
 	}
 	return true
-}
-
-// traffic counts the bytes that all links but loopback have received and sent in a process's
-// network namespace, unless it is ours. A line of /proc/PID/net/dev is
-// "eth0: bytes packets errs drop fifo frame compressed multicast bytes …" (proc(5)).
-func traffic(pid int) (received, sent int64) {
-	dir := fmt.Sprintf("/proc/%d/", pid)
-	ours, err := os.Readlink("/proc/self/ns/net")
-	theirs, errTheirs := os.Readlink(dir + "ns/net")
-	data, errData := os.ReadFile(dir + "net/dev")
-	if errors.Join(err, errTheirs, errData) != nil || ours == theirs {
-		return 0, 0
-	}
-	for line := range strings.Lines(string(data)) {
-		link, counts, found := strings.Cut(line, ":")
-		fields := strings.Fields(counts)
-		if !found || strings.TrimSpace(link) == "lo" || len(fields) < 9 {
-			continue
-		}
-		in, errIn := strconv.ParseInt(fields[0], 10, 64)
-		out, errOut := strconv.ParseInt(fields[8], 10, 64)
-		if errors.Join(errIn, errOut) == nil {
-			received, sent = received+in, sent+out
-		}
-	}
-	return received, sent
 }

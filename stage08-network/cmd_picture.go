@@ -93,7 +93,7 @@ func wayOut(n *network) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	there, err := hasTable()
+	there, whole, err := findTable()
 	switch {
 	case err != nil:
 		return "", err
@@ -101,6 +101,8 @@ func wayOut(n *network) (string, error) {
 		return "ip_forward is 0: no way out", nil
 	case !there:
 		return "no table " + string(natTable) + ": no way out", nil
+	case !whole:
+		return "table " + string(natTable) + " lacks rules: no way out", nil
 	}
 	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/nft"
 )
 
@@ -35,7 +36,7 @@ func forgetFlows(list []nft.Element) error {
 		return nil
 	}
 	for _, m := range flows {
-		attrs := nlAttrs(m.body, 4)
+		attrs := attr.Map(m.body, 4)
 		from, proto := flowFrom(attrs[ctaReply])
 		if proto != unix.IPPROTO_UDP || !leadsTo(list, from) {
 			continue
@@ -56,10 +57,10 @@ func forgetFlows(list []nft.Element) error {
 
 // flowFrom returns the sender in one direction of a flow, and the protocol.
 func flowFrom(tuple []byte) (from netip.Addr, proto byte) {
-	parts := nlAttrs(tuple, 0)
-	ip := nlAttrs(parts[ctaIP], 0)
+	parts := attr.Map(tuple, 0)
+	ip := attr.Map(parts[ctaIP], 0)
 	from, _ = netip.AddrFromSlice(slices.Concat(ip[ctaSource4], ip[ctaSource6]))
-	if number := nlAttrs(parts[ctaProto], 0)[ctaNumber]; len(number) > 0 {
+	if number := attr.Map(parts[ctaProto], 0)[ctaNumber]; len(number) > 0 {
 		proto = number[0]
 	}
 	return from, proto

@@ -8,7 +8,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -20,7 +19,6 @@ import (
 	"stagebox/stage08-network/forwarding"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
-	"stagebox/stage08-network/portmap"
 )
 
 // natTable is our table, of family inet: IPv4 and IPv6 in one.
@@ -131,7 +129,7 @@ func loadPort(protocol, port uint32) nft.Code {
 // newTable makes the whole table. If it exists already nothing changes: rules are removed before
 // they are added again.
 func newTable() []nft.Message {
-	list := []nft.Message{natTable.Create()}
+	list := []nft.Message{natTable.Create(fmt.Sprint(natComment, natVersion))}
 	for i, set := range natSets {
 		list = append(list, natTable.AddSet(uint32(i+1), set))
 	}
@@ -146,8 +144,12 @@ func newTable() []nft.Message {
 }
 
 // transaction puts changes into one datagram: the kernel makes all of them, or none.
-func transaction(changes []nft.Message) (list []nlMessage) {
-	for _, m := range nft.Transaction(changes...) {
+func transaction(changes []nft.Message) []nlMessage {
+	return nlMessages(nft.Transaction(changes...))
+}
+
+func nlMessages(messages []nft.Message) (list []nlMessage) {
+	for _, m := range messages {
 		list = append(list, nlMessage{m.Name, m.Kind, m.Flags, nlBody{m.Data, []string{m.Text}}})
 	}
 	return list
@@ -161,21 +163,102 @@ func askNat(question nft.Message, flags uint16) ([]nlReply, error) {
 	return askNetlink(unix.NETLINK_NETFILTER, question.Kind, flags, question.Data)
 }
 
-// hasTable reports whether the table exists: it is made as a whole.
-func hasTable() (bool, error) {
-	_, err := askNat(natTable.Get(), 0)
+// natComment is the table's comment, with the version of its sets: a set that is there cannot be
+// changed, so a table of another version is made anew.
+const natComment, natVersion = "made by box, version ", 2
+
+// findTable reports whether there is a table of our name, and whether it is as this box makes it.
+// One that is not a box's is an error.
+func findTable() (found, whole bool, err error) {
+	answer, err := askNat(natTable.Get(), 0)
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		return false, nil
+		return false, false, nil
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL),
 		errors.Is(err, unix.EOPNOTSUPP):
-		return false, fmt.Errorf("the kernel has no nf_tables, without which there is no way out"+
-			" and no published port: modprobe nf_tables (%w)", err)
+		return false, false, fmt.Errorf("the kernel has no nf_tables, without which there is no"+
+			" way out and no published port: modprobe nf_tables (%w)", err)
 	case errors.Is(err, unix.EPERM):
-		return false, fmt.Errorf("only root may change the host's network:"+
+		return false, false, fmt.Errorf("only root may change the host's network:"+
 			" --network none does without (%w)", err)
+	case err != nil || len(answer) == 0:
+		return false, false, err
 	}
-	return err == nil, err
+	comment, dormant := nft.ReadTable(answer[0].body)
+	same, err := isOurs(comment)
+	if err != nil || !same || dormant {
+		return true, false, err
+	}
+	whole, err = hasRules()
+	return true, whole, err
+}
+
+// errNotOurs means that the table is not one that this box may change.
+var errNotOurs = errors.New("nft delete table inet " + string(natTable) + " removes it")
+
+// isOurs reports whether a table's comment is of this version of box. The first version left
+// none: its table is known by its sets.
+func isOurs(comment string) (same bool, err error) {
+	version := 0
+	fmt.Sscanf(comment, natComment+"%d", &version)
+	for _, s := range natSets {
+		_, err := askNat(natTable.Elements(s.Name), unix.NLM_F_DUMP)
+		if err != nil && version == 0 {
+			return false, fmt.Errorf("table inet %s was made by another program; %w",
+				natTable, errNotOurs)
+		}
+	}
+	if version > natVersion {
+		return false, fmt.Errorf("table inet %s was made by a newer box (version %d): use that"+
+			" one; %w", natTable, version, errNotOurs)
+	}
+	return version == natVersion, nil
+}
+
+// hasRules reports whether the table has each of our rules.
+func hasRules() (bool, error) {
+	found, err := askNat(natTable.Rules(), unix.NLM_F_DUMP)
+	if err != nil {
+		return false, fmt.Errorf("the rules of table %s: %w", natTable, err)
+	}
+	shapes := map[string]int{}
+	for _, m := range found {
+		shapes[nft.ReadRule(m.body)]++
+	}
+	for _, r := range natRules() {
+		shape := nft.Shape(r.chain, r.code)
+		if shapes[shape]--; shapes[shape] < 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// readyTable reports whether the table is there. One of an older box, and one of which something
+// is missing, is made anew, with the elements of its sets.
+func readyTable(dry bool) (there bool, err error) {
+	for {
+		generation, err := askNat(nft.Generation(), 0)
+		if err != nil || len(generation) == 0 {
+			return false, err
+		}
+		found, whole, err := findTable()
+		if err != nil || !found || whole || dry {
+			return found, err
+		}
+		elements, err := allElements(func(nft.Set) bool { return true })
+		if err != nil {
+			return false, err
+		}
+		changes := append([]nft.Message{natTable.Delete()}, newTable()...)
+		changes = append(changes, natTable.AddElements(elements)...)
+		same := nft.ReadGeneration(generation[0].body)
+		err = sendNetlink(unix.NETLINK_NETFILTER,
+			nlMessages(nft.Unless(same, nft.Transaction(changes...)))...)
+		if !errors.Is(err, unix.ERESTART) { // another program was faster: look again
+			return err == nil, err
+		}
+	}
 }
 
 // elements returns what the sets hold for a network.
@@ -197,33 +280,10 @@ func (n *network) elements() []nft.Element {
 	return list
 }
 
-// element returns the map element that publishes a port; its comment is the container's id. The
-// second result is false if the host's address or the container is not of the IP family.
-func element(m portmap.Mapping, l ipam.Lease, v6 bool) (nft.Element, bool) {
-	to, family, proto := l.Addr, "4", byte(unix.IPPROTO_TCP)
-	if m.Protocol == "udp" {
-		proto = unix.IPPROTO_UDP
-	}
-	if v6 {
-		to, family = l.Addr6, "6"
-	}
-	e := nft.Element{Set: "any" + family, Key: nft.Concat([]byte{proto}, portBytes(m.Host)),
-		Data: nft.Concat(to.AsSlice(), portBytes(m.Container)), Comment: l.ID,
-		Text: fmt.Sprintf("%s . %d : %s . %d", m.Protocol, m.Host, to, m.Container)}
-	if m.IP.IsValid() {
-		e.Set, e.Key = "on"+family, nft.Concat(m.IP.AsSlice(), e.Key)
-		e.Text = m.IP.String() + " . " + e.Text
-	}
-	return e, to.IsValid() && (!m.IP.IsValid() || m.IP.Is6() == v6 && m.IP != netip.IPv6Loopback())
-}
-
-func portBytes(port uint16) []byte { return binary.BigEndian.AppendUint16(nil, port) }
-
-// published returns the elements of all published ports, from the kernel.
-func published() ([]nft.Element, error) {
-	var list []nft.Element
+// allElements returns the elements of the sets that are wanted, from the kernel.
+func allElements(wanted func(nft.Set) bool) (list []nft.Element, err error) {
 	for _, s := range natSets {
-		if s.Data == nil {
+		if !wanted(s) {
 			continue
 		}
 		elements, err := elementsOf(s.Name)
@@ -235,6 +295,11 @@ func published() ([]nft.Element, error) {
 	return list, nil
 }
 
+// published returns the elements of all published ports.
+func published() ([]nft.Element, error) {
+	return allElements(func(s nft.Set) bool { return s.Data != nil })
+}
+
 // elementsOf returns the elements of a set or map, none if there is no table.
 func elementsOf(set string) (list []nft.Element, err error) {
 	found, err := askNat(natTable.Elements(set), unix.NLM_F_DUMP)
@@ -242,13 +307,7 @@ func elementsOf(set string) (list []nft.Element, err error) {
 		return nil, fmt.Errorf("the elements of %s: %w", set, err)
 	}
 	for _, m := range found {
-		for _, e := range nlList(nlAttrs(m.body, 4)[unix.NFTA_SET_ELEM_LIST_ELEMENTS], 0) {
-			attrs := nlAttrs(e, 0)
-			list = append(list, nft.Element{Set: set,
-				Key:     nlAttrs(attrs[unix.NFTA_SET_ELEM_KEY], 0)[unix.NFTA_DATA_VALUE],
-				Data:    nlAttrs(attrs[unix.NFTA_SET_ELEM_DATA], 0)[unix.NFTA_DATA_VALUE],
-				Comment: nft.Comment(attrs[unix.NFTA_SET_ELEM_USERDATA])})
-		}
+		list = append(list, nft.ReadElements(set, m.body)...)
 	}
 	return list, nil
 }
@@ -279,24 +338,11 @@ func blockingChains() (list []forwarding.Chain, err error) {
 		return nil, fmt.Errorf("the list of chains: %w", err)
 	}
 	for _, m := range found {
-		if c := readChain(m); c.Blocks() && c.Table != string(natTable) {
+		if c := forwarding.ReadChain(m.body); c.Blocks() && c.Table != string(natTable) {
 			list = append(list, c)
 		}
 	}
 	return list, nil
-}
-
-func readChain(m nlReply) forwarding.Chain {
-	attrs := nlAttrs(m.body, 4)
-	policy := attrs[unix.NFTA_CHAIN_POLICY]
-	hook := nlAttrs(attrs[unix.NFTA_CHAIN_HOOK], 0)[unix.NFTA_HOOK_HOOKNUM]
-	return forwarding.Chain{
-		Family: m.body[0],
-		Table:  nlString(attrs[unix.NFTA_CHAIN_TABLE]),
-		Name:   nlString(attrs[unix.NFTA_CHAIN_NAME]),
-		Hook:   nlNumber(binary.BigEndian, hook),
-		Drops:  len(policy) == 4 && nlNumber(binary.BigEndian, policy) == 0, // NF_DROP
-	}
 }
 
 // settings returns what forwarding needs and the host does not have yet.

@@ -17,6 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+
+	"stagebox/stage08-network/attr"
 )
 
 // nlMessage is a message that asks the kernel for a change.
@@ -164,48 +166,6 @@ func replies(data []byte) iter.Seq[nlReply] {
 	}
 }
 
-// nlAttrs returns the attributes after the first skip bytes, by type without its flags; the last
-// of two with one type. Reading ends at a malformed one.
-func nlAttrs(data []byte, skip int) map[uint16][]byte {
-	attrs := map[uint16][]byte{}
-	for kind, value := range nlList(data, skip) {
-		attrs[kind] = value
-	}
-	return attrs
-}
-
-// nlList yields the attributes after the first skip bytes, in their order.
-func nlList(data []byte, skip int) iter.Seq2[uint16, []byte] {
-	const flags = unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER
-	return func(yield func(uint16, []byte) bool) {
-		data := data[min(skip, len(data)):]
-		for len(data) >= 4 {
-			size := int(binary.NativeEndian.Uint16(data))
-			if size < 4 || size > len(data) {
-				return
-			}
-			if !yield(binary.NativeEndian.Uint16(data[2:])&^flags, data[4:size]) {
-				return
-			}
-			data = data[min((size+nlAlign-1)&^(nlAlign-1), len(data)):]
-		}
-	}
-}
-
-// nlNumber reads an attribute of four bytes; a shorter one is 0.
-func nlNumber(order binary.ByteOrder, value []byte) int {
-	if len(value) < 4 {
-		return 0
-	}
-	return int(order.Uint32(value))
-}
-
-// nlString reads a string up to its NUL byte.
-func nlString(value []byte) string {
-	s, _, _ := strings.Cut(string(value), "\x00")
-	return s
-}
-
 // readAck reads a reply: the number of the message that it is for, and its error.
 func readAck(data []byte) (at int, err error) {
 	for m := range replies(data) {
@@ -223,7 +183,7 @@ func (m nlReply) ack() error {
 	if len(m.body) < 4 {
 		return fmt.Errorf("an answer without an error number")
 	}
-	errno := unix.Errno(-int32(nlNumber(binary.NativeEndian, m.body)))
+	errno := unix.Errno(-int32(attr.Number(binary.NativeEndian, m.body)))
 	if errno == 0 {
 		return nil
 	}
@@ -231,7 +191,7 @@ func (m nlReply) ack() error {
 	if m.flags&unix.NLM_F_CAPPED == 0 && len(m.body) >= skip {
 		skip = 4 + max(nlHeader, int(binary.NativeEndian.Uint32(m.body[4:])+nlAlign-1)&^(nlAlign-1))
 	}
-	says := nlString(nlAttrs(m.body, skip)[unix.NLMSGERR_ATTR_MSG])
+	says := attr.Text(attr.Map(m.body, skip)[unix.NLMSGERR_ATTR_MSG])
 	if m.flags&unix.NLM_F_ACK_TLVS != 0 && says != "" {
 		return fmt.Errorf("%w (%s)", errno, says)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/nft"
 )
 
@@ -61,7 +62,7 @@ ip addr add 198.18.0.1/30 dev ours; ip addr add 2001:db8::1/64 dev ours nodad; i
 }
 
 func TestOrdinaryUserIsToldWhoMay(t *testing.T) {
-	if _, err := hasTable(); err != nil {
+	if _, _, err := findTable(); err != nil {
 		require.ErrorContains(t, err, "only root may change the host's network")
 	}
 }
@@ -80,7 +81,7 @@ func FuzzNetlink(f *testing.F) {
 			total += nlHeader + len(m.body)
 			parseLink(m)
 			readRoute(m)
-			for kind, value := range nlList(m.body, 4) {
+			for kind, value := range attr.List(m.body, 4) {
 				require.Zero(t, kind&unix.NLA_F_NESTED)
 				portText(nft.Element{Set: "on4", Key: value, Data: value})
 				nft.Comment(value)
@@ -93,8 +94,8 @@ func FuzzNetlink(f *testing.F) {
 func TestAttributesAreFilledUp(t *testing.T) {
 	b := nlBody{}.str(1, "", "abc").str(2, "", "abcd").u32(3, "", 7, "")
 	require.Zero(t, len(b.data)%4)
-	attrs := nlAttrs(b.data, 0)
-	require.Equal(t, "abcd", nlString(attrs[2]))
-	require.Equal(t, 7, nlNumber(binary.NativeEndian, attrs[3]))
-	require.Zero(t, nlNumber(binary.NativeEndian, attrs[9]))
+	attrs := attr.Map(b.data, 0)
+	require.Equal(t, "abcd", attr.Text(attrs[2]))
+	require.Equal(t, 7, attr.Number(binary.NativeEndian, attrs[3]))
+	require.Zero(t, attr.Number(binary.NativeEndian, attrs[9]))
 }

@@ -19,6 +19,7 @@ import (
 
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
 )
@@ -232,9 +233,11 @@ func (dir networks) acquire(n *network, id string, wanted netip.Addr, names []st
 		return l, nil, err
 	}
 	err = dir.locked(func() error {
-		if _, err := dir.find(n.Name); err != nil { // removed meanwhile
+		now, err := dir.find(n.Name)
+		if err != nil { // removed meanwhile
 			return err
 		}
+		*n = *now // or removed, and made again
 		live, dead, err := dir.assign(n, &l, wanted)
 		if err != nil {
 			return err
@@ -316,7 +319,7 @@ func (n *network) isElsewhere() bool {
 // tearDown removes the bridge and the rules of a network, as far as they exist.
 func (dir networks) tearDown(n *network, dead []ipam.Lease, force bool) error {
 	err := sendNetlink(unix.NETLINK_ROUTE, delLink(n.Bridge))
-	gone := err != nil && strings.Contains(err.Error(), unix.ENODEV.Error())
+	gone := errors.Is(err, unix.ENODEV)
 	switch {
 	case gone && !force && n.isElsewhere():
 		return fmt.Errorf("network %s was made in another network namespace, %s, and may have its"+
@@ -324,7 +327,11 @@ func (dir networks) tearDown(n *network, dead []ipam.Lease, force bool) error {
 	case err != nil && !gone:
 		return err
 	}
-	if there, err := hasTable(); err != nil || !there {
+	there, _, err := findTable()
+	if errors.Is(err, errNotOurs) || err == nil && !there {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if err := unpublish(dead); err != nil {
@@ -339,8 +346,12 @@ func (dir networks) tearDownRules(n *network) error {
 	if err != nil {
 		return err
 	}
-	own := func(e nft.Element) bool { return nlString(e.Key) == n.Bridge }
-	others := slices.ContainsFunc(bridges, func(e nft.Element) bool { return !own(e) })
+	own := func(e nft.Element) bool { return attr.Text(e.Key) == n.Bridge }
+	others, err := dir.isLeased() // that of a container which is being connected
+	if err != nil {
+		return err
+	}
+	others = others || slices.ContainsFunc(bridges, func(e nft.Element) bool { return !own(e) })
 	switch there := slices.ContainsFunc(bridges, own); {
 	case there && others:
 		return sendNat(natTable.DeleteElements(n.elements())...)
@@ -351,6 +362,17 @@ func (dir networks) tearDownRules(n *network) error {
 		return err
 	}
 	return dir.restoreSettings()
+}
+
+// isLeased reports whether any network has a live lease.
+func (dir networks) isLeased() (bool, error) {
+	all, err := dir.list()
+	for _, n := range all {
+		if live, _, err := dir.leases(n); err != nil || len(live) > 0 {
+			return len(live) > 0, err
+		}
+	}
+	return false, err
 }
 
 // forget removes the lease and the ports that a killed box has left of a container.

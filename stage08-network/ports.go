@@ -8,7 +8,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +18,28 @@ import (
 )
 
 // listen opens a proxy on the host's port, for IPv4 and IPv6 unless the mapping has an address.
-// If no port was given, the first one chooses it.
-func listen(m *portmap.Mapping, l ipam.Lease, dir networks) (
-	list []*proxy.Proxy, err error) {
+// If no port was given, the first one chooses it, until one is free for both.
+func listen(m *portmap.Mapping, l ipam.Lease, dir networks) ([]*proxy.Proxy, error) {
+	for chosen, taken := m.Host == 0, 0; ; taken++ {
+		list, err := listenBoth(m, l)
+		if err == nil {
+			return list, nil
+		}
+		forOne := len(list) > 0 && errors.Is(err, unix.EADDRINUSE)
+		if !chosen || !forOne || taken == maxTaken {
+			closeAll(list) // when none was free for the first family, m.Host is 0
+			return nil, m.Explain(err, dir.containerOf)
+		}
+		defer closeAll(list) // not before another is found: it would be chosen again
+		m.Host = 0
+	}
+}
+
+// maxTaken is how many ports may be found taken for IPv6 alone before box gives up.
+const maxTaken = 256
+
+// listenBoth opens the proxies of one port: those before an error too.
+func listenBoth(m *portmap.Mapping, l ipam.Lease) (list []*proxy.Proxy, err error) {
 	families := []string{"4", "6"}
 	switch {
 	case m.IP.Is4() || !m.IP.IsValid() && !hasIPv6():
@@ -33,8 +51,7 @@ func listen(m *portmap.Mapping, l ipam.Lease, dir networks) (
 		target := netip.AddrPortFrom(l.Addr, m.Container).String()
 		p, err := proxy.Listen(m.Protocol+family, m.Address(), target)
 		if err != nil {
-			closeAll(list)
-			return nil, explainListen(*m, err, dir)
+			return list, err
 		}
 		m.Host = p.Port()
 		list = append(list, p)
@@ -46,32 +63,4 @@ func closeAll(list []*proxy.Proxy) {
 	for _, p := range list {
 		p.Close()
 	}
-}
-
-// explainListen names the user of a port that is in use, and the reason of other errors.
-func explainListen(m portmap.Mapping, err error, dir networks) error {
-	switch {
-	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("port %d/%s of the host is in use by %s: choose another,"+
-			" or let box choose, with -p %d",
-			m.Host, m.Protocol, portUser(m.Protocol, m.Host, dir), m.Container)
-	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("port %d is for root alone: an ordinary user's start at sysctl"+
-			" net.ipv4.ip_unprivileged_port_start", m.Host)
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Errorf("%s is no address of this host: see ip addr", m.IP)
-	}
-	return err
-}
-
-// portUser names the container that uses a port, or else the process.
-func portUser(proto string, port uint16, dir networks) string {
-	pid, command := proxy.User(proto, port)
-	if pid == 0 {
-		return "something that cannot be seen from here"
-	}
-	if container := dir.containerOf(pid); container != "" {
-		return container
-	}
-	return fmt.Sprintf("%s (process %d)", command, pid)
 }

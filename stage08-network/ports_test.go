@@ -44,20 +44,6 @@ func TestAPortInUseIsToldWithItsUser(t *testing.T) {
 	require.Error(t, err)
 }
 
-func FuzzElement(f *testing.F) {
-	for _, spec := range []string{"80", "8080:80/udp", "[::1]:1-3:4-6", "127.0.0.1::80"} {
-		f.Add(spec)
-	}
-	f.Fuzz(func(t *testing.T, spec string) {
-		list, _ := portmap.Parse([]string{spec})
-		for _, m := range list {
-			for _, v6 := range []bool{false, true} {
-				element(m, ipam.Lease{Addr: netip.MustParseAddr("10.0.0.2"), Addr6: netip.MustParseAddr("fd00::2"), ID: "x"}, v6)
-			}
-		}
-	})
-}
-
 func TestLeases(t *testing.T) {
 	dir := networks(filepath.Join(t.TempDir(), "networks"))
 	require.NoError(t, os.Mkdir(string(dir), 0o755))
@@ -130,7 +116,7 @@ func TestNetworksAreNamed(t *testing.T) {
 // TestNamesComeFromTheLeases asks for the names of two containers.
 func TestNamesComeFromTheLeases(t *testing.T) {
 	dir := networks(t.TempDir())
-	n := &network{Name: "n"}
+	n := &network{Name: "Net"}
 	web := ipam.Lease{Addr: netip.MustParseAddr("10.0.0.2"), Addr6: netip.MustParseAddr("fd00::2"), ID: "0123456789abcdef", Keeper: ipam.Keeper(os.Getpid()), Names: []string{"web", "Shared"}}
 	db := ipam.Lease{Addr: netip.MustParseAddr("10.0.0.3"), ID: "fedcba9876543210", Keeper: web.Keeper, Names: []string{"db", "shared"}}
 	require.NoError(t, ipam.Write(dir.leaseFile(n), []ipam.Lease{web, db}))
@@ -145,15 +131,17 @@ func TestNamesComeFromTheLeases(t *testing.T) {
 		"db":                       {Addrs: []netip.Addr{db.Addr}},
 		"shared":                   {Addrs: []netip.Addr{web.Addr, web.Addr6, db.Addr}},
 		"0123456789ab":             {Addrs: []netip.Addr{web.Addr, web.Addr6}},
-		dns.ReverseName(web.Addr):  {Names: []string{"web"}},
-		dns.ReverseName(web.Addr6): {Names: []string{"web"}},
-		dns.ReverseName(db.Addr):   {Names: []string{"db"}},
+		"web.net":                  {Addrs: []netip.Addr{web.Addr, web.Addr6}},
+		"shared.net":               {Addrs: []netip.Addr{web.Addr, web.Addr6, db.Addr}},
+		dns.ReverseName(web.Addr):  {Names: []string{"web.Net"}},
+		dns.ReverseName(web.Addr6): {Names: []string{"web.Net"}},
+		dns.ReverseName(db.Addr):   {Names: []string{"db.Net"}},
 	} {
 		found, err := r.lookUp(name)
 		require.NoError(t, err, name)
 		require.Equal(t, want, found, name)
 	}
-	for _, name := range []string{"", "x", "0123456789a", "0123456789abcdef", dns.ReverseName(netip.MustParseAddr("10.0.0.4"))} {
+	for _, name := range []string{"", "x", "net", ".net", "web.other", "web.net.net", "0123456789a", "0123456789abcdef", dns.ReverseName(netip.MustParseAddr("10.0.0.4"))} {
 		n.Internal = false
 		_, err := r.lookUp(name)
 		require.ErrorIs(t, err, dns.ErrUnknown, name)

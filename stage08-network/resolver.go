@@ -86,8 +86,9 @@ func (r *resolver) stop() {
 }
 
 // lookUp answers from the leases, which list the containers on the network at this moment, by
-// NAME and NAME.NETWORK. A name that several containers share has the addresses of all. Other names are unknown here,
-// and on an internal network they do not exist: it has no way out, for questions neither.
+// NAME and NAME.NETWORK. A name that several containers share has the addresses of all. Other
+// names are unknown here, and on an internal network they do not exist: it has no way out, for
+// questions neither.
 func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 	list, _, err := r.dir.leases(r.network)
 	if err != nil {

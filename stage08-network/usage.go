@@ -10,6 +10,7 @@ import (
 
 	"stagebox/stage01-namespaces/nslist"
 	"stagebox/stage02-cgroups/cgroupfs"
+	"stagebox/stage08-network/traffic"
 )
 
 // Usage is what a container uses, in bytes unless noted. A limit of 0 means none.
@@ -59,7 +60,7 @@ func (g *group) usage() *Usage {
 		u.PidsLimit = cgroupfs.Limit(filepath.Join(dir, "pids.max"))
 	}
 	u.Read, u.Written = g.blockIO()
-	u.Received, u.Sent = traffic(u.PID)
+	u.Received, u.Sent = traffic.Of(u.PID)
 	dir, _ := g.dir("")
 	u.Pressure = cgroupfs.Pressure(dir)
 	return u

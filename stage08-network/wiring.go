@@ -254,11 +254,11 @@ const networkSection = "network: a link to a bridge, an address, a way out"
 // prepare makes everything on the host's side that does not need the process.
 func (c *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (err error) {
 	p.Section(networkSection)
-	there, err := hasTable()
-	if err != nil {
+	if err := c.allocate(name, w, who); err != nil {
 		return err
 	}
-	if err := c.allocate(name, w, who); err != nil {
+	there, err := readyTable(c.dry) // after the lease, which keeps others from removing it
+	if err != nil {
 		return err
 	}
 	// Never the same name twice: the veth pair of a container's last run may be there for a few
@@ -283,9 +283,6 @@ func (c *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (e
 
 // allocate finds the network and leases an address.
 func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error) {
-	if c.network, err = c.dir.findOrCreate(name, c.dry); err != nil {
-		return err
-	}
 	var wanted netip.Addr
 	if w.IP != "" {
 		if wanted, err = netip.ParseAddr(w.IP); err != nil || !wanted.Is4() {
@@ -296,12 +293,20 @@ func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error
 	if who.name != "" {
 		names = append([]string{who.name}, names...)
 	}
-	if c.lease, c.held, err = c.dir.acquire(c.network, who.id, wanted, names, c.dry); err != nil {
-		c.network = nil // there is no lease to release
-		return err
+	for {
+		n, err := c.dir.findOrCreate(name, c.dry)
+		if err != nil {
+			return err
+		}
+		c.lease, c.held, err = c.dir.acquire(n, who.id, wanted, names, c.dry)
+		switch {
+		case err == nil:
+			c.network, c.Addr = n, c.lease.Addr
+			return nil
+		case name != defaultNetwork || !errors.Is(err, errNoNetwork): // else removed meanwhile
+			return err
+		}
 	}
-	c.Addr = c.lease.Addr
-	return nil
 }
 
 // listenPorts opens the proxies of the published ports on the host.
@@ -390,8 +395,8 @@ func (c *link) prepareRules(h *Plan, hasTable bool) {
 
 func (c *link) portElements() (list []nft.Element) {
 	for _, m := range c.Ports {
-		for _, v6 := range []bool{false, true} {
-			if e, ok := element(m, c.lease, v6); ok {
+		for _, to := range []netip.Addr{c.lease.Addr, c.lease.Addr6} {
+			if e, ok := m.Element(to, c.lease.ID); ok {
 				list = append(list, e)
 			}
 		}
@@ -513,7 +518,11 @@ func (c *link) resolvConf() string {
 	case c.resolv != "":
 		return c.resolv
 	case c.resolver != nil:
-		return dns.WithNameservers(host, resolverAddr)
+		conf := dns.WithNameservers(host, resolverAddr)
+		if c.network.Name != defaultNetwork {
+			conf = dns.NamesFirst(conf)
+		}
+		return conf
 	case len(c.servers) > 0:
 		return dns.WithNameservers(host, c.servers...)
 	case c.stack != nil:

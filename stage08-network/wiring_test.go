@@ -296,6 +296,9 @@ func TestNetwork(t *testing.T) {
 	t.Run("names", func(t *testing.T) { testNames(t, dir) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, dir) })
 	t.Run("table", func(t *testing.T) { testTable(t, dir) })
+	t.Run("table is mended", func(t *testing.T) { testTableIsMended(t, dir, outside) })
+	t.Run("chosen port", func(t *testing.T) { testChosenPort(t, dir) })
+	t.Run("removed meanwhile", func(t *testing.T) { testRemovedMeanwhile(t) })
 	t.Run("picture", func(t *testing.T) { testPicture(t, dir) })
 	t.Run("elsewhere", func(t *testing.T) { testElsewhere(t, dir) })
 
@@ -654,7 +657,9 @@ func testNames(t *testing.T, dir networks) {
 		answers, _ = query(t, b.PID, over, "shared.", dnsmessage.TypeA)
 		require.Equal(t, []string{a.Addr.String(), b.Addr.String()}, answers)
 		answers, _ = query(t, b.PID, over, dns.ReverseName(a.Addr)+".", dnsmessage.TypePTR)
-		require.Equal(t, []string{"alpha."}, answers)
+		require.Equal(t, []string{"alpha.named."}, answers)
+		answers, _ = query(t, b.PID, over, "alpha.named.", dnsmessage.TypeA)
+		require.Equal(t, []string{a.Addr.String()}, answers)
 		answers, _ = query(t, b.PID, over, "example.com.", dnsmessage.TypeA)
 		require.Equal(t, []string{"192.0.2.53"}, answers, "the host's resolver")
 		answers, _ = query(t, elsewhere.PID, over, "alpha.", dnsmessage.TypeA)
@@ -732,6 +737,148 @@ func testTable(t *testing.T, dir networks) {
 	require.NoError(t, sendNat(newTable()...))
 	require.Equal(t, symbolic, sh(t, "nft list table inet stagebox"), "made twice, it is the same")
 	require.Contains(t, symbolic, "type filter hook forward priority filter; policy accept;")
+}
+
+// testTableIsMended harms the table, makes it as older and newer boxes do, and has another
+// program make one of its name.
+func testTableIsMended(t *testing.T, dir networks, outside int) {
+	other, err := dir.create("adjacent", netip.Prefix{}, false, false)
+	require.NoError(t, err)
+	web := startWired(t, dir, "web", NetworkOptions{Publish: []string{"8080:80", "127.0.0.1:8081:80/udp"}})
+	more := startWired(t, dir, "more", NetworkOptions{Network: "adjacent"})
+	next := func() {
+		t.Helper()
+		c := startWired(t, dir, "next", NetworkOptions{Network: "default"})
+		says(t, c.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
+		says(t, more.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
+		says(t, outside, "tcp", "198.18.0.1:8080", "web ")
+		c.end(t)
+	}
+	listing := func() string { return sh(t, "nft list table inet stagebox") }
+	whole := listing()
+	require.Contains(t, whole, `comment "made by box, version 2"`)
+	require.Contains(t, whole, `"`+web.network.Bridge+`"`)
+
+	silent(t, web.PID, "tcp", netip.AddrPortFrom(more.Addr, 80).String())
+
+	// What nft lists it loads, and it is the same; a box finds it whole, or makes it so.
+	file := filepath.Join(t.TempDir(), "ruleset")
+	sh(t, "nft list ruleset >"+file+"; nft flush ruleset; nft -f "+file)
+	require.Equal(t, whole, listing())
+	next()
+	require.Equal(t, whole, listing())
+
+	for _, harm := range []string{"flush chain inet stagebox leaving", "flush table inet stagebox",
+		"flush chain inet stagebox publish", "flush chain inet stagebox arriving; nft delete chain inet stagebox arriving"} {
+		sh(t, "nft "+harm)
+		require.NotEqual(t, whole, listing())
+		next()
+		require.Equal(t, whole, listing(), harm)
+	}
+	sh(t, "nft add rule inet stagebox guard counter")
+	next()
+	require.Contains(t, listing(), "counter", "a rule more is no harm")
+
+	// An older box's has no comment, and sets that nft cannot read.
+	sh(t, `nft list ruleset | sed '/comment "made by box/d' >`+file+"; nft flush ruleset; nft -f "+file)
+	next()
+	require.Equal(t, whole, listing())
+	sh(t, "nft list ruleset | sed 's/box, version 2/box, version 1/' >"+file+"; nft flush ruleset; nft -f "+file)
+	next()
+	require.Equal(t, whole, listing())
+
+	silent(t, web.PID, "tcp", netip.AddrPortFrom(more.Addr, 80).String())
+
+	refused := func(why string) {
+		t.Helper()
+		before := listing()
+		_, err := launchWired(dir, "refused", NetworkOptions{Network: "default"})
+		require.EqualError(t, err, why+"; nft delete table inet stagebox removes it")
+		require.Equal(t, before, listing())
+	}
+	sh(t, "nft list ruleset | sed 's/box, version 2/box, version 9/' >"+file+"; nft flush ruleset; nft -f "+file)
+	refused("table inet stagebox was made by a newer box (version 9): use that one")
+	more.end(t)
+	require.NoError(t, dir.remove(other.Name, false))
+	sh(t, "nft flush ruleset; nft add table inet stagebox; nft add chain inet stagebox forward '{ type nat hook prerouting priority 7; }'")
+	refused("table inet stagebox was made by another program")
+	sh(t, "nft delete table inet stagebox")
+	next = func() { startWired(t, dir, "next", NetworkOptions{Network: "default"}).end(t) }
+	next()
+	web.end(t)
+}
+
+// testChosenPort leaves few ports to choose from, most of them taken for IPv6 alone.
+func testChosenPort(t *testing.T, dir networks) {
+	const ports = "/proc/sys/net/ipv4/ip_local_port_range"
+	old, err := os.ReadFile(ports)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(ports, []byte("40000 40007"), 0))
+	defer func() { require.NoError(t, os.WriteFile(ports, old, 0)) }()
+	var taken []io.Closer
+	defer func() {
+		for _, c := range taken {
+			c.Close()
+		}
+	}()
+	for port := 40000; port < 40007; port++ {
+		stream, err := net.Listen("tcp6", fmt.Sprintf("[::]:%d", port))
+		require.NoError(t, err)
+		packets, err := net.ListenPacket("udp6", fmt.Sprintf("[::]:%d", port))
+		require.NoError(t, err)
+		taken = append(taken, stream, packets)
+	}
+	for _, proto := range []string{"tcp", "udp"} {
+		m := portmap.Mapping{Protocol: proto, Container: 80}
+		list, err := listen(&m, ipam.Lease{Addr: netip.MustParseAddr("192.0.2.1")}, dir)
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		require.Equal(t, uint16(40007), m.Host)
+		closeAll(list)
+		m = portmap.Mapping{Protocol: proto, Host: 40003, Container: 80}
+		_, err = listen(&m, ipam.Lease{}, dir)
+		require.ErrorContains(t, err, "port 40003/"+proto+" of the host is in use")
+	}
+	last, err := net.Listen("tcp6", "[::]:40007")
+	require.NoError(t, err)
+	taken = append(taken, last)
+	m := portmap.Mapping{Protocol: "tcp", Container: 80}
+	_, err = listen(&m, ipam.Lease{}, dir)
+	require.ErrorContains(t, err, "no port of the host is free for both")
+}
+
+// testRemovedMeanwhile has networks removed all the time, while containers come and go: none of
+// these fails, and each has a way out.
+func testRemovedMeanwhile(t *testing.T) {
+	dir := networks(t.TempDir())
+	done, removed := make(chan struct{}), make(chan int)
+	go func() {
+		count := 0
+		for {
+			select {
+			case <-done:
+				removed <- count
+				return
+			default:
+			}
+			for _, name := range []string{defaultNetwork, "other"} {
+				if dir.remove(name, false) == nil {
+					count++
+				}
+			}
+			dir.create("other", netip.Prefix{}, false, false)
+		}
+	}()
+	for range 20 {
+		c, err := launchWired(dir, "passing", NetworkOptions{Network: "default"})
+		require.NoError(t, err)
+		says(t, c.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
+		(&wired{c.link, c.Process}).end(t)
+	}
+	close(done)
+	require.Positive(t, <-removed, "this check would not see anything")
+	dir.remove(defaultNetwork, false)
+	dir.remove("other", false)
 }
 
 func testPicture(t *testing.T, dir networks) {

@@ -1,10 +1,13 @@
 package forwarding
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage08-network/attr"
 )
 
 // Chain is a chain of nf_tables at a hook, as the kernel lists it.
@@ -13,6 +16,20 @@ type Chain struct {
 	Table, Name string
 	Hook        int  // NF_INET_…
 	Drops       bool // the policy is to drop
+}
+
+// ReadChain reads a chain from the kernel's answer: struct nfgenmsg and attributes.
+func ReadChain(body []byte) Chain {
+	attrs := attr.Map(body, 4)
+	policy := attrs[unix.NFTA_CHAIN_POLICY]
+	hook := attr.Map(attrs[unix.NFTA_CHAIN_HOOK], 0)[unix.NFTA_HOOK_HOOKNUM]
+	return Chain{
+		Family: body[0],
+		Table:  attr.Text(attrs[unix.NFTA_CHAIN_TABLE]),
+		Name:   attr.Text(attrs[unix.NFTA_CHAIN_NAME]),
+		Hook:   attr.Number(binary.BigEndian, hook),
+		Drops:  len(policy) == 4 && attr.Number(binary.BigEndian, policy) == 0, // NF_DROP
+	}
 }
 
 // Blocks reports whether a chain drops IP packets that are forwarded unless a rule accepts them.

@@ -50,11 +50,15 @@ func (e Element) attributes(withData bool) attributes {
 	if e.End {
 		a = a.number(unix.NFTA_SET_ELEM_FLAGS, unix.NFT_SET_ELEM_INTERVAL_END)
 	}
-	if e.Comment != "" { // as nft stores one: type 0, length, text
-		text := append([]byte{0, byte(len(e.Comment) + 1)}, e.Comment+"\x00"...)
-		a = a.bytes(unix.NFTA_SET_ELEM_USERDATA, text)
+	if e.Comment != "" {
+		a = a.bytes(unix.NFTA_SET_ELEM_USERDATA, userdata(e.Comment))
 	}
 	return a
+}
+
+// userdata is a comment as nft stores one beside an element or a table: type 0, length, text.
+func userdata(comment string) []byte {
+	return append([]byte{0, byte(len(comment) + 1)}, comment+"\x00"...)
 }
 
 // Elements asks for the elements of a set, with NLM_F_DUMP.
@@ -64,7 +68,7 @@ func (t Table) Elements(set string) Message {
 	return message(unix.NFT_MSG_GETSETELEM, "NFT_MSG_GETSETELEM", 0, a, "")
 }
 
-// Comment reads the comment of an element from its NFTA_SET_ELEM_USERDATA.
+// Comment reads a comment from NFTA_SET_ELEM_USERDATA, or from a table's NFTA_TABLE_USERDATA.
 func Comment(userdata []byte) string {
 	if len(userdata) < 2 || userdata[0] != 0 {
 		return ""

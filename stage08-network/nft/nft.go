@@ -1,13 +1,15 @@
 // Package nft composes the messages of nf_tables: tables, sets, chains, rules and elements as
 // nft(8) sends them to the kernel, each with its text as nft would write it. Nothing is sent
-// here. A rule is a program of expressions (Code), which load what is known of a packet into
+// here; the kernel's answers are read. A rule is a program of expressions (Code), which load what is known of a packet into
 // registers, compare it or look it up in a set, and reach a verdict; it is written in the
 // program's own words, Join(Meta(…), Lookup(…), Accept()). The messages are those of
 // linux/netfilter/nf_tables.h: attributes as in netlink(7), numbers big-endian.
 package nft
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,13 +37,28 @@ func Transaction(messages ...Message) []Message {
 	return append(list, Message{"NFNL_MSG_BATCH_END", unix.NFNL_MSG_BATCH_END, 0, data, text})
 }
 
+// Unless makes a Transaction that the kernel refuses, with ERESTART, if anything has changed
+// since a generation, in any table.
+func Unless(generation uint32, transaction []Message) []Message {
+	begin := &transaction[0]
+	begin.Data = attributes(slices.Clone(begin.Data)).number(unix.NFNL_BATCH_GENID, generation)
+	return transaction
+}
+
+// Generation asks for the number of the last change, which is unix.NFTA_GEN_ID of the answer.
+func Generation() Message { return message(unix.NFT_MSG_GETGEN, "NFT_MSG_GETGEN", 0, nil, "") }
+
 // Table is the name of a table of family inet, which is for IPv4 and IPv6.
 type Table string
 
-// Create makes the table, if it is not there yet.
-func (t Table) Create() Message {
-	return message(unix.NFT_MSG_NEWTABLE, "NFT_MSG_NEWTABLE", unix.NLM_F_CREATE, t.name(),
-		"table inet "+string(t))
+// tableUserdata is NFTA_TABLE_USERDATA, which x/sys/unix does not have.
+const tableUserdata = 6
+
+// Create makes the table, if it is not there yet, with a comment.
+func (t Table) Create(comment string) Message {
+	a := t.name().bytes(tableUserdata, userdata(comment))
+	return message(unix.NFT_MSG_NEWTABLE, "NFT_MSG_NEWTABLE", unix.NLM_F_CREATE, a,
+		fmt.Sprintf("table inet %s { comment %q; }", t, comment))
 }
 
 // Delete removes the table and all that is in it.
@@ -91,6 +108,12 @@ func Chains() Message {
 	m := message(unix.NFT_MSG_GETCHAIN, "NFT_MSG_GETCHAIN", 0, nil, "")
 	m.Data[0] = unix.NFPROTO_UNSPEC
 	return m
+}
+
+// Rules asks for the rules of all chains of the table, with NLM_F_DUMP.
+func (t Table) Rules() Message {
+	a := attributes{}.text(unix.NFTA_RULE_TABLE, string(t))
+	return message(unix.NFT_MSG_GETRULE, "NFT_MSG_GETRULE", 0, a, "")
 }
 
 // AddRule adds a rule to the end of a chain. The text is for the reader: the kernel takes the
@@ -156,5 +179,25 @@ func (t Table) AddSet(id uint32, s Set) Message {
 		number, size = joined(s.Data)
 		a = a.number(unix.NFTA_SET_DATA_TYPE, number).number(unix.NFTA_SET_DATA_LEN, size)
 	}
+	a = a.bytes(unix.NFTA_SET_USERDATA, byteOrders(s))
 	return message(unix.NFT_MSG_NEWSET, "NFT_MSG_NEWSET", unix.NLM_F_CREATE, a, word+s.Name)
+}
+
+// byteOrders is what nft notes beside a set, to list it: the order of the bytes of its keys and
+// of its data, 1 for the machine's own and 2 for big-endian. A name is read as a number of the
+// machine's own order; without the note it is shown as an empty one. Each is a type, a length and
+// the value (enum nftnl_udata_set_types of libnftnl).
+func byteOrders(s Set) (userdata []byte) {
+	for kind, types := range [][]Type{s.Key, s.Data} {
+		if len(types) == 0 {
+			continue
+		}
+		order := uint32(2)
+		if len(types) == 1 && types[0] == InterfaceName {
+			order = 1
+		}
+		userdata = append(userdata, byte(kind), 4)
+		userdata = binary.NativeEndian.AppendUint32(userdata, order)
+	}
+	return userdata
 }

@@ -34,11 +34,11 @@ func TestMessages(t *testing.T) {
 	hook := Chain{Name: "c", Type: "filter", Hook: unix.NF_INET_FORWARD, Priority: -5}
 	element := Element{Set: "s", Key: []byte{1}, Data: []byte{2}, Text: "1 : 2", Comment: "who"}
 	for text, m := range map[string]Message{
-		"table inet t":       table.Create(),
-		"flush table inet t": table.Flush(),
-		"set n":              table.AddSet(1, Set{Name: "n", Key: []Type{InterfaceName}}),
-		"map s":              table.AddSet(2, set),
-		"chain d":            table.AddChain(Chain{Name: "d"}),
+		"table inet t { comment \"v 2\"; }": table.Create("v 2"),
+		"flush table inet t":                table.Flush(),
+		"set n":                             table.AddSet(1, Set{Name: "n", Key: []Type{InterfaceName}}),
+		"map s":                             table.AddSet(2, set),
+		"chain d":                           table.AddChain(Chain{Name: "d"}),
 		"chain c { type filter hook forward priority -5; }": table.AddChain(hook),
 		"c drop":       table.AddRule("c", "drop", Drop()),
 		"s { 1 : 2 }":  table.AddElements([]Element{element})[0],
@@ -55,8 +55,14 @@ func TestMessages(t *testing.T) {
 	require.Equal(t, []byte{0, 0, 0, 24}, attrs[unix.NFTA_SET_KEY_LEN])
 	require.Equal(t, []byte{0, 0, 0, 8}, attrs[unix.NFTA_SET_DATA_LEN])
 
-	list := Transaction(table.Create(), table.Delete())
+	require.Equal(t, []byte{0, 0, 0, 16}, parse(t, table.AddSet(1, Set{Name: "n", Key: []Type{InterfaceName}}).Data[4:])[unix.NFTA_SET_KEY_LEN])
+	require.Equal(t, "v 2", Comment(parse(t, table.Create("v 2").Data[4:])[tableUserdata]))
+
+	list := Transaction(table.Create(""), table.Delete())
 	require.Len(t, list, 4)
+	require.Len(t, list[0].Data, 4)
+	require.Equal(t, []byte{0, 0, 1, 0}, parse(t, Unless(256, list)[0].Data[4:])[unix.NFNL_BATCH_GENID])
+	require.Equal(t, uint16(unix.NFT_MSG_GETGEN), Generation().Kind&0xff)
 	require.Equal(t, "NFNL_MSG_BATCH_BEGIN", list[0].Name)
 	require.Equal(t, "NFNL_MSG_BATCH_END", list[3].Name)
 }
@@ -102,4 +108,30 @@ func TestComments(t *testing.T) {
 	for _, other := range [][]byte{nil, {0}, {1, 2, 'x', 0}} {
 		require.Empty(t, Comment(other))
 	}
+}
+
+// A name of an interface is in the machine's own order, unless it is a part of a joined key.
+func TestOrdersOfBytesAreNoted(t *testing.T) {
+	note := func(kind byte, order uint32) []byte { return binary.NativeEndian.AppendUint32([]byte{kind, 4}, order) }
+	require.Equal(t, note(0, 1), byteOrders(Set{Key: []Type{InterfaceName}}))
+	require.Equal(t, note(0, 2), byteOrders(Set{Key: []Type{InterfaceName, InterfaceName}}))
+	require.Equal(t, append(note(0, 2), note(1, 2)...), byteOrders(Set{Key: []Type{IPv4}, Data: []Type{Port}}))
+}
+
+func TestAnswersAreRead(t *testing.T) {
+	const table = Table("t")
+	comment, dormant := ReadTable(table.Create("v 2").Data)
+	require.Equal(t, "v 2", comment)
+	require.False(t, dormant)
+	_, dormant = ReadTable(append(table.Create("").Data, attributes{}.number(unix.NFTA_TABLE_FLAGS, unix.NFT_TABLE_F_DORMANT)...))
+	require.True(t, dormant)
+	require.Equal(t, uint32(7), ReadGeneration(append(make([]byte, 4), attributes{}.number(unix.NFTA_GEN_ID, 7)...)))
+	code := Join(Meta(unix.NFT_META_OIFNAME, 1), In("s"), Accept())
+	require.Equal(t, "c meta lookup immediate", ReadRule(table.AddRule("c", "", code).Data))
+	require.Equal(t, "c meta lookup immediate", Shape("c", code))
+	e := Element{Set: "s", Key: []byte{1, 2, 3, 4}, Data: []byte{5, 6}, Comment: "who"}
+	require.Equal(t, []Element{e}, ReadElements("s", table.AddElements([]Element{e})[0].Data))
+	end := Element{Set: "s", Key: []byte{1}, End: true}
+	require.Equal(t, []Element{end}, ReadElements("s", table.AddElements([]Element{end})[0].Data))
+	require.Empty(t, ReadElements("s", nil))
 }

@@ -2,6 +2,7 @@ package portmap
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -101,6 +102,42 @@ func FuzzPublish(f *testing.F) {
 		}
 		for _, m := range list {
 			require.NotZero(t, m.Container)
+		}
+	})
+}
+
+func TestElementsOfMaps(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("fd00::2")
+	for spec, want := range map[string][2]string{
+		"8080:80":             {"any4 tcp . 8080 : 10.0.0.2 . 80", "any6 tcp . 8080 : fd00::2 . 80"},
+		"127.0.0.1:81:81/udp": {"on4 127.0.0.1 . udp . 81 : 10.0.0.2 . 81", ""},
+		"[2001:db8::1]:9:9":   {"", "on6 2001:db8::1 . tcp . 9 : fd00::2 . 9"},
+		"[::1]:9:9":           {"", ""},
+	} {
+		list, err := Parse([]string{spec})
+		require.NoError(t, err)
+		for i, to := range []netip.Addr{v4, v6} {
+			e, ok := list[0].Element(to, "who")
+			require.Equal(t, want[i] != "", ok, spec)
+			if ok {
+				require.Equal(t, want[i], e.Set+" "+e.Text)
+				require.Equal(t, "who", e.Comment)
+			}
+		}
+		_, ok := list[0].Element(netip.Addr{}, "")
+		require.False(t, ok, "a container without an address of this family")
+	}
+}
+
+func FuzzElement(f *testing.F) {
+	for _, spec := range []string{"80", "8080:80/udp", "[::1]:1-3:4-6", "127.0.0.1::80"} {
+		f.Add(spec)
+	}
+	f.Fuzz(func(t *testing.T, spec string) {
+		list, _ := Parse([]string{spec})
+		for _, m := range list {
+			m.Element(netip.MustParseAddr("10.0.0.2"), "x")
+			m.Element(netip.MustParseAddr("fd00::2"), "x")
 		}
 	})
 }

@@ -1,0 +1,36 @@
+package portmap
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage08-network/nft"
+)
+
+// Element is the map element that publishes the port, to an address of a container: of the map
+// any4 or any6, by protocol and port, or of on4 or on6 where the host's address counts too. ok is
+// false if the host's address is not of the container's family, and for ::1, whose packets do not
+// leave the host's loopback.
+func (m Mapping) Element(to netip.Addr, comment string) (e nft.Element, ok bool) {
+	family, proto := "4", byte(unix.IPPROTO_TCP)
+	if m.Protocol == "udp" {
+		proto = unix.IPPROTO_UDP
+	}
+	if to.Is6() {
+		family = "6"
+	}
+	e = nft.Element{Set: "any" + family, Key: nft.Concat([]byte{proto}, portBytes(m.Host)),
+		Data: nft.Concat(to.AsSlice(), portBytes(m.Container)), Comment: comment,
+		Text: fmt.Sprintf("%s . %d : %s . %d", m.Protocol, m.Host, to, m.Container)}
+	if m.IP.IsValid() {
+		e.Set, e.Key = "on"+family, nft.Concat(m.IP.AsSlice(), e.Key)
+		e.Text = m.IP.String() + " . " + e.Text
+	}
+	same := !m.IP.IsValid() || m.IP.Is6() == to.Is6() && m.IP != netip.IPv6Loopback()
+	return e, to.IsValid() && same
+}
+
+func portBytes(port uint16) []byte { return binary.BigEndian.AppendUint16(nil, port) }
