@@ -163,8 +163,8 @@ mkdir "$2/groups"
 mount --rbind /sys/fs/cgroup "$2/groups"
 mount -t sysfs sysfs /sys
 mount --rbind "$2/groups" /sys/fs/cgroup
-"$1" run -d --name live -m 64m --pids-limit 50 tiny sleep "$3" >"$2/id"
 trap '"$1" rm -f live; exit' TERM
+"$1" run -d --name live -m 64m --pids-limit 50 tiny sleep "$3" >"$2/id"
 while :; do sleep 0.1; done`
 
 func TestLayersLimitsAndCablesOfTheLastStage(t *testing.T) {
