@@ -120,7 +120,7 @@ func TestSessionShowsWhoTypesWhat(t *testing.T) {
 		require.Contains(t, got, part)
 	}
 	_, err = session("", "console by=nobody", "")
-	require.ErrorContains(t, err, "there are terminal=, as= and norun=")
+	require.ErrorContains(t, err, "there are terminal=, as=, norun=, kernel= and if=")
 }
 
 func TestHunksLeadToTheParagraphThatNamesThem(t *testing.T) {
