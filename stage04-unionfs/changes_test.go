@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -151,4 +153,31 @@ func (l *life) export(name string) (dir string) {
 // plain is a tree without what differs between two runs, its times and the number of names.
 func (l *life) plain(dir string) string {
 	return sh(l.T, dir+"/w", `export LC_ALL=C; find . -printf '%P %y %m %U:%G %l\n' | sort; find . -type f -exec md5sum {} + | sort`)
+}
+
+// TestEndWaitsForACommit kills a container that is to leave nothing while it is looked at.
+func TestEndWaitsForACommit(t *testing.T) {
+	l := newLife(t)
+	l.box("run", "-d", "--rm", "--name", "one", "--rootfs", l.tiny, "sh", "-c", "echo x >/file; sleep "+l.mark)
+	r, err := Store{Root: l.store}.find("one")
+	require.NoError(t, err)
+	file := r.path("upper", "file")
+	require.Eventually(t, func() bool { return exists(file) }, time.Minute, time.Millisecond)
+	require.NoError(t, r.whileFrozen(func() error {
+		var st unix.Stat_t
+		require.NoError(t, unix.Stat(r.path("lock"), &st))
+		waits := regexp.MustCompile(fmt.Sprintf(`-> OFDLCK .*:%d `, st.Ino))
+		require.NoError(t, r.signal(unix.SIGKILL))
+		require.Eventually(t, func() bool { return unix.Kill(r.State.PID, 0) == unix.ESRCH }, time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool { return waits.MatchString(contentOf(t, "/proc/locks")) || !exists(file) }, time.Minute, time.Millisecond)
+		require.FileExists(t, file)
+		return nil
+	}))
+	require.Eventually(t, func() bool { return !exists(r.path()) }, time.Minute, time.Millisecond)
+	require.ErrorIs(t, r.whileFrozen(func() error { return nil }), fs.ErrNotExist)
+}
+
+func exists(file string) bool {
+	_, err := os.Lstat(file)
+	return err == nil
 }

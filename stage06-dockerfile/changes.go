@@ -7,7 +7,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -19,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
 )
 
@@ -141,9 +144,18 @@ func (r *Record) commit(dir string) error {
 }
 
 // whileFrozen does something while the container's processes are stopped, if it runs, and if
-// its cgroup is one that can be stopped.
+// its cgroup is one that can be stopped. A container that ends meanwhile, or is just ending,
+// stays as its last process has left it: its end waits for the lock.
 func (r *Record) whileFrozen(do func() error) error {
-	if err := r.checkDirs(); err != nil {
+	held, err := state.Lock(context.Background(), r.path("lock"), state.Shared)
+	if err != nil {
+		return fmt.Errorf("container %s: %w", r.Name, err)
+	}
+	defer held.Close()
+	if r, err = r.store.present(r.ID); err == nil { // it may have been started again
+		err = r.checkDirs()
+	}
+	if err != nil {
 		return err
 	}
 	g, err := groupOf(r.State.PID)
@@ -159,10 +171,11 @@ func (r *Record) whileFrozen(do func() error) error {
 	if err != nil {
 		return err
 	}
-	if err = freeze(r.State.PID, true); err == nil {
+	err = freeze(r.State.PID, true)
+	if err == nil || unix.Kill(r.State.PID, 0) == unix.ESRCH { // with its last process
 		err = do()
 	}
-	return errors.Join(err, os.WriteFile(file, []byte("0"), 0), done())
+	return errors.Join(err, thaw(file), done())
 }
 
 // export writes the container's files, as it sees them without its mounts, as a tar stream.
