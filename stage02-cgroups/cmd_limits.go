@@ -51,7 +51,7 @@ func (l *Limits) check() error {
 		return fmt.Errorf("--memory %s is too little to start a process in: the least is 6m", l.Memory)
 	case l.MemorySwap > 0 && l.MemorySwap < l.Memory:
 		return fmt.Errorf("--memory-swap counts memory and swap together, so it cannot be less than --memory")
-	case l.MemorySwap != 0 && l.Memory == 0:
+	case l.MemorySwap > 0 && l.Memory == 0:
 		return fmt.Errorf("--memory-swap needs --memory: it counts both together")
 	case l.Memory > 0 && l.MemoryReservation > l.Memory:
 		return fmt.Errorf("--memory-reservation cannot be more than --memory")

@@ -4,8 +4,10 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/cgroupfs"
 )
@@ -28,6 +30,18 @@ type updateCmd struct {
 	PID int `arg:"" name:"pid" help:"A process in the container, by its number on the host."`
 
 	Limits
+
+	lifted []string // the flags that were given as 0
+}
+
+// AfterApply notes which limits are 0 because they were given so.
+func (c *updateCmd) AfterApply(k *kong.Context) error {
+	for _, f := range k.Flags() {
+		if _, ok := unlimited[f.Name]; ok && f.Set && f.Target.IsZero() {
+			c.lifted = append(c.lifted, f.Name)
+		}
+	}
+	return nil
 }
 
 // Run is `box update`.
@@ -40,19 +54,32 @@ func (c *updateCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	for _, flag := range c.lifted {
+		settings = append(settings, unlimited[flag])
+	}
 	if len(settings) == 0 {
 		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
 	}
 	host := hostPlan()
-	dir, _ := g.dir("memory")
-	if c.MemorySwap != 0 && int64(c.Memory) > cgroupfs.Number(filepath.Join(dir, "memory.memsw.limit_in_bytes")) { // version 1 takes no memory above memory and swap: lift that first
-		settings = slices.Insert(settings, 0, setting{"--memory-swap", "memory", "memory.swap.max", "", "memory.memsw.limit_in_bytes", "-1"})
-	}
-	for _, s := range settings {
+	for _, s := range c.swapFirst(g, settings) {
 		if _, _, err := g.file(s); err != nil {
 			return err
 		}
 		g.set(host, s)
 	}
 	return host.Perform(nil)
+}
+
+// swapFirst lifts the limit of memory and swap together, if there is one, before that of memory
+// rises above it: version 1 takes no other order.
+func (c *updateCmd) swapFirst(g *group, settings []setting) []setting {
+	lift := setting{"--memory-swap", "memory", "memory.swap.max", "max", "memory.memsw.limit_in_bytes", "-1"}
+	path, _, err := g.file(lift)
+	if err != nil || unix.Access(path, unix.F_OK) != nil {
+		return settings
+	}
+	if slices.Contains(c.lifted, "memory") || c.MemorySwap != 0 && int64(c.Memory) > cgroupfs.Number(path) {
+		return slices.Insert(slices.Clone(settings), 0, lift)
+	}
+	return settings
 }

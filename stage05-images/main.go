@@ -32,7 +32,7 @@ var commands = []struct {
 	{"stats", "Show what containers use of what they may use.", &statsCmd{}},
 	{"pause", "Stop all processes of a container.", &pauseCmd{}},
 	{"unpause", "Let them go on.", &unpauseCmd{}},
-	{"update", "Change the limits of a container that runs.", &updateCmd{}},
+	{"update", "Change the limits of a container that runs; 0 lifts one.", &updateCmd{}},
 	{"rootfs", "Make a small root for containers, of this host's own programs.", &rootfsCmd{}},
 	{"ps", "List the containers.", &psCmd{}},
 	{"start", "Run containers again that have ended.", &startCmd{}},

@@ -67,3 +67,10 @@ func TestCgroupsThatCannotBeWritten(t *testing.T) {
 		require.Regexp(t, "^box: --memory: no cgroup tree that box can write to has the memory controller", string(out))
 	}
 }
+
+// As in Docker, any amount of swap can be asked for without a limit of memory.
+func TestAnySwapNeedsNoMemory(t *testing.T) {
+	list, err := (&Limits{MemorySwap: -1}).settings()
+	require.NoError(t, err)
+	require.Equal(t, []setting{{"--memory-swap", "memory", "memory.swap.max", "max", "memory.memsw.limit_in_bytes", "-1"}}, list)
+}

@@ -5,9 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/cgroupfs"
 )
@@ -47,6 +50,18 @@ type updateCmd struct {
 	Limits
 
 	Store
+
+	lifted []string // the flags that were given as 0
+}
+
+// AfterApply notes which limits are 0 because they were given so.
+func (c *updateCmd) AfterApply(k *kong.Context) error {
+	for _, f := range k.Flags() {
+		if _, ok := unlimited[f.Name]; ok && f.Set && f.Target.IsZero() {
+			c.lifted = append(c.lifted, f.Name)
+		}
+	}
+	return nil
 }
 
 // Run is `box update`.
@@ -54,6 +69,9 @@ func (c *updateCmd) Run() error {
 	settings, err := c.settings()
 	if err != nil {
 		return err
+	}
+	for _, flag := range c.lifted {
+		settings = append(settings, unlimited[flag])
 	}
 	if len(settings) == 0 {
 		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
@@ -77,7 +95,7 @@ func (c *updateCmd) update(t target, settings []setting) error {
 	}
 	err = c.amend(r.ID, func(now *Record) error {
 		limits := now.Run.Limits
-		limits.override(c.Limits)
+		limits.override(c.Limits, c.lifted)
 		if err := limits.check(); err != nil {
 			return err
 		}
@@ -95,13 +113,18 @@ func (c *updateCmd) update(t target, settings []setting) error {
 	return err
 }
 
-// override takes over the limits that are given in another.
-func (l *Limits) override(by Limits) {
+// override takes over the limits that are given in another, and those that it lifts.
+func (l *Limits) override(by Limits, lifted []string) {
 	to, from := reflect.ValueOf(l).Elem(), reflect.ValueOf(by)
 	for i := range from.NumField() {
-		if !from.Field(i).IsZero() {
+		name := from.Type().Field(i).Name
+		isLifted := func(flag string) bool { return strings.EqualFold(strings.ReplaceAll(flag, "-", ""), name) }
+		if !from.Field(i).IsZero() || slices.ContainsFunc(lifted, isLifted) {
 			to.Field(i).Set(from.Field(i))
 		}
+	}
+	if slices.Contains(lifted, "memory") {
+		l.MemorySwap = by.MemorySwap
 	}
 }
 
@@ -112,15 +135,25 @@ func (c *updateCmd) apply(pid int, settings []setting) error {
 		return err
 	}
 	host := hostPlan()
-	dir, _ := g.dir("memory")
-	if c.MemorySwap != 0 && int64(c.Memory) > cgroupfs.Number(filepath.Join(dir, "memory.memsw.limit_in_bytes")) { // version 1 takes no memory above memory and swap: lift that first
-		settings = slices.Insert(slices.Clone(settings), 0, setting{"--memory-swap", "memory", "memory.swap.max", "", "memory.memsw.limit_in_bytes", "-1"})
-	}
-	for _, s := range settings {
+	for _, s := range c.swapFirst(g, settings) {
 		if _, _, err := g.file(s); err != nil {
 			return err
 		}
 		g.set(host, s)
 	}
 	return host.Perform(nil)
+}
+
+// swapFirst lifts the limit of memory and swap together, if there is one, before that of memory
+// rises above it: version 1 takes no other order.
+func (c *updateCmd) swapFirst(g *group, settings []setting) []setting {
+	lift := setting{"--memory-swap", "memory", "memory.swap.max", "max", "memory.memsw.limit_in_bytes", "-1"}
+	path, _, err := g.file(lift)
+	if err != nil || unix.Access(path, unix.F_OK) != nil {
+		return settings
+	}
+	if slices.Contains(c.lifted, "memory") || c.MemorySwap != 0 && int64(c.Memory) > cgroupfs.Number(path) {
+		return slices.Insert(slices.Clone(settings), 0, lift)
+	}
+	return settings
 }

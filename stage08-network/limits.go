@@ -68,6 +68,16 @@ func (l *Limits) settings() ([]setting, error) {
 	return append(list, l.throttles()...), nil
 }
 
+// unlimited are the settings that lift a limit which was set before, by its flag.
+var unlimited = map[string]setting{
+	"memory": {"--memory", "memory", "memory.max", "max", "memory.limit_in_bytes", "-1"},
+	"memory-reservation": {"--memory-reservation", "memory",
+		"memory.low", "0", "memory.soft_limit_in_bytes", "-1"},
+	"cpus":       {"--cpus", "cpu", "cpu.max", "max 100000", "cpu.cfs_quota_us", "-1"},
+	"cpu-shares": {"--cpu-shares", "cpu", "cpu.weight", "100", "cpu.shares", "1024"},
+	"pids-limit": {"--pids-limit", "pids", "pids.max", "max", "pids.max", "max"},
+}
+
 // throttles translates the limits of block devices, of which there may be several.
 func (l *Limits) throttles() []setting {
 	var list []setting

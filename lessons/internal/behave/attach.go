@@ -188,6 +188,7 @@ func updateKept(b *Box) Seen {
 		b.Run("stop", "still")
 		seen = append(seen, printed("still", b.Run("update", "--pids-limit", "18", "--cpu-shares", "512", "still")), refused(b.Run("update", "--memory-swap", "64m", "still")))
 		b.Run("start", "still")
-		return all(append(seen, same("18 18 512", limit()))...)
+		seen = append(seen, same("18 18 512", limit()), printed("still", b.Run("update", "--pids-limit", "0", "--cpu-shares", "0", "still")))
+		return all(append(seen, same("max <no value> 0", limit()))...)
 	})
 }

@@ -408,7 +408,9 @@ func updated(b *Box) Seen {
 	if ran := status(0, b.Run("update", c.pid(), "--memory", "96m", "--memory-swap", "96m")); !ran.Holds {
 		return ran
 	}
-	return same("100663296", c.limit("memory.max", "memory.limit_in_bytes"))
+	seen := []Seen{same("100663296", c.limit("memory.max", "memory.limit_in_bytes"))}
+	seen = append(seen, status(0, b.Run("update", c.pid(), "-m", "0")))
+	return all(append(seen, holds(slices.Contains([]string{"max", "9223372036854771712"}, c.limit("memory.max", "memory.limit_in_bytes")), "no limit", "one"))...)
 }
 
 func statistics(b *Box) Seen {
