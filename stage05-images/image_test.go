@@ -650,6 +650,50 @@ func TestSaveToAFile(t *testing.T) {
 	require.Len(t, left, 3, "nothing is left of the one that failed")
 }
 
+// TestDamagedBlobs damages each blob of an image: what would be written or sent of it is refused by
+// the file's name, and nothing is left of it.
+func TestDamagedBlobs(t *testing.T) {
+	noConfig(t)
+	s := newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	image, err := s.image("loaded:1")
+	require.NoError(t, err)
+	name := boxtest.StartRegistry(t, "") + "/user/app:1"
+	require.NoError(t, s.tag(image.Manifest, name))
+	refused := func(d digest.Digest, args ...string) {
+		_, stderr, status := run(t, append(args, "--root", s.Root, name)...)
+		require.Equal(t, 125, status, stderr)
+		require.Contains(t, stderr, "is damaged: remove "+s.blobPath(d)+", and pull or load its image again")
+	}
+	damages := map[string]func(whole []byte) []byte{
+		"cut": func(whole []byte) []byte { return whole[:len(whole)-1] }, "other": func(whole []byte) []byte { return append([]byte{whole[0] ^ 1}, whole[1:]...) },
+		"longer": func(whole []byte) []byte { return append(whole, 0) }, "empty": func([]byte) []byte { return nil },
+	}
+	dir := t.TempDir()
+	for _, d := range []digest.Digest{image.Manifest.Digest, image.ID, image.Blobs[0].Digest, image.Blobs[1].Digest} {
+		whole, err := os.ReadFile(s.blobPath(d))
+		require.NoError(t, err)
+		for _, damage := range damages {
+			require.NoError(t, os.WriteFile(s.blobPath(d), damage(bytes.Clone(whole)), 0o644))
+			refused(d, "save", "-o", filepath.Join(dir, "archive"))
+			refused(d, "push")
+		}
+		require.NoError(t, os.WriteFile(s.blobPath(d), whole, 0o644))
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	require.NoError(t, s.tag(image.Manifest, name))
+	d, err := s.compressLayer(image.Blobs[0].Digest)
+	require.NoError(t, err)
+	for _, data := range [][]byte{[]byte("x"), randomBytes(t, int(d.Size))} {
+		require.NoError(t, os.WriteFile(s.blobPath(d.Digest), data, 0o644))
+		refused(d.Digest, "push")
+	}
+}
+
 // TestHalfMade holds that what a box was killed over goes with the next one, and what one is
 // at work on stays.
 func TestHalfMade(t *testing.T) {

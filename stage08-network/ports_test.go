@@ -44,6 +44,25 @@ func TestAPortInUseIsToldWithItsUser(t *testing.T) {
 	require.Error(t, err)
 }
 
+// 0.0.0.0 and :: are all addresses of one family.
+func TestAllAddressesOfAFamily(t *testing.T) {
+	l := ipam.Lease{Addr: netip.MustParseAddr("10.0.0.2"), Addr6: netip.MustParseAddr("fd00::2"), ID: "x"}
+	for spec, want := range map[string]string{"0.0.0.0:0:80": "true any4, false any6, 1", "[::]:0:80": "false any4, true any6, 1"} {
+		list, err := portmap.Parse([]string{spec})
+		require.NoError(t, err)
+		e4, is4 := list[0].Element(l.Addr, l.ID)
+		e6, is6 := list[0].Element(l.Addr6, l.ID)
+		if !hasIPv6() && list[0].IP.Is6() {
+			continue
+		}
+		proxies, err := listen(&list[0], l, networks(t.TempDir()))
+		require.NoError(t, err)
+		closeAll(proxies)
+		require.Equal(t, want, fmt.Sprintf("%v any4, %v any6, %d", is4, is6, len(proxies)))
+		require.Equal(t, "any4 any6", e4.Set+" "+e6.Set)
+	}
+}
+
 func TestLeases(t *testing.T) {
 	dir := networks(filepath.Join(t.TempDir(), "networks"))
 	require.NoError(t, os.Mkdir(string(dir), 0o755))

@@ -1,6 +1,6 @@
 // Package mountspec reads the flags -v, --mount and --tmpfs as Docker does. It reads text only,
 // apart from the current directory: whether a path exists is for the program to find out.
-// Types, NoCopy and IsVolume are also for programs that have volumes.
+// Types, NoCopy and Subpath are also for programs that have volumes and images.
 package mountspec
 
 import (
@@ -28,6 +28,9 @@ type Spec struct {
 	NoCopy      bool     // a new volume is not filled from the image
 	NoEffect    []string // options that Docker takes and that change nothing here
 	MakeSource  bool     // a missing directory of the host is made
+	Alone       bool     // of a bind: without the mounts below it
+	ReadOnlyTop bool     // of a bind that is read-only: the mounts below it are not
+	Subpath     string   // of a volume or an image: what of it is mounted, without a leading /
 	Text        string   // the flag, for errors
 }
 
@@ -256,9 +259,9 @@ func (s Spec) finish(t Types, words [][2]string) (Spec, error) {
 func (s *Spec) special(name, value string) (err error) {
 	kind, _, _ := strings.Cut(name, "-")
 	switch name {
-	case "bind-propagation", "volume-nocopy", "tmpfs-size", "tmpfs-mode":
+	case "bind-propagation", "bind-nonrecursive", "bind-recursive", "volume-nocopy", "volume-subpath", "image-subpath", "tmpfs-size", "tmpfs-mode":
 	default:
-		return fmt.Errorf("unknown word %q; words: type, src, dst, readonly, bind-propagation, volume-nocopy, tmpfs-size, tmpfs-mode", name)
+		return fmt.Errorf("unknown word %q; words: type, src, dst, readonly, bind-propagation, bind-recursive, volume-nocopy, volume-subpath, image-subpath, tmpfs-size, tmpfs-mode", name)
 	}
 	if kind != s.Type {
 		return fmt.Errorf("%s is for type=%s", name, kind)
@@ -266,11 +269,38 @@ func (s *Spec) special(name, value string) (err error) {
 	switch name {
 	case "bind-propagation":
 		return s.propagation(value)
+	case "bind-nonrecursive":
+		s.Alone, err = boolean(name, value, true)
+		return err
+	case "bind-recursive":
+		return s.recursive(value)
+	case "volume-subpath", "image-subpath":
+		if s.Subpath = filepath.Clean(value); !filepath.IsLocal(value) || s.Subpath == "." {
+			err = fmt.Errorf("%s=%s: give a path inside the %s, without .. and a leading /", name, value, kind)
+		}
+		return err
 	case "volume-nocopy":
 		s.NoCopy, err = boolean(name, value, true)
 		return err
 	}
 	return s.memory(strings.TrimPrefix(name, "tmpfs-"), value)
+}
+
+// recursive reads what becomes of the mounts below a bind, in Docker's words.
+func (s *Spec) recursive(value string) error {
+	switch value {
+	case "enabled":
+		return nil
+	case "disabled":
+		s.Alone = true
+		return nil
+	case "writable", "readonly":
+		if s.ReadOnlyTop = value == "writable"; !s.ReadOnly {
+			return fmt.Errorf("bind-recursive=%s is for a readonly mount", value)
+		}
+		return nil
+	}
+	return fmt.Errorf("bind-recursive=%s: give enabled, disabled, writable or readonly", value)
 }
 
 func boolean(name, value string, given bool) (bool, error) {

@@ -55,13 +55,23 @@ func TestMount(t *testing.T) {
 	for text, want := range map[string]Spec{
 		"type=bind,src=/a,dst=/b,readonly":                   {Type: "bind", Source: "/a", Target: "/b", ReadOnly: true},
 		"type=bind,source=/a,target=/b,ro=false":             {Type: "bind", Source: "/a", Target: "/b"},
+		"type=bind,src=/a,dst=/b,bind-nonrecursive":          {Type: "bind", Source: "/a", Target: "/b", Alone: true},
+		"type=bind,src=/a,dst=/b,bind-recursive=disabled":    {Type: "bind", Source: "/a", Target: "/b", Alone: true},
+		"type=bind,src=/a,dst=/b,bind-recursive=enabled":     {Type: "bind", Source: "/a", Target: "/b"},
+		"type=bind,src=/a,dst=/b,bind-recursive=writable,ro": {Type: "bind", Source: "/a", Target: "/b", ReadOnly: true, ReadOnlyTop: true},
+		"src=a,dst=/b,volume-subpath=x/./y":                  {Type: "volume", Source: "a", Target: "/b", Subpath: "x/y"},
 		`type=bind,"src=/a,b",destination=/b`:                {Type: "bind", Source: "/a,b", Target: "/b"},
 		"bind-propagation=rslave,type=bind,src=/a,dst=/b":    {Type: "bind", Source: "/a", Target: "/b", Propagation: "slave"},
 		"type=bind,src=/a,dst=/b,consistency=cached":         {Type: "bind", Source: "/a", Target: "/b", NoEffect: []string{"consistency=cached"}},
-		"src=name,dst=/b":                                    {Type: "volume", Source: "name", Target: "/b"},
-		"dst=/b,volume-nocopy":                               {Type: "volume", Target: "/b", NoCopy: true},
+		"src=name,dst=/b":      {Type: "volume", Source: "name", Target: "/b"},
+		"dst=/b,volume-nocopy": {Type: "volume", Target: "/b", NoCopy: true},
 		"type=tmpfs,dst=/t,tmpfs-size=64m,tmpfs-mode=700":    {Type: "tmpfs", Target: "/t", Attrs: tmpfsAttrs, Options: []string{"size=67108864", "mode=700"}},
 		"type=tmpfs,dst=/t,tmpfs-size=64m,volume-nocopy=no!": {},
+		"type=bind,src=/a,dst=/b,bind-recursive=writable":    {},
+		"type=bind,src=/a,dst=/b,bind-recursive=perhaps":     {},
+		"src=a,dst=/b,volume-subpath=../x":                   {},
+		"src=a,dst=/b,volume-subpath=/x":                     {},
+		"src=a,dst=/b,image-subpath=x":                       {},
 	} {
 		got, err := with.Mount(text)
 		if want.Type == "" {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -55,9 +56,20 @@ func NewWriter(w io.Writer) *Writer {
 	return &Writer{tar: tar.NewWriter(w), written: map[string]bool{}, index: index}
 }
 
-// Blob writes a blob, unless the archive has it already.
+// ErrDamaged means that a blob's bytes are not those of its digest.
+var ErrDamaged = errors.New("the blob is damaged")
+
+// Blob writes a blob, unless the archive has it already, and compares it with its digest.
 func (w *Writer) Blob(d digest.Digest, size int64, content io.Reader) error {
-	return w.file(blobName(d), size, content)
+	if w.written[blobName(d)] {
+		return nil
+	}
+	sum := d.Verifier()
+	err := w.file(blobName(d), size, io.TeeReader(content, sum))
+	if err == nil && !sum.Verified() {
+		err = fmt.Errorf("%w: %s", ErrDamaged, d)
+	}
+	return err
 }
 
 // Image lists an image: its manifest, the digest of its configuration, its layers, and a name with

@@ -25,7 +25,7 @@ func (m Mapping) Element(to netip.Addr, comment string) (e nft.Element, ok bool)
 	e = nft.Element{Set: "any" + family, Key: nft.Concat([]byte{proto}, portBytes(m.Host)),
 		Data: nft.Concat(to.AsSlice(), portBytes(m.Container)), Comment: comment,
 		Text: fmt.Sprintf("%s . %d : %s . %d", m.Protocol, m.Host, to, m.Container)}
-	if m.IP.IsValid() {
+	if m.IP.IsValid() && !m.IP.IsUnspecified() {
 		e.Set, e.Key = "on"+family, nft.Concat(m.IP.AsSlice(), e.Key)
 		e.Text = m.IP.String() + " . " + e.Text
 	}

@@ -18,7 +18,7 @@ const Most = 1024
 // Mapping is a port of the host's, and the container's to which it leads.
 type Mapping struct {
 	Protocol        string     // tcp or udp
-	IP              netip.Addr // of the host; invalid for all
+	IP              netip.Addr // of the host; invalid for all, 0.0.0.0 or :: for all of a family
 	Host, Container uint16     // Host is 0 until one is found
 }
 
@@ -135,9 +135,6 @@ func split(spec string) (ip netip.Addr, host, container string, err error) {
 	if err != nil || ip.Zone() != "" {
 		return ip, "", "", fmt.Errorf("%q is not an address of the host's:"+
 			" give 127.0.0.1 or [::1], for example", host[:i])
-	}
-	if ip.IsUnspecified() {
-		ip = netip.Addr{}
 	}
 	return ip.Unmap(), host[i+1:], container, nil
 }

@@ -3,6 +3,7 @@ package behave
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,30 @@ var rootRows = []Row{{
 	},
 	Broken: `for word; do shift; case $word in *:ro) word=${word%:ro} ;; esac; set -- "$@" "$word"; done
 exec "$BOX" "$@"`,
+}, {
+	Name: "--mount leaves out the mounts below a directory, or lets them be written to, as Docker does", Since: 3, For: Root,
+	Check: func(b *Box) Seen {
+		below := func(words string) Ended {
+			return b.script("while read -r id parent device root at options rest; do case $at in \"$last\") ;; /data|/data/pts) last=$at; echo $at ${options%%,*};; esac; done </proc/self/mountinfo",
+				"--mount", "type=bind,src=/dev,dst=/data"+words).oneLine()
+		}
+		return all(printed("/data rw /data/pts rw", below("")), printed("/data rw", below(",bind-nonrecursive=true")), printed("/data rw", below(",bind-recursive=disabled")),
+			printed("/data ro /data/pts ro", below(",readonly")), printed("/data ro /data/pts rw", below(",readonly,bind-recursive=writable")),
+			refused(below(",bind-recursive=writable")))
+	},
+	Broken: `for a; do shift; set -- "$@" "${a%,bind-*}"; done; exec "$BOX" "$@"`,
+}, {
+	Name: "-v of a socket: a service of the host is reached inside", Since: 3,
+	Check: func(b *Box) Seen {
+		path := filepath.Join(b.Dir, "service")
+		service, err := net.Listen("unix", path)
+		if err != nil {
+			return failed(err)
+		}
+		defer service.Close()
+		return printed("a socket", b.script("test -S /run/service && echo a socket", "-v", path+":/run/service"))
+	},
+	Broken: drop("-v | *:/run/service"),
 }, {
 	Name: "--mount does what -v does", Since: 3,
 	Check: func(b *Box) Seen {
