@@ -34,7 +34,16 @@ func (p *Plan) NewMount(fstype string, attrs uint64, options ...string) plan.Arg
 
 // CopyMount copies the mount of a directory or file, with all mounts below it.
 func (p *Plan) CopyMount(dir plan.Arg, path string) *plan.Call {
-	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE)
+	return p.copyMount(dir, path, unix.AT_RECURSIVE)
+}
+
+// CopyMountAlone leaves out the mounts below it.
+func (p *Plan) CopyMountAlone(dir plan.Arg, path string) *plan.Call {
+	return p.copyMount(dir, path, 0)
+}
+
+func (p *Plan) copyMount(dir plan.Arg, path string, flags uint64) *plan.Call {
+	flags |= unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
 	if path == "" {
 		flags |= unix.AT_EMPTY_PATH
 	}
@@ -78,12 +87,17 @@ func (p *Plan) Attach(mount, dir plan.Arg, path string) *plan.Call {
 // OpenPath is openat2(2) of a path as a handle only. Magic links, such as /proc/PID/fd/N,
 // are never followed: they could lead out of the root.
 func (p *Plan) OpenPath(path string, flags, resolve uint64) *plan.Call {
+	return p.OpenPathIn(plan.Cwd, path, flags, resolve)
+}
+
+// OpenPathIn is OpenPath in a directory.
+func (p *Plan) OpenPathIn(dir plan.Arg, path string, flags, resolve uint64) *plan.Call {
 	flags |= unix.O_PATH | unix.O_CLOEXEC
 	resolve |= unix.RESOLVE_NO_MAGICLINKS
 	how := &unix.OpenHow{Flags: flags, Resolve: resolve}
 	text := fmt.Sprintf("{flags=O_RDONLY|%s, resolve=%s}",
 		plan.Bits(flags, openFlags).String(), plan.Bits(resolve, resolveFlags).String())
-	return p.Add("openat2", unix.SYS_OPENAT2, plan.Cwd, path,
+	return p.Add("openat2", unix.SYS_OPENAT2, dir, path,
 		plan.Ptr(unsafe.Pointer(how), text), unix.SizeofOpenHow).Retry()
 }
 

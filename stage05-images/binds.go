@@ -40,15 +40,26 @@ func (r *newRoot) bind(b bind) plan.Arg {
 	if len(b.NoEffect) > 0 {
 		why += "; without effect here: " + strings.Join(b.NoEffect, ", ")
 	}
-	mount := r.placeOf(b).CopyMount(plan.Cwd, b.Source).Why(why).
+	mount := r.copySource(b).Why(why).
 		Hint(unix.EINVAL, "it holds mounts that may not be shown without those above them").Result()
 	if b.Propagation == "slave" && r.placeOf(b) == r.before {
 		r.before.SetSlave(mount).Why("what the host mounts there later is seen inside too")
 	}
-	if b.ReadOnly {
+	switch {
+	case b.ReadOnly && b.ReadOnlyTop:
+		r.SetMountAlone(mount, rdOnly).Why("to be read only, without those below it")
+	case b.ReadOnly:
 		r.SetMount(mount, rdOnly).Why("to be read only")
 	}
 	return mount
+}
+
+// copySource copies the mount of what the bind shows.
+func (r *newRoot) copySource(b bind) *plan.Call {
+	if b.Alone {
+		return r.placeOf(b).CopyMountAlone(plan.Cwd, b.Source)
+	}
+	return r.placeOf(b).CopyMount(plan.Cwd, b.Source)
 }
 
 // placeOf is the list in which a copy of the mount is made. By the time of the process's own list

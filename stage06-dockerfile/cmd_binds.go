@@ -64,9 +64,6 @@ func (b *bind) check(others []bind) error {
 	if err != nil {
 		return fmt.Errorf("%w; make it first", err)
 	}
-	if info.Mode()&os.ModeSocket != 0 {
-		return errors.New("it is a socket, a door to a service of the host: give the directory that it is in, if that is what you want")
-	}
 	b.isDir = info.IsDir()
 	return nil
 }

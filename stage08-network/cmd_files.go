@@ -24,7 +24,7 @@ type Files struct {
 	Rootfs   string   `help:"A directory that becomes the container's root; without it the host's files are seen." placeholder:"DIR" group:"Files:"`
 	ReadOnly bool     `help:"Let nothing be written to the root." group:"Files:"`
 	Volume   []string `short:"v" help:"A directory or file of the host's to have inside; ro for reading only, rslave for later mounts too; z, Z, cached, delegated and consistent have no effect." placeholder:"SRC:DST[:ro]" sep:"none" group:"Files:"`
-	Mount    []string `help:"The same in many words: type=bind,src=SRC,dst=DST,readonly; type=tmpfs,dst=DST,tmpfs-size=64m." placeholder:"SPEC" sep:"none" group:"Files:"`
+	Mount    []string `help:"The same in many words: type=bind,src=SRC,dst=DST,readonly,bind-recursive=disabled; type=tmpfs,dst=DST,tmpfs-size=64m." placeholder:"SPEC" sep:"none" group:"Files:"`
 	Tmpfs    []string `help:"A directory in memory: /tmp:size=64m,mode=1777,uid=0, as mount takes them." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
 	Device   []string `help:"A device of the host's to have inside; r, w and m for read, write, mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
 	Sysctl   []string `help:"A setting of the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`

@@ -213,7 +213,8 @@ func receive(socket *os.File) (text string, files []*os.File, err error) {
 	return string(data[:n]), files, err
 }
 
-// serve answers a client. Its first message names its files; the others are sizes.
+// serve answers a client. Its first message names its files, and has the size of its terminal if
+// it has one; the others are sizes.
 func (h *Hub) serve(conn *os.File) {
 	text, files, err := receive(conn)
 	c := &served{conn: conn, files: map[string]*os.File{}}
@@ -224,10 +225,8 @@ func (h *Hub) serve(conn *os.File) {
 	}
 	h.add(c)
 	defer h.drop(c, nil)
-	if err == nil && c.files["stdin"] != nil {
-		go h.feed(c.files["stdin"])
-	}
 	if err == nil {
+		go h.feed(c.files["stdin"], text)
 		_, err = conn.Write([]byte("attached"))
 	}
 	for err == nil {
@@ -239,11 +238,18 @@ func (h *Hub) serve(conn *os.File) {
 	}
 }
 
-// feed copies a client's input to the container. Its end is not that of the container's input,
-// to which another client may type.
-func (h *Hub) feed(from io.Reader) {
+// feed copies a client's input, if it has any, to the container, after the size of its terminal.
+// The end of it is not that of the container's input, to which another client may type. A program
+// that sees no change of the size would not draw its screen for a new client, so there is one.
+func (h *Hub) feed(from *os.File, hello string) {
 	<-h.hasInput
-	if h.input != nil {
+	var size unix.Winsize
+	last := hello[strings.LastIndexByte(hello, ' ')+1:]
+	if n, _ := fmt.Sscanf(last, "%dx%d", &size.Row, &size.Col); n == 2 {
+		h.resize(&unix.Winsize{Row: size.Row + 1, Col: size.Col + 1})
+		h.resize(&size)
+	}
+	if from != nil && h.input != nil {
 		io.Copy(struct{ io.Writer }{h.input}, from)
 	}
 }

@@ -3,6 +3,7 @@ package attach_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -29,7 +31,7 @@ func listen(t *testing.T) (hub *attach.Hub, dir string) {
 }
 
 func dial(t *testing.T, dir string, streams ...string) *attach.Client {
-	c, err := attach.Dial(dir, streams...)
+	c, err := attach.Dial(dir, nil, streams...)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c
@@ -57,7 +59,7 @@ func TestOutput(t *testing.T) {
 		require.Equal(t, want, string(text))
 	}
 	require.Nil(t, one.Stdout)
-	_, err := attach.Dial(dir, "stdout")
+	_, err := attach.Dial(dir, nil, "stdout")
 	require.ErrorIs(t, err, unix.ENOENT)
 }
 
@@ -91,19 +93,29 @@ func next(t *testing.T, from io.Reader) string {
 	return string(data[:n])
 }
 
-// A client gives the container's terminal a size.
+// A client gives the container's terminal a size: at once, before what is typed arrives there, and
+// when it has another one. It does not wait until there is a terminal.
 func TestResize(t *testing.T) {
 	hub, dir := listen(t)
 	defer hub.Close()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	c, err := attach.Dial(dir, &unix.Winsize{Row: 30, Col: 99}, "stdin", "stdout")
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Stdin.WriteString("typed\n")
+	require.NoError(t, err)
+	master, slave, err := pty.Open()
 	require.NoError(t, err)
 	defer master.Close()
+	defer slave.Close()
 	hub.Input(master)
-	c := dial(t, dir, "stdout")
-	require.NoError(t, c.Redraw(30, 99))
+	require.Equal(t, "typed\n", next(t, slave))
+	size, err := unix.IoctlGetWinsize(int(slave.Fd()), unix.TIOCGWINSZ)
+	require.NoError(t, err)
+	require.Equal(t, "30 99", fmt.Sprint(size.Row, size.Col))
+	require.NoError(t, c.Resize(31, 100))
 	require.Eventually(t, func() bool {
-		size, err := unix.IoctlGetWinsize(int(master.Fd()), unix.TIOCGWINSZ)
-		return err == nil && size.Row == 30 && size.Col == 99
+		size, err := unix.IoctlGetWinsize(int(slave.Fd()), unix.TIOCGWINSZ)
+		return err == nil && size.Row == 31 && size.Col == 100
 	}, time.Minute, time.Millisecond)
 }
 

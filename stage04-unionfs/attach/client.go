@@ -18,15 +18,16 @@ type Client struct {
 	Stdout, Stderr *os.File // to read from
 }
 
-// Dial attaches to the container whose hub listens in a directory, through pipes.
-func Dial(dir string, streams ...string) (c *Client, err error) {
+// Dial attaches to the container whose hub listens in a directory, through pipes. The container's
+// terminal gets the size, unless it is nil, before anything that is typed.
+func Dial(dir string, size *unix.Winsize, streams ...string) (c *Client, err error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	c = &Client{conn: os.NewFile(uintptr(fd), "hub")}
 	if err = withAddress(dir, func(to unix.Sockaddr) error { return unix.Connect(fd, to) }); err == nil {
-		err = c.hello(fd, streams)
+		err = c.hello(fd, size, streams)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect %s/attach: %w", dir, err), c.Close())
@@ -35,7 +36,7 @@ func Dial(dir string, streams ...string) (c *Client, err error) {
 }
 
 // hello sends the hub's ends of the pipes, and waits for its answer.
-func (c *Client) hello(fd int, streams []string) error {
+func (c *Client) hello(fd int, size *unix.Winsize, streams []string) error {
 	var theirs []int
 	defer func() {
 		for _, end := range theirs {
@@ -49,8 +50,11 @@ func (c *Client) hello(fd int, streams []string) error {
 		}
 		theirs = append(theirs, end)
 	}
-	text := []byte(strings.Join(streams, " "))
-	if err := unix.Sendmsg(fd, text, unix.UnixRights(theirs...), nil, 0); err != nil {
+	text := strings.Join(streams, " ")
+	if size != nil {
+		text += fmt.Sprintf(" %dx%d", size.Row, size.Col)
+	}
+	if err := unix.Sendmsg(fd, []byte(text), unix.UnixRights(theirs...), nil, 0); err != nil {
 		return os.NewSyscallError("sendmsg", err)
 	}
 	if _, err := c.conn.Read(make([]byte, 16)); err != nil {
@@ -101,12 +105,6 @@ func dup(file *os.File) (int, error) {
 func (c *Client) Resize(rows, columns uint16) error {
 	_, err := fmt.Fprint(c.conn, rows, " ", columns)
 	return err
-}
-
-// Redraw gives the container's terminal a size, by way of another one: a program that sees
-// no change would not draw its screen for a new client.
-func (c *Client) Redraw(rows, columns uint16) error {
-	return errors.Join(c.Resize(rows+1, columns+1), c.Resize(rows, columns))
 }
 
 // Close detaches.

@@ -98,9 +98,33 @@ var keptRows = []Row{{
 	},
 	Broken: `[ "$1 $2" = "volume create" ] && { mkdir -p "$BOX_ROOT/volumes/data/_data/x"; exit; }; exec "$BOX" "$@"`,
 }, {
+	Name: "--mount volume-subpath: a directory or a file of a volume, and no link leads out of it", Since: 4,
+	Check: func(b *Box) Seen {
+		made := b.script("mkdir /data/sub; echo x >/data/sub/file; ln -s /etc /data/out; ln -s sub /data/in", "--rm", "-v", "data:/data")
+		shown := func(command, path string) Ended {
+			return b.script(command, "--rm", "--mount", "src=data,dst=/here,volume-subpath="+path)
+		}
+		return all(status(0, made), printed("x", shown("cat /here/file", "sub")), printed("x", shown("cat /here", "sub/file")), printed("x", shown("cat /here/file", "in")),
+			refused(shown("true", "out")), refused(shown("true", "none")), refused(shown("true", "../data")))
+	},
+	Broken: `for a; do shift; set -- "$@" "${a%,volume-subpath=*}"; done; exec "$BOX" "$@"`,
+}, {
+	Name: "restart of a container with --rm: it is removed when it ends, and not in between", Since: 4,
+	Check: func(b *Box) Seen {
+		start := b.script("sleep 100", "-d", "--rm", "--name", "one")
+		pid := func() Ended { return b.Run("inspect", "-f", "{{.State.Pid}}", "one") }
+		before := pid()
+		restart := b.Run("restart", "one")
+		after := pid()
+		stop := b.Run("stop", "one")
+		return all(status(0, start), printed("one", restart), holds(before.Line() != after.Line() && after.Status == 0, "another process", after.Line()),
+			status(0, stop), printed("", b.Run("ps", "-aq")))
+	},
+	Broken: `[ "$1" = restart ] && { echo "$2"; exit; }; exec "$BOX" "$@"`,
+}, {
 	Name: "cp: into and out of a container that runs or not, through its volumes, and no link leads out", Since: 4,
 	Check:  copied,
-	Broken: `[ "$1" = cp ] && exec cp -r "${2#*:}" "${3#*:}"; exec "$BOX" "$@"`,
+	Broken: `[ "$1" = cp ] && exit; exec "$BOX" "$@"`,
 }}
 
 // copied copies a file of the host into containers, and back.

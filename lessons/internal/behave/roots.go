@@ -86,10 +86,10 @@ exec "$BOX" "$@"`,
 	Check: func(b *Box) Seen {
 		below := func(words string) Ended {
 			return b.script("while read -r id parent device root at options rest; do case $at in \"$last\") ;; /data|/data/pts) last=$at; echo $at ${options%%,*};; esac; done </proc/self/mountinfo",
-				"--mount", "type=bind,src=/dev,dst=/data"+words).oneLine()
+				"--mount", "type=bind,src=/dev,dst=/data"+words)
 		}
-		return all(printed("/data rw /data/pts rw", below("")), printed("/data rw", below(",bind-nonrecursive=true")), printed("/data rw", below(",bind-recursive=disabled")),
-			printed("/data ro /data/pts ro", below(",readonly")), printed("/data ro /data/pts rw", below(",readonly,bind-recursive=writable")),
+		return all(printed("/data rw\n/data/pts rw", below("")), printed("/data rw", below(",bind-nonrecursive=true")), printed("/data rw", below(",bind-recursive=disabled")),
+			printed("/data ro\n/data/pts ro", below(",readonly")), printed("/data ro\n/data/pts rw", below(",readonly,bind-recursive=writable")),
 			refused(below(",bind-recursive=writable")))
 	},
 	Broken: `for a; do shift; set -- "$@" "${a%,bind-*}"; done; exec "$BOX" "$@"`,
