@@ -2,6 +2,11 @@
 
 package main
 
+import (
+	"fmt"
+	"slices"
+)
+
 // ImageOptions are the flags for the image that a container is made of.
 type ImageOptions struct {
 	Entrypoint *string `help:"A program to run instead of the image's; what follows are its arguments." placeholder:"PROGRAM" group:"Program:"`
@@ -16,4 +21,14 @@ func (*Container) Help() string {
 	return "The first word names an image, which is pulled if it is not here, and the others are the command for it. " +
 		"A first word that begins with / or . is the path of a program of this host. " +
 		"With --rootfs or --layer all words are the command."
+}
+
+// rejectImageFlags refuses the flags that say nothing about a container that is made of no image.
+func (c *Container) rejectImageFlags() error {
+	for _, flag := range c.given {
+		if slices.Contains([]string{"--entrypoint", "--pull", "--platform", "--insecure"}, flag) {
+			return fmt.Errorf("%s is for an image: name one before the command, without --rootfs and --layer", flag)
+		}
+	}
+	return nil
 }

@@ -45,6 +45,8 @@ type Record struct {
 
 	NewName string `json:",omitempty"` // while it is renamed
 
+	Restarts bool `json:",omitempty"` // its next end is not its last: --rm waits
+
 	store Store
 	lock  *os.File  // while this box works on it
 	ready *os.File  // where the monitor reports that it runs
@@ -234,6 +236,23 @@ func (s Store) rename(id, name string) error {
 	})
 }
 
+// restarting keeps a container with --rm when it ends the next time, or no longer.
+func (r *Record) restarting(is bool) error {
+	if !r.Run.Rm {
+		return nil
+	}
+	return r.store.amend(r.ID, func(now *Record) error { now.Restarts = is; return nil })
+}
+
+// renewWork empties the work directory of a container with --rm that has ended. A volatile overlay
+// notes there that it must not be mounted again, for its files may have been lost with the machine.
+func (r *Record) renewWork() error {
+	if !r.Run.Rm {
+		return nil
+	}
+	return errors.Join(removeTree(r.path("work")), os.Mkdir(r.path("work"), 0o700))
+}
+
 // amend changes the record on disk, which another box may do at the same time while the container
 // runs: so each reads it first. It is written even if change fails.
 func (s Store) amend(id string, change func(r *Record) error) error {
@@ -268,6 +287,7 @@ func (r *Record) running(pid int) error {
 	before := r.State
 	r.State = State{Status: "running", PID: pid, StartedAt: time.Now(),
 		FinishedAt: before.FinishedAt}
+	r.Restarts = false
 	if err := r.write(); err != nil {
 		r.State = before
 		return err
@@ -305,6 +325,9 @@ func (r *Record) end(how error) error {
 func (r *Record) finish(how error) (err error) {
 	var step plan.StepError
 	r.Kept = r.Kept || errors.As(how, &step)
+	if now, err := r.store.read(r.ID); err == nil && r.Run.Rm {
+		r.Restarts = now.Restarts
+	}
 	remove, ran := r.autoRemove(), r.State.Status == "running"
 	err = r.closeLog()
 	if ran {
@@ -335,7 +358,7 @@ func (r *Record) finish(how error) (err error) {
 
 // autoRemove reports whether a container leaves nothing at its end.
 func (r *Record) autoRemove() bool {
-	return r.Run.Rm || r.State.Status == "created" && !r.Kept
+	return r.Run.Rm && !r.Restarts || r.State.Status == "created" && !r.Kept
 }
 
 // release gives up the lock: from now on another box may work on the container.

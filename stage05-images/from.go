@@ -27,17 +27,25 @@ import (
 // that begins with / or . is a program of the host. Any other never is, whatever state the store is
 // in. The layers are kept until done is called: by then the record names them.
 func (c *Container) fromImage() (done func() error, err error) {
+	if err := c.pullMounted(); err != nil {
+		return nil, err
+	}
 	words := c.Command.argv()
 	isOwn := c.Pull == "" // box's own use of a program
 	if c.Rootfs != "" || len(c.Layer) > 0 || isOwn || isPath(words[0]) {
-		return func() error { return nil }, nil
+		return func() error { return nil }, c.rejectImageFlags()
 	}
 	if done, err = c.Store.using(); err != nil {
 		return nil, err
 	}
-	image, err := c.Store.image(words[0])
-	if image, err = c.obtain(words[0], image, err); err == nil {
+	here, errHere := c.Store.image(words[0])
+	image, err := c.obtain(words[0], here, errHere)
+	switch {
+	case err == nil:
 		err = c.useImage(words, image)
+	case errHere == nil || errors.Is(errHere, errNoImage):
+		err = fmt.Errorf("%w\n     a program of this host is named by its path, such as %s",
+			err, pathOf(words[0]))
 	}
 	if err != nil {
 		return nil, errors.Join(err, done())
@@ -89,11 +97,21 @@ func (c *Container) obtain(name string, here *Image, err error) (*Image, error) 
 	if c.Pull != "never" {
 		here, err = c.pullImage(name)
 	}
-	if err != nil {
-		err = fmt.Errorf("%w\n     a program of this host is named by its path, such as %s",
-			err, pathOf(name))
-	}
 	return here, err
+}
+
+// pullMounted gets the images that are to be mounted, as --pull says.
+func (c *Container) pullMounted() error {
+	for _, m := range c.requestedMounts() {
+		if m.Type != "image" || c.DryRun {
+			continue
+		}
+		here, err := c.Store.image(m.Source)
+		if _, err = c.obtain(m.Source, here, err); err != nil {
+			return fmt.Errorf("%s: %w", m.Text, err)
+		}
+	}
+	return nil
 }
 
 // pullImage gets the image from its registry.
@@ -124,9 +142,6 @@ func (c *Container) pullImage(name string) (*Image, error) {
 // The last one is empty, for a union needs two.
 func (c *Container) layersOf(name string) ([]string, error) {
 	image, err := c.Store.image(name)
-	if errors.Is(err, errNoImage) && isTiny(name) && !c.DryRun {
-		image, err = c.Store.makeTinyImage()
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +160,9 @@ func (r *newRoot) image(b bind) plan.Arg {
 	o := r.record.overlay()
 	o.lowers, o.upper, o.volatile = b.layers, "", false
 	o.mount(r.Plan)
-	mount := r.CopyMount(plan.Cwd, o.merged).
-		Why("the image " + b.Source + ", for " + b.Target).Result()
+	why := "the image " + b.Source + ", for " + b.Target
+	b.Source = o.merged
+	mount := r.copySource(b).Why(why).Result()
 	r.SetMount(mount, rdOnly|noSuid|noDev)
 	r.Detach(o.merged)
 	r.Chdir(o.merged)

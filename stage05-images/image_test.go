@@ -650,6 +650,44 @@ func TestSaveToAFile(t *testing.T) {
 	require.Len(t, left, 3, "nothing is left of the one that failed")
 }
 
+// TestZeroIsNoLimit loads a layer with limits of 0, which are none.
+func TestZeroIsNoLimit(t *testing.T) {
+	s, file := newStore(t), filepath.Join(t.TempDir(), "archive")
+	require.NoError(t, os.WriteFile(file, dockerArchive(t, nil, sampleLayers(t)...), 0o644))
+	_, stderr, status := run(t, "load", "--root", s.Root, "--max-layer-size", "0", "--max-layer-files", "0", "-i", file)
+	require.Zero(t, status, stderr)
+}
+
+// TestMountedImages mounts an image that is not here yet, and parts of it.
+func TestMountedImages(t *testing.T) {
+	noConfig(t)
+	s, other := newStore(t), newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	image, err := s.image("loaded:1")
+	require.NoError(t, err)
+	name := boxtest.StartRegistry(t, "") + "/user/app:1"
+	require.NoError(t, s.tag(image.Manifest, name))
+	_, stderr, status := run(t, "push", "--root", s.Root, name)
+	require.Zero(t, status, stderr)
+	shown := func(options, path string, flags ...string) (string, string, int) {
+		args := append([]string{"run", "--root", other.Root, "--rm", "--mount", "type=image,src=" + name + ",dst=/m" + options}, flags...)
+		return run(t, append(args, "tiny", "cat", path)...)
+	}
+	_, stderr, status = shown("", "/m/etc/name", "--pull", "never")
+	require.Equal(t, 125, status)
+	require.Contains(t, stderr, "there is no such image here")
+	for _, c := range [][2]string{{"", "/m/etc/name"}, {"", "/m/link"}, {",image-subpath=etc", "/m/name"}, {",image-subpath=etc/name", "/m"}, {",image-subpath=link", "/m"}} {
+		stdout, stderr, status := shown(c[0], c[1])
+		require.Zero(t, status, stderr)
+		require.Equal(t, "second", stdout, c)
+	}
+	for _, bad := range []string{",image-subpath=none", ",image-subpath=../x", ",image-subpath=etc/gone"} {
+		_, _, status := shown(bad, "/m")
+		require.Equal(t, 125, status, bad)
+	}
+}
+
 // TestDamagedBlobs damages each blob of an image: what would be written or sent of it is refused by
 // the file's name, and nothing is left of it.
 func TestDamagedBlobs(t *testing.T) {

@@ -221,7 +221,11 @@ func (s Store) saveBlob(w *archive.Writer, d digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	return w.Blob(d, info.Size(), file)
+	err = w.Blob(d, info.Size(), file)
+	if errors.Is(err, archive.ErrDamaged) {
+		return s.damagedBlob(d)
+	}
+	return err
 }
 
 // tagged returns the name with a tag that a text is: nil for a digest, and for the beginning of an

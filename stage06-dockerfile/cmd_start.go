@@ -192,10 +192,13 @@ type restartCmd struct {
 // Run is `box restart`.
 func (c *restartCmd) Run() error {
 	return c.each(func(r *Record) error {
-		if r.Run.Rm && r.isRunning() {
-			return fmt.Errorf("container %s cannot be restarted: with --rm it is removed when it ends", r.Name)
+		if err := r.restarting(true); err != nil {
+			return err
 		}
 		if err := c.stop(r); err != nil {
+			return errors.Join(err, r.restarting(false))
+		}
+		if err := r.renewWork(); err != nil {
 			return err
 		}
 		return r.store.start(r.ID)

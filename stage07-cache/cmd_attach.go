@@ -72,7 +72,11 @@ func (r *Record) attach(c attachOptions) error {
 	if typed {
 		streams = append(streams, "stdin")
 	}
-	client, err := attach.Dial(r.path(), streams...)
+	var size *unix.Winsize
+	if r.Run.TTY {
+		size, _ = unix.IoctlGetWinsize(1, unix.TIOCGWINSZ) // nil where there is no terminal
+	}
+	client, err := attach.Dial(r.path(), size, streams...)
 	if errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("container %s was started with --rm and without -d: it prints to its caller alone", r.Name)
 	}
@@ -136,12 +140,10 @@ func (v *visit) passInput(keys attach.Keys) {
 func (v *visit) follow() {
 	sizes := make(chan os.Signal, 1)
 	signal.Notify(sizes, unix.SIGWINCH)
-	resize := v.Redraw
 	for ; ; <-sizes {
 		if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
-			resize(size.Row, size.Col)
+			v.Resize(size.Row, size.Col)
 		}
-		resize = v.Resize
 	}
 }
 

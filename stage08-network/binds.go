@@ -56,6 +56,10 @@ func (r *newRoot) bind(b bind) plan.Arg {
 
 // copySource copies the mount of what the bind shows.
 func (r *newRoot) copySource(b bind) *plan.Call {
+	if b.Subpath != "" { // a link in a volume leads to no place outside it
+		volume := r.OpenPath(b.Source, unix.O_DIRECTORY, 0).Result()
+		return r.CopyMount(r.OpenPathIn(volume, b.Subpath, 0, unix.RESOLVE_IN_ROOT).Result(), "")
+	}
 	if b.Alone {
 		return r.placeOf(b).CopyMountAlone(plan.Cwd, b.Source)
 	}

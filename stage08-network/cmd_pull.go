@@ -146,8 +146,19 @@ func (c *pushCmd) Run() error {
 // LayerLimits are the limits for a layer, against archives that are small and endless when they are
 // unpacked.
 type LayerLimits struct {
-	MaxLayerSize  units.Size `help:"How large a layer may be when it is unpacked; -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
-	MaxLayerFiles int64      `help:"How many files and directories a layer may have; -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
+	MaxLayerSize  units.Size `help:"How large a layer may be when it is unpacked; 0 or -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
+	MaxLayerFiles int64      `help:"How many files and directories a layer may have; 0 or -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
+}
+
+// AfterApply takes 0, which elsewhere is no limit, for -1: limits that were not given are 0 too.
+func (l *LayerLimits) AfterApply() error {
+	if l.MaxLayerSize == 0 {
+		l.MaxLayerSize = -1
+	}
+	if l.MaxLayerFiles == 0 {
+		l.MaxLayerFiles = -1
+	}
+	return nil
 }
 
 // check is a layer.Limit. As unsigned numbers, -1 and a count that has overflowed are larger than

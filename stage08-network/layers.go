@@ -157,13 +157,11 @@ func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
 
 // writeLayer writes a layer as an uncompressed tar: from its blob if there is one.
 func (s Store) writeLayer(w io.Writer, diffID digest.Digest) error {
-	file, err := os.Open(s.blobPath(diffID))
-	if err != nil {
+	err := s.checkBlob(diffID, w)
+	if errors.Is(err, os.ErrNotExist) {
 		sum, err := packLayer(w, s.layerPath(diffID), s.layerPath(diffID)+layer.OwnersSuffix)
 		return cmp.Or(err, layer.Compare(sum.DiffID, diffID))
 	}
-	defer file.Close()
-	_, err = io.Copy(w, file)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -179,10 +180,30 @@ func (s Store) readBlob(d digest.Digest) ([]byte, error) {
 		return nil, fmt.Errorf("the blob %s: %w; pull or load its image again", d, err)
 	}
 	if err != nil || d.Algorithm().FromBytes(data) != d || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("the blob %s is damaged: remove %s, "+
-			"and pull or load its image again", d, path)
+		return nil, s.damagedBlob(d)
 	}
 	return data, nil
+}
+
+// damagedBlob is the error about a blob whose bytes are not those of its digest.
+func (s Store) damagedBlob(d digest.Digest) error {
+	return fmt.Errorf("the blob %s is damaged: remove %s, and pull or load its image again",
+		d, s.blobPath(d))
+}
+
+// checkBlob reads a blob of any size, and compares it with its digest.
+func (s Store) checkBlob(d digest.Digest, also ...io.Writer) error {
+	file, err := os.Open(s.blobPath(d))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	sum := d.Verifier()
+	_, err = io.Copy(io.MultiWriter(append(also, sum)...), file)
+	if err == nil && !sum.Verified() {
+		err = s.damagedBlob(d)
+	}
+	return err
 }
 
 // readObject reads a blob that is JSON.

@@ -318,11 +318,14 @@ func (t *transfer) pushBlob(ctx context.Context, blob ocispec.Descriptor, from s
 		return fmt.Errorf("the blob %s: %w; pull or load its image again", blob.Digest, err)
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.Size() != blob.Size {
+		return cmp.Or(err, t.store.damagedBlob(blob.Digest))
+	}
 	label := short(blob.Digest)
 	update := func(n int64) { t.show.Update(label, n, blob.Size) }
 	how, err := t.registry.Push(ctx, t.ref.Repository, blob, file, from, update)
-	if err != nil {
-		return err
+	if err != nil { // a registry refuses a damaged blob, and does not say which
+		return cmp.Or(t.store.checkBlob(blob.Digest), err)
 	}
 	t.show.Event(label, map[registry.Outcome]string{
 		registry.Exists:  "Layer already exists",

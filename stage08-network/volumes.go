@@ -21,6 +21,7 @@ import (
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
 )
 
 // nameVolumes gives volumes without a name a random one, so that the container has the same ones
@@ -59,6 +60,9 @@ func (c *Container) openVolumes(binds []bind) error {
 				return fmt.Errorf("%s: %w", b.Text, err)
 			}
 			binds[i].layers = layers
+			if binds[i].isDir, err = isDirIn(layers, b.Subpath); err != nil {
+				return fmt.Errorf("%s: %w", b.Text, err)
+			}
 		}
 		if b.Type != "volume" {
 			continue
@@ -69,8 +73,36 @@ func (c *Container) openVolumes(binds []bind) error {
 			}
 		}
 		binds[i].Source, binds[i].isDir = c.Store.path("volumes", b.Source, "_data"), true
+		if b.Subpath != "" && !c.DryRun {
+			info, err := statBeneath(binds[i].Source, b.Subpath)
+			if err != nil {
+				return fmt.Errorf("%s: %w; make it in the volume first", b.Text, err)
+			}
+			binds[i].isDir = info.IsDir()
+		}
 	}
 	return nil
+}
+
+// isDirIn reports whether a path in a stack of layers is a directory.
+func isDirIn(layers []string, path string) (bool, error) {
+	u, err := union.Open(layers)
+	if err != nil {
+		return false, err
+	}
+	defer u.Close()
+	n, err := u.Find(path, true)
+	return err == nil && n.IsDir(), err
+}
+
+// statBeneath describes a file in a directory, out of which no link leads.
+func statBeneath(dir, name string) (fs.FileInfo, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.Stat(name)
 }
 
 // createVolume makes an empty volume, unless there is one of this name.
@@ -104,12 +136,12 @@ func (s Store) makeVolume(name string, fill func(build string) error) error {
 func (c *Container) prepareVolume(b bind) error {
 	err := c.Store.makeVolume(b.Source, func(build string) error {
 		data := filepath.Join(build, "_data")
-		if err := os.Mkdir(data, 0o755); err != nil || b.NoCopy {
+		if err := os.Mkdir(data, 0o755); err != nil || b.NoCopy || b.Subpath != "" {
 			return err
 		}
 		return c.fillVolume(data, b.Target)
 	})
-	if err != nil || b.NoCopy || !c.record.State.StartedAt.IsZero() {
+	if err != nil || b.NoCopy || b.Subpath != "" || !c.record.State.StartedAt.IsZero() {
 		return err
 	}
 	return c.refill(c.Store.path("volumes", b.Source), b.Target)
