@@ -63,24 +63,14 @@ func (c *Container) openVolumes(binds []bind) error {
 		}
 		binds[i].Source, binds[i].isDir = c.Store.path("volumes", b.Source, "_data"), true
 		if b.Subpath != "" && !c.DryRun {
-			info, err := statBeneath(binds[i].Source, b.Subpath)
+			isDir, err := files.IsDirIn(binds[i].Source, b.Subpath)
 			if err != nil {
 				return fmt.Errorf("%s: %w; make it in the volume first", b.Text, err)
 			}
-			binds[i].isDir = info.IsDir()
+			binds[i].isDir = isDir
 		}
 	}
 	return nil
-}
-
-// statBeneath describes a file in a directory, out of which no link leads.
-func statBeneath(dir, name string) (fs.FileInfo, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return root.Stat(name)
 }
 
 // createVolume makes an empty volume, unless there is one of this name.

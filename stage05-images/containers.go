@@ -236,23 +236,6 @@ func (s Store) rename(id, name string) error {
 	})
 }
 
-// restarting keeps a container with --rm when it ends the next time, or no longer.
-func (r *Record) restarting(is bool) error {
-	if !r.Run.Rm {
-		return nil
-	}
-	return r.store.amend(r.ID, func(now *Record) error { now.Restarts = is; return nil })
-}
-
-// renewWork empties the work directory of a container with --rm that has ended. A volatile overlay
-// notes there that it must not be mounted again, for its files may have been lost with the machine.
-func (r *Record) renewWork() error {
-	if !r.Run.Rm {
-		return nil
-	}
-	return errors.Join(removeTree(r.path("work")), os.Mkdir(r.path("work"), 0o700))
-}
-
 // amend changes the record on disk, which another box may do at the same time while the container
 // runs: so each reads it first. It is written even if change fails.
 func (s Store) amend(id string, change func(r *Record) error) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"stagebox/stage04-unionfs/signals"
@@ -192,17 +193,29 @@ type restartCmd struct {
 // Run is `box restart`.
 func (c *restartCmd) Run() error {
 	return c.each(func(r *Record) error {
-		if err := r.restarting(true); err != nil {
-			return err
-		}
-		if err := c.stop(r); err != nil {
-			return errors.Join(err, r.restarting(false))
-		}
-		if err := r.renewWork(); err != nil {
+		if err := c.stopToStart(r); err != nil {
 			return err
 		}
 		return r.store.start(r.ID)
 	})
+}
+
+// stopToStart does not let a container with --rm be removed in between. Its work directory is new
+// then: a volatile overlay notes in the old one that its files may be lost, and is mounted once only.
+func (c *restartCmd) stopToStart(r *Record) error {
+	if !r.Run.Rm {
+		return c.stop(r)
+	}
+	mark := func(is bool) error {
+		return r.store.amend(r.ID, func(now *Record) error { now.Restarts = is; return nil })
+	}
+	if err := mark(true); err != nil {
+		return err
+	}
+	if err := c.stop(r); err != nil {
+		return errors.Join(err, mark(false))
+	}
+	return errors.Join(removeTree(r.path("work")), os.Mkdir(r.path("work"), 0o700))
 }
 
 type killCmd struct {

@@ -60,7 +60,7 @@ func (c *Container) openVolumes(binds []bind) error {
 				return fmt.Errorf("%s: %w", b.Text, err)
 			}
 			binds[i].layers = layers
-			if binds[i].isDir, err = isDirIn(layers, b.Subpath); err != nil {
+			if binds[i].isDir, err = union.IsDir(layers, b.Subpath); err != nil {
 				return fmt.Errorf("%s: %w", b.Text, err)
 			}
 		}
@@ -74,35 +74,14 @@ func (c *Container) openVolumes(binds []bind) error {
 		}
 		binds[i].Source, binds[i].isDir = c.Store.path("volumes", b.Source, "_data"), true
 		if b.Subpath != "" && !c.DryRun {
-			info, err := statBeneath(binds[i].Source, b.Subpath)
+			isDir, err := files.IsDirIn(binds[i].Source, b.Subpath)
 			if err != nil {
 				return fmt.Errorf("%s: %w; make it in the volume first", b.Text, err)
 			}
-			binds[i].isDir = info.IsDir()
+			binds[i].isDir = isDir
 		}
 	}
 	return nil
-}
-
-// isDirIn reports whether a path in a stack of layers is a directory.
-func isDirIn(layers []string, path string) (bool, error) {
-	u, err := union.Open(layers)
-	if err != nil {
-		return false, err
-	}
-	defer u.Close()
-	n, err := u.Find(path, true)
-	return err == nil && n.IsDir(), err
-}
-
-// statBeneath describes a file in a directory, out of which no link leads.
-func statBeneath(dir, name string) (fs.FileInfo, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return root.Stat(name)
 }
 
 // createVolume makes an empty volume, unless there is one of this name.

@@ -10,6 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// IsDirIn reports whether a path in a directory is one too. No link leads out of it: that is an
+// error, as a missing file is.
+func IsDirIn(dir, path string) (bool, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false, err
+	}
+	defer root.Close()
+	info, err := root.Stat(path)
+	return err == nil && info.IsDir(), err
+}
+
 // IsEmpty reports whether a path is a directory that holds nothing.
 func IsEmpty(path string) bool {
 	dir, err := os.Open(path)

@@ -170,6 +170,17 @@ var opaqueMark = sync.OnceValue(func() string {
 	return "user.overlay.opaque"
 })
 
+// IsDir reports whether a path in a stack of layers is a directory. A later stage needs it.
+func IsDir(layers []string, path string) (bool, error) {
+	u, err := Open(layers)
+	if err != nil {
+		return false, err
+	}
+	defer u.Close()
+	n, err := u.Find(path, true)
+	return err == nil && n.IsDir(), err
+}
+
 // Find looks a path up as a process in the container would: links lead to files of the stack.
 // The last name is followed, if it is a link, only when follow says so. Errors are those of
 // path_resolution(7), as *fs.PathError.
