@@ -115,6 +115,8 @@ func TestElementsOfMaps(t *testing.T) {
 		"127.0.0.1:81:81/udp": {"on4 127.0.0.1 . udp . 81 : 10.0.0.2 . 81", ""},
 		"[2001:db8::1]:9:9":   {"", "on6 2001:db8::1 . tcp . 9 : fd00::2 . 9"},
 		"[::1]:9:9":           {"", ""},
+		"0.0.0.0:8080:80":     {"any4 tcp . 8080 : 10.0.0.2 . 80", ""},
+		"[::]:8080:80":        {"", "any6 tcp . 8080 : fd00::2 . 80"},
 	} {
 		list, err := Parse([]string{spec})
 		require.NoError(t, err)
