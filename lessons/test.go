@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,8 +64,9 @@ func (c *testCmd) test(env []string) error {
 	ended, err := boxtest.Keep(boxtest.Program{
 		Path: tool,
 		Args: append([]string{"go"}, c.args(events)...),
-		// One set of build flags: what the tests import is what the boxes are made of.
-		Env:      append(append(os.Environ(), "CGO_ENABLED=0"), env...),
+		// One set of build flags: what the tests import is what the boxes are made of. Without
+		// tables for a debugger (-w), a link takes half the time.
+		Env:      append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+os.Getenv("GOFLAGS")+" -ldflags=-w"), env...),
 		Patience: time.Minute,
 		Gentle:   true,
 	})
@@ -106,7 +109,10 @@ func (c *testCmd) args(events string) []string {
 		format = "standard-verbose"
 	}
 	args := []string{"run", gotestsum, "--format", format, "--jsonfile", events, "--rerun-fails=1", "--packages", strings.Join(packages, " "),
-		"--", "-timeout", "60m", "-count", "1"} // no result is taken from go's cache: it knows nothing of the host
+		"--", "-timeout", "60m",
+		"-count", "1", // no result is taken from go's cache: it knows nothing of the host
+		"-vet", "off", // go vet is .ci/run's, once
+		"-p", strconv.Itoa(2 * runtime.NumCPU())} // tests wait half of the time
 	if c.Short {
 		args = append(args, "-short")
 	}
