@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -288,7 +289,9 @@ func (f fakeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if strings.Contains(req.URL.Path, "/manifests/") {
-		w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+		kind := struct{ MediaType string }{ocispec.MediaTypeImageManifest}
+		json.Unmarshal(data, &kind) // some are not JSON, on purpose
+		w.Header().Set("Content-Type", kind.MediaType)
 	}
 	http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(data))
 }
@@ -325,7 +328,7 @@ func (f fakeRegistry) serve(t testing.TB) string {
 func pullFrom(t *testing.T, s Store, name string) (*Image, error) {
 	ref, err := registry.ParseReference(name)
 	require.NoError(t, err)
-	return s.pull(t.Context(), ref, here(), Remote{}, progress.New(os.Stderr, true, false))
+	return s.pull(t.Context(), ref, "", Remote{}, progress.New(os.Stderr, true, false))
 }
 
 // TestHostileImages holds that what is refused gets no name, and that what it has left is
@@ -480,7 +483,18 @@ func TestPullAndPush(t *testing.T) {
 	docker, err := pullFrom(t, other, address+"/user/docker:2")
 	require.NoError(t, err)
 	require.Equal(t, image.Config.RootFS, docker.Config.RootFS)
-	require.NotEqual(t, docker.Origin, docker.Manifest.Digest, "Docker's notation")
+	_, origins, err := other.namesOf(docker)
+	require.NoError(t, err)
+	origins = slices.DeleteFunc(origins, func(o string) bool { return !strings.Contains(o, "user/docker@") })
+	require.Len(t, origins, 1)
+	require.NotContains(t, origins[0], docker.Manifest.Digest, "Docker's notation")
+	require.Contains(t, tool(t, "skopeo", "inspect", "--tls-verify=false", "docker://"+origins[0]), "Layers")
+	same, err := pullFrom(t, other, origins[0])
+	require.NoError(t, err, "what inspect shows can be pulled")
+	require.Equal(t, docker.ID, same.ID)
+	found, err := other.image(origins[0])
+	require.NoError(t, err)
+	require.Equal(t, docker.ID, found.ID)
 	tool(t, "skopeo", "copy", "-q", "oci:"+other.path("images")+":"+address+"/user/docker:2", "oci:"+t.TempDir()+":x")
 
 	digested, err := pullFrom(t, other, address+"/user/app@"+pulled.Manifest.Digest.String())
@@ -878,6 +892,87 @@ func TestConfigAndFlagsTogether(t *testing.T) {
 		require.Equal(t, c.want, strings.Join(made.Command, " "))
 	}
 	require.ErrorContains(t, (&Container{ImageOptions: ImageOptions{Entrypoint: &none}}).merge(nil, config), "does not say what to run")
+	config.Entrypoint = []string{""} // as some tools write that there is none
+	made := &Container{}
+	require.NoError(t, made.merge(nil, config))
+	require.Equal(t, []string{"cmd"}, made.Command.argv())
+}
+
+// platforms serves an image for each platform under the tag latest of a repository, in an index.
+func (f fakeRegistry) platforms(t testing.TB, name string, platforms ...string) (index digest.Digest) {
+	var list ocispec.Index
+	for _, text := range platforms {
+		p, err := registry.ParsePlatform(text)
+		require.NoError(t, err)
+		f.image(t, name, func(c *ImageConfig, _ *ocispec.Manifest) { c.Platform = p }, sampleLayers(t)...)
+		d := blobOf(f["/v2/"+name+"/manifests/latest"])
+		f["/v2/"+name+"/manifests/"+d.Digest.String()] = f["/v2/"+name+"/manifests/latest"]
+		d.MediaType, d.Platform = ocispec.MediaTypeImageManifest, &p
+		list.Manifests = append(list.Manifests, d)
+	}
+	list.SchemaVersion, list.MediaType = 2, ocispec.MediaTypeImageIndex
+	data := jsonOf(t, list)
+	f["/v2/"+name+"/manifests/latest"], f["/v2/"+name+"/manifests/"+digest.FromBytes(data).String()] = data, data
+	return digest.FromBytes(data)
+}
+
+// TestOtherPlatforms asks for a platform that the image here is not for.
+func TestOtherPlatforms(t *testing.T) {
+	noConfig(t)
+	fake := fakeRegistry{}
+	index := fake.platforms(t, "app", "linux/amd64", "linux/arm64", "linux/arm/v6")
+	fake.image(t, "single", func(c *ImageConfig, _ *ocispec.Manifest) { c.Platform.Architecture = "s390x" }, sampleLayers(t)...)
+	address := fake.serve(t)
+	s := newStore(t)
+	obtain := func(name, platform, pull string) (*Image, error) {
+		c := &Container{Store: s, ImageOptions: ImageOptions{Platform: platform, Pull: pull}}
+		image, err := s.image(name)
+		return c.obtain(name, image, err)
+	}
+	for _, platform := range []string{"linux/amd64", "linux/arm64", "linux/arm/v7", "linux/amd64", "linux/arm64"} {
+		image, err := obtain(address+"/app", platform, "missing")
+		require.NoError(t, err, platform)
+		require.Equal(t, strings.Split(platform, "/")[1], image.Config.Architecture)
+		again, err := obtain(address+"/app", platform, "never")
+		require.NoError(t, err)
+		require.Equal(t, image.ID, again.ID)
+		_, origins, err := s.namesOf(image)
+		require.NoError(t, err)
+		require.Equal(t, []string{address + "/app@" + index.String()}, origins)
+	}
+	_, err := obtain(address+"/app", "linux/amd64", "never")
+	require.ErrorContains(t, err, "there is no such image here for linux/amd64: this one is for linux/arm64")
+	_, err = obtain(address+"/app", "linux/riscv64", "missing")
+	require.ErrorContains(t, err, "this one is for linux/arm64, and it cannot be pulled: no image for platform linux/riscv64; available: linux/amd64, linux/arm/v6, linux/arm64")
+	_, err = obtain(address+"/app", "linux/amd64,linux/arm64", "missing")
+	require.ErrorContains(t, err, "one platform at a time")
+	_, err = obtain(address+"/single", "linux/arm64", "missing")
+	require.ErrorContains(t, err, "for linux/arm64: this one is for linux/s390x")
+	_, err = s.image(address + "/single")
+	require.ErrorIs(t, err, errNoImage, "nothing is kept")
+	image, err := obtain(address+"/single", "", "missing")
+	require.NoError(t, err, "as in Docker, with a warning")
+	require.Equal(t, "s390x", image.Config.Architecture)
+	image, err = s.image(address + "/app@" + index.String())
+	require.NoError(t, err)
+	require.Equal(t, "arm64", image.Config.Architecture)
+}
+
+// TestAgeAndHistory shows images of tools that set no time, or say little of how they made them.
+func TestAgeAndHistory(t *testing.T) {
+	require.Equal(t, "N/A", age(time.Time{}))
+	require.Equal(t, "N/A", age(time.Unix(0, 0)))
+	require.Equal(t, "2 hours ago", age(time.Now().Add(-2*time.Hour)))
+	s := newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, func(c *ImageConfig, _ *dockerManifest) {
+		c.Created, c.History = &time.Time{}, []ocispec.History{{CreatedBy: "first"}}
+	}, sampleLayers(t)...)))
+	require.NoError(t, err)
+	stdout, stderr, status := run(t, "history", "--root", s.Root, "loaded:1")
+	require.Zero(t, status, stderr)
+	require.Len(t, strings.Split(strings.TrimSpace(stdout), "\n"), 3, stdout)
+	stdout, _, _ = run(t, "images", "--root", s.Root)
+	require.Contains(t, stdout, "N/A")
 }
 
 // TestFiftyOnANewStore has fifty commands at once make a store and put an image into it.
@@ -942,4 +1037,57 @@ func TestNewStoreIsMadeOnce(t *testing.T) {
 	index, err := s.readIndex()
 	require.NoError(t, err)
 	require.Len(t, index.Manifests, 2)
+}
+
+// TestDirectoriesOfLowerLayers loads an image whose second layer has a file in /tmp, and no /tmp.
+func TestDirectoriesOfLowerLayers(t *testing.T) {
+	s := newStore(t)
+	tmp := tarDir("tmp")
+	tmp.Mode = 0o1777
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, tarOf(t, tmp), tarOf(t, tarFile("tmp/x", "")))))
+	require.NoError(t, err)
+	image, err := s.image("loaded:1")
+	require.NoError(t, err)
+	dirs, err := s.dirs(image)
+	require.NoError(t, err)
+	require.Len(t, dirs, 3)
+	info, err := os.Stat(filepath.Join(dirs[2], "tmp"))
+	require.NoError(t, err)
+	require.Equal(t, os.ModeSticky|os.ModeDir|0o777, info.Mode())
+	require.NoError(t, s.collect())
+	again, err := s.dirs(image)
+	require.NoError(t, err)
+	require.Equal(t, dirs, again)
+	require.DirExists(t, dirs[2])
+	require.NoError(t, s.untag(image, []string{"docker.io/library/loaded:1"}))
+	require.NoError(t, s.collect())
+	require.NoDirExists(t, dirs[2])
+}
+
+// TestRmiOnAFullDisk removes an image when there is no room for a new index.
+func TestRmiOnAFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("owners and mounts are root's to give")
+	}
+	root := t.TempDir()
+	require.NoError(t, unix.Mount("stagebox-full", root, "tmpfs", 0, "size=2m"))
+	defer unix.Unmount(root, unix.MNT_DETACH)
+	s := Store{Root: root}
+	require.NoError(t, s.openImages())
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	full, err := os.Create(filepath.Join(root, "fill"))
+	require.NoError(t, err)
+	for err == nil {
+		_, err = full.Write(make([]byte, 4096))
+	}
+	require.ErrorIs(t, err, unix.ENOSPC)
+	require.NoError(t, full.Close())
+	image, err := s.image("loaded:1")
+	require.NoError(t, err)
+	image.Names = []string{"docker.io/library/loaded:1"}
+	require.NoError(t, s.untag(image, image.Names))
+	_, err = s.image("loaded:1")
+	require.ErrorIs(t, err, errNoImage)
+	require.NoDirExists(t, s.layerPath(image.Config.RootFS.DiffIDs[0]))
 }

@@ -118,10 +118,10 @@ func TestBombs(t *testing.T) {
 		limits LayerLimits
 		says   string
 	}{
-		{"one file", bytes.NewReader(tarOf(t, tarFile("a", strings.Repeat("x", 2048)))), LayerLimits{2047, 10}, "larger than 2 KiB: if you trust it, allow more with --max-layer-size"},
-		{"zeros without end", io.MultiReader(bytes.NewReader(many), zeros{}), LayerLimits{1 << 20, 10}, "larger than 1 MiB"},
-		{"files", bytes.NewReader(many), LayerLimits{1 << 20, 2}, "more than 2 files and directories: if you trust it, allow more with --max-layer-files"},
-		{"directories that are implied", bytes.NewReader(tarOf(t, tarFile("a/b/c/d", ""))), LayerLimits{1 << 20, 3}, "more than 3 files"},
+		{"one file", bytes.NewReader(tarOf(t, tarFile("a", strings.Repeat("x", 2048)))), LayerLimits{MaxLayerSize: 2047, MaxLayerFiles: 10}, "larger than 2 KiB: if you trust it, allow more with --max-layer-size"},
+		{"zeros without end", io.MultiReader(bytes.NewReader(many), zeros{}), LayerLimits{MaxLayerSize: 1 << 20, MaxLayerFiles: 10}, "larger than 1 MiB"},
+		{"files", bytes.NewReader(many), LayerLimits{MaxLayerSize: 1 << 20, MaxLayerFiles: 2}, "more than 2 files and directories: if you trust it, allow more with --max-layer-files"},
+		{"directories that are implied", bytes.NewReader(tarOf(t, tarFile("a/b/c/d", ""))), LayerLimits{MaxLayerSize: 1 << 20, MaxLayerFiles: 3}, "more than 3 files"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := layer.Unpack(c.r, t.TempDir(), c.limits.check)
@@ -131,6 +131,6 @@ func TestBombs(t *testing.T) {
 }
 
 func TestNoLimits(t *testing.T) {
-	_, err := layer.Unpack(bytes.NewReader(tarOf(t, tarFile("a/b", "x"))), t.TempDir(), LayerLimits{-1, -1}.check)
+	_, err := layer.Unpack(bytes.NewReader(tarOf(t, tarFile("a/b", "x"))), t.TempDir(), LayerLimits{MaxLayerSize: -1, MaxLayerFiles: -1}.check)
 	require.NoError(t, err)
 }

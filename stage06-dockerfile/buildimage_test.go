@@ -8,7 +8,9 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -226,4 +228,25 @@ func (f *imageFile) words(start time.Time, name string, names []string) string {
 		}
 	}
 	return words
+}
+
+// TestLayoutOfABuiltImage holds what README says about other tools: they can read a built image in
+// images/ once it was saved.
+func TestLayoutOfABuiltImage(t *testing.T) {
+	dir := t.TempDir()
+	root, context := filepath.Join(dir, "store"), filepath.Join(dir, "context")
+	require.NoError(t, os.Mkdir(context, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(context, "Dockerfile"), []byte("FROM scratch\nCOPY Dockerfile /\n"), 0o644))
+	copied := func() error {
+		return exec.Command("skopeo", "copy", "-q", "oci:"+root+"/images:docker.io/library/built:1", "oci:"+t.TempDir()+":x").Run()
+	}
+	if _, err := exec.LookPath("skopeo"); err != nil {
+		t.Skip("skopeo is not installed: apt-get install skopeo")
+	}
+	_, stderr, status := run(t, "build", "-q", "--root", root, "-t", "built:1", context)
+	require.Zero(t, status, stderr)
+	require.Error(t, copied(), "its layer is only in layers/")
+	_, stderr, status = run(t, "save", "--root", root, "built:1")
+	require.Zero(t, status, stderr)
+	require.NoError(t, copied())
 }

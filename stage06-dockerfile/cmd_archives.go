@@ -36,7 +36,9 @@ func (c *loadCmd) Run() error {
 	} else if term.IsTerminal(0) {
 		return errors.New("refusing to read an archive from a terminal; use -i FILE or a pipe")
 	}
-	c.Store.limits = c.LayerLimits
+	if err := c.Store.setLimits(c.LayerLimits); err != nil {
+		return err
+	}
 	names, err := c.Store.load(in)
 	if !c.Quiet {
 		for _, name := range names {
@@ -102,7 +104,9 @@ func (c *importCmd) Run() error {
 		}
 		defer in.Close()
 	}
-	c.Store.limits = c.LayerLimits
+	if err := c.Store.setLimits(c.LayerLimits); err != nil {
+		return err
+	}
 	image, err := c.Store.importTar(in, name, c.Change)
 	if err != nil {
 		return about("import", c.File, err)

@@ -109,7 +109,7 @@ func (b *builder) prepare() (err error) {
 			return fmt.Errorf("--tag %w", err)
 		}
 	}
-	if b.want, err = parsePlatform(b.Platform); err != nil {
+	if b.want, err = registry.ParsePlatform(b.Platform); err != nil {
 		return err
 	}
 	archive := buildcontext.Archive{
@@ -138,7 +138,7 @@ func (b *builder) parse() (err error) {
 		return err
 	}
 	target := cmp.Or(b.Target, "default")
-	b.native = dockerfile.PlatformArgs(platformText(here()), platformText(b.want), target)
+	b.native = dockerfile.PlatformArgs(registry.FormatPlatform(here()), registry.FormatPlatform(b.want), target)
 	if b.globals, err = b.file.Globals(b.native, b.args); err != nil {
 		return err
 	}

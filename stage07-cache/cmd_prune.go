@@ -29,6 +29,7 @@ type builderCmd struct {
 type pruneCmd struct {
 	All         bool       `short:"a" help:"Also the steps of images that are here, and all else that builds have left: downloads, unused cache mounts, checksums."`
 	KeepStorage units.Size `help:"Of what would go, keep the steps used last, up to this size." placeholder:"BYTES"`
+	Force       bool       `short:"f" help:"Do not ask."`
 	Filter      string     `help:"until=DURATION: only what was not used for so long, such as until=24h." placeholder:"FILTER"`
 
 	Store

@@ -10,11 +10,11 @@ import (
 	"os/signal"
 	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
 )
@@ -28,15 +28,19 @@ type Remote struct {
 // dial returns a client of a registry, which makes no connection yet.
 func (r Remote) dial(host string) (*registry.Client, error) {
 	client, err := registry.New(host, r.Insecure)
-	if err == nil && r.Explain {
+	if err != nil {
+		return nil, err
+	}
+	client.Warn = func(err error) { complain(fmt.Errorf("warning: %w", err)) }
+	if r.Explain {
 		client.Trace = func(e registry.Exchange) { fmt.Fprintln(os.Stderr, e) }
 	}
-	return client, err
+	return client, nil
 }
 
 type pullCmd struct {
 	Name     string `arg:"" name:"image" help:"Such as alpine, user/app:1.2 or localhost:5000/app."`
-	Platform string `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH"`
+	Platform string `help:"Another than this machine's: linux/arm64, linux/arm/v6." placeholder:"OS/ARCH"`
 	Quiet    bool   `short:"q" help:"Print nothing but the name."`
 
 	Remote
@@ -76,38 +80,21 @@ func (c *pullCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	platform, err := parsePlatform(c.Platform)
-	if err != nil {
+	show := progress.New(os.Stderr, c.Quiet, c.Explain)
+	if err := c.Store.setLimits(c.LayerLimits); err != nil {
 		return err
 	}
-	show := progress.New(os.Stderr, c.Quiet, c.Explain)
-	c.Store.limits = c.LayerLimits
-	image, err := c.Store.pull(ctx, ref, platform, c.Remote, show)
+	image, err := c.Store.pull(ctx, ref, c.Platform, c.Remote, show)
 	show.Finish()
 	if err != nil {
 		return fmt.Errorf("pull %s: %w", ref.Familiar(), err)
 	}
 	if !c.Quiet {
-		fmt.Printf("Digest: %s\n", image.Origin)
+		_, origin, _ := strings.Cut(image.Origins[0], "@")
+		fmt.Println("Digest: " + origin)
 	}
 	_, err = fmt.Println(ref.String())
 	return err
-}
-
-// parsePlatform parses OS/ARCH or OS/ARCH/VARIANT; "" is this machine's platform.
-func parsePlatform(text string) (ocispec.Platform, error) {
-	parts := strings.Split(text, "/")
-	switch {
-	case text == "":
-		return here(), nil
-	case len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "":
-		return ocispec.Platform{}, fmt.Errorf("--platform %s: give OS/ARCH, such as linux/arm64", text)
-	}
-	platform := ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: strings.Join(parts[2:], "")}
-	if name := platformText(platform); name == "linux/arm64/v8" || name == "linux/amd64/v1" {
-		platform.Variant = "" // the default variant, which indexes leave out
-	}
-	return platform, nil
 }
 
 type pushCmd struct {
@@ -148,6 +135,17 @@ func (c *pushCmd) Run() error {
 type LayerLimits struct {
 	MaxLayerSize  units.Size `help:"How large a layer may be when it is unpacked; 0 or -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
 	MaxLayerFiles int64      `help:"How many files and directories a layer may have; 0 or -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
+
+	MaxLayerWindow units.Size `help:"How much memory a layer that is compressed with zstd may ask for, at most 2g." default:"128m" placeholder:"SIZE" group:"Layers:"`
+}
+
+// setLimits makes these the limits of what is unpacked next.
+func (s *Store) setLimits(l LayerLimits) error {
+	if l.MaxLayerWindow < 1<<10 || l.MaxLayerWindow > 2<<30 {
+		return fmt.Errorf("--max-layer-window %s: give 1k to 2g", units.FormatSize(int64(l.MaxLayerWindow)))
+	}
+	s.limits, layer.MaxWindow = l, uint64(l.MaxLayerWindow)
+	return nil
 }
 
 // AfterApply takes 0, which elsewhere is no limit, for -1: limits that were not given are 0 too.

@@ -82,22 +82,26 @@ func pathOf(word string) string {
 	return "/bin/sh"
 }
 
-// obtain returns the image, from here or from its registry, as --pull says. here and err are what
-// Store.image has returned.
-func (c *Container) obtain(name string, here *Image, err error) (*Image, error) {
+// obtain returns the image, from here or from its registry, as --pull and --platform say. local and
+// err are what Store.image has returned.
+func (c *Container) obtain(name string, local *Image, err error) (*Image, error) {
+	if err == nil {
+		err = checkPlatform(local.Config.Platform, c.Platform)
+	}
 	if err == nil && c.Pull != "always" {
-		return here, nil
+		return local, nil
 	}
 	if err != nil && !errors.Is(err, errNoImage) {
 		return nil, err
 	}
-	if isTiny(name) && c.Pull != "always" {
+	isHost := checkPlatform(here(), c.Platform) == nil
+	if isTiny(name) && c.Pull != "always" && isHost {
 		return c.Store.makeTinyImage()
 	}
 	if c.Pull != "never" {
-		here, err = c.pullImage(name)
+		local, err = c.pullImage(name, err)
 	}
-	return here, err
+	return local, err
 }
 
 // pullMounted gets the images that are to be mounted, as --pull says.
@@ -114,13 +118,9 @@ func (c *Container) pullMounted() error {
 	return nil
 }
 
-// pullImage gets the image from its registry.
-func (c *Container) pullImage(name string) (*Image, error) {
+// pullImage gets the image from its registry. missing says why none that is here will do.
+func (c *Container) pullImage(name string, missing error) (*Image, error) {
 	ref, err := registry.ParseReference(name)
-	if err != nil {
-		return nil, err
-	}
-	platform, err := parsePlatform(c.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -130,10 +130,13 @@ func (c *Container) pullImage(name string) (*Image, error) {
 	show := progress.New(os.Stderr, false, c.Explain != "")
 	defer show.Finish()
 	remote := Remote{Explain: c.Explain != "", Insecure: c.Insecure}
-	image, err := c.Store.pull(ctx, ref, platform, remote, show)
+	image, err := c.Store.pull(ctx, ref, c.Platform, remote, show)
 	if err != nil {
-		return nil, fmt.Errorf("there is no image %s here, and it cannot be pulled: %w",
-			ref.Familiar(), err)
+		what := "there is no image " + ref.Familiar() + " here"
+		if errors.As(missing, new(otherPlatform)) {
+			what = missing.Error()
+		}
+		return nil, fmt.Errorf("%s, and it cannot be pulled: %w", what, err)
 	}
 	return image, nil
 }
@@ -179,6 +182,9 @@ func (s Store) nothing() ([]string, error) {
 // only the image's entrypoint but its command too.
 func (c *Container) merge(words []string, config RunConfig) error {
 	entrypoint, cmd := config.Entrypoint, config.Cmd
+	if len(entrypoint) == 1 && entrypoint[0] == "" { // as some tools write that there is none
+		entrypoint = nil
+	}
 	if c.Entrypoint != nil {
 		entrypoint, cmd = nil, nil
 		if *c.Entrypoint != "" {

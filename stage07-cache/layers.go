@@ -44,6 +44,28 @@ func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 	return s.keepLayer(build, want)
 }
 
+// inherit returns the layer that goes on top of dirs, if the uppermost of these has files in
+// directories that it does not list: those are as the layers below have them. Its name says which
+// layers it was made for.
+func (s Store) inherit(dirs []string) ([]string, error) {
+	implied, err := layer.Implied(dirs[len(dirs)-1])
+	if err != nil || len(implied) == 0 || len(dirs) == 1 {
+		return nil, err
+	}
+	name := digest.FromString("inherited by\n" + strings.Join(dirs, "\n"))
+	if s.hasLayer(name) {
+		return []string{s.layerPath(name)}, nil
+	}
+	build, err := os.MkdirTemp(s.path("images/partial"), "layer-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := layer.Inherit(build, implied, dirs); err != nil {
+		return nil, errors.Join(err, s.dropLayer(build))
+	}
+	return []string{s.layerPath(name)}, s.keepLayer(build, name)
+}
+
 // hasLayer reports whether a layer is here unpacked.
 func (s Store) hasLayer(diffID digest.Digest) bool {
 	return isDirectory(s.layerPath(diffID)) == nil

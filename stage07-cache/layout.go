@@ -241,6 +241,27 @@ func (s Store) readIndex() (index ocispec.Index, err error) {
 // nameOf is the full name of an entry of the index; "" for an image without one.
 func nameOf(d ocispec.Descriptor) string { return d.Annotations[ocispec.AnnotationRefName] }
 
+// originAnnotation is on an entry of the index whose image a registry has: the repository, and the
+// digest that the registry answers to. The manifest here has another one, if the registry has an
+// index, or a manifest in Docker's format.
+const originAnnotation = "stagebox.origin"
+
+func originOf(d ocispec.Descriptor) string { return d.Annotations[originAnnotation] }
+
+// withOrigin returns an entry that says where a registry has its image.
+func withOrigin(
+	d ocispec.Descriptor, ref registry.Reference, origin digest.Digest,
+) ocispec.Descriptor {
+	ref.Tag, ref.Digest = "", origin
+	d.Annotations = map[string]string{originAnnotation: ref.Familiar()}
+	return d
+}
+
+// hasDigest reports whether an image is found under a digest, here or in its registry.
+func hasDigest(d ocispec.Descriptor, want digest.Digest) bool {
+	return d.Digest == want || strings.HasSuffix(originOf(d), "@"+want.String())
+}
+
 // setNames changes the index: change gets its entries, and returns the new ones.
 func (s Store) setNames(change func([]ocispec.Descriptor) ([]ocispec.Descriptor, error)) error {
 	return s.withLock("images/index.lock", func() error {
@@ -277,7 +298,7 @@ func (s Store) tag(manifest ocispec.Descriptor, name string) error {
 		}
 		named := unnamed(manifest)
 		if name != "" {
-			named.Annotations = map[string]string{ocispec.AnnotationRefName: name}
+			named.Annotations[ocispec.AnnotationRefName] = name
 		} else if lists(kept, manifest) {
 			return kept, nil
 		}
@@ -294,12 +315,17 @@ func lists(list []ocispec.Descriptor, manifest ocispec.Descriptor) bool {
 
 // unnamed returns an entry of the index without its name.
 func unnamed(d ocispec.Descriptor) ocispec.Descriptor {
-	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
+	u := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size,
+		Annotations: map[string]string{}}
+	if origin := originOf(d); origin != "" {
+		u.Annotations[originAnnotation] = origin
+	}
+	return u
 }
 
 // collect removes blobs and layers that no image and no container needs any more. If another box is
-// making something (using), the next call does it.
-func (s Store) collect() error {
+// making something (using), the next call does it. Images in gone are removed from the index next.
+func (s Store) collect(gone ...digest.Digest) error {
 	alone, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
 	if err == state.ErrBusy {
 		return nil
@@ -308,7 +334,7 @@ func (s Store) collect() error {
 		return err
 	}
 	defer alone.Close()
-	needed, err := s.needed()
+	needed, err := s.needed(gone...)
 	if err != nil {
 		return err
 	}
@@ -334,13 +360,16 @@ func (s Store) collect() error {
 }
 
 // needed returns the digests that images and containers refer to, in hexadecimal.
-func (s Store) needed() (map[string]bool, error) {
+func (s Store) needed(gone ...digest.Digest) (map[string]bool, error) {
 	index, err := s.readIndex()
 	if err != nil {
 		return nil, err
 	}
 	needed := map[string]bool{}
 	for _, d := range index.Manifests {
+		if slices.Contains(gone, d.Digest) {
+			continue
+		}
 		image, err := s.readImage(d)
 		if err != nil {
 			return nil, fmt.Errorf("%w\n     nothing that is not needed any more is removed, "+
@@ -352,6 +381,10 @@ func (s Store) needed() (map[string]bool, error) {
 		}
 		for _, diffID := range image.Config.RootFS.DiffIDs {
 			needed[diffID.Encoded()] = true
+		}
+		dirs, _ := s.dirs(image) // what is missing needs not be kept
+		for _, dir := range dirs {
+			needed[filepath.Base(dir)] = true
 		}
 	}
 	steps, err := s.remembered()

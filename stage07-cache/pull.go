@@ -36,13 +36,18 @@ type transfer struct {
 	registry *registry.Client
 	ref      registry.Reference
 	show     *progress.Display
+	platform string // as it was asked for, or ""
 }
 
 // pull gets an image, and all of it that is not here yet.
 func (s Store) pull(
-	ctx context.Context, ref registry.Reference, platform ocispec.Platform, remote Remote,
+	ctx context.Context, ref registry.Reference, platform string, remote Remote,
 	show *progress.Display,
 ) (*Image, error) {
+	want, err := registry.ParsePlatform(platform)
+	if err != nil {
+		return nil, err
+	}
 	done, err := s.using()
 	if err != nil {
 		return nil, err
@@ -52,35 +57,36 @@ func (s Store) pull(
 	if err != nil {
 		return nil, err
 	}
-	t := &transfer{s, client, ref, show}
-	desc, data, err := client.ManifestFor(ctx, ref, platform)
+	t := &transfer{s, client, ref, show, platform}
+	desc, data, top, err := client.ManifestFor(ctx, ref, want)
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := t.pull(ctx, desc, data)
+	manifest, err := t.pull(ctx, desc, data, top.Digest)
 	if err != nil {
 		return nil, err
 	}
-	image, err := s.readImage(manifest)
-	if err == nil {
-		image.Origin = desc.Digest
-	}
-	return image, err
+	return s.readImage(manifest)
 }
 
-// pull gets the configuration and the layers of a manifest, then gives it its name.
+// pull gets the configuration and the layers of a manifest, then gives it its name. In the registry
+// it is found under the digest origin: its own, or that of an index.
 func (t *transfer) pull(
-	ctx context.Context, desc ocispec.Descriptor, data []byte,
+	ctx context.Context, desc ocispec.Descriptor, data []byte, origin digest.Digest,
 ) (ocispec.Descriptor, error) {
 	var m ocispec.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
 		return desc, fmt.Errorf("the manifest %s: %w", desc.Digest, err)
 	}
 	config, err := t.config(ctx, m)
+	if err == nil {
+		err = checkPlatform(config.Platform, t.platform)
+	}
 	if err != nil {
 		return desc, err
 	}
 	manifest, err := t.store.putManifest(desc, data, m)
+	manifest = withOrigin(manifest, t.ref, origin)
 	if err == nil && !t.store.isHere(manifest) {
 		err = t.pullLayers(ctx, m.Layers, config.RootFS.DiffIDs)
 	}
@@ -278,7 +284,7 @@ func (s Store) push(
 	if err != nil {
 		return manifest, err
 	}
-	t := &transfer{s, client, ref, show}
+	t := &transfer{s, client, ref, show, ""}
 	if err := t.pushBlobs(ctx, image); err != nil {
 		return manifest, err
 	}
@@ -286,7 +292,11 @@ func (s Store) push(
 	if err != nil {
 		return manifest, err
 	}
-	return image.Manifest, client.PutManifest(ctx, ref, image.Manifest.MediaType, data)
+	if err := client.PutManifest(ctx, ref, image.Manifest.MediaType, data); err != nil {
+		return manifest, err
+	}
+	manifest = image.Manifest
+	return manifest, s.tag(withOrigin(manifest, ref, manifest.Digest), ref.String())
 }
 
 // pushBlobs sends the configuration and the layers, some at a time. After an error no other is

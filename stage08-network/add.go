@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path"
 	"strings"
 	"time"
@@ -37,15 +38,11 @@ func (c *copying) unpack(f sources.File, dest string) (bool, error) {
 	file := os.NewFile(uintptr(fd), f.At)
 	defer file.Close()
 	in := bufio.NewReaderSize(file, 1<<20)
-	if magic, err := in.Peek(6); err == nil && string(magic) == "\xfd7zXZ\x00" {
-		xz, err := copyup.OpenXZ(c.s.b.ctx, in)
-		if err != nil {
-			return true, err
-		}
-		defer xz.Close()
-		in = bufio.NewReaderSize(xz, 1<<20)
+	err = layer.FirstHeader(in) // zeros, as at the start of a disk image, are no archive
+	if errors.Is(err, exec.ErrNotFound) {
+		return true, err
 	}
-	if layer.FirstHeader(in) != nil { // zeros, as at the start of a disk image, are no archive
+	if err != nil {
 		return false, nil
 	}
 	stream, _, err := layer.Decompress(in)

@@ -23,6 +23,7 @@ import (
 
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/buildflags"
 	"stagebox/stage06-dockerfile/copyup"
@@ -381,13 +382,13 @@ func (s *stageBuild) platform(in *dockerfile.Instruction) (ocispec.Platform, err
 	if err != nil || text == "" {
 		return s.b.want, err
 	}
-	return parsePlatform(text)
+	return registry.ParsePlatform(text)
 }
 
 // image returns an image that FROM or --from names, and pulls it if need be.
 func (b *builder) image(name string, platform ocispec.Platform) (*Image, error) {
 	b.lock.Lock()
-	key := name + " " + platformText(platform)
+	key := name + " " + registry.FormatPlatform(platform)
 	got := b.images[key]
 	if got == nil {
 		got = &gotImage{}
@@ -404,14 +405,11 @@ func (b *builder) getImage(name string, platform ocispec.Platform) (*Image, erro
 	if b.Pull {
 		pull = "always"
 	}
-	wanted := platformText(platform)
 	c := &Container{Store: b.Store}
-	c.ImageOptions = ImageOptions{Pull: pull, Insecure: b.Insecure, Platform: wanted}
-	here, err := b.Store.image(name)
-	if err == nil && b.Platform != "" &&
-		(here.Config.OS != platform.OS || here.Config.Architecture != platform.Architecture) {
-		here, err = nil, fmt.Errorf("%w: %q for %s", errNoImage, name, wanted)
+	c.ImageOptions = ImageOptions{
+		Pull: pull, Insecure: b.Insecure, Platform: registry.FormatPlatform(platform),
 	}
+	here, err := b.Store.image(name)
 	return c.obtain(name, here, err)
 }
 

@@ -28,6 +28,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/ui"
 	"stagebox/stage07-cache/buildpicture"
@@ -144,7 +145,7 @@ func (s *stageBuild) text(in *dockerfile.Instruction) string {
 
 // fromInputs returns those of FROM: the image that it starts from.
 func (s *stageBuild) fromInputs(base string, id string) []input {
-	list := []input{{"base " + base, id}, {"platform", platformText(s.b.want)}}
+	list := []input{{"base " + base, id}, {"platform", registry.FormatPlatform(s.b.want)}}
 	if s.b.RewriteTimestamp { // all layers above have it
 		list = append(list, input{"rewrite-timestamp", fmt.Sprint(s.b.epoch.Unix())})
 	}

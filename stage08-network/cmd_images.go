@@ -24,7 +24,7 @@ import (
 
 type imagesCmd struct {
 	Quiet   bool `short:"q" help:"Ids only."`
-	Digests bool `help:"The digests of the manifests too."`
+	Digests bool `help:"The digests too: those by which registries have the images, or else those of the manifests."`
 	Tree    bool `help:"Draw which images have which layers."`
 
 	Store
@@ -44,11 +44,21 @@ func (c *imagesCmd) Run() error {
 	columns := []string{"REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"}
 	c.row(table, columns)
 	for _, image := range all {
-		for _, name := range image.familiar() {
-			c.row(table, []string{name[0], name[1], image.Manifest.Digest.String(), short(image.ID), units.FormatAge(image.created()) + " ago", units.FormatSize(c.Store.sizeOf(image))})
+		for i, name := range image.familiar() {
+			_, origin, _ := strings.Cut(image.Origins[i], "@")
+			c.row(table, []string{name[0], name[1], cmp.Or(origin, image.Manifest.Digest.String()), short(image.ID), age(image.created()), units.FormatSize(c.Store.sizeOf(image))})
 		}
 	}
 	return table.Flush()
+}
+
+// age is how long ago something was made. Tools that want the same bytes again set no time, or the
+// beginning of Unix time.
+func age(made time.Time) string {
+	if made.Unix() <= 0 {
+		return "N/A"
+	}
+	return units.FormatAge(made) + " ago"
 }
 
 func (c *imagesCmd) row(table *tabwriter.Writer, cells []string) {
@@ -219,7 +229,8 @@ func (c *imageInspectCmd) Run() error {
 }
 
 type imagePruneCmd struct {
-	All bool `short:"a" help:"Also those that have names."`
+	All   bool `short:"a" help:"Also those that have names."`
+	Force bool `short:"f" help:"Do not ask."`
 
 	Store
 }
@@ -277,9 +288,12 @@ func (c *historyCmd) Run() error {
 		}
 		created := "-"
 		if h.Created != nil {
-			created = units.FormatAge(*h.Created) + " ago"
+			created = age(*h.Created)
 		}
 		rows = append(rows, strings.Join([]string{layer, created, c.brief(h.CreatedBy), size, h.Comment}, "\t"))
+	}
+	for _, diffID := range layers { // of which the history says nothing
+		rows = append(rows, strings.Join([]string{short(diffID), "-", "", units.FormatSize(c.Store.layerSize(diffID)), ""}, "\t"))
 	}
 	slices.Reverse(rows)
 	for _, row := range rows {
@@ -318,22 +332,22 @@ func (s Store) describeImage(name string) (any, error) {
 	return d, err
 }
 
-// namesOf returns the names of an image that have a tag, and what names it by its digest.
+// namesOf returns the names of an image that have a tag, and those by which a registry has it.
 func (s Store) namesOf(image *Image) (tags, digests []string, err error) {
 	all, err := s.images()
 	tags, digests = []string{}, []string{}
 	for _, other := range all {
+		if other.Manifest.Digest != image.Manifest.Digest {
+			continue
+		}
 		for _, name := range other.Names {
-			ref, err := registry.ParseReference(name)
-			if err != nil || other.Manifest.Digest != image.Manifest.Digest {
-				continue
-			}
-			if ref.Digest == "" {
+			if ref, err := registry.ParseReference(name); err == nil && ref.Digest == "" {
 				tags = append(tags, ref.Familiar())
 			}
-			d := registry.Reference{Host: ref.Host, Repository: ref.Repository, Digest: cmp.Or(ref.Digest, image.Manifest.Digest)}.Familiar()
-			if !slices.Contains(digests, d) {
-				digests = append(digests, d)
+		}
+		for _, origin := range other.Origins {
+			if origin != "" && !slices.Contains(digests, origin) {
+				digests = append(digests, origin)
 			}
 		}
 	}

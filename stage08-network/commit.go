@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage05-images/registry"
@@ -56,8 +58,19 @@ func (s Store) unusedImage(image *Image) error {
 	return err
 }
 
-// untag removes names of an image, and with the last one the image.
+// untag removes names of an image, and with the last one the image. On a full disk, the index can
+// only be written once the image has made room.
 func (s Store) untag(image *Image, names []string) error {
+	err := s.removeNames(image, names)
+	if errors.Is(err, unix.ENOSPC) && len(names) == len(image.Names) {
+		if err = s.collect(image.Manifest.Digest); err == nil {
+			err = s.removeNames(image, names)
+		}
+	}
+	return err
+}
+
+func (s Store) removeNames(image *Image, names []string) error {
 	return s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool {
 			return d.Digest == image.Manifest.Digest &&

@@ -29,7 +29,7 @@ type Image struct {
 	Manifest ocispec.Descriptor
 	Blobs    []ocispec.Descriptor // its layers as they were pulled or loaded
 	Config   ImageConfig
-	Origin   digest.Digest // of its manifest in the registry, if it was just pulled
+	Origins  []string // such as alpine@sha256:…, where a registry has it, by the names
 }
 
 // ImageConfig is the configuration of an image: OCI's, and what Docker adds to it.
@@ -68,18 +68,38 @@ func here() ocispec.Platform {
 	return ocispec.Platform{Architecture: runtime.GOARCH, OS: "linux"}
 }
 
-// platformText returns a platform as OS/ARCH or OS/ARCH/VARIANT.
-func platformText(p ocispec.Platform) string {
-	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
+// otherPlatform is the error about an image that is for another platform than the one asked for.
+type otherPlatform struct{ want, is string }
+
+func (o otherPlatform) Error() string {
+	return fmt.Sprintf("there is no such image here for %s: this one is for %s", o.want, o.is)
 }
 
-// readImage reads the image of a manifest. It has no Names and no Origin.
+func (o otherPlatform) Unwrap() error { return errNoImage }
+
+// checkPlatform returns otherPlatform if an image is for another platform than asked. If none was
+// asked for, and it is for another than this machine's, that is a warning.
+func checkPlatform(is ocispec.Platform, asked string) error {
+	want, err := registry.ParsePlatform(asked)
+	if err != nil || registry.Suits(is, want) {
+		return err
+	}
+	other := otherPlatform{registry.FormatPlatform(want), registry.FormatPlatform(is)}
+	if asked != "" {
+		return other
+	}
+	complain(fmt.Errorf("warning: the image is for %s, not %s", other.is, other.want))
+	return nil
+}
+
+// readImage reads the image of a manifest. It has no Names.
 func (s Store) readImage(manifest ocispec.Descriptor) (*Image, error) {
 	var m ocispec.Manifest
 	if err := s.readObject(manifest.Digest, &m); err != nil {
 		return nil, err
 	}
 	image := &Image{ID: m.Config.Digest, Manifest: manifest, Blobs: m.Layers}
+	image.Origins = []string{originOf(manifest)}
 	if err := s.readObject(m.Config.Digest, &image.Config); err != nil {
 		return nil, err
 	}
@@ -114,10 +134,12 @@ func (s Store) images() ([]*Image, error) {
 				continue
 			}
 			list, i = append(list, image), len(list)
+			image.Origins = nil
 		}
 		if name := nameOf(d); name != "" {
 			list[i].Names = append(list[i].Names, name)
 		}
+		list[i].Origins = append(list[i].Origins, originOf(d))
 	}
 	return list, nil
 }
@@ -132,9 +154,9 @@ func (s Store) image(text string) (*Image, error) {
 		return nil, err
 	}
 	ref, errName := registry.ParseReference(text)
-	for _, d := range index.Manifests {
+	for _, d := range slices.Backward(index.Manifests) { // of several platforms, the latest
 		if errName == nil &&
-			(nameOf(d) == ref.String() || ref.Digest != "" && d.Digest == ref.Digest) {
+			(nameOf(d) == ref.String() || ref.Digest != "" && hasDigest(d, ref.Digest)) {
 			return s.readImage(d)
 		}
 	}
@@ -225,6 +247,11 @@ func (s Store) dirs(image *Image) ([]string, error) {
 		}
 		// overlay takes a directory once. A layer hides all of itself further down.
 		list = append(slices.DeleteFunc(list, func(o string) bool { return o == dir }), dir)
+		inherited, err := s.inherit(list)
+		if err != nil {
+			return nil, fmt.Errorf("layer %s: %w", short(diffID), err)
+		}
+		list = append(list, inherited...)
 	}
 	return list, nil
 }

@@ -80,13 +80,19 @@ func Make(dir string) (Contents, error) {
 	if dir == "" {
 		return Contents{}, errors.New("give the name of a new directory")
 	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+	entries, err := os.ReadDir(dir)
+	if len(entries) > 0 {
 		return Contents{}, errors.New("the directory holds something already; give the name of a new one")
-	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Contents{}, err
 	}
 	dir = filepath.Clean(dir)
-	build, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-*")
+	isThere, parent := err == nil, filepath.Dir(dir)
+	if isThere { // it stays: it may be a mount point, or the caller's own directory
+		parent = dir
+	}
+	build, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+"-*")
 	if err != nil {
 		return Contents{}, err
 	}
@@ -95,10 +101,23 @@ func Make(dir string) (Contents, error) {
 	if err := r.fill(); err != nil {
 		return Contents{}, err
 	}
-	if err := os.Rename(build, dir); err != nil {
+	rename := os.Rename
+	if isThere {
+		rename = moveAll
+	}
+	if err := rename(build, dir); err != nil {
 		return Contents{}, err
 	}
 	return Contents{r.programs, len(r.copied) - r.programs + len(files), r.bytes}, nil
+}
+
+// moveAll moves what is in a directory to another one.
+func moveAll(from, to string) error {
+	entries, err := os.ReadDir(from)
+	for _, entry := range entries {
+		err = errors.Join(err, os.Rename(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())))
+	}
+	return err
 }
 
 // root is a root file system under construction.

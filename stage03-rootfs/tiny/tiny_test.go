@@ -55,3 +55,21 @@ func TestParseList(t *testing.T) {
 	musl := "\t/lib/ld-musl-x86_64.so.1 (0x7f3)\n\tlibc.musl-x86_64.so.1 => /lib/ld-musl-x86_64.so.1 (0x7f3)\n"
 	require.Equal(t, []string{"/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-x86_64.so.1"}, parseList(musl))
 }
+
+// TestMakeInADirectoryThatIsThere fills the working directory, which cannot be replaced.
+func TestMakeInADirectoryThatIsThere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	before, err := os.Stat(".")
+	require.NoError(t, err)
+	_, err = Make(".")
+	require.NoError(t, err)
+	after, err := os.Stat(".")
+	require.NoError(t, err)
+	require.True(t, os.SameFile(before, after))
+	require.FileExists(t, "etc/passwd")
+	hidden, err := filepath.Glob(".*")
+	require.NoError(t, err)
+	require.Empty(t, hidden)
+	_, err = Make(".")
+	require.ErrorContains(t, err, "holds something already")
+}

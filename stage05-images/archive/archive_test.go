@@ -3,7 +3,9 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -43,9 +45,9 @@ func tarOf(t *testing.T, files ...string) []byte {
 // sample is an archive of one image, and what it was made of.
 func sample(t *testing.T) (archive []byte, want Image) {
 	layer, config := tarOf(t, "file", "content"), []byte("{}")
-	want = Image{Names: []string{"docker.io/library/app:1"}, Config: config, ConfigType: "config",
+	want = Image{Names: []string{"docker.io/library/app:1"}, Config: config, ConfigType: ocispec.MediaTypeImageConfig,
 		Layers: []ocispec.Descriptor{descriptor(ocispec.MediaTypeImageLayer, layer)}}
-	want.Data = []byte(`{"config":{"mediaType":"config","digest":"` + digest.FromBytes(config).String() + `","size":2},` +
+	want.Data = []byte(`{"config":{"mediaType":"` + ocispec.MediaTypeImageConfig + `","digest":"` + digest.FromBytes(config).String() + `","size":2},` +
 		`"layers":[{"mediaType":"` + ocispec.MediaTypeImageLayer + `","digest":"` + want.Layers[0].Digest.String() + `","size":2048}]}`)
 	want.Manifest = descriptor("manifest", want.Data)
 	var out bytes.Buffer
@@ -113,5 +115,42 @@ func TestErrorsEndIt(t *testing.T) {
 			err = a.Images(platform, func(*Image) error { return nil })
 		}
 		require.ErrorContains(t, err, says)
+	}
+}
+
+// TestWhatElseIsInAnArchive has two platforms under one name, and a signature.
+func TestWhatElseIsInAnArchive(t *testing.T) {
+	var files []string
+	put := func(mediaType, text, name string) ocispec.Descriptor {
+		d := descriptor(mediaType, []byte(text))
+		files = append(files, blobName(d.Digest), text)
+		if name != "" {
+			d.Annotations = map[string]string{ocispec.AnnotationRefName: name}
+		}
+		return d
+	}
+	image := func(arch, configType, name string) ocispec.Descriptor {
+		config := put(configType, `{"os":"linux","architecture":"`+arch+`"}`, "")
+		return put(ocispec.MediaTypeImageManifest, fmt.Sprintf(`{"config":{"mediaType":%q,"digest":%q}}`, configType, config.Digest), name)
+	}
+	other, here := image("arm64", ocispec.MediaTypeImageConfig, "app:1"), image("amd64", ocispec.MediaTypeImageConfig, "app:1")
+	single := image("s390x", ocispec.MediaTypeImageConfig, "single:1")
+	signature := image("none", "application/vnd.oci.empty.v1+json", "sha256-abc")
+	notes := put(ocispec.MediaTypeImageIndex, fmt.Sprintf(`{"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"artifactType":"application/x"}]}`, ocispec.MediaTypeImageIndex, ocispec.MediaTypeImageManifest, signature.Digest), "sha256-def")
+	for count, entries := range [][]ocispec.Descriptor{{signature, notes}, {signature, here, other, notes}, {other, single, here}} {
+		index, err := json.Marshal(ocispec.Index{Manifests: entries})
+		require.NoError(t, err)
+		a, err := Read(bytes.NewReader(tarOf(t, append(files, "index.json", string(index))...)), keepNothing)
+		require.NoError(t, err)
+		var kept []digest.Digest
+		err = a.Images(ocispec.Platform{OS: "linux", Architecture: "amd64"}, func(i *Image) error { kept = append(kept, i.Manifest.Digest); return nil })
+		if count == 0 {
+			require.ErrorContains(t, err, "none of the archive's 2 entries is an image")
+			continue
+		}
+		require.NoError(t, err)
+		require.Contains(t, kept, here.Digest)
+		require.NotContains(t, kept, other.Digest)
+		require.Len(t, kept, count)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -116,6 +117,8 @@ type Image struct {
 	Data     []byte               // of the manifest
 
 	ConfigType string // the media type of the configuration, if there is a manifest
+
+	platform ocispec.Platform
 }
 
 // Images calls keep for each image, and ends with the first error. An image for several platforms
@@ -131,10 +134,8 @@ func (a *Archive) Images(platform ocispec.Platform, keep func(*Image) error) err
 		err = errors.New("it is no archive of images: neither manifest.json nor index.json is in it; " +
 			"box import makes an image of an archive of files")
 	}
-	for _, d := range index.Manifests {
-		if err == nil {
-			err = a.fromOCI(d, platform, keep)
-		}
+	if err == nil {
+		err = a.fromOCI(index.Manifests, platform, keep)
 	}
 	for _, d := range list {
 		if err == nil {
@@ -144,37 +145,73 @@ func (a *Archive) Images(platform ocispec.Platform, keep func(*Image) error) err
 	return err
 }
 
-// fromOCI reads an image of an OCI layout.
+// fromOCI reads the images of an OCI layout. What is no image, such as a signature, is skipped. If
+// a name has images for several platforms, the one that suits is kept.
 func (a *Archive) fromOCI(
-	d ocispec.Descriptor, platform ocispec.Platform, keep func(*Image) error,
+	entries []ocispec.Descriptor, platform ocispec.Platform, keep func(*Image) error,
 ) error {
-	image := &Image{Manifest: d}
-	data, err := a.blob(d.Digest)
-	if err != nil {
-		return err
-	}
-	var index ocispec.Index
-	if err := json.Unmarshal(data, &index); err == nil && len(index.Manifests) > 0 {
-		if image.Manifest, err = registry.Choose(index, platform); err != nil {
-			return err
+	images := make([]*Image, len(entries))
+	best := map[string]bool{} // the names that have an image for the platform
+	for i, d := range entries {
+		image, err := a.resolve(d, platform)
+		if errors.Is(err, registry.ErrNoImage) {
+			continue
 		}
-		if data, err = a.blob(image.Manifest.Digest); err != nil {
-			return err
+		if err != nil {
+			return about("read", "the image "+d.Digest.String(), err)
+		}
+		images[i] = image
+		for _, name := range image.Names {
+			best[name] = best[name] || registry.Suits(image.platform, platform)
 		}
 	}
-	var m ocispec.Manifest
-	if err := json.Unmarshal(data, &m); err != nil {
-		return fmt.Errorf("read %q: %w", image.Manifest.Digest, err)
+	for _, image := range images {
+		if image == nil || slices.ContainsFunc(image.Names, func(name string) bool {
+			return best[name] && !registry.Suits(image.platform, platform)
+		}) {
+			continue
+		}
+		if err := keep(image); err != nil {
+			return about("read", "the image "+image.Manifest.Digest.String(), err)
+		}
 	}
-	image.Data, image.Layers, image.ConfigType = data, m.Layers, m.Config.MediaType
-	if image.Config, err = a.blob(m.Config.Digest); err == nil {
-		image.Names = ociNames(d)
-		err = keep(image)
-	}
-	if err != nil {
-		return fmt.Errorf("read %q: %w", "the image "+image.Manifest.Digest.String(), err)
+	if len(entries) > 0 && !slices.ContainsFunc(images, func(i *Image) bool { return i != nil }) {
+		return fmt.Errorf("none of the archive's %d entries is an image", len(entries))
 	}
 	return nil
+}
+
+// resolve reads the image that an entry names, the one for the platform if that is an index.
+func (a *Archive) resolve(d ocispec.Descriptor, platform ocispec.Platform) (*Image, error) {
+	get := func(d ocispec.Descriptor) ([]byte, error) { return a.blob(d.Digest) }
+	image := &Image{Names: ociNames(d)}
+	data, err := get(d)
+	if err != nil {
+		return nil, err
+	}
+	var kind ocispec.Index
+	if json.Unmarshal(data, &kind) == nil && len(kind.Manifests) > 0 {
+		d.MediaType = ocispec.MediaTypeImageIndex // whatever the entry says
+	}
+	if image.Manifest, image.Data, err = registry.Resolve(d, data, platform, get); err != nil {
+		return nil, err
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(image.Data, &m); err != nil {
+		return nil, err
+	}
+	if !registry.IsImage(m) {
+		return nil, registry.ErrNoImage
+	}
+	image.Layers, image.ConfigType = m.Layers, m.Config.MediaType
+	if image.Config, err = get(m.Config); err == nil {
+		err = json.Unmarshal(image.Config, &image.platform)
+	}
+	return image, err
+}
+
+func about(operation, what string, err error) error {
+	return fmt.Errorf("%s %q: %w", operation, what, err)
 }
 
 // fromDocker reads an image of manifest.json.

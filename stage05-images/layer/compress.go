@@ -22,14 +22,17 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"stagebox/stage02-cgroups/units"
 )
 
-// zstdWindow is how far back a zstd stream may refer. All of it has to be kept in memory, so
-// a stranger must not choose it. skopeo's best levels ask for as much as this.
-const zstdWindow = 32 << 20
+// MaxWindow is how far back a zstd stream may refer. All of it has to be kept in memory, so a
+// stranger must not choose it. The default is what zstd --ultra asks for; RFC 8878 has no limit, and
+// the program zstd none beyond 2 GiB. A program sets it before it decompresses anything.
+var MaxWindow uint64 = 128 << 20
 
-// Decompress returns the content of a stream, and how it was compressed: "gzip", "zstd", "bzip2" or
-// "" (not at all). Closing the content does not close r.
+// Decompress returns the content of a stream, and how it was compressed: "gzip", "zstd", "bzip2",
+// "xz" or "" (not at all). Closing the content does not close r.
 func Decompress(r io.Reader) (io.ReadCloser, string, error) {
 	in := bufio.NewReaderSize(r, 1<<18)
 	magic, err := in.Peek(6)
@@ -47,18 +50,30 @@ func Decompress(r io.Reader) (io.ReadCloser, string, error) {
 	case is("\x28\xb5\x2f\xfd"), // a frame, or one to skip
 		len(magic) > 3 && magic[0]&0xf0 == 0x50 && is(string(magic[0])+"\x2a\x4d\x18"):
 		out, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(MaxWindow))
 		if err != nil {
 			return nil, "zstd", fmt.Errorf("zstd: %w", err)
 		}
-		return out.IOReadCloser(), "zstd", nil
+		return zstdReader{out.IOReadCloser()}, "zstd", nil
 	case is("BZh"):
 		return io.NopCloser(bzip2.NewReader(in)), "bzip2", nil
 	case is("\xfd7zXZ\x00"):
-		return nil, "xz", errors.New("it is compressed with xz, which no registry takes: " +
-			"decompress it first, with xz -d")
+		out, err := openXZ(in)
+		return out, "xz", err
 	}
 	return io.NopCloser(in), "", nil
+}
+
+// zstdReader says what can be done about a window that is too large.
+type zstdReader struct{ io.ReadCloser }
+
+func (z zstdReader) Read(p []byte) (int, error) {
+	n, err := z.ReadCloser.Read(p)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		err = fmt.Errorf("zstd: %w: it wants more than %s of memory: if you trust it, "+
+			"allow more with --max-layer-window, at most 2g", err, units.FormatSize(int64(MaxWindow)))
+	}
+	return n, err
 }
 
 // gzipBlock is how many bytes are compressed at once. The result depends on it, and not on the

@@ -8,16 +8,18 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os/exec"
 
 	"github.com/klauspost/compress/zstd"
 )
 
 // IsLayer reports whether a file is a tar file, compressed or not. An empty tar file is one, and so
-// is one that Decompress refuses for the memory it asks for. All of r can still be read afterwards;
-// its buffer should have 256 KiB.
+// is one that Decompress refuses for the memory it asks for, or because the program xz is missing.
+// All of r can still be read afterwards; its buffer should have 256 KiB.
 func IsLayer(r *bufio.Reader) bool {
 	err := FirstHeader(r)
-	return err == nil || err == io.EOF || errors.Is(err, zstd.ErrWindowSizeExceeded)
+	return err == nil || err == io.EOF || errors.Is(err, zstd.ErrWindowSizeExceeded) ||
+		errors.Is(err, exec.ErrNotFound)
 }
 
 // FirstHeader returns an error unless a file begins with the header of a tar file, compressed or

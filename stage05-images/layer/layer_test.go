@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -613,4 +614,54 @@ func TestReceive(t *testing.T) {
 		require.Equal(t, blob, kept)
 		require.FileExists(t, filepath.Join(dir, "layer", "file"))
 	}
+}
+
+// TestInherit has a layer with files in directories that it does not list, above others.
+func TestInherit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("owners and mounts are root's to give")
+	}
+	dir := scratch(t)
+	tmp, home := tarDir("tmp"), tarDir("home/user")
+	tmp.Mode, home.Mode, home.Uid, home.Gid = 0o1777, 0o700, 1000, 1000
+	listed := tarDir("listed")
+	listed.Mode = 0o750
+	lowers := [][]byte{
+		tarOf(t, tmp, home, tarDir("gone"), tarDir("opaque/in"), tarDir("listed/in")),
+		tarOf(t, tarFile("other", ""), tarFile(".wh.gone", ""), tarFile("opaque/.wh..wh..opq", "")),
+		tarOf(t, listed, tarFile("tmp/a", ""), tarFile("home/user/b", ""), tarFile("gone/c", ""), tarFile("new/d", ""), tarFile("opaque/in/e", ""), tarFile("listed/in/f", "")),
+	}
+	var dirs []string
+	for i, data := range lowers {
+		at := filepath.Join(dir, fmt.Sprint("layer", i))
+		unpackInto(t, at, data)
+		dirs = append(dirs, at)
+	}
+	implied, err := Implied(dirs[2])
+	require.NoError(t, err)
+	require.Equal(t, []string{"gone", "home", "home/user", "listed/in", "new", "opaque", "opaque/in", "tmp"}, implied)
+	implied, err = Implied(dirs[0])
+	require.NoError(t, err)
+	require.Equal(t, []string{"home", "listed", "opaque"}, implied)
+	implied, err = Implied(dirs[2])
+	require.NoError(t, err)
+	above := filepath.Join(dir, "above")
+	require.NoError(t, os.Mkdir(above, 0o755))
+	require.NoError(t, Inherit(above, implied, dirs))
+	require.Equal(t, "1777 0 tmp\n700 1000 home/user\n755 0 gone\n755 0 new\n755 0 opaque/in\n750 0 listed\n755 0 listed/in\na b c d e f\n",
+		overlaid(t, dir, "above:layer2:layer1:layer0", "", `stat -c "%a %u %n" tmp home/user gone new opaque/in listed listed/in; echo $(basename -a tmp/* home/user/* gone/* new/* opaque/in/* listed/in/*)`))
+}
+
+// TestSocketsAreLeftOut packs a directory with a socket of two names.
+func TestSocketsAreLeftOut(t *testing.T) {
+	dir := t.TempDir()
+	listener, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	require.NoError(t, err)
+	defer listener.Close()
+	require.NoError(t, os.Link(filepath.Join(dir, "socket"), filepath.Join(dir, "twin")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "u"), nil, 0o644))
+	var packed bytes.Buffer
+	_, err = Pack(&packed, dir)
+	require.NoError(t, err)
+	require.Len(t, headers(t, packed.Bytes()), 1)
 }

@@ -5,11 +5,12 @@
 //
 //	file UID GID HAVE:WANT MAJOR:MINOR XATTRS "path"
 //	link "target" "path"
+//	implied "path"
 //
 // HAVE is the octal mode that the file got, WANT the one that it should have, with the kind of file
 // before it (20666 is of a character device) where an empty file stands for a device. XATTRS is
 // name=value&name=value as in a URL, or "-" for none. Paths are quoted as in Go. The last line
-// about a path counts. Pack puts all this into the headers that it writes, so that a layer which an
+// about a path counts. A line with implied is about a directory that the stream did not list. Pack puts all this into the headers that it writes, so that a layer which an
 // ordinary user unpacks and packs again has the owners that it came with.
 
 package layer
@@ -69,6 +70,25 @@ func (w *OwnersWriter) link(target, path string) error {
 	return w.line("link %q %q\n", target, path)
 }
 
+// implied writes which directories the layer's stream did not list.
+func (w *OwnersWriter) implied(names map[string]bool) error {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if err := w.line("implied %q\n", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// impliedLine reads such a line.
+func impliedLine(line string) (name string, ok bool, err error) {
+	if !strings.HasPrefix(line, "implied ") {
+		return "", false, nil
+	}
+	_, err = fmt.Sscanf(line, "implied %q", &name)
+	return name, true, about("read the line", line, err)
+}
+
 func (w *OwnersWriter) line(format string, args ...any) (err error) {
 	if w.text == nil {
 		w.text, err = os.OpenFile(w.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -116,6 +136,9 @@ func ReadOwners(paths ...string) (map[string]*Owner, error) {
 func readOwner(line string, owners map[string]*Owner) error {
 	o := &Owner{}
 	var name, target, xattrs string
+	if _, ok, err := impliedLine(line); ok {
+		return err
+	}
 	if strings.HasPrefix(line, "link ") {
 		_, err := fmt.Sscanf(line, "link %q %q", &target, &name)
 		owners[name] = owners[target]
@@ -183,12 +206,21 @@ func SetOwners(dir string) error {
 	}
 	defer unix.Close(root)
 	left := &OwnersWriter{path: text + ".left"}
+	implied, err := Implied(dir)
+	if err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(owners)) {
 		o := owners[name]
 		if o == nil || o.set(root, name) == nil {
 			continue
 		}
 		if err := left.Add(name, o); err != nil {
+			return err
+		}
+	}
+	for _, name := range implied {
+		if err := left.line("implied %q\n", name); err != nil {
 			return err
 		}
 	}

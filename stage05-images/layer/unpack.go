@@ -56,7 +56,7 @@ func unpackAs(r io.Reader, dir string, limit Limit, plain bool) (sum Sum, err er
 	u := &unpacker{
 		tar: NewExtractor(ahead), limit: limit,
 		dirs: []openedDir{root}, owners: NewOwnersWriter(dir),
-		euid: os.Geteuid(), egid: os.Getegid(), plain: plain,
+		euid: os.Geteuid(), egid: os.Getegid(), plain: plain, implied: map[string]bool{},
 	}
 	defer func() { err = errors.Join(err, u.close()) }()
 	if u.umask, err = umask(); err != nil {
@@ -93,6 +93,7 @@ type unpacker struct {
 	umask      uint32
 	bytes      int64 // in files: more than in the stream, where a file has holes
 	files      int64
+	implied    map[string]bool // directories that had to be made, and that the stream has not listed
 
 	plain bool // it is no layer
 }
@@ -120,7 +121,7 @@ func (u *unpacker) close() (err error) {
 	for len(u.dirs) > 0 {
 		err = errors.Join(err, u.leave())
 	}
-	return errors.Join(err, u.owners.Close())
+	return errors.Join(err, u.owners.implied(u.implied), u.owners.Close())
 }
 
 func (u *unpacker) entries() error {
@@ -219,7 +220,7 @@ func CheckIDs(h *tar.Header) error {
 }
 
 // enter leaves and opens directories until files are made in this one. Those that are
-// missing are made, with a time that is the same everywhere.
+// missing are made, with a time that is the same everywhere; see Inherit for what becomes of them.
 func (u *unpacker) enter(dir string) error {
 	for !isBelow(dir, u.top().path) {
 		if err := u.leave(); err != nil {
@@ -262,6 +263,9 @@ func (u *unpacker) descend(path, name string) error {
 		h := &tar.Header{Typeflag: tar.TypeDir, Mode: 0o755, ModTime: epoch}
 		if err := u.directory(path, h); err != nil {
 			return err
+		}
+		if !u.plain {
+			u.implied[path] = true
 		}
 		fd, err = files.OpenBeneath(in, name, unix.O_PATH|unix.O_DIRECTORY)
 	}
@@ -362,6 +366,7 @@ func (u *unpacker) place(name string, create func(dir int, base string) error) e
 
 // directory makes one, or changes the attributes of one that is there.
 func (u *unpacker) directory(name string, h *tar.Header) error {
+	delete(u.implied, name)
 	if name == "" { // the layer's own: its time is set when it is left
 		mtime, err := unix.TimeToTimespec(h.ModTime)
 		u.top().mtime, u.top().setgid = mtime, h.Mode&unix.S_ISGID != 0

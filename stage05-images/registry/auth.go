@@ -122,7 +122,7 @@ func (c *Client) answer(
 		return "", fmt.Errorf("%s wants a name and a password: box login %s", c.Host, c.Host)
 	case !isBasic:
 		return "", fmt.Errorf("%s wants to know who asks, and neither by a password nor by a token: %s",
-			c.Host, Printable(answer.Get("Www-Authenticate")))
+			c.Host, cmp.Or(Printable(answer.Get("Www-Authenticate")), "it does not say how"))
 	}
 	return header, nil
 }
@@ -159,7 +159,9 @@ func (c *Client) token(
 // tokenRequest sets the query of realm, or for an identity token makes a form of it.
 func tokenRequest(realm *url.URL, service, scope string, user credential) request {
 	form := realm.Query()
-	form.Set("service", service)
+	if service != "" {
+		form.Set("service", service)
+	}
 	form["scope"] = strings.Fields(scope)
 	q := request{
 		method: "GET", toRealm: true, auth: user.basic(), why: strings.TrimSpace("a token for " + scope),
@@ -194,16 +196,28 @@ func (c credential) basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Secret))
 }
 
-// credential is that of Login, or what the user's config.json has for the registry.
+// credential is that of Login, or what the user's config.json has for the registry. What is public
+// needs none: if there is an error in the file, or its helper is missing, that is a warning.
 func (c *Client) credential(ctx context.Context) (credential, error) {
 	if c.login.Secret != "" {
 		return c.login, nil
 	}
 	config, err := readDockerConfig()
-	if err != nil {
-		return credential{}, err
+	var found credential
+	if err == nil {
+		found, err = config.credential(ctx, c.Host)
 	}
-	return config.credential(ctx, c.Host)
+	if err != nil && ctx.Err() == nil {
+		c.warn(fmt.Errorf("no credentials are sent: %w", err))
+		return credential{}, nil
+	}
+	return found, err
+}
+
+func (c *Client) warn(err error) {
+	if c.Warn != nil {
+		c.Warn(err)
+	}
 }
 
 // Login checks a name and a password with the registry and, if they are right, stores them where

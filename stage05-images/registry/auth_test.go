@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,8 +130,12 @@ func TestBadConfigIsLeftAlone(t *testing.T) {
 		path := writeConfig(t, text)
 		_, err := Logout(t.Context(), r.Host)
 		require.ErrorContains(t, err, path, text)
-		_, err = tags(t, testClient(t, r.Host), "a")
-		require.ErrorContains(t, err, path, text)
+		var warned error
+		client := testClient(t, r.Host)
+		client.Warn = func(err error) { warned = err }
+		_, err = tags(t, client, "a")
+		require.ErrorContains(t, err, "wants a name and a password", "anonymous")
+		require.ErrorContains(t, warned, path, text)
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.Equal(t, text, string(after))
@@ -176,6 +182,53 @@ esac`), 0o755))
 	writeConfig(t, `{"credsStore":"nowhere"}`)
 	_, err = Logout(t.Context(), "other.example.com")
 	require.ErrorContains(t, err, "executable file not found")
+	var warned error
+	client := testClient(t, r.Host)
+	client.Warn = func(err error) { warned = err }
+	_, err = tags(t, client, "a")
+	require.ErrorContains(t, err, "wants a name and a password")
+	require.ErrorContains(t, warned, "no credentials are sent: docker-credential-nowhere get")
+}
+
+// TestOtherNotations has credentials as other tools write them.
+func TestOtherNotations(t *testing.T) {
+	r := guarded(t)
+	for _, entry := range []string{
+		`{"username":"student","password":"secret"}`,
+		`{"auth":"","username":"student","password":"secret"}`,
+		`{"auth":"` + base64.StdEncoding.EncodeToString([]byte("student:secret\x00\x00")) + `"}`,
+	} {
+		writeConfig(t, `{"auths":{"`+r.Host+`":`+entry+`}}`)
+		_, err := tags(t, testClient(t, r.Host), "a")
+		require.NoError(t, err, entry)
+	}
+}
+
+// TestRedirectToARegistry is led to another server that wants a token, and gets one as anybody.
+func TestRedirectToARegistry(t *testing.T) {
+	var asked []string
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		asked = append(asked, req.Method+" "+req.URL.Path+" "+req.Header.Get("Authorization"))
+		switch {
+		case req.URL.Path == "/token":
+			require.Equal(t, "scope=repository%3Amirror%2Fa%3Apull", req.URL.RawQuery, "and no service")
+			io.WriteString(w, `{"token":"anybody"}`)
+		case req.Header.Get("Authorization") == "Bearer anybody":
+			io.WriteString(w, `{"tags":["x"]}`)
+		default:
+			w.Header().Set("Www-Authenticate", `Bearer realm="http://`+req.Host+`/token",scope="repository:mirror/a:pull"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer other.Close()
+	r := serveRegistry(t, func(w http.ResponseWriter, req *http.Request) {
+		http.Redirect(w, req, other.URL+"/v2/mirror/a/tags/list", http.StatusTemporaryRedirect)
+	})
+	r.login = credential{Username: "student", Secret: "secret"}
+	list, err := tags(t, r, "a")
+	require.NoError(t, err)
+	require.Equal(t, []string{"x"}, list)
+	require.Equal(t, []string{"GET /v2/mirror/a/tags/list ", "GET /token ", "GET /v2/mirror/a/tags/list Bearer anybody"}, asked)
 }
 
 // TestIdentityToken has a credential that gets tokens and is not a password.

@@ -9,18 +9,17 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,6 +38,7 @@ const (
 type Client struct {
 	Host  string         // as in names of images: docker.io, localhost:5000
 	Trace func(Exchange) // if not nil, is called for each request, by several goroutines at once
+	Warn  func(error)    // if not nil, is called for an error that does not end a request
 
 	insecure    bool
 	idleTimeout time.Duration // how long a connection may transfer nothing
@@ -53,20 +53,21 @@ type Client struct {
 }
 
 // New returns a client that has made no connection yet. The registry must speak HTTPS, with a
-// certificate of the system's authorities or of Docker's certs.d/HOST/ca.crt, in /etc/docker or the
-// user's configuration directory. One on this host may speak plain HTTP. With insecure, any
+// certificate of the system's authorities or of those in Docker's certs.d/HOST, in /etc/docker or
+// the user's configuration directory. One on this host may speak plain HTTP. With insecure, any
 // registry may, and its certificate is not checked.
 func New(host string, insecure bool) (*Client, error) {
-	authorities, err := certificates(host)
+	config, err := certificates(host)
 	if err != nil {
 		return nil, err
 	}
+	config.InsecureSkipVerify = insecure
 	return &Client{
 		Host: host, insecure: insecure, idleTimeout: time.Minute, backoff: time.Second,
 		auth: map[string]string{},
 		transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{RootCAs: authorities, InsecureSkipVerify: insecure},
+			TLSClientConfig:        config,
 			DisableCompression:     true, // digests are of the bytes as they are sent
 			MaxIdleConnsPerHost:    16,
 			MaxResponseHeaderBytes: 64 << 10,
@@ -75,29 +76,6 @@ func New(host string, insecure bool) (*Client, error) {
 			WriteBufferSize:        64 << 10,
 		},
 	}, nil
-}
-
-// certificates are those of the authorities that a registry's certificate may come from.
-func certificates(host string) (*x509.CertPool, error) {
-	authorities, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("the system's certificates: %w", err)
-	}
-	dirs := []string{"/etc"}
-	if home, err := os.UserConfigDir(); err == nil {
-		dirs = append(dirs, home)
-	}
-	for _, dir := range dirs {
-		file := filepath.Join(dir, "docker/certs.d", host, "ca.crt")
-		switch pem, err := os.ReadFile(file); {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return nil, err
-		case !authorities.AppendCertsFromPEM(pem):
-			return nil, fmt.Errorf("%s: there is no certificate in PEM form in it", file)
-		}
-	}
-	return authorities, nil
 }
 
 // base is the URL of the registry. If it may speak plain HTTP, HTTPS is tried once to find out.
@@ -126,7 +104,8 @@ func (c *Client) base(ctx context.Context) (*url.URL, error) {
 	return base, nil
 }
 
-// speaksTLS reports whether a request over HTTPS works, or fails for the certificate alone.
+// speaksTLS reports whether a request over HTTPS works, or fails for a certificate: the server's,
+// or one that the server wants to see. Then plain HTTP is not tried: it would be no safer.
 func (c *Client) speaksTLS(ctx context.Context, base *url.URL) bool {
 	req := &http.Request{Method: "GET", URL: base.JoinPath("/v2/"), Header: http.Header{}}
 	probe := &originTransport{client: c, why: "does it speak TLS?", origin: base}
@@ -134,8 +113,9 @@ func (c *Client) speaksTLS(ctx context.Context, base *url.URL) bool {
 	if err == nil {
 		resp.Body.Close()
 	}
-	untrusted := (*tls.CertificateVerificationError)(nil)
-	return err == nil || errors.As(err, &untrusted)
+	untrusted, alert := (*tls.CertificateVerificationError)(nil), (*net.OpError)(nil)
+	return err == nil || errors.As(err, &untrusted) ||
+		errors.As(err, &alert) && strings.HasSuffix(alert.Op, " error") // "remote error", "local error"
 }
 
 func isLoopback(u *url.URL) bool {
@@ -153,7 +133,7 @@ type request struct {
 	body     io.ReaderAt
 	size     int64
 	progress func(int64)
-	toRealm  bool   // it goes to the server that issues tokens,
+	toRealm  bool   // it goes to another server, such as the one that issues tokens,
 	auth     string // with this Authorization header
 }
 
@@ -176,16 +156,33 @@ func (c *Client) do(ctx context.Context, q request, want ...int) (*http.Response
 			return resp, err
 		}
 		refused := c.statusError(q.method, resp)
-		// Another server that answers 401, after a redirect, must not learn who we are.
 		own := resp.Request.URL.Scheme == base.Scheme && resp.Request.URL.Host == base.Host
-		if resp.StatusCode != http.StatusUnauthorized || !first || !own || q.toRealm {
+		if resp.StatusCode != http.StatusUnauthorized || !first || q.toRealm {
 			return nil, refused
 		}
-		if err := c.authorize(ctx, q.scope, auth, resp.Header); err != nil {
+		if own {
+			err = c.authorize(ctx, q.scope, auth, resp.Header)
+		} else {
+			err = c.stranger(ctx, &q, resp)
+		}
+		if err != nil {
 			refused.hint = ""
 			return nil, fmt.Errorf("%w\n     %w", refused, err)
 		}
 	}
+}
+
+// stranger answers a 401 of another server, which a redirect has led to. It must not learn who we
+// are, but it may want a token of anybody.
+func (c *Client) stranger(ctx context.Context, q *request, resp *http.Response) error {
+	for _, offer := range parseChallenges(strings.Join(resp.Header.Values("Www-Authenticate"), ", ")) {
+		if offer.scheme == "bearer" {
+			token, err := c.token(ctx, offer, offer.params["scope"], credential{})
+			q.target, q.toRealm, q.auth = resp.Request.URL.String(), true, token
+			return err
+		}
+	}
+	return fmt.Errorf("credentials for %s are not sent to another server", c.Host)
 }
 
 func (c *Client) authorization(scope string) string {

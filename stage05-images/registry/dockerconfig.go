@@ -111,7 +111,7 @@ func (c *dockerConfig) credential(ctx context.Context, host string) (credential,
 
 // entry is the credential that the file itself has under a name.
 func (c *dockerConfig) entry(key, host string) (found credential, ok bool, err error) {
-	var entry struct{ Auth, IdentityToken string }
+	var entry struct{ Auth, Username, Password, IdentityToken string }
 	if text, ok := c.auths[key]; ok {
 		if err := json.Unmarshal(text, &entry); err != nil {
 			return found, false, fmt.Errorf("%s: auths: %s: %w", c.path, key, err)
@@ -119,6 +119,10 @@ func (c *dockerConfig) entry(key, host string) (found credential, ok bool, err e
 	}
 	plain, err := base64.StdEncoding.DecodeString(entry.Auth)
 	name, password, ok := strings.Cut(string(plain), ":")
+	password = strings.Trim(password, "\x00") // some tools fill it up
+	if entry.Auth == "" && entry.Username != "" {
+		name, password, ok = entry.Username, entry.Password, true // as they were before auth
+	}
 	switch {
 	case err != nil || entry.Auth != "" && !ok:
 		return found, false, fmt.Errorf("%s: auths: %s: auth is not the base64 of NAME:PASSWORD;"+

@@ -1,20 +1,167 @@
 package registry
 
 import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 )
 
-func TestChooseListsWhatIsAvailable(t *testing.T) {
-	arm := ocispec.Descriptor{Platform: &ocispec.Platform{OS: "linux", Architecture: "arm64"}}
-	got, err := Choose(ocispec.Index{Manifests: []ocispec.Descriptor{{}, arm}}, *arm.Platform)
+// documents are what a registry or an archive has, by digest.
+type documents map[digest.Digest][]byte
+
+func (d documents) get(desc ocispec.Descriptor) ([]byte, error) {
+	data, found := d[desc.Digest]
+	if !found {
+		return nil, fmt.Errorf("no %s", desc.Digest)
+	}
+	return data, nil
+}
+
+func (d documents) put(t *testing.T, mediaType string, value any) ocispec.Descriptor {
+	data, err := json.Marshal(value)
 	require.NoError(t, err)
-	require.Equal(t, arm, got)
-	other := ocispec.Platform{OS: "linux", Architecture: "riscv64"}
-	for want, list := range map[string][]ocispec.Descriptor{"linux/arm64": {arm}, "none with a platform": {{}}} {
-		_, err := Choose(ocispec.Index{Manifests: list}, other)
-		require.EqualError(t, err, "no image for platform linux/riscv64; available: "+want)
+	desc := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	d[desc.Digest] = data
+	return desc
+}
+
+// image is a manifest for a platform, given as OS/ARCH/VARIANT. Its entry names the platform, unless
+// that begins with a question mark.
+func (d documents) image(t *testing.T, platform string) ocispec.Descriptor {
+	platform, silent := strings.CutPrefix(platform, "?")
+	parts := append(strings.Split(platform, "/"), "", "")
+	p := ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
+	config := d.put(t, ocispec.MediaTypeImageConfig, ocispec.Image{Platform: p})
+	one := d.put(t, ocispec.MediaTypeImageManifest, ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: config})
+	if !silent {
+		one.Platform, one.ArtifactType = &p, config.MediaType // as some tools write it
+	}
+	return one
+}
+
+func (d documents) index(t *testing.T, entries ...ocispec.Descriptor) ocispec.Descriptor {
+	return d.put(t, ocispec.MediaTypeImageIndex, ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: entries})
+}
+
+func (d documents) resolve(index ocispec.Descriptor, platform ocispec.Platform) (ocispec.Descriptor, error) {
+	one, _, err := Resolve(index, d[index.Digest], platform, d.get)
+	return one, err
+}
+
+func TestBestMatch(t *testing.T) {
+	for _, c := range []struct{ want, entries, found string }{
+		{"linux/amd64", "linux/arm64 linux/amd64/v3 linux/amd64", "linux/amd64"},
+		{"linux/amd64", "linux/amd64/v9", ""},
+		{"linux/amd64/v3", "linux/amd64 linux/amd64/v2 linux/amd64/v4", "linux/amd64/v2"},
+		{"linux/amd64/v3", "linux/amd64 linux/amd64/v2 linux/amd64/v3", "linux/amd64/v3"},
+		{"linux/arm/v7", "linux/arm/v5 linux/arm/v6 linux/arm64/v8", "linux/arm/v6"},
+		{"linux/arm", "linux/arm/v6 linux/arm/v8 linux/arm/v7", "linux/arm/v7"},
+		{"linux/arm/v6", "linux/arm/v7 linux/arm/v5", "linux/arm/v5"},
+		{"linux/arm64", "linux/arm/v7 linux/arm64/v8", "linux/arm64/v8"},
+		{"linux/arm64/v8", "linux/arm64", "linux/arm64"},
+		{"linux/amd64", "windows/amd64 linux/x86_64", "linux/x86_64"},
+		{"linux/amd64", "?linux/arm64 ?linux/amd64", "?linux/amd64"},
+		{"linux/amd64", "?linux/amd64 linux/amd64", "linux/amd64"},
+		{"linux/riscv64", "linux/arm64 ?linux/s390x", ""},
+	} {
+		docs := documents{}
+		var entries []ocispec.Descriptor
+		for entry := range strings.FieldsSeq(c.entries) {
+			entries = append(entries, docs.image(t, entry))
+		}
+		platform, err := ParsePlatform(c.want)
+		require.NoError(t, err)
+		for depth, index := range []ocispec.Descriptor{docs.index(t, entries...), docs.index(t, docs.index(t, entries...))} {
+			one, err := docs.resolve(index, platform)
+			if c.found == "" {
+				require.ErrorContains(t, err, "no image for platform "+c.want+"; available: ", c.entries)
+				continue
+			}
+			require.NoError(t, err, c.entries, depth)
+			require.Equal(t, docs.image(t, c.found).Digest, one.Digest, "%s of %s", c.want, c.entries)
+		}
+	}
+}
+
+// TestVariantOfThisProcessor has an index in which only a variant of amd64 is, which this machine's
+// processor can or cannot run.
+func TestVariantOfThisProcessor(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("variants of amd64 are asked of a processor of this architecture")
+	}
+	docs := documents{}
+	platform, err := ParsePlatform("")
+	require.NoError(t, err)
+	for variant := 2; variant <= 4; variant++ {
+		one := docs.image(t, fmt.Sprintf("linux/amd64/v%d", variant))
+		_, err := docs.resolve(docs.index(t, one), platform)
+		if variant <= amd64Level() {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, "no image for platform linux/amd64")
+		}
+	}
+}
+
+func TestWhatIsNoImageIsNotChosen(t *testing.T) {
+	docs := documents{}
+	note := docs.image(t, "?linux/amd64")
+	note.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest"}
+	unknown := docs.image(t, "unknown/unknown")
+	signature := docs.put(t, ocispec.MediaTypeImageManifest, ocispec.Manifest{Config: ocispec.DescriptorEmptyJSON, ArtifactType: "application/x.signature"})
+	other := docs.put(t, "application/x.something", "x")
+	want, err := ParsePlatform("linux/amd64")
+	require.NoError(t, err)
+	_, err = docs.resolve(docs.index(t, note, unknown, signature, other), want)
+	require.ErrorIs(t, err, ErrNoImage)
+	_, err = docs.resolve(docs.index(t), want)
+	require.ErrorIs(t, err, ErrNoImage)
+	one, err := docs.resolve(docs.index(t, note, unknown, signature, docs.image(t, "?linux/amd64")), want)
+	require.NoError(t, err)
+	require.Equal(t, docs.image(t, "linux/amd64").Digest, one.Digest)
+}
+
+func TestIndexesInIndexesEnd(t *testing.T) {
+	docs := documents{}
+	want, err := ParsePlatform("linux/amd64")
+	require.NoError(t, err)
+	index := docs.image(t, "linux/amd64")
+	for range maxDepth {
+		index = docs.index(t, index)
+	}
+	_, err = docs.resolve(index, want)
+	require.NoError(t, err)
+	_, err = docs.resolve(docs.index(t, index), want)
+	require.ErrorContains(t, err, "is the 5th in a row")
+	var many []ocispec.Descriptor
+	for i := range maxAsked + 1 {
+		many = append(many, docs.image(t, fmt.Sprintf("?linux/x%d", i)))
+	}
+	_, err = docs.resolve(docs.index(t, many...), want)
+	require.ErrorContains(t, err, "more than 32 entries without a platform")
+}
+
+func TestParsePlatform(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "linux/" + runtime.GOARCH, "linux": "linux/" + runtime.GOARCH, "arm64": "linux/arm64", "linux/aarch64": "linux/arm64",
+		"linux/arm64/v8": "linux/arm64", "linux/amd64/v1": "linux/amd64", "Linux/x86_64": "linux/amd64", "linux/arm": "linux/arm/v7",
+		"linux/arm/v7": "linux/arm/v7", "arm/v6": "linux/arm/v6", "linux/arm/6": "linux/arm/v6", "linux/armhf": "linux/arm/v7", "linux/amd64/v3": "linux/amd64/v3",
+	} {
+		got, err := ParsePlatform(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, FormatPlatform(got), text)
+	}
+	for text, says := range map[string]string{
+		"linux/amd64,linux/arm64": "one platform at a time", "linux/": "give OS/ARCH", "/amd64": "give OS/ARCH", "linux/arm64/v8/x": "give OS/ARCH",
+		"linux/amd 64": "give OS/ARCH", "linux/adm64": "unknown architecture adm64", "beos/amd64/v2": "unknown operating system beos", "linuks/amd64": "unknown architecture linuks",
+	} {
+		_, err := ParsePlatform(text)
+		require.ErrorContains(t, err, says, text)
 	}
 }

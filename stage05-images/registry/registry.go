@@ -6,10 +6,10 @@
 // a tag means is the registry's word taken.
 //
 // The requests are in registry.go, download.go and upload.go, and search.go finds repositories.
-// Connections are in connection.go, errors and retries in retry.go. auth.go answers a registry that
-// asks for credentials; dockerconfig.go looks them up and stores them. platform.go chooses among the
-// manifests of an index, and exchange.go describes requests for --explain. Start with reference.go,
-// the grammar of image names.
+// Connections are in connection.go, their certificates in certificates.go, errors and retries in
+// retry.go. auth.go answers a registry that asks for credentials; dockerconfig.go looks them up and
+// stores them. platform.go chooses among the manifests of an index, and exchange.go describes
+// requests for --explain. Start with reference.go, the grammar of image names.
 package registry
 
 import (

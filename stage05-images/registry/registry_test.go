@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
@@ -885,6 +886,50 @@ func TestTLS(t *testing.T) {
 	})
 	_, err = tags(t, testClient(t, server.URL), "a")
 	require.ErrorContains(t, err, "it is not HTTPS")
+}
+
+// TestClientCertificate has a registry that wants to see one.
+func TestClientCertificate(t *testing.T) {
+	dir := noConfig(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "client"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	client, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	clients := x509.NewCertPool()
+	clients.AddCert(client)
+
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { io.WriteString(w, `{"tags":["x"]}`) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients}
+	server.StartTLS()
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "https://")
+	place := filepath.Join(dir, "docker/certs.d", host)
+	require.NoError(t, os.MkdirAll(place, 0o700))
+	write := func(name, kind string, data []byte) {
+		require.NoError(t, os.WriteFile(filepath.Join(place, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600))
+	}
+	write("our-authority.crt", "CERTIFICATE", server.Certificate().Raw)
+	_, err = tags(t, testClient(t, server.URL), "a")
+	require.ErrorContains(t, err, "certificate required")
+	require.ErrorContains(t, err, "https://", "it does not go on without TLS")
+
+	write("me.cert", "CERTIFICATE", der)
+	_, err = New(host, false)
+	require.ErrorContains(t, err, "me.key")
+	write("me.key", "PRIVATE KEY", private)
+	list, err := tags(t, testClient(t, server.URL), "a")
+	require.NoError(t, err)
+	require.Equal(t, []string{"x"}, list)
+	require.NoError(t, os.Remove(filepath.Join(place, "me.cert")))
+	_, err = New(host, false)
+	require.ErrorContains(t, err, "me.key is the key of")
 }
 
 // testHub is a client of the default registry, whose hosts are all one test server.

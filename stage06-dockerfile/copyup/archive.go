@@ -6,12 +6,9 @@ package copyup
 
 import (
 	"archive/tar"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"path"
 	"time"
 
@@ -198,37 +195,4 @@ func (u *unpacking) capabilities(h *tar.Header, target string) error {
 		return about("setxattr "+name, target, err)
 	}
 	return nil
-}
-
-// OpenXZ has the program xz decompress a stream. Close ends it, even if not all was read.
-func OpenXZ(ctx context.Context, from io.Reader) (io.ReadCloser, error) {
-	xz := exec.CommandContext(ctx, "xz", "-dcq")
-	xz.Stdin = from
-	out, err := xz.StdoutPipe()
-	if err == nil {
-		err = xz.Start()
-	}
-	if err != nil {
-		return nil, fmt.Errorf(
-			"what is compressed with xz, the program of this name decompresses: %w", err)
-	}
-	return &piped{out, xz}, nil
-}
-
-// piped is the output of a program.
-type piped struct {
-	io.ReadCloser
-	program *exec.Cmd
-}
-
-// Close ends the program, which may not have written everything.
-func (p *piped) Close() error {
-	err := p.ReadCloser.Close()
-	if err = errors.Join(err, p.program.Process.Kill()); errors.Is(err, os.ErrProcessDone) {
-		err = nil
-	}
-	if end := p.program.Wait(); !errors.As(end, new(*exec.ExitError)) {
-		err = errors.Join(err, end)
-	}
-	return err
 }

@@ -51,7 +51,7 @@ var budgets = map[string]budget{
 			"monitor.go": {1, 1}, "cmd_inspect.go": {12, 6}, "cmd_changes.go": {8, 1}, "cmd_store.go": {5, 0}, "exec.go": {1, 0}},
 		imports: []string{"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec/specs-go", "github.com/opencontainers/image-spec/specs-go/v1",
 			"github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd",
-			"golang.org/x/sync/errgroup"},
+			"golang.org/x/sync/errgroup", "golang.org/x/sys/cpu"},
 	},
 	"dockerfile": {
 		adds: []string{"build.go", "instructions.go", "buildrun.go", "buildmounts.go", "copy.go", "add.go", "unchanged.go",
