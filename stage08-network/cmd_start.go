@@ -273,5 +273,8 @@ func (c *renameCmd) Run() error {
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("rename %s: another container has this name: box rename gives it another", name)
 	}
+	if err == nil {
+		err = c.networks().rename(r.ID, name)
+	}
 	return err
 }

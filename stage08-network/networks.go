@@ -284,6 +284,31 @@ func (dir networks) release(n *network, id string) error {
 	})
 }
 
+// rename gives a container that is connected another name of its own.
+func (dir networks) rename(id, name string) error {
+	list, err := dir.list()
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	return dir.locked(func() error {
+		for _, n := range list {
+			live, dead, err := dir.leases(n)
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(live, func(l ipam.Lease) bool { return l.ID == id })
+			if i < 0 || len(live[i].Names) == 0 {
+				continue
+			}
+			live[i].Names[0] = name
+			if err := ipam.Write(dir.leaseFile(n), append(live, dead...)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // remove removes a network: bridge, rules and files. With the last one goes the table, and the
 // host's settings become what they were.
 func (dir networks) remove(name string, force bool) error {

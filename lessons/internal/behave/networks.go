@@ -59,6 +59,22 @@ exec "$BOX" "$@"`,
 	Broken: `for word; do shift; set -- "$@" "${word#127.0.0.1:}"; done
 exec "$BOX" "$@"`,
 }, {
+	Name: "rename reaches the names on the network of a container that runs", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		if e := n.Run("network", "create", "red"); e.Status != 0 {
+			return status(0, e)
+		}
+		if _, err := n.server("web", "--network", "red", "--name", "web"); err != nil {
+			return failed(err)
+		}
+		rename := n.Run("rename", "web", "moved")
+		names := n.Run("network", "inspect", "-f", "{{range .Containers}}{{.Name}}{{end}}", "red")
+		found := n.script(get("moved", 80), "--network", "red")
+		return all(status(0, rename), printed("moved", names), ended(found.Status == 0, "an answer by its new name", found),
+			ended(n.script(get("web", 80), "--network", "red").Status != 0, "no answer by the old one", found))
+	}),
+	Broken: `[ "$1" = rename ] && exit; exec "$BOX" "$@"`,
+}, {
 	Name: "containers of a network find each other by name and alias", Since: 8, For: Root,
 	Check: inNetwork(func(n *testNet) Seen {
 		if e := n.Run("network", "create", "red"); e.Status != 0 {

@@ -35,6 +35,7 @@ var changes = []string{
 	"buildrun.go:stageBuild.permissions",
 	"cmd_inspect.go:Record.describe", "cmd_inspect.go:inspectCmd", "cmd_inspect.go:objects",
 	"cmd_ps.go:psCmd.row", "cmd_ps.go:psFilters", "cmd_ps.go:psRow", "cmd_ps.go:psTable",
+	"cmd_start.go:renameCmd.Run",
 	"cmd_stats.go:statsCmd.show",
 	"container.go:Container", "container.go:Container.Run",
 	"containers.go:Record.running", "containers.go:State", "containers.go:State.exit",
