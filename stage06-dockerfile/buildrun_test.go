@@ -4,11 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage04-unionfs/union"
 )
 
 // TestBuildForManyUsers builds as an ordinary user to whom more users are granted: nobody, in
@@ -97,4 +99,56 @@ func TestDirectoryAndALinkIntoIt(t *testing.T) {
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(layers[0], "to/b/file"))
 	require.FileExists(t, filepath.Join(layers[0], "to/file"))
+}
+
+// TestContextIsShownAsItIs: a step sees the same, whether a mount of the context is an overlay,
+// since it may only be read, or a copy.
+func TestContextIsShownAsItIs(t *testing.T) {
+	s, dir := Store{Root: t.TempDir()}, t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o700))
+	t.Chdir(dir)
+	seen := func(ignore, dockerfile string) []string {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte(ignore), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM tiny\n"+dockerfile), 0o644))
+		_, stderr, status := run(t, "build", "-q", "--root", s.Root, "-t", "seen", ".")
+		require.Zero(t, status, stderr)
+		image, err := s.image("seen")
+		require.NoError(t, err)
+		layers, err := s.dirs(image)
+		require.NoError(t, err)
+		var files []string
+		for _, name := range []string{"a", "b"} {
+			data, err := os.ReadFile(filepath.Join(layers[len(layers)-1], name))
+			require.NoError(t, err)
+			files = append(files, string(data))
+		}
+		return files
+	}
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub/deep"), 0o750))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "sub/file"), []byte("text"), 0o640))
+	require.NoError(t, os.Symlink("file", filepath.Join(dir, "sub/link")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "left-out"), nil, 0o644))
+	const list = "ls -ldn /c /c/* /c/*/* | tr -s ' ' | cut -d' ' -f1,3,4,5,9-"
+	const isOverlay = `while read -r a b c d at rest; do [ $at = /c ] && case $rest in *" - overlay "*) echo overlay;; *) echo copy;; esac; done </proc/self/mountinfo; true`
+	for _, mount := range []string{"type=bind,target=/c", "type=bind,source=sub,target=/c"} {
+		files := seen("", "RUN --mount="+mount+" ("+list+") >/a; ("+isOverlay+") >/b\n")
+		copied := seen("", "RUN --mount="+mount+",rw ("+list+") >/a; ("+isOverlay+") >/b; touch /c/new\n")
+		if union.CanShow(dir, s.Root) {
+			require.Equal(t, "overlay\n", files[1])
+		}
+		require.Equal(t, "copy\n", copied[1])
+		shown := func(text string) string {
+			return regexp.MustCompile(`(?m)^d(\S+ \d+ \d+) \d+|.*Dockerfile\n`).ReplaceAllString(text, "d$1")
+		}
+		require.Contains(t, files[0], "/link")
+		require.Equal(t, shown(copied[0]), shown(files[0]), mount)
+	}
+	require.NoFileExists(t, filepath.Join(dir, "new"))
+
+	files := seen("left-out\n", "RUN --mount=type=bind,target=/c ls /c >/a; ("+isOverlay+") >/b\n")
+	require.NotContains(t, files[0], "left-out")
+	require.Equal(t, "copy\n", files[1])
+	left, err := os.ReadDir(s.path("images/partial"))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }

@@ -144,6 +144,9 @@ func (c *Container) pullImage(name string, missing error) (*Image, error) {
 // layersOf returns the directories of an image that is mounted in a container, the top one first.
 // The last one is empty, for a union needs two.
 func (c *Container) layersOf(name string) ([]string, error) {
+	if layers := c.shown[name]; layers != nil {
+		return layers, nil
+	}
 	image, err := c.Store.image(name)
 	if err != nil {
 		return nil, err

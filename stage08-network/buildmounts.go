@@ -240,14 +240,58 @@ func (m *stepMounts) newCache(dir string, mount dockerfile.Mount) error {
 }
 
 // bind mounts files of the context, a stage or an image. They are the step's own copy, which it
-// may change, and which is removed afterwards.
+// may change, and which is removed afterwards; a directory of the context that it may only read is
+// mounted where it is.
 func (m *stepMounts) bind(mount dockerfile.Mount) error {
 	dir, err := m.directory()
 	if err != nil {
 		return err
 	}
+	if mount.From == "" && mount.ReadOnly {
+		if shown, err := m.show(dir, mount); shown || err != nil {
+			return err
+		}
+	}
 	m.mount(filepath.Join(dir, "root"), mount.Target, mount.ReadOnly)
 	return m.fill(filepath.Join(dir, "root"), mount)
+}
+
+// show mounts a directory of the context as an overlay of two: the upper one is empty, and has the
+// owner, the mode and the time that the copy would have. It reports false if a copy would look
+// otherwise, or if an overlay cannot lie there.
+func (m *stepMounts) show(dir string, mount dockerfile.Mount) (bool, error) {
+	from, ignore, err := m.s.b.source(m.in, "")
+	if err != nil {
+		return false, err
+	}
+	defer from.Close()
+	n, err := from.Find(cmp.Or(mount.Source, "/"), true)
+	if err != nil || !n.IsDir() {
+		return false, nil // fill says what is wrong
+	}
+	context, err := filepath.Abs(m.s.b.files.Dir) // the process that mounts it is elsewhere
+	if err == nil {
+		context, err = filepath.EvalSymlinks(context)
+	}
+	if err != nil {
+		return false, err
+	}
+	top, lower := filepath.Join(dir, "top"), filepath.Join(context, n.Path())
+	if asIs, err := sources.AsIs(n, ignore); err != nil || !asIs || !union.CanShow(lower, dir) {
+		return false, err
+	}
+	err = errors.Join(os.Mkdir(top, 0o700), m.give(top, 0o755, 0, 0))
+	if n != from.Root() {
+		err = errors.Join(err, m.give(top, int(n.Mode), 0, 0),
+			unix.UtimesNano(top, []unix.Timespec{n.Atim, n.Mtim}))
+	}
+	if err != nil {
+		return false, err
+	}
+	name := fmt.Sprint("context", len(m.c.shown))
+	m.c.shown = withKey(m.c.shown, name, []string{top, lower})
+	m.c.Mount = append(m.c.Mount, "type=image,src="+name+",dst="+mount.Target)
+	return true, nil
 }
 
 // fill copies the files of a mount.
