@@ -46,6 +46,7 @@ type builder struct {
 	triggers map[*dockerfile.Stage]int // ONBUILD steps that were counted before the build
 	epoch    *time.Time                // SOURCE_DATE_EPOCH: when all steps are made, or nil
 	notes    map[string]string         // annotations of the image's manifest
+	emptied  emptiedMounts             // by --no-cache
 }
 
 // stageBuild is a stage that is being built.
@@ -129,6 +130,9 @@ func (s Store) putImageWith(
 	}
 	return s.putEncoded(data, layers, name, notes)
 }
+
+// uncached reports whether a stage must not use what earlier builds have left.
+func (b *builder) uncached(*stageBuild) bool { return b.NoCache }
 
 // needs returns the stages that a stage refers to.
 func (b *builder) needs(s *dockerfile.Stage) (list []*dockerfile.Stage) {

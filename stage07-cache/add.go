@@ -6,9 +6,6 @@ import (
 	"bufio"
 	"cmp"
 	"errors"
-	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,6 +20,7 @@ import (
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage06-dockerfile/copyup"
+	"stagebox/stage06-dockerfile/download"
 	"stagebox/stage06-dockerfile/sources"
 )
 
@@ -72,69 +70,43 @@ func (c *copying) fetch(source string) error {
 		return errors.New(
 			"a git repository is not fetched: clone it beside the Dockerfile, and COPY it")
 	}
-	got, err := c.get(source)
-	if err != nil {
-		return err
-	}
-	defer got.Close()
-	if got.name == "" && c.isDir {
-		return errors.New("the address has no file's name at its end")
-	}
 	dir, err := os.MkdirTemp(c.s.b.Store.path("images/partial"), "fetch-*")
 	if err != nil {
 		return err
 	}
-	file := path.Join(dir, cmp.Or(got.name, "download"))
-	at, err := http.ParseTime(got.modified)
-	if err != nil {
-		at = time.Unix(0, 0)
-	}
-	if err = c.download(got, file); err == nil {
-		err = errors.Join(os.Chtimes(file, at, at), c.fetched(dir, path.Base(file)))
-	}
-	return errors.Join(err, removeTree(dir))
+	return errors.Join(c.fetchInto(dir, source), removeTree(dir))
 }
 
-// answer is the body of an answer, and headers of it.
-type answer struct {
-	io.ReadCloser
-	name     string // of the file
-	modified string // Last-Modified
-}
-
-// fileName is the name that a server gives a file, or else the end of its address.
-func fileName(u *url.URL, header http.Header) string {
-	_, words, err := mime.ParseMediaType(header.Get("Content-Disposition"))
-	if name := path.Base(path.Clean("/" + words["filename"])); err == nil && name != "/" {
-		return name
-	}
-	name := path.Base(u.Path)
-	if !strings.HasSuffix(u.Path, "/") && name != "." && name != ".." {
-		return name
-	}
-	return ""
-}
-
-// download writes the body of an answer to a file, and compares it with --checksum.
-func (c *copying) download(from io.Reader, to string) error {
-	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// fetchInto fetches a file into an empty directory, and copies it from there.
+func (c *copying) fetchInto(dir, source string) error {
+	file, err := os.OpenFile(path.Join(dir, ".new"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	limit := int64(c.s.b.Store.layerLimits().MaxLayerSize)
-	sum := digest.Digest(cmp.Or(c.in.Flag("checksum"), string(digest.FromString(""))))
-	if err = sum.Validate(); err != nil {
-		return errors.Join(fmt.Errorf("--checksum=%s: %w", sum, err), file.Close())
+	got, err := c.get(source, file)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
 	}
-	got := sum.Algorithm().Digester()
-	n, err := io.Copy(io.MultiWriter(file, got.Hash()), io.LimitReader(from, limit+1))
-	if err == nil {
-		err = c.s.b.Store.layerLimits().check(n, 1)
+	if got.Name == "" && c.isDir {
+		return errors.New("the address has no file's name at its end")
 	}
-	if err == nil && c.in.Flag("checksum") != "" && got.Digest() != sum {
-		err = fmt.Errorf("it has the checksum %s, and should have %s", got.Digest(), sum)
+	at, err := http.ParseTime(got.LastModified)
+	if err != nil {
+		at = time.Unix(0, 0)
 	}
-	return errors.Join(err, file.Close())
+	named := path.Join(dir, cmp.Or(got.Name, "download"))
+	if err := os.Rename(file.Name(), named); err != nil {
+		return err
+	}
+	return errors.Join(os.Chtimes(named, at, at), c.fetched(dir, path.Base(named)))
+}
+
+// request is what is asked of a web server.
+func (c *copying) request(source string) download.Request {
+	limit := func(bytes int64) error { return c.s.b.Store.layerLimits().check(bytes, 1) }
+	return download.Request{
+		URL: source, Checksum: digest.Digest(c.in.Flag("checksum")), Limit: limit,
+	}
 }
 
 // fetched copies the file that was fetched, or with --unpack its content.

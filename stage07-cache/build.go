@@ -48,6 +48,7 @@ type builder struct {
 	triggers map[*dockerfile.Stage]int // ONBUILD steps that were counted before the build
 	epoch    *time.Time                // SOURCE_DATE_EPOCH: when all steps are made, or nil
 	notes    map[string]string         // annotations of the image's manifest
+	emptied  emptiedMounts             // by --no-cache
 
 	lock   sync.Mutex // of done and images: stages are built side by side
 	images map[string]*gotImage

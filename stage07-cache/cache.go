@@ -64,7 +64,7 @@ type buildCache struct {
 	cacheOnce sync.Once   // prints that the cache is broken
 
 	urls    sync.Mutex // of fetched
-	fetched map[string]fetched
+	fetched map[string]*fetchedOnce
 }
 
 // stageCache is the cache as a stage uses it.
@@ -287,7 +287,7 @@ func (b *builder) openCache() (err error) {
 	if err := b.checkCacheOptions(); err != nil {
 		return err
 	}
-	b.sums, b.fetched, b.show.Least = b.openChecksums(), map[string]fetched{}, 50*time.Millisecond
+	b.sums, b.fetched, b.show.Least = b.openChecksums(), map[string]*fetchedOnce{}, 50*time.Millisecond
 	for _, name := range b.CacheFrom {
 		if err := b.importCache(strings.TrimPrefix(name, "type=registry,ref=")); err != nil {
 			fmt.Fprintf(os.Stderr,

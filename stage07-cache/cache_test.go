@@ -242,6 +242,98 @@ func TestAskedAgainByETag(t *testing.T) {
 	require.Contains(t, told, "changed")
 }
 
+// What was kept of a URL is used when it is whole and the server has the same version.
+func TestKeptDownloads(t *testing.T) {
+	var full atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Last-Modified", "Sun, 09 Sep 2001 01:46:40 GMT")
+		if r.URL.Path == "/tagged" {
+			w.Header().Set("ETag", `"same"`)
+		}
+		if r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Modified-Since") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fmt.Fprintf(w, "content %d", full.Add(1))
+	}))
+	defer server.Close()
+	b := newBench(t, "FROM scratch\nADD "+server.URL+"/tagged /a\n")
+	first, _ := b.build()
+	for _, damage := range []string{"", "conten", "CONTENT 1", "content 1 and more"} {
+		kept := filepath.Join(b.Root, "cache/urls", digest.FromString(fmt.Sprintf("content %d", full.Load())).Encoded())
+		require.NoError(t, os.WriteFile(kept, []byte(damage), 0o600))
+		before := full.Load()
+		id, told := b.build("--explain-cache")
+		require.Equal(t, before+1, full.Load(), "what is damaged was used: %q", damage)
+		require.NotEqual(t, first, id)
+		require.Contains(t, told, digest.FromString(fmt.Sprintf("content %d", full.Load())).String())
+	}
+	sum := digest.FromString(fmt.Sprintf("content %d", full.Load()))
+	b.write("Dockerfile", "FROM scratch\nADD --checksum="+sum.String()+" "+server.URL+"/tagged /a\n")
+	b.build()
+	_, told, err := b.try("--no-cache", "--max-layer-size", "5")
+	require.Error(t, err, told) // also of what is here already
+	b.write("Dockerfile", "FROM scratch\nADD --checksum="+digest.FromString("other").String()+" "+server.URL+"/tagged /a\n")
+	_, told, err = b.try()
+	require.Error(t, err)
+	require.Contains(t, told, "checksum")
+
+	b.write("Dockerfile", "FROM scratch\nADD "+server.URL+"/dated /a\n") // its time says nothing
+	first, _ = b.build()
+	second, _ := b.build()
+	require.NotEqual(t, first, second)
+}
+
+// Two downloads are on their way at once: each answer waits for the other request.
+func TestDownloadsSideBySide(t *testing.T) {
+	var both sync.WaitGroup
+	both.Add(2)
+	var asked sync.Map
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, again := asked.LoadOrStore(r.URL.Path, true); !again {
+			both.Done()
+		}
+		both.Wait()
+		fmt.Fprint(w, r.URL.Path)
+	}))
+	defer server.Close()
+	b := newBench(t, "FROM scratch AS a\nADD "+server.URL+"/a /a\nFROM scratch AS b\nADD "+server.URL+"/b /b\nFROM scratch\nCOPY --from=a /a /a\nCOPY --from=b /b /b\n")
+	b.build()
+}
+
+// A mount shows what it begins with, and a directory of its own for each owner and mode.
+func TestMountsAreInputs(t *testing.T) {
+	b := newBench(t, "")
+	counted := func(lines string, args ...string) string {
+		b.write("Dockerfile", "FROM tiny AS maker\nARG V=1\nRUN echo $V >/made\nFROM tiny\nARG N\n"+lines+"\n")
+		_, told := b.build(append(args, "--progress", "plain")...)
+		return told
+	}
+	for _, kind := range []string{"bind", "cache"} {
+		mount := "RUN --mount=type=" + kind + ",from=maker,target=/m cat /m/made"
+		require.Contains(t, counted(mount), "\n  1\n", kind)
+		require.Contains(t, counted(mount, "--build-arg", "V=2"), "\n  2\n", kind)
+		require.Contains(t, counted(mount, "--build-arg", "V=2"), mount+"  # CACHED", kind)
+	}
+	const count = "target=/c echo x >>/c/n; wc -l </c/n; stat -c %u:%g:%a /c"
+	for n, lines := range map[string]string{
+		"\n  1\n  5:6:700\n": "RUN --mount=type=cache,uid=5,gid=6,mode=0700," + count,
+		"\n  1\n  7:0:755\n": "RUN --mount=type=cache,uid=7," + count,
+		"\n  1\n  0:0:755\n": "RUN --mount=type=cache," + count,
+	} {
+		if os.Geteuid() == 0 {
+			require.Contains(t, counted(lines), n)
+		}
+	}
+	twice := "RUN --mount=type=cache," + count + "\nRUN --mount=type=cache," + count + "; true"
+	counted(twice, "--build-arg", "N=1")
+	told := counted(twice, "--no-cache", "--build-arg", "N=2")
+	require.Contains(t, told, "\n  1\n", "it does not begin empty")
+	require.Contains(t, told, "\n  2\n", "it was emptied twice")
+	told = counted(twice, "--build-arg", "N=3")
+	require.Contains(t, told, "\n  3\n", "what --no-cache has left is not used")
+}
+
 func TestReasons(t *testing.T) {
 	b := newBench(t, "FROM scratch\nARG VERSION=1.2\nCOPY src /src\nWORKDIR /w$VERSION\nENV A=b\n")
 	b.write("src/main.go", "package main\n")

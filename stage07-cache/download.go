@@ -1,6 +1,7 @@
-// ADD of a URL, with the cache: the file is kept under the digest of its bytes, and beside it the
-// headers of the answer. The next build asks whether it is still the same (If-None-Match and
-// If-Modified-Since of RFC 9110), and the server sends the file only if it is not.
+// ADD of a URL, with the cache: the file is kept under the digest of its bytes, and beside it what
+// the server said of it. The next build asks whether its ETag is still the same (If-None-Match of
+// RFC 9110), and the server sends the file only if it is not. What was kept is read and compared
+// before it is used.
 
 package main
 
@@ -8,119 +9,97 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage06-dockerfile/download"
 )
 
 // fetched is the answer to a URL, in cache/urls.
 type fetched struct {
-	URL          string
-	ETag         string
-	LastModified string
-	Digest       digest.Digest
-	Name         string // of the file
+	URL string
+	download.Answer
 }
 
-// get opens the file of a URL.
-func (c *copying) get(source string) (*answer, error) {
+// fetchedOnce is a URL that a build asked for: once, and without waiting for others.
+type fetchedOnce struct {
+	once sync.Once
+	got  fetched
+	err  error
+}
+
+// get copies the kept file of a URL. It is held against the limit and the checksum once more.
+func (c *copying) get(source string, to *os.File) (download.Answer, error) {
 	got, err := c.fetchOnce(source)
 	if err != nil {
-		return nil, err
+		return got.Answer, err
 	}
 	file, err := os.Open(c.s.b.urlPath(got.Digest))
-	return &answer{file, got.Name, got.LastModified}, err
+	if err != nil {
+		return got.Answer, err
+	}
+	defer file.Close()
+	is, _, err := c.request(source).Copy(to, file)
+	if err == nil && is != got.Digest {
+		err = fmt.Errorf("%s is damaged: remove it, and build again", file.Name())
+	}
+	return got.Answer, err
 }
 
 // fetchOnce fetches a URL, unless the build did so already or the cache has it.
 func (c *copying) fetchOnce(source string) (fetched, error) {
-	c.s.b.urls.Lock()
-	defer c.s.b.urls.Unlock()
-	if got, asked := c.s.b.fetched[source]; asked { // once a build is enough
-		return got, nil
+	b, request := c.s.b, c.request(source)
+	b.urls.Lock()
+	key := source + " " + string(request.Checksum)
+	f := b.fetched[key]
+	if f == nil {
+		f = &fetchedOnce{}
+		b.fetched[key] = f
 	}
-	note := c.s.b.cachePath("urls", fmt.Sprintf("%x", sha256.Sum256([]byte(source)))[:32]+".json")
-	var known fetched
-	err := state.ReadJSON(note, &known)
-	if err != nil || known.URL != source || known.Digest.Validate() != nil ||
-		!exists(c.s.b.urlPath(known.Digest)) {
-		known = fetched{}
-	}
-	want := digest.Digest(c.in.Flag("checksum"))
-	got, err := c.s.b.ask(source, want, known)
-	if err == nil && got != known {
-		var data []byte
-		if data, err = json.Marshal(got); err == nil {
-			err = state.Write(note, data, 0o600, state.Volatile)
-		}
-	}
-	if err == nil {
-		c.s.b.fetched[source] = got
-	}
-	return got, err
+	b.urls.Unlock()
+	f.once.Do(func() { f.got, f.err = b.askFor(request) })
+	return f.got, f.err
 }
 
 func (b *builder) urlPath(d digest.Digest) string { return b.cachePath("urls", d.Encoded()) }
 
-// ask makes the request, unless the wanted digest is known.
-func (b *builder) ask(source string, want digest.Digest, known fetched) (fetched, error) {
-	if want != "" {
-		if err := want.Validate(); err != nil {
-			return known, fmt.Errorf("--checksum=%s: %w", want, err)
-		}
-		if known.Digest == want {
-			return known, nil // the server could not send anything else
-		}
+// askFor fetches a URL, unless what the cache has of it is whole and still the same.
+func (b *builder) askFor(request download.Request) (got fetched, err error) {
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(request.URL)))
+	note := b.cachePath("urls", sum[:32]+".json")
+	var known fetched
+	err = state.ReadJSON(note, &known)
+	if err != nil || known.URL != request.URL || known.Digest.Validate() != nil ||
+		known.Verify(b.urlPath(known.Digest)) != nil {
+		known = fetched{}
 	}
-	request, err := http.NewRequestWithContext(b.ctx, http.MethodGet, source, nil)
-	if err != nil {
+	if known.Digest != "" && known.Digest == request.Checksum {
+		return known, nil // the server could not send anything else
+	}
+	request.ETag = known.ETag
+	if got, err = b.keepURL(request); err != nil || got.Unchanged {
 		return known, err
 	}
-	if known.ETag != "" {
-		request.Header.Set("If-None-Match", known.ETag)
+	data, err := json.Marshal(got)
+	if err == nil {
+		err = state.Write(note, data, 0o600, state.Durable)
 	}
-	if known.LastModified != "" {
-		request.Header.Set("If-Modified-Since", known.LastModified)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return known, err
-	}
-	defer answer.Body.Close()
-	switch {
-	case answer.StatusCode == http.StatusNotModified && known.Digest != "":
-		return known, nil
-	case answer.StatusCode != http.StatusOK:
-		return known, fmt.Errorf("the server says %s", answer.Status)
-	}
-	got := fetched{
-		URL: source, Name: fileName(request.URL, answer.Header),
-		ETag: answer.Header.Get("ETag"), LastModified: answer.Header.Get("Last-Modified"),
-	}
-	if got.Digest, err = b.keepURL(answer.Body, want); err != nil {
-		return known, err
-	}
-	return got, nil
+	return got, err
 }
 
-// keepURL writes the body of an answer to a file, and compares it with the wanted digest.
-func (b *builder) keepURL(body io.Reader, want digest.Digest) (digest.Digest, error) {
+// keepURL fetches a URL to a file that is named by its digest when it is whole.
+func (b *builder) keepURL(request download.Request) (got fetched, err error) {
 	file, err := state.Create(b.cachePath("urls"))
 	if err != nil {
-		return "", err
+		return got, err
 	}
 	defer func() { complain(file.Discard()) }()
-	hash := digest.SHA256.Digester()
-	_, err = io.Copy(io.MultiWriter(file, hash.Hash()), body)
-	if err == nil && want != "" && hash.Digest() != want {
-		err = fmt.Errorf("it has the checksum %s, and should have %s", hash.Digest(), want)
+	got.URL = request.URL
+	if got.Answer, err = request.Fetch(b.ctx, file); err != nil || got.Unchanged {
+		return got, err
 	}
-	if err == nil {
-		err = file.Commit(b.urlPath(hash.Digest()), 0o600, state.Durable)
-	}
-	return hash.Digest(), err
+	return got, file.Commit(b.urlPath(got.Digest), 0o600, state.Durable)
 }

@@ -11,10 +11,12 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/copyup"
@@ -30,6 +32,12 @@ type stepMounts struct {
 	temp []string // directories to remove afterwards
 
 	locks []*os.File // of caches
+}
+
+// emptiedMounts are the directories of cache mounts that a build has emptied.
+type emptiedMounts struct {
+	sync.Mutex
+	dirs map[string]bool
 }
 
 // add adds them to the container.
@@ -173,9 +181,9 @@ func numberOr(n *uint64, missing int) int {
 // cache mounts a directory that other builds see too. With sharing=locked they wait for each
 // other; with private each gets its own if others are running.
 func (m *stepMounts) cache(mount dockerfile.Mount) error {
-	id := cmp.Or(mount.ID, path.Clean(mount.Target))
-	if mount.From != "" || mount.Source != "" {
-		id += "\x00" + mount.From + "\x00" + mount.Source
+	id, err := m.cacheID(mount)
+	if err != nil {
+		return err
 	}
 	dir := m.s.b.Store.path("cache", "mounts", digest.FromString(id).Encoded()[:32])
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -188,6 +196,9 @@ func (m *stepMounts) cache(mount dockerfile.Mount) error {
 	if held != nil {
 		m.locks = append(m.locks, held)
 	}
+	if err := m.emptyCache(dir); err != nil {
+		return err
+	}
 	m.mount(dir, mount.Target, mount.ReadOnly)
 	if err := isDirectory(dir); errors.Is(err, unix.ENOENT) {
 		return m.newCache(dir, mount)
@@ -195,6 +206,59 @@ func (m *stepMounts) cache(mount dockerfile.Mount) error {
 		return fmt.Errorf("%w; remove it", err)
 	}
 	return nil
+}
+
+// cacheID returns what names the directory of a cache mount: its id, and all that it begins with.
+func (m *stepMounts) cacheID(mount dockerfile.Mount) (string, error) {
+	id := cmp.Or(mount.ID, path.Clean(mount.Target))
+	if mount.From != "" || mount.Source != "" {
+		layers, err := m.s.b.layersOf(m.in, cmp.Or(mount.From, "scratch"))
+		if err != nil {
+			return "", err
+		}
+		id += "\x00" + layers + "\x00" + mount.Source
+	}
+	if mount.UID != nil || mount.GID != nil || mount.Mode != nil {
+		id += fmt.Sprintf("\x00%d %d %o", numberOr(mount.UID, 0), numberOr(mount.GID, 0),
+			numberOr(mount.Mode, 0o755))
+	}
+	return id, nil
+}
+
+// emptyCache gives a build that does without the cache an empty directory, once. Another build that
+// uses the old one keeps it; a later command, which is alone, removes that.
+func (m *stepMounts) emptyCache(dir string) error {
+	b := m.s.b
+	b.emptied.Lock()
+	defer b.emptied.Unlock()
+	if !b.uncached(m.s) || b.emptied.dirs[dir] {
+		return nil
+	}
+	b.emptied.dirs = withKey(b.emptied.dirs, dir, true)
+	err := os.Rename(dir, b.Store.path("images/partial", "mount-"+ids.New()[:12]))
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// layersOf returns the digests of the layers of a stage or an image.
+func (b *builder) layersOf(in *dockerfile.Instruction, ref string) (string, error) {
+	stage, err := b.file.StageFor(in, ref)
+	if err != nil {
+		return "", err
+	}
+	if stage != nil {
+		return fmt.Sprint(b.built(stage).config.RootFS.DiffIDs), nil
+	}
+	if ref == "scratch" {
+		return "nothing", nil
+	}
+	image, err := b.image(ref, b.want)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprint(image.Config.RootFS.DiffIDs), nil
 }
 
 // lockCache locks the directory of a cache mount if it is not shared: it waits for it, or with

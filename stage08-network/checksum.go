@@ -262,30 +262,11 @@ func (l *inputList) describe(n *union.Node, rel string) (string, error) {
 	return text, nil
 }
 
-// layersOf returns the digests of the layers of a stage or an image.
-func (b *builder) layersOf(in *dockerfile.Instruction, ref string) (string, error) {
-	stage, err := b.file.StageFor(in, ref)
-	if err != nil {
-		return "", err
-	}
-	if stage != nil {
-		return fmt.Sprint(b.built(stage).config.RootFS.DiffIDs), nil
-	}
-	if ref == "scratch" {
-		return "nothing", nil
-	}
-	image, err := b.image(ref, b.want)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprint(image.Config.RootFS.DiffIDs), nil
-}
-
-// mountInputs adds the files of the bind mounts of a RUN. A secret is no input: the image must
-// not depend on it.
+// mountInputs adds what the bind mounts of a RUN show, and what its cache mounts begin with. A
+// secret is no input: the image must not depend on it.
 func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]input, error) {
 	for _, mount := range in.Mounts {
-		if mount.Type != "bind" {
+		if mount.Type != "bind" && (mount.Type != "cache" || mount.From == "") {
 			continue
 		}
 		if mount.From != "" {
