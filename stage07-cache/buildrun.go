@@ -5,7 +5,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -109,9 +108,14 @@ const proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
 // runEnv returns the environment of RUN: the image's variables, and over them the arguments.
 func (s *stageBuild) runEnv() (env []string) {
 	for name := range strings.FieldsSeq(proxies) {
-		capitals := strings.ToUpper(name)
-		if value := cmp.Or(s.b.args[name], s.b.args[capitals]); value != "" {
-			env = append(env, capitals+"="+value, name+"="+value)
+		value := ""
+		for _, arg := range slices.Sorted(maps.Keys(s.b.args)) { // small letters come last
+			if strings.EqualFold(arg, name) {
+				value = s.b.args[arg]
+			}
+		}
+		if value != "" {
+			env = append(env, strings.ToUpper(name)+"="+value, name+"="+value)
 		}
 	}
 	env = append(env, withValues(s.config.Config.Env)...)

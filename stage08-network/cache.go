@@ -120,6 +120,10 @@ func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]input, error) {
 		list = append(list, input{"command", fmt.Sprintf("%q", s.script(in))},
 			input{"network", s.b.networkOf(in)})
 		return s.mountInputs(in, list)
+	case "WORKDIR":
+		if s.b.epoch != nil { // the time of its directory
+			list = append(list, input{"SOURCE_DATE_EPOCH", fmt.Sprint(s.b.epoch.Unix())})
+		}
 	case "ADD", "COPY":
 		files, err := s.copyInputs(in)
 		return append(list, files...), err

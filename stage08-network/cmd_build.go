@@ -142,12 +142,29 @@ func (b *builder) parse() (err error) {
 	if b.globals, err = b.file.Globals(b.native, b.args); err != nil {
 		return err
 	}
+	if err = b.checkBases(); err != nil {
+		return err
+	}
 	b.epoch, err = buildflags.Epoch(b.args, b.globals)
 	if err == nil && b.epoch == nil && b.RewriteTimestamp {
 		err = errors.New("--rewrite-timestamp: SOURCE_DATE_EPOCH is not set;" +
 			" --build-arg SOURCE_DATE_EPOCH=SECONDS since 1970 sets it")
 	}
 	return err
+}
+
+// checkBases checks the names of all images, also those of stages that are not needed.
+func (b *builder) checkBases() error {
+	for _, s := range b.file.Stages {
+		base, err := b.base(s)
+		if err == nil && base != "scratch" && b.file.Parent(s, base) == nil {
+			_, err = registry.ParseReference(base)
+		}
+		if err != nil && !b.Check {
+			return s.From.ErrorAt(s.Base, "FROM %s: %v", s.Base, err)
+		}
+	}
+	return nil
 }
 
 // errBuild is the error of a build that was shown already.

@@ -232,7 +232,10 @@ func (s *stageBuild) workdir(in *dockerfile.Instruction) error {
 		who = copyup.Owner{}
 	}
 	return s.layer(in, func(w *copyup.Writer) error {
-		_, err := w.Resolve(path.Clean(dir), true, who)
+		made, err := w.Resolve(path.Clean(dir), true, who)
+		if err == nil && s.b.epoch != nil {
+			err = w.Date(made, *s.b.epoch)
+		}
 		return err
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -127,6 +128,14 @@ func (w *Writer) Mkdir(name string, isBelow bool, who Owner) error {
 	defer func(change func(*unix.Stat_t)) { w.Change = change }(w.Change)
 	w.Change = nil
 	return withFile(n, func(fd int) error { return w.Attributes(fd, name) })
+}
+
+// Date sets the time of a directory that this Writer has made.
+func (w *Writer) Date(name string, at time.Time) error {
+	if !w.created[name] {
+		return nil
+	}
+	return w.setTimes(name, timespec(at), timespec(at))
 }
 
 // touch notes that something was put into the directory of a path.
