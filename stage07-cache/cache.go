@@ -291,7 +291,8 @@ func (b *builder) openCache() (err error) {
 	if err := b.checkCacheOptions(); err != nil {
 		return err
 	}
-	b.sums, b.fetched, b.show.Least = b.openChecksums(), map[string]*fetchedOnce{}, 50*time.Millisecond
+	b.sums, b.show.Least = b.openChecksums(), 50*time.Millisecond
+	b.fetched = map[string]*fetchedOnce{}
 	for _, name := range b.CacheFrom {
 		if err := b.importCache(strings.TrimPrefix(name, "type=registry,ref=")); err != nil {
 			fmt.Fprintf(os.Stderr,

@@ -158,10 +158,12 @@ func (b *builder) checkBases() error {
 	for _, s := range b.file.Stages {
 		base, err := b.base(s)
 		if err == nil && base != "scratch" && b.file.Parent(s, base) == nil {
-			_, err = registry.ParseReference(base)
+			if _, err = registry.ParseReference(base); err != nil {
+				err = s.From.ErrorAt(s.Base, "%v", err)
+			}
 		}
 		if err != nil && !b.Check {
-			return s.From.ErrorAt(s.Base, "FROM %s: %v", s.Base, err)
+			return err
 		}
 	}
 	return nil
