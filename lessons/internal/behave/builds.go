@@ -68,6 +68,17 @@ exec "$BOX" "$@"`,
 	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "s/file/./; s/link/./" "$dir/Dockerfile"
 exec "$BOX" "$@"`,
 }, {
+	Name: "build: COPY --chown takes a number for an id, also where a user has it for a name, and --iidfile gets the image's id", Since: 6, For: Root,
+	Check: func(b *Box) Seen {
+		owner := b.buildAndRun("4321 4322", "", "FROM tiny", "RUN echo 4321:x:0:0::/: >>/etc/passwd; echo 4322:x:0: >>/etc/group", "COPY --chown=4321:4322 file /", `CMD ["sh", "-c", "set -- $(ls -ln /file); echo $3 $4"]`)
+		file := filepath.Join(b.Dir, "id")
+		build := b.Run("build", "-q", "--iidfile", file, filepath.Join(b.Dir, "context"))
+		return all(owner, status(0, build), same(build.Line(), contentOrNone(file)), status(1, b.build("FROM tiny", "COPY --chown=4294967296 file /")),
+			status(1, b.build("FROM tiny", "COPY --chown=0:4294967296 file /")))
+	},
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "s/--chown=4321:4322/--chown=root/" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
+}, {
 	Name: "build: a secret is there for its step alone", Since: 6,
 	Check: func(b *Box) Seen {
 		e := b.build("FROM tiny", "RUN --mount=type=secret,id=s,target=/s test $(cat /s) = hidden", "RUN ! test -e /s")

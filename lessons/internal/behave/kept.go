@@ -109,6 +109,18 @@ var keptRows = []Row{{
 	},
 	Broken: `for a; do shift; set -- "$@" "${a%,volume-subpath=*}"; done; exec "$BOX" "$@"`,
 }, {
+	Name: "exec -u: a number is an id, also where a user has it for a name, and one out of range is refused", Since: 4, For: Root,
+	Check: func(b *Box) Seen {
+		return b.detached("sleep 100", func() Seen {
+			as := func(user string) Ended {
+				return b.Run("exec", "-u", user, "still", "sh", "-c", "echo $(id -u) $(id -g)")
+			}
+			named := b.Run("exec", "still", "sh", "-c", "echo 4321:x:0:0::/: >>/etc/passwd; echo 4322:x:0: >>/etc/group")
+			return all(status(0, named), printed("4321 0", as("4321")), printed("4321 4322", as("4321:4322")), refused(as("4294967296")), refused(as("4321:4294967296")))
+		})
+	},
+	Broken: `[ "$1 $2" = "exec -u" ] && { shift 3; set -- exec -u 0 "$@"; }; exec "$BOX" "$@"`,
+}, {
 	Name: "restart of a container with --rm: it is removed when it ends, and not in between", Since: 4,
 	Check: func(b *Box) Seen {
 		start := b.script("sleep 100", "-d", "--rm", "--name", "one")
