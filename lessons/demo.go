@@ -33,7 +33,7 @@ CMD ["/web", "/page", ":80"]
 `
 
 // scenes are the tour. PORT is a port that is free; PUBLISH publishes the service there, and
-// FETCH gets its page, for somebody who may do that; else both stay inside the container.
+// FETCH gets its page, for a user who may do that; else both stay inside the container.
 var scenes = []scene{
 	{"A container is a process for which the kernel made some calls. These, and why; `host│` is box, `box │` is the container:",
 		"box run --explain /bin/hostname"},

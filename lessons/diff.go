@@ -185,7 +185,7 @@ func (c *diffCmd) lines(lines []difference.Line) {
 	}
 }
 
-// gap tells whether lines were left out between two that are shown.
+// gap reports whether lines were left out between two that are shown.
 func gap(a, b difference.Line) bool {
 	return a.Kind != difference.Folded && b.Kind != difference.Folded && a.New != 0 && b.New > a.New+1
 }
@@ -200,7 +200,7 @@ func paint(color bool, code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// colorWanted is whether standard output is a terminal and nobody asked for none.
+// colorWanted reports whether standard output is a terminal and NO_COLOR is unset.
 func colorWanted() bool {
 	_, err := unix.IoctlGetTermios(1, unix.TCGETS)
 	return err == nil && os.Getenv("NO_COLOR") == ""

@@ -15,6 +15,7 @@ import (
 	"stagebox/lessons/internal/present"
 	"stagebox/lessons/internal/stages"
 	"stagebox/lessons/internal/transcript"
+	"stagebox/lessons/internal/verify"
 )
 
 // presentCmd plays a lesson before an audience.
@@ -47,7 +48,7 @@ func (c *presentCmd) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	fmt.Printf("building %s …\n", stage.Name())
-	bin, err := binDir(ctx, stage)
+	bin, err := binDir(ctx, root, stage)
 	if err != nil {
 		return err
 	}
@@ -59,13 +60,17 @@ func (c *presentCmd) Run() error {
 	})
 }
 
-// binDir is a directory with a stage's box that every user may run.
-func binDir(ctx context.Context, stage stages.Stage) (dir string, err error) {
+// binDir is a directory with a stage's box that every user may run, and what else its lesson
+// needs.
+func binDir(ctx context.Context, root string, stage stages.Stage) (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "stagebox-present"); err != nil {
 		return "", err
 	}
 	if err = os.Chmod(dir, 0o755); err == nil {
 		err = stage.Build(ctx, filepath.Join(dir, "box"))
+	}
+	for _, program := range verify.Programs[stage.Topic] {
+		err = errors.Join(err, stages.Compile(ctx, root, "./"+program, filepath.Join(dir, filepath.Base(program))))
 	}
 	if err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))

@@ -120,7 +120,7 @@ func paged(print func(io.Writer) error) error {
 	if cmd.Start() != nil {
 		return print(os.Stdout)
 	}
-	print(in) // a reader who leaves early closes the pipe: that is no error
+	print(in) // a reader who leaves early closes the pipe, which is fine
 	in.Close()
 	return cmd.Wait()
 }

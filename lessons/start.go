@@ -41,7 +41,7 @@ func (c *startCmd) Run() error {
 	return c.tell(root, dir)
 }
 
-// directory is where the copy shall be, absolute.
+// directory is where the copy is to be, absolute.
 func (c *startCmd) directory(stage stages.Stage) (string, error) {
 	if c.Dir != "" {
 		return filepath.Abs(c.Dir)

@@ -108,7 +108,7 @@ func (c *tryCmd) build(ctx context.Context, e exercises.Exercise, memory exercis
 	return filepath.Join(dir, "box"), nil
 }
 
-// goal tells of each of the exercise's rows what was run, expected and seen.
+// goal reports for each of the exercise's rows what was run, expected and seen.
 func (c *tryCmd) goal(ctx context.Context, e exercises.Exercise, binary string) error {
 	temp, err := os.MkdirTemp("", "stagebox-try")
 	if err != nil {
@@ -129,7 +129,7 @@ func (c *tryCmd) goal(ctx context.Context, e exercises.Exercise, binary string) 
 	fmt.Println()
 	switch {
 	case sheet.failed > 0:
-		return fmt.Errorf("%s is not solved yet: the task is in %s, a hint is told by go run ./lessons try %[1]s --hint", e.Name, e.Path())
+		return fmt.Errorf("%s is not solved yet: the task is in %s, for a hint: go run ./lessons try %[1]s --hint", e.Name, e.Path())
 	case sheet.held == 0:
 		return fmt.Errorf("nothing of %s could be checked here, for the reasons above", e.Name)
 	}

@@ -30,7 +30,7 @@ type inspectCmd struct {
 	Store
 }
 
-// Run is `box inspect`. What is found is shown, also if something else is not; the status is then 1.
+// Run is `box inspect`. Objects that are found are shown, also if others are not; the status is then 1.
 func (c *inspectCmd) Run() error {
 	if c.Picture != "" {
 		return each(c.Names, func(name string) error {
@@ -56,7 +56,7 @@ func (c *inspectCmd) Run() error {
 	return nil
 }
 
-// objects are what a name may mean, in the order of docker inspect. For a name that is none's,
+// objects are what a name may mean, in the order of docker inspect. For a name that nothing has,
 // find returns nil.
 var objects = []struct {
 	kind string

@@ -165,7 +165,7 @@ type stopCmd struct {
 }
 
 type stopOptions struct {
-	Time   *int   `short:"t" aliases:"timeout" placeholder:"SECONDS" help:"Seconds until it is killed; -1 waits for ever. Without -t, those of --stop-timeout, or 10; and a container whose first process neither handles nor blocks the signal, and so would never get it, is killed at once."`
+	Time   *int   `short:"t" aliases:"timeout" placeholder:"SECONDS" help:"Seconds until it is killed; -1 waits forever. Without -t, those of --stop-timeout, or 10; and a container whose first process neither handles nor blocks the signal, and so would never get it, is killed at once."`
 	Signal string `short:"s" help:"The signal that asks it to end (default: TERM)."`
 }
 

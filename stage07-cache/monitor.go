@@ -211,7 +211,7 @@ func (r *Record) watchEnd() (wait func() (int, error), err error) {
 	}, nil
 }
 
-// hasEndedWithin waits, for ever if the time is negative, and reports whether the container ended.
+// hasEndedWithin waits, forever if the time is negative, and reports whether the container ended.
 func (r *Record) hasEndedWithin(timeout time.Duration) bool {
 	for end := time.Now().Add(timeout); state.Held(r.livePath()); time.Sleep(2 * time.Millisecond) {
 		if timeout >= 0 && time.Now().After(end) {

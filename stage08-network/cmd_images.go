@@ -235,7 +235,7 @@ type imagePruneCmd struct {
 	Store
 }
 
-// Run is `box image prune`. What it has freed are the layers that are gone afterwards: others
+// Run is `box image prune`. It has freed the layers that are gone afterwards: others
 // may be those of an image that stays.
 func (c *imagePruneCmd) Run() error {
 	if err := c.Store.openImages(); err != nil {

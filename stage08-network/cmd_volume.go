@@ -170,7 +170,7 @@ type volumeInspectCmd struct {
 	Store
 }
 
-// Run is `box volume inspect`. What is found is shown, also if something else is not; the status is
+// Run is `box volume inspect`. Objects that are found are shown, also if others are not; the status is
 // then 1.
 func (c *volumeInspectCmd) Run() error {
 	list := []api.Volume{}

@@ -296,7 +296,7 @@ func (c *copying) file(f sources.File) error {
 	return c.put(f, dest)
 }
 
-// put copies one file that is no directory.
+// put copies one file that is not a directory.
 func (c *copying) put(f sources.File, dest string) error {
 	target, err := c.target(dest, path.Base(f.At))
 	if err != nil {

@@ -164,7 +164,7 @@ func askNat(question nft.Message, flags uint16) ([]nlReply, error) {
 }
 
 // natComment is the table's comment, with the version of its sets: a set that is there cannot be
-// changed, so a table of another version is made anew.
+// changed, so a table of another version is made again.
 const natComment, natVersion = "made by box, version ", 2
 
 // findTable reports whether there is a table of our name, and whether it is as this box makes it.
@@ -235,7 +235,7 @@ func hasRules() (bool, error) {
 }
 
 // readyTable reports whether the table is there. One of an older box, and one of which something
-// is missing, is made anew, with the elements of its sets.
+// is missing, is made again, with the elements of its sets.
 func readyTable(dry bool) (there bool, err error) {
 	for {
 		generation, err := askNat(nft.Generation(), 0)
@@ -362,7 +362,7 @@ func settings(v6 bool) (list []forwarding.Setting, err error) {
 }
 
 // keepLearning returns the settings of links whose routes come from a router: a host that is a
-// router itself goes on accepting those only if it is told to.
+// router itself goes on accepting those only with that setting.
 func keepLearning() (list []forwarding.Setting, err error) {
 	routes, err := hostRoutes()
 	if err != nil {

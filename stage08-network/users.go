@@ -95,7 +95,7 @@ func (c *Container) workdir(p *Plan) error {
 		return fmt.Errorf("--workdir %s: it must be an absolute path inside", dir)
 	}
 	at := p.OpenPath(dir, unix.O_DIRECTORY, 0).
-		Hint(unix.ELOOP, "it leads through a link of /proc to a file that somebody has open, "+
+		Hint(unix.ELOOP, "it leads through a link of /proc to a file that a process has open, "+
 			"which box does not follow").
 		Hint(unix.ENOTDIR, "it is not a directory").
 		Hint(unix.ENOENT, "there is no such directory").Result()

@@ -267,7 +267,7 @@ func (c *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (e
 	rand.Read(unique)
 	c.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
 	if c.network.Internal && len(c.Ports) > 0 {
-		return fmt.Errorf("--publish: network %s is internal, and nobody outside reaches it",
+		return fmt.Errorf("--publish: network %s is internal, and cannot be reached from outside",
 			c.network.Name)
 	}
 	if err := c.listenPorts(); err != nil {

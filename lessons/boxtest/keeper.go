@@ -31,7 +31,7 @@ type Program struct {
 // Ended is how a program ended.
 type Ended struct {
 	Status      int    // as a shell has it: 128+n for signal n
-	Interrupted bool   // this process was told to end
+	Interrupted bool   // this process got a signal to end
 	Left        string // command lines of the processes that had to be killed although it ended well
 }
 
@@ -111,7 +111,7 @@ func with(env []string, name, value string) []string {
 	return append(others, name+"="+value)
 }
 
-// pass ends the program when this process is told to end, or when its parent has gone, which
+// pass ends the program when this process gets a signal to end, or when its parent has gone, which
 // is how it learns that go test was killed. SIGTERM does it where a shell has had the program
 // ignore SIGINT. SIGQUIT is no interruption: go test sends it at the end of its time, and the
 // tests print where they are.

@@ -15,7 +15,7 @@ import (
 	"stagebox/stage04-unionfs/files"
 )
 
-// unpacker makes the files of a tar stream below a directory. What is there stays, unless the
+// unpacker makes the files of a tar stream below a directory. Existing files stay, unless the
 // stream has a file of its name.
 type unpacker struct {
 	dir    int

@@ -28,7 +28,7 @@ type ID struct{ Dev, Ino uint64 }
 // IDOf is the ID of a file that stat(2) has described.
 func IDOf(st *unix.Stat_t) ID { return ID{uint64(st.Dev), st.Ino} }
 
-// NewArchive makes an archive without files. What it writes is buffered until Close.
+// NewArchive makes an archive without files. Its output is buffered until Close.
 func NewArchive(w io.Writer) *Archive {
 	out := bufio.NewWriterSize(w, 1<<20)
 	return &Archive{tar.NewWriter(out), out, map[ID]string{}, make([]byte, 1<<18)}

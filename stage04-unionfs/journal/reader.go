@@ -28,7 +28,7 @@ type pipe struct {
 }
 
 // atEnd is how much is read of a pipe at the end, at most: as much as the largest pipe can hold.
-// A process that is left may go on printing for ever.
+// A process that is left may go on printing forever.
 const atEnd = 1 << 20
 
 // quiet is for how many milliseconds nothing may come before the end is the end.

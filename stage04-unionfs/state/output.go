@@ -147,7 +147,7 @@ func OutputPath(name string) (string, error) {
 	return path, err
 }
 
-// resolve follows symbolic links, to a path that is no link or does not exist, or to a descriptor.
+// resolve follows symbolic links, to a path that is not a link or does not exist, or to a descriptor.
 func resolve(name string) (string, error) {
 	path := name
 	for range 40 { // as many links as the kernel follows (path_resolution(7))

@@ -346,7 +346,7 @@ func setOpaque(dir int, name string) error {
 	return about("make opaque", name, err)
 }
 
-// place makes something new. What the layer had there before is removed.
+// place makes something new. The layer's earlier file there is removed.
 func (u *unpacker) place(name string, create func(dir int, base string) error) error {
 	base := path.Base(name)
 	err := create(u.top().fd, base)

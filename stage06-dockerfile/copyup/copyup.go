@@ -100,7 +100,7 @@ func (w *Writer) Stat(name string) (st unix.Stat_t, link string, err error) {
 	return st, link, err
 }
 
-// isOther reports whether there is a file that is no directory.
+// isOther reports whether there is a file that is not a directory.
 func isOther(st *unix.Stat_t) bool {
 	return st.Mode != 0 && st.Mode&unix.S_IFMT != unix.S_IFDIR
 }

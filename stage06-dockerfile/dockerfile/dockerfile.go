@@ -1,7 +1,7 @@
 // Package dockerfile reads Dockerfiles as the Dockerfile reference describes them. Parse turns
 // a file into stages of instructions, Instruction.Expand replaces the variables of one
 // instruction, Check reports what is allowed and seldom meant, and Ignore holds the patterns
-// of a .dockerignore file. What is wrong is returned as an Error, which knows its place in the
+// of a .dockerignore file. A mistake is returned as an Error, which knows its place in the
 // file and can show it with a caret.
 //
 // The lesson reads dockerfile.go and instructions.go: how lines become instructions, and what

@@ -309,7 +309,7 @@ func parseMount(text string, expand func(string) (string, error)) (m Mount, err 
 	words, err := csv.NewReader(strings.NewReader(text)).Read()
 	if err != nil {
 		return m, errors.New("give words NAME=VALUE with commas between; " +
-			"a quote may stand around a whole word")
+			"a quote may enclose a whole word")
 	}
 	m.Type = "bind"
 	flags := []string{"readonly", "ro", "readwrite", "rw", "required"}

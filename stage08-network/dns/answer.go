@@ -12,7 +12,7 @@ import (
 )
 
 // own is the answer that can be given without asking another server, in at most limit bytes,
-// and nil for a message that is no question. One that is not final is for the case that no
+// and nil for a message that is not a question. One that is not final is for the case that no
 // other server answers.
 func (s *Server) own(message []byte, limit int) (answer []byte, final bool) {
 	var parser dnsmessage.Parser

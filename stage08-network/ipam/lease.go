@@ -67,7 +67,7 @@ func Keeper(pid int) string {
 }
 
 // Read reads a file of leases: the live ones, whose container isHeld is true for, and the dead
-// ones. Without the file there are none, and lines that are no leases are skipped.
+// ones. Without the file there are none, and lines that are not leases are skipped.
 func Read(path string, isHeld func(id string) bool) (live, dead []Lease, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

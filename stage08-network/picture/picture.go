@@ -1,6 +1,6 @@
 // Package picture draws a network: the host, and a container at each link of its bridge, as
 // text for a terminal or as SVG for a browser. It knows nothing of networks; it is given the
-// lines that stand in each box.
+// lines in each box.
 package picture
 
 import (

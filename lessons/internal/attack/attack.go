@@ -1,6 +1,6 @@
 // Package attack tries what a hostile program in a container would try. Each attack says
 // "got in" when it worked, else how the kernel refused it. The behaviour suite has a
-// container run them, with its walls and without.
+// container run them, with its protections and without.
 package attack
 
 import (
@@ -23,7 +23,7 @@ const Name = "stagebox-attack"
 // success is what an attack says that has worked.
 const success = "got in"
 
-// attacks get what stands behind their name on the command line.
+// attacks get what follows their name on the command line.
 var attacks = map[string]func(args []string) error{
 	"chroot":   chroot,
 	"tiocsti":  typeIn,
@@ -110,7 +110,7 @@ func ptrace(args []string) error {
 }
 
 // readv reads the memory of a process (process_vm_readv(2)), at the address of something
-// that every program has: its auxiliary vector tells one.
+// that every program has: its auxiliary vector has one.
 func readv(args []string) error {
 	pid, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -132,7 +132,7 @@ func keyring([]string) error {
 	return err
 }
 
-// module loads a module that is none: the kernel looks at it only if it may be loaded.
+// module loads a malformed module: the kernel looks at it only if it may be loaded.
 func module([]string) error {
 	err := unix.InitModule([]byte("no module"), "")
 	if err == unix.ENOEXEC || err == unix.EINVAL {
@@ -170,7 +170,7 @@ func releaseAgent([]string) error {
 }
 
 // swap changes two names against each other for as long as it may, with a moment between for
-// whoever shares the CPU.
+// a process that shares the CPU.
 func swap(args []string) error {
 	fmt.Println("ready")
 	for {
@@ -203,7 +203,7 @@ func open(args []string) error {
 }
 
 // overwrite waits for a process that runs a program which the container does not have, and
-// keeps the file open that /proc/PID/exe leads to. When nobody runs it any more, it writes.
+// keeps the file open that /proc/PID/exe leads to. When it runs no longer, it writes.
 func overwrite([]string) error {
 	fmt.Println("ready")
 	return eachNew(func(pid int) bool {
@@ -220,7 +220,7 @@ func overwrite([]string) error {
 	})
 }
 
-// overwriteWhenIdle writes to an open file by its magic link, as soon as nobody runs it.
+// overwriteWhenIdle writes to an open file by its magic link, as soon as it runs no longer.
 func overwriteWhenIdle(fd int) bool {
 	for range 300 {
 		w, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_TRUNC|unix.O_CLOEXEC, 0)
@@ -237,7 +237,7 @@ func overwriteWhenIdle(fd int) bool {
 }
 
 // traceIncoming attaches to a process that comes into the PID namespace, before it has
-// become the program that it shall be: it still has the memory of box.
+// become the program that it is to be: it still has the memory of box.
 func traceIncoming([]string) error {
 	fmt.Println("ready")
 	return eachNew(func(pid int) bool {
@@ -247,7 +247,7 @@ func traceIncoming([]string) error {
 }
 
 // forgotten is when an attack ends by itself. It is killed long before that, by the check that
-// has started it, once nobody comes any more.
+// has started it, once no process comes any more.
 const forgotten = 10 * time.Minute
 
 // eachNew tries something on every process that was not there at first, again and again.

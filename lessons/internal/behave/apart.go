@@ -12,7 +12,7 @@ import (
 
 // apart does something on a thread of its own, which root gives a mount, a UTS and a network
 // namespace of its own as well. There every mount is shared, as systemd has it on most
-// hosts, but with nobody outside. So a binary that forgets MS_PRIVATE, or that shares what
+// hosts, but with no process outside. So a binary that forgets MS_PRIVATE, or that shares what
 // it should not, is found out, and does not harm the host; and a bridge is not the host's.
 func apart(do func()) error {
 	done := make(chan error)

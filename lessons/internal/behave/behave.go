@@ -38,7 +38,7 @@ const (
 	User     // an ordinary user
 )
 
-// table is the whole suite; a stage's rows stand behind those of the stage before.
+// table is the whole suite; a stage's rows follow those of the stage before.
 var table = slices.Concat(namespaceRows, idRows, commandRows, signalRows, execRows, tellingRows, terminalRows, leftoverRows,
 	cgroupRows, rootRows, wallRows, unionRows, keptRows)
 
@@ -53,7 +53,7 @@ type Seen struct {
 	Saw      string // what was seen
 	Holds    bool
 	Err      error  // why the check could not look: it does not hold, and proves nothing
-	Cannot   string // what this host lacks for the check, which is no fault of the binary
+	Cannot   string // what this host lacks for the check, and not the binary
 }
 
 func holds(ok bool, expected, saw string) Seen { return Seen{Expected: expected, Saw: saw, Holds: ok} }
@@ -82,7 +82,7 @@ func printed(expected string, e Ended) Seen {
 	return ended(e.Status == 0 && e.Line() == expected, Ended{Stdout: expected}.String(), e)
 }
 
-// all holds when all parts do, and else tells about the first that does not.
+// all holds when all parts do, and else reports the first that does not.
 func all(parts ...Seen) Seen {
 	var expected, saw []string
 	for _, part := range parts {

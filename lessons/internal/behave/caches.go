@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// The rows about the build cache. A step that runs is told from one that does not by what it
+// The rows about the build cache. A step that runs differs from one that does not in what it
 // makes: the kernel's random uuid, which is another each time.
 
 func init() { table = append(table, cacheRows...) }
 
-// uncached has every build begin anew.
+// uncached has every build start over.
 const uncached = `[ "$1" = build ] && { shift; set -- build --no-cache "$@"; }
 exec "$BOX" "$@"`
 

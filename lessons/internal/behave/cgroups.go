@@ -269,7 +269,7 @@ func (c *Container) usage() time.Duration {
 }
 
 // throttledWrite writes two megabytes, at one a second, to a device that is a file. It
-// cannot be done in less than a second; how much longer it takes, nobody can say. On a busy
+// cannot be done in less than a second; how much longer it takes, cannot be said. On a busy
 // host it may take as long without a limit: so the kernel is asked for that, too.
 func throttledWrite(b *Box) Seen {
 	file := filepath.Join(b.Dir, "disk")
@@ -318,7 +318,7 @@ func groupGone(b *Box) Seen {
 	return same("gone", gone(dir))
 }
 
-// lingering makes a process that nobody waits for, and that no PID namespace takes along.
+// lingering makes a process that is not waited for, and that no PID namespace takes along.
 func lingering(b *Box) Seen {
 	if ran := status(0, b.Run("run", "--share", "pid", "/bin/sh", "-c", "sleep 1000 >/dev/null 2>&1 &")); !ran.Holds {
 		return ran
@@ -330,7 +330,7 @@ func lingering(b *Box) Seen {
 	return same("0 processes left", fmt.Sprintf("%d processes left", len(left)))
 }
 
-// sweptGroup is about groups in a place of our own: elsewhere somebody else's run may be
+// sweptGroup is about groups in a place of our own: elsewhere another run may be
 // the next.
 func sweptGroup(b *Box) Seen {
 	parent, done, err := b.nursery()

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The rows about the command: what it is given, and how its end is told.
+// The rows about the command: what it is given, and how its end is reported.
 
 var commandRows = []Row{{
 	Name: "the exit status of a command that succeeds is 0", Since: 1,
@@ -85,7 +85,7 @@ func refused(e Ended) Seen {
 	return ended(e.Status == 125 && sentence, `exit 125, standard error "box: …"`, e)
 }
 
-// killed kills the command from outside. From inside nobody can: it is process 1.
+// killed kills the command from outside. From inside it cannot be: it is process 1.
 func killed(b *Box) Seen {
 	c, err := b.Cat("run", "/bin/cat")
 	if err == nil {

@@ -148,7 +148,7 @@ func (c *Container) reap() Ended {
 	return e
 }
 
-// lasts tells whether the run goes on for a while, without waiting for its end.
+// lasts reports whether the run goes on for a while, without waiting for its end.
 func (c *Container) lasts(a time.Duration) (bool, error) {
 	fd, err := openPidfd(c.Process.Pid)
 	if err != nil {
@@ -158,7 +158,7 @@ func (c *Container) lasts(a time.Duration) (bool, error) {
 	return lasts, errors.Join(err, fd.Close())
 }
 
-// watchedProcess is a process that can be told from one that gets its number later.
+// watchedProcess is a process that can be distinguished from one that gets its number later.
 type watchedProcess struct {
 	pid int
 	pidfd

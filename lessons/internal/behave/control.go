@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// writeProgram writes an executable file that everybody may run. Nobody forks meanwhile:
+// writeProgram writes an executable file that every user may run. No process forks meanwhile:
 // a child would hold a copy of the descriptor for a moment, and a file that is open for
 // writing cannot be executed (ETXTBSY).
 func writeProgram(path string, content []byte) error {
@@ -50,7 +50,7 @@ const (
 	onHost = `[ "$1" = exec ] && { shift 2; exec "$@"; }
 exec "$BOX" "$@"`
 
-	// unmapped makes a user namespace in which nobody has been given a number.
+	// unmapped makes a user namespace in which no user has a number.
 	unmapped = `[ "$1" = run ] && { shift; exec unshare -U -p -f "$@"; }
 exec "$BOX" "$@"`
 

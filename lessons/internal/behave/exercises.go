@@ -195,7 +195,7 @@ func (n *testNet) eth0(pid int) (address string) {
 }
 
 // timeSetBack changes a file and gives it the time that it had. What the kernel notes as the
-// time of the change itself, nobody can set. The file has to be old before it is remembered:
+// time of the change itself, cannot be set. The file has to be old before it is remembered:
 // hence the wait.
 func timeSetBack(b *Box) Seen {
 	build := func() Ended { return b.build("FROM tiny", "COPY file /file", "RUN cp /file /uuid") }

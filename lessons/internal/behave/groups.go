@@ -51,7 +51,7 @@ func (k kernel) tree(controller string) (mount, root string, err error) {
 	return "", "", fmt.Errorf("no cgroup tree with %q is mounted", controller)
 }
 
-// hasController tells whether groups can have a controller here.
+// hasController reports whether groups can have a controller here.
 func (k kernel) hasController(controller string) bool {
 	if _, _, err := k.tree(controller); controller != "" && err == nil {
 		return true
@@ -109,11 +109,11 @@ func gone(dir string) string {
 
 var named atomic.Int64
 
-// ourName is a name for a group that nobody else has: neither another check nor another process.
+// ourName is a name for a group that no other process has: neither another check nor another process.
 func ourName() string { return fmt.Sprintf("stagebox-check-%d-%d", os.Getpid(), named.Add(1)) }
 
 // belowRoots are the lines of /proc/PID/cgroup about the trees in which a process is not in the
-// root. A tree in which nobody is elsewhere may have come or gone since another line was read.
+// root. A tree in which no process is elsewhere may have come or gone since another line was read.
 func (k kernel) belowRoots(process string) (groups string) {
 	for line := range strings.Lines(k.text(process + "/cgroup")) {
 		if !strings.HasSuffix(line, ":/\n") {
@@ -123,7 +123,7 @@ func (k kernel) belowRoots(process string) (groups string) {
 	return groups
 }
 
-// nursery is a group of ours in every tree, for --cgroup-parent: in there nobody else's
+// nursery is a group of ours in every tree, for --cgroup-parent: in there no other's
 // box tidies up. done removes it.
 func (b *Box) nursery() (name string, done func(), err error) {
 	name = ourName()

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// The rows about images. What is in the store and in archives is read by these checks
+// The rows about images. The store and archives are read by these checks
 // themselves, as the OCI's formats have it.
 
 func init() { table = append(table, imageRows...) }

@@ -84,7 +84,7 @@ func (k kernel) status(process, field string) string {
 	return strings.Join(strings.Fields(line), " ")
 }
 
-// mounted tells whether something is mounted on dir, as the process sees it.
+// mounted reports whether something is mounted on dir, as the process sees it.
 func (k kernel) mounted(process, dir string) string {
 	escaped := strings.ReplaceAll(dir, " ", `\040`)
 	for line := range strings.Lines(k.text(process + "/mountinfo")) {
@@ -98,7 +98,7 @@ func (k kernel) mounted(process, dir string) string {
 // process is a line of /proc/PID/stat, as far as it is needed.
 type process struct{ pid, parent, session int }
 
-// processes are those that run; one that has ended and was not waited for yet is none.
+// processes are those that run; one that has ended and was not waited for yet is not counted.
 func (k kernel) processes() ([]process, error) {
 	var all []process
 	buffer := make([]byte, 4096)
@@ -187,7 +187,7 @@ func (k kernel) descendants(pid int) ([]int, error) {
 
 // innermost is the process that a run has become: the first below pid that is process 1
 // of a PID namespace, or the last when there is none. In between may be others: a binary
-// may run itself once more, a shell may stand before it.
+// may run itself once more, a shell may come before it.
 func (k kernel) innermost(pid int) (int, error) {
 	below, err := k.descendants(pid)
 	if err != nil {

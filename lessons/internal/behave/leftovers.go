@@ -16,9 +16,9 @@ var leftoverRows = []Row{{
 	Broken: `"$BOX" "$@"; sleep 1000 >/dev/null 2>&1 &`,
 }}
 
-// mounts are those outside. Root's checks have a table of their own, to which nobody else adds
+// mounts are those outside. Root's checks have a table of their own, to which no other process adds
 // (apart.go). An ordinary user sees the host's: there only what is in the check's directories
-// counts, since the rest may be somebody else's.
+// counts, since the rest may be another's.
 func (b *Box) mounts() (table string) {
 	for line := range strings.Lines(b.text(host + "/mountinfo")) {
 		if os.Geteuid() == 0 || strings.Contains(line, b.place.dir) {

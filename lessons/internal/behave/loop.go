@@ -37,7 +37,7 @@ func loopDevice(path string) (device string, detach func(), err error) {
 	return "", nil, fmt.Errorf("others take every loop device: %w", unix.EBUSY)
 }
 
-// attach opens a loop device on a file. The kernel detaches it when nobody has it open.
+// attach opens a loop device on a file. The kernel detaches it when it is closed everywhere.
 func attach(device, path string) (loop *os.File, err error) {
 	loop, err = os.OpenFile(device, os.O_RDWR, 0)
 	if err != nil {
@@ -56,7 +56,7 @@ func attach(device, path string) (loop *os.File, err error) {
 	return loop, nil
 }
 
-// number is a number, or -1 for what is none.
+// number is a number, or -1 for anything else.
 func number(text string) int {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil {

@@ -83,7 +83,7 @@ exec "$BOX" "$@"`,
 	}, {
 		Name: "the network inside is loopback, which is up, and nothing else", Since: 1,
 		Check:  loopback,
-		Broken: before(`set -- unshare -n "$@"`), // a network in which nobody has brought it up,
+		Broken: before(`set -- unshare -n "$@"`), // a network in which it is down,
 	}},
 )
 

@@ -268,7 +268,7 @@ nsenter -t %[1]d -n sh -ec '$0 link set lo up; $0 addr add 198.18.0.2/30 dev out
 	}
 }
 
-// server starts a container in whose network somebody answers on port 80, and which writes
+// server starts a container in whose network a server answers on port 80, and which writes
 // its address to a file.
 func (n *testNet) server(name string, flags ...string) (*Container, error) {
 	root, err := n.root()
@@ -296,7 +296,7 @@ func addressOf(c *Container) string {
 	return strings.TrimSpace(string(text))
 }
 
-// serveIn listens in a process's network, and tells who asks which address it comes from.
+// serveIn listens in a process's network, and reports who asks which address it comes from.
 func serveIn(pid int, name string) (l net.Listener, err error) {
 	err = errors.Join(visit(pid, func() { l, err = net.Listen("tcp", ":80") }), err)
 	if err != nil {
@@ -344,7 +344,7 @@ func visit(pid int, do func()) error {
 // when the server does not get a CPU; and a second request is sent after one second.
 const unheard = 3 * time.Second
 
-// heard is what a server says to somebody in the network of a process, or nothing. What has
+// heard is what a server says to a client in the network of a process, or nothing. What has
 // answered may take its time to say something.
 func (n *testNet) heard(pid int, addr string) (said string) {
 	err := visit(pid, func() {
@@ -372,7 +372,7 @@ func get(host string, port int) string {
 func begins(with, saw string) Seen { return holds(strings.HasPrefix(saw, with), with+"…", saw) }
 
 // afterKill kills the binary, and looks whether the next container gets the same address and
-// nobody reaches it by the port of the dead one.
+// no client reaches it by the port of the dead one.
 func afterKill(n *testNet) Seen {
 	first, err := n.server("first", "--network", "bridge", "-p", "8080:80")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// person is somebody who runs the binary.
+// person is a user who runs the binary.
 type person struct {
 	who        Who
 	name       string
@@ -41,7 +41,7 @@ func people(binary string) ([]person, error) {
 	return []person{{who: Root, name: "root"}, ordinary}, nil
 }
 
-// concerns tells whether a row is about this person. When root cannot be had, the ordinary
+// concerns reports whether a row is about this person. When root cannot be had, the ordinary
 // user's run of a row for both is enough.
 func (p person) concerns(row Row) bool {
 	if row.For == 0 {
@@ -85,7 +85,7 @@ func lookUp(name string) (uid, gid int, ok bool) {
 	return uid, gid, errUID == nil && errGID == nil
 }
 
-// obstacle says why a person can run nothing here, which is no fault of the binary.
+// obstacle says why a person can run nothing here, whatever the binary.
 func (p person) obstacle(binary string) string {
 	try := func(name string, args ...string) string {
 		cmd := exec.Command(name, args...)
@@ -100,7 +100,7 @@ func (p person) obstacle(binary string) string {
 		return fmt.Sprintf("%s cannot run programs in %s (%s): set TMPDIR to a directory where everybody can", p.name, os.TempDir(), said)
 	}
 	if _, err := exec.LookPath("unshare"); err != nil {
-		return "" // then we shall see
+		return "" // then the run will show
 	}
 	if said := try("unshare", "-r", "-m", "true"); said != "" {
 		return fmt.Sprintf("%s may make no user namespace here (%s): go run ./lessons doctor 1 knows why", p.name, said)

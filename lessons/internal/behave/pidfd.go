@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pidfd is a handle on a process that may be somebody else's child: pidfd_open(2).
+// pidfd is a handle on a process that may be another process's child: pidfd_open(2).
 type pidfd int
 
 func openPidfd(pid int) (pidfd, error) {
@@ -18,7 +18,7 @@ func openPidfd(pid int) (pidfd, error) {
 	return pidfd(fd), nil
 }
 
-// lasts tells whether the process lives on for a while; it returns early when not.
+// lasts reports whether the process lives on for a while; it returns early when not.
 func (p pidfd) lasts(a time.Duration) (bool, error) {
 	deadline := time.Now().Add(a)
 	for {

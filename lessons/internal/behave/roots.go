@@ -428,7 +428,7 @@ func ownProfile(b *Box) Seen {
 	return printed("no mkdir no kill kill", e.oneLine())
 }
 
-// withInit leaves an orphan behind, whose end nobody but PID 1 can wait for.
+// withInit leaves an orphan behind, whose end only PID 1 can wait for.
 func withInit(b *Box) Seen {
 	root, err := b.root()
 	if err != nil {
@@ -442,7 +442,7 @@ func withInit(b *Box) Seen {
 	return all(ended(e.Status == 4 && e.Line() == "0", "exit 4, printed 0", e), status(9, signalled))
 }
 
-// execWalls compares what the kernel tells of exec's command with what it tells of PID 1.
+// execWalls compares what the kernel says of exec's command with what it says of PID 1.
 func execWalls(b *Box) Seen {
 	root, err := b.root()
 	if err != nil {
@@ -522,7 +522,7 @@ func tmpfsModes(b *Box) Seen {
 	return ended(e.Status == 0 && half, "750, 1777 and 700, and a size", e)
 }
 
-// otherProcessor has a program whose ELF header names a processor that nobody has.
+// otherProcessor has a program whose ELF header names a processor that does not exist.
 func otherProcessor(b *Box) Seen {
 	root, err := b.root()
 	if err != nil {

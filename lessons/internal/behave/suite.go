@@ -30,7 +30,7 @@ type Suite struct {
 	// the stage before two thirds, in each stage others.
 	Thin bool
 
-	// For exercises, whose binaries are a stage and a piece of the next, or one without a wall.
+	// For exercises, whose binaries are a stage and a piece of the next, or one without a protection.
 	Names  []string // the rows with exactly these names alone, of whatever stage
 	Except []string // not these
 	Every  int      // of the others only each n-th; 0 and 1 are all
@@ -267,7 +267,7 @@ func (w *workplace) placeMaker() error {
 }
 
 // close may find directories on which a misbehaving binary has left a mount: in another
-// mount namespace, which is no obstacle here.
+// mount namespace, and need not.
 func (w *workplace) close() error {
 	if w.proc != nil {
 		w.proc.Close()

@@ -45,7 +45,7 @@ func (b *Box) StartAtTerminal(typed string, args ...string) (*Container, error) 
 }
 
 // openTerminal makes a pseudoterminal and returns its two ends: ours, where one types, and
-// the program's. What is typed is not shown, so that all there is to read was printed.
+// the program's. The typed keys are not shown, so that all there is to read was printed.
 func openTerminal() (ours, theirs *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // The rows about what a hostile program in a container tries. The broken binary is the same
-// one with that wall off: there the attack must succeed, or it would prove nothing.
+// one with that protection off: there the attack must succeed, or it would prove nothing.
 
 // unwalled adds flags behind the root of a run.
 func unwalled(flags string) string {
@@ -201,7 +201,7 @@ func otherMemory(b *Box) Seen {
 		b.attack([]string{"--share", "pid"}, "ptrace", itoa(victim.Process.Pid)))
 }
 
-// setuid runs a copy of the attacker that belongs to root and has the setuid bit, as somebody else.
+// setuid runs a copy of the attacker that belongs to root and has the setuid bit, as another user.
 func setuid(b *Box) Seen {
 	root, err := b.ownRoot()
 	if err != nil {

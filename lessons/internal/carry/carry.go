@@ -28,7 +28,7 @@ type Change struct {
 	Before, After []byte
 }
 
-// Conflict is a change that a stage's own additions stand in the way of.
+// Conflict is a change that conflicts with a stage's own additions.
 type Conflict struct {
 	Stage stages.Stage
 	File  string

@@ -89,7 +89,7 @@ func (c *comparison) replace(a1, a2, b1, b2 int) {
 // pair is a line that both texts have.
 type pair struct{ a, b int }
 
-// anchors are the lines that occur once in each part, as many as stand in the same order.
+// anchors are the lines that occur once in each part, as many as are in the same order.
 func (c *comparison) anchors(a1, a2, b1, b2 int) []pair {
 	type seen struct{ inA, inB, a, b int }
 	lines := map[string]*seen{}
@@ -138,7 +138,7 @@ func increasing(list []pair) []pair {
 	return run
 }
 
-// tooLarge is how many pairs of lines are compared one by one at the most; beyond that
+// tooLarge is how many pairs of lines are compared one by one at most; beyond that
 // the one text is taken to replace the other.
 const tooLarge = 4 << 20
 

@@ -67,7 +67,7 @@ func Tools(s stages.Stage, tests bool) ([]Tool, error) {
 }
 
 // outline reads what `go doc` would say. Of a package that does not parse, as may happen to
-// somebody who is just editing it, it says nothing.
+// an author who is just editing it, it says nothing.
 func (t *Tool) outline() {
 	set := token.NewFileSet()
 	var parsed []*ast.File

@@ -29,7 +29,7 @@ func (e Exercise) turned(r behave.Result) behave.Result {
 	return r
 }
 
-// Rest is the suite of what the stage could do before, and shall do still; of its rows each
+// Rest is the suite of what the stage could do before, and must still do; of its rows each
 // every-th is run.
 func (e Exercise) Rest(binary string, every int) behave.Suite {
 	return behave.Suite{Binary: binary, Stage: e.Stage, Except: slices.Concat(e.Excused, e.Rows), Every: every}

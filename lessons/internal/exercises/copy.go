@@ -41,7 +41,7 @@ func Start(ctx context.Context, root string, stage stages.Stage, dir string) (er
 	return makeHistory(ctx, stage, dir)
 }
 
-// vacant tells why a directory cannot become a copy.
+// vacant reports why a directory cannot become a copy.
 func vacant(root, dir string) error {
 	parent, err := existing(dir)
 	if err != nil {
@@ -174,7 +174,7 @@ func makeModule(ctx context.Context, root string, stage stages.Stage, dir string
 	return err
 }
 
-// makeHistory puts the copy under git, as one commit of nobody's, whatever the user's git
+// makeHistory puts the copy under git, as one commit without an author, whatever the user's git
 // is set to do with commits.
 func makeHistory(ctx context.Context, stage stages.Stage, dir string) error {
 	git := []string{"-c", "init.defaultBranch=main", "-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false",

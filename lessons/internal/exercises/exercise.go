@@ -2,7 +2,7 @@
 // stage that a student works in, and how a solution is checked. The checks are rows of the
 // behaviour suite, run on the student's binary: an exercise only names them.
 //
-// The task and the hints of an exercise stand in lessons/exercises, a page each, and beside
+// The task and the hints of an exercise are in lessons/exercises, a page each, and beside
 // it the solution that was kept, as a patch.
 package exercises
 
@@ -18,11 +18,11 @@ type Exercise struct {
 	Stage int      // whose copy it is for
 	Rows  []string // names of rows of the behaviour suite: what it is about
 
-	// Break is set when a wall is to be taken down: the rows are attacks, and what is seen must
+	// Break is set when a protection is to be removed: the rows are attacks, and what is seen must
 	// match this regular expression, which says that one got through.
 	Break string
 
-	Excused []string // rows of the stage that speak of the same wall, and may fail without it
+	Excused []string // rows of the stage about the same protection, and may fail without it
 	Maker   bool     // the rows need a root, which only the next stage's binary can make
 }
 

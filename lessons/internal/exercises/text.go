@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Page is what stands in an exercise's Markdown file.
+// Page is the content of an exercise's Markdown file.
 type Page struct {
 	Title string   // "A limit on processes"
 	Task  string   // all from the title to the hints

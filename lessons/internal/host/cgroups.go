@@ -248,7 +248,7 @@ func (h *Host) delegateMore() string {
 
 func pressure(h *Host) Finding {
 	if h.read("/proc/pressure/memory") != "" {
-		return fine("", "pressure (PSI) is told in /proc/pressure")
+		return fine("", "pressure (PSI) is in /proc/pressure")
 	}
 	return limited("no /proc/pressure: box stats shows no pressure", "boot with psi=1 on the kernel command line")
 }

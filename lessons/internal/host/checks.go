@@ -36,7 +36,7 @@ type Check struct {
 	Look  func(*Host) Finding
 }
 
-// Checks are all there are, in the order in which they are told.
+// Checks are all there are, in the order in which they are printed.
 var Checks = []Check{
 	{0, "kernel", kernel},
 	{0, "machine", machine},

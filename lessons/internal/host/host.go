@@ -64,7 +64,7 @@ func (o Outcome) reason() string {
 	return o.Errno.Error()
 }
 
-// Here looks at the machine that it runs on. self tells how this binary is made to run
+// Here looks at the machine that it runs on. self says how this binary is made to run
 // Probe; the trials need it.
 func Here(self Self) (*Host, error) {
 	h := &Host{
@@ -84,7 +84,7 @@ func Here(self Self) (*Host, error) {
 	return h, h.try(self)
 }
 
-// try fills in the outcomes. Root also finds out, as nobody, what an ordinary user can do.
+// try fills in the outcomes. Root also finds out, as another user, what an ordinary user can do.
 func (h *Host) try(self Self) (err error) {
 	if h.UID != 0 {
 		if h.AsUser, err = self.trials(true); err == nil {

@@ -44,7 +44,7 @@ func resolver(h *Host) Finding {
 	return fine("", "names are looked up at "+strings.Join(servers, ", "))
 }
 
-// proxy tells of a proxy without the password that its address may hold.
+// proxy reports a proxy without the password that its address may hold.
 func proxy(h *Host) Finding {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
 		value := h.Env(name)

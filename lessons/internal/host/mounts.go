@@ -1,5 +1,5 @@
 // The role "mounts": what a process may mount in a mount and a PID namespace of its own.
-// All happens on a tmpfs over /tmp that nobody else sees. See mount_namespaces(7).
+// All happens on a tmpfs over /tmp that no one else sees. See mount_namespaces(7).
 package host
 
 import (

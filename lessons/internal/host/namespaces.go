@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newNamespaces tells about all kinds at once, those that fail for one reason together.
+// newNamespaces reports all kinds at once, those that fail for one reason together.
 func newNamespaces(h *Host) Finding {
 	var names, whys, mend []string
 	found := Finding{State: OK}
@@ -250,7 +250,7 @@ func (h *Host) without() (files []string) {
 	return files
 }
 
-// grant is the command that gives the user 65536 ids that nobody has.
+// grant is the command that gives the user 65536 ids that are unused.
 func (h *Host) grant(files []string) string {
 	first := 100000
 	for _, r := range append(h.idRanges("/etc/subuid"), h.idRanges("/etc/subgid")...) {

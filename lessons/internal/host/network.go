@@ -63,7 +63,7 @@ func ipv6(h *Host) Finding {
 	return fine("", "containers get IPv6 too")
 }
 
-// firewall tells who else drops what a container sends. Root reads the rules themselves;
+// firewall reports who else drops what a container sends. Root reads the rules themselves;
 // ufw's settings any user may.
 func firewall(h *Host) Finding {
 	const told = "a container's packets are dropped on their way out"

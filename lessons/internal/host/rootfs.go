@@ -1,4 +1,4 @@
-// Stage 03: changing the root, a terminal of its own, and the walls: capabilities(7),
+// Stage 03: changing the root, a terminal of its own, and the protections: capabilities(7),
 // seccomp(2), no_new_privs; and the host's tools, of which the image `tiny` is made.
 package host
 

@@ -89,7 +89,7 @@ func place(h *Host) Finding {
 // The host's own PID namespace has this number on every kernel (PROC_PID_INIT_INO).
 const firstPIDNamespace = "pid:[4026531836]"
 
-// container names what made the container that this is, "" if it is none. A machine that
+// container names what made the container that this is, "" for a machine. A machine that
 // was made from an image may carry the mark of Docker without being a container.
 func (h *Host) container() string {
 	if link, err := fs.ReadLink(h.Files, "proc/self/ns/pid"); err == nil && link == firstPIDNamespace {

@@ -1,6 +1,6 @@
 // The trials: what the kernel says when it is asked. Everything here happens in children
 // of this process that have namespaces of their own, so that what they make vanishes when
-// they end. The one trace can be a module that the kernel loads because somebody asked.
+// they end. The one trace can be a module that the kernel loads on demand.
 //
 // There are two kinds of child. One is cloned only to see whether it can be (tryClone).
 // The other runs this binary again in a role (Probe) and prints its Outcomes as JSON;
@@ -141,7 +141,7 @@ func (s Self) inside(role string, flags uintptr, o Outcomes) error {
 }
 
 // asNobody tries what an ordinary user can do here. Where root cannot become nobody, or
-// nobody may not execute this binary, that stays unknown.
+// that is not allowed not execute this binary, that stays unknown.
 func (s Self) asNobody() (Outcomes, error) {
 	const nobody = 65534
 	o, err := s.run("user", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}})

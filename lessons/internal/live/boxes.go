@@ -207,7 +207,7 @@ func (r Roots) note(kind int, g *group) string {
 	return ""
 }
 
-// mapped tells a uid_map: 0 100000 65536 is three numbers, user inside, user outside, how many.
+// mapped parses a uid_map: 0 100000 65536 is three numbers, user inside, user outside, how many.
 func mapped(lines []string) string {
 	var told []string
 	for _, line := range lines {

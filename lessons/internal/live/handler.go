@@ -19,7 +19,7 @@ var page embed.FS
 //	         "figures", once a second
 //
 // All of its links are relative, so that it can be mounted below any prefix that ends in a
-// slash. It only reads; whoever mounts it decides who may ask.
+// slash. It only reads; its caller decides who may ask.
 func Handler() http.Handler {
 	return handler(Roots{"/proc", "/sys"})
 }

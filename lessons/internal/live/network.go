@@ -22,7 +22,7 @@ type Network struct {
 	Host       bool        `json:"host"`
 	Boxes      []string    `json:"boxes"`
 	Interfaces []Interface `json:"interfaces"`
-	Elsewhere  []string    `json:"elsewhere"` // addresses of interfaces that could not be told
+	Elsewhere  []string    `json:"elsewhere"` // addresses of interfaces that are not known
 	Gateways   []string    `json:"gateways"`  // "10.0.0.1 by eth0"
 	Listening  []string    `json:"listening"` // TCP, of boxes only
 	HeldBy     string      `json:"heldBy,omitempty"`

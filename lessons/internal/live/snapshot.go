@@ -3,7 +3,7 @@
 // sysfs(5): no runtime is asked and none of its files is read, so that containers of every
 // stage and those of other runtimes look the same.
 //
-// The kernel has no containers. What is drawn as one box is a group of processes with the
+// The kernel has no containers. One box is drawn for a group of processes with the
 // same namespaces, of which at least one is not the host's.
 package live
 
@@ -48,7 +48,7 @@ type Box struct {
 	Group      Group       `json:"group"`
 }
 
-// Take looks once. What cannot be read is left out, and said in Unseen.
+// Take looks once. Unreadable parts are left out, and listed in Unseen.
 func Take(r Roots) Snapshot {
 	s, _ := take(r, nil)
 	return s

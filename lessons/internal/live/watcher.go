@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How often the watcher looks, and tells figures. Where a look takes long, because there are
+// How often the watcher looks, and prints figures. Where a look takes long, because there are
 // very many processes, it rests four times as long.
 const (
 	between = 250 * time.Millisecond
@@ -21,7 +21,7 @@ type watcher struct {
 	listeners int
 	stop      chan struct{}
 	latest    view
-	told      time.Time // when figures were told last
+	told      time.Time // when figures were sent last
 }
 
 // view is what listeners are to know.

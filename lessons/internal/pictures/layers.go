@@ -28,7 +28,7 @@ func drawLayers(b *box) (*drawing, error) {
 	}
 	d := newDrawing("What each step leaves",
 		"Two recipes and their layers. In the first, one step writes a file of 5 MB and the next removes it: the image carries a layer of 4.8 MiB and a whiteout above it. In the second, one step does both, and leaves no layer at all.")
-	y := d.recipe("Removed by a later step: carried for ever", "red", fat, 74)
+	y := d.recipe("Removed by a later step: carried forever", "red", fat, 74)
 	d.recipe("Removed by the same step: never there", "green", slim, y+34)
 	return d, nil
 }

@@ -19,7 +19,7 @@ var shownMounts = []string{
 	"/sys/firmware", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
 }
 
-// drawMounts draws the tree of mounts, from what the kernel tells inside.
+// drawMounts draws the tree of mounts, from what the kernel says inside.
 func drawMounts(b *box) (*drawing, error) {
 	text, err := b.run(0, "box rootfs tiny >/dev/null; box run --rootfs tiny cat /proc/self/mountinfo")
 	if err != nil {
@@ -83,7 +83,7 @@ func (m mountPoint) depth(all []mountPoint) int {
 	return 0
 }
 
-// masks tells whether the mount only hides what is below it: a device like /dev/null over a
+// masks reports whether the mount only hides what is below it: a device like /dev/null over a
 // file, or an empty file system that can only be read over a directory.
 func (m mountPoint) masks(all []mountPoint) bool {
 	inner := slices.ContainsFunc(all, func(other mountPoint) bool { return strings.HasPrefix(other.point, m.point+"/") })

@@ -11,7 +11,7 @@ import (
 // unionFiles are the columns of the picture: what the container does with each.
 var unionFiles = []string{"read", "changed", "removed", "made"}
 
-// unionScript makes a container on two layers, which tells what it sees in the end.
+// unionScript makes a container on two layers, which prints what it sees in the end.
 const unionScript = `box rootfs tiny >/dev/null; mkdir low
 for f in read changed removed; do echo from low >low/$f; done
 box run --name c --rootfs tiny --layer low sh -c '

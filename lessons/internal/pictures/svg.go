@@ -40,7 +40,7 @@ func (d *drawing) text(x, y int, class, text string) {
 	d.bottom = max(d.bottom, y)
 }
 
-// paragraph writes lines 20 apart, of so many letters at the most, and returns where the next would be.
+// paragraph writes lines 20 apart, of so many letters at most, and returns where the next would be.
 func (d *drawing) paragraph(x, y int, class, text string, letters int) int {
 	for _, line := range wrap(text, letters) {
 		d.text(x, y, class, line)

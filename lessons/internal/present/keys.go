@@ -20,7 +20,7 @@ var keyOf = map[string]key{
 	"q": quit, "\x03": quit, "\x04": quit,
 }
 
-// listen reads keys until there are no more, and then quits. What is no key of ours is left out.
+// listen reads keys until there are no more, and then quits. Unknown keys are left out.
 func listen(from io.Reader) <-chan key {
 	keys := make(chan key, 16)
 	go func() {

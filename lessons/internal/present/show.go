@@ -244,7 +244,7 @@ func (st *stage) announce(empty bool) {
 	}
 }
 
-// leftOut tells of the scenes just before one that cannot be run here.
+// leftOut reports the scenes just before one that cannot be run here.
 func (st *stage) leftOut(at int) {
 	for i := at - 1; i >= 0; i-- {
 		why := st.Session.LeftOut(st.Scenes[i].Block)

@@ -12,7 +12,7 @@ import (
 )
 
 // callsPage compares the lists of system calls of a stage and the one before. A stage that
-// somebody is just editing may not build: the page says what the compiler says.
+// an author is just editing may not build: the page says what the compiler says.
 func (s *Site) callsPage(ctx context.Context, st *stage) ([]byte, error) {
 	p := page{Kind: "calls", Title: fmt.Sprintf("The system calls of stage %d", st.Number)}
 	p.Other = s.changesLink(st.Number)

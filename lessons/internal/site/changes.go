@@ -139,7 +139,7 @@ type rowOf struct {
 	decl   *decl
 }
 
-// rows are all lines of the file. What the comparison leaves out is alike on both sides,
+// rows are all lines of the file. Lines that the comparison leaves out are alike on both sides,
 // so it is found by counting.
 func (l *layout) rows() []rowOf {
 	var rows []rowOf
@@ -287,7 +287,7 @@ func (l *layout) ids(rows []rowOf) string {
 }
 
 // chunks shows rows as blocks that are alike on both sides, and blocks that are not: what
-// was, then what is. Side by side, the two stand beside each other.
+// was, then what is. Side by side, the two are beside each other.
 func (l *layout) chunks(rows []rowOf) {
 	l.furtherIDs(rows)
 	for len(rows) > 0 {

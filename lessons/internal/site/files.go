@@ -65,7 +65,7 @@ func readText(path string) (string, error) {
 }
 
 // declarations are those of a Go text; none when it does not parse, as may happen to
-// somebody who is just editing it.
+// an author who is just editing it.
 func declarations(text string) []*decl {
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, "", text, parser.ParseComments|parser.SkipObjectResolution)
@@ -139,8 +139,8 @@ func (d *decl) title() string {
 	return strings.Join(d.names, ", ")
 }
 
-// touches tells whether the stage changes a declaration. A line that was removed counts for
-// the one that it stood in front of or in.
+// touches reports whether the stage changes a declaration. A line that was removed counts for
+// the one that it preceded or was in.
 func (f *file) touches(d *decl) bool {
 	if f.New {
 		return true

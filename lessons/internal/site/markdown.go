@@ -184,7 +184,7 @@ func (d *document) textOf(n ast.Node) string {
 	return b.String()
 }
 
-// passageAround is the paragraph, item or row that a node stands in.
+// passageAround is the paragraph, item or row that a node is in.
 func (d *document) passageAround(n ast.Node, known map[ast.Node]*passage) *passage {
 	block := n
 	for block.Type() != ast.TypeBlock || block.Kind() == ast.KindTextBlock || block.Kind() == east.KindTableCell {

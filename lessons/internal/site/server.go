@@ -91,7 +91,7 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
-// local tells whether a Host header names this machine's loopback. The port may be another,
+// local reports whether a Host header names this machine's loopback. The port may be another,
 // that of a tunnel.
 func local(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {

@@ -72,7 +72,7 @@ func Workbench(ctx context.Context, root, binary string) error {
 // Compile compiles a package of the directory dir. It is linked only when something in it has
 // changed: `go run` keeps the programs that it links, which `go build` does not, and -exec has
 // it copy the program in place of running it. The state of git is left out: root would be
-// refused in a checkout of somebody else.
+// refused in another user's checkout.
 func Compile(ctx context.Context, dir, pkg, binary string) error {
 	look(filepath.Join(dir, pkg))
 	cmd := exec.CommandContext(ctx, "go", "run", "-buildvcs=false", "-exec", "install -D", pkg, binary)

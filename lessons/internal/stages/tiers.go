@@ -63,7 +63,7 @@ func (s Stage) Tier(tier Tier, tests bool) ([]string, error) {
 }
 
 // Tools returns the packages that the stage introduces, sorted by name: the directories below
-// it that hold Go files which are no tests. What is below a testdata belongs to no package.
+// it that hold Go files that are not tests. Files below a testdata belong to no package.
 func (s Stage) Tools() ([]Tool, error) {
 	var tools []Tool
 	err := filepath.WalkDir(s.Dir, func(dir string, entry fs.DirEntry, err error) error {

@@ -33,7 +33,7 @@ type Block struct {
 	Line     int    // in its file, from 1
 	Heading  string // under which it stands
 	Terminal string
-	As       string // "root", "user" or "" for whoever runs it
+	As       string // "root", "user" or "" for the user who runs it
 	NoRun    string // why it is shown and not run
 	Kernel   string // the least one that does what is shown
 	If       string // a shell command that fails where it cannot be run

@@ -49,7 +49,7 @@ func (p Player) Close() {
 // courtesy is how long a box may take to end its container and to tidy up.
 const courtesy = 3 * time.Second
 
-// ask tells every box of the session to end, if there is one, and waits for them.
+// ask asks every box of the session to end, if there is one, and waits for them.
 func (p Player) ask() bool {
 	if len(p.boxes()) == 0 {
 		return false

@@ -20,7 +20,7 @@ type Session struct {
 	User     int           // who as=user is, when root runs this
 	Patience time.Duration // how long a command may take
 
-	// For somebody who looks on. All of them may be left out.
+	// For an onlooker. All of them may be left out.
 	Typing time.Duration           // the pause after each letter that is typed
 	Show   func(b Block) io.Writer // where the terminal of a block is shown, as it speaks
 	Stop   <-chan struct{}         // closed to end the wait for what runs

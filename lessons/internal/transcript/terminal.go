@@ -163,7 +163,7 @@ func below(parent int) (list string, asleep bool) {
 func (t *terminal) hear(b []byte) {
 	t.shown += escape.ReplaceAllString(strings.ReplaceAll(string(b), "\r", ""), "")
 	if t.show != nil {
-		t.show.Write(b) // that nobody can look on is no fault of the session
+		t.show.Write(b) // a missing onlooker is no fault of the session
 	}
 }
 
@@ -224,7 +224,7 @@ func (t *terminal) output(typed string) string {
 }
 
 // close hangs up and ends what is left of the session. Killing takes effect a moment
-// later, and who is killed may have just made a child: so it looks until nobody is left.
+// later, and who is killed may have just made a child: so it looks until none is left.
 func (t *terminal) close() {
 	t.file.Close()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {

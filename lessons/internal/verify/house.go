@@ -131,7 +131,7 @@ func body(path string, text []byte) string {
 }
 
 // calls finds calls in tools that are what a lesson is about: those that its transcripts show,
-// netlink sockets and the files of cgroups. plan/ makes all of them, because it is told to.
+// netlink sockets and the files of cgroups. plan/ makes all of them, for all others.
 func calls(root string, all []stages.Stage) ([]Finding, error) {
 	taught, err := taughtCalls(root, all)
 	if err != nil {

@@ -41,7 +41,7 @@ var exceptions = []exception{
 // widest is how many columns a line of the lesson tier may have; a tab is as wide as four.
 const widest = 100
 
-// everyday are calls that the lessons show and that any program may make: what is told of
+// everyday are calls that the lessons show and that any program may make: what is said of
 // them there is what they are made for.
 var everyday = []string{"chdir", "close", "execve", "faccessat", "ioctl", "pread64", "read", "rt_sigprocmask", "setpgid", "socket",
 	"socketpair", "write"}

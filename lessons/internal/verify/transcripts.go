@@ -18,6 +18,9 @@ type Page struct {
 	Programs []string // packages that are typed as commands too
 }
 
+// Programs are the packages besides box that a stage's lesson has one build.
+var Programs = map[string][]string{"network": {"lessons/web"}}
+
 // Surprises is the page of facts that good guesses get wrong.
 const Surprises = "lessons/surprises.md"
 
@@ -25,7 +28,7 @@ const Surprises = "lessons/surprises.md"
 // surprises.
 func Pages(all []stages.Stage) (pages []Page) {
 	for _, s := range all {
-		pages = append(pages, Page{s.Lesson(), s, nil})
+		pages = append(pages, Page{s.Lesson(), s, Programs[s.Topic]})
 	}
 	last := all[len(all)-1]
 	return append(pages, Page{"README.md", last, nil}, Page{Surprises, last, []string{"lessons/ask"}})

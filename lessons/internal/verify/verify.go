@@ -44,6 +44,7 @@ var Rules = []Rule{
 	{"columns", columns, nil},
 	{"paths", paths, nil},
 	{"quotes", quoted, nil},
+	{"phrases", plainEnglish, plainLeft},
 }
 
 // RuleNames are the names of all rules, the transcripts' among them.
@@ -222,7 +223,7 @@ func imports(_ string, all []stages.Stage) ([]Finding, error) {
 	return found, err
 }
 
-// standard is whether a package is one of the standard library's.
+// standard reports whether a package is one of the standard library's.
 func standard(path string) bool {
 	first := strings.Split(path, "/")[0]
 	return first != stages.Module && !strings.Contains(first, ".")
@@ -245,7 +246,7 @@ func notAllowed(path string, since int) string {
 	return fmt.Sprintf("imports %s, which its stage's list does not name: do without it, or add it to the list in lessons/internal/verify/budgets.go", name)
 }
 
-// functions finds functions that nobody can hold in mind, and errors that are dropped.
+// functions finds functions that are too long to hold in mind, and errors that are dropped.
 func functions(_ string, all []stages.Stage) ([]Finding, error) {
 	var found []Finding
 	err := eachGoFile(all, func(s stages.Stage, path string, text []byte) {
@@ -276,7 +277,7 @@ func functions(_ string, all []stages.Stage) ([]Finding, error) {
 	return found, err
 }
 
-// dropped tells whether a statement is `_ = f()`.
+// dropped reports whether a statement is `_ = f()`.
 func dropped(n *ast.AssignStmt) bool {
 	id, ok := n.Lhs[0].(*ast.Ident)
 	_, call := n.Rhs[0].(*ast.CallExpr)

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// ending passes on what a command prints, up to the words that tell how it has ended:
+// ending passes on what a command prints, up to the words that say how it has ended:
 // "exit 7" between two bytes 4, which is how a terminal says that no more will come.
 type ending struct {
 	out  io.Writer
@@ -42,7 +42,7 @@ func (e *ending) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// status is the exit status, once it was told.
+// status is the exit status, once it is known.
 func (e *ending) status() (status int, ok bool) {
 	if bytes.Count(e.held, []byte{opening[0]}) < 2 {
 		return 0, false

@@ -61,7 +61,7 @@ func missingError(missing []part) error {
 		ErrMissing, strings.Join(whats, ", "), strings.Join(pkgs, " "))
 }
 
-// isStatic tells whether a program needs no other file: it names no interpreter.
+// isStatic reports whether a program needs no other file: it names no interpreter.
 func isStatic(path string) bool {
 	f, err := elf.Open(path)
 	if err != nil {
@@ -73,7 +73,7 @@ func isStatic(path string) bool {
 
 // withDependencies are the files of modules and of all that they need, from modules.dep:
 // "kernel/net/bridge/bridge.ko: kernel/net/802/stp.ko …" (modules.dep(5)). A module that
-// is not there is part of the kernel, or nobody needs it.
+// is not there is part of the kernel, or is not needed.
 func withDependencies(dep []byte, modules []string) []string {
 	var files []string
 	for line := range bytes.Lines(dep) {

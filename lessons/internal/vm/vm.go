@@ -1,7 +1,7 @@
 // Package vm runs a program as root in a virtual machine with a kernel of its own, in
 // which cgroup version 2 has every controller and nothing but busybox is installed. The
 // machine is QEMU without hardware support, so it runs on any host, slowly: nothing is to
-// be timed in it. What it leaves is gone when it is switched off.
+// be timed in it. Its leftovers are gone when it is switched off.
 package vm
 
 import (
@@ -52,7 +52,7 @@ func Program(name, to string) ([]File, error) {
 //go:embed init.sh
 var initScript []byte
 
-// modules are loaded before the program runs, because inside a container nobody may.
+// modules are loaded before the program runs, because inside a container that is not allowed.
 var modules = []string{"overlay", "veth", "bridge", "br_netfilter", "tun", "fuse", "loop", "dummy",
 	"nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_compat", "nft_fib_ipv4", "nft_fib_ipv6", "nft_fib_inet",
 	"virtio_pci", "virtio_console"}

@@ -91,7 +91,7 @@ func runRows(t *testing.T, suite behave.Suite) {
 	}
 }
 
-// slowFirst has those that take longest begin first, so that in the end nobody waits for them.
+// slowFirst has those that take longest begin first, so that they are not waited for in the end.
 func slowFirst(jobs []behave.Job) []behave.Job {
 	jobs = slices.Clone(jobs)
 	slices.SortStableFunc(jobs, func(a, b behave.Job) int { return rank[b.Row.Slow] - rank[a.Row.Slow] })

@@ -17,7 +17,7 @@ import (
 	"stagebox/lessons/internal/stages"
 )
 
-// pupil is somebody who does exercises: a workbench, and a place for what it remembers.
+// pupil is a user who does exercises: a workbench, and a place for what it remembers.
 type pupil struct {
 	binary, state string
 	root          string // of the repository
