@@ -65,7 +65,7 @@ func start(dir, address string) (stop func() error, err error) {
 	}
 	stop = func() error {
 		err := daemon.Process.Signal(unix.SIGTERM)
-		if end := daemon.Wait(); !errors.As(end, new(*exec.ExitError)) { // it ends with status 1 after a signal to end
+		if end := daemon.Wait(); !errors.As(end, new(*exec.ExitError)) { // it ends with status 1 when it is told to end
 			err = errors.Join(err, end)
 		}
 		return err
