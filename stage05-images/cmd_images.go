@@ -341,8 +341,12 @@ func (s Store) namesOf(image *Image) (tags, digests []string, err error) {
 			continue
 		}
 		for _, name := range other.Names {
-			if ref, err := registry.ParseReference(name); err == nil && ref.Digest == "" {
+			ref, err := registry.ParseReference(name)
+			if err == nil && ref.Digest == "" {
 				tags = append(tags, ref.Familiar())
+			} else if err == nil {
+				ref.Tag = ""
+				other.Origins = append(other.Origins, ref.Familiar())
 			}
 		}
 		for _, origin := range other.Origins {

@@ -198,7 +198,7 @@ func TestNamesWithDigests(t *testing.T) {
 	tags, digests, err := s.namesOf(image)
 	require.NoError(t, err)
 	require.Equal(t, []string{"h:5/a:1", "h:5/a:2"}, tags)
-	require.Equal(t, []string{"h:5/a@" + image.Manifest.Digest.String(), "h:5/b@" + someDigest, "h:5/c@" + someDigest}, digests)
+	require.Equal(t, []string{"h:5/b@" + someDigest, "h:5/c@" + someDigest}, digests)
 }
 
 // digestOfConfig is an image's id as skopeo computes it.
@@ -257,7 +257,7 @@ func TestHostileArchives(t *testing.T) {
 		"a digest with a path":       {oci(indexOf(ocispec.Descriptor{Digest: "sha256:../../../etc/passwd"})), "no digest of the form"},
 		"a digest that lies":         {oci(indexOf(ocispec.Descriptor{Digest: someDigest}), tarFile("blobs/sha256/"+someDigest[7:], "{}")), "has other bytes"},
 		"a config without a digest":  {oci(indexOf(blobOf(manifest)), tarFile("blobs/sha256/"+blobOf(manifest).Digest.Encoded(), string(manifest))), "no digest of the form"},
-		"a layer that wants memory":  {dockerArchive(t, nil, filtered(t, layers[0], "zstd", "-c", "--zstd=wlog=27")), "window size exceeded"},
+		"a layer that wants memory":  {dockerArchive(t, nil, filtered(t, layers[0], "zstd", "-c", "--long=31")), "window size exceeded"},
 		"a hostile layer":            {dockerArchive(t, nil, tarOf(t, tarFile("../x", ""))), "leads out"},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -91,6 +91,9 @@ func (t *transfer) pull(
 		err = t.pullLayers(ctx, m.Layers, config.RootFS.DiffIDs)
 	}
 	if err == nil {
+		_, err = t.store.dirs(&Image{Config: config}) // makes the directories that layers lack
+	}
+	if err == nil {
 		err = t.store.tag(manifest, t.ref.String())
 	}
 	return manifest, err

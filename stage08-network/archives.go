@@ -138,7 +138,8 @@ func (l *loading) keepLayers(image *archive.Image) error {
 			return err
 		}
 	}
-	return nil
+	_, err = l.store.dirs(&Image{Config: c}) // makes the directories that layers lack
+	return err
 }
 
 // keepStaged brings a layer and its blob into the store, once.
