@@ -46,6 +46,7 @@ func (f *Files) AfterApply(ctx *kong.Context) error {
 			return errors.New(`--rootfs "": give the name of a directory`)
 		}
 	}
+	f.Volume = mountspec.Once(f.Volume)
 	return mountspec.Absolute(f.Volume, f.Mount)
 }
 

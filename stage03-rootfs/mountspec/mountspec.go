@@ -59,6 +59,16 @@ func (t Types) Parse(volumes, mounts, tmpfs []string) (list []Spec, err error) {
 
 func (t Types) has(name string) bool { return slices.Contains(t, name) }
 
+// Once leaves out repetitions, as Docker does with the values of -v.
+func Once(list []string) (once []string) {
+	for _, text := range list {
+		if !slices.Contains(once, text) {
+			once = append(once, text)
+		}
+	}
+	return once
+}
+
 // Absolute replaces the relative paths of -v and --mount, which begin with a dot. The source of a
 // mount whose type is not bind is no path.
 func Absolute(volumes, mounts []string) error {

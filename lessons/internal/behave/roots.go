@@ -94,6 +94,13 @@ exec "$BOX" "$@"`,
 	},
 	Broken: `for a; do shift; set -- "$@" "${a%,bind-*}"; done; exec "$BOX" "$@"`,
 }, {
+	Name: "-v that is given twice in the same words is one mount", Since: 3,
+	Check: func(b *Box) Seen {
+		e := b.script("test -d /data && echo there", "-v", b.Dir+":/data", "-v", b.Dir+":/data")
+		return all(printed("there", e), refused(b.script("true", "-v", b.Dir+":/data", "-v", b.Dir+":/data:ro")))
+	},
+	Broken: `for a; do shift; case $a in *:/data) a=$a:rw$((i+=1));; esac; set -- "$@" "$a"; done; exec "$BOX" "$@"`,
+}, {
 	Name: "-v of a socket: a service of the host is reached inside", Since: 3,
 	Check: func(b *Box) Seen {
 		path := filepath.Join(b.Dir, "service")
@@ -479,7 +486,7 @@ func badFiles(b *Box) Seen {
 	var parts []Seen
 	for _, flags := range []string{
 		"-v none/x:/data", "--mount type=bind,src=/stagebox-none,dst=/data", "-v " + b.Dir + ":data", "-v " + b.Dir + ":/proc", "-v " + b.Dir + ":/", "-v x:",
-		"-v " + b.Dir + ":/data:rx", "-v " + b.Dir + ":/data -v " + b.Dir + ":/data", "--tmpfs data", "--tmpfs /t:size=x", "--mount type=x,dst=/d",
+		"-v " + b.Dir + ":/data:rx", "-v " + b.Dir + ":/data -v " + b.Dir + ":/data:ro", "--tmpfs data", "--tmpfs /t:size=x", "--mount type=x,dst=/d",
 		"--user stagebox-nobody", "--cap-add NONSENSE", "--ulimit nonsense=1", "--ulimit nofile=5:1", "--sysctl kernel.core_pattern=x",
 		"--sysctl net.ipv4.ip_forward", "--security-opt nonsense", "--security-opt seccomp=/etc/passwd", "--security-opt seccomp=/stagebox-none",
 		"--device /etc/passwd", "--device /dev/stagebox-none", "--env =x", "--env-file /stagebox-none", "--workdir tmp",
