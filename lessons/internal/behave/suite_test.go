@@ -147,3 +147,18 @@ var leftOut = map[string][]string{
 	"cgroup": {"the cgroup namespace is its own"},
 	"time":   {"the time namespace is its own"},
 }
+
+// TestAttacksOfTheLesson: lesson 3 has a student run the rows with this word, and they are attacks
+// that get through when the protection is off.
+func TestAttacksOfTheLesson(t *testing.T) {
+	text, err := os.ReadFile("../../03-rootfs.md")
+	require.NoError(t, err)
+	require.Contains(t, string(text), "go run ./lessons check 3 --only cannot -v")
+	attacks := 0
+	for _, row := range (Suite{Stage: 3, Words: "cannot"}).Rows() {
+		if row.Broken != "" && row.Since == 3 {
+			attacks++
+		}
+	}
+	require.GreaterOrEqual(t, attacks, 15)
+}
