@@ -108,20 +108,6 @@ func (c *Container) obtain(name string, local *Image, err error) (*Image, error)
 	return local, err
 }
 
-// wouldGet says where an image would come from: --dry-run gets none, and has no list without it.
-func wouldGet(name string, isMade bool) error {
-	ref, err := registry.ParseReference(name)
-	switch {
-	case err != nil:
-		return err
-	case isMade:
-		return errors.New("--dry-run: the image tiny is not here, and would be made of this host's" +
-			" own programs; box run tiny true makes it")
-	}
-	return fmt.Errorf("--dry-run: the image %s would be pulled from %s; box pull %s pulls it",
-		ref.Familiar(), ref.Host, ref.Familiar())
-}
-
 // pullMounted gets the images that are to be mounted, as --pull says.
 func (c *Container) pullMounted() error {
 	for _, m := range c.requestedMounts() {
