@@ -459,7 +459,7 @@ func execWalls(b *Box) Seen {
 	if err != nil {
 		return failed(err)
 	}
-	e := b.Run("exec", c.pid(), "sh", "-c", `walls() { grep -E "^(Cap|Seccomp:|NoNew)" /proc/$1/status; }; [ "$(walls 1)" = "$(walls self)" ] && ls -d /stagebox-attack`)
+	e := b.Run("exec", c.pid(), "sh", "-c", `bounds() { grep -E "^(Cap|Seccomp:|NoNew)" /proc/$1/status; }; [ "$(bounds 1)" = "$(bounds self)" ] && ls -d /stagebox-attack`)
 	return printed("/stagebox-attack", e)
 }
 
