@@ -52,7 +52,8 @@ func (s Store) inherit(dirs []string) ([]string, error) {
 	if err != nil || len(implied) == 0 || len(dirs) == 1 {
 		return nil, err
 	}
-	name := digest.FromString("inherited by\n" + strings.Join(dirs, "\n"))
+	layers := strings.ReplaceAll(strings.Join(dirs, "\n"), s.path("layers")+"/", "")
+	name := digest.FromString("inherited by\n" + layers)
 	if s.hasLayer(name) {
 		return []string{s.layerPath(name)}, nil
 	}
