@@ -4,13 +4,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 
+	"stagebox/stage01-namespaces/nslist"
 	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage04-unionfs/format"
 )
@@ -54,24 +53,7 @@ func (r *Record) processes() (pids []int) {
 		if dir == "" {
 			dir = filepath.Join(g.parents[0].dir, g.name)
 		}
-		filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			if filepath.Base(path) == "cgroup.procs" {
-				for _, word := range cgroupfs.Words(path) {
-					pid, _ := strconv.Atoi(word)
-					pids = append(pids, pid)
-				}
-			}
-			return nil // a group may be gone
-		})
-		return pids
+		return cgroupfs.Numbers(dir, "cgroup.procs")
 	}
-	ours, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", r.State.PID))
-	links, _ := filepath.Glob("/proc/[0-9]*/ns/pid")
-	for _, link := range links {
-		if theirs, err := os.Readlink(link); err == nil && theirs == ours {
-			pid, _ := strconv.Atoi(strings.Split(link, "/")[2])
-			pids = append(pids, pid)
-		}
-	}
-	return pids
+	return nslist.Sharing(r.State.PID, "pid")
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -77,4 +78,18 @@ func Command(pid int) string {
 		}
 		return '?'
 	}, text))
+}
+
+// Sharing are the numbers of the processes that are in the same namespace of a kind as a process,
+// itself among them. Those that the caller may not look at are left out.
+func Sharing(pid int, kind string) (pids []int) {
+	ours, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+	links, _ := filepath.Glob("/proc/[0-9]*/ns/" + kind)
+	for _, link := range links {
+		if theirs, err := os.Readlink(link); err == nil && theirs == ours {
+			pid, _ := strconv.Atoi(strings.Split(link, "/")[2])
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

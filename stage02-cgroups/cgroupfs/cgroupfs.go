@@ -5,6 +5,7 @@ package cgroupfs
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -145,4 +146,19 @@ func Pressure(dir string) string {
 		}
 	}
 	return strings.Join(list, "/")
+}
+
+// Numbers are those in the files of a name, in a group and in those below it. A group may go while
+// it is read.
+func Numbers(dir, name string) (list []int) {
+	filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Base(path) == name {
+			for _, word := range Words(path) {
+				number, _ := strconv.Atoi(word)
+				list = append(list, number)
+			}
+		}
+		return nil
+	})
+	return list
 }

@@ -1,6 +1,8 @@
 package cgroupfs
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,4 +35,13 @@ func TestTreesOfVersion1AndHybrid(t *testing.T) {
 func TestTreeMountedFromBelowTheRoot(t *testing.T) {
 	list := parse("25 1 0:23 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup rw\n", "0::/docker/abc/inner\n")
 	require.Equal(t, "/inner", list[0].Place)
+}
+
+func TestNumbersOfAGroupAndBelow(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "below"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("12\n7\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "below/cgroup.procs"), []byte("9\n"), 0o644))
+	require.ElementsMatch(t, []int{12, 7, 9}, Numbers(dir, "cgroup.procs"))
+	require.Empty(t, Numbers(filepath.Join(dir, "gone"), "cgroup.procs"))
 }
