@@ -159,7 +159,7 @@ func neutral(in *Instruction) map[string]any {
 			flags[name] = map[string]string{"true": "yes", "false": "no"}[values[0]]
 		case slices.Contains(kinds, name) && values[0] == "true":
 			flags[name] = true
-		case !slices.Contains(kinds, name) && name != "mount" && in.Name != "HEALTHCHECK" && strings.Join(values, "\n") != "":
+		case !slices.Contains(kinds, name) && name != "mount" && name != "device" && in.Name != "HEALTHCHECK" && strings.Join(values, "\n") != "":
 			flags[name] = strings.Join(values, "\n")
 		}
 	}
