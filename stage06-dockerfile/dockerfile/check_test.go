@@ -66,7 +66,7 @@ func TestChecksWarnAsDockers(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, rules, 20, "the corpus shows every rule of Docker's: %v", rules)
+	require.Len(t, rules, 21, "the corpus shows every rule of Docker's: %v", rules)
 }
 
 func TestChecksOfLayersAndCache(t *testing.T) {
@@ -116,4 +116,23 @@ func TestUnknownImagesVariablesAreNotUndefined(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
 	require.Equal(t, 6, warnings[0].First)
+}
+
+// A mistake does not keep the warnings about what precedes it back.
+func TestWarningsBeforeAMistake(t *testing.T) {
+	for src, want := range map[string][]string{
+		"FROM alpine as Base\nMAINTAINER me\nRUNN true\nMAINTAINER you\n": {"1 StageNameCasing", "1 FromAsCasing", "2 MaintainerDeprecated"},
+		"FROM alpine as base\nMAINTAINER me\nCOPY --frm=x a b\n":          {"1 FromAsCasing", "2 MaintainerDeprecated"},
+		"RUNN x\n": nil,
+	} {
+		f, err := ParseUpTo("Dockerfile", []byte(src))
+		require.Error(t, err)
+		warnings, _, err := Check(f, knownImages)
+		require.NoError(t, err)
+		var got []string
+		for _, w := range warnings {
+			got = append(got, strconv.Itoa(w.First)+" "+w.Rule)
+		}
+		require.Equal(t, want, got, src)
+	}
 }
