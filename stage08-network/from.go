@@ -111,7 +111,7 @@ func (c *Container) obtain(name string, local *Image, err error) (*Image, error)
 // pullMounted gets the images that are to be mounted, as --pull says.
 func (c *Container) pullMounted() error {
 	for _, m := range c.requestedMounts() {
-		if m.Type != "image" || c.DryRun {
+		if m.Type != "image" || c.DryRun || c.shown[m.Source] != nil {
 			continue
 		}
 		here, err := c.Store.image(m.Source)
