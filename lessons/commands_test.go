@@ -78,7 +78,7 @@ func TestCommands(t *testing.T) {
 		{[]string{"check", "1", "/no/such/box"}, 1, `the binary to check: open /no/such/box: no such file`},
 		{[]string{"nonsense"}, 2, `^lessons: unexpected argument nonsense`},
 		{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
-		{[]string{"verify", "--only", "nonsense"}, 1, `^lessons: there is no rule "nonsense": the rules are names, copies, .*, columns, paths, quotes, transcripts\n$`},
+		{[]string{"verify", "--only", "nonsense"}, 1, `^lessons: there is no rule "nonsense": the rules are names, copies, .*, columns, paths, quotes, phrases, transcripts\n$`},
 		{[]string{"verify", "--only", "sizes"}, 0, `^sizes +\d+ stages, 0 findings\n`},
 		{[]string{"test", "--run", "^TestFind$", "./lessons/internal/unsteady"}, 0, `(?s)PASS lessons/internal/unsteady\.TestFind .*DONE 1 tests`},
 		{[]string{"test", "--run", "(", "./lessons/internal/unsteady"}, 1, `failed, though none of its tests did: stagebox/lessons/internal/unsteady`},
