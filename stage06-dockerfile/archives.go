@@ -133,12 +133,14 @@ func (l *loading) keepLayers(image *archive.Image) error {
 			return err
 		}
 	}
+	var kept Image
 	for _, staged := range layers {
 		if err := l.store.keepStaged(staged); err != nil {
 			return err
 		}
+		kept.Config.RootFS.DiffIDs = append(kept.Config.RootFS.DiffIDs, staged.DiffID)
 	}
-	_, err = l.store.dirs(&Image{Config: c}) // makes the directories that layers lack
+	_, err = l.store.dirs(&kept) // makes the directories that layers lack
 	return err
 }
 
