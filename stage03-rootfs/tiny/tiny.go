@@ -97,7 +97,7 @@ func Make(dir string) (Contents, error) {
 		return Contents{}, err
 	}
 	defer os.RemoveAll(build) // after the rename there is nothing left to remove
-	r := &root{dir: build, copied: map[string]bool{}}
+	r := &root{dir: build, copied: map[string]bool{}, listed: map[string]bool{}}
 	if err := r.fill(); err != nil {
 		return Contents{}, err
 	}
@@ -124,6 +124,7 @@ func moveAll(from, to string) error {
 type root struct {
 	dir      string
 	copied   map[string]bool // the files copied from the host, by their path inside
+	listed   map[string]bool // the libraries that a loader has listed, by its path and their name
 	programs int
 	bytes    int64
 }
@@ -211,10 +212,11 @@ func (r *root) addTool(name string) error {
 }
 
 // addLibraries copies the loader of a program and each library that the loader lists, to the
-// path where it was found. Static programs and scripts have no loader.
+// path where it was found. Static programs and scripts have no loader. A program that asks for
+// nothing new needs no list: libraries were listed with all that they ask for themselves.
 func (r *root) addLibraries(program string) error {
 	loader, err := Interpreter(program)
-	if err != nil || loader == "" {
+	if err != nil || loader == "" || r.hasLibraries(loader, program) {
 		return err
 	}
 	list, err := exec.Command(loader, "--list", program).Output()
@@ -225,8 +227,26 @@ func (r *root) addLibraries(program string) error {
 		if err := r.copy(library, library); err != nil {
 			return err
 		}
+		r.listed[loader+filepath.Base(library)] = true
 	}
 	return nil
+}
+
+// hasLibraries reports whether all libraries that a program asks for (DT_NEEDED of elf(5)) were
+// listed before. One that says itself where to look for them may mean others of the same names.
+func (r *root) hasLibraries(loader, program string) bool {
+	file, err := elf.Open(program)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	names, err := file.ImportedLibraries()
+	rpath, errRpath := file.DynString(elf.DT_RPATH)
+	runpath, errRunpath := file.DynString(elf.DT_RUNPATH)
+	if errors.Join(err, errRpath, errRunpath) != nil || len(rpath)+len(runpath) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(names, func(name string) bool { return !r.listed[loader+name] })
 }
 
 // parseList reads lines such as "libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x7f12…)"

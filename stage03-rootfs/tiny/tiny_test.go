@@ -73,3 +73,20 @@ func TestMakeInADirectoryThatIsThere(t *testing.T) {
 	_, err = Make(".")
 	require.ErrorContains(t, err, "holds something already")
 }
+
+// A loader is not asked again about libraries that it has listed.
+func TestLibrariesAreListedOnce(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	loader, err := Interpreter(shell)
+	require.NoError(t, err)
+	if loader == "" {
+		t.Skip("this host's sh is a static program")
+	}
+	r := &root{dir: t.TempDir(), copied: map[string]bool{}, listed: map[string]bool{}}
+	require.False(t, r.hasLibraries(loader, shell))
+	require.NoError(t, r.addLibraries(shell))
+	require.True(t, r.hasLibraries(loader, shell))
+	require.False(t, r.hasLibraries("/other/loader", shell))
+	require.False(t, r.hasLibraries(loader, "/no/such/program"))
+}
