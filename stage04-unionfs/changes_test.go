@@ -118,7 +118,7 @@ func TestDiffAndExport(t *testing.T) {
 	boxtest.Slow(t)
 	tools(t, "tar", "cp")
 	l := newLife(t)
-	dir, r, walks := filepath.Dir(l.store), boxtest.Random(t), 3
+	dir, r, walks := filepath.Dir(l.store), boxtest.Random(t), 1
 	if boxtest.Long() {
 		walks = 100
 	}
