@@ -26,9 +26,10 @@ type Suite struct {
 	// New leaves out the controls of earlier stages' rows: a control is about the check,
 	// which is the same in every stage.
 	New bool
-	// Thin leaves out the slow rows of earlier stages, and of the rows that are older than
-	// the stage before two thirds, in each stage others.
-	Thin bool
+	// Thin leaves out the slow rows of earlier stages, and two thirds of their other rows; Third,
+	// from 0 to 2, says which.
+	Thin  bool
+	Third int
 
 	// For exercises, whose binaries are a stage and a piece of the next, or one without a protection.
 	Names  []string // the rows with exactly these names alone, of whatever stage
@@ -68,7 +69,7 @@ func (s Suite) Rows() []Row {
 		if slices.Contains(s.Except, row.Name) || s.Every > 1 && i%s.Every != s.Stage%s.Every {
 			continue
 		}
-		if s.Thin && row.Since < s.Stage-1 && i%3 != s.Stage%3 {
+		if s.Thin && row.Since < s.Stage && i%3 != (s.Stage+s.Third)%3 {
 			continue
 		}
 		named := strings.Contains(strings.ToLower(row.Name), strings.ToLower(s.Words))

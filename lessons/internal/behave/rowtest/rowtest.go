@@ -33,14 +33,16 @@ func Main(m *testing.M) {
 	boxtest.Main(m, nil)
 }
 
-// Rows holds the rows up to a stage against that stage's binary, the new ones with their
-// controls; against the last stage's all of them.
+// Rows holds the rows up to a stage against that stage's binary: the new ones, with their
+// controls, and of the others a third, each time another one; against the last stage's, and
+// with STAGEBOX_LONG=1, all of them.
 func Rows(t *testing.T, number int) {
 	root, err := stages.Root()
 	require.NoError(t, err)
 	all, err := stages.All(root)
 	require.NoError(t, err)
-	suite := behave.Suite{Stage: number, Slow: true, Long: boxtest.Long(), Controls: true, New: true, Thin: number < len(all)}
+	suite := behave.Suite{Stage: number, Slow: true, Long: boxtest.Long(), Controls: true, New: true,
+		Thin: number < len(all) && !boxtest.Long(), Third: boxtest.Random(t).IntN(3)}
 	if testing.Short() {
 		suite.Slow, suite.Every = false, every[number == len(all)]
 		if number != 1 && number != len(all) {
