@@ -30,7 +30,7 @@ func (p *Plan) Init(command []string) *plan.Call {
 	}
 	return p.Add("clone", unix.SYS_CLONE, plan.Sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"),
 		plan.Sym(0, "child_stack=NULL")).
-		ParentRuns(initLoop).Why("PID 1 stays, to pass signals on and to reap zombies")
+		Before(takeNames).ParentRuns(initLoop).Why("PID 1 stays, to pass signals on and to reap zombies")
 }
 
 // names is the memory where proc(5) finds the arguments and the environment of box, and what
@@ -53,6 +53,13 @@ func prepareNames(command []string) {
 	names.text = append([]byte(text), make([]byte, size-len(text))...)
 }
 
+// takeNames comes before the fork: the child may look at once.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func takeNames() { copy(names.memory, names.text) }
+
 // initLoop is what PID 1 does until its end. It makes raw system calls only, like the replay
 // that calls it. All signals are blocked, so that they are taken here one by one.
 //
@@ -61,7 +68,6 @@ func prepareNames(command []string) {
 //go:nocheckptr
 func initLoop(child uintptr) {
 	all := ^uint64(0)
-	copy(names.memory, names.text)
 	// Also the sync socket: the child has its own.
 	syscall.RawSyscall(unix.SYS_CLOSE_RANGE, 0, 1<<32-1, 0)
 	for {

@@ -32,6 +32,7 @@ type Call struct {
 	retry     bool                  // is made again while it fails with EAGAIN
 	try       bool                  // one of several places: a failure moves on to the next
 	forks     bool                  // makes the process that replays the rest
+	before    func()                // what the process does first
 	parent    func(child uintptr)   // forks too, and this is what its maker does afterwards
 	syncs     bool                  // waits for the host
 	gate      bool                  // waits for the narration's sake only
@@ -78,6 +79,10 @@ func (c *Call) Then(do func()) *Call { c.then = do; return c }
 // replay runs: raw system calls only, no allocation, no lock, and go:nosplit, go:norace
 // and go:nocheckptr on it and on all that it calls.
 func (c *Call) ParentRuns(parent func(child uintptr)) *Call { c.parent = parent; return c }
+
+// Before has the process run do just before it makes the call, for what is no system call. As
+// with ParentRuns, do runs where the replay runs.
+func (c *Call) Before(do func()) *Call { c.before = do; return c }
 
 // SetText replaces how an argument is written, once it is known what the kernel put there.
 func (c *Call) SetText(arg int, text string) { c.args[arg].text = text }

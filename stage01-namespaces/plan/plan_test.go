@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -160,6 +161,29 @@ func TestMakerOfAForkMayStay(t *testing.T) {
 	p.Execve([]string{"/bin/sh", "-c", "exit 2"}, nil, "")
 	require.Equal(t, ExitStatus(42), execute(p))
 	require.NotZero(t, fork.Ret, "the number of the child")
+}
+
+// changed is what a process changes in its own copy of memory.
+var changed = []byte("no ")
+
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func change() { copy(changed, "yes") }
+
+func TestProcessDoesSomethingBeforeACall(t *testing.T) {
+	out, in, err := os.Pipe()
+	require.NoError(t, err)
+	defer out.Close()
+	p, _ := New()
+	p.Add("write", unix.SYS_WRITE, int(in.Fd()), Ptr(unsafe.Pointer(&changed[0]), "CHANGED"), len(changed)).Before(change)
+	p.Execve([]string{"/bin/true"}, nil, "")
+	require.Equal(t, ExitStatus(0), execute(p))
+	require.NoError(t, in.Close())
+	text, err := io.ReadAll(out)
+	require.NoError(t, err)
+	require.Equal(t, "yes", string(text))
+	require.Equal(t, "no ", string(changed), "the host's copy")
 }
 
 // A call that fills memory has its argument written again when the result is known, and its

@@ -85,6 +85,7 @@ type step struct {
 	try       bool
 	forks     bool
 	tolerated uintptr
+	before    func()              // before the call
 	parent    func(child uintptr) // after the fork
 	retry     bool                // while it fails with EAGAIN
 }
@@ -220,6 +221,9 @@ func replay(steps []step, slots []uintptr, results []result) {
 				args[k] = slots[slot]
 			}
 		}
+		if s.before != nil {
+			s.before()
+		}
 		r, _, errno := syscall.RawSyscall6(s.nr,
 			args[0], args[1], args[2], args[3], args[4], args[5])
 		if s.retry && errno == unix.EAGAIN {
@@ -264,7 +268,7 @@ func (p *Plan) steps() ([]step, []uintptr) {
 			nr: c.nr, into: slot[c.out], try: c.try, exact: c.want != nil,
 			forks:     c.forks || c.parent != nil,
 			tolerated: uintptr(c.tolerated),
-			parent:    c.parent, retry: c.retry,
+			before:    c.before, parent: c.parent, retry: c.retry,
 		}
 		for k, arg := range c.args {
 			s.args[k], s.from[k] = arg.Number(), slot[arg.from]
