@@ -30,7 +30,8 @@ func (p *Plan) Init(command []string) *plan.Call {
 	}
 	return p.Add("clone", unix.SYS_CLONE, plan.Sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"),
 		plan.Sym(0, "child_stack=NULL")).
-		Before(takeNames).ParentRuns(initLoop).Why("PID 1 stays, to pass signals on and to reap zombies")
+		Before(takeNames).ParentRuns(initLoop).
+		Why("PID 1 stays, to pass signals on and to reap zombies")
 }
 
 // names is the memory where proc(5) finds the arguments and the environment of box, and what

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -190,6 +191,10 @@ func (k kernel) descendants(pid int) ([]int, error) {
 // may run itself once more, a shell may come before it.
 func (k kernel) innermost(pid int) (int, error) {
 	below, err := k.descendants(pid)
+	for tries := 0; err == nil && len(below) == 0 && tries < 100; tries++ {
+		time.Sleep(10 * time.Millisecond) // a listing of /proc is no snapshot
+		below, err = k.descendants(pid)
+	}
 	if err != nil {
 		return 0, err
 	}
