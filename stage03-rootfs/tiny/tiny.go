@@ -115,9 +115,22 @@ func Make(dir string) (Contents, error) {
 func moveAll(from, to string) error {
 	entries, err := os.ReadDir(from)
 	for _, entry := range entries {
-		err = errors.Join(err, os.Rename(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())))
+		err = errors.Join(err, move(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())))
 	}
 	return err
+}
+
+// move gives a file another parent. A directory that its owner may not write to cannot have one:
+// its ".." is written (rename(2)).
+func move(from, to string) error {
+	info, err := os.Lstat(from)
+	if err != nil || !info.IsDir() {
+		return errors.Join(err, os.Rename(from, to))
+	}
+	if err := os.Chmod(from, 0o700); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(from, to), os.Chmod(to, info.Mode()))
 }
 
 // root is a root file system under construction.
