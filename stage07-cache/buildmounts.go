@@ -78,7 +78,7 @@ func (m *stepMounts) remove() {
 		complain(held.Close())
 	}
 	for _, dir := range m.temp {
-		if err := removeTree(dir); err != nil {
+		if err := m.s.b.Store.dropLayer(dir); err != nil {
 			fmt.Fprintf(os.Stderr, "box: %v\n", err)
 		}
 	}
