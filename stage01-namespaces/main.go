@@ -79,8 +79,14 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 	ctx.Stdout = &text
 	err := kong.DefaultHelpPrinter(options, ctx)
 	ctx.Stdout = out
-	fmt.Fprint(out, strings.Replace(text.String(),
-		"<command> [flags]", "[flags] <command> [<arg> ...]", 1))
+	usage, rest, _ := strings.Cut(text.String(), "\n")
+	if name, args, found := strings.Cut(strings.TrimSuffix(usage, " [flags]"), " <"); found {
+		usage = strings.NewReplacer(
+			"<command>", "<command> [<arg> ...]",
+		).Replace(name + " [flags] <" + args)
+	}
+	fmt.Fprintln(out, usage)
+	fmt.Fprint(out, rest)
 	return err
 }
 

@@ -81,7 +81,7 @@ func TestBadInputGetsASentence(t *testing.T) {
 		{[]string{"run", "/etc/passwd"}, 126, "it is not executable, or a directory"},
 		{[]string{"exec", "4194305", "true"}, 125, "no process has the number 4194305"},
 		{[]string{"exec", "-1", "true"}, 125, ""},
-		{[]string{"exec", "me", "true"}, 125, "expected a valid 64 bit int"},
+		{[]string{"exec", "me", "true"}, 125, `"me" is not a whole number`},
 	} {
 		t.Run(fmt.Sprint(c.args), func(t *testing.T) {
 			stdout, stderr, status := run(t, c.args...)

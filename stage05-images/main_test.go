@@ -70,13 +70,30 @@ func TestVersionIsAFlagToo(t *testing.T) {
 	require.Equal(t, command, flag)
 }
 
+func TestRootBeforeTheCommand(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{
+		{"--root", dir, "volume", "create", "one"},
+		{"--root=" + dir, "volume", "create", "two"},
+	} {
+		_, stderr, status := run(t, args...)
+		require.Zero(t, status, stderr)
+	}
+	stdout, _, _ := run(t, "volume", "ls", "-q", "--root", dir)
+	require.Equal(t, "one\ntwo\n", stdout)
+	require.NoDirExists(t, filepath.Join(os.Getenv("BOX_ROOT"), "volumes", "one"))
+	_, stderr, status := run(t, "--root")
+	require.Equal(t, 125, status)
+	require.Equal(t, "box: --root: a value is missing\n", stderr)
+}
+
 func TestBadInputGetsASentence(t *testing.T) {
 	for _, c := range []struct {
 		args   []string
 		status int
 		says   string
 	}{
-		{[]string{"run"}, 125, `expected "<command>"`},
+		{[]string{"run"}, 125, `expected "<image>"`},
 		{[]string{"nonsense"}, 125, "unexpected argument nonsense"},
 		{[]string{"run", "--share", "foo", "/bin/true"}, 125, `--share "foo": no such namespace; there are mnt, pid`},
 		{[]string{"run", "--explain=xml", "/bin/true"}, 125, `"xml" is not a form of narration`},

@@ -44,10 +44,7 @@ func (c *completionCmd) Run() error {
 
 // wordsOf lists the values of an argument or a --flag. Where they cannot be read there are
 // none: an error would only be in the way while a user types.
-func (s Store) wordsOf(command *kong.Node, name string) []string {
-	if name == "command" && command.Name == "run" {
-		name = "image" // or a program of the host, and the shell knows those
-	}
+func (s Store) wordsOf(_ *kong.Node, name string) []string {
 	switch name {
 	case "container":
 		return s.linkNames()

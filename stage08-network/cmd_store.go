@@ -5,12 +5,15 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/state"
@@ -41,6 +44,29 @@ func (s Store) dir() string {
 		return abs
 	}
 	return root
+}
+
+// rootFirst allows --root DIR before the command, too: box starts again, with BOX_ROOT for it.
+func rootFirst() {
+	if len(os.Args) < 2 {
+		return
+	}
+	flag, dir, joined := strings.Cut(os.Args[1], "=")
+	if flag != "--root" {
+		return
+	}
+	rest := os.Args[2:]
+	if !joined && len(rest) > 0 {
+		dir, rest = rest[0], rest[1:]
+	}
+	err := errors.New("--root: a value is missing")
+	if dir != "" {
+		err = os.Setenv("BOX_ROOT", dir)
+	}
+	if err == nil {
+		err = unix.Exec("/proc/self/exe", append(os.Args[:1:1], rest...), os.Environ())
+	}
+	os.Exit(status(err))
 }
 
 // StoreOptions are the flags for what is kept of a container, and for how long.

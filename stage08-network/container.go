@@ -14,7 +14,7 @@ import (
 
 // Container is a command to run and what it is to see.
 type Container struct {
-	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
+	Command Argv `arg:"" name:"image" help:"The image, and a command for it." passthrough:"partial"`
 
 	Isolation
 

@@ -77,6 +77,7 @@ var commands = []struct {
 }
 
 func main() {
+	rootFirst()
 	args := os.Args[1:]
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -126,8 +127,16 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 	ctx.Stdout = &text
 	err := kong.DefaultHelpPrinter(options, ctx)
 	ctx.Stdout = out
-	fmt.Fprint(out, strings.Replace(text.String(),
-		"<command> [flags]", "[flags] <command> [<arg> ...]", 1))
+	usage, rest, _ := strings.Cut(text.String(), "\n")
+	if name, args, found := strings.Cut(strings.TrimSuffix(usage, " [flags]"), " <"); found {
+		usage = strings.NewReplacer(
+			"<command>", "<command> [<arg> ...]",
+			"run [flags] <image>", "run [flags] <image> [<command> [<arg> ...]]",
+			"create [flags] <image>", "create [flags] <image> [<command> [<arg> ...]]",
+		).Replace(name + " [flags] <" + args)
+	}
+	fmt.Fprintln(out, usage)
+	fmt.Fprint(out, rest)
 	return err
 }
 

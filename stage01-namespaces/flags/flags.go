@@ -2,6 +2,8 @@
 package flags
 
 import (
+	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 
@@ -9,12 +11,13 @@ import (
 )
 
 // AsDocker changes a command line that kong has built: only --help asks for help, so that -h is
-// free, and -u=0 is -u 0, for every flag of one letter.
+// free; -u=0 is -u 0, for every flag of one letter; and a value that is missing, or no number, is
+// an error in our words.
 func AsDocker(k *kong.Kong) error {
 	k.Model.HelpFlag.Short = 0
 	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
-		if flag, is := node.(*kong.Flag); is && flag.Short != 0 {
-			flag.Mapper = mapper{flag.Mapper, flag.IsBool()}
+		if value, is := node.(*kong.Value); is && (value.Flag != nil || value.Target.Kind() == reflect.Int) {
+			value.Mapper = mapper{value.Mapper, value.IsBool()}
 		}
 		return next(nil)
 	})
@@ -25,7 +28,7 @@ type mapper struct {
 	isBool bool
 }
 
-// Decode takes what follows the letter for a value if it begins with =.
+// Decode takes what follows a flag's letter for a value if it begins with =.
 func (m mapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	if tail := ctx.Scan.Peek(); tail.Type == kong.ShortFlagTailToken {
 		if value, is := strings.CutPrefix(tail.String(), "="); is {
@@ -33,7 +36,28 @@ func (m mapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 			ctx.Scan.PushTyped(value, kong.FlagValueToken)
 		}
 	}
-	return m.Mapper.Decode(ctx, target)
+	value := ctx.Scan.Peek()
+	if value.Type == kong.EOLToken && !m.isBool {
+		return errors.New("a value is missing")
+	}
+	err := m.Mapper.Decode(ctx, target)
+	if word := kindOf(target.Type()); err != nil && word != "" {
+		return fmt.Errorf("%q is not %s", value.String(), word)
+	}
+	return err
+}
+
+// kindOf says what a flag of a type takes, if that is what kong reads by itself.
+func kindOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return kindOf(t.Elem())
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	}
+	return ""
 }
 
 // IsBool reports whether the flag needs no value.

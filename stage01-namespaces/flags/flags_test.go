@@ -15,6 +15,7 @@ type command struct {
 	User  string   `short:"u"`
 	Env   []string `short:"e" sep:"none"`
 	Time  int      `short:"t"`
+	Last  *int64
 	Input bool     `short:"i"`
 	Quiet bool     `short:"q"`
 	Name  string   `short:"h"`
@@ -45,9 +46,24 @@ func TestAsDocker(t *testing.T) {
 		require.NoError(t, err, c.args)
 		require.Equal(t, c.want, got, c.args)
 	}
-	var got command
-	k, err := kong.New(&got, kong.PostBuild(AsDocker))
-	require.NoError(t, err)
-	_, err = k.Parse([]string{"-i=perhaps"})
-	require.Error(t, err)
+}
+
+func TestErrorsAreSentences(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-i=perhaps"}, `--input: "perhaps" is not true or false`},
+		{[]string{"--time", "soon"}, `--time: "soon" is not a whole number`},
+		{[]string{"-tsoon"}, `--time: "soon" is not a whole number`},
+		{[]string{"--last=1.5"}, `--last: "1.5" is not a whole number`},
+		{[]string{"--time"}, "--time: a value is missing"},
+		{[]string{"-u"}, "--user: a value is missing"},
+	} {
+		var got command
+		k, err := kong.New(&got, kong.PostBuild(AsDocker), kong.WithHyphenPrefixedParameters(true))
+		require.NoError(t, err)
+		_, err = k.Parse(c.args)
+		require.EqualError(t, err, c.want)
+	}
 }
