@@ -71,6 +71,7 @@ func (c *Container) begin(typed string, files ...*os.File) error {
 	if err != nil {
 		return fmt.Errorf("%s, and not the line that was waited for", c.Stop())
 	}
+	c.net.Stop() // until its end is waited for
 	return nil
 }
 
@@ -128,6 +129,7 @@ func (c *Container) Stop() Ended {
 
 // Wait waits for the end of the run and of what it prints.
 func (c *Container) Wait() Ended {
+	c.net.Reset(patience)
 	_, err := io.Copy(&c.said, c.lines)
 	switch {
 	case errors.Is(err, unix.EIO): // all have left the terminal
@@ -140,6 +142,7 @@ func (c *Container) Wait() Ended {
 
 // reap waits for the end of the run alone: others may still hold its output open.
 func (c *Container) reap() Ended {
+	c.net.Reset(patience)
 	err := c.run.Wait()
 	errs, errRead := io.ReadAll(io.NewSectionReader(c.errs, 0, 1<<20))
 	e := c.ended(errors.Join(err, errRead), c.said.String(), string(errs))

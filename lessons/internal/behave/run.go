@@ -15,9 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a single run may take. It is a net for what hangs, wide enough for a
-// host on which much else runs: no row holds or fails by it on a binary that goes on.
+// patience is how long a single run may take, apart from the time in which a check looks at
+// its container. It is a net for what hangs, wide enough for a host on which much else runs:
+// no row holds or fails by it on a binary that goes on.
 const patience = 3 * time.Minute
+
+var errPatience = fmt.Errorf("nothing for %v", patience)
 
 // run is a command line of a Box on its way. Its process is the first of a session, by
 // which all that comes of it can be found later.
@@ -26,14 +29,16 @@ type run struct {
 	box    *Box
 	typed  string // the command line, as one would type it
 	ctx    context.Context
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
+	net    *time.Timer // cancels the run when it has lost patience
 }
 
 // prepare is a run that has not been started.
 func (b *Box) prepare(name string, args ...string) run {
 	typed := b.typed(append([]string{name}, args...)...)
 	b.ran = append(b.ran, typed)
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithCancelCause(b.ctx)
+	net := time.AfterFunc(patience, func() { cancel(errPatience) })
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = b.Dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.Dir, "TERM=dumb", "STAGEBOX_SECRET=1", "BOX_ROOT=" + b.store()}
@@ -45,17 +50,23 @@ func (b *Box) prepare(name string, args ...string) run {
 	}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = 15 * time.Second // for output that something else still holds open
-	return run{cmd, b, typed, ctx, cancel}
+	return run{cmd, b, typed, ctx, cancel, net}
 }
 
 func (r run) start() error {
 	if err := r.Start(); err != nil {
-		r.cancel()
+		r.forget()
 		return err
 	}
 	r.box.sessions = append(r.box.sessions, r.Process.Pid)
 	r.box.place.sessions.begin(r.Process.Pid, r.box.Dir)
 	return nil
+}
+
+// forget frees what watches over the run.
+func (r run) forget() {
+	r.net.Stop()
+	r.cancel(nil)
 }
 
 func (r run) toItsEnd() Ended {
@@ -80,9 +91,9 @@ func (r run) ended(err error, stdout, stderr string) Ended {
 	e := Ended{Stdout: stdout, Stderr: stderr, Status: -1}
 	var exit *exec.ExitError
 	if r.ctx.Err() != nil {
-		err = fmt.Errorf("it does not end: %w", r.ctx.Err())
+		err = fmt.Errorf("it does not end: %w", context.Cause(r.ctx))
 	}
-	r.cancel()
+	r.forget()
 	if err != nil && !errors.As(err, &exit) {
 		e.Err = fmt.Errorf("%s: %w", r.typed, err)
 		return e
