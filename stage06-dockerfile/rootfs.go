@@ -165,8 +165,7 @@ func (r *newRoot) cgroups(g *group) {
 // names are three files of the container's own in /etc: files without a name, in the
 // memory of its /dev, so that the root is not written to.
 func (r *newRoot) names() {
-	hosts := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
-		"127.0.1.1\t" + hostNames(r.Hostname) + "\n"
+	hosts := localNames + "127.0.1.1\t" + hostNames(r.Hostname) + "\n"
 	for _, file := range []struct{ target, content string }{
 		{"/etc/hostname", r.Hostname + "\n"},
 		{"/etc/hosts", hosts}, {"/etc/resolv.conf", resolvConf()},
@@ -175,6 +174,11 @@ func (r *newRoot) names() {
 		r.queueMount(pendingMount{target: r.linkTarget(file.target), isFile: lay})
 	}
 }
+
+// localNames are the first lines of /etc/hosts, as in Docker.
+const localNames = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
+	"fe00::\tip6-localnet\nff00::\tip6-mcastprefix\n" +
+	"ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
 
 // hostNames is a host name as /etc/hosts has it: in full, and the part before the first dot.
 func hostNames(hostname string) string {

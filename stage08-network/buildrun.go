@@ -77,6 +77,7 @@ func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error
 			" but those of every container", device)
 	}
 	c.Network = s.b.networkOf(in)
+	c.AddHost = []string{c.Hostname + "=127.0.0.1"} // as in BuildKit, on every network
 	if c.Network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
 		return in.ErrorAt("--network",
 			"--network=host: box build --allow network.host allows it")

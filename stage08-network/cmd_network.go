@@ -7,6 +7,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -253,11 +254,20 @@ func (w *NetworkOptions) check(mode string, bridged bool, ports int) error {
 	return nil
 }
 
-// hostsFile returns /etc/hosts: the container itself, and the lines of --add-host.
+// hostsFile returns /etc/hosts: the container itself, and the lines of --add-host. As in Docker,
+// --network none leaves out the container, and --network host shows the host's file.
 func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
-	text := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+	if w.Network == "host" && len(w.AddHost) == 0 {
+		data, err := os.ReadFile("/etc/hosts")
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		return string(data), err
+	}
+	text := localNames
 	own := strings.Join(slices.Compact(strings.Fields(hostNames(who.hostname)+" "+who.name)), " ")
 	switch {
+	case w.Network == "none" || w.Network == "host":
 	case !c.Addr.IsValid():
 		text += "127.0.1.1\t" + own + "\n"
 	case c.lease.Addr6.IsValid():
@@ -273,6 +283,31 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 		text += line
 	}
 	return text, nil
+}
+
+// nameFiles are the files in /etc that tell a container its names and those of others.
+var nameFiles = []string{"hostname", "hosts", "resolv.conf"}
+
+// writeNames puts them in the container's directory, from which it has them mounted. A container
+// that shares the network of another has the other's files, under further names (link(2)): what
+// one of the two writes, the other reads.
+func (c *Container) writeNames() error {
+	if c.record == nil || c.DryRun {
+		return nil
+	}
+	content := []string{c.Hostname + "\n", c.link.hosts, c.link.resolvConf()}
+	for i, name := range nameFiles {
+		path, err := c.record.path(name), error(nil)
+		if c.link.other == nil {
+			err = state.Write(path, []byte(content[i]), 0o644, state.Volatile)
+		} else if err = os.Remove(path); err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = os.Link(c.link.other.path(name), path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // splitHost splits an --add-host, NAME=IP or NAME:IP; an address may be in brackets.

@@ -84,9 +84,8 @@ type pendingMount struct {
 	mount  plan.Arg
 	target string
 	isDir  bool
-	isFile func(at plan.Arg) // instead of a mount: plans one of a file, when /dev is there
-	exact  bool              // the path may hold no symbolic link
-	made   bool              // the place is there already
+	exact  bool // the path may hold no symbolic link
+	made   bool // the place is there already
 }
 
 // enter makes the union of the layers, of which pivot_root makes a root.
@@ -162,17 +161,23 @@ func (r *newRoot) cgroups(g *group) {
 	}
 }
 
-// names are three files of the container's own in /etc: files without a name, in the
-// memory of its /dev, so that the root is not written to.
+// names are three files of the container's own in /etc. They lie in its directory in the store
+// (see link.writeNames), so the root is not written to.
 func (r *newRoot) names() {
-	for _, file := range []struct{ target, content string }{
-		{"/etc/hostname", r.Hostname + "\n"},
-		{"/etc/hosts", r.link.hosts}, {"/etc/resolv.conf", r.link.resolvConf()},
-	} {
-		lay := func(at plan.Arg) { r.fill(at, file.content) }
-		r.queueMount(pendingMount{target: r.linkTarget(file.target), isFile: lay})
+	for _, name := range nameFiles {
+		mount := r.CopyMount(plan.Cwd, r.record.path(name)).
+			Why("a file of its own, for /etc/" + name).Result()
+		if r.ReadOnly {
+			r.SetMount(mount, rdOnly).Why("--read-only")
+		}
+		r.queueMount(pendingMount{mount: mount, target: r.linkTarget("/etc/" + name)})
 	}
 }
+
+// localNames are the first lines of /etc/hosts, as in Docker.
+const localNames = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
+	"fe00::\tip6-localnet\nff00::\tip6-mcastprefix\n" +
+	"ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
 
 // hostNames is a host name as /etc/hosts has it: in full, and the part before the first dot.
 func hostNames(hostname string) string {
@@ -198,7 +203,7 @@ func (r *newRoot) attach() {
 	r.Section("attach: each mount in its place, from inside")
 	for _, m := range r.mounted {
 		r.mountPoint(m)
-		if !m.mount.IsSet() && m.isFile == nil {
+		if !m.mount.IsSet() {
 			continue // the program's directory: it is enough that it is there
 		}
 		resolve, flags := uint64(unix.RESOLVE_IN_ROOT), uint64(0)
@@ -214,13 +219,9 @@ func (r *newRoot) attach() {
 			Hint(unix.ENOTDIR, m.target+" in the root is not a directory").
 			Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").
 			Result()
-		if m.isFile != nil {
-			m.isFile(at)
-		} else {
-			r.Attach(m.mount, at, "").Why(m.target).
-				Hint(unix.EINVAL, "a file can only lie on a file, and "+
-					m.target+" in the root is a directory")
-		}
+		r.Attach(m.mount, at, "").Why(m.target).
+			Hint(unix.EINVAL, "a file can only lie on a file, and "+
+				m.target+" in the root is a directory")
 	}
 }
 
@@ -242,25 +243,6 @@ func (r *newRoot) mountPoint(m pendingMount) {
 				"make this directory there yourself").
 			Hint(unix.EACCES, "the root belongs to another user, who has to make this directory")
 	}
-}
-
-// fill makes a file in the memory of /dev and lays it over another. Its name is then taken
-// away: a mount needs a name at the start only.
-func (r *newRoot) fill(at plan.Arg, content string) {
-	const name = ".new"
-	file := r.Add("openat", unix.SYS_OPENAT, r.dev, name,
-		plan.Sym(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, "O_WRONLY|O_CREAT|O_CLOEXEC"),
-		plan.Sym(0o644, "0644")).Result()
-	if content != "" {
-		r.Write(file, content)
-	}
-	mount := r.CopyMount(r.dev, name).Result()
-	if r.ReadOnly {
-		r.SetMount(mount, rdOnly).Why("--read-only")
-	}
-	r.Attach(mount, at, "")
-	r.Add("unlinkat", unix.SYS_UNLINKAT, r.dev, name, 0)
-	r.Close(file)
 }
 
 // maps reports whether the id of a user or group is mapped in the container.

@@ -62,6 +62,9 @@ func (c *Container) connect(p *Plan) (*link, error) {
 		return started(pid)
 	}
 	c.link = link
+	if err := c.writeNames(); err != nil {
+		return nil, errors.Join(err, link.disconnect())
+	}
 	return link, nil
 }
 
@@ -75,12 +78,15 @@ func (c *link) printNotes() error {
 	return errors.Join(all...)
 }
 
-// shareNames gives a container that shares the network of another the other's host name. It
-// shares its /etc/hosts and /etc/resolv.conf too, so none of the flags about them makes sense.
-func (c *Container) shareNames() error {
+// shareNames gives a container that shares a network the host name there. It shares another
+// container's files of /etc too, so none of the flags about them makes sense.
+func (c *Container) shareNames() (err error) {
+	if c.Network == "host" && c.Hostname == "box" { // the default
+		c.Hostname, err = os.Hostname()
+	}
 	name, shares := strings.CutPrefix(c.Network, "container:")
 	if !shares {
-		return nil
+		return err
 	}
 	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"),
 		"--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0}
@@ -98,7 +104,7 @@ func (c *Container) shareNames() error {
 
 // endpoint describes the container to its network.
 func (c *Container) endpoint() (endpoint, error) {
-	who := endpoint{id: ids.New(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.networkOf}
+	who := endpoint{id: ids.New(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.running}
 	if c.record == nil {
 		return who, nil
 	}
@@ -114,20 +120,12 @@ func (c *Container) endpoint() (endpoint, error) {
 	return who, nil
 }
 
-// networkOf returns a process in the network of a running container, and the container's
-// address if it has one.
-func (s Store) networkOf(name string) (pid int, addr netip.Addr, err error) {
-	r, err := s.find(name)
-	if err != nil {
-		return 0, addr, err
+// running finds a container that runs.
+func (s Store) running(name string) (r *Record, err error) {
+	if r, err = s.find(name); err == nil && !r.isRunning() {
+		err = fmt.Errorf("it does not run: box start %s starts it", r.Name)
 	}
-	if !r.isRunning() {
-		return 0, addr, fmt.Errorf("it does not run: box start %s starts it", r.Name)
-	}
-	if r.State.Address != "" {
-		addr, err = netip.ParseAddr(r.State.Address)
-	}
-	return r.State.PID, addr, err
+	return r, err
 }
 
 // endpoint is the container at the end of a link.
@@ -136,7 +134,7 @@ type endpoint struct {
 	exposed            []string // ports of the image, such as 80/tcp
 	dry                bool     // only list the calls
 
-	other func(name string) (pid int, addr netip.Addr, err error) // finds another container
+	other func(name string) (*Record, error) // finds another container that runs
 }
 
 // link is a container's connection to its network.
@@ -158,7 +156,7 @@ type link struct {
 	hosts    string
 	servers  []netip.Addr
 	dry      bool
-	resolv   string // of the container whose network is shared
+	other    *Record // whose network is shared
 }
 
 // attach decides how a container is connected, and prepares it. It comes before the namespaces,
@@ -199,27 +197,19 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 }
 
 // join lets the container share the network of another.
-func (c *link) join(p *Plan, name string, who endpoint) error {
+func (c *link) join(p *Plan, name string, who endpoint) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("--network container:NAME: another container's network belongs to its" +
 			" user namespace; only root may join it")
 	}
-	pid, addr, err := who.other(name)
+	if c.other, err = who.other(name); err == nil && c.other.State.Address != "" {
+		c.Addr, err = netip.ParseAddr(c.other.State.Address)
+	}
 	if err != nil {
 		return fmt.Errorf("--network container:%s: %w", name, err)
 	}
-	c.shared, c.Addr = true, addr
-	root := &Container{}
-	root.Rootfs = fmt.Sprintf("/proc/%d/root", pid)
-	for file, content := range map[string]*string{
-		"/etc/hosts": &c.hosts, "/etc/resolv.conf": &c.resolv} {
-		data, err := root.readInside(file)
-		if err != nil {
-			return fmt.Errorf("--network container:%s: %w", name, err)
-		}
-		*content = string(data)
-	}
-	pidfd := p.before.PidfdOpen(pid).Why("a handle on the process whose network is shared").Result()
+	c.shared = true
+	pidfd := p.before.PidfdOpen(c.other.State.PID).Why("whose network is shared").Result()
 	p.Setns(pidfd, unix.CLONE_NEWNET).Why("into its network")
 	return nil
 }
@@ -515,8 +505,6 @@ func (c *link) published() (list []string) {
 func (c *link) resolvConf() string {
 	host := resolvConf()
 	switch {
-	case c.resolv != "":
-		return c.resolv
 	case c.resolver != nil:
 		conf := dns.WithNameservers(host, resolverAddr)
 		if c.network.Name != defaultNetwork {

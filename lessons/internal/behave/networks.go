@@ -126,9 +126,28 @@ exec "$BOX" "$@"`,
 		names := "hostname; echo $HOSTNAME; cat /etc/hostname /etc/hosts /etc/resolv.conf"
 		web := n.Run("exec", "-e", "HOSTNAME=web.example.org", "web", "sh", "-c", names)
 		return all(begins("web.example.org", web.Stdout), printed(web.Line(), n.script(names, "--network", "container:web")),
+			status(0, n.script("echo '192.0.2.2 added' >>/etc/hosts", "--network", "container:web")), printed("192.0.2.2 added", n.Run("exec", "web", "tail", "-n1", "/etc/hosts")),
+			printed("no", n.script("echo x 2>/dev/null >>/etc/hosts || echo no", "--network", "container:web", "--read-only")),
 			refused(n.script("true", "--network", "container:web", "--hostname", "x")), refused(n.script("true", "--network", "container:web", "--add-host", "a:192.0.2.1")))
 	}),
 	Broken: `for word; do shift; case $word in container:*) word=bridge ;; esac; set -- "$@" "$word"; done
+exec "$BOX" "$@"`,
+}, {
+	Name: "--network none leaves the container out of /etc/hosts, --network host has the host's file and name", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		hosts, err := os.ReadFile("/etc/hosts")
+		if err != nil {
+			return failed(err)
+		}
+		host, err := os.Hostname()
+		if err != nil {
+			return failed(err)
+		}
+		none := n.script("cat /etc/hosts", "--network", "none", "--hostname", "lone")
+		return all(holds(strings.HasSuffix(none.Stdout, "\tip6-allrouters\n"), "no line after ip6-allrouters", none.Stdout),
+			printed(strings.TrimSpace(host+"\n"+string(hosts)), n.script("hostname; cat /etc/hosts", "--network", "host")))
+	}),
+	Broken: `for word; do shift; case $word in none|host) word=bridge ;; esac; set -- "$@" "$word"; done
 exec "$BOX" "$@"`,
 }, {
 	Name: "--add-host takes NAME:IP, NAME=IP, brackets, and host-gateway also without a bridge", Since: 8, For: Root,

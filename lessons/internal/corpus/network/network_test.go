@@ -44,7 +44,8 @@ var changes = []string{
 	"containers.go:Record.running", "containers.go:State", "containers.go:State.exit",
 	"main.go:commands",
 	"namespaces.go:namespaces",
-	"rootfs.go:newRoot.names",
+	"rootfs.go:newRoot.attach", "rootfs.go:newRoot.names", "rootfs.go:pendingMount",
+	"rootfs.go:newRoot.fill is gone",
 	"store.go:Store.repair",
 	"usage.go:Usage", "usage.go:group.usage",
 }
