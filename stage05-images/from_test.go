@@ -22,7 +22,7 @@ func TestDryRunGetsNoImage(t *testing.T) {
 		require.Empty(t, out)
 		require.Contains(t, stderr, c[0])
 	}
-	list, err := Store{Root: root}.images()
+	list, err := Store{Root: root}.layout().Images()
 	require.NoError(t, err)
 	require.Empty(t, list)
 }

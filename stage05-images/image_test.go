@@ -23,9 +23,11 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
 	"stagebox/lessons/boxtest"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
 )
@@ -60,8 +62,8 @@ type dockerManifest struct {
 }
 
 // dockerArchive is an archive as docker save writes it, with what is said of the layers.
-func dockerArchive(t testing.TB, change func(config *ImageConfig, m *dockerManifest), layers ...[]byte) []byte {
-	config := newConfig()
+func dockerArchive(t testing.TB, change func(config *oci.Config, m *dockerManifest), layers ...[]byte) []byte {
+	config := oci.NewConfig()
 	m := dockerManifest{Config: "config.json", RepoTags: []string{"loaded:1"}}
 	var entries []tarEntry
 	for i, layer := range layers {
@@ -108,7 +110,7 @@ func TestLoadsWhatOthersSave(t *testing.T) {
 	names, err := s.load(bytes.NewReader(zipped(t, dockerArchive(t, nil, sampleLayers(t)...))))
 	require.NoError(t, err)
 	require.Equal(t, []string{"loaded:1"}, names)
-	image, err := s.image("loaded:1")
+	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
 
 	dir := t.TempDir()
@@ -132,7 +134,7 @@ func TestLoadsWhatOthersSave(t *testing.T) {
 		require.NoError(t, err, kind)
 		require.NoError(t, in.Close())
 		require.Equal(t, []string{want}, names)
-		same, err := other.image(want)
+		same, err := other.layout().Find(want)
 		require.NoError(t, err)
 		require.Equal(t, image.Config.RootFS, same.Config.RootFS)
 		require.Equal(t, shapeOf(t, s.path("layers")), shapeOf(t, other.path("layers")))
@@ -154,7 +156,7 @@ func TestSaveAndLoad(t *testing.T) {
 
 	file := filepath.Join(t.TempDir(), "archive")
 	require.NoError(t, os.WriteFile(file, archive.Bytes(), 0o644))
-	image, err := s.image("loaded:1")
+	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
 	kinds := []string{"docker-archive", "oci-archive"}
 	if os.Geteuid() != 0 {
@@ -170,12 +172,12 @@ func TestSavedNames(t *testing.T) {
 	s := newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
 	require.NoError(t, err)
-	image, err := s.image("loaded:1")
+	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
 	id := image.ID.Encoded()
 	ref, err := registry.ParseReference(id[:4])
 	require.NoError(t, err)
-	require.NoError(t, s.tag(image.Manifest, ref.String()))
+	require.NoError(t, s.layout().Tag(image.Manifest, ref.String()))
 	for name, want := range map[string]string{id[:4]: `"RepoTags":["` + id[:4] + `:latest"]`, id[:12]: `"RepoTags":[]`, image.ID.String(): `"RepoTags":[]`} {
 		var archive bytes.Buffer
 		require.NoError(t, s.save(&archive, []string{name}))
@@ -186,15 +188,15 @@ func TestSavedNames(t *testing.T) {
 // TestNamesWithDigests shows an image that was pulled by its digest as Docker does.
 func TestNamesWithDigests(t *testing.T) {
 	s := newStore(t)
-	_, err := s.load(bytes.NewReader(dockerArchive(t, func(_ *ImageConfig, m *dockerManifest) { m.RepoTags = []string{"h:5/a:1", "h:5/a:2"} }, sampleLayers(t)...)))
+	_, err := s.load(bytes.NewReader(dockerArchive(t, func(_ *oci.Config, m *dockerManifest) { m.RepoTags = []string{"h:5/a:1", "h:5/a:2"} }, sampleLayers(t)...)))
 	require.NoError(t, err)
-	image, err := s.image("h:5/a:1")
+	image, err := s.layout().Find("h:5/a:1")
 	require.NoError(t, err)
-	require.NoError(t, s.tag(image.Manifest, "h:5/b@"+someDigest))
-	require.NoError(t, s.tag(image.Manifest, "h:5/c:3@"+someDigest))
-	all, err := s.images()
+	require.NoError(t, s.layout().Tag(image.Manifest, "h:5/b@"+someDigest))
+	require.NoError(t, s.layout().Tag(image.Manifest, "h:5/c:3@"+someDigest))
+	all, err := s.layout().Images()
 	require.NoError(t, err)
-	require.Equal(t, [][2]string{{"h:5/a", "1"}, {"h:5/a", "2"}, {"h:5/b", "<none>"}, {"h:5/c", "3"}}, all[0].familiar())
+	require.Equal(t, [][2]string{{"h:5/a", "1"}, {"h:5/a", "2"}, {"h:5/b", "<none>"}, {"h:5/c", "3"}}, all[0].Familiar())
 	tags, digests, err := s.namesOf(image)
 	require.NoError(t, err)
 	require.Equal(t, []string{"h:5/a:1", "h:5/a:2"}, tags)
@@ -220,7 +222,7 @@ func TestUnusualLayers(t *testing.T) {
 		"a zstd frame to skip": {noise, append([]byte("\x50\x2a\x4d\x18\x02\x00\x00\x00xx"), filtered(t, noise, "zstd", "-c")...)},
 	} {
 		t.Run(what, func(t *testing.T) {
-			archive := dockerArchive(t, func(config *ImageConfig, _ *dockerManifest) { config.RootFS.DiffIDs[0] = digest.FromBytes(c.layer) }, c.packed)
+			archive := dockerArchive(t, func(config *oci.Config, _ *dockerManifest) { config.RootFS.DiffIDs[0] = digest.FromBytes(c.layer) }, c.packed)
 			_, err := newStore(t).load(bytes.NewReader(archive))
 			require.NoError(t, err)
 		})
@@ -231,7 +233,7 @@ func TestUnusualLayers(t *testing.T) {
 func TestHostileArchives(t *testing.T) {
 	boxtest.Slow(t)
 	layers := sampleLayers(t)
-	oci := func(index ocispec.Index, more ...tarEntry) []byte {
+	layoutOf := func(index ocispec.Index, more ...tarEntry) []byte {
 		return tarOf(t, append(more, tarFile("index.json", string(jsonOf(t, index))))...)
 	}
 	indexOf := func(d ...ocispec.Descriptor) ocispec.Index { return ocispec.Index{Manifests: d} }
@@ -244,19 +246,19 @@ func TestHostileArchives(t *testing.T) {
 		"no archive":                 {[]byte(strings.Repeat("nonsense", 200)), "no archive of docker save"},
 		"a layer alone":              {layers[0], "neither manifest.json nor index.json"},
 		"cut short":                  {dockerArchive(t, nil, layers...)[:2048], ""},
-		"a diff id that lies":        {dockerArchive(t, func(c *ImageConfig, _ *dockerManifest) { c.RootFS.DiffIDs[1] = someDigest }, layers...), "the layer that should be " + someDigest},
-		"a diff id too few":          {dockerArchive(t, func(c *ImageConfig, _ *dockerManifest) { c.RootFS.DiffIDs = c.RootFS.DiffIDs[1:] }, layers...), "2 layers, and its configuration 1"},
-		"a layer that is not there":  {dockerArchive(t, func(_ *ImageConfig, m *dockerManifest) { m.Layers[1] = "../../etc/passwd" }, layers...), "does not have it"},
-		"a layer that is none":       {dockerArchive(t, func(_ *ImageConfig, m *dockerManifest) { m.Layers[1] = "config.json" }, layers...), "has no layer"},
-		"a bad name":                 {dockerArchive(t, func(_ *ImageConfig, m *dockerManifest) { m.RepoTags = []string{"../x"} }, layers...), "cannot be the name of an image"},
+		"a diff id that lies":        {dockerArchive(t, func(c *oci.Config, _ *dockerManifest) { c.RootFS.DiffIDs[1] = someDigest }, layers...), "the layer that should be " + someDigest},
+		"a diff id too few":          {dockerArchive(t, func(c *oci.Config, _ *dockerManifest) { c.RootFS.DiffIDs = c.RootFS.DiffIDs[1:] }, layers...), "2 layers, and its configuration 1"},
+		"a layer that is not there":  {dockerArchive(t, func(_ *oci.Config, m *dockerManifest) { m.Layers[1] = "../../etc/passwd" }, layers...), "does not have it"},
+		"a layer that is none":       {dockerArchive(t, func(_ *oci.Config, m *dockerManifest) { m.Layers[1] = "config.json" }, layers...), "has no layer"},
+		"a bad name":                 {dockerArchive(t, func(_ *oci.Config, m *dockerManifest) { m.RepoTags = []string{"../x"} }, layers...), "cannot be the name of an image"},
 		"links in a circle":          {tarOf(t, tarLink('2', "a", "b"), tarLink('2', "b", "a"), tarFile("manifest.json", `[{"Config":"a"}]`)), "leads nowhere"},
 		"a manifest of 5 MiB":        {tarOf(t, tarFile("manifest.json", strings.Repeat(" ", 5<<20))), "a description may have 4 MiB"},
 		"many descriptions":          {tarOf(t, manyFiles(9, 4<<20-1)...), "beside layers is larger than 32 MiB"},
 		"a manifest of another type": {tarOf(t, tarFile("manifest.json", `{}`)), "manifest.json"},
-		"a digest that is none":      {oci(indexOf(ocispec.Descriptor{Digest: "nonsense"})), "no digest of the form"},
-		"a digest with a path":       {oci(indexOf(ocispec.Descriptor{Digest: "sha256:../../../etc/passwd"})), "no digest of the form"},
-		"a digest that lies":         {oci(indexOf(ocispec.Descriptor{Digest: someDigest}), tarFile("blobs/sha256/"+someDigest[7:], "{}")), "has other bytes"},
-		"a config without a digest":  {oci(indexOf(blobOf(manifest)), tarFile("blobs/sha256/"+blobOf(manifest).Digest.Encoded(), string(manifest))), "no digest of the form"},
+		"a digest that is none":      {layoutOf(indexOf(ocispec.Descriptor{Digest: "nonsense"})), "no digest of the form"},
+		"a digest with a path":       {layoutOf(indexOf(ocispec.Descriptor{Digest: "sha256:../../../etc/passwd"})), "no digest of the form"},
+		"a digest that lies":         {layoutOf(indexOf(ocispec.Descriptor{Digest: someDigest}), tarFile("blobs/sha256/"+someDigest[7:], "{}")), "has other bytes"},
+		"a config without a digest":  {layoutOf(indexOf(blobOf(manifest)), tarFile("blobs/sha256/"+blobOf(manifest).Digest.Encoded(), string(manifest))), "no digest of the form"},
 		"a layer that wants memory":  {dockerArchive(t, nil, filtered(t, layers[0], "zstd", "-c", "--long=31")), "window size exceeded"},
 		"a hostile layer":            {dockerArchive(t, nil, tarOf(t, tarFile("../x", ""))), "leads out"},
 	} {
@@ -297,8 +299,8 @@ func (f fakeRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // image puts an image into it, with what a test changes.
-func (f fakeRegistry) image(t testing.TB, name string, change func(*ImageConfig, *ocispec.Manifest), layers ...[]byte) {
-	config, m := newConfig(), ocispec.Manifest{}
+func (f fakeRegistry) image(t testing.TB, name string, change func(*oci.Config, *ocispec.Manifest), layers ...[]byte) {
+	config, m := oci.NewConfig(), ocispec.Manifest{}
 	m.SchemaVersion = 2
 	for _, layer := range layers {
 		packed := zipped(t, layer)
@@ -325,7 +327,7 @@ func (f fakeRegistry) serve(t testing.TB) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-func pullFrom(t *testing.T, s Store, name string) (*Image, error) {
+func pullFrom(t *testing.T, s Store, name string) (*oci.Image, error) {
 	ref, err := registry.ParseReference(name)
 	require.NoError(t, err)
 	return s.pull(t.Context(), ref, "", Remote{}, progress.New(os.Stderr, true, false))
@@ -338,21 +340,21 @@ func TestHostileImages(t *testing.T) {
 	layers := sampleLayers(t)
 	fake := fakeRegistry{}
 	says := map[string]string{}
-	bad := func(name, text string, change func(*ImageConfig, *ocispec.Manifest)) {
+	bad := func(name, text string, change func(*oci.Config, *ocispec.Manifest)) {
 		fake.image(t, name, change, layers...)
 		says[name] = text
 	}
-	bad("layer", "no digest of the form", func(_ *ImageConfig, m *ocispec.Manifest) { m.Layers[1].Digest = "x" })
-	bad("config", "no digest of the form", func(_ *ImageConfig, m *ocispec.Manifest) { m.Config.Digest = "x" })
-	bad("diffid", "no digest of the form", func(c *ImageConfig, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = "sha256:../x" })
-	bad("lies", "the layer that should be "+someDigest, func(c *ImageConfig, _ *ocispec.Manifest) { c.RootFS.DiffIDs[1] = someDigest })
-	bad("size", "the manifest says 7", func(_ *ImageConfig, m *ocispec.Manifest) { m.Layers[1].Size = 7 })
-	bad("many", "has 1 layers, and its configuration names 2", func(_ *ImageConfig, m *ocispec.Manifest) { m.Layers = m.Layers[1:] })
-	bad("bigconfig", "and may have 4 MiB", func(_ *ImageConfig, m *ocispec.Manifest) {
+	bad("layer", "no digest of the form", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[1].Digest = "x" })
+	bad("config", "no digest of the form", func(_ *oci.Config, m *ocispec.Manifest) { m.Config.Digest = "x" })
+	bad("diffid", "no digest of the form", func(c *oci.Config, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = "sha256:../x" })
+	bad("lies", "the layer that should be "+someDigest, func(c *oci.Config, _ *ocispec.Manifest) { c.RootFS.DiffIDs[1] = someDigest })
+	bad("size", "the manifest says 7", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[1].Size = 7 })
+	bad("many", "has 1 layers, and its configuration names 2", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers = m.Layers[1:] })
+	bad("bigconfig", "and may have 4 MiB", func(_ *oci.Config, m *ocispec.Manifest) {
 		m.Config = ocispec.Descriptor{Digest: someDigest, Size: 1 << 30}
 	})
-	bad("swapped", "the layer that should be", func(_ *ImageConfig, m *ocispec.Manifest) { m.Layers[0], m.Layers[1] = m.Layers[1], m.Layers[0] })
-	bad("bytes", "other bytes", func(_ *ImageConfig, m *ocispec.Manifest) {
+	bad("swapped", "the layer that should be", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[0], m.Layers[1] = m.Layers[1], m.Layers[0] })
+	bad("bytes", "other bytes", func(_ *oci.Config, m *ocispec.Manifest) {
 		wrong := zipped(t, layers[0])
 		wrong[len(wrong)-20] ^= 1
 		m.Layers[0].Digest = digest.FromString("anything")
@@ -384,7 +386,7 @@ func TestFirstErrorEndsAPull(t *testing.T) {
 	noConfig(t)
 	fake := fakeRegistry{}
 	var gone, still string
-	fake.image(t, "app", func(_ *ImageConfig, m *ocispec.Manifest) {
+	fake.image(t, "app", func(_ *oci.Config, m *ocispec.Manifest) {
 		gone, still = "/v2/app/blobs/"+m.Layers[0].Digest.String(), "/v2/app/blobs/"+m.Layers[1].Digest.String()
 	}, sampleLayers(t)...)
 	delete(fake, gone)
@@ -419,7 +421,7 @@ func TestPullAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, s.isHere(image.Manifest))
 	whole := storeOf(t, s)
-	for _, gone := range []string{s.layerPath(image.Config.RootFS.DiffIDs[1]), s.blobPath(image.Blobs[0].Digest), s.blobPath(image.ID)} {
+	for _, gone := range []string{s.layerPath(image.Config.RootFS.DiffIDs[1]), s.layout().Path(image.Blobs[0].Digest), s.layout().Path(image.ID)} {
 		require.NoError(t, os.RemoveAll(gone))
 		require.False(t, s.isHere(image.Manifest))
 		_, err = pullFrom(t, s, name)
@@ -437,8 +439,8 @@ func TestWrongBlobForALayerThatIsHere(t *testing.T) {
 	layers := sampleLayers(t)
 	fake := fakeRegistry{}
 	fake.image(t, "good", nil, layers[0])
-	fake.image(t, "twin", func(c *ImageConfig, _ *ocispec.Manifest) { c.Author = "another" }, layers[0])
-	fake.image(t, "bad", func(c *ImageConfig, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = digest.FromBytes(layers[0]) }, layers[1])
+	fake.image(t, "twin", func(c *oci.Config, _ *ocispec.Manifest) { c.Author = "another" }, layers[0])
+	fake.image(t, "bad", func(c *oci.Config, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = digest.FromBytes(layers[0]) }, layers[1])
 	address := fake.serve(t)
 	s := newStore(t)
 	_, err := pullFrom(t, s, address+"/good")
@@ -460,9 +462,9 @@ func TestPullAndPush(t *testing.T) {
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
 	require.NoError(t, err)
 	name := address + "/user/app:1"
-	image, err := s.image("loaded:1")
+	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
-	require.NoError(t, s.tag(image.Manifest, name))
+	require.NoError(t, s.layout().Tag(image.Manifest, name))
 
 	push := func() string {
 		_, stderr, status := run(t, "push", "--explain", "--root", s.Root, name)
@@ -492,7 +494,7 @@ func TestPullAndPush(t *testing.T) {
 	same, err := pullFrom(t, other, origins[0])
 	require.NoError(t, err, "what inspect shows can be pulled")
 	require.Equal(t, docker.ID, same.ID)
-	found, err := other.image(origins[0])
+	found, err := other.layout().Find(origins[0])
 	require.NoError(t, err)
 	require.Equal(t, docker.ID, found.ID)
 	tool(t, "skopeo", "copy", "-q", "oci:"+other.path("images")+":"+address+"/user/docker:2", "oci:"+t.TempDir()+":x")
@@ -505,7 +507,7 @@ func TestPullAndPush(t *testing.T) {
 }
 
 // snapshotOfDirs are the unpacked layers of an image.
-func snapshotOfDirs(t testing.TB, s Store, image *Image) (all []string) {
+func snapshotOfDirs(t testing.TB, s Store, image *oci.Image) (all []string) {
 	dirs, err := s.dirs(image)
 	require.NoError(t, err)
 	for _, dir := range dirs {
@@ -558,14 +560,14 @@ func TestKilledPulls(t *testing.T) {
 				killed++
 			}
 		}
-		if got, err := s.image(name); err == nil {
+		if got, err := s.layout().Find(name); err == nil {
 			require.Equal(t, want, snapshotOfDirs(t, s, got))
 			require.NoError(t, s.untag(got, got.Names))
 			if random.IntN(2) == 0 {
 				require.NoError(t, s.collect())
 			}
 		} else {
-			require.ErrorIs(t, err, errNoImage)
+			require.ErrorIs(t, err, oci.ErrNoImage)
 		}
 	}
 	got, err := pullFrom(t, s, name)
@@ -591,7 +593,7 @@ func TestGarbage(t *testing.T) {
 	s := newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
 	require.NoError(t, err)
-	image, err := s.image("loaded:1")
+	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
 	full := storeOf(t, s)
 	require.NoError(t, s.collect())
@@ -605,8 +607,8 @@ func TestGarbage(t *testing.T) {
 	require.Equal(t, before, storeOf(t, s), "somebody is at work")
 	require.NoError(t, done())
 
-	require.NoError(t, s.tag(image.Manifest, "docker.io/library/loaded:1"))
-	require.NoError(t, os.WriteFile(s.blobPath(image.ID), []byte("damaged"), 0o644))
+	require.NoError(t, s.layout().Tag(image.Manifest, "docker.io/library/loaded:1"))
+	require.NoError(t, os.WriteFile(s.layout().Path(image.ID), []byte("damaged"), 0o644))
 	require.ErrorContains(t, s.collect(), "is damaged")
 	_, stderr, status := run(t, "rmi", "--root", s.Root, "loaded:1")
 	require.Zero(t, status, stderr)
@@ -678,10 +680,10 @@ func TestMountedImages(t *testing.T) {
 	s, other := newStore(t), newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
 	require.NoError(t, err)
-	image, err := s.image("loaded:1")
+	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
 	name := boxtest.StartRegistry(t, "") + "/user/app:1"
-	require.NoError(t, s.tag(image.Manifest, name))
+	require.NoError(t, s.layout().Tag(image.Manifest, name))
 	_, stderr, status := run(t, "push", "--root", s.Root, name)
 	require.Zero(t, status, stderr)
 	shown := func(options, path string, flags ...string) (string, string, int) {
@@ -709,14 +711,14 @@ func TestDamagedBlobs(t *testing.T) {
 	s := newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
 	require.NoError(t, err)
-	image, err := s.image("loaded:1")
+	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
 	name := boxtest.StartRegistry(t, "") + "/user/app:1"
-	require.NoError(t, s.tag(image.Manifest, name))
+	require.NoError(t, s.layout().Tag(image.Manifest, name))
 	refused := func(d digest.Digest, args ...string) {
 		_, stderr, status := run(t, append(args, "--root", s.Root, name)...)
 		require.Equal(t, 125, status, stderr)
-		require.Contains(t, stderr, "is damaged: remove "+s.blobPath(d)+", and pull or load its image again")
+		require.Contains(t, stderr, "is damaged: remove "+s.layout().Path(d)+", and pull or load its image again")
 	}
 	damages := map[string]func(whole []byte) []byte{
 		"cut": func(whole []byte) []byte { return whole[:len(whole)-1] }, "other": func(whole []byte) []byte { return append([]byte{whole[0] ^ 1}, whole[1:]...) },
@@ -724,24 +726,24 @@ func TestDamagedBlobs(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for _, d := range []digest.Digest{image.Manifest.Digest, image.ID, image.Blobs[0].Digest, image.Blobs[1].Digest} {
-		whole, err := os.ReadFile(s.blobPath(d))
+		whole, err := os.ReadFile(s.layout().Path(d))
 		require.NoError(t, err)
 		for _, damage := range damages {
-			require.NoError(t, os.WriteFile(s.blobPath(d), damage(bytes.Clone(whole)), 0o644))
+			require.NoError(t, os.WriteFile(s.layout().Path(d), damage(bytes.Clone(whole)), 0o644))
 			refused(d, "save", "-o", filepath.Join(dir, "archive"))
 			refused(d, "push")
 		}
-		require.NoError(t, os.WriteFile(s.blobPath(d), whole, 0o644))
+		require.NoError(t, os.WriteFile(s.layout().Path(d), whole, 0o644))
 	}
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
 
-	require.NoError(t, s.tag(image.Manifest, name))
+	require.NoError(t, s.layout().Tag(image.Manifest, name))
 	d, err := s.compressLayer(image.Blobs[0].Digest)
 	require.NoError(t, err)
 	for _, data := range [][]byte{[]byte("x"), randomBytes(t, int(d.Size))} {
-		require.NoError(t, os.WriteFile(s.blobPath(d.Digest), data, 0o644))
+		require.NoError(t, os.WriteFile(s.layout().Path(d.Digest), data, 0o644))
 		refused(d.Digest, "push")
 	}
 }
@@ -777,10 +779,10 @@ func TestHalfMade(t *testing.T) {
 func TestImagePrune(t *testing.T) {
 	s := newStore(t)
 	layers := sampleLayers(t)
-	load := func(tag, author string, layers ...[]byte) *Image {
-		_, err := s.load(bytes.NewReader(dockerArchive(t, func(c *ImageConfig, m *dockerManifest) { c.Author, m.RepoTags = author, []string{tag} }, layers...)))
+	load := func(tag, author string, layers ...[]byte) *oci.Image {
+		_, err := s.load(bytes.NewReader(dockerArchive(t, func(c *oci.Config, m *dockerManifest) { c.Author, m.RepoTags = author, []string{tag} }, layers...)))
 		require.NoError(t, err)
-		image, err := s.image(tag)
+		image, err := s.layout().Find(tag)
 		require.NoError(t, err)
 		return image
 	}
@@ -791,7 +793,7 @@ func TestImagePrune(t *testing.T) {
 	}
 	_, stderr, status := run(t, "run", "--root", s.Root, "--name", "user", "tiny", "true")
 	require.Zero(t, status, stderr)
-	used, err := s.image("tiny")
+	used, err := s.layout().Find("tiny")
 	require.NoError(t, err)
 	old, kept := load("tiny", "old", layers...), load("tiny", "kept", layers[0]) // each takes the name from the one before
 	require.Equal(t, "Deleted: "+old.ID.String()+"\nTotal reclaimed space: 6 B\n", prune(), "the upper layer")
@@ -865,7 +867,7 @@ func TestVariablesOfImageFilesAndFlags(t *testing.T) {
 	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
 	require.NoError(t, os.WriteFile(one, []byte("A=one\nB=one\nC=one\n"), 0o600))
 	require.NoError(t, os.WriteFile(two, []byte("B=two\nC=two\n"), 0o600))
-	image := RunConfig{ImageConfig: ocispec.ImageConfig{Cmd: []string{"env"}, Env: []string{"A=image", "D=image", "BOX_OF_THE_HOST"}}}
+	image := oci.RunConfig{ImageConfig: ocispec.ImageConfig{Cmd: []string{"env"}, Env: []string{"A=image", "D=image", "BOX_OF_THE_HOST"}}}
 	environment := func(flags ...string) []string {
 		c := &Container{ProcessOptions: ProcessOptions{Env: flags, EnvFile: []string{one, two}}}
 		require.NoError(t, c.merge(nil, image))
@@ -878,7 +880,7 @@ func TestVariablesOfImageFilesAndFlags(t *testing.T) {
 
 func TestConfigAndFlagsTogether(t *testing.T) {
 	shell, none := "sh", ""
-	config := RunConfig{ImageConfig: ocispec.ImageConfig{Entrypoint: []string{"entry"}, Cmd: []string{"cmd"}}}
+	config := oci.RunConfig{ImageConfig: ocispec.ImageConfig{Entrypoint: []string{"entry"}, Cmd: []string{"cmd"}}}
 	for _, c := range []struct {
 		entrypoint *string
 		words      []string
@@ -904,7 +906,7 @@ func (f fakeRegistry) platforms(t testing.TB, name string, platforms ...string) 
 	for _, text := range platforms {
 		p, err := registry.ParsePlatform(text)
 		require.NoError(t, err)
-		f.image(t, name, func(c *ImageConfig, _ *ocispec.Manifest) { c.Platform = p }, sampleLayers(t)...)
+		f.image(t, name, func(c *oci.Config, _ *ocispec.Manifest) { c.Platform = p }, sampleLayers(t)...)
 		d := blobOf(f["/v2/"+name+"/manifests/latest"])
 		f["/v2/"+name+"/manifests/"+d.Digest.String()] = f["/v2/"+name+"/manifests/latest"]
 		d.MediaType, d.Platform = ocispec.MediaTypeImageManifest, &p
@@ -921,12 +923,12 @@ func TestOtherPlatforms(t *testing.T) {
 	noConfig(t)
 	fake := fakeRegistry{}
 	index := fake.platforms(t, "app", "linux/amd64", "linux/arm64", "linux/arm/v6")
-	fake.image(t, "single", func(c *ImageConfig, _ *ocispec.Manifest) { c.Platform.Architecture = "s390x" }, sampleLayers(t)...)
+	fake.image(t, "single", func(c *oci.Config, _ *ocispec.Manifest) { c.Platform.Architecture = "s390x" }, sampleLayers(t)...)
 	address := fake.serve(t)
 	s := newStore(t)
-	obtain := func(name, platform, pull string) (*Image, error) {
+	obtain := func(name, platform, pull string) (*oci.Image, error) {
 		c := &Container{Store: s, ImageOptions: ImageOptions{Platform: platform, Pull: pull}}
-		image, err := s.image(name)
+		image, err := s.layout().Find(name)
 		return c.obtain(name, image, err)
 	}
 	for _, platform := range []string{"linux/amd64", "linux/arm64", "linux/arm/v7", "linux/amd64", "linux/arm64"} {
@@ -948,12 +950,12 @@ func TestOtherPlatforms(t *testing.T) {
 	require.ErrorContains(t, err, "one platform at a time")
 	_, err = obtain(address+"/single", "linux/arm64", "missing")
 	require.ErrorContains(t, err, "for linux/arm64: this one is for linux/s390x")
-	_, err = s.image(address + "/single")
-	require.ErrorIs(t, err, errNoImage, "nothing is kept")
+	_, err = s.layout().Find(address + "/single")
+	require.ErrorIs(t, err, oci.ErrNoImage, "nothing is kept")
 	image, err := obtain(address+"/single", "", "missing")
 	require.NoError(t, err, "as in Docker, with a warning")
 	require.Equal(t, "s390x", image.Config.Architecture)
-	image, err = s.image(address + "/app@" + index.String())
+	image, err = s.layout().Find(address + "/app@" + index.String())
 	require.NoError(t, err)
 	require.Equal(t, "arm64", image.Config.Architecture)
 }
@@ -964,7 +966,7 @@ func TestAgeAndHistory(t *testing.T) {
 	require.Equal(t, "N/A", age(time.Unix(0, 0)))
 	require.Equal(t, "2 hours ago", age(time.Now().Add(-2*time.Hour)))
 	s := newStore(t)
-	_, err := s.load(bytes.NewReader(dockerArchive(t, func(c *ImageConfig, _ *dockerManifest) {
+	_, err := s.load(bytes.NewReader(dockerArchive(t, func(c *oci.Config, _ *dockerManifest) {
 		c.Created, c.History = &time.Time{}, []ocispec.History{{CreatedBy: "first"}}
 	}, sampleLayers(t)...)))
 	require.NoError(t, err)
@@ -998,16 +1000,16 @@ func TestFiftyOnANewStore(t *testing.T) {
 			})
 		}
 		all.Wait()
-		index, err := s.readIndex()
+		index, err := s.layout().Index()
 		require.NoError(t, err)
-		require.Len(t, index.Manifests, 45)
-		require.True(t, s.hasLayout())
-		require.NoError(t, os.Remove(s.layout()))
+		require.Len(t, index, 45)
+		require.True(t, s.layout().IsMade())
+		require.NoError(t, os.Remove(s.path("images/oci-layout")))
 		require.NoError(t, s.openImages())
-		again, err := s.readIndex()
+		again, err := s.layout().Index()
 		require.NoError(t, err)
 		require.Equal(t, index, again, "oci-layout was lost, and nothing else")
-		require.True(t, s.hasLayout())
+		require.True(t, s.layout().IsMade())
 	}
 }
 
@@ -1034,9 +1036,9 @@ func TestNewStoreIsMadeOnce(t *testing.T) {
 	tool(t, "cp", "-a", whole.path("images/blobs"), whole.path("images/index.json"), whole.path("images/oci-layout"), s.path("images"))
 	require.NoError(t, held.Close())
 	require.NoError(t, late.Wait(), said.String())
-	index, err := s.readIndex()
+	index, err := s.layout().Index()
 	require.NoError(t, err)
-	require.Len(t, index.Manifests, 2)
+	require.Len(t, index, 2)
 }
 
 // TestDirectoriesOfLowerLayers loads an image whose second layer has a file in /tmp, and no /tmp.
@@ -1046,7 +1048,7 @@ func TestDirectoriesOfLowerLayers(t *testing.T) {
 	tmp.Mode = 0o1777
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, tarOf(t, tmp), tarOf(t, tarFile("tmp/x", "")))))
 	require.NoError(t, err)
-	image, err := s.image("loaded:1")
+	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
 	dirs, err := s.dirs(image)
 	require.NoError(t, err)
@@ -1083,11 +1085,11 @@ func TestRmiOnAFullDisk(t *testing.T) {
 	}
 	require.ErrorIs(t, err, unix.ENOSPC)
 	require.NoError(t, full.Close())
-	image, err := s.image("loaded:1")
+	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
 	image.Names = []string{"docker.io/library/loaded:1"}
 	require.NoError(t, s.untag(image, image.Names))
-	_, err = s.image("loaded:1")
-	require.ErrorIs(t, err, errNoImage)
+	_, err = s.layout().Find("loaded:1")
+	require.ErrorIs(t, err, oci.ErrNoImage)
 	require.NoDirExists(t, s.layerPath(image.Config.RootFS.DiffIDs[0]))
 }

@@ -85,10 +85,14 @@ func TestDockersFormat(t *testing.T) {
 	require.NoError(t, err)
 	delete(a.files, "index.json")
 	require.NoError(t, a.Images(platform, func(i *Image) error {
-		require.Equal(t, []string{"app:1"}, i.Names)
+		require.Equal(t, want.Names, i.Names)
 		require.Equal(t, want.Config, i.Config)
 		require.Equal(t, want.Layers, i.Layers)
-		require.Empty(t, i.Manifest.Digest)
+		require.Equal(t, digest.FromBytes(i.Data), i.Manifest.Digest)
+		var m ocispec.Manifest
+		require.NoError(t, json.Unmarshal(i.Data, &m))
+		require.Equal(t, digest.FromBytes(want.Config), m.Config.Digest)
+		require.Equal(t, want.Layers, m.Layers)
 		return nil
 	}))
 }

@@ -22,6 +22,7 @@ import (
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 )
 
@@ -110,13 +111,13 @@ func (a *Archive) read(content io.Reader, size int64) (f file, err error) {
 
 // Image is an image of an archive. Its layers and its configuration are not compared.
 type Image struct {
-	Names    []string             // as the archive has them; often one, perhaps none
+	Names    []string             // in full; often one, perhaps none
 	Config   []byte               // the configuration, whose digest is the image's id
 	Layers   []ocispec.Descriptor // the lowest first
-	Manifest ocispec.Descriptor   // without a digest in an archive in Docker's own format
+	Manifest ocispec.Descriptor   // one in Docker's own format has none, and it is made
 	Data     []byte               // of the manifest
 
-	ConfigType string // the media type of the configuration, if there is a manifest
+	ConfigType string // the media type of the configuration
 
 	platform ocispec.Platform
 }
@@ -171,6 +172,7 @@ func (a *Archive) fromOCI(
 		}) {
 			continue
 		}
+		image.Names = fullNames(image.Names)
 		if err := keep(image); err != nil {
 			return about("read", "the image "+image.Manifest.Digest.String(), err)
 		}
@@ -220,7 +222,7 @@ func (a *Archive) fromDocker(d dockerImage, keep func(*Image) error) error {
 	if err != nil {
 		return err
 	}
-	image := &Image{Names: d.RepoTags, Config: config.data}
+	image := &Image{Config: config.data, ConfigType: ocispec.MediaTypeImageConfig}
 	for _, name := range d.Layers {
 		f, err := a.find(name)
 		if err != nil {
@@ -228,7 +230,28 @@ func (a *Archive) fromDocker(d dockerImage, keep func(*Image) error) error {
 		}
 		image.Layers = append(image.Layers, f.blob)
 	}
+	for _, text := range d.RepoTags {
+		ref, err := registry.ParseNewName(text)
+		if err != nil {
+			return err
+		}
+		image.Names = append(image.Names, ref.String())
+	}
+	image.Manifest, image.Data, err = oci.NewManifest(image.Config, image.Layers, nil)
+	if err != nil {
+		return err
+	}
 	return keep(image)
+}
+
+// fullNames returns the names of an image in full. Another tool's annotation may be no name.
+func fullNames(texts []string) (names []string) {
+	for _, text := range texts {
+		if ref, err := registry.ParseNewName(text); err == nil {
+			names = append(names, ref.String())
+		}
+	}
+	return names
 }
 
 // find follows the links of the archive.

@@ -66,6 +66,16 @@ func ParseReference(name string) (Reference, error) {
 	return ref, nil
 }
 
+// ParseNewName parses a name that an image is to get, which has no digest.
+func ParseNewName(name string) (Reference, error) {
+	ref, err := ParseReference(name)
+	if err == nil && ref.Digest != "" {
+		err = fmt.Errorf("%q names an image by its digest, which only its bytes can give it: "+
+			"leave out @ and what follows", name)
+	}
+	return ref, err
+}
+
 // splitHost cuts the address off. The part before the first / is one if it is localhost, or if no
 // directory of the default registry could have that name.
 func splitHost(name string) (host, rest string) {

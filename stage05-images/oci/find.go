@@ -1,0 +1,118 @@
+// From what people write to an image.
+
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"stagebox/stage05-images/registry"
+)
+
+// ErrNoImage means that the layout has no image of this name or id.
+var ErrNoImage = errors.New("there is no such image here")
+
+// Find finds an image by its name, its id, or the beginning of its id.
+func (l Layout) Find(text string) (*Image, error) {
+	index, err := l.Index()
+	if err != nil {
+		return nil, err
+	}
+	ref, errName := registry.ParseReference(text)
+	for _, d := range slices.Backward(index) { // of several platforms, the latest
+		if errName == nil &&
+			(nameOf(d) == ref.String() || ref.Digest != "" && hasDigest(d, ref.Digest)) {
+			return l.Image(d)
+		}
+	}
+	return l.byID(text)
+}
+
+func (l Layout) byID(text string) (*Image, error) {
+	hex := strings.TrimPrefix(text, "sha256:")
+	if len(hex) < 2 || strings.Trim(hex, "0123456789abcdef") != "" {
+		return nil, fmt.Errorf("%w: %q; box images lists them", ErrNoImage, text)
+	}
+	all, err := l.Images()
+	if err != nil {
+		return nil, err
+	}
+	var found []*Image
+	for _, image := range all {
+		same := slices.ContainsFunc(found, func(o *Image) bool { return o.ID == image.ID })
+		if strings.HasPrefix(image.ID.Encoded(), hex) && !same {
+			found = append(found, image)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("%w: %q; box images lists them", ErrNoImage, text)
+	case 1:
+		return found[0], nil
+	}
+	return nil, fmt.Errorf("%q is the beginning of the ids of %d images: give more of it",
+		text, len(found))
+}
+
+// Images returns all images, each with its names. One that is damaged is a warning, and left out.
+func (l Layout) Images() (list []*Image, err error) {
+	index, err := l.Index()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range index {
+		same := func(o *Image) bool { return o.Manifest.Digest == d.Digest }
+		i := slices.IndexFunc(list, same)
+		if i < 0 {
+			image, err := l.Image(unnamed(d))
+			if err != nil {
+				l.Warn(err)
+				continue
+			}
+			list, i = append(list, image), len(list)
+			image.Origins = nil
+		}
+		if name := nameOf(d); name != "" {
+			list[i].Names = append(list[i].Names, name)
+		}
+		list[i].Origins = append(list[i].Origins, originOf(d))
+	}
+	return list, nil
+}
+
+// Tagged returns the name with a tag that a text is: nil for a digest, and for the beginning of an
+// id, unless an image has that as its name.
+func (l Layout) Tagged(text string) *registry.Reference {
+	ref, err := registry.ParseReference(text)
+	if err != nil || ref.Digest != "" {
+		return nil
+	}
+	index, err := l.Index()
+	named := func(d ocispec.Descriptor) bool { return nameOf(d) == ref.String() }
+	if err != nil || !slices.ContainsFunc(index, named) {
+		return nil
+	}
+	return &ref
+}
+
+// OtherRepository returns another repository of the same registry that may have the blobs of a
+// manifest, by the names that it has here; "" if there is none.
+func (l Layout) OtherRepository(manifest digest.Digest, ref registry.Reference) string {
+	index, err := l.Index()
+	if err != nil {
+		return ""
+	}
+	for _, d := range index {
+		other, err := registry.ParseReference(nameOf(d))
+		if err == nil && d.Digest == manifest &&
+			other.Host == ref.Host && other.Repository != ref.Repository {
+			return other.Repository
+		}
+	}
+	return ""
+}

@@ -1,0 +1,170 @@
+package oci
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/stretchr/testify/require"
+
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
+)
+
+// newLayout is an empty one, and its warnings.
+func newLayout(t *testing.T) (l Layout, warnings *[]error) {
+	warnings = new([]error)
+	l = Layout{Dir: t.TempDir(), Warn: func(err error) { *warnings = append(*warnings, err) }}
+	for _, dir := range []string{"partial", "blobs/sha256"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(l.Dir, dir), 0o755))
+	}
+	require.False(t, l.IsMade())
+	require.NoError(t, l.Make())
+	require.True(t, l.IsMade())
+	return l, warnings
+}
+
+// write makes an image of one layer, which differs by its author.
+func write(t *testing.T, l Layout, author, name string) *Image {
+	layer, err := l.Put(ocispec.MediaTypeImageLayer, []byte("layer of "+author))
+	require.NoError(t, err)
+	config := NewConfig()
+	config.Author, config.RootFS.DiffIDs = author, []digest.Digest{layer.Digest}
+	image, err := l.Write(config, []ocispec.Descriptor{layer}, name, map[string]string{"note": author})
+	require.NoError(t, err)
+	return image
+}
+
+func full(t *testing.T, name string) string {
+	ref, err := registry.ParseReference(name)
+	require.NoError(t, err)
+	return ref.String()
+}
+
+func TestNamesMoveFromImageToImage(t *testing.T) {
+	l, _ := newLayout(t)
+	first := write(t, l, "first", full(t, "app:1"))
+	require.NoError(t, l.Tag(first.Manifest, full(t, "app:2")))
+	second := write(t, l, "second", full(t, "app:1"))
+	for name, want := range map[string]*Image{"app:1": second, "app:2": first, first.ID.String(): first, second.ID.Encoded()[:12]: second} {
+		got, err := l.Find(name)
+		require.NoError(t, err, name)
+		require.Equal(t, want.ID, got.ID, name)
+	}
+	require.NoError(t, l.Untag(first.Manifest.Digest, []string{full(t, "app:2")}))
+	require.False(t, l.Lists(first.Manifest))
+	for _, name := range []string{"app:2", "none", first.ID.String()} {
+		_, err := l.Find(name)
+		require.ErrorIs(t, err, ErrNoImage, name)
+	}
+	third := write(t, l, "third", full(t, "app:1")) // takes the last name of the second
+	all, err := l.Images()
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	require.Equal(t, [][2]string{{"<none>", "<none>"}}, all[0].Familiar())
+	require.Equal(t, second.ID, all[0].ID)
+	require.Equal(t, [][2]string{{"app", "1"}}, all[1].Familiar())
+	require.Equal(t, third.ID, all[1].ID)
+}
+
+func TestWhereARegistryHasAnImage(t *testing.T) {
+	l, _ := newLayout(t)
+	image := write(t, l, "x", "")
+	ref, err := registry.ParseReference("h:5/app:1")
+	require.NoError(t, err)
+	origin := digest.FromString("index")
+	require.NoError(t, l.Tag(WithOrigin(image.Manifest, ref, origin), ref.String()))
+	got, err := l.Find("h:5/app@" + origin.String())
+	require.NoError(t, err)
+	require.Equal(t, []string{"h:5/app@" + origin.String()}, got.Origins)
+	require.Empty(t, l.OtherRepository(image.Manifest.Digest, ref))
+	ref.Repository = "other"
+	require.Equal(t, "app", l.OtherRepository(image.Manifest.Digest, ref))
+	require.Equal(t, "h:5/app:1", l.Tagged("h:5/app:1").String())
+	require.Nil(t, l.Tagged("h:5/app:2"))
+	require.Nil(t, l.Tagged("h:5/app@"+origin.String()))
+}
+
+// TestDamage changes a byte of each blob of an image.
+func TestDamage(t *testing.T) {
+	l, warnings := newLayout(t)
+	image := write(t, l, "x", full(t, "app:1"))
+	write(t, l, "y", full(t, "app:2"))
+	var out bytes.Buffer
+	require.NoError(t, l.Check(image.Blobs[0].Digest, &out))
+	require.Equal(t, "layer of x", out.String())
+	require.NoError(t, os.WriteFile(l.Path(image.Blobs[0].Digest), []byte("layer of X"), 0o644))
+	require.ErrorContains(t, l.Check(image.Blobs[0].Digest), "is damaged: remove "+l.Path(image.Blobs[0].Digest))
+	require.NoError(t, os.WriteFile(l.Path(image.ID), []byte("{}"), 0o644))
+	_, err := l.Find("app:1")
+	require.ErrorContains(t, err, "is damaged")
+	all, err := l.Images()
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Len(t, *warnings, 1)
+	found, err := l.RemoveDamaged("app:2")
+	require.NoError(t, err)
+	require.False(t, found, "it can be read")
+	found, err = l.RemoveDamaged("app:1")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.NoError(t, os.WriteFile(l.indexFile(), []byte(`{"schemaVersion": 1}`), 0o644))
+	_, err = l.Index()
+	require.ErrorContains(t, err, "the list of images is damaged")
+	require.NoError(t, os.Remove(l.indexFile()))
+	_, err = l.Index()
+	require.ErrorIs(t, err, os.ErrNotExist, "oci-layout is there, so it was lost")
+}
+
+// TestReplaceKeepsTheID gives an image another blob, and Docker's media types to a manifest.
+func TestReplaceKeepsTheID(t *testing.T) {
+	l, _ := newLayout(t)
+	image := write(t, l, "x", full(t, "app:1"))
+	zipped, err := l.Put(ocispec.MediaTypeImageLayerGzip, []byte("zipped"))
+	require.NoError(t, err)
+	again, err := l.Replace(image, []ocispec.Descriptor{zipped}, full(t, "app:1"))
+	require.NoError(t, err)
+	require.Equal(t, image.ID, again.ID)
+	require.NotEqual(t, image.Manifest.Digest, again.Manifest.Digest)
+	var m ocispec.Manifest
+	require.NoError(t, l.ReadJSON(again.Manifest.Digest, &m))
+	require.Equal(t, "x", m.Annotations["note"])
+	m.Layers[0].MediaType = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+	d, err := l.PutManifest(ocispec.Descriptor{MediaType: "application/vnd.docker.distribution.manifest.v2+json"}, nil, m)
+	require.NoError(t, err)
+	data, err := l.Read(d.Digest)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, &m))
+	require.Equal(t, ocispec.MediaTypeImageLayerGzip, m.Layers[0].MediaType)
+}
+
+func TestPlatforms(t *testing.T) {
+	var warnings []error
+	warn := func(err error) { warnings = append(warnings, err) }
+	other := ocispec.Platform{OS: "linux", Architecture: "s390x"}
+	require.NoError(t, CheckPlatform(Here(), "", warn))
+	require.Empty(t, warnings)
+	require.NoError(t, CheckPlatform(other, "", warn))
+	require.Len(t, warnings, 1)
+	err := CheckPlatform(other, "linux/ppc64le", warn)
+	require.ErrorIs(t, err, ErrNoImage)
+	require.ErrorAs(t, err, new(OtherPlatform))
+}
+
+func TestAFailedWriteLeavesNothing(t *testing.T) {
+	l, _ := newLayout(t)
+	file, err := l.Create()
+	require.NoError(t, err)
+	full := errors.New("no space")
+	require.ErrorIs(t, l.Keep(file, digest.FromString("x"), full), full)
+	require.False(t, l.Has(digest.FromString("x")))
+	require.NoError(t, state.Sweep(filepath.Join(l.Dir, "partial")))
+	left, err := os.ReadDir(filepath.Join(l.Dir, "partial"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
