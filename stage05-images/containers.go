@@ -42,7 +42,7 @@ type Record struct {
 	Image   string        // as it was asked for
 	ImageID digest.Digest // "" for a container of plain directories
 
-	ImageConfig *oci.RunConfig `json:",omitempty"` // the image may be gone, or have another one by now
+	ImageConfig *oci.RunConfig `json:",omitempty"` // the image may be gone or changed by now
 
 	NewName string `json:",omitempty"` // while it is renamed
 

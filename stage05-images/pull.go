@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -210,7 +209,7 @@ func (t *transfer) pullLayer(
 	err = t.unpackAll(io.MultiReader(old, io.TeeReader(download, part)), diffID)
 	if err = errors.Join(err, download.Close()); err == nil {
 		t.show.Event(label, "Pull complete")
-		return t.store.keepPart(part, blob.Digest)
+		return t.store.layout().KeepPart(part, blob.Digest)
 	}
 	if download.IsComplete() || download.Err() == nil && ctx.Err() == nil {
 		err = errors.Join(err, os.Remove(part.Name())) // not the connection's fault
@@ -225,18 +224,6 @@ func (t *transfer) unpackAll(blob io.Reader, diffID digest.Digest) error {
 		_, err = io.Copy(io.Discard, blob)
 	}
 	return err
-}
-
-// keepPart gives a blob that is complete its name. It is no file of state.Create: until then it is
-// named by its digest, so that an interrupted download can be resumed.
-func (s Store) keepPart(part *os.File, d digest.Digest) error {
-	if err := errors.Join(part.Chmod(0o644), part.Sync()); err != nil {
-		return err
-	}
-	if err := os.Rename(part.Name(), s.layout().Path(d)); err != nil {
-		return err
-	}
-	return state.SyncDir(filepath.Dir(s.layout().Path(d)))
 }
 
 // push sends an image: its blobs, compressed first if they are not yet, and then the manifest that
@@ -323,7 +310,9 @@ func (t *transfer) pushBlob(ctx context.Context, blob ocispec.Descriptor, from s
 
 // compressed returns the image with compressed layers: the same layers, and so the same id, under a
 // new manifest, which takes over the name and the annotations.
-func (s Store) compressed(image *oci.Image, name string, show *progress.Display) (*oci.Image, error) {
+func (s Store) compressed(
+	image *oci.Image, name string, show *progress.Display,
+) (*oci.Image, error) {
 	blobs := slices.Clone(image.Blobs)
 	for i, diffID := range image.Config.RootFS.DiffIDs {
 		if blobs[i].Digest != diffID {

@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/buildflags"
@@ -53,7 +53,7 @@ type builder struct {
 type stageBuild struct {
 	*dockerfile.Stage
 	b      *builder
-	config ImageConfig
+	config oci.Config
 	blobs  []ocispec.Descriptor
 	args   map[string]string // ARGs that were declared
 
@@ -62,7 +62,7 @@ type stageBuild struct {
 }
 
 // run builds the image of a Dockerfile that was parsed.
-func (b *builder) run() (*Image, error) {
+func (b *builder) run() (*oci.Image, error) {
 	done, err := b.Store.using()
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (b *builder) run() (*Image, error) {
 }
 
 // build builds the target and the stages that it needs, and makes it an image.
-func (b *builder) build() (*Image, error) {
+func (b *builder) build() (*oci.Image, error) {
 	target, err := b.target()
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (b *builder) build() (*Image, error) {
 }
 
 // finish makes a stage an image, with the names of --tag.
-func (b *builder) finish(s *stageBuild) (image *Image, err error) {
+func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
 	if err := files.Sync(b.Store.path("layers")); err != nil {
 		return nil, err
 	}
@@ -107,28 +107,17 @@ func (b *builder) finish(s *stageBuild) (image *Image, err error) {
 	}
 	for _, name := range names {
 		if name != "" {
-			ref, err := newName(name)
+			ref, err := registry.ParseNewName(name)
 			if err != nil {
 				return nil, err
 			}
 			name = ref.String()
 		}
-		if image, err = b.Store.putImageWith(s.config, s.blobs, name, b.notes); err != nil {
+		if image, err = b.Store.layout().Write(s.config, s.blobs, name, b.notes); err != nil {
 			return nil, err
 		}
 	}
 	return image, nil
-}
-
-// putImageWith writes an image, with these annotations in its manifest.
-func (s Store) putImageWith(
-	config ImageConfig, layers []ocispec.Descriptor, name string, notes map[string]string,
-) (*Image, error) {
-	data, err := json.Marshal(config)
-	if err != nil {
-		return nil, err
-	}
-	return s.putEncoded(data, layers, name, notes)
 }
 
 // uncached reports whether a stage must not use what earlier builds have left.
@@ -180,7 +169,7 @@ func (b *builder) triggersOf(s *dockerfile.Stage) (n int) {
 	}
 	parent := b.file.Parent(s, base)
 	if parent == nil {
-		image, err := b.Store.image(base)
+		image, err := b.Store.layout().Find(base)
 		if err != nil {
 			return 0
 		}
@@ -309,11 +298,11 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	}
 	if parent := s.b.file.Parent(s.Stage, base); parent != nil {
 		p := s.b.built(parent)
-		s.config, s.blobs, s.args = p.config.clone(), slices.Clone(p.blobs), maps.Clone(p.args)
+		s.config, s.blobs, s.args = p.config.Clone(), slices.Clone(p.blobs), maps.Clone(p.args)
 		return nil
 	}
 	if base == "scratch" {
-		s.config = newConfig()
+		s.config = oci.NewConfig()
 		s.config.Platform = s.b.want
 		s.config.Config.Env, s.config.Config.WorkingDir = []string{"PATH=" + defaultPath}, "/"
 		return nil
@@ -326,7 +315,7 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	if err != nil {
 		return err
 	}
-	s.config, s.blobs = image.Config.clone(), slices.Clone(image.Blobs)
+	s.config, s.blobs = image.Config.Clone(), slices.Clone(image.Blobs)
 	isPath := func(v string) bool { return strings.HasPrefix(v, "PATH=") }
 	if !slices.ContainsFunc(s.config.Config.Env, isPath) {
 		s.config.Config.Env = append(s.config.Config.Env, "PATH="+defaultPath)
@@ -345,7 +334,7 @@ func (s *stageBuild) platform(in *dockerfile.Instruction) (ocispec.Platform, err
 }
 
 // image returns an image that FROM or --from names, and pulls it if need be.
-func (b *builder) image(name string, platform ocispec.Platform) (*Image, error) {
+func (b *builder) image(name string, platform ocispec.Platform) (*oci.Image, error) {
 	pull := "missing"
 	if b.Pull {
 		pull = "always"
@@ -354,29 +343,17 @@ func (b *builder) image(name string, platform ocispec.Platform) (*Image, error) 
 	c.ImageOptions = ImageOptions{
 		Pull: pull, Insecure: b.Insecure, Platform: registry.FormatPlatform(platform),
 	}
-	here, err := b.Store.image(name)
+	here, err := b.Store.layout().Find(name)
 	return c.obtain(name, here, err)
-}
-
-// clone copies a configuration, so that two stages can start from it.
-func (c ImageConfig) clone() ImageConfig {
-	r := &c.Config
-	for _, list := range []*[]string{&r.Env, &r.Cmd, &r.Entrypoint, &r.OnBuild, &r.Shell} {
-		*list = slices.Clone(*list)
-	}
-	r.Labels, r.Volumes = maps.Clone(r.Labels), maps.Clone(r.Volumes)
-	r.ExposedPorts = maps.Clone(r.ExposedPorts)
-	c.RootFS.DiffIDs, c.History = slices.Clone(c.RootFS.DiffIDs), slices.Clone(c.History)
-	return c
 }
 
 // dirs returns the layers of the stage, the lowest first.
 func (s *stageBuild) dirs() ([]string, error) {
-	return s.b.Store.dirsOrNothing(&Image{Config: s.config})
+	return s.b.Store.dirsOrNothing(&oci.Image{Config: s.config})
 }
 
 // dirsOrNothing returns the layers of an image, or an empty one.
-func (s Store) dirsOrNothing(image *Image) ([]string, error) {
+func (s Store) dirsOrNothing(image *oci.Image) ([]string, error) {
 	dirs, err := s.dirs(image)
 	if err == nil && len(dirs) == 0 {
 		return s.nothing()

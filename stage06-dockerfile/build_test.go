@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"stagebox/stage05-images/oci"
+
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -23,8 +25,8 @@ func buildFile(t *testing.T, text string, flags ...string) (stdout, stderr strin
 }
 
 // config returns the configuration of an image that was built.
-func config(t *testing.T, id string) (config ImageConfig) {
-	image, err := Store{Root: os.Getenv("BOX_ROOT")}.image(strings.TrimSpace(id))
+func config(t *testing.T, id string) (config oci.Config) {
+	image, err := Store{Root: os.Getenv("BOX_ROOT")}.layout().Find(strings.TrimSpace(id))
 	require.NoError(t, err)
 	return image.Config
 }
@@ -116,12 +118,12 @@ func TestAnnotationsAreTheManifests(t *testing.T) {
 	id, stderr, status := buildFile(t, "FROM tiny\n", "-q", "--annotation", "a=b c", "--annotation", "manifest:d=e")
 	require.Zero(t, status, stderr)
 	s := Store{Root: os.Getenv("BOX_ROOT")}
-	list, err := s.images()
+	list, err := s.layout().Images()
 	require.NoError(t, err)
 	for _, image := range list {
 		if image.ID.String() == strings.TrimSpace(id) && len(image.Names) == 0 {
 			var manifest ocispec.Manifest
-			require.NoError(t, s.readObject(image.Manifest.Digest, &manifest))
+			require.NoError(t, s.layout().ReadJSON(image.Manifest.Digest, &manifest))
 			require.Equal(t, map[string]string{"a": "b c", "d": "e"}, manifest.Annotations)
 			return
 		}

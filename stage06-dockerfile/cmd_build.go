@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/buildflags"
@@ -100,7 +101,7 @@ func (b *builder) prepare() (err error) {
 		return err
 	}
 	for _, name := range b.Tag {
-		if _, err := newName(name); err != nil {
+		if _, err := registry.ParseNewName(name); err != nil {
 			return fmt.Errorf("--tag %w", err)
 		}
 	}
@@ -133,7 +134,7 @@ func (b *builder) parse() (err error) {
 		return err
 	}
 	target := cmp.Or(b.Target, "default")
-	b.native = dockerfile.PlatformArgs(registry.FormatPlatform(here()), registry.FormatPlatform(b.want), target)
+	b.native = dockerfile.PlatformArgs(registry.FormatPlatform(oci.Here()), registry.FormatPlatform(b.want), target)
 	if b.globals, err = b.file.Globals(b.native, b.args); err != nil {
 		return err
 	}
@@ -241,7 +242,7 @@ func (b *builder) warnings() ([]dockerfile.Warning, bool, error) {
 
 // imageEnv returns the variables of an image that the store has.
 func (b *builder) imageEnv(name string) (map[string]string, bool) {
-	image, err := b.Store.image(name)
+	image, err := b.Store.layout().Find(name)
 	if err != nil {
 		return nil, false
 	}

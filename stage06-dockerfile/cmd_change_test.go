@@ -3,11 +3,13 @@ package main
 import (
 	"testing"
 
+	"stagebox/stage05-images/oci"
+
 	"github.com/stretchr/testify/require"
 )
 
 func TestChangesAreInstructions(t *testing.T) {
-	var image ImageConfig
+	var image oci.Config
 	require.NoError(t, applyChanges(&image, []string{`CMD ["a","b c"]`, "ENV A=1", "ENV A 2", `ENV B=1 C="2 '3'" D='4'`, "expose 80 53/udp", "LABEL k=v", "VOLUME /data", "USER me", "WORKDIR /w", "STOPSIGNAL INT", "ENTRYPOINT x y"}))
 	changed := image.Config
 	require.Equal(t, []string{"a", "b c"}, changed.Cmd)
@@ -22,7 +24,7 @@ func TestChangesAreInstructions(t *testing.T) {
 
 // As in Docker: variables are replaced, an ENTRYPOINT does away with the CMD that was there.
 func TestChangesAreThoseOfABuild(t *testing.T) {
-	var image ImageConfig
+	var image oci.Config
 	require.NoError(t, applyChanges(&image, []string{"CMD one", "ENV A=1\nENV B=${A}2", "WORKDIR a", "WORKDIR $B"}))
 	require.NoError(t, applyChanges(&image, []string{`HEALTHCHECK --interval=3s CMD true`, "ONBUILD RUN x", `ENTRYPOINT ["e"]`}))
 	require.Equal(t, []string{"A=1", "B=12"}, image.Config.Env)

@@ -19,6 +19,7 @@ import (
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage05-images/layertree"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 )
 
@@ -32,11 +33,11 @@ type imagesCmd struct {
 
 // Run is `box images`.
 func (c *imagesCmd) Run() error {
-	all, err := c.Store.images()
+	all, err := c.Store.layout().Images()
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, func(a, b *Image) int { return b.created().Compare(a.created()) })
+	slices.SortStableFunc(all, func(a, b *oci.Image) int { return b.Created().Compare(a.Created()) })
 	if c.Tree {
 		return c.Store.drawTree(all)
 	}
@@ -44,9 +45,9 @@ func (c *imagesCmd) Run() error {
 	columns := []string{"REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"}
 	c.row(table, columns)
 	for _, image := range all {
-		for i, name := range image.familiar() {
+		for i, name := range image.Familiar() {
 			_, origin, _ := strings.Cut(image.Origins[i], "@")
-			c.row(table, []string{name[0], name[1], cmp.Or(origin, image.Manifest.Digest.String()), short(image.ID), age(image.created()), units.FormatSize(c.Store.sizeOf(image))})
+			c.row(table, []string{name[0], name[1], cmp.Or(origin, image.Manifest.Digest.String()), short(image.ID), age(image.Created()), units.FormatSize(c.Store.sizeOf(image))})
 		}
 	}
 	return table.Flush()
@@ -73,31 +74,12 @@ func (c *imagesCmd) row(table *tabwriter.Writer, cells []string) {
 	fmt.Fprintln(table, strings.Join(cells, "\t"))
 }
 
-// familiar are the names of an image as people write them: repository and tag.
-func (i *Image) familiar() [][2]string {
-	var list [][2]string
-	for _, name := range i.Names {
-		ref, err := registry.ParseReference(name)
-		if err != nil {
-			list = append(list, [2]string{name, "<none>"})
-			continue
-		}
-		repository, _, _ := strings.Cut(ref.Familiar(), "@")
-		repository = strings.TrimSuffix(repository, ":"+ref.Tag)
-		list = append(list, [2]string{repository, cmp.Or(ref.Tag, "<none>")})
-	}
-	if list == nil {
-		list = [][2]string{{"<none>", "<none>"}}
-	}
-	return list
-}
-
 // drawTree draws the layers as a tree: an image is a branch of the one that it was made from.
-func (s Store) drawTree(all []*Image) error {
+func (s Store) drawTree(all []*oci.Image) error {
 	var tree layertree.Tree
 	for _, image := range all {
 		var names []string
-		for _, name := range image.familiar() {
+		for _, name := range image.Familiar() {
 			names = append(names, strings.TrimSuffix(name[0]+":"+name[1], ":<none>"))
 		}
 		tree.Add(image.Config.RootFS.DiffIDs, names)
@@ -120,24 +102,15 @@ func (c *tagCmd) Run() error {
 		return err
 	}
 	defer done()
-	ref, err := newName(c.Name)
+	ref, err := registry.ParseNewName(c.Name)
 	if err != nil {
 		return err
 	}
-	image, err := c.Store.image(c.Image)
+	image, err := c.Store.layout().Find(c.Image)
 	if err != nil {
 		return err
 	}
-	return c.Store.tag(image.Manifest, ref.String())
-}
-
-// newName parses a name that an image is given.
-func newName(name string) (registry.Reference, error) {
-	ref, err := registry.ParseReference(name)
-	if err == nil && ref.Digest != "" {
-		err = fmt.Errorf("%q names an image by its digest, which only its bytes can give it: leave out @ and what follows", name)
-	}
-	return ref, err
+	return c.Store.layout().Tag(image.Manifest, ref.String())
 }
 
 type rmiCmd struct {
@@ -158,19 +131,19 @@ func (c *rmiCmd) Run() error {
 }
 
 func (c *rmiCmd) remove(text string) error {
-	image, err := c.Store.image(text)
+	image, err := c.Store.layout().Find(text)
 	if err != nil {
-		if damaged, err := c.Store.removeDamaged(text); damaged || err != nil {
+		if damaged, err := c.Store.layout().RemoveDamaged(text); damaged || err != nil {
 			return err
 		}
 	}
-	if errors.Is(err, errNoImage) && c.Force {
+	if errors.Is(err, oci.ErrNoImage) && c.Force {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	all, err := c.Store.images()
+	all, err := c.Store.layout().Images()
 	if err != nil {
 		return err
 	}
@@ -201,7 +174,7 @@ func (c *rmiCmd) remove(text string) error {
 }
 
 // untagAndPrint removes names of an image, and prints them.
-func (s Store) untagAndPrint(image *Image, names []string) error {
+func (s Store) untagAndPrint(image *oci.Image, names []string) error {
 	err := s.untag(image, names)
 	for _, name := range names {
 		if ref, errName := registry.ParseReference(name); err == nil && errName == nil {
@@ -241,7 +214,7 @@ func (c *imagePruneCmd) Run() error {
 	if err := c.Store.openImages(); err != nil {
 		return err
 	}
-	images, err := c.Store.images()
+	images, err := c.Store.layout().Images()
 	sizes, freed := map[digest.Digest]int64{}, int64(0)
 	for _, image := range images {
 		if len(image.Names) > 0 && !c.All || c.Store.unusedImage(image) != nil {
@@ -272,7 +245,7 @@ type historyCmd struct {
 
 // Run is `box history`: the latest step first, and how much each has added.
 func (c *historyCmd) Run() error {
-	image, err := c.Store.image(c.Image)
+	image, err := c.Store.layout().Find(c.Image)
 	if err != nil {
 		return err
 	}
@@ -312,15 +285,15 @@ func (c *historyCmd) brief(text string) string {
 
 // describeImage is an image in the shape of the API.
 func (s Store) describeImage(name string) (any, error) {
-	image, err := s.image(name)
-	if errors.Is(err, errNoImage) {
+	image, err := s.layout().Find(name)
+	if errors.Is(err, oci.ErrNoImage) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	c := image.Config
-	d := api.Image{ID: image.ID.String(), Created: api.Time(image.created()), Author: c.Author, Config: c.Config.describe(), Architecture: c.Architecture, Os: c.OS,
+	d := api.Image{ID: image.ID.String(), Created: api.Time(image.Created()), Author: c.Author, Config: describeRunConfig(c.Config), Architecture: c.Architecture, Os: c.OS,
 		Variant: c.Variant, Size: s.sizeOf(image), GraphDriver: s.graphDriver(image), RootFS: api.RootFS{Type: "layers"}, Metadata: api.Metadata{LastTagTime: api.Time(time.Time{})}}
 	for _, diffID := range c.RootFS.DiffIDs {
 		d.RootFS.Layers = append(d.RootFS.Layers, diffID.String())
@@ -333,8 +306,8 @@ func (s Store) describeImage(name string) (any, error) {
 }
 
 // namesOf returns the names of an image that have a tag, and those by which a registry has it.
-func (s Store) namesOf(image *Image) (tags, digests []string, err error) {
-	all, err := s.images()
+func (s Store) namesOf(image *oci.Image) (tags, digests []string, err error) {
+	all, err := s.layout().Images()
 	tags, digests = []string{}, []string{}
 	for _, other := range all {
 		if other.Manifest.Digest != image.Manifest.Digest {
@@ -359,7 +332,7 @@ func (s Store) namesOf(image *Image) (tags, digests []string, err error) {
 }
 
 // graphDriver names the directories of an image's layers, the top one as that to write to.
-func (s Store) graphDriver(image *Image) api.GraphDriver {
+func (s Store) graphDriver(image *oci.Image) api.GraphDriver {
 	g := api.GraphDriver{Name: "overlay", Data: map[string]string{}}
 	var lower []string
 	for i, diffID := range slices.Backward(image.Config.RootFS.DiffIDs) {
@@ -375,8 +348,8 @@ func (s Store) graphDriver(image *Image) api.GraphDriver {
 	return g
 }
 
-// describe is how to run an image, in the shape of the API.
-func (c RunConfig) describe() api.Config {
+// describeRunConfig is how to run an image, in the shape of the API.
+func describeRunConfig(c oci.RunConfig) api.Config {
 	d := api.Config{User: c.User, ExposedPorts: c.ExposedPorts, Env: c.Env, Cmd: c.Cmd, Volumes: c.Volumes, WorkingDir: c.WorkingDir, Entrypoint: c.Entrypoint,
 		OnBuild: c.OnBuild, Labels: c.Labels, StopSignal: c.StopSignal, Shell: c.Shell}
 	if c.Healthcheck != nil {
@@ -386,8 +359,8 @@ func (c RunConfig) describe() api.Config {
 }
 
 // describeImageConfig adds to a container what it has from its image.
-func (c *Container) describeImageConfig(d *api.Config, image *RunConfig) {
-	from := image.describe()
+func (c *Container) describeImageConfig(d *api.Config, image *oci.RunConfig) {
+	from := describeRunConfig(*image)
 	if c.Entrypoint != nil {
 		from.Entrypoint = slices.DeleteFunc([]string{*c.Entrypoint}, func(word string) bool { return word == "" })
 	}
@@ -398,16 +371,8 @@ func (c *Container) describeImageConfig(d *api.Config, image *RunConfig) {
 	}
 }
 
-// created is when an image was made; long ago if it does not say.
-func (i *Image) created() time.Time {
-	if i.Config.Created == nil {
-		return time.Unix(0, 0)
-	}
-	return *i.Config.Created
-}
-
 // sizeOf is the bytes of an image's files.
-func (s Store) sizeOf(image *Image) (size int64) {
+func (s Store) sizeOf(image *oci.Image) (size int64) {
 	for _, diffID := range image.Config.RootFS.DiffIDs {
 		size += s.layerSize(diffID)
 	}
@@ -421,7 +386,7 @@ func (c *commitCmd) commitImage(r *Record) error {
 		return err
 	}
 	defer done()
-	ref, err := newName(c.Dir)
+	ref, err := registry.ParseNewName(c.Dir)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ import (
 	"stagebox/stage04-unionfs/journal"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
+	"stagebox/stage05-images/oci"
 )
 
 // Record is containers/ID/container.json, and how this box holds the container.
@@ -41,7 +42,7 @@ type Record struct {
 	Image   string        // as it was asked for
 	ImageID digest.Digest // "" for a container of plain directories
 
-	ImageConfig *RunConfig `json:",omitempty"` // the image may be gone, or have another one by now
+	ImageConfig *oci.RunConfig `json:",omitempty"` // the image may be gone or changed by now
 
 	NewName string `json:",omitempty"` // while it is renamed
 

@@ -19,6 +19,7 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/tiny"
 	"stagebox/stage04-unionfs/signals"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
 )
@@ -38,12 +39,12 @@ func (c *Container) fromImage() (done func() error, err error) {
 	if done, err = c.Store.using(); err != nil {
 		return nil, err
 	}
-	here, errHere := c.Store.image(words[0])
+	here, errHere := c.Store.layout().Find(words[0])
 	image, err := c.obtain(words[0], here, errHere)
 	switch {
 	case err == nil:
 		err = c.useImage(words, image)
-	case errHere == nil || errors.Is(errHere, errNoImage):
+	case errHere == nil || errors.Is(errHere, oci.ErrNoImage):
 		err = fmt.Errorf("%w\n     a program of this host is named by its path, such as %s",
 			err, pathOf(words[0]))
 	}
@@ -53,7 +54,7 @@ func (c *Container) fromImage() (done func() error, err error) {
 	return done, nil
 }
 
-func (c *Container) useImage(words []string, image *Image) error {
+func (c *Container) useImage(words []string, image *oci.Image) error {
 	dirs, err := c.Store.dirs(image)
 	if err != nil {
 		return err
@@ -84,17 +85,17 @@ func pathOf(word string) string {
 
 // obtain returns the image, from here or from its registry, as --pull and --platform say. local and
 // err are what Store.image has returned.
-func (c *Container) obtain(name string, local *Image, err error) (*Image, error) {
+func (c *Container) obtain(name string, local *oci.Image, err error) (*oci.Image, error) {
 	if err == nil {
-		err = checkPlatform(local.Config.Platform, c.Platform)
+		err = oci.CheckPlatform(local.Config.Platform, c.Platform, complain)
 	}
 	if err == nil && c.Pull != "always" {
 		return local, nil
 	}
-	if err != nil && !errors.Is(err, errNoImage) {
+	if err != nil && !errors.Is(err, oci.ErrNoImage) {
 		return nil, err
 	}
-	isHost := checkPlatform(here(), c.Platform) == nil
+	isHost := oci.CheckPlatform(oci.Here(), c.Platform, complain) == nil
 	isMade := isTiny(name) && c.Pull != "always" && isHost
 	if c.DryRun {
 		return nil, wouldGet(name, isMade)
@@ -114,7 +115,7 @@ func (c *Container) pullMounted() error {
 		if m.Type != "image" || c.DryRun || c.shown[m.Source] != nil {
 			continue
 		}
-		here, err := c.Store.image(m.Source)
+		here, err := c.Store.layout().Find(m.Source)
 		if _, err = c.obtain(m.Source, here, err); err != nil {
 			return fmt.Errorf("%s: %w", m.Text, err)
 		}
@@ -123,7 +124,7 @@ func (c *Container) pullMounted() error {
 }
 
 // pullImage gets the image from its registry. missing says why none that is here will do.
-func (c *Container) pullImage(name string, missing error) (*Image, error) {
+func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 	ref, err := registry.ParseReference(name)
 	if err != nil {
 		return nil, err
@@ -137,7 +138,7 @@ func (c *Container) pullImage(name string, missing error) (*Image, error) {
 	image, err := c.Store.pull(ctx, ref, c.Platform, remote, show)
 	if err != nil {
 		what := "there is no image " + ref.Familiar() + " here"
-		if errors.As(missing, new(otherPlatform)) {
+		if errors.As(missing, new(oci.OtherPlatform)) {
 			what = missing.Error()
 		}
 		return nil, fmt.Errorf("%s, and it cannot be pulled: %w", what, err)
@@ -151,7 +152,7 @@ func (c *Container) layersOf(name string) ([]string, error) {
 	if layers := c.shown[name]; layers != nil {
 		return layers, nil
 	}
-	image, err := c.Store.image(name)
+	image, err := c.Store.layout().Find(name)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +188,7 @@ func (s Store) nothing() ([]string, error) {
 
 // merge takes from the image what the flags leave open. As in Docker, --entrypoint replaces not
 // only the image's entrypoint but its command too.
-func (c *Container) merge(words []string, config RunConfig) error {
+func (c *Container) merge(words []string, config oci.RunConfig) error {
 	entrypoint, cmd := config.Entrypoint, config.Cmd
 	if len(entrypoint) == 1 && entrypoint[0] == "" { // as some tools write that there is none
 		entrypoint = nil
@@ -268,7 +269,7 @@ func (c *Container) stopSignal() unix.Signal {
 func isTiny(name string) bool { return name == "tiny" || name == "tiny:latest" }
 
 // makeTinyImage makes the image that needs no registry, from programs of the host.
-func (s Store) makeTinyImage() (*Image, error) {
+func (s Store) makeTinyImage() (*oci.Image, error) {
 	done, err := s.using()
 	if err != nil {
 		return nil, err
@@ -282,7 +283,7 @@ func (s Store) makeTinyImage() (*Image, error) {
 	return image, errors.Join(err, removeTree(dir))
 }
 
-func (s Store) imageOf(dir string) (*Image, error) {
+func (s Store) imageOf(dir string) (*oci.Image, error) {
 	if _, err := tiny.Make(filepath.Join(dir, "tiny")); err != nil {
 		return nil, err
 	}
@@ -290,16 +291,16 @@ func (s Store) imageOf(dir string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := newConfig()
+	config := oci.NewConfig()
 	config.Config.Env = []string{"PATH=" + defaultPath}
 	config.Config.Cmd = []string{"sh"}
 	config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
-	config.History = []ocispec.History{made("box rootfs", "this host's own programs", false)}
+	config.History = []ocispec.History{oci.Step("box rootfs", "this host's own programs", false)}
 	ref, err := registry.ParseReference("tiny")
 	if err != nil {
 		return nil, err
 	}
-	return s.putImage(config, []ocispec.Descriptor{layer}, ref.String())
+	return s.layout().Write(config, []ocispec.Descriptor{layer}, ref.String(), nil)
 }
 
 // complain prints an error that does not decide how the command ends.

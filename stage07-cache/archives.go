@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -20,6 +19,7 @@ import (
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/archive"
 	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 )
 
@@ -34,7 +34,7 @@ func (s Store) load(in io.Reader) ([]string, error) {
 	defer func() { complain(l.Drop()) }()
 	a, err := archive.Read(in, l.Unpack)
 	if err == nil {
-		err = a.Images(here(), l.keep)
+		err = a.Images(oci.Here(), l.keep)
 	}
 	return l.names, err
 }
@@ -53,56 +53,30 @@ func newLoading(s Store) *loading {
 	return &loading{Staging: layers, store: s}
 }
 
-// keep brings an image of the archive into the store.
+// keep brings an image of the archive into the store: its layers first, its names last.
 func (l *loading) keep(image *archive.Image) error {
-	if image.Manifest.Digest != "" {
-		return l.keepOCI(image)
-	}
-	names := []string{}
-	for _, text := range image.Names {
-		ref, err := newName(text)
-		if err != nil {
-			return err
-		}
-		names = append(names, ref.String())
-	}
 	if err := l.keepLayers(image); err != nil {
 		return err
 	}
+	config, err := l.store.layout().Put(image.ConfigType, image.Config)
+	if err != nil {
+		return err
+	}
+	manifest, err := l.store.layout().Put(image.Manifest.MediaType, image.Data)
+	if err != nil {
+		return err
+	}
+	names := image.Names
 	if len(names) == 0 {
 		names = []string{""}
 	}
 	for _, name := range names {
-		kept, err := l.store.putEncoded(image.Config, image.Layers, name, nil)
-		if err != nil {
+		if err := l.store.layout().Tag(manifest, name); err != nil {
 			return err
 		}
-		l.names = append(l.names, nameOrID(name, kept.ID))
+		l.names = append(l.names, nameOrID(name, config.Digest))
 	}
 	return nil
-}
-
-// keepOCI keeps an image with its manifest as it is.
-func (l *loading) keepOCI(image *archive.Image) error {
-	if err := l.keepLayers(image); err != nil {
-		return err
-	}
-	config, err := l.store.putBlob(image.ConfigType, image.Config)
-	if err != nil {
-		return err
-	}
-	manifest, err := l.store.putBlob(image.Manifest.MediaType, image.Data)
-	if err != nil {
-		return err
-	}
-	name := ""
-	for _, text := range image.Names { // another tool's annotation may be no name
-		if ref, err := newName(text); err == nil {
-			name = ref.String()
-		}
-	}
-	l.names = append(l.names, nameOrID(name, config.Digest))
-	return l.store.tag(manifest, name)
 }
 
 // nameOrID is the short form of an image's name, or its id if it has none.
@@ -116,7 +90,7 @@ func nameOrID(name string, id digest.Digest) string {
 
 // keepLayers compares the layers with the configuration, and keeps them if all are right.
 func (l *loading) keepLayers(image *archive.Image) error {
-	var c ImageConfig
+	var c oci.Config
 	if err := json.Unmarshal(image.Config, &c); err != nil {
 		return about("read", "the configuration", err)
 	}
@@ -133,7 +107,7 @@ func (l *loading) keepLayers(image *archive.Image) error {
 			return err
 		}
 	}
-	var kept Image
+	var kept oci.Image
 	for _, staged := range layers {
 		if err := l.store.keepStaged(staged); err != nil {
 			return err
@@ -154,7 +128,7 @@ func (s Store) keepStaged(l *archive.Staged) error {
 	}
 	file, err := state.Reopen(l.File)
 	if err == nil {
-		err = s.keepBlob(file, l.Blob.Digest, nil)
+		err = s.layout().Keep(file, l.Blob.Digest, nil)
 	}
 	if err == nil {
 		l.File = ""
@@ -163,8 +137,8 @@ func (s Store) keepStaged(l *archive.Staged) error {
 }
 
 // importTar makes an image of one layer.
-func (s Store) importTar(in io.Reader, name string, changes []string) (*Image, error) {
-	config := newConfig()
+func (s Store) importTar(in io.Reader, name string, changes []string) (*oci.Image, error) {
+	config := oci.NewConfig()
 	config.Config.Env = []string{"PATH=" + defaultPath}
 	if err := applyChanges(&config, changes); err != nil {
 		return nil, err
@@ -188,15 +162,15 @@ func (s Store) importTar(in io.Reader, name string, changes []string) (*Image, e
 		return nil, err
 	}
 	config.RootFS.DiffIDs = []digest.Digest{staged.DiffID}
-	config.History = []ocispec.History{made("", "imported", false)}
-	return s.putImage(config, []ocispec.Descriptor{staged.Blob}, name)
+	config.History = []ocispec.History{oci.Step("", "imported", false)}
+	return s.layout().Write(config, []ocispec.Descriptor{staged.Blob}, name, nil)
 }
 
 // save writes images to an archive.
 func (s Store) save(out io.Writer, names []string) error {
 	w := archive.NewWriter(out)
 	for _, text := range names {
-		image, err := s.image(text)
+		image, err := s.layout().Find(text)
 		if err != nil {
 			return err
 		}
@@ -206,7 +180,7 @@ func (s Store) save(out io.Writer, names []string) error {
 				return err
 			}
 		}
-		w.Image(image.Manifest, image.ID, image.Blobs, s.tagged(text))
+		w.Image(image.Manifest, image.ID, image.Blobs, s.layout().Tagged(text))
 	}
 	return w.Close()
 }
@@ -215,7 +189,7 @@ func (s Store) saveBlob(w *archive.Writer, d digest.Digest) error {
 	if err := s.materialize(d); err != nil {
 		return err
 	}
-	file, err := os.Open(s.blobPath(d))
+	file, err := os.Open(s.layout().Path(d))
 	if err != nil {
 		return err
 	}
@@ -226,22 +200,7 @@ func (s Store) saveBlob(w *archive.Writer, d digest.Digest) error {
 	}
 	err = w.Blob(d, info.Size(), file)
 	if errors.Is(err, archive.ErrDamaged) {
-		return s.damagedBlob(d)
+		return s.layout().Damaged(d)
 	}
 	return err
-}
-
-// tagged returns the name with a tag that a text is: nil for a digest, and for the beginning of an
-// id, unless an image has that as its name.
-func (s Store) tagged(text string) *registry.Reference {
-	ref, err := registry.ParseReference(text)
-	if err != nil || ref.Digest != "" {
-		return nil
-	}
-	index, err := s.readIndex()
-	named := func(d ocispec.Descriptor) bool { return nameOf(d) == ref.String() }
-	if err != nil || !slices.ContainsFunc(index.Manifests, named) {
-		return nil
-	}
-	return &ref
 }

@@ -23,6 +23,7 @@ import (
 	"stagebox/lessons/boxtest"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
+	"stagebox/stage05-images/oci"
 )
 
 // bench is a context and a store of its own to build in.
@@ -69,9 +70,9 @@ func (b *bench) try(args ...string) (digest.Digest, string, error) {
 // describe is all of an image but times: its configuration, and its files.
 func (b *bench) describe(id digest.Digest) string {
 	var config map[string]any
-	require.NoError(b.t, state.ReadJSON(b.blobPath(id), &config))
-	var image ImageConfig
-	require.NoError(b.t, state.ReadJSON(b.blobPath(id), &image))
+	require.NoError(b.t, state.ReadJSON(b.layout().Path(id), &config))
+	var image oci.Config
+	require.NoError(b.t, state.ReadJSON(b.layout().Path(id), &image))
 	delete(config, "created")
 	delete(config, "rootfs") // its digests are those of times too
 	for _, step := range config["history"].([]any) {
@@ -79,7 +80,7 @@ func (b *bench) describe(id digest.Digest) string {
 	}
 	text, err := json.MarshalIndent(config, "", " ")
 	require.NoError(b.t, err)
-	dirs, err := b.dirs(&Image{ID: id, Config: image})
+	dirs, err := b.dirs(&oci.Image{ID: id, Config: image})
 	require.NoError(b.t, err)
 	lines := []string{string(text)}
 	if len(dirs) == 0 {

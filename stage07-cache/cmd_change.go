@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"stagebox/stage05-images/oci"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
@@ -23,8 +24,8 @@ var changeable = []string{"CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "
 	"STOPSIGNAL", "USER", "VOLUME", "WORKDIR"}
 
 // applyChanges changes a configuration, and nothing of it if one of the changes is wrong.
-func applyChanges(config *ImageConfig, changes []string) error {
-	s := &stageBuild{config: config.clone()}
+func applyChanges(config *oci.Config, changes []string) error {
+	s := &stageBuild{config: config.Clone()}
 	for _, text := range changes {
 		list, err := dockerfile.ParseInstructions(text)
 		for _, in := range list {

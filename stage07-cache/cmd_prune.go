@@ -116,7 +116,7 @@ func (s Store) prune(p pruning) (freed int64, err error) {
 
 // layersOfImages returns the layers that images have.
 func (s Store) layersOfImages() (map[digest.Digest]bool, error) {
-	images, err := s.images()
+	images, err := s.layout().Images()
 	layers := map[digest.Digest]bool{}
 	for _, image := range images {
 		for _, diffID := range image.Config.RootFS.DiffIDs {
@@ -214,7 +214,7 @@ func (c *dfCmd) Run() error {
 }
 
 func (c *dfCmd) imageUsage() (total int, active any, size int64, err error) {
-	images, errImages := c.Store.images()
+	images, errImages := c.Store.layout().Images()
 	containers, errContainers := c.Store.all()
 	inUse := 0
 	for _, image := range images {

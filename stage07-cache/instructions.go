@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"stagebox/stage04-unionfs/signals"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
@@ -209,7 +210,7 @@ func (s *stageBuild) shell(in *dockerfile.Instruction) error {
 }
 
 func (s *stageBuild) healthcheck(in *dockerfile.Instruction) error {
-	s.config.Config.Healthcheck = (*Healthcheck)(in.Health)
+	s.config.Config.Healthcheck = (*oci.Healthcheck)(in.Health)
 	return nil
 }
 

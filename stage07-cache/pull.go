@@ -13,9 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -23,6 +21,7 @@ import (
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
 )
@@ -43,7 +42,7 @@ type transfer struct {
 func (s Store) pull(
 	ctx context.Context, ref registry.Reference, platform string, remote Remote,
 	show *progress.Display,
-) (*Image, error) {
+) (*oci.Image, error) {
 	want, err := registry.ParsePlatform(platform)
 	if err != nil {
 		return nil, err
@@ -66,7 +65,7 @@ func (s Store) pull(
 	if err != nil {
 		return nil, err
 	}
-	return s.readImage(manifest)
+	return s.layout().Image(manifest)
 }
 
 // pull gets the configuration and the layers of a manifest, then gives it its name. In the registry
@@ -80,28 +79,28 @@ func (t *transfer) pull(
 	}
 	config, err := t.config(ctx, m)
 	if err == nil {
-		err = checkPlatform(config.Platform, t.platform)
+		err = oci.CheckPlatform(config.Platform, t.platform, complain)
 	}
 	if err != nil {
 		return desc, err
 	}
-	manifest, err := t.store.putManifest(desc, data, m)
-	manifest = withOrigin(manifest, t.ref, origin)
+	manifest, err := t.store.layout().PutManifest(desc, data, m)
+	manifest = oci.WithOrigin(manifest, t.ref, origin)
 	if err == nil && !t.store.isHere(manifest) {
 		err = t.pullLayers(ctx, m.Layers, config.RootFS.DiffIDs)
 	}
 	if err == nil {
-		_, err = t.store.dirs(&Image{Config: config}) // makes the directories that layers lack
+		_, err = t.store.dirs(&oci.Image{Config: config}) // makes the directories that layers lack
 	}
 	if err == nil {
-		err = t.store.tag(manifest, t.ref.String())
+		err = t.store.layout().Tag(manifest, t.ref.String())
 	}
 	return manifest, err
 }
 
 // config gets the configuration, which says what the layers have to be.
-func (t *transfer) config(ctx context.Context, m ocispec.Manifest) (ImageConfig, error) {
-	var config ImageConfig
+func (t *transfer) config(ctx context.Context, m ocispec.Manifest) (oci.Config, error) {
+	var config oci.Config
 	if m.Config.Size > registry.MaxDocument {
 		return config, fmt.Errorf("its configuration has %s, and may have %s",
 			units.FormatSize(m.Config.Size), units.FormatSize(registry.MaxDocument))
@@ -109,12 +108,12 @@ func (t *transfer) config(ctx context.Context, m ocispec.Manifest) (ImageConfig,
 	if err := registry.CheckDigest(m.Config.Digest); err != nil {
 		return config, about("read", "the manifest", err)
 	}
-	if !exists(t.store.blobPath(m.Config.Digest)) {
+	if !t.store.layout().Has(m.Config.Digest) {
 		if err := t.document(ctx, m.Config); err != nil {
 			return config, err
 		}
 	}
-	if err := t.store.readObject(m.Config.Digest, &config); err != nil {
+	if err := t.store.layout().ReadJSON(m.Config.Digest, &config); err != nil {
 		return config, err
 	}
 	if n := len(config.RootFS.DiffIDs); n != len(m.Layers) {
@@ -139,48 +138,21 @@ func (t *transfer) document(ctx context.Context, d ocispec.Descriptor) error {
 	if err = errors.Join(err, blob.Close()); err != nil {
 		return err
 	}
-	_, err = t.store.putBlob(d.MediaType, data)
+	_, err = t.store.layout().Put(d.MediaType, data)
 	return err
-}
-
-// putManifest keeps a manifest as it is. One in Docker's format is rewritten in OCI's, the only one
-// that other tools look for in a layout; it names the same blobs.
-func (s Store) putManifest(
-	desc ocispec.Descriptor, data []byte, m ocispec.Manifest,
-) (ocispec.Descriptor, error) {
-	if desc.MediaType == ocispec.MediaTypeImageManifest {
-		return s.putBlob(desc.MediaType, data)
-	}
-	m.MediaType, m.Config.MediaType = ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageConfig
-	for i, layer := range m.Layers {
-		switch {
-		case strings.HasSuffix(layer.MediaType, "gzip"):
-			m.Layers[i].MediaType = ocispec.MediaTypeImageLayerGzip
-		case strings.HasSuffix(layer.MediaType, "zstd"):
-			m.Layers[i].MediaType = ocispec.MediaTypeImageLayerZstd
-		default:
-			m.Layers[i].MediaType = ocispec.MediaTypeImageLayer
-		}
-	}
-	data, err := json.Marshal(m)
-	if err != nil {
-		return desc, err
-	}
-	return s.putBlob(m.MediaType, data)
 }
 
 // isHere reports whether an image has a name or had one, and all of it is here. Then its layers
 // were compared with its configuration before.
 func (s Store) isHere(manifest ocispec.Descriptor) bool {
-	index, err := s.readIndex()
-	if err != nil || !lists(index.Manifests, manifest) {
+	if !s.layout().Lists(manifest) {
 		return false
 	}
-	image, err := s.readImage(manifest)
+	image, err := s.layout().Image(manifest)
 	if err == nil {
 		_, err = s.dirs(image)
 	}
-	missing := func(d ocispec.Descriptor) bool { return !exists(s.blobPath(d.Digest)) }
+	missing := func(d ocispec.Descriptor) bool { return !s.layout().Has(d.Digest) }
 	return err == nil && !slices.ContainsFunc(image.Blobs, missing)
 }
 
@@ -217,7 +189,7 @@ func (t *transfer) pullLayer(
 		return err
 	}
 	defer part.Close()
-	if file, err := os.Open(t.store.blobPath(blob.Digest)); err == nil {
+	if file, err := os.Open(t.store.layout().Path(blob.Digest)); err == nil {
 		t.show.Event(label, "Already exists")
 		return errors.Join(t.store.unpackAs(file, diffID), file.Close(), os.Remove(part.Name()))
 	}
@@ -237,7 +209,7 @@ func (t *transfer) pullLayer(
 	err = t.unpackAll(io.MultiReader(old, io.TeeReader(download, part)), diffID)
 	if err = errors.Join(err, download.Close()); err == nil {
 		t.show.Event(label, "Pull complete")
-		return t.store.keepPart(part, blob.Digest)
+		return t.store.layout().KeepPart(part, blob.Digest)
 	}
 	if download.IsComplete() || download.Err() == nil && ctx.Err() == nil {
 		err = errors.Join(err, os.Remove(part.Name())) // not the connection's fault
@@ -254,18 +226,6 @@ func (t *transfer) unpackAll(blob io.Reader, diffID digest.Digest) error {
 	return err
 }
 
-// keepPart gives a blob that is complete its name. It is no file of state.Create: until then it is
-// named by its digest, so that an interrupted download can be resumed.
-func (s Store) keepPart(part *os.File, d digest.Digest) error {
-	if err := errors.Join(part.Chmod(0o644), part.Sync()); err != nil {
-		return err
-	}
-	if err := os.Rename(part.Name(), s.blobPath(d)); err != nil {
-		return err
-	}
-	return state.SyncDir(filepath.Dir(s.blobPath(d)))
-}
-
 // push sends an image: its blobs, compressed first if they are not yet, and then the manifest that
 // names them.
 func (s Store) push(
@@ -276,7 +236,7 @@ func (s Store) push(
 		return manifest, err
 	}
 	defer done()
-	image, err := s.image(ref.String())
+	image, err := s.layout().Find(ref.String())
 	if err != nil {
 		return manifest, err
 	}
@@ -291,7 +251,7 @@ func (s Store) push(
 	if err := t.pushBlobs(ctx, image); err != nil {
 		return manifest, err
 	}
-	data, err := s.readBlob(image.Manifest.Digest)
+	data, err := s.layout().Read(image.Manifest.Digest)
 	if err != nil {
 		return manifest, err
 	}
@@ -299,19 +259,19 @@ func (s Store) push(
 		return manifest, err
 	}
 	manifest = image.Manifest
-	return manifest, s.tag(withOrigin(manifest, ref, manifest.Digest), ref.String())
+	return manifest, s.layout().Tag(oci.WithOrigin(manifest, ref, manifest.Digest), ref.String())
 }
 
 // pushBlobs sends the configuration and the layers, some at a time. After an error no other is
 // begun, and those that are on their way go on.
-func (t *transfer) pushBlobs(ctx context.Context, image *Image) error {
-	config, err := t.store.readBlob(image.ID)
+func (t *transfer) pushBlobs(ctx context.Context, image *oci.Image) error {
+	config, err := t.store.layout().Read(image.ID)
 	if err != nil {
 		return err
 	}
 	blobs := append([]ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageConfig,
 		Digest: image.ID, Size: int64(len(config))}}, image.Blobs...)
-	from := t.store.otherRepository(image, t.ref)
+	from := t.store.layout().OtherRepository(image.Manifest.Digest, t.ref)
 	group, failed := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for _, blob := range blobs {
@@ -326,19 +286,19 @@ func (t *transfer) pushBlobs(ctx context.Context, image *Image) error {
 }
 
 func (t *transfer) pushBlob(ctx context.Context, blob ocispec.Descriptor, from string) error {
-	file, err := os.Open(t.store.blobPath(blob.Digest))
+	file, err := os.Open(t.store.layout().Path(blob.Digest))
 	if err != nil {
 		return fmt.Errorf("the blob %s: %w; pull or load its image again", blob.Digest, err)
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err != nil || info.Size() != blob.Size {
-		return cmp.Or(err, t.store.damagedBlob(blob.Digest))
+		return cmp.Or(err, t.store.layout().Damaged(blob.Digest))
 	}
 	label := short(blob.Digest)
 	update := func(n int64) { t.show.Update(label, n, blob.Size) }
 	how, err := t.registry.Push(ctx, t.ref.Repository, blob, file, from, update)
 	if err != nil { // a registry refuses a damaged blob, and does not say which
-		return cmp.Or(t.store.checkBlob(blob.Digest), err)
+		return cmp.Or(t.store.layout().Check(blob.Digest), err)
 	}
 	t.show.Event(label, map[registry.Outcome]string{
 		registry.Exists:  "Layer already exists",
@@ -348,25 +308,11 @@ func (t *transfer) pushBlob(ctx context.Context, blob ocispec.Descriptor, from s
 	return nil
 }
 
-// otherRepository returns another repository of the same registry that may have the blobs, or "".
-func (s Store) otherRepository(image *Image, ref registry.Reference) string {
-	index, err := s.readIndex()
-	if err != nil {
-		return ""
-	}
-	for _, d := range index.Manifests {
-		other, err := registry.ParseReference(nameOf(d))
-		if err == nil && d.Digest == image.Manifest.Digest &&
-			other.Host == ref.Host && other.Repository != ref.Repository {
-			return other.Repository
-		}
-	}
-	return ""
-}
-
 // compressed returns the image with compressed layers: the same layers, and so the same id, under a
 // new manifest, which takes over the name and the annotations.
-func (s Store) compressed(image *Image, name string, show *progress.Display) (*Image, error) {
+func (s Store) compressed(
+	image *oci.Image, name string, show *progress.Display,
+) (*oci.Image, error) {
 	blobs := slices.Clone(image.Blobs)
 	for i, diffID := range image.Config.RootFS.DiffIDs {
 		if blobs[i].Digest != diffID {
@@ -382,13 +328,5 @@ func (s Store) compressed(image *Image, name string, show *progress.Display) (*I
 	if slices.EqualFunc(blobs, image.Blobs, same) {
 		return image, nil
 	}
-	config, err := s.readBlob(image.ID)
-	if err != nil {
-		return nil, err
-	}
-	var manifest ocispec.Manifest
-	if err := s.readObject(image.Manifest.Digest, &manifest); err != nil {
-		return nil, err
-	}
-	return s.putEncoded(config, blobs, name, manifest.Annotations)
+	return s.layout().Replace(image, blobs, name)
 }

@@ -484,7 +484,7 @@ func (b *builder) importCache(name string) error {
 		return err
 	}
 	var manifest ocispec.Manifest
-	if err := b.Store.readObject(image.Manifest.Digest, &manifest); err != nil {
+	if err := b.Store.layout().ReadJSON(image.Manifest.Digest, &manifest); err != nil {
 		return err
 	}
 	note := manifest.Annotations[cacheNote]

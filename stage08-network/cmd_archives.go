@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
 )
 
 type loadCmd struct {
@@ -91,7 +92,7 @@ func (c *importCmd) Run() error {
 	defer done()
 	name := ""
 	if c.Name != "" {
-		ref, err := newName(c.Name)
+		ref, err := registry.ParseNewName(c.Name)
 		if err != nil {
 			return err
 		}

@@ -77,12 +77,12 @@ func (s Store) linkNames() (names []string) {
 }
 
 func (s Store) imageNames() (names []string) {
-	all, err := s.images()
+	all, err := s.layout().Images()
 	if err != nil {
 		return nil
 	}
 	for _, image := range all {
-		for _, name := range image.familiar() {
+		for _, name := range image.Familiar() {
 			if name[1] == "<none>" {
 				names = append(names, short(image.ID))
 			} else if names = append(names, name[0]+":"+name[1]); name[1] == "latest" {

@@ -17,6 +17,7 @@ import (
 
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/oci"
 )
 
 // Layers are the layers of a container's root above --rootfs.
@@ -85,7 +86,7 @@ type StoreOptions struct {
 	record  *Record
 	noInput bool // standard input is not the caller's
 
-	source    *Image // that it is made of, if it is
+	source    *oci.Image // that it is made of, if it is
 	imageName string
 
 	input, output *os.File                 // of a step of a build, in place of the caller's

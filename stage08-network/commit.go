@@ -16,37 +16,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/mountspec"
-	"stagebox/stage05-images/registry"
+	"stagebox/stage05-images/oci"
 )
 
-// removeDamaged removes an image that cannot be read from the index, by one of its names or by the
-// digest of its manifest.
-func (s Store) removeDamaged(text string) (found bool, err error) {
-	ref, errName := registry.ParseReference(text)
-	id := "sha256:" + strings.TrimPrefix(text, "sha256:")
-	err = s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-		return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool {
-			named := errName == nil && nameOf(d) == ref.String() || d.Digest.String() == id
-			if !named {
-				return false
-			}
-			_, err := s.readImage(d)
-			found = found || err != nil
-			return err != nil
-		}), nil
-	})
-	return found, err
-}
-
 // unusedImage returns an error if a container was made of an image.
-func (s Store) unusedImage(image *Image) error {
+func (s Store) unusedImage(image *oci.Image) error {
 	containers, err := s.all()
 	for _, r := range containers {
 		isMounted := func(m mountspec.Spec) bool {
 			if m.Type != "image" {
 				return false
 			}
-			mounted, err := s.image(m.Source)
+			mounted, err := s.layout().Find(m.Source)
 			return err == nil && mounted.ID == image.ID
 		}
 		if r.ImageID == image.ID || slices.ContainsFunc(r.Run.requestedMounts(), isMounted) {
@@ -60,27 +41,18 @@ func (s Store) unusedImage(image *Image) error {
 
 // untag removes names of an image, and with the last one the image. On a full disk, the index can
 // only be written once the image has made room.
-func (s Store) untag(image *Image, names []string) error {
-	err := s.removeNames(image, names)
+func (s Store) untag(image *oci.Image, names []string) error {
+	err := s.layout().Untag(image.Manifest.Digest, names)
 	if errors.Is(err, unix.ENOSPC) && len(names) == len(image.Names) {
 		if err = s.collect(image.Manifest.Digest); err == nil {
-			err = s.removeNames(image, names)
+			err = s.layout().Untag(image.Manifest.Digest, names)
 		}
 	}
 	return err
 }
 
-func (s Store) removeNames(image *Image, names []string) error {
-	return s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-		return slices.DeleteFunc(list, func(d ocispec.Descriptor) bool {
-			return d.Digest == image.Manifest.Digest &&
-				(slices.Contains(names, nameOf(d)) || nameOf(d) == "")
-		}), nil
-	})
-}
-
 // commit makes an image of the changes that a container has made.
-func (s Store) commit(r *Record, name string, c *commitCmd) (*Image, error) {
+func (s Store) commit(r *Record, name string, c *commitCmd) (*oci.Image, error) {
 	config, blobs, err := s.baseOf(r)
 	if err != nil {
 		return nil, err
@@ -96,18 +68,18 @@ func (s Store) commit(r *Record, name string, c *commitCmd) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	step := made(strings.Join(r.Run.Command.argv(), " "), c.Message, false)
+	step := oci.Step(strings.Join(r.Run.Command.argv(), " "), c.Message, false)
 	config.Author, config.History = c.Author, append(config.History, step)
 	config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
-	return s.putImage(config, append(blobs, layer), name)
+	return s.layout().Write(config, append(blobs, layer), name, nil)
 }
 
 // baseOf returns the configuration and layers to add to: those of the container's image, or for a
 // container of plain directories new ones, with these directories as layers.
-func (s Store) baseOf(r *Record) (ImageConfig, []ocispec.Descriptor, error) {
-	config := newConfig()
+func (s Store) baseOf(r *Record) (oci.Config, []ocispec.Descriptor, error) {
+	config := oci.NewConfig()
 	if r.ImageID != "" {
-		image, err := s.image(r.ImageID.String())
+		image, err := s.layout().Find(r.ImageID.String())
 		if err != nil {
 			return config, nil, err
 		}
@@ -123,7 +95,7 @@ func (s Store) baseOf(r *Record) (ImageConfig, []ocispec.Descriptor, error) {
 		}
 		blobs = append(blobs, layer)
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
-		step := made("the directory "+filepath.Base(dir), "", false)
+		step := oci.Step("the directory "+filepath.Base(dir), "", false)
 		config.History = append(config.History, step)
 	}
 	config.Config.Env = []string{"PATH=" + defaultPath}
@@ -133,7 +105,7 @@ func (s Store) baseOf(r *Record) (ImageConfig, []ocispec.Descriptor, error) {
 
 // descendsFrom reports whether a container was made of an image, or of one that was built on it.
 func (r *Record) descendsFrom(name string) bool {
-	image, err := r.store.image(name)
+	image, err := r.store.layout().Find(name)
 	if err != nil {
 		return false
 	}

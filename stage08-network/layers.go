@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -25,6 +26,7 @@ import (
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
 )
 
 // unpackAs unpacks a layer under its digest: all of it and the right one, or nothing.
@@ -42,6 +44,27 @@ func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 		return errors.Join(err, s.dropLayer(build))
 	}
 	return s.keepLayer(build, want)
+}
+
+// dirs returns the directories of an image's layers, the lowest first.
+func (s Store) dirs(image *oci.Image) ([]string, error) {
+	var list []string
+	for _, diffID := range image.Config.RootFS.DiffIDs {
+		dir := s.layerPath(diffID)
+		if err := isDirectory(dir); err != nil {
+			return nil, fmt.Errorf("layer %s of image %s: %w\n"+
+				"     remove what is there, and pull, load or build the image again",
+				short(diffID), cmp.Or(short(image.ID), "in the making"), err)
+		}
+		// overlay takes a directory once. A layer hides all of itself further down.
+		list = append(slices.DeleteFunc(list, func(o string) bool { return o == dir }), dir)
+		inherited, err := s.inherit(list)
+		if err != nil {
+			return nil, fmt.Errorf("layer %s: %w", short(diffID), err)
+		}
+		list = append(list, inherited...)
+	}
+	return list, nil
 }
 
 // inherit returns the layer that goes on top of dirs, if the uppermost of these has files in
@@ -118,7 +141,7 @@ func (s Store) dropLayer(build string) error {
 // keepUpper makes a layer of a directory, which stays as it is, and its blob, so that other tools
 // can read it from the store. below are the layers under the directory, the top one first.
 func (s Store) keepUpper(upper string, below ...string) (ocispec.Descriptor, error) {
-	file, err := state.Create(s.path("images/partial"))
+	file, err := s.layout().Create()
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -130,7 +153,7 @@ func (s Store) keepUpper(upper string, below ...string) (ocispec.Descriptor, err
 			err = s.unpackAs(file, d.Digest)
 		}
 	}
-	return d, s.keepBlob(file, d.Digest, err)
+	return d, s.layout().Keep(file, d.Digest, err)
 }
 
 // layerSize is the number of bytes in a layer's files. It is counted once, and noted.
@@ -149,7 +172,7 @@ func (s Store) layerSize(diffID digest.Digest) int64 {
 
 // writeNote writes a note beside a layer, which several processes may do at once.
 func (s Store) writeNote(path string, value any) error {
-	return s.withLock("images/index.lock", func() error {
+	return s.layout().Locked(func() error {
 		return state.WriteJSON(path, value, state.Volatile)
 	})
 }
@@ -159,10 +182,10 @@ func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
 	note := s.layerPath(diffID) + ".gzip" // the descriptor of that blob
 	var d ocispec.Descriptor
 	err := state.ReadJSON(note, &d)
-	if err == nil && d.Digest.Validate() == nil && exists(s.blobPath(d.Digest)) {
+	if err == nil && d.Digest.Validate() == nil && s.layout().Has(d.Digest) {
 		return d, nil
 	}
-	file, err := state.Create(s.path("images/partial"))
+	file, err := s.layout().Create()
 	if err != nil {
 		return d, err
 	}
@@ -172,7 +195,7 @@ func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
 	size, errSeek := file.Seek(0, io.SeekCurrent)
 	d = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: hash.Digest(),
 		Size: size}
-	if err := s.keepBlob(file, d.Digest, errors.Join(err, errSeek)); err != nil {
+	if err := s.layout().Keep(file, d.Digest, errors.Join(err, errSeek)); err != nil {
 		return d, err
 	}
 	return d, s.writeNote(note, d)
@@ -180,7 +203,7 @@ func (s Store) compressLayer(diffID digest.Digest) (ocispec.Descriptor, error) {
 
 // writeLayer writes a layer as an uncompressed tar: from its blob if there is one.
 func (s Store) writeLayer(w io.Writer, diffID digest.Digest) error {
-	err := s.checkBlob(diffID, w)
+	err := s.layout().Check(diffID, w)
 	if errors.Is(err, os.ErrNotExist) {
 		sum, err := packLayer(w, s.layerPath(diffID), s.layerPath(diffID)+layer.OwnersSuffix)
 		return cmp.Or(err, layer.Compare(sum.DiffID, diffID))
@@ -190,14 +213,14 @@ func (s Store) writeLayer(w io.Writer, diffID digest.Digest) error {
 
 // materialize makes the blob of a layer that is only here unpacked.
 func (s Store) materialize(d digest.Digest) error {
-	if exists(s.blobPath(d)) || !s.hasLayer(d) {
+	if s.layout().Has(d) || !s.hasLayer(d) {
 		return nil
 	}
-	file, err := state.Create(s.path("images/partial"))
+	file, err := s.layout().Create()
 	if err != nil {
 		return err
 	}
-	return s.keepBlob(file, d, s.writeLayer(file, d))
+	return s.layout().Keep(file, d, s.writeLayer(file, d))
 }
 
 // packLayer is layer.Pack, done inside if the files have many owners.

@@ -1,36 +1,31 @@
-// Images on disk: an OCI image layout (the OCI Image Format Specification, image-layout.md), which
-// other tools can read. blobs/ holds everything under the digest of its bytes, and index.json gives
-// names to manifests. Beside it, layers/ holds each layer once, unpacked, under the digest of its
-// uncompressed tar, for all images that have it.
+// Images on disk. images/ is an OCI image layout, which other tools can read: the package oci reads
+// and writes it. Beside it, layers/ holds each layer once, unpacked, under the digest of its
+// uncompressed tar, for all images that have it. Store.collect removes the blobs and layers that no
+// image and no container needs.
 
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
-	"stagebox/stage05-images/registry"
+	"stagebox/stage05-images/oci"
 )
 
-// openImages makes what is missing of the directories and files for images: once, under the lock.
-// The index comes first, so that where oci-layout is, a missing index was lost.
+// layout is the image layout of the store.
+func (s Store) layout() oci.Layout { return oci.Layout{Dir: s.path("images"), Warn: complain} }
+
+// openImages makes what is missing of the directories and files for images.
 func (s Store) openImages() error {
 	for _, dir := range []string{"images/blobs/sha256", "images/partial", "layers"} {
 		if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
@@ -38,44 +33,13 @@ func (s Store) openImages() error {
 				"--root DIR or BOX_ROOT", err)
 		}
 	}
-	if s.hasLayout() {
+	if s.layout().IsMade() {
 		return nil
 	}
-	return s.withLock("images/index.lock", func() error {
-		err := s.open()
-		if index := s.path("images/index.json"); err == nil && !exists(index) {
-			err = state.WriteJSON(index, emptyIndex(), state.Durable)
-		}
-		if err != nil || s.hasLayout() {
-			return err
-		}
-		version := ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}
-		complain(state.WriteJSON(s.layout(), version, state.Durable)) // only other tools read it
-		return nil
-	})
-}
-
-func (s Store) layout() string { return s.path("images", ocispec.ImageLayoutFile) }
-
-// hasLayout reports whether the file is there that other tools know the layout by.
-func (s Store) hasLayout() bool {
-	var known ocispec.ImageLayout
-	err := state.ReadJSON(s.layout(), &known)
-	return err == nil && known.Version == ocispec.ImageLayoutVersion
-}
-
-func emptyIndex() ocispec.Index {
-	return ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
-}
-
-// withLock calls do while this process holds a lock of the store alone.
-func (s Store) withLock(name string, do func() error) error {
-	file, err := state.Lock(context.Background(), s.path(name), state.Exclusive)
-	if err != nil {
+	if err := s.open(); err != nil {
 		return err
 	}
-	return errors.Join(do(), file.Close())
+	return s.layout().Make()
 }
 
 // using keeps collect away while something is made that no name refers to yet. It ends when done is
@@ -119,10 +83,6 @@ func isHalfMade(name string) bool {
 		number != "" && strings.Trim(number, "0123456789abcdef") == ""
 }
 
-func (s Store) blobPath(d digest.Digest) string {
-	return s.path("images", "blobs", d.Algorithm().String(), d.Encoded())
-}
-
 func (s Store) layerPath(diffID digest.Digest) string { return s.path("layers", diffID.Encoded()) }
 
 // brief shortens the path of a layer for people. Other paths stay as they are.
@@ -133,194 +93,15 @@ func (s Store) brief(dir string) string {
 	return dir
 }
 
+// short returns the beginning of a digest, for people. That of an image that is being built is "".
+func short(d digest.Digest) string {
+	_, hex, _ := strings.Cut(string(d), ":")
+	return hex[:min(12, len(hex))]
+}
+
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
-}
-
-// putBlob keeps a small blob.
-func (s Store) putBlob(mediaType string, data []byte) (ocispec.Descriptor, error) {
-	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data),
-		Size: int64(len(data))}
-	if known, err := s.readBlob(d.Digest); err == nil && bytes.Equal(known, data) {
-		return d, nil // one that is damaged is written once more
-	}
-	file, err := state.Create(s.path("images/partial"))
-	if err != nil {
-		return d, err
-	}
-	_, err = file.Write(data)
-	return d, s.keepBlob(file, d.Digest, err)
-}
-
-// keepBlob gives a file that was written its name. After an error, err, it discards the file.
-func (s Store) keepBlob(file *state.Pending, d digest.Digest, err error) error {
-	if err == nil {
-		err = file.Commit(s.blobPath(d), 0o644, state.Durable)
-	}
-	return errors.Join(about("write the blob", d.String(), err), file.Discard())
-}
-
-// readBlob reads a small blob, and checks its digest.
-func (s Store) readBlob(d digest.Digest) ([]byte, error) {
-	if err := d.Validate(); err != nil {
-		return nil, fmt.Errorf("the digest %q: %w", d, err)
-	}
-	path := s.blobPath(d)
-	info, err := os.Lstat(path)
-	if err == nil && info.Size() > registry.MaxDocument {
-		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s",
-			d, units.FormatSize(info.Size()), units.FormatSize(registry.MaxDocument))
-	}
-	var data []byte
-	if err == nil && info.Mode().IsRegular() {
-		data, err = os.ReadFile(path)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the blob %s: %w; pull or load its image again", d, err)
-	}
-	if err != nil || d.Algorithm().FromBytes(data) != d || !info.Mode().IsRegular() {
-		return nil, s.damagedBlob(d)
-	}
-	return data, nil
-}
-
-// damagedBlob is the error about a blob whose bytes are not those of its digest.
-func (s Store) damagedBlob(d digest.Digest) error {
-	return fmt.Errorf("the blob %s is damaged: remove %s, and pull or load its image again",
-		d, s.blobPath(d))
-}
-
-// checkBlob reads a blob of any size, and compares it with its digest.
-func (s Store) checkBlob(d digest.Digest, also ...io.Writer) error {
-	file, err := os.Open(s.blobPath(d))
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	sum := d.Verifier()
-	_, err = io.Copy(io.MultiWriter(append(also, sum)...), file)
-	if err == nil && !sum.Verified() {
-		err = s.damagedBlob(d)
-	}
-	return err
-}
-
-// readObject reads a blob that is JSON.
-func (s Store) readObject(d digest.Digest, value any) error {
-	data, err := s.readBlob(d)
-	if err == nil {
-		err = json.Unmarshal(data, value)
-	}
-	return about("read", d.String(), err)
-}
-
-// readIndex reads index.json. A store that has none yet has no images.
-func (s Store) readIndex() (index ocispec.Index, err error) {
-	path := s.path("images/index.json")
-	err = state.ReadJSON(path, &index)
-	if errors.Is(err, fs.ErrNotExist) && !exists(s.layout()) && !exists(path) {
-		return emptyIndex(), nil
-	}
-	if err == nil && index.SchemaVersion != 2 {
-		err = fmt.Errorf("%s: no index of images, whose schemaVersion is 2", path)
-	}
-	for _, d := range index.Manifests {
-		if errDigest := d.Digest.Validate(); err == nil && errDigest != nil {
-			err = fmt.Errorf("%s: digest %q: %w", path, d.Digest, errDigest)
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("the list of images is damaged: %w\n"+
-			"     restore this file; or remove the directory %s, and pull or load the images again",
-			err, s.path("images"))
-	}
-	return index, err
-}
-
-// nameOf is the full name of an entry of the index; "" for an image without one.
-func nameOf(d ocispec.Descriptor) string { return d.Annotations[ocispec.AnnotationRefName] }
-
-// originAnnotation is on an entry of the index whose image a registry has: the repository, and the
-// digest that the registry answers to. The manifest here has another one, if the registry has an
-// index, or a manifest in Docker's format.
-const originAnnotation = "stagebox.origin"
-
-func originOf(d ocispec.Descriptor) string { return d.Annotations[originAnnotation] }
-
-// withOrigin returns an entry that says where a registry has its image.
-func withOrigin(
-	d ocispec.Descriptor, ref registry.Reference, origin digest.Digest,
-) ocispec.Descriptor {
-	ref.Tag, ref.Digest = "", origin
-	d.Annotations = map[string]string{originAnnotation: ref.Familiar()}
-	return d
-}
-
-// hasDigest reports whether an image is found under a digest, here or in its registry.
-func hasDigest(d ocispec.Descriptor, want digest.Digest) bool {
-	return d.Digest == want || strings.HasSuffix(originOf(d), "@"+want.String())
-}
-
-// setNames changes the index: change gets its entries, and returns the new ones.
-func (s Store) setNames(change func([]ocispec.Descriptor) ([]ocispec.Descriptor, error)) error {
-	return s.withLock("images/index.lock", func() error {
-		index, err := s.readIndex()
-		if err != nil {
-			return err
-		}
-		before, err := json.Marshal(index)
-		if err != nil {
-			return err
-		}
-		if index.Manifests, err = change(index.Manifests); err != nil {
-			return err
-		}
-		if after, err := json.Marshal(index); err != nil || bytes.Equal(before, after) {
-			return err
-		}
-		return state.WriteJSON(s.path("images/index.json"), index, state.Durable)
-	})
-}
-
-// tag gives a manifest a name. If another one has that name, it loses it, and stays in the index
-// without a name. With an empty name, the manifest is listed without one.
-func (s Store) tag(manifest ocispec.Descriptor, name string) error {
-	return s.setNames(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-		kept := slices.DeleteFunc(slices.Clone(list), func(d ocispec.Descriptor) bool {
-			return nameOf(d) == name && name != "" || nameOf(d) == "" && d.Digest == manifest.Digest
-		})
-		for _, d := range list {
-			lost := nameOf(d) == name && d.Digest != manifest.Digest
-			if lost && !lists(kept, d) {
-				kept = append(kept, unnamed(d))
-			}
-		}
-		named := unnamed(manifest)
-		if name != "" {
-			named.Annotations[ocispec.AnnotationRefName] = name
-		} else if lists(kept, manifest) {
-			return kept, nil
-		}
-		return append(kept, named), nil
-	})
-}
-
-// lists reports whether a list has an entry for a manifest, with or without a name.
-func lists(list []ocispec.Descriptor, manifest ocispec.Descriptor) bool {
-	return slices.ContainsFunc(list, func(d ocispec.Descriptor) bool {
-		return d.Digest == manifest.Digest
-	})
-}
-
-// unnamed returns an entry of the index without its name.
-func unnamed(d ocispec.Descriptor) ocispec.Descriptor {
-	u := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size,
-		Annotations: map[string]string{}}
-	if origin := originOf(d); origin != "" {
-		u.Annotations[originAnnotation] = origin
-	}
-	return u
 }
 
 // collect removes blobs and layers that no image and no container needs any more. If another box is
@@ -361,16 +142,16 @@ func (s Store) collect(gone ...digest.Digest) error {
 
 // needed returns the digests that images and containers refer to, in hexadecimal.
 func (s Store) needed(gone ...digest.Digest) (map[string]bool, error) {
-	index, err := s.readIndex()
+	index, err := s.layout().Index()
 	if err != nil {
 		return nil, err
 	}
 	needed := map[string]bool{}
-	for _, d := range index.Manifests {
+	for _, d := range index {
 		if slices.Contains(gone, d.Digest) {
 			continue
 		}
-		image, err := s.readImage(d)
+		image, err := s.layout().Image(d)
 		if err != nil {
 			return nil, fmt.Errorf("%w\n     nothing that is not needed any more is removed, "+
 				"as long as box rmi %s has not removed this image", err, d.Digest.Encoded())

@@ -340,7 +340,7 @@ func (w *wreck) kinds() map[string][]string {
 // readRoles finds out what blobs and layers are of.
 func (w *wreck) readRoles() {
 	s := Store{Root: w.store}
-	all, err := s.images()
+	all, err := s.layout().Images()
 	require.NoError(w, err)
 	for _, image := range all {
 		role := " of another"
@@ -351,7 +351,7 @@ func (w *wreck) readRoles() {
 		for i, d := range append(documents, image.Config.RootFS.DiffIDs...) {
 			path := s.layerPath(d)
 			if i < len(documents) {
-				path = s.blobPath(d)
+				path = s.layout().Path(d)
 			}
 			path = strings.TrimPrefix(path, w.store+"/")
 			if role == " of app" || w.roles[path] == "" {

@@ -112,7 +112,7 @@ func (c *Container) endpoint() (endpoint, error) {
 	if !c.PublishAll || c.record.ImageID == "" {
 		return who, nil
 	}
-	image, err := c.Store.image(c.record.ImageID.String())
+	image, err := c.Store.layout().Find(c.record.ImageID.String())
 	if err != nil {
 		return who, err
 	}

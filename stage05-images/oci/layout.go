@@ -124,6 +124,18 @@ func (l Layout) Keep(file *state.Pending, d digest.Digest, err error) error {
 	return errors.Join(err, file.Discard())
 }
 
+// KeepPart gives a blob that was downloaded its name. It is no file of Create: until it is complete
+// it is named by its digest, so that an interrupted download can be resumed.
+func (l Layout) KeepPart(part *os.File, d digest.Digest) error {
+	if err := errors.Join(part.Chmod(0o644), part.Sync()); err != nil {
+		return err
+	}
+	if err := os.Rename(part.Name(), l.Path(d)); err != nil {
+		return err
+	}
+	return state.SyncDir(filepath.Dir(l.Path(d)))
+}
+
 // Read reads a small blob, and checks its digest.
 func (l Layout) Read(d digest.Digest) ([]byte, error) {
 	if err := d.Validate(); err != nil {

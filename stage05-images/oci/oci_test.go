@@ -156,6 +156,21 @@ func TestPlatforms(t *testing.T) {
 	require.ErrorAs(t, err, new(OtherPlatform))
 }
 
+func TestADownloadGetsItsName(t *testing.T) {
+	l, _ := newLayout(t)
+	d := digest.FromString("x")
+	part, err := os.Create(filepath.Join(l.Dir, "partial", d.Encoded()))
+	require.NoError(t, err)
+	_, err = part.WriteString("x")
+	require.NoError(t, err)
+	require.False(t, l.Has(d))
+	require.NoError(t, l.KeepPart(part, d))
+	require.NoError(t, part.Close())
+	data, err := l.Read(d)
+	require.NoError(t, err)
+	require.Equal(t, "x", string(data))
+}
+
 func TestAFailedWriteLeavesNothing(t *testing.T) {
 	l, _ := newLayout(t)
 	file, err := l.Create()
