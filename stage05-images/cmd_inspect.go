@@ -17,6 +17,7 @@ import (
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage03-rootfs/rlimit"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/format"
 	"stagebox/stage04-unionfs/render"
 )
@@ -30,10 +31,10 @@ type inspectCmd struct {
 	Store
 }
 
-// Run is `box inspect`. Objects that are found are shown, also if others are not; the status is then 1.
+// Run is `box inspect`.
 func (c *inspectCmd) Run() error {
 	if c.Picture != "" {
-		return each(c.Names, func(name string) error {
+		return batch.Each(c.Names, func(name string) error {
 			r, err := c.Store.find(name)
 			if err != nil {
 				return err
@@ -41,15 +42,20 @@ func (c *inspectCmd) Run() error {
 			return r.draw(c.Picture)
 		})
 	}
+	return showObjects(c.Names, c.Format, func(name string) (any, error) { return c.Store.object(name, c.Type) })
+}
+
+// showObjects prints the objects that are found, also if others are not; the status is then 1.
+func showObjects(names []string, template string, find func(name string) (any, error)) error {
 	list := []any{}
-	missing := each(c.Names, func(name string) error {
-		object, err := c.Store.object(name, c.Type)
+	missing := batch.Each(names, func(name string) error {
+		object, err := find(name)
 		if err == nil {
 			list = append(list, object)
 		}
 		return err
 	})
-	if err := errors.Join(format.Objects(os.Stdout, list, c.Format), missing); err != nil {
+	if err := errors.Join(format.Objects(os.Stdout, list, template), missing); err != nil {
 		fmt.Fprintln(os.Stderr, "box:", err)
 		return plan.ExitStatus(1)
 	}

@@ -15,13 +15,14 @@ import (
 	"strings"
 	"time"
 
-	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/filter"
-	"stagebox/stage04-unionfs/format"
 	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/labels"
+	"stagebox/stage04-unionfs/listing"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -33,21 +34,14 @@ type volumeCmd struct {
 	Prune   volumePruneCmd   `cmd:"" help:"Remove the volumes without a name that no container has."`
 }
 
-// volume is a volume, and the names of the containers that have it.
-type volume struct {
-	api.Volume
-
-	users []string
-}
-
 // volumes returns all volumes, sorted by name.
-func (s Store) volumes() ([]volume, error) {
+func (s Store) volumes() ([]listing.Volume, error) {
 	containers, err := s.all()
 	if err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(s.path("volumes"))
-	var list []volume
+	var list []listing.Volume
 	for _, entry := range entries {
 		described, errRead := s.readVolume(entry.Name())
 		if errors.Is(errRead, fs.ErrNotExist) { // none, or gone meanwhile
@@ -56,10 +50,10 @@ func (s Store) volumes() ([]volume, error) {
 		if errRead != nil {
 			return nil, errRead
 		}
-		v := volume{Volume: described}
+		v := listing.Volume{Volume: described}
 		for _, r := range containers {
 			if slices.Contains(r.volumes(), v.Name) {
-				v.users = append(v.users, r.Name)
+				v.Users = append(v.Users, r.Name)
 			}
 		}
 		list = append(list, v)
@@ -85,52 +79,13 @@ func (s Store) readVolume(name string) (v api.Volume, err error) {
 }
 
 type volumeLsCmd struct {
-	Quiet  bool     `short:"q" help:"Names only."`
-	Filter []string `short:"f" help:"Show only those that match: name, label, dangling (true: no container has it), driver." placeholder:"NAME=VALUE" sep:"none"`
-	Format string   `help:"table, table TEMPLATE, json or a template: {{.Name}} {{.Mountpoint}} {{.Labels}}." placeholder:"FORMAT"`
+	listing.VolumeOptions
 
 	Store
 }
 
 // Run is `box volume ls`.
-func (c *volumeLsCmd) Run() error {
-	f, err := filter.Parse(c.Filter, "name", "label", "dangling", "driver")
-	if err == nil {
-		err = f.OneOf("dangling", "true", "1", "false", "0")
-	}
-	if err != nil {
-		return err
-	}
-	all, err := c.Store.volumes()
-	if err != nil {
-		return err
-	}
-	rows := []any{}
-	for _, v := range all {
-		dangling := func(value string) bool { return (value == "true" || value == "1") == (len(v.users) == 0) }
-		if f.Any("name", filter.Text(v.Name)) && f.Labels(v.Labels) && f.Any("dangling", dangling) &&
-			f.Any("driver", func(name string) bool { return name == v.Driver }) {
-			rows = append(rows, volumeRow{Name: v.Name, Driver: v.Driver, Mountpoint: v.Mountpoint, Scope: v.Scope, Labels: strings.Join(listLabels(v.Labels), ","), labels: v.Labels})
-		}
-	}
-	if c.Quiet && (c.Format == "" || strings.HasPrefix(c.Format, "table")) {
-		c.Format = "{{.Name}}"
-	}
-	return volumeTable.Write(os.Stdout, c.Format, rows)
-}
-
-var volumeTable = format.Table{Header: format.Header{"Name": "VOLUME NAME", "Driver": "DRIVER", "Mountpoint": "MOUNTPOINT", "Scope": "SCOPE", "Labels": "LABELS"},
-	Row: "{{.Driver}}\t{{.Name}}"}
-
-// volumeRow is what a template of volume ls can show.
-type volumeRow struct {
-	Driver, Labels, Mountpoint, Name, Scope string
-
-	labels map[string]string
-}
-
-// Label is the value of a label.
-func (row volumeRow) Label(key string) string { return row.labels[key] }
+func (c *volumeLsCmd) Run() error { return c.VolumeOptions.Write(os.Stdout, c.Store.volumes) }
 
 type volumeCreateCmd struct {
 	Name   string   `arg:"" name:"new-volume" optional:"" help:"Its name; else it gets a random one."`
@@ -145,8 +100,8 @@ func (c *volumeCreateCmd) Run() error {
 	if c.Driver != "local" {
 		return fmt.Errorf("--driver %s: local is the only one", c.Driver)
 	}
-	labels := StoreOptions{Label: c.Label}
-	if err := labels.readLabelFiles(); err != nil {
+	list, err := labels.Read(nil, c.Label)
+	if err != nil {
 		return err
 	}
 	name := cmp.Or(c.Name, ids.New())
@@ -156,10 +111,10 @@ func (c *volumeCreateCmd) Run() error {
 	if err := c.Store.open(); err != nil {
 		return err
 	}
-	if err := c.Store.createVolume(name, labels.labels()); err != nil {
+	if err := c.Store.createVolume(name, labels.Map(list)); err != nil {
 		return err
 	}
-	_, err := fmt.Println(name)
+	_, err = fmt.Println(name)
 	return err
 }
 
@@ -170,25 +125,15 @@ type volumeInspectCmd struct {
 	Store
 }
 
-// Run is `box volume inspect`. Objects that are found are shown, also if others are not; the status is
-// then 1.
+// Run is `box volume inspect`.
 func (c *volumeInspectCmd) Run() error {
-	list := []api.Volume{}
-	missing := each(c.Names, func(name string) error {
+	return showObjects(c.Names, c.Format, func(name string) (any, error) {
 		v, err := c.Store.readVolume(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			return noVolume(name)
+			err = noVolume(name)
 		}
-		if err == nil {
-			list = append(list, v)
-		}
-		return err
+		return v, err
 	})
-	if err := errors.Join(format.Objects(os.Stdout, list, c.Format), missing); err != nil {
-		fmt.Fprintln(os.Stderr, "box:", err)
-		return plan.ExitStatus(1)
-	}
-	return nil
 }
 
 func noVolume(name string) error {
@@ -223,7 +168,7 @@ func (c *volumePruneCmd) Run() error {
 	var removed []string
 	freed := int64(0)
 	for _, v := range all {
-		if len(v.users) > 0 || !c.All && !ids.IsID(v.Name) || !f.Labels(v.Labels) {
+		if len(v.Users) > 0 || !c.All && !ids.IsID(v.Name) || !f.Labels(v.Labels) {
 			continue
 		}
 		size, _ := files.Size(v.Mountpoint)
@@ -258,7 +203,7 @@ type volumeRmCmd struct {
 
 // Run is `box volume rm`.
 func (c *volumeRmCmd) Run() error {
-	return printEach(c.Names, func(name string) error {
+	return batch.Print(c.Names, func(name string) error {
 		if !ids.IsName(name) {
 			return fmt.Errorf("%q is no name of a volume: box volume ls lists them", name)
 		}

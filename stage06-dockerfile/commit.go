@@ -102,15 +102,3 @@ func (s Store) baseOf(r *Record) (oci.Config, []ocispec.Descriptor, error) {
 	config.Config.Cmd = r.Run.Command.argv()
 	return config, blobs, nil
 }
-
-// descendsFrom reports whether a container was made of an image, or of one that was built on it.
-func (r *Record) descendsFrom(name string) bool {
-	image, err := r.store.layout().Find(name)
-	if err != nil {
-		return false
-	}
-	below, err := r.store.dirs(image)
-	own := append([]string{r.Run.Rootfs}, r.Run.Layer...)
-	return r.ImageID == image.ID || err == nil && len(below) > 0 && len(below) <= len(own) &&
-		slices.Equal(own[:len(below)], below)
-}

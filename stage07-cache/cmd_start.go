@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage04-unionfs/state"
 )
@@ -23,28 +24,12 @@ type someContainers struct {
 
 // each does something with every container, and prints the names of those it succeeded with.
 func (c *someContainers) each(do func(r *Record) error) error {
-	return sideBySide(c.Names, func(name string) error {
+	return batch.SideBySide(c.Names, func(name string) error {
 		r, err := c.find(name)
 		if err != nil {
 			return err
 		}
 		return do(r)
-	})
-}
-
-// sideBySide does something with every name at once, and prints in order those that it has
-// succeeded with.
-func sideBySide(names []string, do func(name string) error) error {
-	done := make([]chan error, len(names))
-	for i, name := range names {
-		end := make(chan error, 1)
-		done[i] = end
-		go func() { end <- do(name) }()
-	}
-	return printEach(names, func(string) error {
-		end := done[0]
-		done = done[1:]
-		return <-end
 	})
 }
 
@@ -96,7 +81,7 @@ func (c *startCmd) Run() error {
 		return r.monitor()
 	}
 	if !c.Attach && !c.Interactive {
-		return printEach(c.Names, c.Store.start)
+		return batch.Print(c.Names, c.Store.start)
 	}
 	if len(c.Names) > 1 {
 		return errors.New("--attach and --interactive stay with one container: name one only")
@@ -131,31 +116,6 @@ func (s Store) takeEnded(name string) (*Record, error) {
 		}
 	}
 	return r, err
-}
-
-// printEach does something with every name, and prints those that it has succeeded with.
-func printEach(names []string, do func(name string) error) error {
-	return each(names, func(name string) error {
-		if err := do(name); err != nil {
-			return err
-		}
-		_, err := fmt.Println(name)
-		return err
-	})
-}
-
-// each does something with every name, and returns all errors.
-func each(names []string, do func(name string) error) error {
-	var all []error
-	for _, name := range names {
-		if err := do(name); err != nil {
-			all = append(all, err)
-		}
-	}
-	if len(all) == 1 {
-		return all[0]
-	}
-	return errors.Join(all...)
 }
 
 type stopCmd struct {
@@ -237,7 +197,7 @@ type waitCmd struct{ someContainers }
 
 // Run is `box wait`.
 func (c *waitCmd) Run() error {
-	return each(c.Names, func(name string) error {
+	return batch.Each(c.Names, func(name string) error {
 		r, err := c.Store.find(name)
 		if err != nil {
 			return err

@@ -7,15 +7,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/envfile"
+	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/oci"
 )
@@ -174,42 +173,12 @@ func (r *Record) writeCidfile() error {
 	})
 }
 
-// readLabelFiles puts the labels of --label-file before those of --label, which win.
-func (o *StoreOptions) readLabelFiles() error {
-	var list []string
-	for _, file := range o.LabelFile {
-		lines, err := envfile.Read(file)
-		if err != nil {
-			return fmt.Errorf("--label-file %s: %w", file, err)
-		}
-		list = append(list, lines...)
-	}
-	o.Label, o.LabelFile = append(list, o.Label...), nil
-	for _, label := range o.Label {
-		if key, _, _ := strings.Cut(label, "="); key == "" || strings.ContainsAny(key, " \t\n") {
-			return fmt.Errorf("--label %q: give KEY or KEY=VALUE, and a key without blanks", label)
-		}
-	}
-	return nil
+// readLabelFiles puts the labels of --label-file before those of --label.
+func (o *StoreOptions) readLabelFiles() (err error) {
+	o.Label, err = labels.Read(o.LabelFile, o.Label)
+	o.LabelFile = nil
+	return err
 }
 
 // labels are the container's labels.
-func (o *StoreOptions) labels() map[string]string { return labelsOf(o.Label) }
-
-// labelsOf reads KEY=VALUE or KEY. Of several with one key the last wins.
-func labelsOf(list []string) map[string]string {
-	labels := map[string]string{}
-	for _, label := range list {
-		key, value, _ := strings.Cut(label, "=")
-		labels[key] = value
-	}
-	return labels
-}
-
-// listLabels are labels as KEY=VALUE, sorted.
-func listLabels(labels map[string]string) (list []string) {
-	for _, key := range slices.Sorted(maps.Keys(labels)) {
-		list = append(list, key+"="+labels[key])
-	}
-	return list
-}
+func (o *StoreOptions) labels() map[string]string { return labels.Map(o.Label) }

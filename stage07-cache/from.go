@@ -18,6 +18,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/tiny"
+	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/progress"
@@ -213,7 +214,7 @@ func (c *Container) merge(words []string, config oci.RunConfig) error {
 	if err := c.readLabelFiles(); err != nil {
 		return err
 	}
-	c.Label = append(listLabels(config.Labels), c.Label...)
+	c.Label = append(labels.List(config.Labels), c.Label...)
 	if c.User == "" {
 		c.User = config.User
 	}

@@ -18,6 +18,7 @@ import (
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage05-images/layertree"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
@@ -125,7 +126,7 @@ func (c *rmiCmd) Run() error {
 	if err := c.Store.openImages(); err != nil {
 		return err
 	}
-	err := each(c.Names, c.remove)
+	err := batch.Each(c.Names, c.remove)
 	complain(c.Store.collect()) // the images are removed, whatever becomes of their layers
 	return err
 }
@@ -395,4 +396,16 @@ func (c *commitCmd) commitImage(r *Record) error {
 		_, err = fmt.Println(image.ID)
 	}
 	return err
+}
+
+// descendsFrom reports whether a container was made of an image, or of one that was built on it.
+func (r *Record) descendsFrom(name string) bool {
+	image, err := r.store.layout().Find(name)
+	if err != nil {
+		return false
+	}
+	below, err := r.store.dirs(image)
+	own := append([]string{r.Run.Rootfs}, r.Run.Layer...)
+	return r.ImageID == image.ID || err == nil && len(below) > 0 && len(below) <= len(own) &&
+		slices.Equal(own[:len(below)], below)
 }

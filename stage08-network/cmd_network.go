@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/portmap"
 )
@@ -132,7 +133,7 @@ func (c *networkInspectCmd) Run() error {
 	if c.Picture == "" {
 		return (&inspectCmd{Names: c.Names, Format: c.Format, Type: "network", Store: c.Store}).Run()
 	}
-	return each(c.Names, func(name string) error {
+	return batch.Each(c.Names, func(name string) error {
 		n, err := c.networks().find(name)
 		if err != nil {
 			return err
@@ -163,13 +164,7 @@ type networkRmCmd struct {
 
 // Run is `box network rm`.
 func (c *networkRmCmd) Run() error {
-	return each(c.Names, func(name string) error {
-		if err := c.networks().remove(name, c.Force); err != nil {
-			return err
-		}
-		_, err := fmt.Println(name)
-		return err
-	})
+	return batch.Print(c.Names, func(name string) error { return c.networks().remove(name, c.Force) })
 }
 
 // NetworkOptions are the flags about a container's network.

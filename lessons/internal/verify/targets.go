@@ -30,7 +30,7 @@ type exception struct {
 }
 
 var exceptions = []exception{
-	{"unionfs", stages.Commands, 2090, "two dozen commands come at once (ps, rm, inspect, create, start, stop, kill, wait, logs, attach, rename, top, cp, diff, " +
+	{"unionfs", stages.Commands, 1760, "two dozen commands come at once (ps, rm, inspect, create, start, stop, kill, wait, logs, attach, rename, top, cp, diff, " +
 		"commit, export, and the five of volume), and the flags of the store; every one parses, calls and prints"},
 	{"network", stages.Lesson, 2300, "a user without root has a network by pasta.go, and flows.go ends what a " +
 		"published port has left in conntrack: 175 lines that are about the kernel's network too"},

@@ -37,7 +37,7 @@ func TestBuildsAreTheSame(t *testing.T) {
 var changes = []string{
 	"buildrun.go:stageBuild.permissions",
 	"cmd_inspect.go:Record.describe", "cmd_inspect.go:inspectCmd", "cmd_inspect.go:objects",
-	"cmd_ps.go:psCmd.row", "cmd_ps.go:psFilters", "cmd_ps.go:psRow", "cmd_ps.go:psTable",
+	"cmd_ps.go:psCmd.Run", "cmd_ps.go:psCmd.row", "cmd_ps.go:psFilters", "cmd_ps.go:psLine", "cmd_ps.go:psRow",
 	"cmd_start.go:renameCmd.Run",
 	"cmd_stats.go:statsCmd.show",
 	"container.go:Container", "container.go:Container.Run",
