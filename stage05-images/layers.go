@@ -11,6 +11,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +88,8 @@ func (s Store) inherit(dirs []string) ([]string, error) {
 	if err := layer.Inherit(build, implied, dirs); err != nil {
 		return nil, errors.Join(err, s.dropLayer(build))
 	}
-	return []string{s.layerPath(name)}, s.keepLayer(build, name)
+	err = s.keepLayer(build, name)
+	return []string{s.layerPath(name)}, cmp.Or(err, s.syncLayers()) // the image has its name
 }
 
 // hasLayer reports whether a layer is here unpacked.
@@ -103,7 +105,7 @@ func (s Store) layerLimits() LayerLimits {
 	return s.limits
 }
 
-// keepLayer gives an unpacked layer its name, once it is on disk; its owners file comes first. If
+// keepLayer gives an unpacked layer its name; it is on the disk once syncLayers has returned. If
 // another process has made the layer meanwhile, that one serves as well.
 func (s Store) keepLayer(build string, diffID digest.Digest) error {
 	if exists(build+layer.OwnersSuffix) && hasMany() {
@@ -114,23 +116,58 @@ func (s Store) keepLayer(build string, diffID digest.Digest) error {
 	if err := os.Chmod(build, 0o755); err != nil {
 		return err
 	}
-	if err := files.Sync(build); err != nil {
+	err := s.layout().Locked(func() error { return s.nameLayer(build, diffID) })
+	if errors.Is(err, unix.EEXIST) && s.hasLayer(diffID) {
+		return s.dropLayer(build)
+	}
+	if errors.Is(err, unix.EEXIST) {
+		err = errors.Join(fmt.Errorf("%s is not a directory: remove it", s.layerPath(diffID)),
+			s.dropLayer(build))
+	}
+	return about("rename", build, err)
+}
+
+// nameLayer does so under the lock; the layer's owners file comes first.
+func (s Store) nameLayer(build string, diffID digest.Digest) error {
+	path := s.layerPath(diffID)
+	if exists(path) {
+		return unix.EEXIST
+	}
+	if err := state.Mark(path); err != nil {
 		return err
 	}
-	path := s.layerPath(diffID)
 	if exists(build + layer.OwnersSuffix) {
 		if err := os.Rename(build+layer.OwnersSuffix, path+layer.OwnersSuffix); err != nil {
 			return err
 		}
 	}
-	err := unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	if err == unix.EEXIST && s.hasLayer(diffID) {
-		return s.dropLayer(build)
+	return unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+}
+
+// syncLayers brings all layers to the disk that are not there yet: one wait, however many a build
+// or a pull has made.
+func (s Store) syncLayers() error {
+	return state.SyncMarked(s.path("layers"), s.path("images/index.lock"))
+}
+
+// dropUnsynced removes the layers that were not on the disk yet when the machine went down. Only a
+// box that is alone does so; another one waits until that is done.
+func (s Store) dropUnsynced() error {
+	left := func() []string {
+		list, _ := state.FromEarlierBoots(s.path("layers"))
+		return list
 	}
-	if err == unix.EEXIST {
-		err = errors.Join(fmt.Errorf("%s is not a directory: remove it", path), s.dropLayer(build))
+	if len(left()) == 0 {
+		return nil
 	}
-	return about("rename", build, err)
+	isLeft := func() bool { return len(left()) > 0 }
+	alone, err := state.LockSoon(context.Background(), s.path("images/use.lock"), isLeft)
+	if err != nil {
+	}
+	for _, layer := range left() { // its mark goes last: a kill may come before
+		err = errors.Join(err, cmp.Or(s.dropLayer(layer), state.Unmark(layer)))
+	}
+	return errors.Join(err, alone.Close())
 }
 
 // dropLayer removes a layer that is not wanted.

@@ -775,6 +775,35 @@ func TestHalfMade(t *testing.T) {
 	require.NoError(t, errors.Join(err, done(), other()))
 }
 
+// TestUnsyncedLayers holds that a layer which an earlier boot of the machine had not brought to the
+// disk is removed, mark last, and that one of this boot is there until an image is named.
+func TestUnsyncedLayers(t *testing.T) {
+	s := newStore(t)
+	earlier, current := digest.FromString("earlier"), digest.FromString("current")
+	require.NoError(t, s.openImages())
+	for _, name := range []digest.Digest{earlier, current} {
+		build := s.path("images/partial/layer-1")
+		require.NoError(t, os.MkdirAll(build, 0o755))
+		require.NoError(t, s.keepLayer(build, name))
+	}
+	mark := func(d digest.Digest) string { return s.layerPath(d) + ".unsynced" }
+	require.NoError(t, os.Remove(mark(earlier)))
+	require.NoError(t, os.Symlink("another-boot", mark(earlier)))
+	require.NoError(t, os.WriteFile(s.layerPath(earlier)+".owners", nil, 0o644))
+	done, err := s.using()
+	require.NoError(t, err)
+	left, err := filepath.Glob(s.layerPath(earlier) + "*")
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.True(t, s.hasLayer(current))
+	require.Equal(t, strings.TrimSpace(tool(t, "cat", "/proc/sys/kernel/random/boot_id")),
+		strings.TrimSpace(tool(t, "readlink", mark(current))))
+	_, err = s.layout().Write(oci.NewConfig(), nil, "", nil)
+	require.NoError(t, errors.Join(err, done()))
+	require.NoFileExists(t, mark(current))
+	require.True(t, s.hasLayer(current))
+}
+
 // TestImagePrune removes images without a name, but not what a container or another image has.
 func TestImagePrune(t *testing.T) {
 	s := newStore(t)

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,6 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"stagebox/stage04-unionfs/files"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
@@ -72,7 +72,8 @@ func (b *builder) run() (*oci.Image, error) {
 		return nil, err
 	}
 	b.show = ui.NewSteps(os.Stderr, b.Progress, b.Quiet)
-	return b.build()
+	image, err := b.build()
+	return image, cmp.Or(err, b.Store.syncLayers()) // after an error too
 }
 
 // build builds the target and the stages that it needs, and makes it an image.
@@ -98,9 +99,6 @@ func (b *builder) build() (*oci.Image, error) {
 
 // finish makes a stage an image, with the names of --tag.
 func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
-	if err := files.Sync(b.Store.path("layers")); err != nil {
-		return nil, err
-	}
 	names := b.Tag
 	if len(names) == 0 {
 		names = []string{""}

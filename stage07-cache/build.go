@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
-	"stagebox/stage04-unionfs/files"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
@@ -93,7 +93,8 @@ func (b *builder) run() (*oci.Image, error) {
 		return nil, err
 	}
 	defer b.closeCache()
-	return b.build()
+	image, err := b.build()
+	return image, cmp.Or(err, b.Store.syncLayers()) // after an error too
 }
 
 // build builds the target and the stages that it needs, and makes it an image.
@@ -119,11 +120,6 @@ func (b *builder) build() (*oci.Image, error) {
 
 // finish makes a stage an image, with the names of --tag.
 func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
-	if b.missed.Load() {
-		if err := files.Sync(b.Store.path("layers")); err != nil {
-			return nil, err
-		}
-	}
 	notes, err := s.cacheNotes()
 	if err != nil {
 		return nil, err

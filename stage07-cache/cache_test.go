@@ -351,6 +351,48 @@ func TestReasons(t *testing.T) {
 	require.Contains(t, told, "COPY src /src  # it is no longer in the cache\n")
 }
 
+// TestStepsWaitForTheDiskTogether holds that a build waits for the disk once, also one that fails;
+// and that a step whose layer was not on the disk when the machine went down is made again.
+func TestStepsWaitForTheDiskTogether(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("strace is not installed")
+	}
+	b := newBench(t, "FROM scratch\nCOPY one /\nCOPY two /\nCOPY three /\n")
+	b.write("one", "1")
+	b.write("two", "2")
+	calls := b.path("calls")
+	trace := func() (told string, err error) {
+		cmd := exec.Command("strace", "-f", "-qq", "-e", "trace=syncfs", "-o", calls, box, "build", "-t", "it", b.dir)
+		cmd.Env = append(os.Environ(), "BOX_ROOT="+b.Root)
+		out, err := cmd.CombinedOutput()
+		made, errRead := os.ReadFile(calls)
+		require.NoError(t, errRead)
+		require.Equal(t, 1, strings.Count(string(made), "syncfs("), "%s\n%s", made, out)
+		return string(out), err
+	}
+	told, err := trace()
+	require.ErrorContains(t, err, "exit status 1")
+	b.write("three", "3")
+	told, err = trace()
+	require.NoError(t, err, told)
+	require.Equal(t, 2, strings.Count(told, "CACHED"))
+	image, err := b.layout().Find("it")
+	require.NoError(t, err)
+	layers := image.Config.RootFS.DiffIDs
+	require.NoError(t, os.WriteFile(filepath.Join(b.layerPath(layers[1]), "two"), nil, 0o644))
+	require.NoError(t, os.Symlink("another-boot", b.layerPath(layers[1])+".unsynced"))
+	require.NoError(t, state.Mark(b.layerPath(layers[0])))
+	_, told = b.build("-t", "it")
+	require.Contains(t, told, "COPY two /  # its layer was removed\n")
+	require.Equal(t, 2, strings.Count(told, "CACHED"), told)
+	data, err := os.ReadFile(filepath.Join(b.layerPath(layers[1]), "two"))
+	require.NoError(t, err)
+	require.Equal(t, "2", string(data))
+	left, err := filepath.Glob(b.Store.path("layers", "*.unsynced"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 // Whatever is wrong with the cache, the image is right.
 func TestBrokenCache(t *testing.T) {
 	boxtest.Slow(t)

@@ -19,7 +19,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -60,8 +59,7 @@ type buildCache struct {
 	cacheTemp bool              // it is for this build alone
 	imported  map[string]*entry // by --cache-from
 	sums      *checksums
-	missed    atomic.Bool // a step was made
-	cacheOnce sync.Once   // prints that the cache is broken
+	cacheOnce sync.Once // prints that the cache is broken
 
 	urls    sync.Mutex // of fetched
 	fetched map[string]*fetchedOnce
@@ -412,7 +410,6 @@ func (s *stageBuild) announce(c *cacheStep, in *dockerfile.Instruction) {
 		s.at = c.hit.Created
 		note = ui.Cached
 	} else {
-		s.b.missed.Store(true)
 		if c.why == inputs.ParentChanged && s.missed > 0 {
 			c.why = fmt.Sprintf("parent changed (step %d)", s.missed)
 		}

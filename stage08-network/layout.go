@@ -23,7 +23,9 @@ import (
 )
 
 // layout is the image layout of the store.
-func (s Store) layout() oci.Layout { return oci.Layout{Dir: s.path("images"), Warn: complain} }
+func (s Store) layout() oci.Layout {
+	return oci.Layout{Dir: s.path("images"), Warn: complain, Sync: s.syncLayers}
+}
 
 // openImages makes what is missing of the directories and files for images.
 func (s Store) openImages() error {
@@ -46,6 +48,9 @@ func (s Store) openImages() error {
 // called. If no other box does the same, leftovers of boxes that were killed are removed first.
 func (s Store) using() (done func() error, err error) {
 	if err := s.openImages(); err != nil {
+		return nil, err
+	}
+	if err := s.dropUnsynced(); err != nil {
 		return nil, err
 	}
 	file, err := state.Lock(context.Background(), s.path("images/use.lock"), state.Shared)

@@ -13,7 +13,8 @@
 // Four things do not use this package. A cgroup and the directory of Docker's configuration are
 // locked with flock(2), because a directory cannot be opened for writing, which an exclusive
 // lock of an open file description needs; the name of a download that was broken off is its
-// digest, so that the next pull finds it; and whole directories are renamed by their owners.
+// digest, so that the next pull finds it; and whole directories are renamed by their owners, who
+// can mark one that is not on the disk yet (Mark, SyncMarked).
 //
 // The lesson reads Commit and TryLock.
 package state

@@ -101,6 +101,11 @@ func (l Layout) Edit(change func([]ocispec.Descriptor) ([]ocispec.Descriptor, er
 // Tag gives a manifest a name. If another one has that name, it loses it, and stays in the index
 // without a name. With an empty name, the manifest is listed without one.
 func (l Layout) Tag(manifest ocispec.Descriptor, name string) error {
+	if l.Sync != nil {
+		if err := l.Sync(); err != nil {
+			return err
+		}
+	}
 	return l.Edit(func(list []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		kept := slices.DeleteFunc(slices.Clone(list), func(d ocispec.Descriptor) bool {
 			return nameOf(d) == name && name != "" || nameOf(d) == "" && d.Digest == manifest.Digest

@@ -38,6 +38,10 @@ import (
 type Layout struct {
 	Dir  string
 	Warn func(error) // gets the errors about what is left out, and the command goes on
+
+	// Sync brings to the disk what images have beside the layout, before one gets a name. It may
+	// be nil.
+	Sync func() error
 }
 
 // IsMade reports whether the file is there that other tools know a layout by.

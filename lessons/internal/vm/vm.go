@@ -24,7 +24,8 @@ import (
 type Job struct {
 	Command []string // the program's path inside, and its arguments
 	Files   []File
-	Memory  int // of the machine, in MiB
+	Memory  int    // of the machine, in MiB
+	Disk    string // a file of the host that is /dev/vda inside, or ""
 }
 
 // File is a copy of a file of the host, inside.
@@ -55,7 +56,7 @@ var initScript []byte
 // modules are loaded before the program runs, because inside a container that is not allowed.
 var modules = []string{"overlay", "veth", "bridge", "br_netfilter", "tun", "fuse", "loop", "dummy",
 	"nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_compat", "nft_fib_ipv4", "nft_fib_ipv6", "nft_fib_inet",
-	"virtio_pci", "virtio_console"}
+	"virtio_pci", "virtio_console", "virtio_blk"}
 
 // Run runs a job to its end, writes what it prints to out, and returns its exit status.
 func (j Job) Run(ctx context.Context, out io.Writer) (status int, err error) {
@@ -75,7 +76,7 @@ func (j Job) Run(ctx context.Context, out io.Writer) (status int, err error) {
 	if err := os.WriteFile(filepath.Join(dir, "root"), root, 0o600); err != nil {
 		return 0, err
 	}
-	return boot(ctx, h, dir, j.Memory, out)
+	return j.boot(ctx, h, dir, out)
 }
 
 // root is the first root file system, as an archive.
@@ -112,15 +113,18 @@ func quoted(words []string) string {
 
 // boot runs the machine until the command has ended. Its serial line is the kernel's log. The
 // machine ends with this process, however that ends: PR_SET_PDEATHSIG, prctl(2).
-func boot(ctx context.Context, h host, dir string, memory int, out io.Writer) (int, error) {
+func (j Job) boot(ctx context.Context, h host, dir string, out io.Writer) (int, error) {
 	log := filepath.Join(dir, "kernel.log")
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	qemu := exec.CommandContext(running, h.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
-		"-m", strconv.Itoa(memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-m", strconv.Itoa(j.Memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", h.kernel, "-initrd", filepath.Join(dir, "root"),
 		"-append", "console=ttyS0 panic=-1 quiet loglevel=1 mitigations=off", "-serial", "file:"+log,
 		"-device", "virtio-serial-pci", "-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out")
+	if j.Disk != "" { // what the kernel inside has written is in the file, however the machine ends
+		qemu.Args = append(qemu.Args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+j.Disk)
+	}
 	end := &ending{out: out, seen: stop}
 	var said bytes.Buffer
 	qemu.Stdout, qemu.Stderr = end, &said
