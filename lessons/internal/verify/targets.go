@@ -11,7 +11,7 @@ var targets = map[string]target{
 	"cgroups":    {740, 310},
 	"rootfs":     {1710, 365},
 	"unionfs":    {1840, 1470},
-	"images":     {1340, 1205},
+	"images":     {1380, 1205},
 	"dockerfile": {2110, 330},
 	"cache":      {1085, 320},
 	"network":    {1905, 775},
