@@ -34,12 +34,6 @@ import (
 	"stagebox/stage07-cache/inputs"
 )
 
-// input is one of the things that a step depends on.
-type input struct {
-	Name  string
-	Value string
-}
-
 // entry is a step that was made, in cache/steps/KEY.json.
 type entry struct {
 	Version int
@@ -68,7 +62,7 @@ type buildCache struct {
 // stageCache is the cache as a stage uses it.
 type stageCache struct {
 	chain  string            // the key and the layer of the step before
-	base   []input           // of FROM
+	base   []inputs.Input    // of FROM
 	slots  int               // steps so far
 	steps  map[string]*entry // so far, by key
 	hit    *entry            // of the current step
@@ -87,7 +81,7 @@ func (s *stageBuild) startFrom(p *stageBuild) {
 type cacheStep struct {
 	key    string
 	slot   string // the place of the step in its Dockerfile, a file
-	inputs []input
+	inputs []inputs.Input
 	why    string // it missed
 	hit    *entry
 	lock   *os.File
@@ -95,7 +89,7 @@ type cacheStep struct {
 }
 
 // keyOf returns the digest of inputs.
-func keyOf(inputs []input) string {
+func keyOf(inputs []inputs.Input) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n", cacheVersion)
 	for _, in := range inputs {
@@ -105,22 +99,22 @@ func keyOf(inputs []input) string {
 }
 
 // inputs returns everything that a step depends on. This is the whole rule.
-func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]input, error) {
-	list := []input{{"parent", s.chain}, {"instruction", s.text(in)}}
+func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]inputs.Input, error) {
+	list := []inputs.Input{{"parent", s.chain}, {"instruction", s.text(in)}}
 	if s.chain == "" {
 		list = append(list, s.base...)
 	}
 	switch in.Name {
 	case "RUN":
 		for _, name := range slices.Sorted(maps.Keys(s.args)) { // ENV is in the steps above
-			list = append(list, input{"ARG " + name, s.args[name]})
+			list = append(list, inputs.Input{"ARG " + name, s.args[name]})
 		}
-		list = append(list, input{"command", fmt.Sprintf("%q", s.script(in))},
-			input{"network", s.b.networkOf(in)})
+		list = append(list, inputs.Input{"command", fmt.Sprintf("%q", s.script(in))},
+			inputs.Input{"network", s.b.networkOf(in)})
 		return s.mountInputs(in, list)
 	case "WORKDIR":
 		if s.b.epoch != nil { // the time of its directory
-			list = append(list, input{"SOURCE_DATE_EPOCH", fmt.Sprint(s.b.epoch.Unix())})
+			list = append(list, inputs.Input{"SOURCE_DATE_EPOCH", fmt.Sprint(s.b.epoch.Unix())})
 		}
 	case "ADD", "COPY":
 		files, err := s.copyInputs(in)
@@ -146,17 +140,19 @@ func (s *stageBuild) text(in *dockerfile.Instruction) string {
 }
 
 // fromInputs returns those of FROM: the image that it starts from.
-func (s *stageBuild) fromInputs(base string, id string) []input {
-	list := []input{{"base " + base, id}, {"platform", registry.FormatPlatform(s.b.want)}}
+func (s *stageBuild) fromInputs(base string, id string) []inputs.Input {
+	list := []inputs.Input{{"base " + base, id}, {"platform", registry.FormatPlatform(s.b.want)}}
 	if s.b.RewriteTimestamp { // all layers above have it
-		list = append(list, input{"rewrite-timestamp", fmt.Sprint(s.b.epoch.Unix())})
+		list = append(list, inputs.Input{"rewrite-timestamp", fmt.Sprint(s.b.epoch.Unix())})
 	}
 	return list
 }
 
 // look finds out whether a step was made before. If not, no other build makes it until it is
 // remembered or has failed.
-func (s *stageBuild) look(in *dockerfile.Instruction, inputs []input) (c *cacheStep, err error) {
+func (s *stageBuild) look(
+	in *dockerfile.Instruction, inputs []inputs.Input,
+) (c *cacheStep, err error) {
 	c = &cacheStep{key: keyOf(inputs), inputs: inputs, slot: s.slot()}
 	if s.b.uncached(s) {
 		c.why = noCache
@@ -436,7 +432,7 @@ func (s *stageBuild) recheck(c *cacheStep, in *dockerfile.Instruction) error {
 	if err != nil {
 		return err
 	}
-	before := map[input]bool{}
+	before := map[inputs.Input]bool{}
 	for _, input := range c.inputs {
 		before[input] = true
 	}

@@ -14,7 +14,7 @@ import (
 // slotted is the last key and inputs of the step at a place.
 type slotted struct {
 	Key    string
-	Inputs []input
+	Inputs []inputs.Input
 }
 
 // rememberInputs writes the inputs of the step at this place, for the next reason. If they are
@@ -46,14 +46,7 @@ func (b *builder) reason(c *cacheStep, wrong string) string {
 	if before.Key == c.key {
 		return wrong
 	}
-	return inputs.Difference(named(before.Inputs), named(c.inputs))
-}
-
-func named(list []input) (named []inputs.Input) {
-	for _, in := range list {
-		named = append(named, inputs.Input(in))
-	}
-	return named
+	return inputs.Difference(before.Inputs, c.inputs)
 }
 
 const (

@@ -28,6 +28,7 @@ import (
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/sources"
+	"stagebox/stage07-cache/inputs"
 )
 
 // checksums remembers the digests of the files of a context.
@@ -145,16 +146,16 @@ func (c *checksums) of(n *union.Node, name string) (string, error) {
 
 // copyInputs returns the inputs of a COPY or ADD, besides its words: the files of the context,
 // the layers of another stage or image, the digest of a URL.
-func (s *stageBuild) copyInputs(in *dockerfile.Instruction) ([]input, error) {
+func (s *stageBuild) copyInputs(in *dockerfile.Instruction) ([]inputs.Input, error) {
 	c := &copying{s: s, in: in}
 	if err := c.prepare(); err != nil {
 		return nil, err
 	}
 	defer c.From.Close()
-	l := &inputList{copying: c, list: []input{{"owner", fmt.Sprint(c.owner)}}}
+	l := &inputList{copying: c, list: []inputs.Input{{"owner", fmt.Sprint(c.owner)}}}
 	if ref := in.Flag("from"); ref != "" {
 		id, err := s.b.layersOf(in, ref)
-		return append(l.list, input{"source " + ref, id}), err
+		return append(l.list, inputs.Input{"source " + ref, id}), err
 	}
 	for _, source := range in.Args[:len(in.Args)-1] {
 		if err := l.source(source); err != nil {
@@ -167,11 +168,11 @@ func (s *stageBuild) copyInputs(in *dockerfile.Instruction) ([]input, error) {
 // inputList collects the files of a context that are inputs.
 type inputList struct {
 	*copying
-	list  []input
+	list  []inputs.Input
 	names map[files.ID]string // the first name of a file that has several
 }
 
-func (l *inputList) add(name, value string) { l.list = append(l.list, input{name, value}) }
+func (l *inputList) add(name, value string) { l.list = append(l.list, inputs.Input{name, value}) }
 
 // source adds the files that one source refers to.
 func (l *inputList) source(source string) error {
@@ -264,7 +265,9 @@ func (l *inputList) describe(n *union.Node, rel string) (string, error) {
 
 // mountInputs adds what the bind mounts of a RUN show, and what its cache mounts begin with. A
 // secret is no input: the image must not depend on it.
-func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]input, error) {
+func (s *stageBuild) mountInputs(
+	in *dockerfile.Instruction, list []inputs.Input,
+) ([]inputs.Input, error) {
 	for _, mount := range in.Mounts {
 		if mount.Type != "bind" && (mount.Type != "cache" || mount.From == "") {
 			continue
@@ -274,7 +277,7 @@ func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]in
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, input{"source " + mount.From, id})
+			list = append(list, inputs.Input{"source " + mount.From, id})
 			continue
 		}
 		more, err := s.mountedInputs(in, mount)
@@ -289,7 +292,7 @@ func (s *stageBuild) mountInputs(in *dockerfile.Instruction, list []input) ([]in
 // mountedInputs returns the files of the context that a mount shows.
 func (s *stageBuild) mountedInputs(
 	in *dockerfile.Instruction, mount dockerfile.Mount,
-) ([]input, error) {
+) ([]inputs.Input, error) {
 	from, ignore, err := s.b.source(in, "")
 	if err != nil {
 		return nil, err

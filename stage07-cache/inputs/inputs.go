@@ -12,10 +12,7 @@ import (
 )
 
 // Input is one of the things that a step depends on.
-type Input struct {
-	Name  string
-	Value string
-}
+type Input = struct{ Name, Value string }
 
 // ParentChanged is the difference when only the step before is another.
 const ParentChanged = "parent changed"
@@ -35,7 +32,7 @@ func Difference(before, now []Input) string {
 		case in.Name == "instruction":
 			return "instruction changed" // and with it everything that it needs
 		default:
-			list = append(list, in.differs(value, was))
+			list = append(list, differs(in, value, was))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(old)) {
@@ -51,7 +48,7 @@ func Difference(before, now []Input) string {
 }
 
 // differs describes how an input differs.
-func (in Input) differs(before string, was bool) string {
+func differs(in Input, before string, was bool) string {
 	kind, name, _ := strings.Cut(in.Name, " ")
 	switch {
 	case kind == "parent":
