@@ -11,13 +11,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/rtnl"
 )
 
 const vethInfoPeer = 1 // VETH_INFO_PEER, which x/sys/unix does not have
@@ -31,7 +30,7 @@ func linkBody() nlBody {
 }
 
 // newBridge makes a bridge, or finds that it is there already.
-func newBridge(n *network) nlMessage {
+func newBridge(n *ipam.Network) nlMessage {
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, unix.NLM_F_CREATE, linkBody().
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", n.Bridge).
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
@@ -40,7 +39,7 @@ func newBridge(n *network) nlMessage {
 }
 
 // newVeth makes a veth pair from a bridge to the network namespace of a process.
-func newVeth(name string, n *network, l ipam.Lease, bridge int, pid string) nlMessage {
+func newVeth(name string, n *ipam.Network, l ipam.Lease, bridge int, pid string) nlMessage {
 	number := 0
 	fmt.Sscan(pid, &number)                                  // "PID" in a list that is only printed
 	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)} // not up: it has no other end yet
@@ -146,112 +145,47 @@ func family(addr netip.Addr) (number byte, text string) {
 	return unix.AF_INET6, "AF_INET6"
 }
 
-// linkInfo is a link as the kernel reports it.
-type linkInfo struct {
-	Index, Master, MTU int
-	Peer               int // the index of a veth's other end, in its own namespace
-	Name, MAC          string
-	Up                 bool
-}
-
 // linkNamed queries one link; the error is ENODEV if there is none.
-func linkNamed(name string) (linkInfo, error) {
+func linkNamed(name string) (rtnl.Link, error) {
 	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)}.str(unix.IFLA_IFNAME, "", name)
 	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETLINK, 0, body.data)
 	if err == nil && len(found) == 0 {
 		err = unix.ENODEV
 	}
 	if err != nil {
-		return linkInfo{}, fmt.Errorf("link %s: %w", name, err)
+		return rtnl.Link{}, fmt.Errorf("link %s: %w", name, err)
 	}
-	return parseLink(found[0]), nil
+	return rtnl.ReadLink(found[0].body), nil
 }
 
 // hostLinks returns all links of this network namespace.
-func hostLinks() ([]linkInfo, error) {
+func hostLinks() ([]rtnl.Link, error) {
 	question := make([]byte, unix.SizeofIfInfomsg)
 	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETLINK, unix.NLM_F_DUMP, question)
 	if err != nil {
 		return nil, fmt.Errorf("the list of links: %w", err)
 	}
-	var list []linkInfo
+	var list []rtnl.Link
 	for _, m := range found {
-		list = append(list, parseLink(m))
+		list = append(list, rtnl.ReadLink(m.body))
 	}
 	return list, nil
 }
 
-func parseLink(m nlReply) linkInfo {
-	if len(m.body) < unix.SizeofIfInfomsg {
-		return linkInfo{}
-	}
-	attrs, native := attr.Map(m.body, unix.SizeofIfInfomsg), binary.NativeEndian
-	return linkInfo{
-		Index:  int(native.Uint32(m.body[4:])),
-		Master: attr.Number(native, attrs[unix.IFLA_MASTER]),
-		MTU:    attr.Number(native, attrs[unix.IFLA_MTU]),
-		Peer:   attr.Number(native, attrs[unix.IFLA_LINK]),
-		Name:   attr.Text(attrs[unix.IFLA_IFNAME]),
-		MAC:    net.HardwareAddr(attrs[unix.IFLA_ADDRESS]).String(),
-		Up:     native.Uint32(m.body[8:])&unix.IFF_UP != 0,
-	}
-}
-
-// routeInfo is a route; one to everywhere has no bits.
-type routeInfo struct {
-	to      netip.Prefix
-	link    int
-	learned bool // from a router's advertisement
-}
-
 // hostRoutes returns the routes of all tables, those to the host's own addresses included.
-func hostRoutes() ([]routeInfo, error) {
+func hostRoutes() ([]rtnl.Route, error) {
 	question := make([]byte, unix.SizeofRtMsg)
 	found, err := askNetlink(unix.NETLINK_ROUTE, unix.RTM_GETROUTE, unix.NLM_F_DUMP, question)
 	if err != nil {
 		return nil, fmt.Errorf("the list of routes: %w", err)
 	}
-	var list []routeInfo
+	var list []rtnl.Route
 	for _, m := range found {
-		if route, ok := readRoute(m); ok {
+		if route, ok := rtnl.ReadRoute(m.body); ok {
 			list = append(list, route)
 		}
 	}
 	return list, nil
-}
-
-func readRoute(m nlReply) (route routeInfo, ok bool) {
-	if len(m.body) < unix.SizeofRtMsg {
-		return route, false
-	}
-	attrs := attr.Map(m.body, unix.SizeofRtMsg)
-	addr, ok := netip.AddrFromSlice(attrs[unix.RTA_DST])
-	switch {
-	case ok:
-	case m.body[0] == unix.AF_INET6:
-		addr = netip.IPv6Unspecified()
-	default:
-		addr = netip.IPv4Unspecified()
-	}
-	route = routeInfo{netip.PrefixFrom(addr, int(m.body[1])),
-		attr.Number(binary.NativeEndian, attrs[unix.RTA_OIF]), m.body[5] == unix.RTPROT_RA}
-	return route, route.to.IsValid()
-}
-
-// uplinkMTU returns the MTU of the default route, which larger packets would not fit.
-func uplinkMTU(routes []routeInfo) (uint32, error) {
-	links, err := hostLinks()
-	if err != nil {
-		return 0, err
-	}
-	const least = 1280 // for IPv6
-	for _, r := range routes {
-		i := slices.IndexFunc(links, func(l linkInfo) bool { return l.Index == r.link })
-		if r.to.Bits() == 0 && i >= 0 && links[i].Name != "lo" && links[i].MTU >= least {
-			return uint32(min(links[i].MTU, 65535)), nil
-		}
-	}
-	return 1500, nil
 }
 
 // hasIPv6 reports whether IPv6 is on for the host and for the links that it will make.

@@ -94,7 +94,7 @@ func (s Store) imageNames() (names []string) {
 }
 
 func (s Store) networkNames() (names []string) {
-	for _, name := range entryNames(string(s.networks())) {
+	for _, name := range entryNames(s.networks().Path) {
 		if name, is := strings.CutSuffix(name, ".json"); is {
 			names = append(names, name)
 		}

@@ -24,25 +24,25 @@ func apiID(words ...string) string {
 // describeNetwork is a network in the shape of the API.
 func (s Store) describeNetwork(name string) (any, error) {
 	dir := s.networks()
-	if !isDNSLabel(name) {
+	if !ipam.IsLabel(name) {
 		return nil, nil
 	}
-	n, err := dir.find(name)
-	if errors.Is(err, errNoNetwork) {
+	n, err := dir.Find(name)
+	if errors.Is(err, ipam.ErrNoNetwork) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	live, _, err := dir.leases(n)
+	live, _, err := dir.Leases(n)
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(dir.file(name + ".json"))
+	info, err := os.Stat(dir.File(name + ".json"))
 	if err != nil {
 		return nil, err
 	}
-	d := api.Network{Name: name, ID: apiID(string(dir), name), Created: api.Time(info.ModTime()), Scope: "local", Driver: "bridge", EnableIPv6: n.Subnet6.IsValid(),
+	d := api.Network{Name: name, ID: apiID(dir.Path, name), Created: api.Time(info.ModTime()), Scope: "local", Driver: "bridge", EnableIPv6: n.Subnet6.IsValid(),
 		IPAM: api.IPAM{Driver: "default", Config: []api.Pool{{Subnet: n.Subnet.String(), Gateway: n.Gateway.String()}}}, Internal: n.Internal,
 		Containers: map[string]api.Member{}, Labels: map[string]string{},
 		Options: map[string]string{"com.docker.network.bridge.name": n.Bridge, "com.docker.network.driver.mtu": strconv.Itoa(int(n.MTU))}}
@@ -50,7 +50,7 @@ func (s Store) describeNetwork(name string) (any, error) {
 		d.IPAM.Config = append(d.IPAM.Config, api.Pool{Subnet: n.Subnet6.String(), Gateway: n.Gateway6.String()})
 	}
 	for _, l := range live {
-		e := n.endpoint(dir, l)
+		e := dir.endpoint(n, l)
 		d.Containers[l.ID] = api.Member{Name: l.Label(), EndpointID: e.EndpointID, MacAddress: e.MacAddress,
 			IPv4Address: prefix(l.Addr, n.Subnet), IPv6Address: prefix(l.Addr6, n.Subnet6)}
 	}
@@ -66,8 +66,8 @@ func prefix(addr netip.Addr, network netip.Prefix) string {
 }
 
 // endpoint is a container on a network in the shape of the API.
-func (n *network) endpoint(dir networks, l ipam.Lease) *api.Endpoint {
-	id := apiID(string(dir), n.Name)
+func (dir networks) endpoint(n *ipam.Network, l ipam.Lease) *api.Endpoint {
+	id := apiID(dir.Path, n.Name)
 	e := &api.Endpoint{NetworkID: id, EndpointID: apiID(id, l.ID), MacAddress: hardwareAddr(l.Addr).String(), Gateway: n.Gateway.String(),
 		IPAddress: l.Addr.String(), IPPrefixLen: n.Subnet.Bits(), DNSNames: append(append([]string{}, l.Names...), l.ID[:min(12, len(l.ID))])}
 	if l.Addr6.IsValid() {
@@ -128,14 +128,14 @@ func (r *Record) describeNetwork(d *api.Container) error {
 // describeEndpoint adds the addresses that a running container has on a network with a bridge.
 func (r *Record) describeEndpoint(settings *api.NetworkSettings, name string) error {
 	dir := r.store.networks()
-	n, err := dir.find(name)
-	if errors.Is(err, errNoNetwork) {
+	n, err := dir.Find(name)
+	if errors.Is(err, ipam.ErrNoNetwork) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	live, _, err := dir.leases(n)
+	live, _, err := dir.Leases(n)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (r *Record) describeEndpoint(settings *api.NetworkSettings, name string) er
 		if l.ID != r.ID {
 			continue
 		}
-		e := n.endpoint(dir, l)
+		e := dir.endpoint(n, l)
 		e.Aliases = r.Run.NetworkAlias
 		settings.Networks[name] = e
 		if name == defaultNetwork { // as Docker: the addresses on the default one are here too

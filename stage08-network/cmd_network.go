@@ -18,6 +18,7 @@ import (
 
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
 )
 
@@ -28,7 +29,7 @@ type networkCmd struct {
 	Rm      networkRmCmd      `cmd:"" help:"Remove networks that no container is on."`
 }
 
-func (s Store) networks() networks { return networks(s.path("networks")) }
+func (s Store) networks() networks { return networksIn(s.path("networks")) }
 
 type networkCreateCmd struct {
 	Name     string `arg:"" help:"A name for it."`
@@ -68,7 +69,7 @@ type networkLsCmd struct {
 
 // Run is `box network ls`.
 func (c *networkLsCmd) Run() error {
-	all, err := c.networks().list()
+	all, err := c.networks().List()
 	if err != nil {
 		return err
 	}
@@ -81,17 +82,17 @@ func (c *networkLsCmd) Run() error {
 			fmt.Fprintln(table, n.Name)
 			continue
 		}
-		list, _, err := c.networks().leases(n)
+		list, _, err := c.networks().Leases(n)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(table, n.row(len(list)))
+		fmt.Fprintln(table, networkRow(n, len(list)))
 	}
 	return table.Flush()
 }
 
-// row is a network's line in the table.
-func (n *network) row(containers int) string {
+// networkRow is a network's line in the table.
+func networkRow(n *ipam.Network, containers int) string {
 	subnet6, internal := "-", ""
 	if n.Subnet6.IsValid() {
 		subnet6 = n.Subnet6.String()
@@ -134,7 +135,7 @@ func (c *networkInspectCmd) Run() error {
 		return (&inspectCmd{Names: c.Names, Format: c.Format, Type: "network", Store: c.Store}).Run()
 	}
 	return batch.Each(c.Names, func(name string) error {
-		n, err := c.networks().find(name)
+		n, err := c.networks().Find(name)
 		if err != nil {
 			return err
 		}
@@ -142,7 +143,7 @@ func (c *networkInspectCmd) Run() error {
 	})
 }
 
-func (c *networkInspectCmd) draw(n *network) error {
+func (c *networkInspectCmd) draw(n *ipam.Network) error {
 	p, err := c.networks().picture(n)
 	if err != nil {
 		return err
@@ -241,7 +242,7 @@ func (w *NetworkOptions) check(mode string, bridged bool, ports int) error {
 		return errors.New("--ip and --network-alias need a network that box has made: box network create")
 	}
 	for _, alias := range w.NetworkAlias {
-		if !isDNSLabel(alias) {
+		if !ipam.IsLabel(alias) {
 			return fmt.Errorf("--network-alias %q: a name has letters, digits, and inside also _ . and -",
 				alias)
 		}
@@ -348,8 +349,8 @@ func (c *link) hostGateway() (netip.Addr, error) {
 
 // printOnce prints a note for the user, once in the life of the networks.
 func (dir networks) printOnce(note string) error {
-	return dir.locked(func() error {
-		told, err := os.ReadFile(dir.file("told"))
+	return dir.Locked(func() error {
+		told, err := os.ReadFile(dir.File("told"))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -357,6 +358,6 @@ func (dir networks) printOnce(note string) error {
 			return nil
 		}
 		fmt.Fprintln(os.Stderr, "box:", note)
-		return state.Write(dir.file("told"), fmt.Append(told, note, "\n"), 0o644, state.Durable)
+		return state.Write(dir.File("told"), fmt.Append(told, note, "\n"), 0o644, state.Durable)
 	})
 }

@@ -18,15 +18,16 @@ import (
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/picture"
+	"stagebox/stage08-network/rtnl"
 )
 
 // picture reads what a picture of a network shows.
-func (dir networks) picture(n *network) (*picture.Network, error) {
+func (dir networks) picture(n *ipam.Network) (*picture.Network, error) {
 	links, err := hostLinks()
 	if err != nil {
 		return nil, err
 	}
-	leases, _, err := dir.leases(n)
+	leases, _, err := dir.Leases(n)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (dir networks) picture(n *network) (*picture.Network, error) {
 	if err != nil && !errors.Is(err, unix.EPROTONOSUPPORT) {
 		return nil, err
 	}
-	bridge := slices.IndexFunc(links, func(l linkInfo) bool { return l.Name == n.Bridge })
+	bridge := slices.IndexFunc(links, func(l rtnl.Link) bool { return l.Name == n.Bridge })
 	p := &picture.Network{}
 	if p.Host, err = hostText(n, bridge >= 0); err != nil {
 		return nil, err
@@ -52,12 +53,12 @@ func (dir networks) picture(n *network) (*picture.Network, error) {
 }
 
 // owns reports whether a link is the host's end of a container's veth pair.
-func owns(l ipam.Lease, link linkInfo) bool {
+func owns(l ipam.Lease, link rtnl.Link) bool {
 	return strings.HasPrefix(link.Name, fmt.Sprintf("veth%.5s", l.ID))
 }
 
 // hostText returns the lines in the host's box.
-func hostText(n *network, isUp bool) ([]string, error) {
+func hostText(n *ipam.Network, isUp bool) ([]string, error) {
 	lines := []string{"host's network namespace", "network " + n.Name,
 		"bridge " + n.Bridge + "  " + netip.PrefixFrom(n.Gateway, n.Subnet.Bits()).String()}
 	if n.Gateway6.IsValid() {
@@ -85,7 +86,7 @@ func leaseText(l ipam.Lease, elements []nft.Element) []string {
 }
 
 // wayOut describes how packets of a network leave the host.
-func wayOut(n *network) (string, error) {
+func wayOut(n *ipam.Network) (string, error) {
 	if n.Internal {
 		return "internal: no way out", nil
 	}

@@ -234,7 +234,7 @@ func (c *renameCmd) Run() error {
 		return fmt.Errorf("rename %s: another container has this name: box rename gives it another", name)
 	}
 	if err == nil {
-		err = c.networks().rename(r.ID, name)
+		err = c.networks().Rename(r.ID, name)
 	}
 	return err
 }

@@ -19,6 +19,7 @@ import (
 	"stagebox/stage08-network/forwarding"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
+	"stagebox/stage08-network/rtnl"
 )
 
 // natTable is our table, of family inet: IPv4 and IPv6 in one.
@@ -60,65 +61,93 @@ type natRule struct {
 	code        nft.Code
 }
 
-// natRules returns the rules of all chains. The variables are parts of rules: in the IPv4 header
-// the source address begins at byte 12 and the destination at 16, in that of IPv6 at 8 and 24.
+// natRules returns the rules of all chains.
 func natRules() []natRule {
-	v4 := nft.Join(nft.Meta(unix.NFT_META_NFPROTO, 1), nft.Equal(unix.NFPROTO_IPV4))
-	v6 := nft.Join(nft.Meta(unix.NFT_META_NFPROTO, 1), nft.Equal(unix.NFPROTO_IPV6))
-	from4 := nft.Join(v4, nft.Network(12, 4, 1), nft.In("nets4"))
-	from6 := nft.Join(v6, nft.Network(8, 16, 1), nft.In("nets6"))
-	fromLoopback := nft.Join(v4, nft.Network(12, 1, 1), nft.Equal(127))
-	toLoopback := nft.Join(v4, nft.Network(16, 1, 1), nft.Equal(127))
+	return slices.Concat(publishRules(), leavingRules(), forwardRules())
+}
+
+// publishRules redirect packets for published ports, and keep those from outside away from the
+// host's loopback. In the IPv4 header the source address begins at byte 12 and the destination at
+// 16, in that of IPv6 at 8 and 24.
+func publishRules() []natRule {
+	toLoopback := nft.Join(isIPv4(), nft.Network(16, 1, 1), nft.Equal(127))
 	loopback6 := netip.IPv6Loopback().AsSlice()
-	notToLoopback := nft.Join(v6, nft.Network(24, 16, 1), nft.NotEqual(loopback6...))
+	notToLoopback := nft.Join(isIPv6(), nft.Network(24, 16, 1), nft.NotEqual(loopback6...))
 
-	from, to := nft.Meta(unix.NFT_META_IIFNAME, 1), nft.Meta(unix.NFT_META_OIFNAME, 1)
-	within := nft.Join(from, nft.Meta(unix.NFT_META_OIFNAME, 2), nft.In("within"))
-	fromOurs, fromInternal := nft.Join(from, nft.In("bridges")), nft.Join(from, nft.In("internal"))
-	toOurs, toOthers := nft.Join(to, nft.In("bridges")), nft.Join(to, nft.NotIn("bridges"))
-
-	answer := nft.Conntrack(unix.NFT_CT_STATE, 2|4)         // established or related
-	redirected := nft.Conntrack(unix.NFT_CT_STATUS, 0x20)   // IPS_DST_NAT
 	on4 := nft.Join(nft.Network(16, 4, 1), loadPort(9, 10)) // address, protocol and port
 	on6 := nft.Join(nft.Network(24, 16, 1), loadPort(2, 13))
 	anywhere := nft.Join(nft.ToHost(), loadPort(1, 9)) // protocol and port
-
-	accept, drop, masquerade := nft.Accept(), nft.Drop(), nft.Masquerade()
 	return []natRule{
 		{"guard", "iifname @bridges ip daddr 127.0.0.0/8 drop",
-			nft.Join(fromOurs, toLoopback, drop)},
+			nft.Join(from("bridges"), toLoopback, nft.Drop())},
 
 		{"publish", "dnat ip to ip daddr . meta l4proto . th dport map @on4",
-			nft.Join(v4, on4, nft.DNAT("on4", unix.NFPROTO_IPV4))},
+			nft.Join(isIPv4(), on4, nft.DNAT("on4", unix.NFPROTO_IPV4))},
 		{"publish", "dnat ip6 to ip6 daddr . meta l4proto . th dport map @on6",
-			nft.Join(v6, on6, nft.DNAT("on6", unix.NFPROTO_IPV6))},
+			nft.Join(isIPv6(), on6, nft.DNAT("on6", unix.NFPROTO_IPV6))},
 		{"publish", "meta nfproto ipv4 fib daddr type local" +
 			" dnat ip to meta l4proto . th dport map @any4",
-			nft.Join(v4, anywhere, nft.DNAT("any4", unix.NFPROTO_IPV4))},
+			nft.Join(isIPv4(), anywhere, nft.DNAT("any4", unix.NFPROTO_IPV4))},
 		{"publish", "ip6 daddr != ::1 fib daddr type local" +
 			" dnat ip6 to meta l4proto . th dport map @any6",
 			nft.Join(notToLoopback, anywhere, nft.DNAT("any6", unix.NFPROTO_IPV6))},
 		{"arriving", "jump publish", nft.Jump("publish")},
 		{"local", "jump publish", nft.Jump("publish")},
-
-		{"leaving", "ip saddr @nets4 oifname != @bridges masquerade",
-			nft.Join(from4, toOthers, masquerade)},
-		{"leaving", "ip6 saddr @nets6 oifname != @bridges masquerade",
-			nft.Join(from6, toOthers, masquerade)},
-		{"leaving", "ip saddr @nets4 ct status dnat masquerade",
-			nft.Join(from4, redirected, masquerade)},
-		{"leaving", "ip6 saddr @nets6 ct status dnat masquerade",
-			nft.Join(from6, redirected, masquerade)},
-		{"leaving", "ip saddr 127.0.0.0/8 oifname @bridges masquerade",
-			nft.Join(fromLoopback, toOurs, masquerade)},
-
-		{"forward", "iifname . oifname @within accept", nft.Join(within, accept)},
-		{"forward", "ct state established,related accept", nft.Join(answer, accept)},
-		{"forward", "iifname @internal drop", nft.Join(fromInternal, drop)},
-		{"forward", "oifname @bridges ct status dnat accept", nft.Join(toOurs, redirected, accept)},
-		{"forward", "oifname @bridges drop", nft.Join(toOurs, drop)},
 	}
 }
+
+// leavingRules give packets the host's address where an answer would not find its way otherwise.
+func leavingRules() []natRule {
+	from4 := nft.Join(isIPv4(), nft.Network(12, 4, 1), nft.In("nets4"))
+	from6 := nft.Join(isIPv6(), nft.Network(8, 16, 1), nft.In("nets6"))
+	fromLoopback := nft.Join(isIPv4(), nft.Network(12, 1, 1), nft.Equal(127))
+	toOthers := nft.Join(nft.Meta(unix.NFT_META_OIFNAME, 1), nft.NotIn("bridges"))
+	return []natRule{
+		{"leaving", "ip saddr @nets4 oifname != @bridges masquerade",
+			nft.Join(from4, toOthers, nft.Masquerade())},
+		{"leaving", "ip6 saddr @nets6 oifname != @bridges masquerade",
+			nft.Join(from6, toOthers, nft.Masquerade())},
+		{"leaving", "ip saddr @nets4 ct status dnat masquerade",
+			nft.Join(from4, redirected(), nft.Masquerade())},
+		{"leaving", "ip6 saddr @nets6 ct status dnat masquerade",
+			nft.Join(from6, redirected(), nft.Masquerade())},
+		{"leaving", "ip saddr 127.0.0.0/8 oifname @bridges masquerade",
+			nft.Join(fromLoopback, toBridges(), nft.Masquerade())},
+	}
+}
+
+// forwardRules say what passes through the host.
+func forwardRules() []natRule {
+	within := nft.Join(nft.Meta(unix.NFT_META_IIFNAME, 1), nft.Meta(unix.NFT_META_OIFNAME, 2),
+		nft.In("within"))
+	answer := nft.Conntrack(unix.NFT_CT_STATE, 2|4) // established or related
+	return []natRule{
+		{"forward", "iifname . oifname @within accept", nft.Join(within, nft.Accept())},
+		{"forward", "ct state established,related accept", nft.Join(answer, nft.Accept())},
+		{"forward", "iifname @internal drop", nft.Join(from("internal"), nft.Drop())},
+		{"forward", "oifname @bridges ct status dnat accept",
+			nft.Join(toBridges(), redirected(), nft.Accept())},
+		{"forward", "oifname @bridges drop", nft.Join(toBridges(), nft.Drop())},
+	}
+}
+
+// The parts that several rules have.
+
+func isIPv4() nft.Code {
+	return nft.Join(nft.Meta(unix.NFT_META_NFPROTO, 1), nft.Equal(unix.NFPROTO_IPV4))
+}
+
+func isIPv6() nft.Code {
+	return nft.Join(nft.Meta(unix.NFT_META_NFPROTO, 1), nft.Equal(unix.NFPROTO_IPV6))
+}
+
+func from(set string) nft.Code { return nft.Join(nft.Meta(unix.NFT_META_IIFNAME, 1), nft.In(set)) }
+
+func toBridges() nft.Code {
+	return nft.Join(nft.Meta(unix.NFT_META_OIFNAME, 1), nft.In("bridges"))
+}
+
+func redirected() nft.Code { return nft.Conntrack(unix.NFT_CT_STATUS, 0x20) } // IPS_DST_NAT
 
 // loadPort loads the protocol and the destination port of a packet: two parts of a joined key,
 // each in the register after that of the part before.
@@ -261,8 +290,8 @@ func readyTable(dry bool) (there bool, err error) {
 	}
 }
 
-// elements returns what the sets hold for a network.
-func (n *network) elements() []nft.Element {
+// elementsFor returns what the sets hold for a network.
+func elementsFor(n *ipam.Network) []nft.Element {
 	name := make([]byte, unix.IFNAMSIZ)
 	copy(name, n.Bridge)
 	bridge := func(set string) nft.Element {
@@ -370,7 +399,7 @@ func keepLearning() (list []forwarding.Setting, err error) {
 	}
 	links, err := hostLinks()
 	for _, l := range links {
-		learned := func(r routeInfo) bool { return r.learned && r.link == l.Index }
+		learned := func(r rtnl.Route) bool { return r.Learned && r.Link == l.Index }
 		if slices.ContainsFunc(routes, learned) {
 			path := "/proc/sys/net/ipv6/conf/" + l.Name + "/accept_ra"
 			list = append(list, forwarding.Setting{Path: path, Value: "2",
@@ -383,13 +412,13 @@ func keepLearning() (list []forwarding.Setting, err error) {
 // restoreSettings undoes what prepareHost changed, unless another program relies on forwarding
 // too, as its chains show.
 func (dir networks) restoreSettings() error {
-	old, err := forwarding.Remembered(dir.file("settings"))
+	old, err := forwarding.Remembered(dir.File("settings"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil { // damaged: what the settings were is not known
 		complain(err)
-		return os.RemoveAll(dir.file("settings"))
+		return os.RemoveAll(dir.File("settings"))
 	}
 	others, err := blockingChains()
 	if err != nil {
@@ -404,5 +433,5 @@ func (dir networks) restoreSettings() error {
 			return err
 		}
 	}
-	return os.Remove(dir.file("settings"))
+	return os.Remove(dir.File("settings"))
 }

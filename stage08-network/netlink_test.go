@@ -14,6 +14,7 @@ import (
 
 	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/nft"
+	"stagebox/stage08-network/rtnl"
 )
 
 func TestErrorsComeWithASentence(t *testing.T) {
@@ -54,7 +55,7 @@ ip addr add 198.18.0.1/30 dev ours; ip addr add 2001:db8::1/64 dev ours nodad; i
 	require.Len(t, links, lines("ip -o link"))
 	require.Len(t, links, 3)
 	require.Eventually(t, func() bool { // those of link-local addresses come by themselves
-		var routes []routeInfo
+		var routes []rtnl.Route
 		routes, err = hostRoutes()
 		return err != nil || len(routes) > 3 && len(routes) == lines("ip -4 -o route show table all; ip -6 -o route show table all")
 	}, time.Minute, time.Millisecond)
@@ -79,8 +80,8 @@ func FuzzNetlink(f *testing.F) {
 		total := 0
 		for m := range replies(data) {
 			total += nlHeader + len(m.body)
-			parseLink(m)
-			readRoute(m)
+			rtnl.ReadLink(m.body)
+			rtnl.ReadRoute(m.body)
 			for kind, value := range attr.List(m.body, 4) {
 				require.Zero(t, kind&unix.NLA_F_NESTED)
 				portText(nft.Element{Set: "on4", Key: value, Data: value})

@@ -18,6 +18,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage08-network/portmap"
+	"stagebox/stage08-network/rtnl"
 	"stagebox/stage08-network/usernet"
 )
 
@@ -31,12 +32,9 @@ type userStack struct {
 // findUserStack looks for a program that can publish the ports too.
 func findUserStack(ports []portmap.Mapping) (*userStack, error) {
 	routes, err := hostRoutes()
-	stack, errFind := usernet.Find(ports, slices.ContainsFunc(routes, leadsOut))
+	stack, errFind := usernet.Find(ports, slices.ContainsFunc(routes, rtnl.Route.LeadsOut))
 	return &userStack{Stack: stack}, errors.Join(err, errFind)
 }
-
-// leadsOut reports whether a route leads everywhere. One on loopback means unreachable.
-func leadsOut(r routeInfo) bool { return r.to.Bits() == 0 && r.link > 1 }
 
 // plan starts the program while the process is held, and waits until it serves.
 func (s *userStack) plan(h *Plan, pid string) {

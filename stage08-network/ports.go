@@ -28,7 +28,7 @@ func listen(m *portmap.Mapping, l ipam.Lease, dir networks) ([]*proxy.Proxy, err
 		forOne := len(list) > 0 && errors.Is(err, unix.EADDRINUSE)
 		if !chosen || !forOne || taken == maxTaken {
 			closeAll(list) // when none was free for the first family, m.Host is 0
-			return nil, m.Explain(err, dir.containerOf)
+			return nil, m.Explain(err, dir.ContainerOf)
 		}
 		defer closeAll(list) // not before another is found: it would be chosen again
 		m.Host = 0

@@ -33,14 +33,14 @@ func TestAPortInUseIsToldWithItsUser(t *testing.T) {
 			port = l.LocalAddr().(*net.UDPAddr).Port
 		}
 		m := portmap.Mapping{Protocol: proto, Host: uint16(port), Container: 80, IP: netip.MustParseAddr("127.0.0.1")}
-		_, err := listen(&m, ipam.Lease{Addr: netip.MustParseAddr("192.0.2.1")}, networks(t.TempDir()))
+		_, err := listen(&m, ipam.Lease{Addr: netip.MustParseAddr("192.0.2.1")}, networksIn(t.TempDir()))
 		name, readErr := os.ReadFile("/proc/self/comm")
 		require.NoError(t, readErr)
 		require.EqualError(t, err, fmt.Sprintf("port %d/%s of the host is in use by %s (process %d): choose another, or let box choose, with -p 80",
 			port, proto, strings.TrimSpace(string(name)), os.Getpid()))
 	}
 	m := portmap.Mapping{Protocol: "tcp", IP: netip.MustParseAddr("192.0.2.77"), Host: 9, Container: 9}
-	_, err := listen(&m, ipam.Lease{Addr: netip.MustParseAddr("192.0.2.1")}, networks(t.TempDir()))
+	_, err := listen(&m, ipam.Lease{Addr: netip.MustParseAddr("192.0.2.1")}, networksIn(t.TempDir()))
 	require.Error(t, err)
 }
 
@@ -55,7 +55,7 @@ func TestAllAddressesOfAFamily(t *testing.T) {
 		if !hasIPv6() && list[0].IP.Is6() {
 			continue
 		}
-		proxies, err := listen(&list[0], l, networks(t.TempDir()))
+		proxies, err := listen(&list[0], l, networksIn(t.TempDir()))
 		require.NoError(t, err)
 		closeAll(proxies)
 		require.Equal(t, want, fmt.Sprintf("%v any4, %v any6, %d", is4, is6, len(proxies)))
@@ -64,10 +64,10 @@ func TestAllAddressesOfAFamily(t *testing.T) {
 }
 
 func TestLeases(t *testing.T) {
-	dir := networks(filepath.Join(t.TempDir(), "networks"))
-	require.NoError(t, os.Mkdir(string(dir), 0o755))
-	n := &network{Name: "small", Bridge: "box-0", Subnet: netip.MustParsePrefix("10.9.8.0/29"), Gateway: netip.MustParseAddr("10.9.8.1"), MTU: 1500}
-	require.NoError(t, os.WriteFile(dir.file("small.json"), []byte(`{"name":"small","bridge":"box-0","subnet":"10.9.8.0/29","gateway":"10.9.8.1","mtu":1500}`), 0o644))
+	dir := networksIn(filepath.Join(t.TempDir(), "networks"))
+	require.NoError(t, os.Mkdir(dir.Path, 0o755))
+	n := &ipam.Network{Name: "small", Bridge: "box-0", Subnet: netip.MustParsePrefix("10.9.8.0/29"), Gateway: netip.MustParseAddr("10.9.8.1"), MTU: 1500}
+	require.NoError(t, os.WriteFile(dir.File("small.json"), []byte(`{"name":"small","bridge":"box-0","subnet":"10.9.8.0/29","gateway":"10.9.8.1","mtu":1500}`), 0o644))
 	var keepers []*os.File
 	for i := 2; i <= 6; i++ {
 		l, held, err := dir.acquire(n, fmt.Sprint("id", i), netip.Addr{}, []string{fmt.Sprint("name", i)}, false)
@@ -77,12 +77,12 @@ func TestLeases(t *testing.T) {
 	}
 	_, _, err := dir.acquire(n, "id7", netip.Addr{}, nil, false)
 	require.ErrorContains(t, err, "network small has no address left: all of 10.9.8.0/29 are taken")
-	require.NoError(t, dir.release(n, "id5"))
-	require.NoError(t, dir.release(n, "id3"))
+	require.NoError(t, dir.Release(n, "id5"))
+	require.NoError(t, dir.Release(n, "id3"))
 	l, _, err := dir.acquire(n, "id8", netip.Addr{}, nil, true)
 	require.NoError(t, err)
 	require.Equal(t, "10.9.8.3", l.Addr.String(), "the lowest that is free")
-	list, dead, err := dir.leases(n)
+	list, dead, err := dir.Leases(n)
 	require.NoError(t, err)
 	require.Len(t, list, 3, "a dry run takes none")
 	require.Empty(t, dead)
@@ -93,7 +93,7 @@ func TestLeases(t *testing.T) {
 
 	// The lock decides, and not the number of a process: in another PID namespace ours is another.
 	listed := func(through ...string) string {
-		out, err := exec.Command("unshare", append(through, box, "network", "inspect", "--root", filepath.Dir(string(dir)), "small")...).CombinedOutput()
+		out, err := exec.Command("unshare", append(through, box, "network", "inspect", "--root", filepath.Dir(dir.Path), "small")...).CombinedOutput()
 		require.NoError(t, err, string(out))
 		return string(out)
 	}
@@ -101,46 +101,46 @@ func TestLeases(t *testing.T) {
 		require.Contains(t, listed("-r", "-p", "-f", "--mount-proc"), name)
 	}
 	require.NoError(t, keepers[0].Close()) // as the end of its box does
-	list, dead, err = dir.leases(n)
+	list, dead, err = dir.Leases(n)
 	require.NoError(t, err)
 	require.Len(t, list, 2)
 	require.Equal(t, "name2", dead[0].Label())
 	require.NotContains(t, listed("-r"), "name2")
 
-	require.NoError(t, os.WriteFile(filepath.Join(string(dir), "small.leases"), []byte("nonsense\n10.9.8.2 - a\n\x00\n"), 0o644))
-	list, dead, err = dir.leases(n)
+	require.NoError(t, os.WriteFile(filepath.Join(dir.Path, "small.leases"), []byte("nonsense\n10.9.8.2 - a\n\x00\n"), 0o644))
+	list, dead, err = dir.Leases(n)
 	require.NoError(t, err)
 	require.Empty(t, append(list, dead...))
 }
 
 func TestNetworksAreNamed(t *testing.T) {
-	dir := networks(t.TempDir())
+	dir := networksIn(t.TempDir())
 	for _, name := range []string{"", "../x", "a b", "-x", strings.Repeat("x", 64), "a/b"} {
-		_, err := dir.find(name)
+		_, err := dir.Find(name)
 		require.ErrorContains(t, err, "a name has letters, digits")
 		_, err = dir.create(name, netip.Prefix{}, false, false)
 		require.ErrorContains(t, err, "a name has letters, digits")
 	}
-	_, err := dir.find("absent")
-	require.ErrorIs(t, err, errNoNetwork)
+	_, err := dir.Find("absent")
+	require.ErrorIs(t, err, ipam.ErrNoNetwork)
 	for _, subnet := range []string{"fd00::/64", "10.0.0.0/30", "0.0.0.0/0", "127.0.0.0/16", "224.0.0.0/16"} {
 		_, err := dir.create("x", netip.MustParsePrefix(subnet), false, false)
 		require.ErrorContains(t, err, "give an IPv4 subnet for hosts", subnet)
 	}
-	require.NoError(t, os.WriteFile(dir.file("broken.json"), []byte(`{"name":"broken"}`), 0o644))
-	_, err = dir.find("broken")
+	require.NoError(t, os.WriteFile(dir.File("broken.json"), []byte(`{"name":"broken"}`), 0o644))
+	_, err = dir.Find("broken")
 	require.ErrorContains(t, err, "is not the record of a network; restore it, or remove the network: box network rm -f broken")
 }
 
 // TestNamesComeFromTheLeases asks for the names of two containers.
 func TestNamesComeFromTheLeases(t *testing.T) {
-	dir := networks(t.TempDir())
-	n := &network{Name: "Net"}
+	dir := networksIn(t.TempDir())
+	n := &ipam.Network{Name: "Net"}
 	web := ipam.Lease{Addr: netip.MustParseAddr("10.0.0.2"), Addr6: netip.MustParseAddr("fd00::2"), ID: "0123456789abcdef", Keeper: ipam.Keeper(os.Getpid()), Names: []string{"web", "Shared"}}
 	db := ipam.Lease{Addr: netip.MustParseAddr("10.0.0.3"), ID: "fedcba9876543210", Keeper: web.Keeper, Names: []string{"db", "shared"}}
-	require.NoError(t, ipam.Write(dir.leaseFile(n), []ipam.Lease{web, db}))
+	require.NoError(t, ipam.Write(dir.LeaseFile(n.Name), []ipam.Lease{web, db}))
 	for _, id := range []string{web.ID, db.ID} {
-		held, err := state.TryLockName(dir.file("keepers"), id, state.Exclusive)
+		held, err := state.TryLockName(dir.File("keepers"), id, state.Exclusive)
 		require.NoError(t, err)
 		t.Cleanup(func() { held.Close() })
 	}

@@ -28,7 +28,7 @@ var resolverAddr = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 // resolver answers the questions of one container.
 type resolver struct {
 	dir     networks
-	network *network
+	network *ipam.Network
 	servers []netip.Addr // given with --dns; else the host's
 	udp     *plan.Call   // the calls that open the sockets
 	tcp     *plan.Call
@@ -90,7 +90,7 @@ func (r *resolver) stop() {
 // names are unknown here, and on an internal network they do not exist: it has no way out, for
 // questions neither.
 func (r *resolver) lookUp(name string) (found dns.Records, err error) {
-	list, _, err := r.dir.leases(r.network)
+	list, _, err := r.dir.Leases(r.network)
 	if err != nil {
 		return found, err
 	}

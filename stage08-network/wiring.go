@@ -145,7 +145,7 @@ type link struct {
 
 	shared   bool // in the network namespace of the host, or of another container
 	dir      networks
-	network  *network // nil without a bridge
+	network  *ipam.Network // nil without a bridge
 	lease    ipam.Lease
 	held     *os.File // while it is open, the lease counts
 	veth     string   // the name of the veth pair's end on the host
@@ -293,7 +293,7 @@ func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error
 		case err == nil:
 			c.network, c.Addr = n, c.lease.Addr
 			return nil
-		case name != defaultNetwork || !errors.Is(err, errNoNetwork): // else removed meanwhile
+		case name != defaultNetwork || !errors.Is(err, ipam.ErrNoNetwork): // else removed meanwhile
 			return err
 		}
 	}
@@ -324,8 +324,8 @@ func (c *link) prepareHost(h *Plan) error {
 		return err
 	}
 	if len(missing) > 0 && !c.dry {
-		remember := func() error { return forwarding.Remember(c.dir.file("settings"), missing) }
-		if err := c.dir.locked(remember); err != nil {
+		remember := func() error { return forwarding.Remember(c.dir.File("settings"), missing) }
+		if err := c.dir.Locked(remember); err != nil {
 			return err
 		}
 	}
@@ -375,7 +375,7 @@ func (c *link) prepareRules(h *Plan, hasTable bool) {
 	if !hasTable {
 		changes = newTable()
 	}
-	changes = append(changes, natTable.AddElements(c.network.elements())...)
+	changes = append(changes, natTable.AddElements(elementsFor(c.network))...)
 	changes = append(changes, natTable.AddElements(c.portElements())...)
 	socket := h.NetlinkSocket(unix.NETLINK_NETFILTER, "NETLINK_NETFILTER")
 	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports",
@@ -415,14 +415,14 @@ func (c *link) addVeth(h *Plan, pid string) {
 	h.Close(socket)
 	c.enterNetns(h, pid)
 	socket = h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
-	configuration = h.Netlink(socket, "its addresses and the way out", nil, n.inside(l)...)
+	configuration = h.Netlink(socket, "its addresses and the way out", nil, insideMessages(n, l)...)
 	h.Close(socket)
 	c.resolver.plan(h)
 	c.out = h.Setns(c.own.Result(), unix.CLONE_NEWNET).Why("and back to the host's network")
 }
 
-// inside configures the container's end: its addresses, and a route to everywhere.
-func (n *network) inside(l ipam.Lease) []nlMessage {
+// insideMessages configure the container's end: its addresses, and a route to everywhere.
+func insideMessages(n *ipam.Network, l ipam.Lease) []nlMessage {
 	list := []nlMessage{
 		linkUp("lo"), newAddress("eth0", 0, l.Addr, n.Subnet.Bits()), linkUp("eth0")}
 	if l.Addr6.IsValid() {
@@ -477,7 +477,7 @@ func (c *link) disconnect() error {
 	if len(c.Ports) > 0 {
 		all = append(all, unpublish([]ipam.Lease{c.lease}))
 	}
-	return errors.Join(append(all, c.dir.release(c.network, c.lease.ID), c.held.Close())...)
+	return errors.Join(append(all, c.dir.Release(c.network, c.lease.ID), c.held.Close())...)
 }
 
 // isShared reports whether the container has no network namespace of its own.

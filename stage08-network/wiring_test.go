@@ -75,7 +75,7 @@ func serveAll(name string) {
 func lonelyBox(dir, root string) {
 	runtime.LockOSThread()
 	w := NetworkOptions{Publish: []string{"8080:80"}}
-	if _, err := launchWired(networks(dir), "lonely", w); err != nil {
+	if _, err := launchWired(networksIn(dir), "lonely", w); err != nil {
 		panic(err)
 	}
 	fmt.Println("ready")
@@ -275,7 +275,7 @@ func TestNetwork(t *testing.T) {
 		return
 	}
 	before := snapshot(t)
-	dir := networks(t.TempDir())
+	dir := networksIn(t.TempDir())
 	t.Run("bridge", func(t *testing.T) { testBridge(t, dir, outside) })
 	t.Run("published", func(t *testing.T) { testPublished(t, dir, outside) })
 	t.Run("bridged frames filtered", func(t *testing.T) {
@@ -302,7 +302,7 @@ func TestNetwork(t *testing.T) {
 	t.Run("picture", func(t *testing.T) { testPicture(t, dir) })
 	t.Run("elsewhere", func(t *testing.T) { testElsewhere(t, dir) })
 
-	list, err := dir.list()
+	list, err := dir.List()
 	require.NoError(t, err)
 	require.NotEmpty(t, list)
 	require.NotEqual(t, before, snapshot(t), "this check would not see anything")
@@ -313,7 +313,7 @@ func TestNetwork(t *testing.T) {
 		time.Sleep(20 * time.Millisecond) // the last cables go a moment after their containers
 	}
 	require.Equal(t, before, snapshot(t))
-	left, err := os.ReadDir(string(dir))
+	left, err := os.ReadDir(dir.Path)
 	require.NoError(t, err)
 	require.Len(t, left, 2, "the lock, and the directory of those that keep addresses")
 }
@@ -326,12 +326,12 @@ func testElsewhere(t *testing.T, dir networks) {
 	n.Netns = "net:[1]"
 	data, err := json.Marshal(n)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(dir.file("far.json"), data, 0o644))
+	require.NoError(t, os.WriteFile(dir.File("far.json"), data, 0o644))
 	require.ErrorContains(t, dir.remove("far", false), "net:[1]")
 	require.NotEqual(t, "net:[1]", ours)
 	require.NoError(t, dir.remove("far", true))
-	_, err = dir.find("far")
-	require.ErrorIs(t, err, errNoNetwork)
+	_, err = dir.Find("far")
+	require.ErrorIs(t, err, ipam.ErrNoNetwork)
 }
 
 func testBridge(t *testing.T, dir networks, outside int) {
@@ -446,7 +446,7 @@ func testPublished(t *testing.T, dir networks, outside int) {
 	_, err := launchWired(dir, "second", NetworkOptions{Publish: []string{"8080:80"}})
 	require.ErrorContains(t, err, "port 8080/tcp of the host is in use by")
 	require.ErrorContains(t, err, "in use by container web")
-	leases, err := os.ReadFile(dir.file("bridge.leases"))
+	leases, err := os.ReadFile(dir.File("bridge.leases"))
 	require.NoError(t, err)
 	require.NotContains(t, string(leases), "second")
 
@@ -680,7 +680,7 @@ func testNames(t *testing.T, dir networks) {
 func testKilled(t *testing.T, dir networks) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(self, string(dir), "/")
+	cmd := exec.Command(self, dir.Path, "/")
 	cmd.Env = append(os.Environ(), "BOX_NETWORK_HELPER=box")
 	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	var errs bytes.Buffer
@@ -695,7 +695,7 @@ func testKilled(t *testing.T, dir networks) {
 	require.NoError(t, cmd.Process.Kill())
 	cmd.Wait()
 	require.Eventually(t, func() bool { return !strings.Contains(sh(t, "ip -br link"), "veth") }, time.Minute, 20*time.Millisecond)
-	leases, err := os.ReadFile(dir.file("bridge.leases"))
+	leases, err := os.ReadFile(dir.File("bridge.leases"))
 	require.NoError(t, err)
 	require.Contains(t, string(leases), "lonely")
 	require.Contains(t, sh(t, "nft list map inet stagebox any4"), "8080") // nobody was left to remove it
@@ -703,7 +703,7 @@ func testKilled(t *testing.T, dir networks) {
 	c := startWired(t, dir, "web", NetworkOptions{Publish: []string{"8080:80"}})
 	require.Equal(t, "10.201.0.2", c.Addr.String())
 	says(t, os.Getpid(), "tcp", "127.0.0.1:8080", "web ")
-	leases, err = os.ReadFile(dir.file("bridge.leases"))
+	leases, err = os.ReadFile(dir.File("bridge.leases"))
 	require.NoError(t, err)
 	require.NotContains(t, string(leases), "lonely")
 }
@@ -850,7 +850,7 @@ func testChosenPort(t *testing.T, dir networks) {
 // testRemovedMeanwhile has networks removed all the time, while containers come and go: none of
 // these fails, and each has a way out.
 func testRemovedMeanwhile(t *testing.T) {
-	dir := networks(t.TempDir())
+	dir := networksIn(t.TempDir())
 	done, removed := make(chan struct{}), make(chan int)
 	go func() {
 		count := 0
@@ -911,7 +911,7 @@ func TestDroppersAreSeen(t *testing.T) {
 	found, err = blockingChains()
 	require.NoError(t, err)
 	require.Equal(t, "[ip filter FORWARD]", fmt.Sprint(found))
-	dir := networks(t.TempDir())
+	dir := networksIn(t.TempDir())
 	c := startWired(t, dir, "web", NetworkOptions{Network: "default"})
 	require.Len(t, c.Notes, 1)
 	require.Contains(t, c.Notes[0], "(chain ip filter FORWARD)")
@@ -932,7 +932,7 @@ func TestManyAtOnce(t *testing.T) {
 	if _, here := onOwnHost(t); !here {
 		return
 	}
-	dir := networks(t.TempDir())
+	dir := networksIn(t.TempDir())
 	self, err := os.Executable()
 	require.NoError(t, err)
 	addresses := make(chan string, 20)
@@ -964,7 +964,7 @@ func TestOwnNetwork(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("for an ordinary user: root has a bridge")
 	}
-	dir := networks(t.TempDir())
+	dir := networksIn(t.TempDir())
 	_, err := launchWired(dir, "x", NetworkOptions{Network: "bridge"})
 	require.ErrorContains(t, err, "only root may make a bridge")
 	_, err = launchWired(dir, "x", NetworkOptions{Publish: []string{"80:80"}})
@@ -1003,7 +1003,7 @@ func TestIPv6IsOffForNewLinks(t *testing.T) {
 	if !here {
 		return
 	}
-	dir := networks(t.TempDir())
+	dir := networksIn(t.TempDir())
 	before, err := dir.create("before", netip.Prefix{}, false, false)
 	require.NoError(t, err)
 	require.True(t, before.Subnet6.IsValid())

@@ -1,11 +1,10 @@
-// Package ipam manages the addresses of networks: it chooses a subnet that nothing else on the
-// host uses, finds a free address in it, and keeps a file of leases, which say who has which
-// address. A lease counts as long as the process that keeps it lives, so that none is lost when
-// that process is killed: the process holds a lock, and the caller says who holds one. The package
-// takes no locks: a caller that changes a file of leases holds one. Which networks there are is the
-// caller's business.
+// Package ipam manages networks, their addresses, and the containers that have them, in a directory
+// of plain files (Dir): which networks there are, a subnet for each that nothing else on the host
+// uses, and a file of leases, which say who has which address. A lease counts as long as the
+// process that keeps it lives, so that none is lost when that process is killed: it holds a lock
+// that the container's id names. What is in the kernel, bridges and rules, is the caller's business.
 //
-// The lesson reads Read and Pool.Free.
+// The lesson reads Dir.Acquire, Read and Pool.Free.
 package ipam
 
 import (

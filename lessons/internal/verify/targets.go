@@ -32,8 +32,6 @@ type exception struct {
 var exceptions = []exception{
 	{"unionfs", stages.Commands, 1760, "two dozen commands come at once (ps, rm, inspect, create, start, stop, kill, wait, logs, attach, rename, top, cp, diff, " +
 		"commit, export, and the five of volume), and the flags of the store; every one parses, calls and prints"},
-	{"network", stages.Lesson, 2300, "a user without root has a network by pasta.go, and flows.go ends what a " +
-		"published port has left in conntrack: 175 lines that are about the kernel's network too"},
 }
 
 // widest is how many columns a line of the lesson tier may have; a tab is as wide as four.
