@@ -2,7 +2,7 @@
 // of plain files (Dir): which networks there are, a subnet for each that nothing else on the host
 // uses, and a file of leases, which say who has which address. A lease counts as long as the
 // process that keeps it lives, so that none is lost when that process is killed: it holds a lock
-// that the container's id names. What is in the kernel, bridges and rules, is the caller's business.
+// that the container's id names. Bridges and rules are the caller's.
 //
 // The lesson reads Dir.Acquire, Read and Pool.Free.
 package ipam
