@@ -77,13 +77,29 @@ func main() {
 	} else if args[0] == "--version" {
 		args[0] = "version"
 	}
-	ctx, err := parser(args).Parse(args)
-	if err != nil {
-		err = fmt.Errorf("%w; see box --help, and box COMMAND --help", err)
-	} else {
-		err = ctx.Run()
+	run, err := read(args)
+	if err == nil {
+		err = run()
 	}
 	os.Exit(status(err))
+}
+
+// read returns the Run of the command that args name. Describing a command to kong takes longer
+// than reading an everyday line for it, which flags.Parse does.
+func read(args []string) (run func() error, err error) {
+	for _, c := range commands {
+		if c.name == args[0] {
+			run = flags.Parse(c.command, args[1:])
+		}
+	}
+	if run != nil {
+		return run, nil
+	}
+	ctx, err := parser(args).Parse(args)
+	if err != nil {
+		return nil, fmt.Errorf("%w; see box --help, and box COMMAND --help", err)
+	}
+	return func() error { return ctx.Run() }, nil
 }
 
 // parser knows the command that args name, or all of them for a help text. Describing one
