@@ -6,7 +6,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"sync"
 	"unsafe"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -17,25 +16,14 @@ import (
 	"stagebox/stage03-rootfs/seccomp"
 )
 
-// defaultFilter is the filter of most containers. It takes half a millisecond to compile, so
-// another processor does it while this one still reads the flags.
-var defaultFilter = sync.OnceValues(func() ([]unix.SockFilter, error) {
-	return compileFor("", capability.Default)
-})
-
-func init() {
-	if len(os.Args) > 1 && (os.Args[1] == "run" || os.Args[1] == "exec") {
-		go defaultFilter()
-	}
-}
-
-// filter reads the profile and compiles it; no instructions are no filter.
+// filter reads the profile and compiles it; no instructions are no filter. That of most containers
+// is compiled already.
 func (s securityOpts) filter(caps capability.Set) ([]unix.SockFilter, error) {
 	switch {
 	case s.profile == "unconfined":
 		return nil, nil
-	case s.profile == "" && caps == capability.Default:
-		return defaultFilter()
+	case s.profile == "" && caps == capability.Default && seccomp.HasCompiled:
+		return seccomp.Compiled(), nil
 	}
 	return compileFor(s.profile, caps)
 }

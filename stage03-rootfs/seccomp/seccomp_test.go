@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -111,6 +113,22 @@ func compileDefault(t testing.TB, caps ...string) code {
 	program, err := Compile(profile)
 	require.NoError(t, err)
 	return program
+}
+
+// The compiled program is the one that the compiler makes of the profile.
+func TestCompiled(t *testing.T) {
+	if !HasCompiled {
+		t.Skip("there is none for this processor")
+	}
+	want := compileDefault(t, dockerCaps...)
+	if os.Getenv("SECCOMP_WRITE") != "" {
+		var file bytes.Buffer
+		require.NoError(t, binary.Write(&file, binary.NativeEndian, want))
+		require.NoError(t, os.WriteFile("default_"+runtime.GOARCH+".bpf", file.Bytes(), 0o644))
+		t.Skip("written; run the test again")
+	}
+	require.Equal(t, want, Compiled())
+	require.NotEqual(t, compileDefault(t, append(dockerCaps, "CAP_SYS_ADMIN")...), Compiled(), "the control")
 }
 
 func TestDefaultProfile(t *testing.T) {
