@@ -146,7 +146,7 @@ func TestEnding(t *testing.T) {
 }
 
 // TestRowsInTheMachine holds rows of the suite against the third stage where version 2 of the
-// cgroups has all controllers: those about cgroups, and of the others a fifth at random; with
+// cgroups has all controllers: those about cgroups, and of the others a tenth at random; with
 // STAGEBOX_LONG=1 all. Controls and slow rows are left to the host.
 func TestRowsInTheMachine(t *testing.T) {
 	if testing.Short() {
@@ -164,7 +164,7 @@ func TestRowsInTheMachine(t *testing.T) {
 	job := Job{Memory: 1024, Files: []File{{box, "/bin/box"}, {rows, "/bin/rows"}}, Command: []string{"/bin/rows", "3", "/bin/box"}}
 	random := boxtest.Random(t)
 	for _, row := range (behave.Suite{Stage: 3}).Rows() {
-		if row.Since == 2 || boxtest.Long() || random.IntN(5) == 0 {
+		if row.Since == 2 || boxtest.Long() || random.IntN(10) == 0 {
 			job.Command = append(job.Command, row.Name)
 		}
 	}
@@ -186,8 +186,8 @@ func TestRowsInTheMachine(t *testing.T) {
 	require.Contains(t, out.String(), "ok   --memory is the group's limit, root\n")
 }
 
-// TestCheckInTheMachine has the command check do the same, with what the last stage adds on
-// the network. All that it can check takes ten minutes there.
+// TestCheckInTheMachine has the command check do the same, with the last stage's way to the
+// world. All that it can check takes ten minutes there.
 func TestCheckInTheMachine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots a virtual machine: left out with -short")
@@ -197,7 +197,7 @@ func TestCheckInTheMachine(t *testing.T) {
 	require.NoError(t, err)
 	workbench := filepath.Join(t.TempDir(), "lessons")
 	require.NoError(t, stages.Workbench(t.Context(), root, workbench))
-	out, err := exec.Command(workbench, "check", "--vm", "--no-controls", "--only", "network", "8").CombinedOutput()
+	out, err := exec.Command(workbench, "check", "--vm", "--no-controls", "--only", "network bridge: the world", "8").CombinedOutput()
 	if strings.Contains(string(out), ErrMissing.Error()) {
 		t.Skip(strings.TrimSpace(string(out)))
 	}
