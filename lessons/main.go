@@ -30,7 +30,7 @@ type cli struct {
 	Carry    carryCmd    `cmd:"" help:"Carry what changed in a stage through the later ones."`
 	Serve    serveCmd    `cmd:"" help:"Show the lessons, what each stage changes and a search in a browser of this machine."`
 	Site     siteCmd     `cmd:"" help:"Write the same pages as files, for any host to serve."`
-	Present  presentCmd  `cmd:"" help:"Play a lesson's commands on this terminal: the next one on a key, with a note for the speaker."`
+	Present  presentCmd  `cmd:"" help:"Play a lesson's commands on this terminal: the next one on a key, with notes for the speaker in a file or another terminal."`
 	Pictures picturesCmd `cmd:"" help:"Draw the lessons' pictures, from what the stages do here."`
 	Test     testCmd     `cmd:"" help:"Run all tests, and show each as it ends."`
 	Bench    benchCmd    `cmd:"" help:"Time box beside other runtimes and builders of this host."`

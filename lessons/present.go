@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,6 +22,8 @@ import (
 // presentCmd plays a lesson before an audience.
 type presentCmd struct {
 	Typing time.Duration `help:"How long to take for each letter that is typed." default:"30ms"`
+	Notes  string        `help:"Where to write what the speaker may say in each scene: a file, or another terminal, by the name that tty prints there." placeholder:"FILE"`
+	Scene  int           `help:"The scene to begin with." placeholder:"N"`
 	Lesson int           `arg:"" help:"Which lesson."`
 }
 
@@ -45,6 +48,15 @@ func (c *presentCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", stage.Lesson(), err)
 	}
+	var notes io.Writer
+	if c.Notes != "" {
+		file, err := os.OpenFile(c.Notes, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+		if err != nil {
+			return fmt.Errorf("--notes: %w", err)
+		}
+		defer file.Close()
+		notes = file
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	fmt.Printf("building %s …\n", stage.Name())
@@ -54,7 +66,7 @@ func (c *presentCmd) Run() error {
 	}
 	defer os.RemoveAll(bin)
 	return raw(func() error {
-		show := present.Show{Title: title, Scenes: scenes, Width: width, Typing: c.Typing,
+		show := present.Show{Title: title, Scenes: scenes, Notes: notes, First: c.Scene, Width: width, Typing: c.Typing,
 			Session: transcript.Session{Bin: bin, User: 65534, Patience: 2 * time.Minute}}
 		return show.Run(ctx, os.Stdin, os.Stdout)
 	})

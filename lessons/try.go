@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/term"
 
 	"stagebox/lessons/internal/behave"
 	"stagebox/lessons/internal/exercises"
@@ -20,6 +25,8 @@ type tryCmd struct {
 	Name string `arg:"" name:"exercise" help:"The exercise, 3a for example."`
 	Dir  string `arg:"" optional:"" help:"Your copy of the stage. Without it, the one that start has made last."`
 	Hint bool   `help:"Show a hint, each time one more, and check nothing."`
+
+	Watch bool `help:"Check again each time that a file is saved, until Ctrl-C."`
 
 	Binary string `help:"A program that is built already, and perhaps in another language, instead of a copy." placeholder:"FILE"`
 	Every  int    `help:"When it is solved, look with each N-th row of the stage whether that still holds; 1 takes all." default:"12" placeholder:"N"`
@@ -49,6 +56,14 @@ func (c *tryCmd) Run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	if c.Watch {
+		return c.watch(ctx, e, memory)
+	}
+	return c.once(ctx, e, memory)
+}
+
+// once builds the copy and checks it.
+func (c *tryCmd) once(ctx context.Context, e exercises.Exercise, memory exercises.Memory) (err error) {
 	binary := c.Binary
 	if binary == "" {
 		if binary, err = c.build(ctx, e, memory); err != nil {
@@ -59,6 +74,56 @@ func (c *tryCmd) Run() error {
 		return err
 	}
 	return c.rest(ctx, e, binary)
+}
+
+// watch checks now, and again after each save. A check that is under way ends first.
+func (c *tryCmd) watch(ctx context.Context, e exercises.Exercise, memory exercises.Memory) error {
+	what := c.Binary
+	if what == "" {
+		dir, err := c.copyOf(e, memory)
+		if err != nil {
+			return err
+		}
+		what = dir
+	}
+	for {
+		seen, err := saved(what)
+		if err != nil {
+			return err
+		}
+		if err := c.once(ctx, e, memory); err != nil && ctx.Err() == nil {
+			fmt.Println(err)
+		}
+		fmt.Println("\nwaiting for a save; Ctrl-C ends")
+		for now := seen; now == seen; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(300 * time.Millisecond):
+			}
+			if now, err = saved(what); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// saved is a text that changes when a source below a directory, or a program, is saved.
+func saved(path string) (string, error) {
+	var state strings.Builder
+	err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && name != path {
+			return nil // an editor's own file, gone again
+		} else if err != nil || entry.IsDir() || name != path && !strings.HasSuffix(name, ".go") {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			fmt.Fprintln(&state, name, info.Size(), info.ModTime().UnixNano())
+		}
+		return nil
+	})
+	return state.String(), err
 }
 
 // unfold shows one hint more than the last time.
@@ -139,7 +204,12 @@ func (c *tryCmd) goal(ctx context.Context, e exercises.Exercise, binary string) 
 // rest shows the rows that do not hold any more.
 func (c *tryCmd) rest(ctx context.Context, e exercises.Exercise, binary string) error {
 	sheet, held := checkSheet{out: os.Stdout}, 0
-	err := e.Rest(binary, c.Every).Run(ctx, func(r behave.Result) {
+	suite := e.Rest(binary, c.Every)
+	looked, all, onScreen := 0, len(suite.Rows()), term.IsTerminal(int(os.Stdout.Fd()))
+	err := suite.Run(ctx, func(r behave.Result) {
+		if looked++; onScreen {
+			fmt.Printf("\r\x1b[Kwhat else the stage can do: row %d of %d\r", min(looked, all), all)
+		}
 		switch {
 		case r.OK():
 			held++
@@ -147,6 +217,9 @@ func (c *tryCmd) rest(ctx context.Context, e exercises.Exercise, binary string) 
 			sheet.row(r)
 		}
 	})
+	if onScreen {
+		fmt.Print("\x1b[K") // the line with the count
+	}
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,8 @@ type Show struct {
 	Title   string
 	Scenes  []Scene
 	Session transcript.Session // with the binary of the lesson's stage
+	Notes   io.Writer          // where the speaker reads what to say; nil shows no notes
+	First   int                // the scene to begin with, from 1; 0 is the first
 	Width   func() int         // of the terminal, in columns
 	Typing  time.Duration      // how long it takes to type a letter
 }
@@ -32,6 +34,7 @@ type stage struct {
 	moves  []move
 	at     int  // the move that comes next
 	jumped bool // the scene that begins there was jumped to
+	number int  // of a scene, as far as it has been typed
 	player transcript.Player
 	stop   chan struct{} // ends the wait for the player's step
 }
@@ -50,7 +53,7 @@ func (s Show) Run(ctx context.Context, keys io.Reader, out io.Writer) error {
 		return err
 	}
 	defer func() { st.player.Close() }()
-	err := st.arrive(ctx)
+	err := st.begin(ctx)
 	for err == nil {
 		select {
 		case k, ok := <-st.keys:
@@ -67,6 +70,14 @@ func (s Show) Run(ctx context.Context, keys io.Reader, out io.Writer) error {
 		return nil
 	}
 	return err
+}
+
+// begin is where the presenter wants to begin.
+func (st *stage) begin(ctx context.Context) error {
+	if st.First > 1 {
+		return st.jump(ctx, st.scene(st.First))
+	}
+	return st.arrive(ctx)
 }
 
 // moves are the steps of the scenes that can be run here.
@@ -93,9 +104,18 @@ func (st *stage) open() (err error) {
 
 func (st *stage) do(ctx context.Context, k key) error {
 	st.screen.print(wipe)
+	number := st.number
+	st.number = 0
 	switch {
 	case k == quit:
 		return errQuit
+	case k >= digit:
+		st.number = min(10*number+int(k-digit), 999)
+		st.offer(fmt.Sprintf("scene %d of %d: Enter or g goes there", st.number, st.count(len(st.moves))))
+		return nil
+	case number > 0 && (k == next || k == goTo):
+		return st.jump(ctx, st.scene(number))
+	case k == goTo:
 	case k == repeat:
 		return st.jump(ctx, st.sceneStart(max(0, st.at-1)))
 	case k == back:
@@ -114,6 +134,30 @@ func (st *stage) sceneStart(at int) int {
 		at--
 	}
 	return at
+}
+
+// scene is where the scene of a number begins, counted from 1 among those that can be run here.
+func (st *stage) scene(number int) int {
+	at := 0
+	for i := range st.moves {
+		if st.sceneStart(i) == i {
+			if at = i; number <= 1 {
+				break
+			}
+			number--
+		}
+	}
+	return at
+}
+
+// count is how many scenes begin before a move.
+func (st *stage) count(end int) (n int) {
+	for i := range end {
+		if st.sceneStart(i) == i {
+			n++
+		}
+	}
+	return n
 }
 
 // before is the move before the next one, for which something is typed.
@@ -232,12 +276,13 @@ func (st *stage) announce(empty bool) {
 		st.screen.print(clear)
 	}
 	if another {
-		st.screen.print(faint + st.Title + plainly + "\n" + bold + scene.Heading + plainly + "\n")
+		number := fmt.Sprintf(" · scene %d of %d", st.count(st.at+1), st.count(len(st.moves)))
+		st.screen.print(faint + st.Title + number + plainly + "\n" + bold + scene.Heading + plainly + "\n")
 	}
 	st.screen.print("\n")
 	st.leftOut(at)
-	if scene.Note != "" {
-		st.screen.paragraph(scene.Note)
+	if st.Notes != nil && scene.Note != "" && !st.screen.muted {
+		fmt.Fprintf(st.Notes, "scene %d, line %d: %s\n%s\n\n", st.count(st.at+1), scene.Line, scene.Heading, scene.Note)
 	}
 	if where := whose(scene.Block); where != "" {
 		st.screen.print(faint + "── " + where + " " + strings.Repeat("─", 20) + plainly + "\n")

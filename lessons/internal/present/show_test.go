@@ -55,6 +55,8 @@ type audience struct {
 	keys io.WriteCloser
 	done chan error
 
+	notes bytes.Buffer // to be read when the show is over
+
 	mu   sync.Mutex
 	seen bytes.Buffer
 }
@@ -72,7 +74,7 @@ func play(t *testing.T, ctx context.Context, markdown string) *audience {
 	t.Setenv("TMPDIR", t.TempDir())
 	keys, press := io.Pipe()
 	a := &audience{t: t, keys: press, done: make(chan error, 1)}
-	show := Show{Title: title, Scenes: scenes, Width: func() int { return 80 },
+	show := Show{Title: title, Scenes: scenes, Notes: &a.notes, Width: func() int { return 80 },
 		Session: transcript.Session{Bin: "/nonexistent", User: 65534, Patience: 5 * time.Minute}}
 	go func() { a.done <- show.Run(ctx, keys, a) }()
 	t.Cleanup(func() { press.Close() })
@@ -119,7 +121,7 @@ func TestAShow(t *testing.T) {
 	a := play(t, t.Context(), lesson)
 	text := a.sees("0/7")
 	require.Regexp(t, `A lesson.*\n.*Count.*\n(?s:.*)n=1; echo n is \$n`, text)
-	require.Contains(t, bare(text), "Before the first:")
+	require.NotContains(t, bare(text), "Before the first:", "what the speaker says is not for the audience")
 	require.Contains(t, a.press(" ", "1/7"), "$ n=1; echo n is $n\r\nn is 1\r\n")
 	text = a.press("\r", "2/7")
 	require.Contains(t, text, "n is 2\r\n")
@@ -134,6 +136,7 @@ func TestAShow(t *testing.T) {
 	a.keys.Close()
 	require.NoError(t, <-a.done)
 	require.Empty(t, left(t))
+	require.Regexp(t, `(?s)scene 1, line \d+: Count\nBefore the first:\n\nscene 2, .*And wait\nBefore the second:`, a.notes.String())
 }
 
 // bare is text without the marks for faint words.
@@ -150,6 +153,25 @@ func TestBackAndAgain(t *testing.T) {
 	require.Contains(t, a.press(" ", "2/7"), "n is 2\r\n", "in a new shell, which has counted to one")
 	require.NotContains(t, a.press("r", "0/7"), "n is 1\r\n")
 	require.Contains(t, a.press(" ", "1/7"), "n is 1\r\n")
+	a.press("q", "")
+	require.NoError(t, <-a.done)
+	require.Empty(t, left(t))
+}
+
+// TestJumps goes to scenes by their numbers; a number that is too large is the last scene's.
+func TestJumps(t *testing.T) {
+	a := play(t, t.Context(), lesson)
+	a.sees("scene 1 of 3")
+	a.press("3", "scene 3 of 3: Enter")
+	require.NotContains(t, a.press("g", " 3/7"), "n is 3")
+	require.Contains(t, a.press(" ", " 4/7"), "n is 3\r\n", "what comes before was run")
+	a.press("2", "scene 2 of 3: Enter")
+	require.Contains(t, a.press("\r", " 2/7"), "scene 2 of 3")
+	a.press("4", "scene 4 of 3: Enter")
+	a.press("2", "scene 42 of 3: Enter")
+	a.press("g", " 3/7")
+	a.press("1", "scene 1 of 3: Enter")
+	a.press("b", " 2/7") // another key forgets the number
 	a.press("q", "")
 	require.NoError(t, <-a.done)
 	require.Empty(t, left(t))

@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	paper "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -202,6 +203,7 @@ func TestInBrowser(t *testing.T) {
 	t.Run("from a hunk to its paragraph and back", b.explained)
 	t.Run("keys", b.keys)
 	t.Run("theme", b.themes)
+	t.Run("handout", b.handout)
 	require.Empty(t, b.complaints)
 	for _, request := range b.requests {
 		require.True(t, strings.HasPrefix(request, b.base), "a request to %s left the site %s", request, b.base)
@@ -424,6 +426,14 @@ func (b *browser) systemCalls(t *testing.T) {
 	b.press(t, "c")
 	b.until(t, `!document.querySelector(".calls").checkVisibility()`)
 	b.do(t, desk)
+}
+
+// handout is one sheet of paper.
+func (b *browser) handout(t *testing.T) {
+	b.open(t, "handout.html")
+	printed, err := chromedp.Call(b.ctx, paper.PrintToPDF, paper.PrintToPDFParams{PreferCSSPageSize: new(true)})
+	require.NoError(t, err)
+	require.Regexp(t, `/Count 1\b`, string(printed.Data), "the handout takes more than a page")
 }
 
 // explained goes from a changed function to the paragraph that names it, and back.

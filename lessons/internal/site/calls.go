@@ -66,10 +66,11 @@ func (s *Site) list(ctx context.Context, st stages.Stage) ([]string, error) {
 	return tidy, nil
 }
 
+// count is how many calls of a kind there are; titles of sections are not counted.
 func count(lines []difference.Line, kind difference.Kind) int {
 	n := 0
 	for _, line := range lines {
-		if line.Kind == kind {
+		if _, is := stages.Title(line.Text); line.Kind == kind && !is {
 			n++
 		}
 	}
@@ -79,9 +80,65 @@ func count(lines []difference.Line, kind difference.Kind) int {
 // many is from how many calls in a row that did not change they are folded.
 const many = 4
 
-// callList shows the comparison, calls that are as before folded.
+// aFew is how many changed calls of a section are shown unasked.
+const aFew = 24
+
+// callList shows the comparison, each section of the list behind its title. A section is open if
+// a few of its calls changed.
 func callList(lines []difference.Line) string {
 	var b strings.Builder
+	for len(lines) > 0 {
+		title, is := stages.Title(lines[0].Text)
+		n := 1
+		for n < len(lines) {
+			if _, next := stages.Title(lines[n].Text); next {
+				break
+			}
+			n++
+		}
+		switch {
+		case is && lines[0].Kind == difference.Removed: // its calls went elsewhere, or away
+			runs(&b, lines[1:n])
+		case is:
+			callSection(&b, title, lines[1:n])
+		default:
+			runs(&b, lines[:n])
+		}
+		lines = lines[n:]
+	}
+	return b.String()
+}
+
+// callSection is a part of the list, folded to its title and its numbers of calls.
+func callSection(b *strings.Builder, title string, lines []difference.Line) {
+	added, gone := count(lines, difference.Added), count(lines, difference.Removed)
+	open := ""
+	if n := added + gone; n > 0 && n <= aFew {
+		open = " open"
+	}
+	total := fmt.Sprintf("%d calls", len(lines)-gone)
+	if len(lines)-gone == 1 {
+		total = "1 call"
+	}
+	switch {
+	case added+gone == 0:
+		total += ", as before"
+	case added < len(lines):
+		total += fmt.Sprintf(", +%d −%d", added, gone)
+	}
+	name, text, _ := strings.Cut(title, ": ")
+	fmt.Fprintf(b, `<details class="section"%s><summary><b>%s</b> %s <span class="count">%s</span></summary>`,
+		open, html.EscapeString(name), html.EscapeString(text), total)
+	if added+gone == 0 {
+		block(b, "both", lines)
+	} else {
+		runs(b, lines)
+	}
+	b.WriteString(`</details>`)
+}
+
+// runs shows calls, those that are as before folded where there are many in a row.
+func runs(b *strings.Builder, lines []difference.Line) {
 	for len(lines) > 0 {
 		n := slices.IndexFunc(lines, func(l difference.Line) bool { return l.Kind != lines[0].Kind })
 		if n < 0 {
@@ -89,17 +146,16 @@ func callList(lines []difference.Line) string {
 		}
 		switch {
 		case lines[0].Kind != difference.Kept:
-			block(&b, map[difference.Kind]string{difference.Added: "new", difference.Removed: "old"}[lines[0].Kind], lines[:n])
+			block(b, map[difference.Kind]string{difference.Added: "new", difference.Removed: "old"}[lines[0].Kind], lines[:n])
 		case n >= many:
-			fmt.Fprintf(&b, `<details class="fold"><summary>%d calls as before</summary>`, n)
-			block(&b, "both", lines[:n])
+			fmt.Fprintf(b, `<details class="fold"><summary>%d calls as before</summary>`, n)
+			block(b, "both", lines[:n])
 			b.WriteString(`</details>`)
 		default:
-			block(&b, "both", lines[:n])
+			block(b, "both", lines[:n])
 		}
 		lines = lines[n:]
 	}
-	return b.String()
 }
 
 func block(b *strings.Builder, class string, lines []difference.Line) {

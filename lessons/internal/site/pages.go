@@ -118,7 +118,7 @@ func (s *Site) changesLink(n int) *link {
 type entry struct {
 	Number                         int
 	Title, Question, Minutes       string
-	Lesson, Changes                string
+	Lesson, Changes, Stage         string
 	Files, NewFiles, Added, Lesser int
 	Tools                          int // lines of the packages that the stage introduces
 }
@@ -128,14 +128,7 @@ var row = regexp.MustCompile(`(?m)^\| \[\d+ ([^\]]+)\]\(([^)]+)\) \| (.*?) \| (\
 
 // indexPage is lessons/README.md with its table made into a list of contents.
 func (s *Site) indexPage(d *document) ([]byte, error) {
-	var entries []entry
-	for _, m := range row.FindAllStringSubmatch(string(d.source), -1) {
-		for i, lesson := range s.lessons {
-			if lesson != nil && lesson.name == "lessons/"+m[2] {
-				entries = append(entries, s.entry(i, m))
-			}
-		}
-	}
+	entries := s.entries(d)
 	body, err := s.html(d)
 	if err != nil {
 		return nil, err
@@ -152,9 +145,21 @@ func (s *Site) indexPage(d *document) ([]byte, error) {
 	}{lead, entries}})
 }
 
+// entries are the rows of the table of lessons.
+func (s *Site) entries(d *document) (entries []entry) {
+	for _, m := range row.FindAllStringSubmatch(string(d.source), -1) {
+		for i, lesson := range s.lessons {
+			if lesson != nil && lesson.name == "lessons/"+m[2] {
+				entries = append(entries, s.entry(i, m))
+			}
+		}
+	}
+	return entries
+}
+
 func (s *Site) entry(i int, m []string) entry {
 	st := s.stages[i]
-	e := entry{Number: i + 1, Title: m[1], Question: m[3], Minutes: m[4], Lesson: s.lessons[i].page, Changes: st.page(), Files: len(st.files)}
+	e := entry{Number: i + 1, Title: m[1], Question: m[3], Minutes: m[4], Lesson: s.lessons[i].page, Changes: st.page(), Stage: st.Name(), Files: len(st.files)}
 	for _, f := range st.files {
 		e.Added, e.Lesser = e.Added+f.Added, e.Lesser+f.Removed
 		if f.New {

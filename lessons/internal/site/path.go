@@ -1,10 +1,12 @@
 package site
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"html"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"stagebox/lessons/internal/paths"
@@ -33,6 +35,16 @@ func (s *Site) loadPath(st *stage) {
 	if st.path = &p; err != nil {
 		st.wrongPath = strings.Split(err.Error(), "\n")
 	}
+	slices.SortStableFunc(st.files, func(a, b *file) int { return cmp.Compare(st.place(a), st.place(b)) })
+}
+
+// place is where the reading path first comes to a file; what it does not name is at its end.
+func (st *stage) place(f *file) int {
+	i := slices.IndexFunc(st.path.Entries, func(e paths.Entry) bool { return e.File == f.Name })
+	if i < 0 {
+		return len(st.path.Entries)
+	}
+	return i
 }
 
 // pathPage is where the stage's reading path is.

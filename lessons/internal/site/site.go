@@ -141,6 +141,9 @@ func (s *Site) loadDocuments() error {
 // Paths are the names of all pages and other files, such as "01-namespaces.html", sorted.
 func (s *Site) Paths() []string {
 	names := []string{"search.json"}
+	if s.index() != nil {
+		names = append(names, handoutName)
+	}
 	for _, d := range s.docs {
 		names = append(names, d.page)
 	}
@@ -181,6 +184,9 @@ func (s *Site) File(ctx context.Context, name string) ([]byte, error) {
 func (s *Site) render(ctx context.Context, name string) ([]byte, error) {
 	if name == "search.json" {
 		return s.searchIndex()
+	}
+	if name == handoutName && s.index() != nil {
+		return s.handoutPage()
 	}
 	if asset, ok := strings.CutPrefix(name, "assets/"); ok {
 		return assets()[asset], nil

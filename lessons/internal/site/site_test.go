@@ -228,6 +228,42 @@ func TestReadingPage(t *testing.T) {
 	require.NotContains(t, s.Paths(), "stage02-b-path.html")
 }
 
+// TestCallsFoldBySection: a section is behind its title and its numbers, open where a few of its
+// calls have changed.
+func TestCallsFoldBySection(t *testing.T) {
+	kept, added := difference.Kept, difference.Added
+	shown := callList([]difference.Line{
+		{Kind: kept, Text: "── root: a directory <x>"}, {Kind: kept, Text: "box │ one()"}, {Kind: added, Text: "box │ two()"},
+		{Kind: kept, Text: "── end: the program"}, {Kind: kept, Text: "box │ execve()"},
+	})
+	require.Contains(t, shown, `<details class="section" open><summary><b>root</b> a directory &lt;x&gt; <span class="count">2 calls, +1 −0</span></summary>`)
+	require.Contains(t, shown, `<details class="section"><summary><b>end</b> the program <span class="count">1 call, as before</span></summary>`)
+	require.Regexp(t, `(?s)<pre class="both">.*one\(.*<pre class="new">.*two\(`, shown)
+}
+
+// TestFilesFollowTheReadingPath: of the files that a stage changes, those on the path come first.
+func TestFilesFollowTheReadingPath(t *testing.T) {
+	root := tree(t)
+	put(t, root, "stage02-b/again.go", "package main\n\nfunc again() {}\n")
+	before := get(t, load(t, root), "stage02-b.html")
+	require.Less(t, strings.Index(before, `id="again.go"`), strings.Index(before, `id="new.go"`))
+	put(t, root, "lessons/paths/02.txt", "# All of it\nnew.go:T  A type.\n")
+	after := get(t, load(t, root), "stage02-b.html")
+	require.Less(t, strings.Index(after, `id="new.go"`), strings.Index(after, `id="again.go"`))
+}
+
+// TestHandout has the lessons and the day; TestInBrowser looks whether it fits on a sheet.
+func TestHandout(t *testing.T) {
+	root := tree(t)
+	put(t, root, "lessons/README.md", "# The lessons\n\n| | the question | minutes |\n| --- | --- | --- |\n| [1 A](01-a.md) | Why `run`? | 10 |\n\n| at | half a day |\n| --- | --- |\n| 9:00 | coffee |\n")
+	s := load(t, root)
+	page := get(t, s, "handout.html")
+	require.Contains(t, page, `<td>Why <code>run</code>?</td><td>10</td><td><code>go build -o box ./stage01-a</code></td>`)
+	require.Regexp(t, `(?s)<h2>The day</h2>.*coffee`, page)
+	require.Contains(t, get(t, s, "index.html"), `<a href="handout.html">`)
+	require.Contains(t, get(t, s, "index.html"), `<p class="question">Why <code>run</code>?</p>`)
+}
+
 // TestCallsOfWhatDoesNotBuild: one list that cannot be had leaves the other pages alone.
 func TestCallsOfWhatDoesNotBuild(t *testing.T) {
 	root := tree(t)

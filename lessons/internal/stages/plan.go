@@ -13,20 +13,20 @@ import (
 var passing = regexp.MustCompile(`\b(box-)\d+|(/containers/)[0-9a-f]{12,}|(filter=)0x[0-9a-f]+`)
 
 // Plan is the list of system calls with which the stage would run `true`, a line each, as
-// `box run --dry-run` prints it. The stage is built in dir, which must exist. What differs
+// `box run --dry-run --explain` prints it, with the title of each section above it. The stage is built in dir, which must exist. What differs
 // from run to run is replaced: names and addresses by ID, the root's path by /tmp/tiny.
 func (s Stage) Plan(ctx context.Context, dir string) ([]string, error) {
 	binary := filepath.Join(dir, s.Name())
 	if err := s.Build(ctx, binary); err != nil {
 		return nil, err
 	}
-	args := []string{"run", "--dry-run", "true"}
+	args := []string{"run", "--dry-run", "--explain", "true"}
 	root := filepath.Join(dir, "tiny")
 	if s.Number >= 3 { // from here on a container has a root of its own
 		if out, err := exec.CommandContext(ctx, binary, "rootfs", root).CombinedOutput(); err != nil && s.Number == 3 {
 			return nil, fmt.Errorf("%s rootfs: %w: %s", s.Name(), err, out)
 		}
-		args = []string{"run", "--rootfs", root, "--dry-run", "true"}
+		args = []string{"run", "--rootfs", root, "--dry-run", "--explain", "true"}
 	}
 	out, err := exec.CommandContext(ctx, binary, args...).Output()
 	if err != nil {
@@ -37,6 +37,9 @@ func (s Stage) Plan(ctx context.Context, dir string) ([]string, error) {
 }
 
 var reason = regexp.MustCompile(`^(.*?) {2,}(# .*)$`)
+
+// Title is the title of a section if that is what a line of a plan is.
+func Title(line string) (title string, is bool) { return strings.CutPrefix(line, "── ") }
 
 // align puts the reasons in one column again, which names of other lengths have moved.
 func align(lines []string) []string {
