@@ -159,16 +159,19 @@ func (l *LayerLimits) AfterApply() error {
 	return nil
 }
 
-// check is a layer.Limit. As unsigned numbers, -1 and a count that has overflowed are larger than
-// any other.
-func (l LayerLimits) check(bytes, files int64) error {
+// check is a layer.Limit.
+func (l LayerLimits) check(bytes, files int64) error { return l.checkOf("layer", bytes, files) }
+
+// checkOf does the same for another thing than a layer. As unsigned numbers, -1 and a count that has
+// overflowed are larger than any other.
+func (l LayerLimits) checkOf(what string, bytes, files int64) error {
 	if uint64(bytes) > uint64(l.MaxLayerSize) {
-		return fmt.Errorf("the layer is larger than %s: if you trust it, allow more with --max-layer-size",
-			units.FormatSize(int64(l.MaxLayerSize)))
+		return fmt.Errorf("the %s is larger than %s: if you trust it, allow more with --max-layer-size",
+			what, units.FormatSize(int64(l.MaxLayerSize)))
 	}
 	if uint64(files) > uint64(l.MaxLayerFiles) {
-		return fmt.Errorf("the layer has more than %d files and directories: if you trust it, allow more with --max-layer-files",
-			l.MaxLayerFiles)
+		return fmt.Errorf("the %s has more than %d files and directories: if you trust it, allow more with --max-layer-files",
+			what, l.MaxLayerFiles)
 	}
 	return nil
 }

@@ -112,12 +112,14 @@ func (c *Container) obtain(name string, local *oci.Image, err error) (*oci.Image
 
 // pullMounted gets the images that are to be mounted, as --pull says.
 func (c *Container) pullMounted() error {
+	mounted := *c
+	mounted.Platform = "" // that is of the container's own image, as in Docker
 	for _, m := range c.requestedMounts() {
 		if m.Type != "image" || c.DryRun {
 			continue
 		}
 		here, err := c.Store.layout().Find(m.Source)
-		if _, err = c.obtain(m.Source, here, err); err != nil {
+		if _, err = mounted.obtain(m.Source, here, err); err != nil {
 			return fmt.Errorf("%s: %w", m.Text, err)
 		}
 	}
@@ -135,6 +137,11 @@ func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 	fmt.Fprintf(os.Stderr, "box: the image %s is pulled from %s\n", ref.Familiar(), ref.Host)
 	show := progress.New(os.Stderr, false, c.Explain != "")
 	defer show.Finish()
+	if c.LayerLimits != (LayerLimits{}) { // a build has set its own
+		if err := c.Store.setLimits(c.LayerLimits); err != nil {
+			return nil, err
+		}
+	}
 	remote := Remote{Explain: c.Explain != "", Insecure: c.Insecure}
 	image, err := c.Store.pull(ctx, ref, c.Platform, remote, show)
 	if err != nil {

@@ -17,6 +17,8 @@ type ImageOptions struct {
 	Pull       string  `help:"When to ask the registry for the image: always, missing, never." enum:"always,missing,never" default:"missing" group:"Registry:"`
 	Platform   string  `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH" group:"Registry:"`
 	Insecure   bool    `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
+
+	LayerLimits `json:"-"`
 }
 
 // Help is a part of box run --help.

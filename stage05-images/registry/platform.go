@@ -18,6 +18,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/cpu"
+	"golang.org/x/sys/unix"
 )
 
 // ParsePlatform parses OS[/ARCH[/VARIANT]] or ARCH[/VARIANT]. "" is this machine's platform, and
@@ -110,6 +111,9 @@ func level(p ocispec.Platform) int {
 // the better. A processor runs what was built for an older variant of it.
 func suits(is, want ocispec.Platform) int {
 	is, want = normalize(is), normalize(want)
+	if is.OS == want.OS && is.Architecture == "arm" && want.Architecture == "arm64" && runsARM() {
+		return level(is) // less than any of its own
+	}
 	if is.OS != want.OS || is.Architecture != want.Architecture {
 		return 0
 	}
@@ -137,6 +141,21 @@ func amd64Level() int {
 		return 2
 	}
 	return 3
+}
+
+// runsARM reports whether this machine has an arm64 processor that runs programs of 32-bit arm too;
+// many do not. The kernel then refuses the personality (personality(2)), which is that of a thread.
+var runsARM = func() bool {
+	const query, linux32 = 0xffffffff, 8
+	if runtime.GOARCH != "arm64" {
+		return false
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	old, _, _ := unix.RawSyscall(unix.SYS_PERSONALITY, query, 0, 0)
+	_, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, linux32, 0, 0)
+	unix.RawSyscall(unix.SYS_PERSONALITY, old, 0, 0)
+	return errno == 0
 }
 
 // Suits reports whether an image of a platform is one that was asked for. An image that does not

@@ -89,6 +89,35 @@ func TestBestMatch(t *testing.T) {
 	}
 }
 
+// TestARMOnARM64 has an index with images of 32-bit arm: a processor of 64 bits may run them, and
+// takes its own first.
+func TestARMOnARM64(t *testing.T) {
+	defer func(old func() bool) { runsARM = old }(runsARM)
+	want := ocispec.Platform{OS: "linux", Architecture: "arm64"}
+	for _, c := range []struct {
+		runs           bool
+		entries, found string
+	}{
+		{true, "linux/arm/v6 linux/arm/v7 linux/amd64", "linux/arm/v7"},
+		{true, "linux/arm/v7 linux/arm64", "linux/arm64"},
+		{false, "linux/arm/v7", ""},
+	} {
+		runsARM = func() bool { return c.runs }
+		docs := documents{}
+		var entries []ocispec.Descriptor
+		for entry := range strings.FieldsSeq(c.entries) {
+			entries = append(entries, docs.image(t, entry))
+		}
+		one, err := docs.resolve(docs.index(t, entries...), want)
+		if c.found == "" {
+			require.ErrorContains(t, err, "no image for platform linux/arm64")
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, docs.image(t, c.found).Digest, one.Digest, c.entries)
+	}
+}
+
 // TestVariantOfThisProcessor has an index in which only a variant of amd64 is, which this machine's
 // processor can or cannot run.
 func TestVariantOfThisProcessor(t *testing.T) {
