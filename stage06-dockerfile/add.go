@@ -52,7 +52,7 @@ func (c *copying) unpack(f sources.File, dest string) (bool, error) {
 	if c.chown {
 		who = &c.owner
 	}
-	return true, c.w.Unpack(stream, dest, who, c.s.b.Store.layerLimits().check)
+	return true, c.w.Unpack(stream, dest, who, c.s.b.limitFor("archive"))
 }
 
 func isURL(source string) bool {
@@ -103,7 +103,7 @@ func (c *copying) fetchInto(dir, source string) error {
 
 // request is what is asked of a web server.
 func (c *copying) request(source string) download.Request {
-	limit := func(bytes int64) error { return c.s.b.Store.layerLimits().check(bytes, 1) }
+	limit := func(bytes int64) error { return c.s.b.limitFor("download")(bytes, 1) }
 	return download.Request{
 		URL: source, Checksum: digest.Digest(c.in.Flag("checksum")), Limit: limit,
 	}

@@ -177,3 +177,43 @@ func TestWaitingBuildsEndOnSignals(t *testing.T) {
 		require.Contains(t, stderr.String(), "interrupted")
 	}
 }
+
+// An ordinary user, too, makes directories that the user could not enter.
+func TestModesOfDirectories(t *testing.T) {
+	id, stderr, status := buildFile(t, "FROM scratch\nCOPY --chmod=644 Dockerfile /data/\nCOPY --chmod=600 . /e/\n", "-q")
+	require.Zero(t, status, stderr)
+	image, err := Store{Root: os.Getenv("BOX_ROOT")}.layout().Find(strings.TrimSpace(id))
+	require.NoError(t, err)
+	_, stderr, status = run(t, "save", "-o", filepath.Join(t.TempDir(), "image.tar"), strings.TrimSpace(id)) // writes the blobs
+	require.Zero(t, status, stderr)
+	var modes []string
+	for _, d := range image.Blobs {
+		list, err := exec.Command("tar", "-tvf", Store{Root: os.Getenv("BOX_ROOT")}.layout().Path(d.Digest)).CombinedOutput()
+		require.NoError(t, err, "%s", list)
+		for line := range strings.Lines(string(list)) {
+			words := strings.Fields(line)
+			modes = append(modes, words[0]+" "+words[len(words)-1])
+		}
+	}
+	require.Equal(t, []string{"drw-r--r-- data/", "-rw-r--r-- data/Dockerfile", "drw------- e/", "-rw------- e/Dockerfile"}, modes)
+}
+
+// What a build refuses is named: a platform, also by --check, and what is too large.
+func TestRefusedByName(t *testing.T) {
+	for _, c := range []struct {
+		text, told string
+		flags      []string
+	}{
+		{"FROM --platform=linux/nothing scratch\n", "--platform=linux/nothing: platform linux/nothing: unknown architecture nothing", []string{"--check"}},
+		{"ARG NONE\nFROM --platform=$NONE scratch\n", "--platform=$NONE: it is empty when its variables are replaced", nil},
+		{"FROM scratch\n", "--max-layer-window 4 GiB: give 1k to 2g", []string{"--max-layer-window", "4g"}},
+	} {
+		_, stderr, status := buildFile(t, c.text, c.flags...)
+		require.NotZero(t, status, c.text)
+		require.Contains(t, stderr, c.told)
+	}
+	server := serve(t, []caseFile{{path: "file", data: make([]byte, 2000)}})
+	_, stderr, status := buildFile(t, "FROM scratch\nADD "+server+"/file /\n", "--max-layer-size", "1k")
+	require.Equal(t, 1, status)
+	require.Contains(t, stderr, "the download is larger than 1 KiB")
+}

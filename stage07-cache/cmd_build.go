@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/buildcontext"
@@ -53,7 +54,9 @@ type buildCmd struct {
 func (c *buildCmd) Run() error {
 	ctx, stop := interruptible()
 	defer stop()
-	c.Store.limits = c.LayerLimits
+	if err := c.Store.setLimits(c.LayerLimits); err != nil {
+		return err
+	}
 	return shown(c.build(&builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}}))
 }
 
@@ -78,9 +81,6 @@ func (c *buildCmd) build(b *builder) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := b.warn(); err != nil {
-		return err
-	}
 	if c.Iidfile != "" {
 		err := state.Output(c.Iidfile, state.Volatile, func(out *os.File) error {
 			_, err := out.WriteString(image.ID.String())
@@ -91,7 +91,13 @@ func (c *buildCmd) build(b *builder) (err error) {
 		}
 	}
 	_, err = fmt.Println(image.ID)
-	return err
+	return errors.Join(err, b.warn())
+}
+
+// limitFor returns the limits of a layer for something else that is unpacked or fetched.
+func (b *builder) limitFor(what string) layer.Limit {
+	limits := b.Store.layerLimits()
+	return func(bytes, files int64) error { return limits.checkOf(what, bytes, files) }
 }
 
 // prepare parses the flags, opens the context and parses the Dockerfile.
@@ -114,7 +120,7 @@ func (b *builder) prepare() (err error) {
 		return err
 	}
 	archive := buildcontext.Archive{
-		Stdin: os.Stdin, Limit: Store{}.layerLimits().check, Remove: Store{}.dropLayer,
+		Stdin: os.Stdin, Limit: b.limitFor("context"), Remove: Store{}.dropLayer,
 	}
 	if b.files, err = buildcontext.Open(b.ctx, b.Context, b.File, archive); err != nil {
 		return err
@@ -154,9 +160,13 @@ func (b *builder) parse() (err error) {
 	return err
 }
 
-// checkBases checks the names of all images, also those of stages that are not needed.
+// checkBases checks the platforms and the names of all images, also those of stages that are not
+// needed. The checks of --check warn of a name.
 func (b *builder) checkBases() error {
 	for _, s := range b.file.Stages {
+		if _, err := b.platform(s.From); err != nil {
+			return err
+		}
 		base, err := b.base(s)
 		if err == nil && base != "scratch" && b.file.Parent(s, base) == nil {
 			if _, err = registry.ParseReference(base); err != nil {

@@ -344,7 +344,7 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 		s.config.Config.Env, s.config.Config.WorkingDir = []string{"PATH=" + defaultPath}, "/"
 		return nil
 	}
-	platform, err := s.platform(in)
+	platform, err := s.b.platform(in)
 	if err != nil {
 		return err
 	}
@@ -362,13 +362,23 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 }
 
 // platform returns the platform of FROM --platform, or the build's.
-func (s *stageBuild) platform(in *dockerfile.Instruction) (ocispec.Platform, error) {
-	lookup := dockerfile.LookupIn(s.b.globals)
-	text, err := dockerfile.Expand(in.Flag("platform"), s.b.file.Escape, lookup)
-	if err != nil || text == "" {
-		return s.b.want, err
+func (b *builder) platform(in *dockerfile.Instruction) (ocispec.Platform, error) {
+	flag := in.Flag("platform")
+	text, err := dockerfile.Expand(flag, b.file.Escape, dockerfile.LookupIn(b.globals))
+	if err == nil && flag == "" {
+		return b.want, nil
 	}
-	return registry.ParsePlatform(text)
+	if err == nil && text == "" {
+		err = errors.New("it is empty when its variables are replaced")
+	}
+	var platform ocispec.Platform
+	if err == nil {
+		platform, err = registry.ParsePlatform(text)
+	}
+	if err != nil {
+		return platform, in.ErrorAt("--platform", "--platform=%s: %v", flag, err)
+	}
+	return platform, nil
 }
 
 // image returns an image that FROM or --from names, and pulls it if need be.

@@ -38,6 +38,7 @@ type Writer struct {
 	same    map[string]bool     // directories that nothing was added to: they keep their times
 	created map[string]bool     // directories that are new or were changed
 	owners  *layer.OwnersWriter // for an ordinary user, who cannot change the owner
+	modes   map[string]uint32   // that directories should have, where an ordinary user needs more
 }
 
 // New writes into a directory above layers, the lowest of which comes first.
@@ -55,6 +56,7 @@ func New(dir string, layers []string) (*Writer, error) {
 	return &Writer{
 		Copier: files.NewCopier(int(file.Fd())), NewMode: 0o755, below: lower{u}, dir: file,
 		same: map[string]bool{}, created: map[string]bool{}, owners: layer.NewOwnersWriter(dir),
+		modes: map[string]uint32{},
 	}, nil
 }
 
@@ -117,7 +119,7 @@ func (w *Writer) Mkdir(name string, isBelow bool, who Owner) error {
 	if !isBelow {
 		w.created[name] = true
 		w.touch(name)
-		err := unix.Fchmodat(w.Root, name, w.NewMode, 0)
+		err := unix.Fchmodat(w.Root, name, w.dirMode(name, w.NewMode), 0)
 		return errors.Join(w.own(name, who), about("chmod", name, err))
 	}
 	w.same[name] = true
@@ -144,10 +146,25 @@ func (w *Writer) touch(name string) { w.keepChanged(path.Dir(name)) }
 // keepChanged notes that a directory of the upper layer keeps the times that it has.
 func (w *Writer) keepChanged(dir string) { delete(w.same, dir); w.created[dir] = true }
 
+// dirMode is the mode that a directory gets. An ordinary user must be able to fill and to read it:
+// what it should be is noted beside the layer, together with the owner.
+func (w *Writer) dirMode(name string, mode uint32) uint32 {
+	if mode &= 0o7777; os.Geteuid() == 0 || mode&0o700 == 0o700 {
+		delete(w.modes, name)
+		return mode
+	}
+	w.modes[name] = mode
+	return mode | 0o700
+}
+
 // own sets the owner of a new file. An ordinary user cannot: it is noted beside the layer.
 func (w *Writer) own(name string, who Owner) error {
 	if os.Geteuid() != 0 {
-		return w.owners.Add(name, &layer.Owner{UID: who.UID, GID: who.GID})
+		o := &layer.Owner{UID: who.UID, GID: who.GID}
+		if want, ok := w.modes[name]; ok {
+			o.Have, o.Want = want|0o700, want
+		}
+		return w.owners.Add(name, o)
 	}
 	err := unix.Fchownat(w.Root, name, who.UID, who.GID, unix.AT_SYMLINK_NOFOLLOW)
 	return about("chown", name, err)

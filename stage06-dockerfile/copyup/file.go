@@ -45,6 +45,13 @@ func (w *Writer) MergeDir(name string) error {
 
 // CopyAttributes gives a directory all attributes of another.
 func (w *Writer) CopyAttributes(n *union.Node, name string) error {
+	defer func(change func(*unix.Stat_t)) { w.Change = change }(w.Change)
+	if change := w.Change; change != nil && w.Give != nil {
+		w.Change = func(st *unix.Stat_t) {
+			change(st)
+			st.Mode = st.Mode&unix.S_IFMT | w.dirMode(name, st.Mode)
+		}
+	}
 	return withFile(n, func(fd int) error {
 		w.keepChanged(name)
 		return errors.Join(w.Attributes(fd, name), w.noteOwner(name))
