@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"stagebox/stage02-cgroups/cgroupfs"
+	"stagebox/stage02-cgroups/units"
 )
 
 // setting is a value for a file, in version 2 and in version 1. The controller's name is
@@ -81,11 +82,11 @@ var unlimited = map[string]setting{
 // throttles translates the limits of block devices, of which there may be several.
 func (l *Limits) throttles() []setting {
 	var list []setting
-	add := func(flag, v2, v1 string, limits []throttle) {
+	add := func(flag, v2, v1 string, limits []units.Throttle) {
 		for _, t := range limits {
 			list = append(list, setting{flag, "io",
-				"io.max", fmt.Sprintf("%s %s=%d", t.device, v2, t.rate),
-				"blkio.throttle." + v1 + "_device", fmt.Sprintf("%s %d", t.device, t.rate)})
+				"io.max", fmt.Sprintf("%s %s=%d", t.Device, v2, t.Rate),
+				"blkio.throttle." + v1 + "_device", fmt.Sprintf("%s %d", t.Device, t.Rate)})
 		}
 	}
 	add("--device-read-bps", "rbps", "read_bps", l.DeviceReadBps)

@@ -17,18 +17,14 @@ import (
 )
 
 // bind is a mount at a place inside: of a path of the host's, or new in memory.
-type bind struct {
-	mountspec.Spec
-	isDir     bool
-	isMissing bool // the source, and it is to be made
-}
+type bind = mountspec.Spec
 
 // bind makes the mount, while the host's files are in sight.
 func (r *newRoot) bind(b bind) plan.Arg {
 	if b.Type == "tmpfs" {
 		return r.memory(b)
 	}
-	if b.isMissing {
+	if b.IsMissing {
 		r.makeSource(b.Source)
 	}
 	why := "from the host, for " + b.Target

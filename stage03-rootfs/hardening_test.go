@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
-	"stagebox/stage03-rootfs/capability"
 )
 
 // Attacks that need a process beside the container. Where the wall is not a flag, the
@@ -259,25 +258,4 @@ func TestSwappedLinks(t *testing.T) {
 			require.True(t, made())
 		})
 	})
-}
-
-func TestCapabilities(t *testing.T) {
-	known := capability.Set(1<<41 - 1)
-	for _, c := range []struct {
-		add, drop []string
-		want      capability.Set
-	}{
-		{nil, nil, 0xa80425fb},
-		{[]string{"net_admin"}, []string{"CAP_CHOWN"}, 0xa80435fa},
-		{[]string{"ALL"}, nil, known},
-		{[]string{"all"}, []string{"SYS_ADMIN"}, known &^ (1 << unix.CAP_SYS_ADMIN)},
-		{[]string{"CHOWN"}, []string{"ALL"}, 1},
-		{[]string{"ALL"}, []string{"ALL"}, known},
-	} {
-		got, err := (&Security{CapAdd: c.add, CapDrop: c.drop}).capabilities(known, false)
-		require.NoError(t, err)
-		require.Equal(t, c.want, got, "%v", c)
-	}
-	_, err := (&Security{CapAdd: []string{"NONSENSE"}}).capabilities(known, false)
-	require.ErrorContains(t, err, "--cap-add NONSENSE: there is no such capability")
 }

@@ -146,40 +146,6 @@ func TestTinyLeavesNothingHalfMade(t *testing.T) {
 	require.Len(t, left, 1, "nothing but full is there")
 }
 
-func TestDevicesAreParsed(t *testing.T) {
-	for text, want := range map[string]device{
-		"/dev/null":             {"/dev/null", "/dev/null", unix.S_IFCHR, 1, 3, 0o666, "rwm"},
-		"/dev/null:r":           {"/dev/null", "/dev/null", unix.S_IFCHR, 1, 3, 0o666, "r"},
-		"/dev/null:/dev/x":      {"/dev/null", "/dev/x", unix.S_IFCHR, 1, 3, 0o666, "rwm"},
-		"/dev/null:/dev/y/x:rw": {"/dev/null", "/dev/y/x", unix.S_IFCHR, 1, 3, 0o666, "rw"},
-	} {
-		got, err := parseDevice(text)
-		require.NoError(t, err, text)
-		require.Equal(t, want, got, text)
-	}
-	for _, text := range []string{"", "/etc/passwd", "/dev/none", "/dev/null:/x", "/dev/null:/dev/x:rwx", "/dev/null:/dev/../etc/x", ":::"} {
-		_, err := parseDevice(text)
-		require.Error(t, err, text)
-	}
-}
-
-func FuzzBinds(f *testing.F) {
-	for _, seed := range []string{"/a:/b:ro", "type=bind,src=/,dst=/x", "/t:size=1m", "type=tmpfs,dst=/t", "/usr:/proc/x", "::::"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, files := range []Files{{Volume: []string{text}}, {Mount: []string{text}}, {Tmpfs: []string{text}}} {
-			list, err := files.binds()
-			if err != nil {
-				require.Empty(t, list)
-				continue
-			}
-			require.NotContains(t, []string{"/", "/proc", "/sys", "/dev"}, list[0].Target)
-			require.True(t, filepath.IsAbs(list[0].Target))
-		}
-	})
-}
-
 // The host's later mounts appear below a bind only if it is a slave of the host's mount.
 func TestPropagation(t *testing.T) {
 	if os.Geteuid() != 0 {

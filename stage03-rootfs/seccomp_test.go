@@ -12,10 +12,10 @@ import (
 func TestDefaultFilter(t *testing.T) {
 	want, err := compileFor("", capability.Default)
 	require.NoError(t, err)
-	filter, err := securityOpts{}.filter(capability.Default)
+	filter, err := filterOf("", capability.Default)
 	require.NoError(t, err)
 	require.Equal(t, want, filter)
-	admin, err := securityOpts{}.filter(capability.Default | 1<<unix.CAP_SYS_ADMIN)
+	admin, err := filterOf("", capability.Default|1<<unix.CAP_SYS_ADMIN)
 	require.NoError(t, err)
 	require.NotEqual(t, want, admin, "the control")
 }

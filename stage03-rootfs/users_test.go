@@ -39,8 +39,3 @@ func TestAHostilePasswdIsNotRead(t *testing.T) {
 	require.NoError(t, os.Truncate(passwd, 1<<40))
 	require.ErrorContains(t, (&identity{}).find(root.readInside, "app"), "of up to 1048576 bytes")
 }
-
-func TestVariables(t *testing.T) {
-	t.Setenv("OURS", "here")
-	require.Equal(t, []string{"A=1", "C=", "B=2", "OURS=here"}, setAll([]string{"A=1", "B=0"}, []string{"C=", "B=2", "OURS", "NOT_SET_ANYWHERE"}))
-}

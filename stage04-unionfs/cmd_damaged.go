@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 )
@@ -33,7 +34,7 @@ func damage(id string, err error) error {
 // checkRecord reports what is wrong with a record that was read from a container's directory.
 func (s Store) checkRecord(id string, r *Record) error {
 	dir := s.path("containers", id)
-	if err := isDirectory(dir); err != nil {
+	if err := files.CheckDir(dir); err != nil {
 		return err
 	}
 	c := r.Run
@@ -42,16 +43,6 @@ func (s Store) checkRecord(id string, r *Record) error {
 		return fmt.Errorf("%s is not the record of this container", filepath.Join(dir, "container.json"))
 	}
 	return nil
-}
-
-// isDirectory returns an error for anything but a directory. A link to one may lead out of the
-// store.
-func isDirectory(path string) error {
-	info, err := os.Lstat(path)
-	if err == nil && !info.IsDir() {
-		err = &fs.PathError{Op: "open", Path: path, Err: unix.ENOTDIR}
-	}
-	return err
 }
 
 // checkDirs checks the directories of a container that was made earlier. The kernel's own, work,
@@ -63,7 +54,7 @@ func (r *Record) checkDirs() error {
 		}
 	}
 	for _, dir := range append(r.Run.topFirst(), r.path("upper"), r.path("work"), r.path("merged")) {
-		if err := isDirectory(dir); err != nil {
+		if err := files.CheckDir(dir); err != nil {
 			return damage(r.ID, err)
 		}
 	}
@@ -73,9 +64,9 @@ func (r *Record) checkDirs() error {
 // checkVolume checks the directories of a volume.
 func (s Store) checkVolume(name string) error {
 	dir := s.path("volumes", name)
-	err := isDirectory(dir)
+	err := files.CheckDir(dir)
 	if err == nil {
-		err = isDirectory(filepath.Join(dir, "_data"))
+		err = files.CheckDir(filepath.Join(dir, "_data"))
 	}
 	if err != nil {
 		err = fmt.Errorf("%w; restore it, or remove the volume: box volume rm %s", err, name)

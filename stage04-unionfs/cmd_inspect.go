@@ -15,7 +15,6 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage02-cgroups/units"
-	"stagebox/stage03-rootfs/rlimit"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/format"
@@ -157,10 +156,7 @@ func (c *Container) hostConfig() api.HostConfig {
 			*mode = "host"
 		}
 	}
-	files := Files{Mount: c.Mount}
-	for _, b := range files.requestedMounts() {
-		h.Mounts = append(h.Mounts, api.Mount{Type: b.Type, Source: b.Source, Target: b.Target, ReadOnly: b.ReadOnly})
-	}
+	h.Mounts = api.Mounts((&Files{Mount: c.Mount}).requestedMounts())
 	c.describeLimits(&h)
 	return h
 }
@@ -172,22 +168,9 @@ func (c *Container) describeLimits(h *api.HostConfig) {
 		h.PidsLimit = (*int64)(&c.PidsLimit)
 	}
 	h.CgroupParent = c.CgroupParent
-	for limits, list := range map[*[]api.ThrottleDevice][]throttle{&h.BlkioDeviceReadBps: c.DeviceReadBps, &h.BlkioDeviceWriteBps: c.DeviceWriteBps,
-		&h.BlkioDeviceReadIOps: c.DeviceReadIOps, &h.BlkioDeviceWriteIOps: c.DeviceWriteIOps} {
-		for _, t := range list {
-			*limits = append(*limits, api.ThrottleDevice{Path: t.device, Rate: t.rate})
-		}
-	}
-	for _, spec := range c.Ulimit {
-		if l, err := rlimit.Parse(spec); err == nil {
-			h.Ulimits = append(h.Ulimits, api.Ulimit{Name: l.Name, Hard: int64(l.Max), Soft: int64(l.Cur)})
-		}
-	}
-	for _, spec := range c.Device {
-		if d, err := parseDevice(spec); err == nil {
-			h.Devices = append(h.Devices, api.Device{PathOnHost: strings.Split(spec, ":")[0], PathInContainer: d.target, CgroupPermissions: d.access})
-		}
-	}
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = api.Throttles(c.DeviceReadBps), api.Throttles(c.DeviceWriteBps)
+	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = api.Throttles(c.DeviceReadIOps), api.Throttles(c.DeviceWriteIOps)
+	h.Ulimits, h.Devices = api.Ulimits(c.Ulimit), api.Devices(c.Device)
 }
 
 // stateWord is Docker's word for the state.
@@ -200,22 +183,8 @@ func (r *Record) stateWord() string {
 
 // mounts are those of -v and --mount; --tmpfs is in HostConfig only.
 func (r *Record) mounts() []api.MountPoint {
-	list := []api.MountPoint{}
 	files := Files{Volume: r.Run.Volume, Mount: r.Run.Mount}
-	for _, b := range files.requestedMounts() {
-		mount := api.MountPoint{Type: b.Type, Source: b.Source, Destination: b.Target, RW: !b.ReadOnly}
-		switch mount.Type {
-		case "bind":
-			mount.Propagation = "r" + cmp.Or(b.Propagation, "private")
-		case "volume":
-			mount.Name, mount.Driver, mount.Source = b.Source, "local", r.store.path("volumes", b.Source, "_data")
-		}
-		if b.ReadOnly {
-			mount.Mode = "ro"
-		}
-		list = append(list, mount)
-	}
-	return list
+	return api.MountPoints(files.requestedMounts(), r.store.path("volumes"))
 }
 
 // picture is the layers of a container, the top one first, with what is in its own now.

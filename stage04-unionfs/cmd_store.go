@@ -4,7 +4,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -29,19 +28,7 @@ type Store struct {
 }
 
 // dir returns the absolute path of the store.
-func (s Store) dir() string {
-	root := s.Root
-	if root == "" && os.Geteuid() == 0 {
-		root = "/var/lib/stagebox"
-	} else if root == "" {
-		data := cmp.Or(os.Getenv("XDG_DATA_HOME"), filepath.Join(os.Getenv("HOME"), ".local/share"))
-		root = filepath.Join(data, "stagebox")
-	}
-	if abs, err := filepath.Abs(root); err == nil {
-		return abs
-	}
-	return root
-}
+func (s Store) dir() string { return state.Dir(s.Root) }
 
 // rootFirst allows --root DIR before the command, too: box starts again, with BOX_ROOT for it.
 func rootFirst() {
@@ -130,15 +117,11 @@ func (c *Container) resolve() error {
 // readEnvFiles puts the variables of --env-file before those of --env, which win. A later file
 // wins over an earlier one.
 func (c *Container) readEnvFiles() error {
-	var env []string
-	for _, file := range c.EnvFile {
-		lines, err := envfile.Read(file)
-		if err != nil {
-			return fmt.Errorf("--env-file %s: %w", file, err)
-		}
-		env = setAll(env, lines)
+	lines, err := envfile.ReadAll(c.EnvFile)
+	if err != nil {
+		return err
 	}
-	c.Env, c.EnvFile = append(env, c.Env...), nil
+	c.Env, c.EnvFile = append(envfile.Set(nil, lines), c.Env...), nil
 	return nil
 }
 

@@ -50,10 +50,8 @@ func (e *Entry) Run() error {
 	if err != nil {
 		return err
 	}
-	if g.TTY {
-		if err := stdio(g.Container, p); err != nil {
-			return err
-		}
+	if err := g.stdio(p); err != nil {
+		return err
 	}
 	p.Setns(pidfd, flags).Why("into all its namespaces at once")
 	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")

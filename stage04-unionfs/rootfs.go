@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage01-namespaces/subid"
 )
 
 // root decides what the container sees of the files.
@@ -112,7 +113,7 @@ func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err erro
 	}
 	for _, b := range binds {
 		mount := r.bind(b)
-		r.queueMount(pendingMount{mount: mount, target: b.Target, isDir: b.isDir})
+		r.queueMount(pendingMount{mount: mount, target: b.Target, isDir: b.IsDir})
 	}
 	// Last: see attach.
 	r.queueMount(pendingMount{mount: proc, target: "/proc", isDir: true, exact: true})
@@ -274,7 +275,7 @@ func (r *newRoot) maps(id int) bool {
 	if r.Clone.Flags&unix.CLONE_NEWUSER == 0 {
 		return true
 	}
-	_, groups, err := grants()
+	_, groups, err := subid.Grants()
 	return err == nil && len(groups) > 0 && id > 0
 }
 

@@ -16,16 +16,16 @@ import (
 	"stagebox/stage03-rootfs/seccomp"
 )
 
-// filter reads the profile and compiles it; no instructions are no filter. That of most containers
+// filterOf reads a profile and compiles it; no instructions are no filter. That of most containers
 // is compiled already.
-func (s securityOpts) filter(caps capability.Set) ([]unix.SockFilter, error) {
+func filterOf(profile string, caps capability.Set) ([]unix.SockFilter, error) {
 	switch {
-	case s.profile == "unconfined":
+	case profile == "unconfined":
 		return nil, nil
-	case s.profile == "" && caps == capability.Default && seccomp.HasCompiled:
+	case profile == "" && caps == capability.Default && seccomp.HasCompiled:
 		return seccomp.Compiled(), nil
 	}
-	return compileFor(s.profile, caps)
+	return compileFor(profile, caps)
 }
 
 // compileFor compiles a profile from a file, or the default one, for a process with these

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
@@ -91,28 +89,4 @@ func rootDir(path string) (string, error) {
 		return "", fmt.Errorf("--rootfs %s: it is empty, so there is nothing to run in it; box rootfs %s fills it", path, path)
 	}
 	return dir, nil
-}
-
-// parseDevice reads DEV, DEV:DEV, DEV:RWM or DEV:DEV:RWM.
-func parseDevice(spec string) (device, error) {
-	parts := strings.Split(spec, ":")
-	access := "rwm"
-	if last := parts[len(parts)-1]; len(parts) > 1 && last != "" && strings.Trim(last, "rwm") == "" {
-		access, parts = last, parts[:len(parts)-1]
-	}
-	source, target := parts[0], parts[len(parts)-1]
-	target = path.Clean(target)
-	if len(parts) > 2 || !strings.HasPrefix(target, "/dev/") {
-		return device{}, errors.New("give the device, the path of its node in /dev inside, and of r, w and m what is allowed: /dev/fuse:/dev/fuse:rw")
-	}
-	info, err := os.Stat(source)
-	if err != nil {
-		return device{}, err
-	}
-	d, ok := deviceOf(source, info)
-	if !ok {
-		return d, fmt.Errorf("%s is not a device; -v shows a file or directory inside", source)
-	}
-	d.target, d.access = target, access
-	return d, nil
 }

@@ -5,28 +5,23 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"slices"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/units"
 )
 
 // Limits are what a container may use at most.
 type Limits struct {
-	Memory            units.Size      `short:"m" help:"Memory limit (64m, 1.5g); a process that exceeds it is OOM-killed." placeholder:"BYTES" group:"Limits:"`
-	MemorySwap        units.Size      `help:"Memory and swap together; -1 for as much swap as there is. The default is twice the memory." placeholder:"BYTES" group:"Limits:"`
-	MemoryReservation units.Size      `help:"Memory that the kernel leaves it as long as it can." placeholder:"BYTES" group:"Limits:"`
-	CPUs              units.CPUs      `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
-	CPUShares         units.Weight    `name:"cpu-shares" help:"Weight against others when CPUs are scarce; the default is 1024." placeholder:"N" group:"Limits:"`
-	CPUSetCPUs        string          `name:"cpuset-cpus" help:"The CPUs to run on: 0, 0-2,4." placeholder:"LIST" group:"Limits:"`
-	PidsLimit         units.Processes `help:"Processes and threads; 0 or -1 for any number." placeholder:"N" group:"Limits:"`
-	DeviceReadBps     []throttle      `help:"Bytes a second read from a device: /dev/sda:1mb." placeholder:"DEV:BYTES" group:"Limits:"`
-	DeviceWriteBps    []throttle      `help:"Bytes a second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
-	DeviceReadIOps    []throttle      `name:"device-read-iops" help:"Reads a second from a device." placeholder:"DEV:N" group:"Limits:"`
-	DeviceWriteIOps   []throttle      `name:"device-write-iops" help:"Writes a second to a device." placeholder:"DEV:N" group:"Limits:"`
+	Memory            units.Size       `short:"m" help:"Memory limit (64m, 1.5g); a process that exceeds it is OOM-killed." placeholder:"BYTES" group:"Limits:"`
+	MemorySwap        units.Size       `help:"Memory and swap together; -1 for as much swap as there is. The default is twice the memory." placeholder:"BYTES" group:"Limits:"`
+	MemoryReservation units.Size       `help:"Memory that the kernel leaves it as long as it can." placeholder:"BYTES" group:"Limits:"`
+	CPUs              units.CPUs       `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
+	CPUShares         units.Weight     `name:"cpu-shares" help:"Weight against others when CPUs are scarce; the default is 1024." placeholder:"N" group:"Limits:"`
+	CPUSetCPUs        string           `name:"cpuset-cpus" help:"The CPUs to run on: 0, 0-2,4." placeholder:"LIST" group:"Limits:"`
+	PidsLimit         units.Processes  `help:"Processes and threads; 0 or -1 for any number." placeholder:"N" group:"Limits:"`
+	DeviceReadBps     []units.Throttle `help:"Bytes a second read from a device: /dev/sda:1mb." placeholder:"DEV:BYTES" group:"Limits:"`
+	DeviceWriteBps    []units.Throttle `help:"Bytes a second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
+	DeviceReadIOps    []units.Throttle `name:"device-read-iops" help:"Reads a second from a device." placeholder:"DEV:N" group:"Limits:"`
+	DeviceWriteIOps   []units.Throttle `name:"device-write-iops" help:"Writes a second to a device." placeholder:"DEV:N" group:"Limits:"`
 }
 
 // CgroupOptions are the flags about the container's cgroup besides its limits.
@@ -40,7 +35,7 @@ const minMemory = 6 << 20
 
 // check refuses limits that contradict each other or that this host cannot have.
 func (l *Limits) check() error {
-	online, err := onlineCPUs()
+	online, err := units.OnlineCPUs()
 	if err != nil {
 		return err
 	}
@@ -58,56 +53,7 @@ func (l *Limits) check() error {
 	case int64(l.CPUs) > int64(len(online))*units.Period:
 		return fmt.Errorf("--cpus: this host has %d CPUs", len(online))
 	case l.CPUSetCPUs != "":
-		return checkCPUs(l.CPUSetCPUs, online)
+		return units.CheckCPUs(l.CPUSetCPUs, online)
 	}
-	return nil
-}
-
-// checkCPUs names the CPU of a list that the host does not have.
-func checkCPUs(list string, online []int) error {
-	cpus, err := units.ParseCPUList(list)
-	if err != nil {
-		return fmt.Errorf("--cpuset-cpus: %w", err)
-	}
-	for _, cpu := range cpus {
-		if !slices.Contains(online, cpu) {
-			return fmt.Errorf("--cpuset-cpus: this host has no CPU %d; online are %v", cpu, online)
-		}
-	}
-	return nil
-}
-
-func onlineCPUs() ([]int, error) {
-	text, err := os.ReadFile("/sys/devices/system/cpu/online")
-	if err != nil {
-		return nil, err
-	}
-	return units.ParseCPUList(strings.TrimSpace(string(text)))
-}
-
-// throttle is a rate for a block device, whose number is written "major:minor".
-type throttle struct {
-	device string
-	rate   int64
-}
-
-// UnmarshalText reads /dev/NAME:RATE; the rate may have a unit, as a size.
-func (t *throttle) UnmarshalText(text []byte) error {
-	path, rate, ok := strings.Cut(string(text), ":")
-	if !ok {
-		return fmt.Errorf("%q is not a device and a rate, such as /dev/sda:1mb", text)
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return fmt.Errorf("stat %q: %w", path, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
-		return fmt.Errorf("%q is not a block device", path)
-	}
-	n, err := units.ParseSize(rate)
-	if err != nil || n < 1 {
-		return fmt.Errorf("%q is not a rate for %s: give a number, or one with k, m or g", rate, path)
-	}
-	t.device, t.rate = fmt.Sprintf("%d:%d", unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev))), n
 	return nil
 }

@@ -26,6 +26,7 @@ import (
 
 	"stagebox/lessons/boxtest"
 
+	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/progress"
@@ -901,7 +902,7 @@ func TestVariablesOfImageFilesAndFlags(t *testing.T) {
 		c := &Container{ProcessOptions: ProcessOptions{Env: flags, EnvFile: []string{one, two}}}
 		require.NoError(t, c.merge(nil, image))
 		require.NoError(t, c.resolve())
-		return setAll(nil, c.Env)
+		return envfile.Set(nil, c.Env)
 	}
 	require.ElementsMatch(t, []string{"A=one", "B=two", "C=flag", "D=image"}, environment("C=flag"))
 	require.Contains(t, environment("BOX_OF_THE_HOST"), "BOX_OF_THE_HOST=secret", "the control")

@@ -7,9 +7,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"os/user"
-	"strconv"
 	"strings"
 	"unsafe"
 
@@ -150,7 +147,7 @@ type ifreq struct {
 // newuidmap(1) and newgidmap(1) map the ranges of /etc/subuid and /etc/subgid as well.
 func mapIDs(p *Plan) error {
 	uid, gid := os.Geteuid(), os.Getegid()
-	uids, gids, err := grants()
+	uids, gids, err := subid.Grants()
 	switch {
 	case err != nil:
 		return err
@@ -174,28 +171,6 @@ func mapIDs(p *Plan) error {
 		})
 	}
 	return nil
-}
-
-// grants returns the ranges of users and groups that the caller may map besides itself: both,
-// or neither.
-func grants() (uids, gids []subid.Range, err error) {
-	uid := os.Geteuid()
-	who, err := user.LookupId(strconv.Itoa(uid))
-	if err != nil {
-		who = &user.User{Username: strconv.Itoa(uid)}
-	}
-	if uids, err = subid.Read("/etc/subuid", who.Username, uid); err != nil {
-		return nil, nil, err
-	}
-	if gids, err = subid.Read("/etc/subgid", who.Username, uid); err != nil {
-		return nil, nil, err
-	}
-	_, errUID := exec.LookPath("newuidmap")
-	_, errGID := exec.LookPath("newgidmap")
-	if len(uids) == 0 || len(gids) == 0 || uid != 0 && (errUID != nil || errGID != nil) {
-		return nil, nil, nil
-	}
-	return uids, gids, nil
 }
 
 func writeMaps(h *Plan, pid, uids, gids string) {

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
@@ -200,7 +201,7 @@ func (m *stepMounts) cache(mount dockerfile.Mount) error {
 		return err
 	}
 	m.mount(dir, mount.Target, mount.ReadOnly)
-	if err := isDirectory(dir); errors.Is(err, unix.ENOENT) {
+	if err := files.CheckDir(dir); errors.Is(err, unix.ENOENT) {
 		return m.newCache(dir, mount)
 	} else if err != nil {
 		return fmt.Errorf("%w; remove it", err)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -35,40 +34,22 @@ func (c *Container) environment(home string) ([]string, error) {
 			env = slices.Delete(env, 1, 2)
 		}
 	}
-	for _, file := range c.EnvFile {
-		lines, err := envfile.Read(file)
-		if err != nil {
-			return nil, fmt.Errorf("--env-file %s: %w", file, err)
-		}
-		env = setAll(env, lines)
+	lines, err := envfile.ReadAll(c.EnvFile)
+	if err != nil {
+		return nil, err
 	}
+	env = envfile.Set(env, lines)
 	for _, variable := range c.Env {
 		if name, _, _ := strings.Cut(variable, "="); name == "" {
 			return nil, fmt.Errorf("--env %s: give NAME=VALUE", variable)
 		}
 	}
-	env = setAll(env, c.Env)
+	env = envfile.Set(env, c.Env)
 	isHome := func(v string) bool { return strings.HasPrefix(v, "HOME=") && v != "HOME=" }
 	if !slices.ContainsFunc(env, isHome) {
-		env = setAll(env, []string{"HOME=" + home})
+		env = envfile.Set(env, []string{"HOME=" + home})
 	}
 	return env, nil
-}
-
-// setAll adds variables, each in place of an earlier one of that name. A name alone takes
-// the caller's value, or none.
-func setAll(env, variables []string) []string {
-	for _, variable := range variables {
-		name, _, given := strings.Cut(variable, "=")
-		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
-		if value, known := os.LookupEnv(name); !given && known {
-			variable, given = name+"="+value, true
-		}
-		if given {
-			env = append(env, variable)
-		}
-	}
-	return env
 }
 
 // Terminal says how the container is talked to.

@@ -8,29 +8,24 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/pty"
 )
 
 // console is the host's side of that terminal; nil for a container without one.
 type console struct {
-	ends   [2]int32 // of a socket pair: box's and the process's
-	size   unix.Winsize
-	typed  bool // what is typed is passed on
-	slave  plan.Arg
-	master *os.File
+	pty.Terminal
+	ends  [2]int32 // of a socket pair: box's and the process's
+	size  unix.Winsize
+	slave plan.Arg
 
-	output *os.File
 	opened func(*os.File)
-	broken chan struct{} // closed when the output is a pipe that is not read any more
 }
 
 // stdio decides what the container reads from and writes to. Without one of its own it
@@ -47,10 +42,11 @@ func stdio(c *Container, p *Plan) error {
 		return errors.New("--tty with --interactive needs a terminal to read from, " +
 			"and standard input is not one: leave one of the two out")
 	}
-	p.console = &console{typed: c.Interactive && !c.Detach && !c.noInput,
-		output: p.output, opened: p.opened, broken: make(chan struct{})}
+	p.console = &console{Terminal: pty.Terminal{Output: p.output,
+		Typed: c.Interactive && !c.Detach && !c.noInput}, opened: p.opened}
 	if p.Broken == nil {
-		p.Broken = p.console.broken
+		p.console.Broken = make(chan struct{})
+		p.Broken = p.console.Broken
 	}
 	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
 		p.console.size = *size
@@ -121,97 +117,12 @@ func (c *console) serve() (end func(), err error) {
 	if c == nil {
 		return func() {}, nil
 	}
-	if c.master, err = c.receive(); err != nil {
+	master, err := pty.Receive(c.ends)
+	if err != nil {
 		return nil, err
 	}
-	c.opened(c.master)
-	sizes := make(chan os.Signal, 1)
-	signal.Notify(sizes, unix.SIGWINCH)
-	go c.follow(sizes)
-	restore := func() {}
-	if state, err := c.raw(); err != nil {
-		return nil, err
-	} else if state != nil {
-		restore = func() { term.Restore(0, state) }
-		go io.Copy(c.master, os.Stdin)
-	}
-	done := make(chan struct{})
-	go func() {
-		// It ends with EIO when no process has the slave open any more.
-		if _, err := io.Copy(c.output, c.master); errors.Is(err, unix.EPIPE) {
-			close(c.broken)
-		}
-
-		// If it ended with another error (a full disk), the container still goes on.
-		io.Copy(io.Discard, c.master)
-		close(done)
-	}()
-	return func() {
-		c.master.SetReadDeadline(time.Now()) // other processes may keep the slave open
-		<-done
-		io.CopyN(c.output, lastOutput{c.master}, 1<<16) // more than a terminal holds
-		restore()
-	}, nil
-}
-
-// lastOutput reads what a terminal holds, and does not wait for more. What its processes have
-// written before is there: the kernel moves it to the reader's end first (n_tty_read).
-type lastOutput struct{ *os.File }
-
-func (o lastOutput) Read(p []byte) (n int, err error) {
-	conn, err := o.SyscallConn()
-	if err == nil {
-		conn.Control(func(fd uintptr) { n, err = unix.Read(int(fd), p) })
-	}
-	if n <= 0 {
-		return 0, io.EOF
-	}
-	return n, err
-}
-
-// raw lets the caller's terminal pass every key on, Ctrl-C too.
-func (c *console) raw() (*term.State, error) {
-	if !c.typed {
-		return nil, nil
-	}
-	state, err := term.MakeRaw(0)
-	if err != nil {
-		return nil, fmt.Errorf("raw mode of the terminal: %w", err)
-	}
-	return state, nil
-}
-
-// follow gives the container's terminal the size of the caller's, whenever it changes.
-func (c *console) follow(sizes chan os.Signal) {
-	conn, err := c.master.SyscallConn() // Fd would make the file wait again
-	for ; err == nil; <-sizes {
-		if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
-			conn.Control(func(fd uintptr) { unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
-		}
-	}
-}
-
-// receive takes the master's end from the socket.
-func (c *console) receive() (*os.File, error) {
-	unix.Close(int(c.ends[1]))
-	control := make([]byte, unix.CmsgSpace(4))
-	_, n, _, _, err := unix.Recvmsg(int(c.ends[0]), make([]byte, 1), control, unix.MSG_CMSG_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("recvmsg: the container's terminal: %w", err)
-	}
-	unix.Close(int(c.ends[0]))
-	messages, err := unix.ParseSocketControlMessage(control[:n])
-	if err != nil || len(messages) == 0 {
-		return nil, fmt.Errorf("recvmsg: the container sent no terminal: %v", err)
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil {
-		return nil, fmt.Errorf("recvmsg: the container's terminal: %w", err)
-	}
-	if err := unix.SetNonblock(fds[0], true); err != nil { // or its reader cannot be stopped
-		return nil, fmt.Errorf("fcntl: the container's terminal: %w", err)
-	}
-	return os.NewFile(uintptr(fds[0]), "/dev/ptmx"), nil
+	c.opened(master)
+	return c.Serve(master)
 }
 
 // winsize is struct winsize in strace's notation.

@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -411,11 +410,3 @@ func asOwner(s Store, argv ...string) error {
 
 // isRunning reports whether a container runs: the box that stays with it holds the lock.
 func (r *Record) isRunning() bool { return r.State.Status == "running" && state.Held(r.livePath()) }
-
-// MarshalJSON writes the number of the device and the rate.
-func (t throttle) MarshalJSON() ([]byte, error) { return json.Marshal([]any{t.device, t.rate}) }
-
-// UnmarshalJSON reads them.
-func (t *throttle) UnmarshalJSON(data []byte) error {
-	return json.Unmarshal(data, &[]any{&t.device, &t.rate})
-}

@@ -80,7 +80,7 @@ func (r *Record) mountHere() (int, error) {
 	root.enter()
 	for _, b := range binds {
 		if b.Type != "tmpfs" { // memory is empty in a container that does not run
-			root.queueMount(pendingMount{mount: root.bind(b), target: b.Target, isDir: b.isDir})
+			root.queueMount(pendingMount{mount: root.bind(b), target: b.Target, isDir: b.IsDir})
 		}
 	}
 	p.PivotRoot(".", ".")

@@ -18,8 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage01-namespaces/subid"
 	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/rlimit"
+	"stagebox/stage03-rootfs/seccomp"
 )
 
 // security decides what the container may still do. A filter of system calls goes up while
@@ -30,19 +32,20 @@ func security(c *Container, p *Plan, id *identity) error {
 	if err := c.workdir(p); err != nil {
 		return err
 	}
-	s, err := c.securityOpts()
+	s, err := seccomp.ParseOptions(c.SecurityOpt)
 	if err != nil {
 		return err
 	}
-	if c.open() && s.profile == "" {
-		s.profile = "unconfined"
+	if c.open() && s.Profile == "" {
+		s.Profile = "unconfined"
 	}
 	known := knownCaps(p.Clone.Flags)
-	caps, err := c.capabilities(known, c.open())
+	caps, err := capability.Select(c.CapAdd, c.CapDrop, c.open())
 	if err != nil {
 		return err
 	}
-	filter, err := s.filter(caps)
+	caps &= known
+	filter, err := filterOf(s.Profile, caps)
 	if err != nil {
 		return err
 	}
@@ -50,7 +53,7 @@ func security(c *Container, p *Plan, id *identity) error {
 		return err
 	}
 	p.limitCaps(known &^ caps)
-	if s.noNewPrivs {
+	if s.NoNewPrivs {
 		p.NoNewPrivs()
 	} else {
 		p.Seccomp(filter)
@@ -64,7 +67,7 @@ func security(c *Container, p *Plan, id *identity) error {
 	case caps != known:
 		p.Capset(caps)
 	}
-	if s.noNewPrivs {
+	if s.NoNewPrivs {
 		p.Seccomp(filter)
 	}
 	return nil
@@ -89,11 +92,10 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string) (
 	}
 	keep, known := capability.Set(bounding), knownCaps(namespaces)
 	filtered := statusField(status, "Seccomp") == "2"
-	s := securityOpts{profile: profile}
 	if !filtered {
-		s.profile = "unconfined"
+		profile = "unconfined"
 	}
-	filter, err := s.filter(keep)
+	filter, err := filterOf(profile, keep)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +257,7 @@ func (r *newRoot) networkDefaults() error {
 	}
 	last := uint64(math.MaxInt32)
 	if r.Clone.Flags&unix.CLONE_NEWUSER != 0 {
-		_, groups, err := grants()
+		_, groups, err := subid.Grants()
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/subid"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
@@ -52,7 +53,7 @@ func (s Store) dirs(image *oci.Image) ([]string, error) {
 	var list []string
 	for _, diffID := range image.Config.RootFS.DiffIDs {
 		dir := s.layerPath(diffID)
-		if err := isDirectory(dir); err != nil {
+		if err := files.CheckDir(dir); err != nil {
 			return nil, fmt.Errorf("layer %s of image %s: %w\n"+
 				"     remove what is there, and pull, load or build the image again",
 				short(diffID), cmp.Or(short(image.ID), "in the making"), err)
@@ -94,7 +95,7 @@ func (s Store) inherit(dirs []string) ([]string, error) {
 
 // hasLayer reports whether a layer is here unpacked.
 func (s Store) hasLayer(diffID digest.Digest) bool {
-	return isDirectory(s.layerPath(diffID)) == nil
+	return files.CheckDir(s.layerPath(diffID)) == nil
 }
 
 // layerLimits returns the limits that were given, or the default ones.
@@ -284,7 +285,7 @@ func hasMany() bool {
 	if os.Geteuid() == 0 {
 		return false
 	}
-	uids, _, err := grants()
+	uids, _, err := subid.Grants()
 	return err == nil && len(uids) > 0
 }
 

@@ -59,8 +59,8 @@ func (c *Container) openVolumes(binds []bind) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", b.Text, err)
 			}
-			binds[i].layers = layers
-			if binds[i].isDir, err = union.IsDir(layers, b.Subpath); err != nil {
+			binds[i].Layers = layers
+			if binds[i].IsDir, err = union.IsDir(layers, b.Subpath); err != nil {
 				return fmt.Errorf("%s: %w", b.Text, err)
 			}
 		}
@@ -72,13 +72,13 @@ func (c *Container) openVolumes(binds []bind) error {
 				return fmt.Errorf("the volume %s: %w", b.Source, err)
 			}
 		}
-		binds[i].Source, binds[i].isDir = c.Store.path("volumes", b.Source, "_data"), true
+		binds[i].Source, binds[i].IsDir = c.Store.path("volumes", b.Source, "_data"), true
 		if b.Subpath != "" && !c.DryRun {
 			isDir, err := files.IsDirIn(binds[i].Source, b.Subpath)
 			if err != nil {
 				return fmt.Errorf("%s: %w; make it in the volume first", b.Text, err)
 			}
-			binds[i].isDir = isDir
+			binds[i].IsDir = isDir
 		}
 	}
 	return nil

@@ -2,12 +2,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"stagebox/stage01-namespaces/nslist"
 	"stagebox/stage02-cgroups/cgroupfs"
@@ -30,19 +27,11 @@ func (c *topCmd) Run() error {
 	if !r.isRunning() {
 		return fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
 	}
-	options := words[1:]
-	if len(options) == 0 {
-		options = []string{"-ef"}
-	}
-	out, err := exec.Command("ps", options...).Output()
-	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		first, _, _ := strings.Cut(strings.TrimSpace(string(exit.Stderr)), "\n")
-		return fmt.Errorf("ps %s: %s", strings.Join(options, " "), first)
-	}
+	list, err := format.PS(words[1:])
 	if err != nil {
-		return fmt.Errorf("ps, a program of the host: %w", err)
+		return err
 	}
-	return format.Processes(os.Stdout, string(out), r.processes())
+	return format.Processes(os.Stdout, list, r.processes())
 }
 
 // processes are the numbers of a running container's processes on the host: those in its cgroup

@@ -6,36 +6,16 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/devnode"
 )
-
-// device is a device node: where it is on the host, where inside, and what may be done.
-type device struct {
-	source, target string
-	kind           uint32 // unix.S_IFCHR or unix.S_IFBLK
-	major, minor   uint32
-	mode           uint32
-	access         string // of r, w and m
-}
-
-// defaultDevices are those of every container. /dev/tty is each process's own terminal.
-var defaultDevices = []device{
-	{"/dev/null", "/dev/null", unix.S_IFCHR, 1, 3, 0o666, "rwm"},
-	{"/dev/zero", "/dev/zero", unix.S_IFCHR, 1, 5, 0o666, "rwm"},
-	{"/dev/full", "/dev/full", unix.S_IFCHR, 1, 7, 0o666, "rwm"},
-	{"/dev/random", "/dev/random", unix.S_IFCHR, 1, 8, 0o666, "rwm"},
-	{"/dev/urandom", "/dev/urandom", unix.S_IFCHR, 1, 9, 0o666, "rwm"},
-	{"/dev/tty", "/dev/tty", unix.S_IFCHR, 5, 0, 0o666, "rwm"},
-}
 
 // links lead to what the process itself has open, and to the terminals of this container.
 var links = [][2]string{
@@ -89,16 +69,16 @@ func (r *newRoot) owns(kind uint64) bool {
 }
 
 // node plans one device.
-func (r *newRoot) node(d device) {
-	name := strings.TrimPrefix(d.target, "/dev/")
+func (r *newRoot) node(d devnode.Node) {
+	name := strings.TrimPrefix(d.Target, "/dev/")
 	r.dirs(r.dev, path.Dir(name))
 	if r.Clone.Flags&unix.CLONE_NEWUSER == 0 {
-		r.Mknod(r.dev, name, d.kind|d.mode, d.major, d.minor)
+		r.Mknod(r.dev, name, d.Kind|d.Mode, d.Major, d.Minor)
 		return
 	}
 	r.Mknod(r.dev, name, unix.S_IFREG|0o644, 0, 0)
-	mount := r.CopyMount(plan.Cwd, d.source).Why("the host's, as a user may make none").Result()
-	r.queueMount(pendingMount{mount: mount, target: d.target, made: true})
+	mount := r.CopyMount(plan.Cwd, d.Source).Why("the host's, as a user may make none").Result()
+	r.queueMount(pendingMount{mount: mount, target: d.Target, made: true})
 }
 
 // dirs makes the directories of a path that is relative to at.
@@ -110,49 +90,18 @@ func (r *newRoot) dirs(at plan.Arg, name string) {
 }
 
 // nodes are the devices of this container.
-func (r *newRoot) nodes() ([]device, error) {
-	nodes := slices.Clone(defaultDevices)
+func (r *newRoot) nodes() ([]devnode.Node, error) {
+	nodes := slices.Clone(devnode.Default)
 	if r.Privileged {
-		nodes = hostDevices()
+		nodes = devnode.Host()
 	}
 	for _, spec := range r.Device {
-		d, err := parseDevice(spec)
+		d, err := devnode.Parse(spec)
 		if err != nil {
 			return nil, fmt.Errorf("--device %s: %w", spec, err)
 		}
-		nodes = slices.DeleteFunc(nodes, func(o device) bool { return o.target == d.target })
+		nodes = slices.DeleteFunc(nodes, func(o devnode.Node) bool { return o.Target == d.Target })
 		nodes = append(nodes, d)
 	}
 	return nodes, nil
-}
-
-// deviceOf describes a node of the host's.
-func deviceOf(path string, info fs.FileInfo) (device, bool) {
-	var st unix.Stat_t
-	if info.Mode()&fs.ModeDevice == 0 || unix.Stat(path, &st) != nil {
-		return device{}, false
-	}
-	major, minor := unix.Major(st.Rdev), unix.Minor(st.Rdev)
-	return device{path, path, st.Mode & unix.S_IFMT, major, minor, st.Mode & 0o777, "rwm"}, true
-}
-
-// hostDevices are all devices in the host's /dev; terminals stay what they are inside.
-func hostDevices() []device {
-	var list []device
-	skip := []string{"/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/fd"}
-	walk := func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || slices.Contains(skip, path) {
-			return fs.SkipDir
-		}
-		if info, err := entry.Info(); err == nil && path != "/dev/ptmx" && path != "/dev/console" {
-			if d, ok := deviceOf(path, info); ok {
-				list = append(list, d)
-			}
-		}
-		return nil
-	}
-	if err := filepath.WalkDir("/dev", walk); err != nil {
-		return defaultDevices
-	}
-	return list
 }

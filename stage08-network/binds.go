@@ -17,13 +17,7 @@ import (
 )
 
 // bind is a mount at a place inside: of a path of the host's, or new in memory.
-type bind struct {
-	mountspec.Spec
-	isDir     bool
-	isMissing bool // the source, and it is to be made
-
-	layers []string // of an image, the top one first
-}
+type bind = mountspec.Spec
 
 // bind makes the mount, while the host's files are in sight.
 func (r *newRoot) bind(b bind) plan.Arg {
@@ -33,7 +27,7 @@ func (r *newRoot) bind(b bind) plan.Arg {
 	if b.Type == "image" {
 		return r.image(b)
 	}
-	if b.isMissing {
+	if b.IsMissing {
 		r.makeSource(b.Source)
 	}
 	why := "from the host, for " + b.Target

@@ -177,7 +177,7 @@ func (c *Container) layersOf(name string) ([]string, error) {
 // longer: it lay on the root.
 func (r *newRoot) image(b bind) plan.Arg {
 	o := r.record.overlay()
-	o.lowers, o.upper, o.volatile = b.layers, "", false
+	o.lowers, o.upper, o.volatile = b.Layers, "", false
 	o.mount(r.Plan)
 	why := "the image " + b.Source + ", for " + b.Target
 	b.Source = o.merged

@@ -15,18 +15,19 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/devcgroup"
+	"stagebox/stage03-rootfs/devnode"
 )
 
 // allowed are the rules of the device cgroup: any node may be made, few may be opened.
-func allowed(nodes []device) []devcgroup.Rule {
+func allowed(nodes []devnode.Node) []devcgroup.Rule {
 	const any = devcgroup.Any
 	rules := []devcgroup.Rule{
 		{Kind: unix.S_IFCHR, Major: any, Minor: any, Access: "m"},
 		{Kind: unix.S_IFBLK, Major: any, Minor: any, Access: "m"},
 	}
 	for _, d := range nodes {
-		rules = append(rules, devcgroup.Rule{Kind: d.kind, Major: d.major, Minor: d.minor,
-			Access: d.access})
+		rules = append(rules, devcgroup.Rule{Kind: d.Kind, Major: d.Major, Minor: d.Minor,
+			Access: d.Access})
 	}
 	return append(rules, // terminals
 		devcgroup.Rule{Kind: unix.S_IFCHR, Major: 5, Minor: 2, Access: "rwm"},

@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/envfile"
+	"stagebox/stage03-rootfs/seccomp"
 )
 
 // target is a container of the store, or a process by its number.
@@ -69,11 +71,11 @@ func (e *Entry) guest() (*guest, error) {
 	c.Hostname, c.Rootfs = "box", fmt.Sprintf("/proc/%d/root", pid)
 	g := &guest{Container: c, pid: pid, who: &identity{home: "/root"}}
 	if r != nil {
-		s, err := r.Run.securityOpts()
+		s, err := seccomp.ParseOptions(r.Run.SecurityOpt)
 		if err != nil {
 			return nil, err
 		}
-		g.profile, g.host, c.Ulimit = s.profile, r, r.Run.Ulimit
+		g.profile, g.host, c.Ulimit = s.Profile, r, r.Run.Ulimit
 		c.Hostname, c.GroupAdd = r.Run.Hostname, r.Run.GroupAdd
 		c.Env = append(slices.Clone(r.Run.Env), e.Env...)
 		if e.User == "" {
@@ -89,11 +91,19 @@ func (e *Entry) guest() (*guest, error) {
 		}
 	}
 	if r == nil && !e.TTY {
-		g.who.env = setAll(environment("box"), e.Env)
+		g.who.env = envfile.Set(environment("box"), e.Env)
 		return g, nil
 	}
 	g.who.env, err = c.environment(g.who.home)
 	return g, err
+}
+
+// stdio gives the command a terminal with --tty, and else leaves it the caller's files.
+func (g *guest) stdio(p *Plan) error {
+	if !g.TTY {
+		return nil
+	}
+	return stdio(g.Container, p)
 }
 
 // prepare gives the command its terminal and directory, the restrictions of the others, and its

@@ -1,6 +1,6 @@
 // Package subid reads /etc/subuid and /etc/subgid (subuid(5)): which ids of the host a user
-// may map into a user namespace. A malformed line is an error. moby/sys/user is not used,
-// because it accepts malformed numbers.
+// may map into a user namespace, if newuidmap(1) and newgidmap(1) can do it. A malformed line is an
+// error. moby/sys/user is not used, because it accepts malformed numbers.
 package subid
 
 import (
@@ -8,12 +8,36 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"os/user"
 	"strconv"
 	"strings"
 )
 
 // Range is Count ids of the host, from Start on.
 type Range struct{ Start, Count uint32 }
+
+// Grants returns the ranges of users and groups that the caller may map besides itself: both, or
+// neither. Root maps them itself, others need the setuid programs.
+func Grants() (uids, gids []Range, err error) {
+	uid := os.Geteuid()
+	who, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		who = &user.User{Username: strconv.Itoa(uid)}
+	}
+	if uids, err = Read("/etc/subuid", who.Username, uid); err != nil {
+		return nil, nil, err
+	}
+	if gids, err = Read("/etc/subgid", who.Username, uid); err != nil {
+		return nil, nil, err
+	}
+	_, errUID := exec.LookPath("newuidmap")
+	_, errGID := exec.LookPath("newgidmap")
+	if len(uids) == 0 || len(gids) == 0 || uid != 0 && (errUID != nil || errGID != nil) {
+		return nil, nil, nil
+	}
+	return uids, gids, nil
+}
 
 // Read returns the ranges that the file at path grants to a user, in the order of its lines;
 // none if there is no such file.

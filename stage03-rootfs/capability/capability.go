@@ -54,6 +54,27 @@ func Parse(list []string) (set Set, err error) {
 	return set, nil
 }
 
+// Select returns the default set, or all if a container is open, with what --cap-add and --cap-drop
+// name. A capability that both name is in the set, unless it was added by ALL.
+func Select(add, drop []string, open bool) (Set, error) {
+	set := Default
+	if open {
+		set = All
+	}
+	added, err := Parse(add)
+	if err != nil {
+		return 0, fmt.Errorf("--cap-add %w", err)
+	}
+	dropped, err := Parse(drop)
+	if err != nil {
+		return 0, fmt.Errorf("--cap-drop %w", err)
+	}
+	if added == All && dropped != added { // ALL, but for those that are dropped by name
+		return added &^ dropped, nil
+	}
+	return set&^dropped | added, nil
+}
+
 // Names returns the names of the set's members, such as CAP_NET_ADMIN.
 func (s Set) Names() []string {
 	var list []string

@@ -26,3 +26,27 @@ func TestString(t *testing.T) {
 	require.Equal(t, "1<<CAP_CHOWN|1<<CAP_KILL", Set(1<<unix.CAP_CHOWN|1<<unix.CAP_KILL).String())
 	require.Equal(t, []string{"CAP_CHOWN"}, Set(1).Names())
 }
+
+func TestSelect(t *testing.T) {
+	for _, c := range []struct {
+		add, drop []string
+		open      bool
+		want      Set
+	}{
+		{nil, nil, false, 0xa80425fb},
+		{nil, []string{"chown"}, true, All &^ 1},
+		{[]string{"net_admin"}, []string{"CAP_CHOWN"}, false, 0xa80435fa},
+		{[]string{"ALL"}, nil, false, All},
+		{[]string{"all"}, []string{"SYS_ADMIN"}, false, All &^ (1 << unix.CAP_SYS_ADMIN)},
+		{[]string{"CHOWN"}, []string{"ALL"}, false, 1},
+		{[]string{"ALL"}, []string{"ALL"}, false, All},
+	} {
+		got, err := Select(c.add, c.drop, c.open)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got, "%v", c)
+	}
+	_, err := Select([]string{"NONSENSE"}, nil, false)
+	require.ErrorContains(t, err, "--cap-add NONSENSE: there is no such capability")
+	_, err = Select(nil, []string{"NONSENSE"}, false)
+	require.ErrorContains(t, err, "--cap-drop NONSENSE: ")
+}

@@ -1,4 +1,4 @@
-// Package envfile reads the files of --env-file, as Docker does.
+// Package envfile reads the files of --env-file, as Docker does, and puts environments together.
 package envfile
 
 import (
@@ -7,9 +7,38 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
+
+// ReadAll reads several files, which --env-file names: the lines of a later one come later.
+func ReadAll(names []string) (list []string, err error) {
+	for _, name := range names {
+		lines, err := Read(name)
+		if err != nil {
+			return nil, fmt.Errorf("--env-file %s: %w", name, err)
+		}
+		list = append(list, lines...)
+	}
+	return list, nil
+}
+
+// Set adds variables to an environment, each in place of an earlier one of that name. A name alone
+// takes the caller's value, or none.
+func Set(env, variables []string) []string {
+	for _, variable := range variables {
+		name, _, given := strings.Cut(variable, "=")
+		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+		if value, known := os.LookupEnv(name); !given && known {
+			variable, given = name+"="+value, true
+		}
+		if given {
+			env = append(env, variable)
+		}
+	}
+	return env
+}
 
 // Read reads lines NAME=VALUE, or NAME alone. It skips blank lines, those that begin with #, and
 // the byte order mark of UTF-8.

@@ -39,3 +39,8 @@ func TestRead(t *testing.T) {
 	_, err := Read(filepath.Join(t.TempDir(), "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
+
+func TestSet(t *testing.T) {
+	t.Setenv("OURS", "here")
+	require.Equal(t, []string{"A=1", "C=", "B=2", "OURS=here"}, Set([]string{"A=1", "B=0"}, []string{"C=", "B=2", "OURS", "NOT_SET_ANYWHERE"}))
+}

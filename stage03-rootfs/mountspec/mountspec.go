@@ -1,6 +1,6 @@
-// Package mountspec reads the flags -v, --mount and --tmpfs as Docker does. It reads text only,
-// apart from the current directory: whether a path exists is for the program to find out.
-// Types, NoCopy and Subpath are also for programs that have volumes and images.
+// Package mountspec reads the flags -v, --mount and --tmpfs as Docker does. Parse reads text only;
+// Resolve looks at the paths of the host too.
+// Types, NoCopy, Subpath and Layers are also for programs that have volumes and images.
 package mountspec
 
 import (
@@ -32,6 +32,11 @@ type Spec struct {
 	ReadOnlyTop bool     // of a bind that is read-only: the mounts below it are not
 	Subpath     string   // of a volume or an image: what of it is mounted, without a leading /
 	Text        string   // the flag, for errors
+
+	IsDir     bool // by Resolve: the mount is of a directory
+	IsMissing bool // by Resolve: the source is, and MakeSource is set
+
+	Layers []string // of an image: its directories, the top one first; for the program to set
 }
 
 // Types are the types of mounts that a program has. If volume is one of them, it is the default

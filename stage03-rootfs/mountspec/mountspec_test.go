@@ -1,6 +1,7 @@
 package mountspec
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -122,4 +123,54 @@ func TestRelativePathsAreOfTheCurrentDirectory(t *testing.T) {
 	require.Equal(t, []string{here + ":/a", here + "/x:/b:ro", filepath.Dir(here) + "/y:/c", "name:/d", "/e", "."}, volumes)
 	require.Equal(t, []string{"type=bind,src=" + here + "/x,dst=/a", "src=name,dst=/b", `dst=/c,"source=` + here + `/y,z"`, `"`,
 		"type=volume,src=../v,dst=/d"}, mounts)
+}
+
+func TestResolve(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	isName := func(text string) bool { return text == "data" }
+	types := Types{"bind", "tmpfs", "volume"}
+	list, err := types.Resolve([]string{file + ":/a/b/../c", "data:/d", dir + "/gone:/e"}, nil, []string{"/f"}, isName)
+	require.NoError(t, err)
+	var got []string
+	for _, s := range list {
+		got = append(got, fmt.Sprint(s.Type, s.Target, s.IsDir, s.IsMissing))
+	}
+	require.Equal(t, []string{"volume/dtrue false", "bind/etrue true", "tmpfs/ftrue false", "bind/a/cfalse false"}, got, "those nearer to the root first")
+	for spec, says := range map[string]string{
+		dir + ":x":           "--volume " + dir + `:x: the place inside, "x", must be an absolute path`,
+		dir + ":/dev/..":     ": / is reserved",
+		dir + ":/proc/x":     ": /proc/x is reserved",
+		"no/name:/x":         `: "no/name" is neither a path`,
+		dir + ":/d/../taken": ": duplicate mount point: /taken",
+	} {
+		_, err := types.Resolve([]string{"data:/taken", spec}, nil, nil, isName)
+		require.ErrorContains(t, err, says)
+	}
+	for spec, says := range map[string]string{
+		"src=a,dst=/x":                ": the host's path must begin with / or with a dot: ./a, perhaps",
+		"src=" + dir + "/gone,dst=/x": "no such file or directory; make it first",
+	} {
+		_, err := Types{"bind"}.Resolve(nil, []string{spec}, nil, nil)
+		require.ErrorContains(t, err, says)
+	}
+}
+
+func FuzzResolve(f *testing.F) {
+	for _, seed := range []string{"/a:/b:ro", "type=bind,src=/,dst=/x", "/t:size=1m", "type=tmpfs,dst=/t", "/usr:/proc/x", "::::"} {
+		f.Add(seed)
+	}
+	types, isName := Types{"bind", "tmpfs", "volume"}, func(string) bool { return true }
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, flags := range [][3][]string{{{text}}, {1: {text}}, {2: {text}}} {
+			list, err := types.Resolve(flags[0], flags[1], flags[2], isName)
+			if err != nil {
+				require.Empty(t, list)
+				continue
+			}
+			require.NotContains(t, []string{"/", "/proc", "/sys", "/dev"}, list[0].Target)
+			require.True(t, filepath.IsAbs(list[0].Target))
+		}
+	})
 }

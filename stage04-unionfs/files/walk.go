@@ -11,6 +11,7 @@ package files
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -159,4 +160,13 @@ func about(operation, path string, err error) error {
 		return fmt.Errorf("%s %q: %w", operation, path, err)
 	}
 	return nil
+}
+
+// CheckDir returns an error for anything but a directory; a link to one is an error too.
+func CheckDir(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: path, Err: unix.ENOTDIR}
+	}
+	return err
 }

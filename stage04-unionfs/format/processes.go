@@ -5,11 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 )
+
+// PS returns what ps(1) of the host prints, with -ef if there are no options.
+func PS(options []string) (string, error) {
+	if len(options) == 0 {
+		options = []string{"-ef"}
+	}
+	out, err := exec.Command("ps", options...).Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		first, _, _ := strings.Cut(strings.TrimSpace(string(exit.Stderr)), "\n")
+		return "", fmt.Errorf("ps %s: %s", strings.Join(options, " "), first)
+	}
+	if err != nil {
+		return "", fmt.Errorf("ps, a program of the host: %w", err)
+	}
+	return string(out), nil
+}
 
 // Processes prints the lines of ps that are about some processes, in columns.
 func Processes(w io.Writer, list string, pids []int) error {

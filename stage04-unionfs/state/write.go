@@ -20,6 +20,7 @@
 package state
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -225,4 +226,20 @@ func sweepFile(path string) error {
 		err = os.Remove(path)
 	}
 	return err
+}
+
+// Dir returns the absolute path of the directory in which a program keeps its state: root if that
+// is given, else the default of the user, /var/lib/stagebox for root and below XDG_DATA_HOME for
+// others.
+func Dir(root string) string {
+	if root == "" && os.Geteuid() == 0 {
+		root = "/var/lib/stagebox"
+	} else if root == "" {
+		data := cmp.Or(os.Getenv("XDG_DATA_HOME"), filepath.Join(os.Getenv("HOME"), ".local/share"))
+		root = filepath.Join(data, "stagebox")
+	}
+	if abs, err := filepath.Abs(root); err == nil {
+		return abs
+	}
+	return root
 }

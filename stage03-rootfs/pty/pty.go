@@ -1,0 +1,107 @@
+// Package pty is the host's side of a container's terminal (pty(7), ioctl_tty(2)): it takes the
+// master of the pair from the container, and copies between it and the caller's terminal. The
+// lesson reads Receive and Terminal.Serve.
+package pty
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// Terminal says how a container's terminal is shown and typed to.
+type Terminal struct {
+	Output *os.File      // where what it shows goes
+	Typed  bool          // what is typed on standard input is passed on
+	Broken chan struct{} // closed when Output is a pipe that is not read any more; it may be nil
+}
+
+// Serve copies between the caller's terminal and the master of a pair, and gives the latter the
+// size of standard output whenever that changes. end waits for the last output, and leaves the
+// caller's terminal as it was.
+func (t Terminal) Serve(master *os.File) (end func(), err error) {
+	sizes := make(chan os.Signal, 1)
+	signal.Notify(sizes, unix.SIGWINCH)
+	go follow(master, sizes)
+	restore := func() {}
+	if t.Typed {
+		state, err := term.MakeRaw(0) // every key is passed on, Ctrl-C too
+		if err != nil {
+			return nil, fmt.Errorf("raw mode of the terminal: %w", err)
+		}
+		restore = func() { term.Restore(0, state) }
+		go io.Copy(master, os.Stdin)
+	}
+	done := make(chan struct{})
+	go func() {
+		// It ends with EIO when no process has the slave open any more.
+		if _, err := io.Copy(t.Output, master); errors.Is(err, unix.EPIPE) && t.Broken != nil {
+			close(t.Broken)
+		}
+
+		// If it ended with another error (a full disk), the container still goes on.
+		io.Copy(io.Discard, master)
+		close(done)
+	}()
+	return func() {
+		master.SetReadDeadline(time.Now()) // other processes may keep the slave open
+		<-done
+		io.CopyN(t.Output, lastOutput{master}, 1<<16) // more than a terminal holds
+		restore()
+	}, nil
+}
+
+// lastOutput reads what a terminal holds, and does not wait for more. What its processes have
+// written before is there: the kernel moves it to the reader's end first (n_tty_read).
+type lastOutput struct{ *os.File }
+
+func (o lastOutput) Read(p []byte) (n int, err error) {
+	conn, err := o.SyscallConn()
+	if err == nil {
+		conn.Control(func(fd uintptr) { n, err = unix.Read(int(fd), p) })
+	}
+	if n <= 0 {
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// follow gives the container's terminal the size of the caller's, whenever it changes.
+func follow(master *os.File, sizes chan os.Signal) {
+	conn, err := master.SyscallConn() // Fd would make the file wait again
+	for ; err == nil; <-sizes {
+		if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
+			conn.Control(func(fd uintptr) { unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
+		}
+	}
+}
+
+// Receive takes the master of a pair from the first end of a socket pair (SCM_RIGHTS, unix(7)),
+// and closes both ends; the sender has its own second one.
+func Receive(ends [2]int32) (*os.File, error) {
+	unix.Close(int(ends[1]))
+	control := make([]byte, unix.CmsgSpace(4))
+	_, n, _, _, err := unix.Recvmsg(int(ends[0]), make([]byte, 1), control, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("recvmsg: the container's terminal: %w", err)
+	}
+	unix.Close(int(ends[0]))
+	messages, err := unix.ParseSocketControlMessage(control[:n])
+	if err != nil || len(messages) == 0 {
+		return nil, fmt.Errorf("recvmsg: the container sent no terminal: %v", err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return nil, fmt.Errorf("recvmsg: the container's terminal: %w", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil { // or its reader cannot be stopped
+		return nil, fmt.Errorf("fcntl: the container's terminal: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "/dev/ptmx"), nil
+}

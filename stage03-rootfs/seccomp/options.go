@@ -1,0 +1,30 @@
+package seccomp
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Options are what --security-opt says.
+type Options struct {
+	NoNewPrivs bool
+	Profile    string // a file, "" for the default, "unconfined"
+}
+
+// ParseOptions reads the values of --security-opt; a later one wins.
+func ParseOptions(list []string) (o Options, err error) {
+	for _, option := range list {
+		name, value, _ := strings.Cut(strings.Replace(option, ":", "=", 1), "=")
+		switch {
+		case name == "no-new-privileges" && (value == "" || value == "true"):
+			o.NoNewPrivs = true
+		case name == "no-new-privileges" && value == "false":
+			o.NoNewPrivs = false
+		case name == "seccomp" && value != "":
+			o.Profile = value
+		default:
+			return o, fmt.Errorf("--security-opt %s: there are no-new-privileges, seccomp=FILE and seccomp=unconfined", option)
+		}
+	}
+	return o, nil
+}

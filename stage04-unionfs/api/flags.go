@@ -1,0 +1,72 @@
+package api
+
+import (
+	"cmp"
+	"path/filepath"
+	"strings"
+
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage03-rootfs/devnode"
+	"stagebox/stage03-rootfs/mountspec"
+	"stagebox/stage03-rootfs/rlimit"
+)
+
+// Throttles are the limits of block devices.
+func Throttles(list []units.Throttle) []ThrottleDevice {
+	all := []ThrottleDevice{}
+	for _, t := range list {
+		all = append(all, ThrottleDevice{Path: t.Device, Rate: t.Rate})
+	}
+	return all
+}
+
+// Ulimits are those of --ulimit.
+func Ulimits(specs []string) []Ulimit {
+	all := []Ulimit{}
+	for _, spec := range specs {
+		if l, err := rlimit.Parse(spec); err == nil {
+			all = append(all, Ulimit{Name: l.Name, Hard: int64(l.Max), Soft: int64(l.Cur)})
+		}
+	}
+	return all
+}
+
+// Devices are those of --device that the host has.
+func Devices(specs []string) []Device {
+	all := []Device{}
+	for _, spec := range specs {
+		if n, err := devnode.Parse(spec); err == nil {
+			source, _, _ := strings.Cut(spec, ":")
+			all = append(all, Device{PathOnHost: source, PathInContainer: n.Target,
+				CgroupPermissions: n.Access})
+		}
+	}
+	return all
+}
+
+// Mounts are those of --mount, as they were asked for.
+func Mounts(list []mountspec.Spec) (all []Mount) {
+	for _, s := range list {
+		all = append(all, Mount{Type: s.Type, Source: s.Source, Target: s.Target, ReadOnly: s.ReadOnly})
+	}
+	return all
+}
+
+// MountPoints are mounts as a container has them; volumes is the directory that holds the volumes.
+func MountPoints(list []mountspec.Spec, volumes string) []MountPoint {
+	all := []MountPoint{}
+	for _, s := range list {
+		m := MountPoint{Type: s.Type, Source: s.Source, Destination: s.Target, RW: !s.ReadOnly}
+		switch s.Type {
+		case "bind":
+			m.Propagation = "r" + cmp.Or(s.Propagation, "private")
+		case "volume":
+			m.Name, m.Driver, m.Source = s.Source, "local", filepath.Join(volumes, s.Source, "_data")
+		}
+		if s.ReadOnly {
+			m.Mode = "ro"
+		}
+		all = append(all, m)
+	}
+	return all
+}
