@@ -85,7 +85,7 @@ func (c *Call) ParentRuns(parent func(child uintptr)) *Call { c.parent = parent;
 func (c *Call) Before(do func()) *Call { c.before = do; return c }
 
 // SetText replaces how an argument is written, once it is known what the kernel put there.
-func (c *Call) SetText(arg int, text string) { c.args[arg].text = text }
+func (c *Call) SetText(arg int, text string) { c.args[arg].text, c.args[arg].say = text, nil }
 
 // Reject stops the list although the call has succeeded: why says what is wrong with its
 // result, and is found by errors.Is. It is for Then.
@@ -137,7 +137,7 @@ func (c *Call) finish(ret uintptr, errno unix.Errno) {
 	switch {
 	case c.out == nil || errno != 0:
 	case c.try:
-		c.out.text = c.args[1].text
+		c.out.text = c.args[1].String()
 	default:
 		c.out.Set(ret)
 	}
@@ -183,19 +183,22 @@ func (e StepError) AtExecve() bool {
 	return (e.Name == "execve" || e.Name == "faccessat") && e.run == nil
 }
 
-// Arg is one argument: what the kernel gets, and how strace writes it.
+// Arg is one argument: what the kernel gets, and how strace writes it. Most runs are not narrated,
+// so what takes time to write is written when it is asked for.
 type Arg struct {
-	value   uintptr
-	pointer unsafe.Pointer // instead; keeps alive what it points to
-	from    *Value         // instead: the result of an earlier call
-	text    string
+	value    uintptr
+	pointer  unsafe.Pointer // instead; keeps alive what it points to
+	from     *Value         // instead: the result of an earlier call
+	text     string
+	say      func() string // instead of text
+	isNumber bool          // its text is the value
 }
 
 // Null is the NULL pointer; Cwd is the current directory in openat(2) and its like.
 var Null, Cwd = Arg{text: "NULL"}, Sym(^uintptr(99), "AT_FDCWD")
 
 // Num is a number, written in decimal.
-func Num(n int) Arg { return Arg{value: uintptr(n), text: fmt.Sprint(n)} }
+func Num(n int) Arg { return Arg{value: uintptr(n), isNumber: true} }
 
 // Sym is a number with the name that the C headers give it.
 func Sym(v uintptr, text string) Arg { return Arg{value: v, text: text} }
@@ -211,7 +214,7 @@ func (p *Plan) Str(s string) Arg {
 		p.Fail(errors.New(Quote(s) +
 			" holds a NUL byte, where the kernel ends a string: remove it"))
 	}
-	return Ptr(unsafe.Pointer(b), Quote(s))
+	return Arg{pointer: unsafe.Pointer(b), say: func() string { return Quote(s) }}
 }
 
 // StrOrNull is Str, and NULL for an empty string.
@@ -224,16 +227,23 @@ func (p *Plan) StrOrNull(s string) Arg {
 
 // strs is an array of strings that ends in NULL, as execve takes it.
 func (p *Plan) strs(list []string) Arg {
-	array, texts := make([]unsafe.Pointer, len(list)+1), make([]string, len(list))
+	array := make([]unsafe.Pointer, len(list)+1)
 	for i, s := range list {
-		arg := p.Str(s)
-		array[i], texts[i] = arg.pointer, arg.text
+		array[i] = p.Str(s).pointer
 	}
-	return Ptr(unsafe.Pointer(&array[0]), "["+strings.Join(texts, ", ")+"]")
+	return Arg{pointer: unsafe.Pointer(&array[0]), say: func() string {
+		texts := make([]string, len(list))
+		for i, s := range list {
+			texts[i] = Quote(s)
+		}
+		return "[" + strings.Join(texts, ", ") + "]"
+	}}
 }
 
 // IsSet reports whether the Arg is not the zero Arg.
-func (a Arg) IsSet() bool { return a != Arg{} }
+func (a Arg) IsSet() bool {
+	return a.value != 0 || a.pointer != nil || a.from != nil || a.text != "" || a.isNumber
+}
 
 // Number is what the kernel gets.
 func (a Arg) Number() uintptr {
@@ -249,26 +259,40 @@ func (a Arg) Number() uintptr {
 // String is the argument in the notation of strace(1).
 func (a Arg) String() string {
 	switch {
-	case a.from == nil:
-		return a.text
-	case a.from.text != "":
-		return a.from.text
+	case a.from != nil:
+		return a.from.String()
+	case a.say != nil:
+		return a.say()
+	case a.isNumber:
+		return fmt.Sprint(int(a.value))
 	}
-	return a.from.name
+	return a.text
 }
 
 // Value is the result of an earlier call.
 type Value struct {
-	name string // written in its place until it is known
-	text string
-	n    uintptr
+	name  string // written in its place until it is known
+	text  string // if it is no number
+	n     uintptr
+	known bool
+	slot  int // in the list that is replayed
 }
 
 // Pending is a value that is not known yet; name is written in its place until Set.
 func Pending(name string) *Value { return &Value{name: name} }
 
 // Set makes the value known.
-func (v *Value) Set(n uintptr) { v.n, v.text = n, fmt.Sprint(n) }
+func (v *Value) Set(n uintptr) { v.n, v.known = n, true }
+
+func (v *Value) String() string {
+	switch {
+	case v.text != "":
+		return v.text
+	case v.known:
+		return fmt.Sprint(v.n)
+	}
+	return v.name
+}
 
 // Arg is the value as an argument.
 func (v *Value) Arg() Arg { return Arg{from: v} }

@@ -285,6 +285,13 @@ func (c *Call) result() string {
 // Bits is an argument made of flags, written as their names joined by |, in the order of
 // names; what has no name is written in hexadecimal.
 func Bits(value uint64, names []Flag) Arg {
+	if value == 0 {
+		return Num(0)
+	}
+	return Arg{value: uintptr(value), say: func() string { return bitNames(value, names) }}
+}
+
+func bitNames(value uint64, names []Flag) string {
 	var set []string
 	rest := value
 	for _, name := range names {
@@ -292,13 +299,10 @@ func Bits(value uint64, names []Flag) Arg {
 			set, rest = append(set, name.Name), rest&^name.Bit
 		}
 	}
-	if value == 0 {
-		return Num(0)
-	}
 	if rest != 0 {
 		set = append(set, fmt.Sprintf("%#x", rest))
 	}
-	return Sym(uintptr(value), strings.Join(set, "|"))
+	return strings.Join(set, "|")
 }
 
 // Flag is one bit and its name. It is an alias, so that a table of flags needs no field names.

@@ -84,7 +84,7 @@ func TestResultOfAStepIsUsedByALaterOne(t *testing.T) {
 	p.Execve([]string{"/bin/true"}, nil, "")
 	_, err := p.launch(&Narration{})
 	require.ErrorIs(t, again.Errno, unix.EBADF)
-	require.ErrorContains(t, err, "close("+socket.out.text+"): bad file descriptor")
+	require.ErrorContains(t, err, "close("+socket.out.String()+"): bad file descriptor")
 }
 
 func TestUnexpectedResultStopsTheList(t *testing.T) {
@@ -239,9 +239,9 @@ func TestHostStepThatFailsStopsTheProcess(t *testing.T) {
 }
 
 func TestBits(t *testing.T) {
-	require.Equal(t, "CLONE_NEWNS|CLONE_NEWPID", Bits(unix.CLONE_NEWNS|unix.CLONE_NEWPID, CloneFlags).text)
-	require.Equal(t, "0", Bits(0, CloneFlags).text)
-	require.Equal(t, "CLONE_NEWNS|0x1", Bits(unix.CLONE_NEWNS|1, CloneFlags).text)
+	require.Equal(t, "CLONE_NEWNS|CLONE_NEWPID", Bits(unix.CLONE_NEWNS|unix.CLONE_NEWPID, CloneFlags).String())
+	require.Equal(t, "0", Bits(0, CloneFlags).String())
+	require.Equal(t, "CLONE_NEWNS|0x1", Bits(unix.CLONE_NEWNS|1, CloneFlags).String())
 }
 
 // FuzzQuote holds quote against printf(1): what it writes, read back, is what went in.

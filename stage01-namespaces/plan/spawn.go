@@ -42,16 +42,19 @@ var CloneFlags = []Flag{
 
 // cloneCall is clone3(2) as a call. Arguments that are zero are not printed.
 func cloneCall(args *cloneArgs) *Call {
-	text := "{flags=" + Bits(args.Flags, CloneFlags).text
-	if args.exitSignal != 0 {
-		text += ", exit_signal=SIGCHLD"
-	}
-	if args.Cgroup != 0 {
-		text += fmt.Sprintf(", cgroup=%d", args.Cgroup)
+	say := func() string {
+		text := "{flags=" + Bits(args.Flags, CloneFlags).String()
+		if args.exitSignal != 0 {
+			text += ", exit_signal=SIGCHLD"
+		}
+		if args.Cgroup != 0 {
+			text += fmt.Sprintf(", cgroup=%d", args.Cgroup)
+		}
+		return text + "}"
 	}
 	size := unsafe.Sizeof(*args)
 	call := &Call{Name: "clone3", nr: unix.SYS_CLONE3, topic: making,
-		args: []Arg{Ptr(unsafe.Pointer(args), text+"}"), Num(int(size))}}
+		args: []Arg{{pointer: unsafe.Pointer(args), say: say}, Num(int(size))}}
 	return call.Why("a copy of box that replays the rest").
 		Hint(unix.EPERM, "root may make namespaces, an ordinary user only together with a user "+
 			"namespace, if sysctl\n     kernel.unprivileged_userns_clone is 1 and "+
@@ -256,22 +259,28 @@ func replay(steps []step, slots []uintptr, results []result) {
 
 // steps turns the list into numbers, and makes the slots for the results.
 func (p *Plan) steps() ([]step, []uintptr) {
-	slot := map[*Value]int{}
 	for _, c := range p.Calls {
-		if c.out != nil && slot[c.out] == 0 {
-			slot[c.out] = len(slot) + 1
+		if c.out != nil {
+			c.out.slot = 0
+		}
+	}
+	slots := 1
+	for _, c := range p.Calls {
+		if c.out != nil && c.out.slot == 0 {
+			c.out.slot = slots
+			slots++
 		}
 	}
 	steps := make([]step, len(p.Calls))
 	for i, c := range p.Calls {
 		s := step{
-			nr: c.nr, into: slot[c.out], try: c.try, exact: c.want != nil,
+			nr: c.nr, into: c.out.place(), try: c.try, exact: c.want != nil,
 			forks:     c.forks || c.parent != nil,
 			tolerated: uintptr(c.tolerated),
 			before:    c.before, parent: c.parent, retry: c.retry,
 		}
 		for k, arg := range c.args {
-			s.args[k], s.from[k] = arg.Number(), slot[arg.from]
+			s.args[k], s.from[k] = arg.Number(), arg.from.place()
 		}
 		if s.exact {
 			s.want = *c.want
@@ -281,7 +290,15 @@ func (p *Plan) steps() ([]step, []uintptr) {
 		}
 		steps[i] = s
 	}
-	return steps, make([]uintptr, len(slot)+1)
+	return steps, make([]uintptr, slots)
+}
+
+// place is the slot of a result of the list, or 0.
+func (v *Value) place() int {
+	if v == nil {
+		return 0
+	}
+	return v.slot
 }
 
 // follow answers the process at its sync points until it has become its program, or has

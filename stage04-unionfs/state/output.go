@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,7 +72,10 @@ func IsStdout(name string) bool {
 	return err == nil && is && fd == 1
 }
 
-var ofDescriptor = regexp.MustCompile(`^/(dev|proc/self)/fd/([0-9]+)$`)
+// Compiled when it is needed: a start of box would spend time on it.
+var ofDescriptor = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^/(dev|proc/self)/fd/([0-9]+)$`)
+})
 
 // descriptor returns the descriptor that a name means. Its link in /proc is not followed: what
 // that leads to may have no path, as a pipe has none.
@@ -82,7 +86,7 @@ func descriptor(name string) (fd int, is bool) {
 	case "/dev/stderr":
 		return 2, true
 	}
-	if parts := ofDescriptor.FindStringSubmatch(name); parts != nil {
+	if parts := ofDescriptor().FindStringSubmatch(name); parts != nil {
 		fd, err := strconv.Atoi(parts[2])
 		return fd, err == nil
 	}

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -91,7 +92,7 @@ func (c *Context) openDockerfile(ctx context.Context, file string) (err error) {
 	c.Name = filepath.Base(name)
 	if rel, below := c.below(name); below {
 		c.Dockerfile, err = c.read(rel)
-	} else if ownPipe.MatchString(name) {
+	} else if ownPipe().MatchString(name) {
 		c.Dockerfile, err = ReadFile(ctx, name)
 	} else {
 		c.Dockerfile, err = readRegular(os.OpenFile(name, unix.O_RDONLY|unix.O_NONBLOCK, 0))
@@ -105,8 +106,11 @@ func (c *Context) openDockerfile(ctx context.Context, file string) (err error) {
 	return c.readIgnore(name)
 }
 
-// ownPipe is the name of a descriptor of the caller's, such as a shell makes for <(command).
-var ownPipe = regexp.MustCompile(`^/(dev/stdin|(dev|proc/self)/fd/[0-9]+)$`)
+// ownPipe is the name of a descriptor of the caller's, such as a shell makes for <(command). It
+// is compiled when it is needed: every start of box would spend time on it.
+var ownPipe = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^/(dev/stdin|(dev|proc/self)/fd/[0-9]+)$`)
+})
 
 // below returns the path of a file below the context, if it is there by its name.
 func (c *Context) below(name string) (string, bool) {
@@ -129,7 +133,7 @@ func (c *Context) readIgnore(name string) error {
 	at := name + ".dockerignore"
 	if rel, below := c.below(at); name != "" && below {
 		patterns, err = c.read(rel)
-	} else if name != "" && !ownPipe.MatchString(name) {
+	} else if name != "" && !ownPipe().MatchString(name) {
 		patterns, err = readRegular(os.OpenFile(at, unix.O_RDONLY|unix.O_NONBLOCK, 0))
 	}
 	if errors.Is(err, unix.ENOENT) {
