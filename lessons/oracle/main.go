@@ -119,12 +119,17 @@ func steady(text string) string {
 	return text
 }
 
+// failed is the record of a Dockerfile that fails: its error, and the warnings about what precedes.
+func failed(r record, err error) record {
+	return record{Error: steady(err.Error()), Warnings: r.Warnings}
+}
+
 // read is the record of one Dockerfile.
 func read(src, ignore []byte) (r record) {
 	lint(src, ignore, &r)
 	result, err := parser.Parse(bytes.NewReader(src))
 	if err != nil {
-		return record{Error: steady(err.Error())}
+		return failed(r, err)
 	}
 	quiet := linter.New(&linter.Config{})
 	stages, args, err := instructions.Parse(result.AST, quiet)
@@ -132,7 +137,7 @@ func read(src, ignore []byte) (r record) {
 		err = errors.New("no stages")
 	}
 	if err != nil {
-		return record{Error: steady(err.Error())}
+		return failed(r, err)
 	}
 	r.Escape = string(result.EscapeToken)
 	var commands []any
@@ -347,9 +352,8 @@ func lint(src, ignore []byte, r *record) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if results.Error != nil {
+	if results.Error != nil { // the warnings are those that precede it
 		r.CheckError = steady(results.Error.Message)
-		return
 	}
 	for _, w := range results.Warnings {
 		line := "0"
