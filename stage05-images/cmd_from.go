@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 )
 
@@ -18,7 +19,7 @@ type ImageOptions struct {
 	Platform   string  `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH" group:"Registry:"`
 	Insecure   bool    `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
 
-	LayerLimits `json:"-"`
+	layer.LimitFlags `json:"-"`
 }
 
 // Help is a part of box run --help.

@@ -19,6 +19,7 @@ import (
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/format"
 	"stagebox/stage04-unionfs/render"
+	"stagebox/stage05-images/imageview"
 )
 
 type inspectCmd struct {
@@ -131,7 +132,7 @@ func (r *Record) describeConfig() api.Config {
 		}
 	}
 	if r.ImageConfig != nil {
-		c.describeImageConfig(&d, r.ImageConfig)
+		imageview.Inherit(&d, *r.ImageConfig, c.Entrypoint, c.StopSignal)
 	}
 	return d
 }

@@ -115,22 +115,22 @@ func TestBombs(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		r      io.Reader
-		limits LayerLimits
+		limits layer.LimitFlags
 		says   string
 	}{
-		{"one file", bytes.NewReader(tarOf(t, tarFile("a", strings.Repeat("x", 2048)))), LayerLimits{MaxLayerSize: 2047, MaxLayerFiles: 10}, "larger than 2 KiB: if you trust it, allow more with --max-layer-size"},
-		{"zeros without end", io.MultiReader(bytes.NewReader(many), zeros{}), LayerLimits{MaxLayerSize: 1 << 20, MaxLayerFiles: 10}, "larger than 1 MiB"},
-		{"files", bytes.NewReader(many), LayerLimits{MaxLayerSize: 1 << 20, MaxLayerFiles: 2}, "more than 2 files and directories: if you trust it, allow more with --max-layer-files"},
-		{"directories that are implied", bytes.NewReader(tarOf(t, tarFile("a/b/c/d", ""))), LayerLimits{MaxLayerSize: 1 << 20, MaxLayerFiles: 3}, "more than 3 files"},
+		{"one file", bytes.NewReader(tarOf(t, tarFile("a", strings.Repeat("x", 2048)))), layer.LimitFlags{MaxLayerSize: 2047, MaxLayerFiles: 10}, "larger than 2 KiB: if you trust it, allow more with --max-layer-size"},
+		{"zeros without end", io.MultiReader(bytes.NewReader(many), zeros{}), layer.LimitFlags{MaxLayerSize: 1 << 20, MaxLayerFiles: 10}, "larger than 1 MiB"},
+		{"files", bytes.NewReader(many), layer.LimitFlags{MaxLayerSize: 1 << 20, MaxLayerFiles: 2}, "more than 2 files and directories: if you trust it, allow more with --max-layer-files"},
+		{"directories that are implied", bytes.NewReader(tarOf(t, tarFile("a/b/c/d", ""))), layer.LimitFlags{MaxLayerSize: 1 << 20, MaxLayerFiles: 3}, "more than 3 files"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := layer.Unpack(c.r, t.TempDir(), c.limits.check)
+			_, err := layer.Unpack(c.r, t.TempDir(), c.limits.Check)
 			require.ErrorContains(t, err, c.says)
 		})
 	}
 }
 
 func TestNoLimits(t *testing.T) {
-	_, err := layer.Unpack(bytes.NewReader(tarOf(t, tarFile("a/b", "x"))), t.TempDir(), LayerLimits{MaxLayerSize: -1, MaxLayerFiles: -1}.check)
+	_, err := layer.Unpack(bytes.NewReader(tarOf(t, tarFile("a/b", "x"))), t.TempDir(), layer.LimitFlags{MaxLayerSize: -1, MaxLayerFiles: -1}.Check)
 	require.NoError(t, err)
 }

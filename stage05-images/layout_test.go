@@ -28,6 +28,8 @@ import (
 
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/imageview"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
@@ -99,6 +101,13 @@ func zipped(t testing.TB, data []byte) []byte {
 
 // shapeOf is what is in a directory.
 func shapeOf(t testing.TB, dir string) string { return strings.Join(layerTree(t, dir), "\n") }
+
+// namesOf returns the names of an image, and those by which a registry has it.
+func namesOf(s Store, image *oci.Image) (tags, digests []string, err error) {
+	all, err := s.layout().Images()
+	tags, digests = imageview.Names(image, all)
+	return tags, digests, err
+}
 
 // storeOf is everything in the parts of a store that are about images.
 func storeOf(t testing.TB, s Store) string {
@@ -198,7 +207,7 @@ func TestNamesWithDigests(t *testing.T) {
 	all, err := s.layout().Images()
 	require.NoError(t, err)
 	require.Equal(t, [][2]string{{"h:5/a", "1"}, {"h:5/a", "2"}, {"h:5/b", "<none>"}, {"h:5/c", "3"}}, all[0].Familiar())
-	tags, digests, err := s.namesOf(image)
+	tags, digests, err := namesOf(s, image)
 	require.NoError(t, err)
 	require.Equal(t, []string{"h:5/a:1", "h:5/a:2"}, tags)
 	require.Equal(t, []string{"h:5/b@" + someDigest, "h:5/c@" + someDigest}, digests)
@@ -449,7 +458,7 @@ func TestWrongBlobForALayerThatIsHere(t *testing.T) {
 	_, err = pullFrom(t, s, address+"/bad")
 	require.ErrorContains(t, err, "the layer that should be")
 
-	s.limits = LayerLimits{MaxLayerSize: -1, MaxLayerFiles: -1}
+	s.limits = layer.LimitFlags{MaxLayerSize: -1, MaxLayerFiles: -1}
 	_, err = pullFrom(t, s, address+"/twin")
 	require.NoError(t, err, "any size")
 }
@@ -486,7 +495,7 @@ func TestPullAndPush(t *testing.T) {
 	docker, err := pullFrom(t, other, address+"/user/docker:2")
 	require.NoError(t, err)
 	require.Equal(t, image.Config.RootFS, docker.Config.RootFS)
-	_, origins, err := other.namesOf(docker)
+	_, origins, err := namesOf(other, docker)
 	require.NoError(t, err)
 	origins = slices.DeleteFunc(origins, func(o string) bool { return !strings.Contains(o, "user/docker@") })
 	require.Len(t, origins, 1)
@@ -968,7 +977,7 @@ func TestOtherPlatforms(t *testing.T) {
 		again, err := obtain(address+"/app", platform, "never")
 		require.NoError(t, err)
 		require.Equal(t, image.ID, again.ID)
-		_, origins, err := s.namesOf(image)
+		_, origins, err := namesOf(s, image)
 		require.NoError(t, err)
 		require.Equal(t, []string{address + "/app@" + index.String()}, origins)
 	}
@@ -990,11 +999,8 @@ func TestOtherPlatforms(t *testing.T) {
 	require.Equal(t, "arm64", image.Config.Architecture)
 }
 
-// TestAgeAndHistory shows images of tools that set no time, or say little of how they made them.
-func TestAgeAndHistory(t *testing.T) {
-	require.Equal(t, "N/A", age(time.Time{}))
-	require.Equal(t, "N/A", age(time.Unix(0, 0)))
-	require.Equal(t, "2 hours ago", age(time.Now().Add(-2*time.Hour)))
+// TestHistory shows an image of a tool that says little of how it made it.
+func TestHistory(t *testing.T) {
 	s := newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, func(c *oci.Config, _ *dockerManifest) {
 		c.Created, c.History = &time.Time{}, []ocispec.History{{CreatedBy: "first"}}

@@ -48,7 +48,7 @@ type loading struct {
 
 func newLoading(s Store) *loading {
 	layers := archive.Staging{
-		Dir: s.path("images/partial"), Limit: s.layerLimits().check, Remove: s.dropLayer,
+		Dir: s.path("images/partial"), Limit: s.layerLimits().Check, Remove: s.dropLayer,
 	}
 	return &loading{Staging: layers, store: s}
 }

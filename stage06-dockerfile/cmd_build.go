@@ -45,14 +45,14 @@ type buildCmd struct {
 
 	Store
 
-	LayerLimits
+	layer.LimitFlags
 }
 
 // Run is `box build`.
 func (c *buildCmd) Run() error {
 	ctx, stop := interruptible()
 	defer stop()
-	if err := c.Store.setLimits(c.LayerLimits); err != nil {
+	if err := c.Store.setLimits(c.LimitFlags); err != nil {
 		return err
 	}
 	return shown(c.build(&builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}}))
@@ -92,7 +92,7 @@ func (c *buildCmd) build(b *builder) (err error) {
 // limitFor returns the limits of a layer for something else that is unpacked or fetched.
 func (b *builder) limitFor(what string) layer.Limit {
 	limits := b.Store.layerLimits()
-	return func(bytes, files int64) error { return limits.checkOf(what, bytes, files) }
+	return func(bytes, files int64) error { return limits.CheckOf(what, bytes, files) }
 }
 
 // prepare parses the flags, opens the context and parses the Dockerfile.

@@ -4,30 +4,22 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
-	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"stagebox/stage02-cgroups/units"
-	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/batch"
-	"stagebox/stage05-images/layertree"
+	"stagebox/stage05-images/imageview"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 )
 
 type imagesCmd struct {
-	Quiet   bool `short:"q" help:"Ids only."`
-	Digests bool `help:"The digests too: those by which registries have the images, or else those of the manifests."`
-	Tree    bool `help:"Draw which images have which layers."`
+	imageview.Options
 
 	Store
 }
@@ -38,55 +30,7 @@ func (c *imagesCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, func(a, b *oci.Image) int { return b.Created().Compare(a.Created()) })
-	if c.Tree {
-		return c.Store.drawTree(all)
-	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	columns := []string{"REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"}
-	c.row(table, columns)
-	for _, image := range all {
-		for i, name := range image.Familiar() {
-			_, origin, _ := strings.Cut(image.Origins[i], "@")
-			c.row(table, []string{name[0], name[1], cmp.Or(origin, image.Manifest.Digest.String()), short(image.ID), age(image.Created()), units.FormatSize(c.Store.sizeOf(image))})
-		}
-	}
-	return table.Flush()
-}
-
-// age is how long ago something was made. Tools that want the same bytes again set no time, or the
-// beginning of Unix time.
-func age(made time.Time) string {
-	if made.Unix() <= 0 {
-		return "N/A"
-	}
-	return units.FormatAge(made) + " ago"
-}
-
-func (c *imagesCmd) row(table *tabwriter.Writer, cells []string) {
-	switch {
-	case c.Quiet && cells[0] == "REPOSITORY":
-		return
-	case c.Quiet:
-		cells = cells[3:4]
-	case !c.Digests:
-		cells = slices.Delete(slices.Clone(cells), 2, 3)
-	}
-	fmt.Fprintln(table, strings.Join(cells, "\t"))
-}
-
-// drawTree draws the layers as a tree: an image is a branch of the one that it was made from.
-func (s Store) drawTree(all []*oci.Image) error {
-	var tree layertree.Tree
-	for _, image := range all {
-		var names []string
-		for _, name := range image.Familiar() {
-			names = append(names, strings.TrimSuffix(name[0]+":"+name[1], ":<none>"))
-		}
-		tree.Add(image.Config.RootFS.DiffIDs, names)
-	}
-	tree.Write(os.Stdout, s.layerSize)
-	return nil
+	return c.Options.Write(os.Stdout, all, c.Store.layerSize)
 }
 
 type tagCmd struct {
@@ -132,7 +76,7 @@ func (c *rmiCmd) Run() error {
 }
 
 func (c *rmiCmd) remove(text string) error {
-	image, err := c.Store.layout().Find(text)
+	r, err := c.Store.layout().Removal(text, c.Force)
 	if err != nil {
 		if damaged, err := c.Store.layout().RemoveDamaged(text); damaged || err != nil {
 			return err
@@ -141,36 +85,16 @@ func (c *rmiCmd) remove(text string) error {
 	if errors.Is(err, oci.ErrNoImage) && c.Force {
 		return nil
 	}
-	if err != nil {
+	if err == nil && r.Last && !c.Force {
+		err = c.Store.unusedImage(r.Image)
+	}
+	if err == nil {
+		err = c.Store.untagAndPrint(r.Image, r.Names)
+	}
+	if err != nil || r.Twin || !r.Last {
 		return err
 	}
-	all, err := c.Store.layout().Images()
-	if err != nil {
-		return err
-	}
-	twin := false // another manifest with the same configuration
-	for _, other := range all {
-		if other.Manifest.Digest == image.Manifest.Digest {
-			image = other // with its names
-		} else if other.ID == image.ID {
-			twin = true
-		}
-	}
-	names := image.Names
-	if ref, err := registry.ParseReference(text); err == nil && slices.Contains(names, ref.String()) {
-		names = []string{ref.String()}
-	} else if len(names) > 1 && !c.Force {
-		return fmt.Errorf("the image %s has several names: %s; remove one of them, or all with -f", short(image.ID), strings.Join(names, ", "))
-	}
-	if len(names) == len(image.Names) && !c.Force {
-		if err := c.Store.unusedImage(image); err != nil {
-			return err
-		}
-	}
-	if err := c.Store.untagAndPrint(image, names); err != nil || twin || len(names) < len(image.Names) {
-		return err
-	}
-	_, err = fmt.Println("Deleted: " + image.ID.String())
+	_, err = fmt.Println("Deleted: " + r.Image.ID.String())
 	return err
 }
 
@@ -250,38 +174,7 @@ func (c *historyCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "LAYER\tCREATED\tCREATED BY\tSIZE\tCOMMENT")
-	var rows []string
-	layers := image.Config.RootFS.DiffIDs
-	for _, h := range image.Config.History {
-		layer, size := "<none>", "0 B"
-		if !h.EmptyLayer && len(layers) > 0 {
-			layer, size = short(layers[0]), units.FormatSize(c.Store.layerSize(layers[0]))
-			layers = layers[1:]
-		}
-		created := "-"
-		if h.Created != nil {
-			created = age(*h.Created)
-		}
-		rows = append(rows, strings.Join([]string{layer, created, c.brief(h.CreatedBy), size, h.Comment}, "\t"))
-	}
-	for _, diffID := range layers { // of which the history says nothing
-		rows = append(rows, strings.Join([]string{short(diffID), "-", "", units.FormatSize(c.Store.layerSize(diffID)), ""}, "\t"))
-	}
-	slices.Reverse(rows)
-	for _, row := range rows {
-		fmt.Fprintln(table, row)
-	}
-	return table.Flush()
-}
-
-func (c *historyCmd) brief(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > 45 && !c.NoTrunc {
-		return string(runes[:44]) + "…"
-	}
-	return text
+	return imageview.History(os.Stdout, image, c.NoTrunc, c.Store.layerSize)
 }
 
 // describeImage is an image in the shape of the API.
@@ -293,91 +186,8 @@ func (s Store) describeImage(name string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := image.Config
-	d := api.Image{ID: image.ID.String(), Created: api.Time(image.Created()), Author: c.Author, Config: describeRunConfig(c.Config), Architecture: c.Architecture, Os: c.OS,
-		Variant: c.Variant, Size: s.sizeOf(image), GraphDriver: s.graphDriver(image), RootFS: api.RootFS{Type: "layers"}, Metadata: api.Metadata{LastTagTime: api.Time(time.Time{})}}
-	for _, diffID := range c.RootFS.DiffIDs {
-		d.RootFS.Layers = append(d.RootFS.Layers, diffID.String())
-	}
-	if n := len(c.History); n > 0 {
-		d.Comment = c.History[n-1].Comment
-	}
-	d.RepoTags, d.RepoDigests, err = s.namesOf(image)
-	return d, err
-}
-
-// namesOf returns the names of an image that have a tag, and those by which a registry has it.
-func (s Store) namesOf(image *oci.Image) (tags, digests []string, err error) {
 	all, err := s.layout().Images()
-	tags, digests = []string{}, []string{}
-	for _, other := range all {
-		if other.Manifest.Digest != image.Manifest.Digest {
-			continue
-		}
-		for _, name := range other.Names {
-			ref, err := registry.ParseReference(name)
-			if err == nil && ref.Digest == "" {
-				tags = append(tags, ref.Familiar())
-			} else if err == nil {
-				ref.Tag = ""
-				other.Origins = append(other.Origins, ref.Familiar())
-			}
-		}
-		for _, origin := range other.Origins {
-			if origin != "" && !slices.Contains(digests, origin) {
-				digests = append(digests, origin)
-			}
-		}
-	}
-	return tags, digests, err
-}
-
-// graphDriver names the directories of an image's layers, the top one as that to write to.
-func (s Store) graphDriver(image *oci.Image) api.GraphDriver {
-	g := api.GraphDriver{Name: "overlay", Data: map[string]string{}}
-	var lower []string
-	for i, diffID := range slices.Backward(image.Config.RootFS.DiffIDs) {
-		if i == len(image.Config.RootFS.DiffIDs)-1 {
-			g.Data["UpperDir"] = s.layerPath(diffID)
-		} else {
-			lower = append(lower, s.layerPath(diffID))
-		}
-	}
-	if lower != nil {
-		g.Data["LowerDir"] = strings.Join(lower, ":")
-	}
-	return g
-}
-
-// describeRunConfig is how to run an image, in the shape of the API.
-func describeRunConfig(c oci.RunConfig) api.Config {
-	d := api.Config{User: c.User, ExposedPorts: c.ExposedPorts, Env: c.Env, Cmd: c.Cmd, Volumes: c.Volumes, WorkingDir: c.WorkingDir, Entrypoint: c.Entrypoint,
-		OnBuild: c.OnBuild, Labels: c.Labels, StopSignal: c.StopSignal, Shell: c.Shell}
-	if c.Healthcheck != nil {
-		d.Healthcheck = c.Healthcheck
-	}
-	return d
-}
-
-// describeImageConfig adds to a container what it has from its image.
-func (c *Container) describeImageConfig(d *api.Config, image *oci.RunConfig) {
-	from := describeRunConfig(*image)
-	if c.Entrypoint != nil {
-		from.Entrypoint = slices.DeleteFunc([]string{*c.Entrypoint}, func(word string) bool { return word == "" })
-	}
-	d.Entrypoint, d.Cmd = from.Entrypoint, d.Cmd[min(len(from.Entrypoint), len(d.Cmd)):]
-	d.ExposedPorts, d.Healthcheck, d.OnBuild, d.Shell, d.StopSignal = maps.Clone(from.ExposedPorts), from.Healthcheck, from.OnBuild, from.Shell, c.StopSignal
-	for label, value := range from.Labels {
-		d.Labels[label] = value
-	}
-}
-
-// sizeOf is the bytes of an image's files.
-func (s Store) sizeOf(image *oci.Image) (size int64) {
-	for _, diffID := range image.Config.RootFS.DiffIDs {
-		size += s.layerSize(diffID)
-	}
-	return size
+	return imageview.Describe(image, all, s.layerSize, s.layerPath), err
 }
 
 // commitImage is `box commit` to an image.

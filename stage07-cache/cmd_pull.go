@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage02-cgroups/units"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
@@ -47,7 +46,7 @@ type pullCmd struct {
 
 	Store
 
-	LayerLimits
+	layer.LimitFlags
 }
 
 // interruptible returns a context that ends with Ctrl-C, or when the output of box is not read: then
@@ -81,7 +80,7 @@ func (c *pullCmd) Run() error {
 		return err
 	}
 	show := progress.New(os.Stderr, c.Quiet, c.Explain)
-	if err := c.Store.setLimits(c.LayerLimits); err != nil {
+	if err := c.Store.setLimits(c.LimitFlags); err != nil {
 		return err
 	}
 	image, err := c.Store.pull(ctx, ref, c.Platform, c.Remote, show)
@@ -130,48 +129,8 @@ func (c *pushCmd) Run() error {
 	return err
 }
 
-// LayerLimits are the limits for a layer, against archives that are small and endless when they are
-// unpacked.
-type LayerLimits struct {
-	MaxLayerSize  units.Size `help:"How large a layer may be when it is unpacked; 0 or -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
-	MaxLayerFiles int64      `help:"How many files and directories a layer may have; 0 or -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
-
-	MaxLayerWindow units.Size `help:"How much memory a layer that is compressed with zstd may ask for, at most 2g." default:"128m" placeholder:"SIZE" group:"Layers:"`
-}
-
 // setLimits makes these the limits of what is unpacked next.
-func (s *Store) setLimits(l LayerLimits) error {
-	if l.MaxLayerWindow < 1<<10 || l.MaxLayerWindow > 2<<30 {
-		return fmt.Errorf("--max-layer-window %s: give 1k to 2g", units.FormatSize(int64(l.MaxLayerWindow)))
-	}
-	s.limits, layer.MaxWindow = l, uint64(l.MaxLayerWindow)
-	return nil
-}
-
-// AfterApply takes 0, which elsewhere is no limit, for -1: limits that were not given are 0 too.
-func (l *LayerLimits) AfterApply() error {
-	if l.MaxLayerSize == 0 {
-		l.MaxLayerSize = -1
-	}
-	if l.MaxLayerFiles == 0 {
-		l.MaxLayerFiles = -1
-	}
-	return nil
-}
-
-// check is a layer.Limit.
-func (l LayerLimits) check(bytes, files int64) error { return l.checkOf("layer", bytes, files) }
-
-// checkOf does the same for another thing than a layer. As unsigned numbers, -1 and a count that has
-// overflowed are larger than any other.
-func (l LayerLimits) checkOf(what string, bytes, files int64) error {
-	if uint64(bytes) > uint64(l.MaxLayerSize) {
-		return fmt.Errorf("the %s is larger than %s: if you trust it, allow more with --max-layer-size",
-			what, units.FormatSize(int64(l.MaxLayerSize)))
-	}
-	if uint64(files) > uint64(l.MaxLayerFiles) {
-		return fmt.Errorf("the %s has more than %d files and directories: if you trust it, allow more with --max-layer-files",
-			what, l.MaxLayerFiles)
-	}
-	return nil
+func (s *Store) setLimits(l layer.LimitFlags) error {
+	s.limits = l
+	return l.SetWindow()
 }

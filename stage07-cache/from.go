@@ -20,6 +20,7 @@ import (
 	"stagebox/stage03-rootfs/tiny"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/signals"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
@@ -137,8 +138,8 @@ func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 	fmt.Fprintf(os.Stderr, "box: the image %s is pulled from %s\n", ref.Familiar(), ref.Host)
 	show := progress.New(os.Stderr, false, c.Explain != "")
 	defer show.Finish()
-	if c.LayerLimits != (LayerLimits{}) { // a build has set its own
-		if err := c.Store.setLimits(c.LayerLimits); err != nil {
+	if c.LimitFlags != (layer.LimitFlags{}) { // a build has set its own
+		if err := c.Store.setLimits(c.LimitFlags); err != nil {
 			return nil, err
 		}
 	}

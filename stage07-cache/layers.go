@@ -34,14 +34,14 @@ import (
 // unpackAs unpacks a layer under its digest: all of it and the right one, or nothing.
 func (s Store) unpackAs(blob io.Reader, want digest.Digest) error {
 	if s.hasLayer(want) {
-		sum, err := layer.SumOf(blob, s.layerLimits().check)
+		sum, err := layer.SumOf(blob, s.layerLimits().Check)
 		return cmp.Or(err, layer.Compare(sum.DiffID, want))
 	}
 	build, err := os.MkdirTemp(s.path("images/partial"), "layer-*")
 	if err != nil {
 		return err
 	}
-	sum, err := layer.Unpack(blob, build, s.layerLimits().check)
+	sum, err := layer.Unpack(blob, build, s.layerLimits().Check)
 	if err = cmp.Or(err, layer.Compare(sum.DiffID, want)); err != nil {
 		return errors.Join(err, s.dropLayer(build))
 	}
@@ -99,9 +99,9 @@ func (s Store) hasLayer(diffID digest.Digest) bool {
 }
 
 // layerLimits returns the limits that were given, or the default ones.
-func (s Store) layerLimits() LayerLimits {
-	if s.limits == (LayerLimits{}) {
-		return LayerLimits{MaxLayerSize: 64 << 30, MaxLayerFiles: 4_000_000}
+func (s Store) layerLimits() layer.LimitFlags {
+	if s.limits == (layer.LimitFlags{}) {
+		return layer.DefaultLimits
 	}
 	return s.limits
 }

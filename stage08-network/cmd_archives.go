@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 )
 
@@ -21,7 +22,7 @@ type loadCmd struct {
 
 	Store
 
-	LayerLimits
+	layer.LimitFlags
 }
 
 // Run is `box load`.
@@ -37,7 +38,7 @@ func (c *loadCmd) Run() error {
 	} else if term.IsTerminal(0) {
 		return errors.New("refusing to read an archive from a terminal; use -i FILE or a pipe")
 	}
-	if err := c.Store.setLimits(c.LayerLimits); err != nil {
+	if err := c.Store.setLimits(c.LimitFlags); err != nil {
 		return err
 	}
 	names, err := c.Store.load(in)
@@ -80,7 +81,7 @@ type importCmd struct {
 
 	Store
 
-	LayerLimits
+	layer.LimitFlags
 }
 
 // Run is `box import`.
@@ -105,7 +106,7 @@ func (c *importCmd) Run() error {
 		}
 		defer in.Close()
 	}
-	if err := c.Store.setLimits(c.LayerLimits); err != nil {
+	if err := c.Store.setLimits(c.LimitFlags); err != nil {
 		return err
 	}
 	image, err := c.Store.importTar(in, name, c.Change)

@@ -15,6 +15,7 @@ import (
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 )
 
@@ -27,7 +28,7 @@ type Layers struct {
 type Store struct {
 	Root string `help:"Where box keeps what lasts: containers and volumes. The default is /var/lib/stagebox for root, ~/.local/share/stagebox for others." env:"BOX_ROOT" placeholder:"DIR" group:"Store:"`
 
-	limits LayerLimits // of what is unpacked into it
+	limits layer.LimitFlags // of what is unpacked into it
 }
 
 // dir returns the absolute path of the store.

@@ -116,3 +116,41 @@ func (l Layout) OtherRepository(manifest digest.Digest, ref registry.Reference) 
 	}
 	return ""
 }
+
+// Removal is what is to be removed: names of an image, and with the last one the image.
+type Removal struct {
+	Image *Image   // with all its names
+	Names []string // that it loses
+	Last  bool     // these are all its names
+	Twin  bool     // another manifest has the same configuration, and so the same id
+}
+
+// Removal returns what a text stands for: one name, or by an id all names of an image. If these are
+// several, all has to be true.
+func (l Layout) Removal(text string, all bool) (r Removal, err error) {
+	image, err := l.Find(text)
+	if err != nil {
+		return r, err
+	}
+	images, err := l.Images()
+	if err != nil {
+		return r, err
+	}
+	for _, other := range images {
+		if other.Manifest.Digest == image.Manifest.Digest {
+			image = other
+		} else if other.ID == image.ID {
+			r.Twin = true
+		}
+	}
+	r.Image, r.Names = image, image.Names
+	ref, err := registry.ParseReference(text)
+	if err == nil && slices.Contains(image.Names, ref.String()) {
+		r.Names = []string{ref.String()}
+	} else if len(image.Names) > 1 && !all {
+		return r, fmt.Errorf("the image %.12s has several names: %s; remove one of them, "+
+			"or all with -f", image.ID.Encoded(), strings.Join(image.Names, ", "))
+	}
+	r.Last = len(r.Names) == len(image.Names)
+	return r, nil
+}

@@ -183,3 +183,32 @@ func TestAFailedWriteLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
+
+// TestRemoval asks for one of two names, for both, and for an image with a twin.
+func TestRemoval(t *testing.T) {
+	l, _ := newLayout(t)
+	image := write(t, l, "x", full(t, "app:1"))
+	r, err := l.Removal(image.ID.String(), false)
+	require.NoError(t, err)
+	require.True(t, r.Last)
+	require.False(t, r.Twin)
+	require.NoError(t, l.Tag(image.Manifest, full(t, "app:2")))
+	_, err = l.Removal(image.ID.String(), false)
+	require.ErrorContains(t, err, "has several names: docker.io/library/app:1, docker.io/library/app:2; remove one")
+	r, err = l.Removal(image.ID.String(), true)
+	require.NoError(t, err)
+	require.Equal(t, r.Image.Names, r.Names)
+	r, err = l.Removal("app:2", false)
+	require.NoError(t, err)
+	require.Equal(t, []string{full(t, "app:2")}, r.Names)
+	require.False(t, r.Last)
+	_, err = l.Replace(image, nil, full(t, "twin"))
+	require.ErrorContains(t, err, "its manifest has 0 layers")
+	zipped, err := l.Put(ocispec.MediaTypeImageLayerGzip, []byte("zipped"))
+	require.NoError(t, err)
+	_, err = l.Replace(image, []ocispec.Descriptor{zipped}, full(t, "twin"))
+	require.NoError(t, err)
+	r, err = l.Removal("twin", false)
+	require.NoError(t, err)
+	require.True(t, r.Twin)
+}

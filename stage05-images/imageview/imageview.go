@@ -1,0 +1,226 @@
+// Package imageview shows images: the tables of docker images and docker history, and an image, and
+// what a container has from it, in the shapes of the Docker Engine API. The caller says how large a
+// layer is and where it lies. No lesson reads it.
+package imageview
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage05-images/layertree"
+	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/registry"
+)
+
+// Sizes returns how many bytes the files of a layer have.
+type Sizes func(diffID digest.Digest) int64
+
+// Of adds up the layers of an image.
+func (s Sizes) Of(image *oci.Image) (size int64) {
+	for _, diffID := range image.Config.RootFS.DiffIDs {
+		size += s(diffID)
+	}
+	return size
+}
+
+// Options are the flags of images.
+type Options struct {
+	Quiet   bool `short:"q" help:"Ids only."`
+	Digests bool `help:"The digests too: those by which registries have the images, or else those of the manifests."`
+	Tree    bool `help:"Draw which images have which layers."`
+}
+
+// Write prints images, the newest first: a row for each name, or a tree in which an image is a
+// branch of the one that it was made from.
+func (o Options) Write(w io.Writer, all []*oci.Image, sizes Sizes) error {
+	slices.SortStableFunc(all, func(a, b *oci.Image) int { return b.Created().Compare(a.Created()) })
+	if o.Tree {
+		tree(all).Write(w, sizes)
+		return nil
+	}
+	rows := [][]string{{"REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"}}
+	for _, image := range all {
+		for i, name := range image.Familiar() {
+			_, origin, _ := strings.Cut(image.Origins[i], "@")
+			rows = append(rows, []string{name[0], name[1],
+				cmp.Or(origin, image.Manifest.Digest.String()), short(image.ID),
+				age(image.Created()), units.FormatSize(sizes.Of(image))})
+		}
+	}
+	if o.Quiet {
+		rows = rows[1:]
+	}
+	for i, cells := range rows {
+		switch {
+		case o.Quiet:
+			rows[i] = cells[3:4]
+		case !o.Digests:
+			rows[i] = slices.Delete(cells, 2, 3)
+		}
+	}
+	return table(w, rows)
+}
+
+func tree(all []*oci.Image) *layertree.Tree {
+	tree := &layertree.Tree{}
+	for _, image := range all {
+		var names []string
+		for _, name := range image.Familiar() {
+			names = append(names, strings.TrimSuffix(name[0]+":"+name[1], ":<none>"))
+		}
+		tree.Add(image.Config.RootFS.DiffIDs, names)
+	}
+	return tree
+}
+
+func table(w io.Writer, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	for _, cells := range rows {
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
+	}
+	return t.Flush()
+}
+
+// age is how long ago something was made. Tools that want the same bytes again set no time, or the
+// beginning of Unix time.
+func age(made time.Time) string {
+	if made.Unix() <= 0 {
+		return "N/A"
+	}
+	return units.FormatAge(made) + " ago"
+}
+
+// short returns the beginning of a digest.
+func short(d digest.Digest) string { return d.Encoded()[:12] }
+
+// History prints how an image came to be: the latest step first, and how much each has added. Unless
+// it is full, a command is cut to 45 characters.
+func History(w io.Writer, image *oci.Image, full bool, sizes Sizes) error {
+	var rows [][]string
+	layers := image.Config.RootFS.DiffIDs
+	for _, h := range image.Config.History {
+		layer, size, created := "<none>", "0 B", "-"
+		if !h.EmptyLayer && len(layers) > 0 {
+			layer, size = short(layers[0]), units.FormatSize(sizes(layers[0]))
+			layers = layers[1:]
+		}
+		if h.Created != nil {
+			created = age(*h.Created)
+		}
+		rows = append(rows, []string{layer, created, brief(h.CreatedBy, full), size, h.Comment})
+	}
+	for _, diffID := range layers { // of which the history says nothing
+		size := units.FormatSize(sizes(diffID))
+		rows = append(rows, []string{short(diffID), "-", "", size, ""})
+	}
+	rows = append(rows, []string{"LAYER", "CREATED", "CREATED BY", "SIZE", "COMMENT"})
+	slices.Reverse(rows)
+	return table(w, rows)
+}
+
+func brief(text string, full bool) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > 45 && !full {
+		return string(runes[:44]) + "…"
+	}
+	return text
+}
+
+// Describe returns an image in the shape of the API. all are those that may have the same manifest
+// under other names; dir is where a layer lies.
+func Describe(
+	image *oci.Image, all []*oci.Image, sizes Sizes, dir func(diffID digest.Digest) string,
+) api.Image {
+	c := image.Config
+	d := api.Image{ID: image.ID.String(), Created: api.Time(image.Created()), Author: c.Author,
+		Config: RunConfig(c.Config), Architecture: c.Architecture, Os: c.OS, Variant: c.Variant,
+		Size: sizes.Of(image), GraphDriver: graphDriver(c.RootFS.DiffIDs, dir),
+		RootFS: api.RootFS{Type: "layers"}, Metadata: api.Metadata{LastTagTime: api.Time(time.Time{})}}
+	for _, diffID := range c.RootFS.DiffIDs {
+		d.RootFS.Layers = append(d.RootFS.Layers, diffID.String())
+	}
+	if n := len(c.History); n > 0 {
+		d.Comment = c.History[n-1].Comment
+	}
+	d.RepoTags, d.RepoDigests = Names(image, all)
+	return d
+}
+
+// Names returns the names of an image that have a tag, and those by which a registry has it.
+func Names(image *oci.Image, all []*oci.Image) (tags, digests []string) {
+	tags, digests = []string{}, []string{}
+	for _, other := range all {
+		if other.Manifest.Digest != image.Manifest.Digest {
+			continue
+		}
+		for _, name := range other.Names {
+			ref, err := registry.ParseReference(name)
+			if err == nil && ref.Digest == "" {
+				tags = append(tags, ref.Familiar())
+			} else if err == nil {
+				ref.Tag = ""
+				other.Origins = append(other.Origins, ref.Familiar())
+			}
+		}
+		for _, origin := range other.Origins {
+			if origin != "" && !slices.Contains(digests, origin) {
+				digests = append(digests, origin)
+			}
+		}
+	}
+	return tags, digests
+}
+
+// graphDriver names the directories of layers, the top one as that to write to.
+func graphDriver(layers []digest.Digest, dir func(digest.Digest) string) api.GraphDriver {
+	g := api.GraphDriver{Name: "overlay", Data: map[string]string{}}
+	var lower []string
+	for i, diffID := range slices.Backward(layers) {
+		if i == len(layers)-1 {
+			g.Data["UpperDir"] = dir(diffID)
+		} else {
+			lower = append(lower, dir(diffID))
+		}
+	}
+	if lower != nil {
+		g.Data["LowerDir"] = strings.Join(lower, ":")
+	}
+	return g
+}
+
+// RunConfig returns how to run an image, in the shape of the API.
+func RunConfig(c oci.RunConfig) api.Config {
+	d := api.Config{User: c.User, ExposedPorts: c.ExposedPorts, Env: c.Env, Cmd: c.Cmd,
+		Volumes: c.Volumes, WorkingDir: c.WorkingDir, Entrypoint: c.Entrypoint, OnBuild: c.OnBuild,
+		Labels: c.Labels, StopSignal: c.StopSignal, Shell: c.Shell}
+	if c.Healthcheck != nil {
+		d.Healthcheck = c.Healthcheck
+	}
+	return d
+}
+
+// Inherit adds to the description of a container what it has from its image. The entrypoint, unless
+// it is nil, is that of the container instead.
+func Inherit(d *api.Config, image oci.RunConfig, entrypoint *string, stopSignal string) {
+	from := RunConfig(image)
+	if entrypoint != nil {
+		isEmpty := func(word string) bool { return word == "" }
+		from.Entrypoint = slices.DeleteFunc([]string{*entrypoint}, isEmpty)
+	}
+	d.Entrypoint, d.Cmd = from.Entrypoint, d.Cmd[min(len(from.Entrypoint), len(d.Cmd)):]
+	d.ExposedPorts, d.Healthcheck = maps.Clone(from.ExposedPorts), from.Healthcheck
+	d.OnBuild, d.Shell, d.StopSignal = from.OnBuild, from.Shell, stopSignal
+	for label, value := range from.Labels {
+		d.Labels[label] = value
+	}
+}

@@ -1,0 +1,117 @@
+package imageview
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage05-images/oci"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+func layer(n int) digest.Digest { return digest.FromString(strings.Repeat("x", n)) }
+
+// sizes makes the first layer 1 KiB and each further one 1 KiB larger.
+func sizes(diffID digest.Digest) int64 {
+	for n := 1; n < 9; n++ {
+		if layer(n) == diffID {
+			return int64(n) << 10
+		}
+	}
+	return 0
+}
+
+// images are an old one with two names, and a new one on top of it without a name.
+func images() []*oci.Image {
+	made := time.Now().Add(-2 * time.Hour)
+	list := []*oci.Image{
+		{ID: digest.FromString("old"), Names: []string{"docker.io/library/old:1", "h:5/old@" + layer(7).String()}, Origins: []string{"old@" + layer(8).String(), ""}},
+		{ID: digest.FromString("new"), Origins: []string{""}},
+	}
+	for i, image := range list {
+		image.Manifest.Digest = digest.FromString("manifest of " + string(image.ID))
+		for n := range i + 1 {
+			image.Config.RootFS.DiffIDs = append(image.Config.RootFS.DiffIDs, layer(n+1))
+		}
+	}
+	list[1].Config.Created = &made
+	return list
+}
+
+func TestAge(t *testing.T) {
+	require.Equal(t, "N/A", age(time.Time{}))
+	require.Equal(t, "N/A", age(time.Unix(0, 0)))
+	require.Equal(t, "2 hours ago", age(time.Now().Add(-2*time.Hour)))
+}
+
+func TestTables(t *testing.T) {
+	write := func(o Options) (lines [][]string) {
+		var out bytes.Buffer
+		require.NoError(t, o.Write(&out, images(), sizes))
+		for line := range strings.Lines(out.String()) {
+			lines = append(lines, strings.Fields(line))
+		}
+		return lines
+	}
+	id := func(text string) string { return digest.FromString(text).Encoded()[:12] }
+	require.Equal(t, [][]string{
+		strings.Fields("REPOSITORY TAG IMAGE ID CREATED SIZE"),
+		{"<none>", "<none>", id("new"), "2", "hours", "ago", "3", "KiB"},
+		{"old", "1", id("old"), "N/A", "1", "KiB"},
+		{"h:5/old", "<none>", id("old"), "N/A", "1", "KiB"},
+	}, write(Options{}))
+	require.Equal(t, [][]string{{id("new")}, {id("old")}, {id("old")}}, write(Options{Quiet: true}))
+	digests := write(Options{Digests: true})
+	require.Equal(t, layer(8).String(), digests[2][2], "that of the registry")
+	require.Equal(t, images()[0].Manifest.Digest.String(), digests[3][2])
+	tree := write(Options{Tree: true})
+	require.Equal(t, []string{"└─", layer(1).Encoded()[:12], "1", "KiB", "old:1,"}, tree[0][:5])
+	require.Len(t, tree, 2)
+}
+
+func TestHistoryHasALineForEachLayer(t *testing.T) {
+	image := images()[1]
+	long := strings.Repeat("word ", 20)
+	image.Config.History = []ocispec.History{{CreatedBy: long}, {CreatedBy: "ENV", EmptyLayer: true, Comment: "note"}}
+	var out bytes.Buffer
+	require.NoError(t, History(&out, image, false, sizes))
+	lines := strings.Split(out.String(), "\n")
+	require.Contains(t, lines[0], "CREATED BY")
+	require.Contains(t, lines[1], layer(2).Encoded()[:12], "of which the history says nothing")
+	require.Contains(t, lines[2], "<none>")
+	require.Contains(t, lines[2], "note")
+	require.Contains(t, lines[3], layer(1).Encoded()[:12])
+	require.Contains(t, lines[3], "…")
+	out.Reset()
+	require.NoError(t, History(&out, image, true, sizes))
+	require.Contains(t, out.String(), strings.TrimSpace(long))
+}
+
+func TestDescriptions(t *testing.T) {
+	all := images()
+	all[1].Config.Config.Labels = map[string]string{"from": "image"}
+	all[1].Config.Config.Entrypoint, all[1].Config.Config.Cmd = []string{"entry"}, []string{"cmd"}
+	d := Describe(all[0], all, sizes, func(d digest.Digest) string { return "/" + d.Encoded()[:4] })
+	require.Equal(t, []string{"old:1"}, d.RepoTags)
+	require.Equal(t, []string{"old@" + layer(8).String(), "h:5/old@" + layer(7).String()}, d.RepoDigests)
+	require.Equal(t, map[string]string{"UpperDir": "/" + layer(1).Encoded()[:4]}, d.GraphDriver.Data)
+	d = Describe(all[1], all, sizes, func(d digest.Digest) string { return "/" + d.Encoded()[:4] })
+	require.EqualValues(t, 3<<10, d.Size)
+	require.Equal(t, "/"+layer(1).Encoded()[:4], d.GraphDriver.Data["LowerDir"])
+	container := api.Config{Cmd: []string{"entry", "own"}, Labels: map[string]string{}}
+	Inherit(&container, all[1].Config.Config, nil, "TERM")
+	require.Equal(t, []string{"entry"}, container.Entrypoint)
+	require.Equal(t, []string{"own"}, container.Cmd)
+	require.Equal(t, "image", container.Labels["from"])
+	none := ""
+	Inherit(&container, all[1].Config.Config, &none, "TERM")
+	require.Empty(t, container.Entrypoint)
+}

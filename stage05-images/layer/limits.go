@@ -1,0 +1,57 @@
+package layer
+
+import (
+	"fmt"
+
+	"stagebox/stage02-cgroups/units"
+)
+
+// LimitFlags are the limits for a layer as flags of a command, against archives that are small and
+// endless when they are unpacked.
+type LimitFlags struct {
+	MaxLayerSize  units.Size `help:"How large a layer may be when it is unpacked; 0 or -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
+	MaxLayerFiles int64      `help:"How many files and directories a layer may have; 0 or -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
+
+	MaxLayerWindow units.Size `help:"How much memory a layer that is compressed with zstd may ask for, at most 2g." default:"128m" placeholder:"SIZE" group:"Layers:"`
+}
+
+// DefaultLimits are those of a command without the flags.
+var DefaultLimits = LimitFlags{MaxLayerSize: 64 << 30, MaxLayerFiles: 4_000_000}
+
+// AfterApply takes 0, which elsewhere is no limit, for -1: limits that were not given are 0 too.
+func (l *LimitFlags) AfterApply() error {
+	if l.MaxLayerSize == 0 {
+		l.MaxLayerSize = -1
+	}
+	if l.MaxLayerFiles == 0 {
+		l.MaxLayerFiles = -1
+	}
+	return nil
+}
+
+// SetWindow makes the limit of memory MaxWindow, if it is a possible one.
+func (l LimitFlags) SetWindow() error {
+	if l.MaxLayerWindow < 1<<10 || l.MaxLayerWindow > 2<<30 {
+		return fmt.Errorf("--max-layer-window %s: give 1k to 2g",
+			units.FormatSize(int64(l.MaxLayerWindow)))
+	}
+	MaxWindow = uint64(l.MaxLayerWindow)
+	return nil
+}
+
+// Check is a Limit.
+func (l LimitFlags) Check(bytes, files int64) error { return l.CheckOf("layer", bytes, files) }
+
+// CheckOf does the same for another thing than a layer. As unsigned numbers, -1 and a count that has
+// overflowed are larger than any other.
+func (l LimitFlags) CheckOf(what string, bytes, files int64) error {
+	if uint64(bytes) > uint64(l.MaxLayerSize) {
+		return fmt.Errorf("the %s is larger than %s: if you trust it, allow more with "+
+			"--max-layer-size", what, units.FormatSize(int64(l.MaxLayerSize)))
+	}
+	if uint64(files) > uint64(l.MaxLayerFiles) {
+		return fmt.Errorf("the %s has more than %d files and directories: if you trust it, "+
+			"allow more with --max-layer-files", what, l.MaxLayerFiles)
+	}
+	return nil
+}
