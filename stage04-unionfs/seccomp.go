@@ -5,54 +5,12 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"unsafe"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage03-rootfs/capability"
-	"stagebox/stage03-rootfs/seccomp"
 )
-
-// filterOf reads a profile and compiles it; no instructions are no filter. That of most containers
-// is compiled already.
-func filterOf(profile string, caps capability.Set) ([]unix.SockFilter, error) {
-	switch {
-	case profile == "unconfined":
-		return nil, nil
-	case profile == "" && caps == capability.Default && seccomp.HasCompiled:
-		return seccomp.Compiled(), nil
-	}
-	return compileFor(profile, caps)
-}
-
-// compileFor compiles a profile from a file, or the default one, for a process with these
-// capabilities: which system calls make sense depends on them.
-func compileFor(path string, caps capability.Set) ([]unix.SockFilter, error) {
-	profile, err := loadProfile(path, caps.Names())
-	if err != nil {
-		return nil, err
-	}
-	return seccomp.Compile(profile)
-}
-
-// loadProfile reads a profile from a file; without a file it is Docker's default.
-func loadProfile(path string, caps []string) (*specs.LinuxSeccomp, error) {
-	if path == "" {
-		return seccomp.Default(caps)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("--security-opt seccomp=%s: %w", path, err)
-	}
-	profile, err := seccomp.Parse(data, caps)
-	if err != nil {
-		return nil, fmt.Errorf("--security-opt seccomp=%s is not a profile: %w", path, err)
-	}
-	return profile, nil
-}
 
 // Seccomp is seccomp(2). No code plans nothing.
 func (p *Plan) Seccomp(code []unix.SockFilter) {

@@ -45,7 +45,7 @@ func security(c *Container, p *Plan, id *identity) error {
 		return err
 	}
 	caps &= known
-	filter, err := filterOf(s.Profile, caps)
+	filter, err := seccomp.Filter(s.Profile, caps)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string) (
 	if !filtered {
 		profile = "unconfined"
 	}
-	filter, err := filterOf(profile, keep)
+	filter, err := seccomp.Filter(profile, keep)
 	if err != nil {
 		return nil, err
 	}

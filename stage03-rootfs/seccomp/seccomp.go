@@ -2,7 +2,7 @@
 // of classic BPF that the kernel runs at every system call, on its number and its arguments
 // (Documentation/userspace-api/seccomp_filter.rst). [Default] and [Parse] return a profile as
 // it applies to a process with certain capabilities; [Compile] returns the program. No call
-// is made here. A lesson reads Compile and search: the program has to be fast, so it finds a
+// is made here. A lesson reads Filter, Compile and search: the program has to be fast, so it finds a
 // number among several hundred by binary search. Conditions on arguments are in conditions.go,
 // the numbers of each processor's system calls in machines.go and syscalls.txt.
 package seccomp

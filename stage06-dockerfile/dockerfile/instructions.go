@@ -346,12 +346,7 @@ func parseMount(text string, expand func(string) (string, error)) (m Mount, err 
 
 // set sets what one word says. The order matters: type comes before what depends on it.
 func (m *Mount) set(key, value string, chosen *bool) (err error) {
-	named := m.Type == "secret" || m.Type == "ssh"
 	switch key {
-	case "type":
-		m.Type, err = mountChoice(value, "bind", "cache", "tmpfs", "secret", "ssh")
-	case "sharing":
-		m.Sharing, err = mountChoice(value, "shared", "private", "locked")
 	case "from":
 		m.From = value
 	case "source", "src":
@@ -362,13 +357,25 @@ func (m *Mount) set(key, value string, chosen *bool) (err error) {
 		m.ID = value
 	case "env":
 		m.Env = &value
-	case "readonly", "ro":
+	case "readonly", "ro", "readwrite", "rw":
 		*chosen = true
 		m.ReadOnly, err = strconv.ParseBool(value)
-	case "readwrite", "rw":
-		*chosen = true
-		m.ReadOnly, err = strconv.ParseBool(value)
-		m.ReadOnly = !m.ReadOnly
+		if key == "readwrite" || key == "rw" {
+			m.ReadOnly = !m.ReadOnly
+		}
+	default:
+		return m.setChecked(key, value)
+	}
+	return aboutWord(key, value, err)
+}
+
+// setChecked sets a word that has few values, or that not every type has.
+func (m *Mount) setChecked(key, value string) (err error) {
+	switch key {
+	case "type":
+		m.Type, err = mountChoice(value, "bind", "cache", "tmpfs", "secret", "ssh")
+	case "sharing":
+		m.Sharing, err = mountChoice(value, "shared", "private", "locked")
 	case "mode":
 		m.Mode, err = mountNumber(value, 8)
 	case "uid":
@@ -376,9 +383,10 @@ func (m *Mount) set(key, value string, chosen *bool) (err error) {
 	case "gid":
 		m.GID, err = mountNumber(value, 10)
 	case "required":
-		if m.Required, err = strconv.ParseBool(value); !named {
+		if m.Type != "secret" && m.Type != "ssh" {
 			return fmt.Errorf("required is for secret and ssh, not for %s", m.Type)
 		}
+		m.Required, err = strconv.ParseBool(value)
 	case "size":
 		if m.Type != "tmpfs" {
 			return fmt.Errorf("size is for tmpfs, not for %s", m.Type)
@@ -387,12 +395,15 @@ func (m *Mount) set(key, value string, chosen *bool) (err error) {
 			m.Size, err = units.ParseSize(value)
 		}
 	default:
-		err = fmt.Errorf("%q is not known", key)
 		if near := Nearest(key, mountKeys); near != "" {
-			err = fmt.Errorf("%q is not known: did you mean %s?", key, near)
+			return fmt.Errorf("%q is not known: did you mean %s?", key, near)
 		}
-		return err
+		return fmt.Errorf("%q is not known", key)
 	}
+	return aboutWord(key, value, err)
+}
+
+func aboutWord(key, value string, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s=%s: %w", key, value, err)
 	}
