@@ -18,7 +18,7 @@ import (
 )
 
 var questions = map[string]func(dir string) error{
-	"bind": readOnlyBind, "options": longOptions, "mapping": mappingAndCopyUp,
+	"bind": readOnlyBind, "flow": natFlows, "options": longOptions, "mapping": mappingAndCopyUp,
 	"pivot": pivotDot, "rename": renameLower, "whiteout": attributeWhiteout,
 }
 

@@ -39,6 +39,7 @@ type Box struct {
 	ID         string      `json:"id"` // the same as long as the box exists
 	PID        int         `json:"pid"`
 	Command    string      `json:"command"`
+	Name       string      `json:"name,omitempty"`   // what people call it, where that is seen
 	Inside     string      `json:"inside,omitempty"` // the box whose process made this one
 	Namespaces []Namespace `json:"namespaces"`
 	Processes  []Process   `json:"processes"` // a tree: each after its parent
@@ -68,6 +69,7 @@ func take(r Roots, m memory) (Snapshot, memory) {
 		box.Root = r.root(box.PID, mounts)
 		var use Figures
 		box.Group, use = r.account(g, g.family(groups), trees)
+		box.Name = named(box.Root, box.Group.Path)
 		s.Boxes = append(s.Boxes, box)
 		s.figures[box.ID] = use
 	}

@@ -10,7 +10,7 @@ export const what = {
 };
 
 // label names a box in text.
-export const label = (box) => `${box.pid} ${box.command.split(' ')[0].split('/').at(-1)}`;
+export const label = (box) => box.name ?? `${box.pid} ${box.command.split(' ')[0].split('/').at(-1)}`;
 
 // strip draws namespaces in a row; told says something about each.
 export function strip(namespaces, title, told) {
@@ -47,7 +47,7 @@ export class Box {
     for (const n of box.namespaces) if (!n.host) sameTone(`${n.kind} ${n.inode}`, box.id);
     this.element.className = `box ${tone(box.id)}`;
     const outer = box.inside && of(box.inside);
-    show(this.parts.head, [box.pid, box.command, outer && label(outer)], () => this.head(box, outer));
+    show(this.parts.head, [box.pid, box.command, box.name, outer && label(outer)], () => this.head(box, outer));
     const with_ = box.namespaces.map((n) => (n.with ?? []).map((id) => label(of(id))));
     show(this.parts.spaces, [box.namespaces, with_], () => this.spaces(box, with_));
     show(this.parts.processes, [box.processes, box.unlisted], () => this.processes(box));
@@ -58,7 +58,7 @@ export class Box {
 
   head(box, outer) {
     return [
-      el('h4', { id: `box-${box.id}` }, el('span', { class: 'pid' }, String(box.pid)), ' ', el('code', {}, box.command)),
+      el('h4', { id: `box-${box.id}` }, box.name ? [el('span', { class: 'name' }, box.name), ' '] : null, el('span', { class: 'pid' }, String(box.pid)), ' ', el('code', {}, box.command)),
       outer ? el('p', { class: 'note' }, `made inside box ${label(outer)}`) : null,
     ];
   }

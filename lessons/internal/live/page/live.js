@@ -49,7 +49,7 @@ function draw(snapshot) {
   forget(present(snapshot));
 }
 
-const names = (snapshot) => snapshot.boxes.map((b) => [b.id, b.pid, b.command]);
+const names = (snapshot) => snapshot.boxes.map((b) => [b.id, b.pid, b.command, b.name]);
 
 // drawBoxes keeps what is drawn of a box as long as it exists.
 function drawBoxes(snapshot) {
@@ -69,10 +69,25 @@ function drawBoxes(snapshot) {
     if (list.children[i] !== box.element) list.insertBefore(box.element, list.children[i] ?? null);
   });
   part('empty').hidden = snapshot.boxes.length > 0;
-  part('summary').textContent = count(snapshot.boxes.length, 'box', 'boxes');
+  filter();
   if (loaded) announce(come.map((b) => `Box ${b.pid} has appeared`).concat(gone.map((b) => `Box ${b.pid} is gone`)));
   loaded = true;
 }
+
+// filter leaves the boxes that have all the words of the reader's: in their names, commands,
+// numbers, ids or namespaces.
+function filter() {
+  const words = part('filter').value.toLowerCase().split(/\s+/).filter(Boolean);
+  let shown = 0;
+  for (const { element, data } of boxes.values()) {
+    const text = [data.name, data.pid, data.command, data.group.path, ...data.processes.map((p) => p.command),
+      ...data.namespaces.filter((n) => !n.host).map((n) => `${n.kind} ${n.inode}`)].join(' ').toLowerCase();
+    element.hidden = !words.every((word) => text.includes(word));
+    if (!element.hidden) shown++;
+  }
+  part('summary').textContent = shown === boxes.size ? count(shown, 'box', 'boxes') : `${shown} of ${count(boxes.size, 'box', 'boxes')}`;
+}
+part('filter').addEventListener('input', filter);
 
 // announce tells a screen reader, and not more than the news.
 function announce(news) {
