@@ -523,8 +523,8 @@ func tmpfsModes(b *Box) Seen {
 	if err != nil {
 		return failed(err)
 	}
-	e := b.Run("run", "--rootfs", root, "--tmpfs", "/var/private", "--tmpfs", "/new", "--tmpfs", "/half:uid=0,gid=0,size=50%,mode=700", "sh", "-c",
-		`stat -c "%a %u" /var/private /new /half; awk '$2 == "/half" {print $4}' /proc/mounts`)
+	e := b.Run("run", "--rootfs", root, "--tmpfs", "/var/private", "--tmpfs", "/fresh", "--tmpfs", "/half:uid=0,gid=0,size=50%,mode=700", "sh", "-c",
+		`stat -c "%a %u" /var/private /fresh /half; awk '$2 == "/half" {print $4}' /proc/mounts`)
 	half := strings.HasPrefix(e.Stdout, "750 0\n1777 0\n700 0\n") && strings.Contains(e.Stdout, ",size=")
 	return ended(e.Status == 0 && half, "750, 1777 and 700, and a size", e)
 }
