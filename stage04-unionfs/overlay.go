@@ -6,7 +6,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/union"
 )
 
@@ -50,43 +48,11 @@ func (c *Container) layers() error {
 		return err
 	}
 	for i, dir := range c.Layer {
-		if c.Layer[i], err = layerDir(dir); err != nil {
+		if c.Layer[i], err = union.LayerDir(dir); err != nil {
 			return fmt.Errorf("--layer %s: %w", dir, err)
 		}
 	}
-	return checkApart(c.topFirst())
-}
-
-// layerDir checks one directory, and returns its path without links.
-func layerDir(dir string) (string, error) {
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		return "", errors.New("there is no such directory")
-	case errors.Is(err, unix.ENOTDIR):
-		return "", errors.New("it is a file, and a layer is a directory; " +
-			"tar -x unpacks an archive into one")
-	case err != nil:
-		return "", err
-	}
-	defer unix.Close(fd)
-	return os.Readlink(files.FDPath(fd))
-}
-
-// checkApart refuses a layer that is another one or inside it: the kernel's behavior would be
-// undefined.
-func checkApart(paths []string) error {
-	for i := range paths {
-		paths[i] += "/"
-	}
-	slices.Sort(paths) // what is inside comes right after
-	for i, path := range paths[1:] {
-		if strings.HasPrefix(path, paths[i]) {
-			return fmt.Errorf("the layer %s is the same as the layer %s, or inside it: "+
-				"give each directory once", path, paths[i])
-		}
-	}
-	return nil
+	return union.CheckApart(c.topFirst())
 }
 
 // mount makes the process mount the union. The kernel takes all directories in one string. Without

@@ -1,0 +1,46 @@
+package union
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
+)
+
+// LayerDir checks a directory that is to be a layer, and returns its path without links.
+func LayerDir(dir string) (string, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return "", errors.New("there is no such directory")
+	case errors.Is(err, unix.ENOTDIR):
+		return "", errors.New("it is a file, and a layer is a directory; " +
+			"tar -x unpacks an archive into one")
+	case err != nil:
+		return "", err
+	}
+	defer unix.Close(fd)
+	return os.Readlink(files.FDPath(fd))
+}
+
+// CheckApart refuses a layer that is another one or inside it: the kernel's behavior would be
+// undefined. The paths are without links.
+func CheckApart(layers []string) error {
+	var paths []string
+	for _, layer := range layers {
+		paths = append(paths, layer+"/")
+	}
+	slices.Sort(paths) // what is inside comes right after
+	for i := 1; i < len(paths); i++ {
+		if strings.HasPrefix(paths[i], paths[i-1]) {
+			return fmt.Errorf("the layer %s is the same as the layer %s, or inside it: "+
+				"give each directory once", paths[i], paths[i-1])
+		}
+	}
+	return nil
+}
