@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/attach"
 )
 
 // Entry is a command for a container that runs already.
@@ -24,6 +25,8 @@ type Entry struct {
 	Terminal
 
 	Store
+
+	attach.LeaveOptions
 
 	Detach  bool `short:"d" help:"Leave the command running; what it prints is lost."`
 	Monitor bool `hidden:"" help:"Stay with the command; box does this itself."`

@@ -13,12 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/attach"
 )
 
 // Run is `box exec`.
 func (e *Entry) Run() error {
 	if e.Detach && !e.Monitor && !e.DryRun {
 		return e.detach()
+	}
+	if e.IsToFront(e.TTY, e.Interactive) && !e.DryRun && !e.Monitor {
+		return attach.Front(os.Args[1:])
 	}
 	if e.Monitor {
 		os.Stderr = os.NewFile(3, "stderr")
@@ -46,8 +50,11 @@ func (e *Entry) Run() error {
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
-	confine, err := p.securityOf(pid, flags, g.profile)
+	confine, err := p.securityOf(pid, flags, g.profile, e.Privileged)
 	if err != nil {
+		return err
+	}
+	if p.passInput, err = e.Input(attach.PrintLeft); err != nil {
 		return err
 	}
 	if err := g.stdio(p); err != nil {

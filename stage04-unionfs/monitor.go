@@ -98,8 +98,10 @@ func (r *Record) openLog(p *Plan) (err error) {
 		p.Broken = r.hub.Caller()
 	}
 	if r.Run.TTY {
+		if p.passInput, err = r.Run.Input(r.hub.LeaveCaller); err == nil {
+			p.output, err = r.log.Pipe("stdout")
+		}
 		p.opened = r.hub.Input
-		p.output, err = r.log.Pipe("stdout")
 		r.errors = p.output
 		return err
 	}
@@ -135,7 +137,7 @@ func (r *Record) closeLog() error {
 	if r.log == nil {
 		return nil
 	}
-	if r.ready != nil && r.State.Status == "running" {
+	if (r.ready != nil || r.Run.Front) && r.State.Status == "running" {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if err == nil {
 			err = unix.Dup2(int(null.Fd()), 2) // box's own errors: the last writer

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/envfile"
+	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
@@ -70,6 +71,8 @@ type StoreOptions struct {
 	Label     []string `short:"l" help:"A label, a note that box keeps with the container." placeholder:"KEY[=VALUE]" sep:"none" group:"Store:"`
 	LabelFile []string `help:"A file with a label a line." placeholder:"FILE" sep:"none" group:"Store:"`
 
+	attach.LeaveOptions `json:"-"`
+
 	record  *Record
 	noInput bool // standard input is not the caller's
 
@@ -98,6 +101,9 @@ func (r *Record) runDetached() error {
 // resolve makes the flags that the record keeps independent of the directory and the environment
 // of the command.
 func (c *Container) resolve() error {
+	if _, err := c.Keys(); err != nil {
+		return err
+	}
 	if err := c.readEnvFiles(); err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func stdio(c *Container, p *Plan) error {
 			"and standard input is not one: leave one of the two out")
 	}
 	p.console = &console{Terminal: pty.Terminal{Output: p.output,
-		Typed: c.Interactive && !c.Detach && !c.noInput}, opened: p.opened}
+		Typed: c.Interactive && !c.Detach && !c.noInput, Input: p.passInput}, opened: p.opened}
 	if p.Broken == nil {
 		p.console.Broken = make(chan struct{})
 		p.Broken = p.console.Broken

@@ -79,6 +79,9 @@ func (s *State) exit(status int) {
 // runs on the host's files: nothing is kept of it.
 func begin(c *Container, p *Plan) (*Record, error) {
 	if c.record == nil {
+		if !c.Rm && !c.Detach && !c.DryRun && c.IsToFront(c.TTY, c.Interactive) {
+			return nil, attach.Front(os.Args[1:])
+		}
 		if err := c.createIfKept(); err != nil || c.record == nil {
 			return nil, err
 		}

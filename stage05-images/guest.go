@@ -67,7 +67,11 @@ func (e *Entry) guest() (*guest, error) {
 		return nil, err
 	}
 	c := &Container{Command: e.Command, Terminal: e.Terminal,
-		ProcessOptions: ProcessOptions{User: e.User, Workdir: e.Workdir, Env: e.Env}}
+		ProcessOptions: ProcessOptions{User: e.User,
+			Workdir: e.Workdir, Env: e.Env, EnvFile: e.EnvFile}}
+	if err := c.readEnvFiles(); err != nil {
+		return nil, err
+	}
 	c.Hostname, c.Rootfs = "box", fmt.Sprintf("/proc/%d/root", pid)
 	g := &guest{Container: c, pid: pid, who: &identity{home: "/root"}}
 	if r != nil {
@@ -77,7 +81,7 @@ func (e *Entry) guest() (*guest, error) {
 		}
 		g.profile, g.host, c.Ulimit = s.Profile, r, r.Run.Ulimit
 		c.Hostname, c.GroupAdd = r.Run.Hostname, r.Run.GroupAdd
-		c.Env = append(slices.Clone(r.Run.Env), e.Env...)
+		c.Env = append(slices.Clone(r.Run.Env), c.Env...)
 		if e.User == "" {
 			c.User = r.Run.User
 		}
@@ -91,7 +95,7 @@ func (e *Entry) guest() (*guest, error) {
 		}
 	}
 	if r == nil && !e.TTY {
-		g.who.env = envfile.Set(environment("box"), e.Env)
+		g.who.env = envfile.Set(environment("box"), c.Env)
 		return g, nil
 	}
 	g.who.env, err = c.environment(g.who.home)

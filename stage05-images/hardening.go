@@ -80,7 +80,7 @@ func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 // securityOf keeps the processes inside away from one that exec brings in, until it is as
 // restricted as they are (CVE-2016-9962). confine then gives it the restrictions of the process
 // pid, and leaves the caller's terminal. profile is that of pid's filter.
-func (p *Plan) securityOf(pid int, namespaces uint64, profile string) (
+func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged bool) (
 	confine func(who *identity), err error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -98,6 +98,9 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string) (
 	filter, err := seccomp.Filter(profile, keep)
 	if err != nil {
 		return nil, err
+	}
+	if privileged {
+		keep = known
 	}
 	p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
 		Why("no process inside may look into this one or change it")

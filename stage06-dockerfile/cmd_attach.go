@@ -26,8 +26,6 @@ type attachOptions struct {
 	SigProxy   bool   `help:"Pass on signals to a container without a terminal." default:"true" negatable:""`
 }
 
-const defaultKeys = "ctrl-p,ctrl-q"
-
 // Run is `box attach`.
 func (c *attachCmd) Run() error {
 	r, err := c.Store.find(c.Name)
@@ -40,14 +38,17 @@ func (c *attachCmd) Run() error {
 	if r.isPaused() {
 		return fmt.Errorf("container %s is paused: box unpause %s lets it go on", r.Name, r.Name)
 	}
-	return r.attach(c.attachOptions)
+	if err = r.attach(c.attachOptions); err == attach.ErrDetached {
+		return plan.ExitStatus(attach.PrintLeft())
+	}
+	return err
 }
 
 // attach shows what the container prints until it ends, and returns its exit status.
 func (r *Record) attach(c attachOptions) error {
-	keys, err := attach.ParseKeys(c.DetachKeys)
+	keys, err := attach.LeaveOptions{DetachKeys: c.DetachKeys}.Keys()
 	if err != nil {
-		return fmt.Errorf("--detach-keys %w", err)
+		return err
 	}
 	typed := r.Run.Interactive && !c.NoStdin
 	if typed && r.Run.TTY && !term.IsTerminal(0) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage04-unionfs/state"
@@ -44,8 +45,8 @@ type createCmd struct{ Container }
 
 // Run is `box create`.
 func (c *createCmd) Run() error {
-	if c.Detach || c.DryRun || c.Pause != "" || c.Explain != "" {
-		return errors.New("create starts nothing: --detach, --dry-run, --pause and --explain are for run")
+	if c.Detach || c.DryRun || c.Pause != "" || c.Explain != "" || c.DetachKeys != "" {
+		return errors.New("create starts nothing: --detach, --detach-keys, --dry-run, --pause and --explain are for run")
 	}
 	if err := c.createIfKept(); err != nil {
 		return err
@@ -69,6 +70,8 @@ type startCmd struct {
 	Monitor bool `hidden:"" help:"Be the monitor of a container; box does this itself."`
 
 	Interactive bool `short:"i" help:"Stay with it, and pass on standard input, if it was made with -i."`
+
+	attach.LeaveOptions
 }
 
 // Run is `box start`.
@@ -86,13 +89,23 @@ func (c *startCmd) Run() error {
 	if len(c.Names) > 1 {
 		return errors.New("--attach and --interactive stay with one container: name one only")
 	}
+	if r, err := c.Store.find(c.Names[0]); err != nil {
+		return err
+	} else if c.Interactive && c.IsToFront(r.Run.TTY, r.Run.Interactive) && !r.Run.Rm {
+		return attach.Front(os.Args[1:])
+	}
 	r, err := c.Store.takeEnded(c.Names[0])
 	if err != nil {
 		return err
 	}
 	if r.lock == nil {
-		return r.attach(attachOptions{DetachKeys: defaultKeys, NoStdin: !c.Interactive, SigProxy: true})
+		err = r.attach(attachOptions{DetachKeys: c.DetachKeys, NoStdin: !c.Interactive, SigProxy: true})
+		if err == attach.ErrDetached {
+			return nil
+		}
+		return err
 	}
+	r.Run.LeaveOptions = c.LeaveOptions
 	r.Run.Detach, r.Run.noInput = false, !c.Interactive
 	return r.Run.Run()
 }

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"io"
 	"os"
 
 	"stagebox/stage01-namespaces/plan"
@@ -21,6 +22,9 @@ type Plan struct {
 	output  *os.File            // where what its terminal shows goes, if not to standard output
 	started func(pid int) error // called when it has become its program
 	opened  func(*os.File)      // called with the master of its terminal
+
+	// passInput, if set, passes on what is typed, and restores the terminal if the caller leaves.
+	passInput func(to io.Writer, restore func())
 }
 
 // newPlan is an empty plan for a process.

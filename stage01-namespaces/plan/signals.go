@@ -269,7 +269,12 @@ func (p *Plan) hasInit() bool {
 }
 
 // DetachTerminal keeps the process off the caller's terminal.
-func (p *Plan) DetachTerminal() { p.tty = terminal{fd: -1} }
+func (p *Plan) DetachTerminal() {
+	if p.tty.fd >= 0 {
+		unix.Close(p.tty.fd)
+	}
+	p.tty = terminal{fd: -1}
+}
 
 // RestoreTerminal gives the terminal back to the process group that had it before Start.
 func (p *Plan) RestoreTerminal() { p.tty.restore() }

@@ -20,6 +20,9 @@ type Terminal struct {
 	Output *os.File      // where what it shows goes
 	Typed  bool          // what is typed on standard input is passed on
 	Broken chan struct{} // closed when Output is a pipe that is not read any more; it may be nil
+
+	// Input passes on what is typed, instead of Serve. It may give the caller's terminal back.
+	Input func(master io.Writer, restore func())
 }
 
 // Serve copies between the caller's terminal and the master of a pair, and gives the latter the
@@ -36,7 +39,10 @@ func (t Terminal) Serve(master *os.File) (end func(), err error) {
 			return nil, fmt.Errorf("raw mode of the terminal: %w", err)
 		}
 		restore = func() { term.Restore(0, state) }
-		go io.Copy(master, os.Stdin)
+		if t.Input == nil {
+			t.Input = func(io.Writer, func()) { io.Copy(master, os.Stdin) }
+		}
+		go t.Input(master, restore)
 	}
 	done := make(chan struct{})
 	go func() {

@@ -84,6 +84,20 @@ func (h *Hub) Caller() (broken <-chan struct{}) {
 	return c.broken
 }
 
+// LeaveCaller no longer serves the monitor's own standard output and error, as run and start do when
+// the keys to detach are typed. It returns Docker's status for that.
+func (h *Hub) LeaveCaller() (status byte) {
+	h.mutex.Lock()
+	all := slices.Clone(h.served)
+	h.mutex.Unlock()
+	for _, c := range all {
+		if c.broken != nil {
+			h.drop(c, nil)
+		}
+	}
+	return 0
+}
+
 // Input sets where the clients' input goes, once: a pipe or a terminal of the container's.
 func (h *Hub) Input(to *os.File) {
 	h.input = to

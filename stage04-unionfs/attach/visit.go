@@ -28,7 +28,8 @@ type Visit struct {
 	ends chan error // what can end it, other than the end of the container
 }
 
-// Show copies the streams until the container closes them, or something else ends it.
+// Show copies the streams until the container closes them, or something else ends it, such as the
+// keys (ErrDetached).
 func (v *Visit) Show() error {
 	v.ends = make(chan error, 1)
 	if v.TTY && v.Typed {
@@ -51,12 +52,7 @@ func (v *Visit) Show() error {
 	all.Go(func() { io.Copy(os.Stdout, v.Stdout) })
 	all.Go(func() { io.Copy(os.Stderr, v.Stderr) })
 	go func() { all.Wait(); v.ends <- nil }()
-	err := <-v.ends
-	if err == ErrDetached {
-		fmt.Fprintf(os.Stderr, "%v\r\n", err)
-		return plan.ExitStatus(1) // Docker's
-	}
-	return err
+	return <-v.ends
 }
 
 // passInput passes on what is typed; at a terminal, until the keys are typed.

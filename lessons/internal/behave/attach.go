@@ -96,6 +96,30 @@ var attachRows = []Row{{
 	},
 	Broken: `[ "$1" = attach ] && { "$BOX" "$@"; status=$?; "$BOX" kill still >/dev/null; exit $status; }; exec "$BOX" "$@"`,
 }, {
+	Name: "the keys to detach leave run -it, start -ai and exec -it, and what they run goes on", Since: 4,
+	Check: func(b *Box) Seen {
+		root, err := b.root()
+		if err != nil {
+			return failed(err)
+		}
+		script := "echo ready; while read line; do :; done"
+		return b.withStill([]string{"-d", "-it", "--name", "still"}, script, func() Seen {
+			exec := b.leave("exec", "-it", "--detach-keys", "x,ctrl-q", "still", "sh", "-c", "echo ready; sleep 1000")
+			processes := b.Run("top", "still")
+			seen := all(holds(strings.HasSuffix(exec.Stdout, "read escape sequence\r\n"), "read escape sequence", exec.Stdout), status(1, exec),
+				holds(strings.Contains(processes.Stdout, "sleep"), "sleep", processes.Stdout))
+			b.Run("stop", "-t", "0", "still")
+			again := b.leave("start", "-ai", "--detach-keys", "x,ctrl-q", "still")
+			first := b.leave("run", "-it", "--name", "other", "--detach-keys", "x,ctrl-q", "--rootfs", root, "sh", "-c", script)
+			states := b.Run("inspect", "-f", "{{.State.Status}}", "still", "other")
+			b.Run("rm", "-f", "other")
+			return all(seen, status(0, again), status(0, first), printed("running\nrunning", states))
+		})
+	},
+	Broken: `case $1 in start | run | exec) ;; *) exec "$BOX" "$@" ;; esac
+case "$*" in *ctrl*) ;; *) exec "$BOX" "$@" ;; esac
+"$BOX" "$@"; status=$?; "$BOX" kill still other >/dev/null 2>&1; exit $status`,
+}, {
 	Name: "start of a container that runs is harmless, and restart runs it again", Since: 4,
 	Check: func(b *Box) Seen {
 		return b.detached("sleep 100", func() Seen {
@@ -191,4 +215,16 @@ func updateKept(b *Box) Seen {
 		seen = append(seen, same("18 18 512", limit()), printed("still", b.Run("update", "--pids-limit", "0", "--cpu-shares", "0", "still")))
 		return all(append(seen, same("max <no value> 0", limit()))...)
 	})
+}
+
+// leave types the keys to detach when the command has printed a line.
+func (b *Box) leave(args ...string) Ended {
+	c, err := b.StartAtTerminal("", args...)
+	if err == nil {
+		_, err = c.in.WriteString("x\x11")
+	}
+	if err != nil {
+		return Ended{Err: err}
+	}
+	return c.Wait()
 }

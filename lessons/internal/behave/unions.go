@@ -91,6 +91,21 @@ var unionRows = []Row{{
 	},
 	Broken: `[ "$1" = exec ] && { shift $(($# - 1)); exec "$@"; }; exec "$BOX" "$@"`,
 }, {
+	Name: "exec --env-file and -e come after the container's variables, and --privileged gives all capabilities", Since: 4,
+	Check: func(b *Box) Seen {
+		file := filepath.Join(b.Dir, "variables")
+		if err := os.WriteFile(file, []byte("A=1\nB=1\n"), 0o644); err != nil {
+			return failed(err)
+		}
+		return b.withStill([]string{"-d", "--name", "still", "-e", "A=0", "-e", "C=0"}, "sleep 100", func() Seen {
+			script := `while read name value; do [ $name = CapEff: ] && admin=$((0x$value >> 21 & 1)); done </proc/self/status; echo $admin $A $B $C`
+			return all(printed("0 1 2 0", b.Run("exec", "--env-file", file, "-e", "B=2", "still", "sh", "-c", script)),
+				printed("1 0 0", b.Run("exec", "--privileged", "still", "sh", "-c", script).oneLine()),
+				refused(b.Run("exec", "--detach-keys", "ctrl", "still", "true")))
+		})
+	},
+	Broken: drop("--privileged | --env-file"),
+}, {
 	Name: "exec -it ends when its command ends, even if another process holds the terminal", Since: 4,
 	Check: func(b *Box) Seen {
 		return b.detached("sleep 100", func() Seen {

@@ -39,9 +39,9 @@ var budgets = map[string]budget{
 	"unionfs": {
 		adds: []string{"overlay.go", "store.go", "containers.go", "monitor.go", "volumes.go", "changes.go", "guest.go", "shell_test.go",
 			"cmd_store.go", "cmd_damaged.go", "cmd_ps.go", "cmd_inspect.go", "cmd_start.go", "cmd_logs.go", "cmd_changes.go", "cmd_volume.go", "cmd_guest.go", "cmd_attach.go", "cmd_top.go", "cmd_cp.go", "cp.go"},
-		edits: map[string]edit{"main.go": {24, 4}, "container.go": {18, 2}, "plan.go": {9, 0}, "exec.go": {24, 6},
-			"hardening.go": {12, 7}, "console.go": {22, 4}, "rootfs.go": {8, 6}, "binds.go": {5, 0}, "cmd_binds.go": {12, 2}, "users.go": {8, 8},
-			"cmd_exec.go":    {38, 2},
+		edits: map[string]edit{"main.go": {24, 4}, "container.go": {18, 2}, "plan.go": {14, 0}, "exec.go": {31, 6},
+			"hardening.go": {15, 7}, "console.go": {24, 5}, "rootfs.go": {8, 6}, "binds.go": {5, 0}, "cmd_binds.go": {12, 2}, "users.go": {8, 8},
+			"cmd_exec.go":    {41, 2},
 			"cmd_control.go": {90, 12}, "cmd_stats.go": {8, 2}, "cgroups.go": {3, 0}},
 	},
 	"images": {
