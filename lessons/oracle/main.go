@@ -151,37 +151,38 @@ func read(src, ignore []byte) (r record) {
 		}
 	}
 	for i, c := range commands {
-		node := result.AST.Children[i]
-		v := neutral(c)
-		v["lines"] = []int{node.StartLine, node.EndLine}
-		v["keyword"] = node.Value
-		v["text"], v["comments"] = strings.TrimSpace(node.Original), node.PrevComment
-		for e, env := range environments {
-			again, err := instructions.ParseInstructionWithLinter(node, quiet)
-			if err != nil {
-				log.Fatal(err)
-			}
-			key := "expanded" + string(rune('0'+e))
-			v[key] = expand(again, result.EscapeToken, env)
-			if x, ok := v[key].(map[string]any); ok {
-				for field, value := range x {
-					if equal(value, v[field]) {
-						delete(x, field) // only what the variables changed
-					}
-				}
-				if len(x) == 0 {
-					delete(v, key)
-				}
-			}
-		}
-		for field, value := range v {
-			if equal(value, nil) || equal(value, []string{}) || equal(value, false) || equal(value, "") || equal(value, map[string]any{}) {
-				delete(v, field)
-			}
-		}
-		r.Instructions = append(r.Instructions, v)
+		r.Instructions = append(r.Instructions, instruction(result, i, c))
 	}
 	return r
+}
+
+// instruction describes a command, which was made of node n of a Dockerfile. Fields that are empty
+// are left out.
+func instruction(result *parser.Result, n int, command any) map[string]any {
+	node := result.AST.Children[n]
+	v := neutral(command)
+	v["lines"] = []int{node.StartLine, node.EndLine}
+	v["keyword"] = node.Value
+	v["text"], v["comments"] = strings.TrimSpace(node.Original), node.PrevComment
+	for e, env := range environments {
+		again, err := instructions.ParseInstructionWithLinter(node, linter.New(&linter.Config{}))
+		if err != nil {
+			log.Fatal(err)
+		}
+		changed := expand(again, result.EscapeToken, env)
+		if x, ok := changed.(map[string]any); ok {
+			maps.DeleteFunc(x, func(field string, value any) bool { return equal(value, v[field]) })
+			if len(x) == 0 {
+				continue // only what the variables changed
+			}
+		}
+		v["expanded"+string(rune('0'+e))] = changed
+	}
+	maps.DeleteFunc(v, func(_ string, value any) bool {
+		return equal(value, nil) || equal(value, []string{}) || equal(value, false) ||
+			equal(value, "") || equal(value, map[string]any{})
+	})
+	return v
 }
 
 func equal(a, b any) bool {
