@@ -179,7 +179,9 @@ exec "$BOX" "$@"`,
 		e := b.script("echo out >/dev/stdout; echo err >/dev/stderr; echo again >/proc/self/fd/1", "-u", "1000:1000")
 		return all(printed("out again", e.oneLine().asSuccess()), same("err\n", e.Stderr))
 	},
-	Broken: `[ "$1" = run ] || exec "$BOX" "$@"; "$BOX" "$@" >"$HOME/out"; status=$?; cat "$HOME/out"; exit $status`,
+	Broken: `[ "$1" = run ] || exec "$BOX" "$@"; shift
+"$BOX" run --help | grep -q -e --rm && set -- --rm "$@" # what is kept has a pipe of box's in any case
+"$BOX" run "$@" >"$HOME/out"; status=$?; cat "$HOME/out"; exit $status`,
 }, {
 	Name: "a command with -u does not outlive the binary", Since: 3, For: Root,
 	Check: func(b *Box) Seen {
