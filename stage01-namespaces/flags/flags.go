@@ -2,6 +2,7 @@
 package flags
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
@@ -49,6 +50,10 @@ func (m mapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 
 // kindOf says what a flag of a type takes, if that is what kong reads by itself.
 func kindOf(t reflect.Type) string {
+	switch reflect.Zero(reflect.PointerTo(t)).Interface().(type) {
+	case kong.MapperValue, encoding.TextUnmarshaler:
+		return "" // its own errors say more
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return kindOf(t.Elem())
