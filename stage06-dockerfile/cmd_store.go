@@ -86,7 +86,8 @@ type StoreOptions struct {
 
 // rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.
 func (c *Container) rejectStoreFlags() error {
-	flag := c.firstGiven(map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil})
+	flag := c.firstGiven(map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil,
+		"--label": len(c.Label) > 0, "--label-file": len(c.LabelFile) > 0, "--detach-keys": c.DetachKeys != "", "--stop-signal": c.StopSignal != ""})
 	if flag == "" {
 		return nil
 	}

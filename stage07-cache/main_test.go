@@ -103,6 +103,9 @@ func TestBadInputGetsASentence(t *testing.T) {
 		{[]string{"exec", "4194305", "true"}, 125, "no process has the number 4194305"},
 		{[]string{"exec", "-1", "true"}, 125, ""},
 		{[]string{"exec", "me", "true"}, 125, "there is no such container"},
+		{[]string{"run", "--label", "a=b", "/bin/true"}, 125, "--label is for a container with a root of its own"},
+		{[]string{"run", "--stop-signal", "INT", "/bin/true"}, 125, "--stop-signal is for a container with a root of its own"},
+		{[]string{"run", "--max-layer-files", "5", "/bin/true"}, 125, "--max-layer-files is for an image"},
 	} {
 		t.Run(fmt.Sprint(c.args), func(t *testing.T) {
 			stdout, stderr, status := run(t, c.args...)

@@ -32,7 +32,8 @@ func (*Container) Help() string {
 // rejectImageFlags refuses the flags that say nothing about a container that is made of no image.
 func (c *Container) rejectImageFlags() error {
 	for _, flag := range c.given {
-		if slices.Contains([]string{"--entrypoint", "--pull", "--platform", "--insecure"}, flag) {
+		if slices.Contains([]string{"--entrypoint", "--pull", "--platform", "--insecure",
+			"--max-layer-size", "--max-layer-files", "--max-layer-window"}, flag) {
 			return fmt.Errorf("%s is for an image: name one before the command, without --rootfs and --layer", flag)
 		}
 	}

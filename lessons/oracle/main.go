@@ -431,6 +431,7 @@ func walk(tree []string, patterns []byte) []string {
 	if err != nil {
 		log.Fatal(err)
 	}
+	defer os.RemoveAll(dir)
 	for _, path := range tree {
 		full := filepath.Join(dir, path)
 		err := os.MkdirAll(filepath.Dir(full), 0o755)

@@ -199,6 +199,9 @@ exec "$BOX" "$@"`,
 		for _, args := range []string{"create host", "create a/b", "create x --subnet 198.18.0.0/24", "create x --subnet 300.0.0.0/8", "create x --subnet 10.0.0.0/31", "rm nope", "rm bridge"} {
 			parts = append(parts, refused(n.Run(append([]string{"network"}, strings.Fields(args)...)...)))
 		}
+		for _, flags := range []string{"--dns 192.0.2.1", "--add-host a:192.0.2.1"} { // the host's files are not changed
+			parts = append(parts, refused(n.Run(append(append([]string{"run"}, strings.Fields(flags)...), "/bin/true")...)))
+		}
 		return all(parts...)
 	}),
 	Broken: one,
