@@ -168,8 +168,9 @@ func TestRowsInTheMachine(t *testing.T) {
 			job.Command = append(job.Command, row.Name)
 		}
 	}
-	for _, name := range []string{"ip", "bash"} { // busybox has neither cables nor /dev/tcp
-		files, err := Program(name, "/usr/local/bin/"+name)
+	// Busybox has neither cables nor /dev/tcp, and its printf is elsewhere.
+	for _, path := range []string{"/usr/local/bin/ip", "/usr/local/bin/bash", "/usr/bin/printf"} {
+		files, err := Program(filepath.Base(path), path)
 		if errors.Is(err, ErrMissing) {
 			t.Skip(err)
 		}
