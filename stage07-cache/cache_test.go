@@ -370,10 +370,10 @@ func TestStepsWaitForTheDiskTogether(t *testing.T) {
 		require.Equal(t, 1, strings.Count(string(made), "syncfs("), "%s\n%s", made, out)
 		return string(out), err
 	}
-	told, err := trace()
+	_, err := trace()
 	require.ErrorContains(t, err, "exit status 1")
 	b.write("three", "3")
-	told, err = trace()
+	told, err := trace()
 	require.NoError(t, err, told)
 	require.Equal(t, 2, strings.Count(told, "CACHED"))
 	image, err := b.layout().Find("it")
