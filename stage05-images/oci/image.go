@@ -208,7 +208,7 @@ func descriptorOf(mediaType string, data []byte) ocispec.Descriptor {
 		Size: int64(len(data))}
 }
 
-// Replace writes an image anew with other blobs of the same layers, under the name: it has the same
+// Replace writes an image again with other blobs of the same layers, under the name: it has the same
 // configuration, and so the same id, and the same annotations.
 func (l Layout) Replace(image *Image, blobs []ocispec.Descriptor, name string) (*Image, error) {
 	config, err := l.Read(image.ID)
