@@ -37,7 +37,7 @@ type Options struct {
 type Container struct {
 	ID, Name              string
 	Command               []string
-	State                 string // in Docker's word: created, running, paused or exited
+	State                 string // in Docker's word: created, running, paused, restarting or exited
 	ExitCode              int    // if it has exited
 	Created               time.Time
 	StartedAt, FinishedAt time.Time // of its last run
@@ -47,7 +47,9 @@ type Container struct {
 	Layers                []string // the directories of its root, its own first
 }
 
-func (c Container) isRunning() bool { return c.State == "running" || c.State == "paused" }
+func (c Container) isRunning() bool {
+	return c.State == "running" || c.State == "paused" || c.State == "restarting"
+}
 
 // Source is where a list comes from; T is what the caller has for a container.
 type Source[T any] struct {
@@ -205,6 +207,8 @@ func (c Container) status() string {
 		return "Up " + units.FormatAge(c.StartedAt)
 	case "created":
 		return "Created"
+	case "restarting":
+		return fmt.Sprintf("Restarting (%d) %s ago", c.ExitCode, units.FormatAge(c.FinishedAt))
 	}
 	return fmt.Sprintf("Exited (%d) %s ago", c.ExitCode, units.FormatAge(c.FinishedAt))
 }

@@ -134,6 +134,22 @@ var keptRows = []Row{{
 	},
 	Broken: `[ "$1" = restart ] && { echo "$2"; exit; }; exec "$BOX" "$@"`,
 }, {
+	Name: "--restart: on-failure:2 ends with the third run, always goes on until stop", Since: 4,
+	Check: func(b *Box) Seen {
+		start := b.script("echo run; exit 3", "-d", "--name", "failing", "--restart", "on-failure:2")
+		wait := b.Run("wait", "failing")
+		return all(status(0, start), printed("3", wait), printed("run run run", b.Run("logs", "failing").oneLine()),
+			printed("2 exited", b.Run("inspect", "-f", "{{.RestartCount}} {{.State.Status}}", "failing")),
+			b.withStill([]string{"-d", "--name", "still", "--restart", "always"}, "exit 0", func() Seen {
+				again := b.Run("wait", "failing") // does not wait; but the other has ended by now
+				first := b.Run("ps", "-q", "-f", "name=still")
+				stop := b.Run("stop", "still")
+				return all(status(0, again), holds(first.Line() != "", "the container in the list while it is restarted", first.Stdout), status(0, stop),
+					printed("", b.Run("ps", "-q")), printed("exited 0", b.Run("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "still")))
+			}), refused(b.script("true", "--restart", "always")), refused(b.script("true", "-d", "--restart", "sometimes")))
+	},
+	Broken: `for a; do shift; case $a in always|on-failure:2) a=no; esac; set -- "$@" "$a"; done; exec "$BOX" "$@"`,
+}, {
 	Name: "cp: into and out of a container that runs or not, through its volumes, and no link leads out", Since: 4,
 	Check:  copied,
 	Broken: `[ "$1" = cp ] && exit; exec "$BOX" "$@"`,
