@@ -51,6 +51,8 @@ type updateCmd struct {
 
 	Store
 
+	Restart *restartPolicy `help:"When to start them again after their end: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
+
 	lifted []string // the flags that were given as 0
 }
 
@@ -73,7 +75,7 @@ func (c *updateCmd) Run() error {
 	for _, flag := range c.lifted {
 		settings = append(settings, unlimited[flag])
 	}
-	if len(settings) == 0 {
+	if len(settings) == 0 && c.Restart == nil {
 		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
 	}
 	var all []error
@@ -90,12 +92,20 @@ func (c *updateCmd) update(t target, settings []setting) error {
 	switch {
 	case err != nil && !errors.Is(err, errEnded):
 		return err
+	case r == nil && c.Restart != nil:
+		return fmt.Errorf("--restart: %s is a process, and a container has a policy: name the container", t)
 	case r == nil:
 		return c.apply(pid, settings)
 	}
 	err = c.amend(r.ID, func(now *Record) error {
 		limits := now.Run.Limits
 		limits.override(c.Limits, c.lifted)
+		if c.Restart != nil {
+			now.Run.Restart = *c.Restart
+			if err := now.Run.checkAutoRemove(); err != nil {
+				return err
+			}
+		}
 		if err := limits.check(); err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ func (s Store) checkRecord(id string, r *Record) error {
 	}
 	c := r.Run
 	if c == nil || r.ID != id || !ids.IsName(r.Name) || c.Rootfs == "" || len(c.Command) == 0 ||
-		!slices.Contains([]string{"created", "running", "exited"}, r.State.Status) {
+		!slices.Contains([]string{"created", "running", "restarting", "exited"}, r.State.Status) {
 		return fmt.Errorf("%s is not the record of this container", filepath.Join(dir, "container.json"))
 	}
 	return nil

@@ -109,7 +109,7 @@ func (c *rmCmd) remove(name string) error {
 		if err != nil {
 			return err
 		}
-		if r.isRunning() {
+		if r.isLive() {
 			if err := r.kill(); err != nil {
 				return err
 			}

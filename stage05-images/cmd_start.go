@@ -48,7 +48,7 @@ func (c *createCmd) Run() error {
 	if c.Detach || c.DryRun || c.Pause != "" || c.Explain != "" || c.DetachKeys != "" {
 		return errors.New("create starts nothing: --detach, --detach-keys, --dry-run, --pause and --explain are for run")
 	}
-	if err := c.createIfKept(); err != nil {
+	if err := errors.Join(c.checkAutoRemove(), c.createIfKept()); err != nil {
 		return err
 	}
 	r := c.record
@@ -105,6 +105,10 @@ func (c *startCmd) Run() error {
 		}
 		return err
 	}
+	if r.Run.Restart != "" {
+		err := fmt.Errorf("container %s has a restart policy and runs in the background: leave out --attach, then box attach %s", r.Name, r.Name)
+		return errors.Join(err, r.release())
+	}
 	r.Run.LeaveOptions = c.LeaveOptions
 	r.Run.Detach, r.Run.noInput = false, !c.Interactive
 	return r.Run.Run()
@@ -124,7 +128,7 @@ func (s Store) start(name string) error {
 func (s Store) takeEnded(name string) (*Record, error) {
 	r, err := s.take(name)
 	if errors.Is(err, state.ErrBusy) {
-		if now, errFind := s.find(name); errFind == nil && now.isRunning() {
+		if now, errFind := s.find(name); errFind == nil && now.isLive() {
 			return now, nil
 		}
 	}
@@ -203,7 +207,7 @@ func (c *killCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("--signal %w", err)
 	}
-	return c.each(func(r *Record) error { return r.signal(s) })
+	return c.each(func(r *Record) error { return r.sendSignal(s) })
 }
 
 type waitCmd struct{ someContainers }

@@ -61,13 +61,16 @@ type Record struct {
 
 // State is the state of the process.
 type State struct {
-	Status     string // created, running, exited
+	Status     string // created, running, restarting, exited
 	PID        int    // as the host counts, while it runs
 	ExitCode   int    // as a shell has it
 	StartedAt  time.Time
 	FinishedAt time.Time
 	OOMKilled  bool   `json:",omitempty"` // one of its processes was
 	Error      string `json:",omitempty"` // why it did not start
+
+	RestartCount int           `json:",omitempty"` // by its policy
+	Delay        time.Duration `json:",omitempty"` // before the last restart
 }
 
 // exit records an exit status.
@@ -79,6 +82,9 @@ func (s *State) exit(status int) {
 // runs on the host's files: nothing is kept of it.
 func begin(c *Container, p *Plan) (*Record, error) {
 	if c.record == nil {
+		if err := c.checkRestart(); err != nil {
+			return nil, err
+		}
 		if !c.Rm && !c.Detach && !c.DryRun && c.IsToFront(c.TTY, c.Interactive) {
 			return nil, attach.Front(os.Args[1:])
 		}
@@ -272,7 +278,7 @@ func (r *Record) overlay() *overlay {
 func (r *Record) running(pid int) error {
 	before := r.State
 	r.State = State{Status: "running", PID: pid, StartedAt: time.Now(),
-		FinishedAt: before.FinishedAt}
+		FinishedAt: before.FinishedAt, RestartCount: before.RestartCount, Delay: before.Delay}
 	r.Restarts = false
 	if err := r.write(); err != nil {
 		r.State = before
@@ -333,10 +339,16 @@ func (r *Record) finish(how error) (err error) {
 		r.State.Error = how.Error()
 	}
 	if ran || r.Kept {
-		keep := func(now *Record) error { now.State, now.Kept = r.State, r.Kept; return nil }
+		keep := func(now *Record) error {
+			if ran && endedItself(how) {
+				r.planRestart(now.Run.Restart)
+			}
+			now.State, now.Kept = r.State, r.Kept
+			return nil
+		}
 		err = errors.Join(err, r.store.amend(r.ID, keep)) // it may have been renamed
 	}
-	if err != nil {
+	if err != nil || r.State.Status == "restarting" {
 		return err
 	}
 	return r.release()

@@ -71,6 +71,8 @@ type StoreOptions struct {
 	Label     []string `short:"l" help:"A label, a note that box keeps with the container." placeholder:"KEY[=VALUE]" sep:"none" group:"Store:"`
 	LabelFile []string `help:"A file with a label a line." placeholder:"FILE" sep:"none" group:"Store:"`
 
+	Restart restartPolicy `json:",omitempty" help:"When to start it again after its end: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
+
 	attach.LeaveOptions `json:"-"`
 
 	record  *Record
@@ -87,7 +89,7 @@ type StoreOptions struct {
 // rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.
 func (c *Container) rejectStoreFlags() error {
 	flag := c.firstGiven(map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil,
-		"--label": len(c.Label) > 0, "--label-file": len(c.LabelFile) > 0, "--detach-keys": c.DetachKeys != "", "--stop-signal": c.StopSignal != ""})
+		"--label": len(c.Label) > 0, "--label-file": len(c.LabelFile) > 0, "--restart": c.Restart != "", "--detach-keys": c.DetachKeys != "", "--stop-signal": c.StopSignal != ""})
 	if flag == "" {
 		return nil
 	}

@@ -26,6 +26,9 @@ import (
 // detach starts the monitor and waits until the container runs. If it cannot run, the monitor
 // itself says why, on the caller's standard error.
 func (r *Record) detach() error {
+	if err := r.forgetStopped(); err != nil {
+		return errors.Join(err, r.release())
+	}
 	monitor := exec.Command("/proc/self/exe", "start", "--monitor", "--root", r.store.dir(), r.ID)
 	monitor.ExtraFiles = []*os.File{r.lock}
 	monitor.Stderr, monitor.Dir = os.Stderr, "/"
@@ -57,11 +60,24 @@ func background(box *exec.Cmd) error {
 
 // monitor runs in the new process, and takes the two files that detach has passed on.
 func (r *Record) monitor() error {
-	r.lock, r.ready = os.NewFile(3, r.livePath()), os.NewFile(4, "ready")
+	r.lock, r.ready = os.NewFile(3, r.livePath()), os.NewFile(monitorReady, "ready")
 	unix.CloseOnExec(3)
-	unix.CloseOnExec(4)
-	return r.Run.Run()
+	unix.CloseOnExec(monitorReady)
+	if again := r.State.Status == "restarting"; again && r.isStopped() {
+		return r.endRestarts(nil)
+	} else if again {
+		r.State.Status, r.Kept = "exited", true
+	} else {
+		r.State.RestartCount, r.State.Delay = 0, 0
+	}
+	if err := r.Run.Run(); r.State.Status != "restarting" {
+		return err
+	}
+	return r.restart()
 }
+
+// monitorReady is the descriptor on which a monitor reports that the container runs.
+const monitorReady = 4
 
 // announce reports to detach that the container runs, and closes the caller's files.
 func (r *Record) announce() error {
@@ -199,7 +215,7 @@ func (r *Record) watchEnd() (wait func() (int, error), err error) {
 	}
 	return func() (int, error) {
 		defer file.Close()
-		if file == nil || now.State.Status != "running" {
+		if file == nil || !now.isLive() {
 			return now.State.ExitCode, nil
 		}
 		if err := state.Await(context.Background(), file, state.Shared); err != nil {
@@ -230,8 +246,12 @@ const stopTimeout = 10
 // they are its own; and with nil, one whose first process neither handles nor blocks the signal,
 // and so would never get it (pid_namespaces(7)), is killed at once.
 func (r *Record) stop(request unix.Signal, seconds *int) error {
-	if !r.isRunning() {
+	if !r.isLive() {
 		return nil
+	}
+	r, err := r.noteStopped()
+	if err != nil || !r.isRunning() {
+		return err
 	}
 	if request == 0 {
 		request = r.Run.stopSignal()
@@ -256,6 +276,10 @@ func (r *Record) stop(request unix.Signal, seconds *int) error {
 
 // kill ends the container with SIGKILL.
 func (r *Record) kill() error {
+	r, err := r.noteStopped()
+	if err != nil {
+		return err
+	}
 	if err := r.signal(unix.SIGKILL); err != nil && !errors.Is(err, errEnded) {
 		return err
 	}

@@ -193,8 +193,8 @@ func (s Store) repair(id string, held *os.File) (err error) {
 	if gone || r.autoRemove() {
 		return r.remove()
 	}
-	if r.State.Status == "running" {
-		r.State.exit(128 + int(unix.SIGKILL))
+	if r.State.isLive() {
+		r.State.abandon()
 		if err := r.write(); err != nil {
 			return err
 		}
@@ -224,7 +224,7 @@ func (s Store) read(id string) (*Record, error) {
 // machine went down.
 func (s Store) known(id string) (*Record, error) {
 	r, err := s.present(id)
-	if err != nil || r.State.Status != "running" || state.Held(r.livePath()) {
+	if err != nil || !r.State.isLive() || state.Held(r.livePath()) {
 		return r, err
 	}
 	held, err := state.TryLock(r.livePath(), state.Exclusive)
@@ -235,7 +235,7 @@ func (s Store) known(id string) (*Record, error) {
 		return r, nil
 	}
 	if err != nil { // the disk is full, perhaps
-		r.State.exit(128 + int(unix.SIGKILL))
+		r.State.abandon()
 		return r, nil
 	}
 	return s.present(id) // if it was not to be removed
@@ -324,7 +324,7 @@ func (s Store) take(text string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	hope := func() bool { return !r.isRunning() }
+	hope := func() bool { return !r.isLive() }
 	held, err := state.LockSoon(context.Background(), r.livePath(), hope)
 	if err == state.ErrBusy {
 		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it",

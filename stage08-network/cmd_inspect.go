@@ -113,14 +113,15 @@ func (r *Record) describe() (*api.Container, error) {
 	if err := r.describeNetwork(d); err != nil {
 		return nil, err
 	}
+	d.RestartCount = r.State.RestartCount
 	anonymous := func(spec string) bool { return slices.Contains(r.Volumes, strings.Split(spec, ":")[0]) }
 	d.HostConfig.Binds = slices.DeleteFunc(slices.Clone(r.Run.Volume), anonymous)
 	return d, nil
 }
 
 func (r *Record) describeState() api.State {
-	running := r.isRunning()
-	return api.State{Status: r.stateWord(), Running: running, Paused: running && r.isPaused(), OOMKilled: r.State.OOMKilled, Pid: r.State.PID,
+	running := r.isLive()
+	return api.State{Status: r.stateWord(), Running: running, Restarting: running && !r.isRunning(), Paused: r.isRunning() && r.isPaused(), OOMKilled: r.State.OOMKilled, Pid: r.State.PID,
 		ExitCode: r.State.ExitCode, Error: r.State.Error, StartedAt: api.Time(r.State.StartedAt), FinishedAt: api.Time(r.State.FinishedAt)}
 }
 
@@ -145,6 +146,7 @@ func (c *Container) hostConfig() api.HostConfig {
 	h := api.NewHostConfig()
 	h.AutoRemove, h.Privileged, h.ReadonlyRootfs, h.SecurityOpt = c.Rm, c.Privileged, c.ReadOnly, c.SecurityOpt
 	h.GroupAdd = c.GroupAdd
+	h.RestartPolicy.Name, h.RestartPolicy.MaximumRetryCount = c.Restart.split()
 	h.CapAdd, h.CapDrop = api.Capabilities(c.CapAdd), api.Capabilities(c.CapDrop)
 	h.Tmpfs, h.Sysctls = api.Pairs(c.Tmpfs, ":"), api.Pairs(c.Sysctl, "=")
 	if c.Init {

@@ -115,7 +115,7 @@ func (c *rmCmd) remove(name string) error {
 		if err != nil {
 			return err
 		}
-		if r.isRunning() {
+		if r.isLive() {
 			if err := r.kill(); err != nil {
 				return err
 			}
