@@ -20,10 +20,10 @@ import (
 
 // benchCmd times box beside other runtimes and builders.
 type benchCmd struct {
-	Rows   []string `arg:"" optional:"" help:"What to time: ${benchrows} (default: all)."`
-	Rounds int      `help:"How often each is run (default: what the row needs)." placeholder:"N"`
-	Base   string   `help:"Time the last stage of this commit too, and give ratios to it." placeholder:"COMMIT"`
-	Dir    string   `help:"Where to work: on the file system that is to be measured." default:"/var/tmp" placeholder:"DIR"`
+	Rows   []string `arg:"" optional:"" help:"Rows to time: ${benchrows} (default: all)."`
+	Rounds int      `help:"Number of runs of each (default: what the row needs)." placeholder:"N"`
+	Base   string   `help:"Also time the last stage of this commit, and print ratios to it." placeholder:"COMMIT"`
+	Dir    string   `help:"Directory to work in, on the file system to measure." default:"/var/tmp" placeholder:"DIR"`
 }
 
 // apart is set in the environment of the run that has a network namespace of its own.

@@ -12,9 +12,9 @@ import (
 
 // carryCmd takes a change through the later stages.
 type carryCmd struct {
-	Stage  int    `arg:"" help:"The stage in which something was changed."`
-	Since  string `help:"Since when: a revision of git." default:"HEAD" placeholder:"REV"`
-	NoTest bool   `help:"Only build and vet the stages, do not test them."`
+	Stage  int    `arg:"" help:"Stage in which something was changed."`
+	Since  string `help:"Git revision to carry changes since." default:"HEAD" placeholder:"REV"`
+	NoTest bool   `help:"Build and vet the stages without testing them."`
 }
 
 // Help is shown below the flags.

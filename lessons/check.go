@@ -17,14 +17,14 @@ import (
 
 // checkCmd prints what the behaviour suite finds.
 type checkCmd struct {
-	Stage      int    `arg:"" help:"Expect what this stage can do, and all before it."`
-	Binary     string `arg:"" optional:"" help:"The program to check, yours for example. Without it, our stage is built and checked."`
-	Verbose    bool   `short:"v" help:"Show for every row what was run, expected and seen, with the program and with the broken one."`
-	Slow       bool   `help:"Run the rows that take many seconds, too."`
-	Only       string `help:"Run only the rows with these words in their names." placeholder:"WORDS"`
-	NoControls bool   `help:"Leave out the broken programs, which show that each row can fail."`
-	Jobs       int    `short:"j" help:"Run this many rows side by side (default: three for each CPU)." placeholder:"N"`
-	VM         bool   `name:"vm" help:"Check in a virtual machine, which has cgroup version 2 alone."`
+	Stage      int    `arg:"" help:"Stage whose behaviour, and that of all earlier ones, is expected."`
+	Binary     string `arg:"" optional:"" help:"Program to check, such as your own (default: the repository's stage, built first)."`
+	Verbose    bool   `short:"v" help:"Show what each row ran, expected and saw, with the program and with the broken one."`
+	Slow       bool   `help:"Also run the rows that take many seconds."`
+	Only       string `help:"Run only rows whose names contain these words." placeholder:"WORDS"`
+	NoControls bool   `help:"Skip the controls: broken programs that show that each row can fail."`
+	Jobs       int    `short:"j" help:"Number of rows to run in parallel (default: three per CPU)." placeholder:"N"`
+	VM         bool   `name:"vm" help:"Check in a virtual machine that has only cgroup version 2."`
 }
 
 // Run fails when a row does not hold. The repository is needed only to build from it.

@@ -76,7 +76,7 @@ func TestCommands(t *testing.T) {
 		{[]string{"carry", "99"}, 1, `there is no stage 99`},
 		{[]string{"check", "99"}, 1, `there is no stage 99`},
 		{[]string{"check", "1", "/no/such/box"}, 1, `the binary to check: open /no/such/box: no such file`},
-		{[]string{"nonsense"}, 2, `^lessons: unexpected argument nonsense`},
+		{[]string{"nonsense"}, 2, `^lessons: unknown command "nonsense"; see go run ./lessons --help`},
 		{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
 		{[]string{"verify", "--only", "nonsense"}, 1, `^lessons: there is no rule "nonsense": the rules are names, copies, .*, columns, paths, quotes, phrases, transcripts\n$`},
 		{[]string{"verify", "--only", "sizes"}, 0, `^sizes +\d+ stages, 0 findings\n`},

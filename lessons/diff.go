@@ -21,15 +21,15 @@ import (
 
 // diffCmd shows what a stage adds to the one before.
 type diffCmd struct {
-	Stage int  `arg:"" help:"The stage to compare with the one before."`
+	Stage int  `arg:"" help:"Stage to compare with the one before."`
 	Plan  bool `help:"Compare the lists of system calls (box run --dry-run) instead of the code."`
-	Stat  bool `help:"Only count the lines."`
+	Stat  bool `help:"Print only the number of lines."`
 	Tests bool `help:"Show test files too."`
-	All   bool `help:"Show the whole code of a tool, and not only its comment and what it exports."`
+	All   bool `help:"Show the whole code of new tools, not only their exported names."`
 
-	Changed bool `help:"Only list the functions and types that change, those on the reading path first and in its order."`
+	Changed bool `help:"List only the functions and types that change, in the order of the reading path."`
 
-	Color bool `help:"Use colour, whether this is a terminal or not." negatable:"" default:"${color}"`
+	Color bool `help:"Use colour even if the output is not a terminal." negatable:"" default:"${color}"`
 
 	out io.Writer
 }

@@ -15,9 +15,9 @@ import (
 
 // doctorCmd prints what package host has found out.
 type doctorCmd struct {
-	Stage int    `arg:"" optional:"" help:"Report on this stage only."`
-	All   bool   `help:"Report what is well too: a line for every check."`
-	Probe string `hidden:"" help:"Try one thing, in the namespaces that doctor itself has made around this process."`
+	Stage int    `arg:"" optional:"" help:"Check only what this stage needs."`
+	All   bool   `help:"Also report the checks that passed."`
+	Probe string `hidden:"" help:"Internal: one trial in namespaces that doctor has created."`
 }
 
 // probes is how this binary is made to run with --probe.

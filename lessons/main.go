@@ -12,29 +12,30 @@ import (
 	"github.com/alecthomas/kong"
 
 	"stagebox/lessons/internal/verify"
+	"stagebox/stage01-namespaces/flags"
 )
 
 // cli lists the workbench's commands; each lives in the file of its name.
 type cli struct {
-	Demo     demoCmd     `cmd:"" help:"Show what the stages can do, on this host, in under a minute."`
-	Doctor   doctorCmd   `cmd:"" help:"Say what this host offers for every stage, and how to mend what is missing."`
-	List     listCmd     `cmd:"" help:"List the stages: what each adds, and how much code that takes."`
-	Read     readCmd     `cmd:"" help:"Print the code of a stage in reading order, with what to see in each part."`
-	Diff     diffCmd     `cmd:"" help:"Show what a stage changes against the one before."`
-	Check    checkCmd    `cmd:"" help:"Run the behaviour suite against a stage's binary, or against yours."`
-	Start    startCmd    `cmd:"" help:"Make your own copy of a stage, outside the repository, to try its exercises in."`
+	Demo     demoCmd     `cmd:"" help:"Show what the stages can do on this host, in under a minute."`
+	Doctor   doctorCmd   `cmd:"" help:"Check what this host offers for each stage and how to get what is missing."`
+	List     listCmd     `cmd:"" help:"List the stages, what each adds and how much code it takes."`
+	Read     readCmd     `cmd:"" help:"Print the code of a stage in reading order, with notes."`
+	Diff     diffCmd     `cmd:"" help:"Show what a stage changes in the one before."`
+	Check    checkCmd    `cmd:"" help:"Run the behaviour suite on a stage's binary, or on your own."`
+	Start    startCmd    `cmd:"" help:"Copy a stage to a directory outside the repository, for its exercises."`
 	Try      tryCmd      `cmd:"" help:"Check an exercise in your copy, or show a hint."`
-	VM       vmCmd       `cmd:"" name:"vm" help:"Run a program in a virtual machine with cgroup version 2 alone."`
-	Verify   verifyCmd   `cmd:"" help:"Check that the copies, the prose and the transcripts are still true."`
-	Quote    quoteCmd    `cmd:"" help:"Fill in the code that the lessons quote from the sources."`
-	Carry    carryCmd    `cmd:"" help:"Carry what changed in a stage through the later ones."`
-	Serve    serveCmd    `cmd:"" help:"Show the lessons, what each stage changes and a search in a browser of this machine."`
-	Site     siteCmd     `cmd:"" help:"Write the same pages as files, for any host to serve."`
-	Present  presentCmd  `cmd:"" help:"Play a lesson's commands on this terminal: the next one on a key, with notes for the speaker in a file or another terminal."`
-	Pictures picturesCmd `cmd:"" help:"Draw the lessons' pictures, from what the stages do here."`
-	Test     testCmd     `cmd:"" help:"Run all tests, and show each as it ends."`
-	Bench    benchCmd    `cmd:"" help:"Time box beside other runtimes and builders of this host."`
-	Soak     soakCmd     `cmd:"" help:"Run all tests, and those that walk at random for much longer."`
+	VM       vmCmd       `cmd:"" name:"vm" help:"Run a program in a virtual machine that has only cgroup version 2."`
+	Verify   verifyCmd   `cmd:"" help:"Check that the copies, the prose and the transcripts still agree with the code."`
+	Quote    quoteCmd    `cmd:"" help:"Update the code that the lessons quote."`
+	Carry    carryCmd    `cmd:"" help:"Apply the changes made in a stage to all later stages."`
+	Serve    serveCmd    `cmd:"" help:"Serve the lessons and the code of each stage to a browser on this machine."`
+	Site     siteCmd     `cmd:"" help:"Write the pages of serve as files, for any web server."`
+	Present  presentCmd  `cmd:"" help:"Play a lesson's commands in this terminal, one per key press, with notes for the speaker elsewhere."`
+	Pictures picturesCmd `cmd:"" help:"Draw the lessons' pictures from what the stages do on this host."`
+	Test     testCmd     `cmd:"" help:"Run all tests and report each as it ends."`
+	Bench    benchCmd    `cmd:"" help:"Compare box with other runtimes and builders on this host."`
+	Soak     soakCmd     `cmd:"" help:"Run all tests in their long form."`
 }
 
 func main() {
@@ -45,7 +46,7 @@ func main() {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	ctx, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fail(err, 2)
+		fail(flags.Explain("go run ./lessons", err), 2)
 	}
 	err = ctx.Run()
 	var exit exitError

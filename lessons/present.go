@@ -21,10 +21,10 @@ import (
 
 // presentCmd plays a lesson before an audience.
 type presentCmd struct {
-	Typing time.Duration `help:"How long to take for each letter that is typed." default:"30ms"`
-	Notes  string        `help:"Where to write what the speaker may say in each scene: a file, or another terminal, by the name that tty prints there." placeholder:"FILE"`
-	Scene  int           `help:"The scene to begin with." placeholder:"N"`
-	Lesson int           `arg:"" help:"Which lesson."`
+	Typing time.Duration `help:"Time to take for each typed letter." default:"30ms"`
+	Notes  string        `help:"File or terminal (the name that tty prints there) to write the speaker's notes to." placeholder:"FILE"`
+	Scene  int           `help:"Number of the scene to begin with." placeholder:"N"`
+	Lesson int           `arg:"" help:"Number of the lesson."`
 }
 
 // Run builds the stage, and plays its lesson on the terminal that it was started in.

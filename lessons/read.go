@@ -19,9 +19,9 @@ import (
 
 // readCmd prints the reading path of a stage.
 type readCmd struct {
-	Stage int  `arg:"" help:"The stage to read."`
-	List  bool `help:"Print only the names, and what to see in each."`
-	Color bool `help:"Use colour, whether this is a terminal or not." negatable:"" default:"${color}"`
+	Stage int  `arg:"" help:"Stage to read."`
+	List  bool `help:"Print only the names and the notes."`
+	Color bool `help:"Use colour even if the output is not a terminal." negatable:"" default:"${color}"`
 }
 
 // Run is `lessons read`.

@@ -15,7 +15,7 @@ import (
 
 // serveCmd shows the workshop's pages in a browser of this machine.
 type serveCmd struct {
-	Port int `help:"The port to listen on; 0 is any that is free." default:"0"`
+	Port int `help:"Port to listen on; 0 picks a free one." default:"0"`
 }
 
 // Run ends with Ctrl-C.

@@ -12,7 +12,7 @@ import (
 
 // siteCmd writes the workshop's pages.
 type siteCmd struct {
-	Dir string `arg:"" help:"Where to put them; it is made when it is not there." type:"path"`
+	Dir string `arg:"" help:"Directory to write to; it is created if missing." type:"path"`
 }
 
 // Run builds every stage, for the lists of system calls.

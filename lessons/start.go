@@ -13,8 +13,8 @@ import (
 
 // startCmd makes the copy that a student works in.
 type startCmd struct {
-	Stage int    `arg:"" help:"The stage to copy."`
-	Dir   string `arg:"" optional:"" help:"Where to: a directory outside the repository that does not exist yet. Without it, one below stagebox in your home directory."`
+	Stage int    `arg:"" help:"Stage to copy."`
+	Dir   string `arg:"" optional:"" help:"Directory to create, outside the repository (default: one in ~/stagebox)."`
 }
 
 // Run is `lessons start`.

@@ -21,11 +21,11 @@ const gotestsum = "gotest.tools/gotestsum@v1.13.0"
 
 // testCmd runs the tests of the repository.
 type testCmd struct {
-	Packages []string `arg:"" optional:"" help:"Test only these packages, such as ./stage03-rootfs (default: all)."`
-	Short    bool     `help:"Run the quick tests only: an answer in about a minute."`
-	Tests    string   `name:"run" help:"Run only the tests whose names match this regular expression, as go test does." placeholder:"REGEXP"`
-	Verbose  bool     `short:"v" help:"Show everything that tests print."`
-	Events   string   `help:"Write the events of go test -json to this file as well." placeholder:"FILE"`
+	Packages []string `arg:"" optional:"" help:"Packages to test, such as ./stage03-rootfs (default: all)."`
+	Short    bool     `help:"Run only the quick tests, which take about a minute."`
+	Tests    string   `name:"run" help:"Run only tests whose names match this regular expression, as with go test." placeholder:"REGEXP"`
+	Verbose  bool     `short:"v" help:"Show everything that the tests print."`
+	Events   string   `help:"Also write the events of go test -json to a file." placeholder:"FILE"`
 }
 
 // Run is `lessons test`.

@@ -22,14 +22,14 @@ import (
 
 // tryCmd checks what a student has made of an exercise.
 type tryCmd struct {
-	Name string `arg:"" name:"exercise" help:"The exercise, 3a for example."`
-	Dir  string `arg:"" optional:"" help:"Your copy of the stage. Without it, the one that start has made last."`
-	Hint bool   `help:"Show a hint, each time one more, and check nothing."`
+	Name string `arg:"" name:"exercise" help:"Exercise to check, such as 3a."`
+	Dir  string `arg:"" optional:"" help:"Your copy of the stage (default: the one that start created last)."`
+	Hint bool   `help:"Show a hint instead of checking; each call shows one more."`
 
-	Watch bool `help:"Check again each time that a file is saved, until Ctrl-C."`
+	Watch bool `help:"Check again whenever a file is saved, until Ctrl-C."`
 
-	Binary string `help:"A program that is built already, and perhaps in another language, instead of a copy." placeholder:"FILE"`
-	Every  int    `help:"When it is solved, look with each N-th row of the stage whether that still holds; 1 takes all." default:"12" placeholder:"N"`
+	Binary string `help:"Check this program, which may be written in any language, instead of a copy." placeholder:"FILE"`
+	Every  int    `help:"Once the exercise is solved, also run every Nth row of the stage's behaviour suite." default:"12" placeholder:"N"`
 }
 
 // Run is `lessons try`: it fails when the exercise is not solved.

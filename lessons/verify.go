@@ -12,8 +12,8 @@ import (
 
 // verifyCmd checks that the copies and the prose are true.
 type verifyCmd struct {
-	Only   string `help:"Only this rule: ${rules}." placeholder:"RULE"`
-	Lesson int    `help:"Only the transcripts of this lesson." placeholder:"N"`
+	Only   string `help:"Check only this rule: ${rules}." placeholder:"RULE"`
+	Lesson int    `help:"Run only the transcripts of this lesson." placeholder:"N"`
 }
 
 // Run is `lessons verify`.

@@ -14,9 +14,9 @@ import (
 
 // vmCmd runs a program of one's own in the machine.
 type vmCmd struct {
-	Memory int      `help:"Memory of the machine, in MiB." default:"1024"`
-	File   []string `help:"A file to bring along, to the same path inside." placeholder:"PATH"`
-	Argv   []string `arg:"" name:"command" help:"A static program, and its arguments; sh and busybox's other tools are there." passthrough:"partial"`
+	Memory int      `help:"Memory of the virtual machine, in MiB." default:"1024"`
+	File   []string `help:"File to copy to the same path in the virtual machine." placeholder:"PATH"`
+	Argv   []string `arg:"" name:"command" help:"Static program to run, followed by its arguments; busybox's sh and other tools are available." passthrough:"partial"`
 }
 
 // Run ends with the program's status.

@@ -24,10 +24,10 @@ var commands = []struct {
 	name, help string
 	command    any
 }{
-	{"run", "Run a command in a new container.", &Container{}},
-	{"exec", "Run a command in a container that runs already.", &Entry{}},
-	{"lsns", "List the processes that live in other namespaces than this one.", &lsnsCmd{}},
-	{"info", "Say what this host offers to containers.", &infoCmd{}},
+	{"run", "Create a container and run a command in it.", &Container{}},
+	{"exec", "Run a command in a running container.", &Entry{}},
+	{"lsns", "List processes in namespaces other than this shell's.", &lsnsCmd{}},
+	{"info", "Show which container features this host supports.", &infoCmd{}},
 	{"version", "Print the version.", &versionCmd{}},
 }
 
@@ -58,7 +58,7 @@ func read(args []string) (run func() error, err error) {
 	}
 	ctx, err := parser(args).Parse(args)
 	if err != nil {
-		return nil, fmt.Errorf("%w; see box --help, and box COMMAND --help", err)
+		return nil, flags.Explain("box", err)
 	}
 	return func() error { return ctx.Run() }, nil
 }

@@ -13,21 +13,21 @@ import (
 )
 
 type pauseCmd struct {
-	PID int `arg:"" name:"pid" help:"A process in the container, by its number on the host (see box lsns)."`
+	PID int `arg:"" name:"pid" help:"A process in the container, by its PID on the host (see box lsns)."`
 }
 
 // Run is `box pause`.
 func (c *pauseCmd) Run() error { return freeze(c.PID, true) }
 
 type unpauseCmd struct {
-	PID int `arg:"" name:"pid" help:"A process in the container, by its number on the host."`
+	PID int `arg:"" name:"pid" help:"A process in the container, by its PID on the host."`
 }
 
 // Run is `box unpause`.
 func (c *unpauseCmd) Run() error { return freeze(c.PID, false) }
 
 type updateCmd struct {
-	PID int `arg:"" name:"pid" help:"A process in the container, by its number on the host."`
+	PID int `arg:"" name:"pid" help:"A process in the container, by its PID on the host."`
 
 	Limits
 

@@ -22,10 +22,10 @@ import (
 )
 
 type statsCmd struct {
-	PIDs []int `arg:"" optional:"" name:"pid" help:"Processes in the containers to show; all of box's containers without."`
+	PIDs []int `arg:"" optional:"" name:"pid" help:"Containers to show, by a process in each (default: all of box's containers)."`
 
-	NoStream bool   `help:"Print once, not every second."`
-	Format   string `help:"table, or json: an object a line and container." enum:"table,json" default:"table"`
+	NoStream bool   `help:"Print the numbers once instead of every second."`
+	Format   string `help:"table, or json for one object per line and container." enum:"table,json" default:"table"`
 }
 
 // Run is `box stats`.

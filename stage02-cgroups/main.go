@@ -24,15 +24,15 @@ var commands = []struct {
 	name, help string
 	command    any
 }{
-	{"run", "Run a command in a new container.", &Container{}},
-	{"exec", "Run a command in a container that runs already.", &Entry{}},
-	{"lsns", "List the processes that live in other namespaces than this one.", &lsnsCmd{}},
-	{"info", "Say what this host offers to containers.", &infoCmd{}},
+	{"run", "Create a container and run a command in it.", &Container{}},
+	{"exec", "Run a command in a running container.", &Entry{}},
+	{"lsns", "List processes in namespaces other than this shell's.", &lsnsCmd{}},
+	{"info", "Show which container features this host supports.", &infoCmd{}},
 	{"version", "Print the version.", &versionCmd{}},
-	{"stats", "Show what containers use of what they may use.", &statsCmd{}},
-	{"pause", "Stop all processes of a container.", &pauseCmd{}},
-	{"unpause", "Let them go on.", &unpauseCmd{}},
-	{"update", "Change the limits of a container that runs; 0 lifts one.", &updateCmd{}},
+	{"stats", "Show resource usage of containers.", &statsCmd{}},
+	{"pause", "Freeze all processes of a container.", &pauseCmd{}},
+	{"unpause", "Resume the processes of a paused container.", &unpauseCmd{}},
+	{"update", "Change the limits of a container; 0 removes a limit.", &updateCmd{}},
 }
 
 func main() {
@@ -62,7 +62,7 @@ func read(args []string) (run func() error, err error) {
 	}
 	ctx, err := parser(args).Parse(args)
 	if err != nil {
-		return nil, fmt.Errorf("%w; see box --help, and box COMMAND --help", err)
+		return nil, flags.Explain("box", err)
 	}
 	return func() error { return ctx.Run() }, nil
 }

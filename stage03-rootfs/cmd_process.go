@@ -12,13 +12,13 @@ import (
 
 // ProcessOptions are the flags about the program's user, directory and environment.
 type ProcessOptions struct {
-	User    string   `short:"u" help:"Who runs the command, by the container's own passwd and group." placeholder:"NAME|UID[:GROUP]" group:"Program:"`
-	Workdir string   `short:"w" help:"The directory that it starts in." placeholder:"DIR" group:"Program:"`
-	Env     []string `short:"e" help:"A variable; NAME alone takes the caller's value." placeholder:"NAME=VALUE" sep:"none" group:"Program:"`
-	EnvFile []string `help:"A file of such lines." placeholder:"FILE" sep:"none" group:"Program:"`
-	Init    bool     `help:"Have a small PID 1 above the command, which passes signals on and waits for orphans." group:"Program:"`
+	User    string   `short:"u" help:"User to run the command as, looked up in the container's /etc/passwd and /etc/group." placeholder:"NAME|UID[:GROUP]" group:"Program:"`
+	Workdir string   `short:"w" help:"Working directory of the command." placeholder:"DIR" group:"Program:"`
+	Env     []string `short:"e" help:"Set an environment variable; NAME alone copies it from the caller." placeholder:"NAME=VALUE" sep:"none" group:"Program:"`
+	EnvFile []string `help:"Read environment variables from a file, one per line." placeholder:"FILE" sep:"none" group:"Program:"`
+	Init    bool     `help:"Run a small init as PID 1, which forwards signals and reaps orphans." group:"Program:"`
 
-	GroupAdd []string `help:"A further group of the user's, by the container's own group file." placeholder:"NAME|GID" sep:"none" group:"Program:"`
+	GroupAdd []string `help:"Add a supplementary group, looked up in the container's /etc/group." placeholder:"NAME|GID" sep:"none" group:"Program:"`
 }
 
 // environment is what the program knows. TERM is xterm at a terminal of its own, which
@@ -51,6 +51,6 @@ func (c *Container) environment(home string) ([]string, error) {
 
 // Terminal says how the container is talked to.
 type Terminal struct {
-	Interactive bool `short:"i" help:"Pass on standard input. Without --tty, a container of --rootfs always has it." group:"Terminal:"`
-	TTY         bool `short:"t" name:"tty" help:"A terminal of the container's own." group:"Terminal:"`
+	Interactive bool `short:"i" help:"Connect standard input. Without --tty, a container of --rootfs always has it." group:"Terminal:"`
+	TTY         bool `short:"t" name:"tty" help:"Allocate a terminal for the container." group:"Terminal:"`
 }

@@ -13,11 +13,11 @@ import (
 
 // Security are the flags that restrict what the program may do, or allow it more.
 type Security struct {
-	CapAdd      []string `help:"Capabilities to give, such as NET_ADMIN, or ALL." placeholder:"CAP" group:"Security:"`
-	CapDrop     []string `help:"Capabilities to take away, or ALL." placeholder:"CAP" group:"Security:"`
-	Privileged  bool     `help:"No restrictions: all capabilities, devices and system calls, /proc and /sys to write to." group:"Security:"`
-	SecurityOpt []string `help:"no-new-privileges; seccomp=FILE for a profile of your own, seccomp=unconfined for none." placeholder:"OPT" sep:"none" group:"Security:"`
-	Ulimit      []string `help:"A limit of setrlimit, such as nofile=1024:4096; see prlimit." placeholder:"NAME=SOFT[:HARD]" sep:"none" group:"Security:"`
+	CapAdd      []string `help:"Add capabilities, such as NET_ADMIN or ALL." placeholder:"CAP" group:"Security:"`
+	CapDrop     []string `help:"Drop capabilities, such as NET_RAW or ALL." placeholder:"CAP" group:"Security:"`
+	Privileged  bool     `help:"Remove all restrictions: allow all capabilities, devices and system calls, and make /proc and /sys writable." group:"Security:"`
+	SecurityOpt []string `help:"Security option: no-new-privileges, seccomp=FILE for your own profile, seccomp=unconfined for none." placeholder:"OPT" sep:"none" group:"Security:"`
+	Ulimit      []string `help:"Set a resource limit, such as nofile=1024:4096; see prlimit(1)." placeholder:"NAME=SOFT[:HARD]" sep:"none" group:"Security:"`
 }
 
 // rlimits plans the --ulimit flags. A user who may not raise a hard limit gets the present one.

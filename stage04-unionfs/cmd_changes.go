@@ -35,7 +35,7 @@ func (c *diffCmd) Run() error {
 type commitCmd struct {
 	oneContainer
 
-	Dir string `arg:"" name:"layerdir" help:"The directory to make. It must not exist."`
+	Dir string `arg:"" name:"layerdir" help:"Directory to create. It must not exist."`
 }
 
 // Run is `box commit`. The container is stopped meanwhile, if it runs.
@@ -56,7 +56,7 @@ func (c *commitCmd) Run() error {
 type exportCmd struct {
 	oneContainer
 
-	Output string `short:"o" help:"The file to write to; - or none is standard output." placeholder:"FILE"`
+	Output string `short:"o" help:"Write to a file; - is standard output (default: -)." placeholder:"FILE"`
 }
 
 // Run is `box export`.

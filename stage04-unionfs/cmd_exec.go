@@ -15,7 +15,7 @@ import (
 
 // Entry is a command for a container that runs already.
 type Entry struct {
-	PID target `arg:"" name:"container" help:"A container, or the number of a process in one (see box ps, box lsns)."`
+	PID target `arg:"" name:"container" help:"A container, by name, id or a PID of one of its processes (see box ps, box lsns)."`
 
 	Command Argv `arg:"" name:"command" help:"The command and its arguments." passthrough:"partial"`
 	plan.Narration
@@ -28,8 +28,8 @@ type Entry struct {
 
 	attach.LeaveOptions
 
-	Detach  bool `short:"d" help:"Leave the command running; what it prints is lost."`
-	Monitor bool `hidden:"" help:"Stay with the command; box does this itself."`
+	Detach  bool `short:"d" help:"Run the command in the background; its output is discarded."`
+	Monitor bool `hidden:"" help:"Internal: the process that stays with the command."`
 }
 
 // detach runs the command in the background.

@@ -80,8 +80,8 @@ func (r *Record) isPaused() bool {
 type rmCmd struct {
 	someContainers
 
-	Force   bool `short:"f" help:"End it first, if it runs; and do not mind if there is none."`
-	Volumes bool `short:"v" help:"Its volumes without a name too."`
+	Force   bool `short:"f" help:"Kill a running container first; succeed if there is no such container."`
+	Volumes bool `short:"v" help:"Remove its anonymous volumes too."`
 }
 
 // Run is `box rm`.

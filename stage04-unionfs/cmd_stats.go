@@ -22,10 +22,10 @@ import (
 )
 
 type statsCmd struct {
-	PIDs []target `arg:"" optional:"" name:"container" help:"Containers to show, or processes in them; all of box's containers without."`
+	PIDs []target `arg:"" optional:"" name:"container" help:"Containers to show, by name, id or a PID of one of their processes (default: all of box's containers)."`
 
-	NoStream bool   `help:"Print once, not every second."`
-	Format   string `help:"table, or json: an object a line and container." enum:"table,json" default:"table"`
+	NoStream bool   `help:"Print the numbers once instead of every second."`
+	Format   string `help:"table, or json for one object per line and container." enum:"table,json" default:"table"`
 
 	Store
 }

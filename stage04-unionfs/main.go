@@ -24,35 +24,34 @@ var commands = []struct {
 	name, help string
 	command    any
 }{
-	{"run", "Run a command in a new container.", &Container{}},
-	{"exec", "Run a command in a container that runs already.", &Entry{}},
-	{"lsns", "List the processes that live in other namespaces than this one.", &lsnsCmd{}},
-	{"info", "Say what this host offers to containers.", &infoCmd{}},
+	{"run", "Create a container and run a command in it.", &Container{}},
+	{"exec", "Run a command in a running container.", &Entry{}},
+	{"lsns", "List processes in namespaces other than this shell's.", &lsnsCmd{}},
+	{"info", "Show which container features this host supports.", &infoCmd{}},
 	{"version", "Print the version.", &versionCmd{}},
-	{"stats", "Show what containers use of what they may use.", &statsCmd{}},
-	{"pause", "Stop all processes of a container.", &pauseCmd{}},
-	{"unpause", "Let them go on.", &unpauseCmd{}},
-	{"update", "Change the limits of a container that runs; 0 lifts one.", &updateCmd{}},
-	{"rootfs", "Make a small root for containers, of this host's own programs.", &rootfsCmd{}},
-	{"ps", "List the containers.", &psCmd{}},
-	{"start", "Run containers again that have ended.", &startCmd{}},
-	{"stop", "Ask containers to end, and kill those that do not.", &stopCmd{}},
+	{"stats", "Show resource usage of containers.", &statsCmd{}},
+	{"pause", "Freeze all processes of a container.", &pauseCmd{}},
+	{"unpause", "Resume the processes of a paused container.", &unpauseCmd{}},
+	{"update", "Change the limits of a container; 0 removes a limit.", &updateCmd{}},
+	{"rootfs", "Create a small root file system from this host's programs.", &rootfsCmd{}},
+	{"ps", "List containers.", &psCmd{}},
+	{"start", "Start stopped containers.", &startCmd{}},
+	{"stop", "Stop containers, killing them after a timeout.", &stopCmd{}},
 	{"kill", "Send a signal to containers.", &killCmd{}},
-	{"wait", "Wait until containers have ended, and print their exit statuses.", &waitCmd{}},
-	{"logs", "Show what a container that was left running has printed.", &logsCmd{}},
+	{"wait", "Wait for containers to exit and print their exit codes.", &waitCmd{}},
+	{"logs", "Print the output of a detached container.", &logsCmd{}},
 	{"cp", "Copy files between a container and the host.", &cpCmd{}},
-	{"rename", "Give a container another name.", &renameCmd{}},
-	{"top", "Show the processes of a container.", &topCmd{}},
+	{"rename", "Rename a container.", &renameCmd{}},
+	{"top", "List the processes of a container.", &topCmd{}},
 	{"rm", "Remove containers.", &rmCmd{}},
-	{"inspect", "Show all that is known of containers, or a picture of their layers.",
-		&inspectCmd{}},
-	{"diff", "List what a container has changed in its files.", &diffCmd{}},
-	{"commit", "Make a layer of what a container has changed.", &commitCmd{}},
-	{"export", "Write a container's files as a tar archive.", &exportCmd{}},
-	{"volume", "Make, list, show and remove volumes.", &volumeCmd{}},
-	{"create", "Make a container that start runs later.", &createCmd{}},
-	{"restart", "Stop containers, and start them again.", &restartCmd{}},
-	{"attach", "See what a container prints, and type to it.", &attachCmd{}},
+	{"inspect", "Show details of containers, or draw their layers.", &inspectCmd{}},
+	{"diff", "List the files that a container has changed.", &diffCmd{}},
+	{"commit", "Create a layer from a container's changes.", &commitCmd{}},
+	{"export", "Write a container's files to a tar archive.", &exportCmd{}},
+	{"volume", "Manage volumes.", &volumeCmd{}},
+	{"create", "Create a container without starting it.", &createCmd{}},
+	{"restart", "Restart containers.", &restartCmd{}},
+	{"attach", "Connect to a running container's input and output.", &attachCmd{}},
 }
 
 func main() {
@@ -83,7 +82,7 @@ func read(args []string) (run func() error, err error) {
 	}
 	ctx, err := parser(args).Parse(args)
 	if err != nil {
-		return nil, fmt.Errorf("%w; see box --help, and box COMMAND --help", err)
+		return nil, flags.Explain("box", err)
 	}
 	return func() error { return ctx.Run() }, nil
 }

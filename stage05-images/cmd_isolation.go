@@ -11,9 +11,9 @@ import (
 
 // Isolation says which namespaces are new, and what is in them.
 type Isolation struct {
-	Share    []string `help:"Leave these namespaces out and use the host's: ${namespaces}." placeholder:"NS" group:"Isolation:"`
-	Unshare  []string `help:"Make these new as well: user, which root's containers do without." placeholder:"NS" group:"Isolation:"`
-	Hostname string   `short:"h" help:"The host name inside." default:"box" group:"Isolation:"`
+	Share    []string `help:"Share these namespaces with the host instead of creating new ones: ${namespaces}." placeholder:"NS" group:"Isolation:"`
+	Unshare  []string `help:"Create these namespaces too: user, which containers of root do not get by default." placeholder:"NS" group:"Isolation:"`
+	Hostname string   `short:"h" help:"Host name of the container." default:"box" group:"Isolation:"`
 }
 
 // flagOf returns the CLONE_NEW flag of a namespace's name.

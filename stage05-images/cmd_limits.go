@@ -12,22 +12,22 @@ import (
 // Limits are what a container may use at most.
 type Limits struct {
 	Memory            units.Size       `short:"m" help:"Memory limit (64m, 1.5g); a process that exceeds it is OOM-killed." placeholder:"BYTES" group:"Limits:"`
-	MemorySwap        units.Size       `help:"Memory and swap together; -1 for as much swap as there is. The default is twice the memory." placeholder:"BYTES" group:"Limits:"`
-	MemoryReservation units.Size       `help:"Memory that the kernel leaves it as long as it can." placeholder:"BYTES" group:"Limits:"`
-	CPUs              units.CPUs       `name:"cpus" help:"CPU time, in CPUs: 0.5, 2." placeholder:"N" group:"Limits:"`
-	CPUShares         units.Weight     `name:"cpu-shares" help:"Weight against others when CPUs are scarce; the default is 1024." placeholder:"N" group:"Limits:"`
-	CPUSetCPUs        string           `name:"cpuset-cpus" help:"The CPUs to run on: 0, 0-2,4." placeholder:"LIST" group:"Limits:"`
-	PidsLimit         units.Processes  `help:"Processes and threads; 0 or -1 for any number." placeholder:"N" group:"Limits:"`
-	DeviceReadBps     []units.Throttle `help:"Bytes a second read from a device: /dev/sda:1mb." placeholder:"DEV:BYTES" group:"Limits:"`
-	DeviceWriteBps    []units.Throttle `help:"Bytes a second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
-	DeviceReadIOps    []units.Throttle `name:"device-read-iops" help:"Reads a second from a device." placeholder:"DEV:N" group:"Limits:"`
-	DeviceWriteIOps   []units.Throttle `name:"device-write-iops" help:"Writes a second to a device." placeholder:"DEV:N" group:"Limits:"`
+	MemorySwap        units.Size       `help:"Limit of memory and swap together; -1 for unlimited swap (default: twice the memory limit)." placeholder:"BYTES" group:"Limits:"`
+	MemoryReservation units.Size       `help:"Memory that the kernel reclaims only as a last resort." placeholder:"BYTES" group:"Limits:"`
+	CPUs              units.CPUs       `name:"cpus" help:"CPU time limit, in CPUs (0.5, 2)." placeholder:"N" group:"Limits:"`
+	CPUShares         units.Weight     `name:"cpu-shares" help:"Weight relative to other containers when CPUs are busy (default: 1024)." placeholder:"N" group:"Limits:"`
+	CPUSetCPUs        string           `name:"cpuset-cpus" help:"CPUs that the container may run on (0 or 0-2,4)." placeholder:"LIST" group:"Limits:"`
+	PidsLimit         units.Processes  `help:"Maximum number of processes and threads; 0 or -1 for unlimited." placeholder:"N" group:"Limits:"`
+	DeviceReadBps     []units.Throttle `help:"Limit the bytes per second read from a device (/dev/sda:1mb)." placeholder:"DEV:BYTES" group:"Limits:"`
+	DeviceWriteBps    []units.Throttle `help:"Limit the bytes per second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
+	DeviceReadIOps    []units.Throttle `name:"device-read-iops" help:"Limit the reads per second from a device." placeholder:"DEV:N" group:"Limits:"`
+	DeviceWriteIOps   []units.Throttle `name:"device-write-iops" help:"Limit the writes per second to a device." placeholder:"DEV:N" group:"Limits:"`
 }
 
 // CgroupOptions are the flags about the container's cgroup besides its limits.
 type CgroupOptions struct {
-	OOMScoreAdj  *int   `name:"oom-score-adj" help:"Who is killed first when the host is out of memory: -1000 never, 1000 first." placeholder:"N" group:"Limits:"`
-	CgroupParent string `help:"An existing cgroup to make the container's in, from the root of the tree." placeholder:"PATH" group:"Limits:"`
+	OOMScoreAdj  *int   `name:"oom-score-adj" help:"Preference of the OOM killer when the host runs out of memory, from -1000 (never) to 1000 (first)." placeholder:"N" group:"Limits:"`
+	CgroupParent string `help:"Existing cgroup in which to create the container's, as a path from the root of the hierarchy." placeholder:"PATH" group:"Limits:"`
 }
 
 // minMemory is Docker's: less, and a process cannot even start.

@@ -16,8 +16,8 @@ import (
 )
 
 type loginCmd struct {
-	Host          string `arg:"" optional:"" name:"registry" help:"Its address; the default one without."`
-	Username      string `short:"u" help:"Who; asked for without."`
+	Host          string `arg:"" optional:"" name:"registry" help:"Address of the registry (default: the one that names without an address use)."`
+	Username      string `short:"u" help:"User name (default: ask for it)."`
 	PasswordStdin bool   `help:"Read the password from standard input."`
 
 	Remote
@@ -71,7 +71,7 @@ func (c *loginCmd) ask() (name, password string, err error) {
 }
 
 type logoutCmd struct {
-	Host string `arg:"" optional:"" name:"registry" help:"Its address; the default one without."`
+	Host string `arg:"" optional:"" name:"registry" help:"Address of the registry (default: the one that names without an address use)."`
 }
 
 // Run is `box logout`.
@@ -93,8 +93,8 @@ func (c *logoutCmd) Run() error {
 }
 
 type searchCmd struct {
-	Word  string `arg:"" help:"What to look for; with the address of another registry before it, its repositories: localhost:5000/app."`
-	Limit int    `help:"How many to show." default:"25"`
+	Word  string `arg:"" help:"What to search for. A registry's address in front lists its repositories instead: localhost:5000/app."`
+	Limit int    `help:"Maximum number of results." default:"25"`
 
 	Remote
 }

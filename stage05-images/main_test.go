@@ -93,8 +93,8 @@ func TestBadInputGetsASentence(t *testing.T) {
 		status int
 		says   string
 	}{
-		{[]string{"run"}, 125, `expected "<image>"`},
-		{[]string{"nonsense"}, 125, "unexpected argument nonsense"},
+		{[]string{"run"}, 125, "run: missing argument <image>; see box run --help"},
+		{[]string{"nonsense"}, 125, `unknown command "nonsense"; see box --help`},
 		{[]string{"run", "--share", "foo", "/bin/true"}, 125, `--share "foo": no such namespace; there are mnt, pid`},
 		{[]string{"run", "--explain=xml", "/bin/true"}, 125, `"xml" is not a form of narration`},
 		{[]string{"run", "--hostname", string(bytes.Repeat([]byte("x"), 65)), "/bin/true"}, 125, "a host name has at most 64 bytes"},

@@ -17,7 +17,7 @@ import (
 )
 
 type loadCmd struct {
-	Input string `short:"i" help:"The archive; else it is standard input." placeholder:"FILE"`
+	Input string `short:"i" help:"Read from a file (default: standard input)." placeholder:"FILE"`
 	Quiet bool   `short:"q" help:"Print nothing."`
 
 	Store
@@ -54,8 +54,8 @@ func (c *loadCmd) Run() error {
 }
 
 type saveCmd struct {
-	Images []string `arg:"" name:"image" help:"Names, ids, or beginnings of ids."`
-	Output string   `short:"o" help:"The file to write to; - or none is standard output." placeholder:"FILE"`
+	Images []string `arg:"" name:"image" help:"Images, by name, id or id prefix."`
+	Output string   `short:"o" help:"Write to a file; - is standard output (default: -)." placeholder:"FILE"`
 
 	Store
 }
@@ -75,7 +75,7 @@ func (c *saveCmd) Run() error {
 
 type importCmd struct {
 	File string `arg:"" help:"A tar archive of files, compressed or not; - is standard input."`
-	Name string `arg:"" optional:"" help:"The image's name."`
+	Name string `arg:"" optional:"" help:"Name of the image."`
 
 	ChangeOptions
 

@@ -21,9 +21,9 @@ type attachCmd struct {
 }
 
 type attachOptions struct {
-	DetachKeys string `help:"Keys to type to leave the container, which goes on." default:"ctrl-p,ctrl-q" placeholder:"KEYS"`
-	NoStdin    bool   `help:"Do not pass on standard input."`
-	SigProxy   bool   `help:"Pass on signals to a container without a terminal." default:"true" negatable:""`
+	DetachKeys string `help:"Key sequence that detaches you from the container and leaves it running." default:"ctrl-p,ctrl-q" placeholder:"KEYS"`
+	NoStdin    bool   `help:"Do not connect standard input."`
+	SigProxy   bool   `help:"Forward signals to a container without a terminal." default:"true" negatable:""`
 }
 
 // Run is `box attach`.

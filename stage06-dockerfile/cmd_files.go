@@ -19,13 +19,13 @@ import (
 
 // Files is what a container sees of the file system.
 type Files struct {
-	Rootfs   string   `help:"A directory that becomes the container's root; without it the host's files are seen." placeholder:"DIR" group:"Files:"`
-	ReadOnly bool     `help:"Let nothing be written to the root." group:"Files:"`
-	Volume   []string `short:"v" help:"A directory or file of the host's to have inside; ro for reading only, rslave for later mounts too; z, Z, cached, delegated and consistent have no effect." placeholder:"SRC:DST[:ro]" sep:"none" group:"Files:"`
-	Mount    []string `help:"The same in many words: type=bind,src=SRC,dst=DST,readonly,bind-recursive=disabled; type=tmpfs,dst=DST,tmpfs-size=64m." placeholder:"SPEC" sep:"none" group:"Files:"`
-	Tmpfs    []string `help:"A directory in memory: /tmp:size=64m,mode=1777,uid=0, as mount takes them." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
-	Device   []string `help:"A device of the host's to have inside; r, w and m for read, write, mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
-	Sysctl   []string `help:"A setting of the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
+	Rootfs   string   `help:"Directory to use as the container's root (default: the host's root)." placeholder:"DIR" group:"Files:"`
+	ReadOnly bool     `help:"Mount the root file system read-only." group:"Files:"`
+	Volume   []string `short:"v" help:"Bind mount a file or directory of the host; ro makes it read-only, rslave propagates later mounts into the container; z, Z, cached, delegated and consistent have no effect." placeholder:"SRC:DST[:ro]" sep:"none" group:"Files:"`
+	Mount    []string `help:"Attach a mount, in key=value form: type=bind,src=SRC,dst=DST,readonly,bind-recursive=disabled or type=tmpfs,dst=DST,tmpfs-size=64m." placeholder:"SPEC" sep:"none" group:"Files:"`
+	Tmpfs    []string `help:"Mount a tmpfs, with options of tmpfs(5): /tmp:size=64m,mode=1777,uid=0." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
+	Device   []string `help:"Add a device of the host; r, w and m permit read, write and mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
+	Sysctl   []string `help:"Set a kernel parameter in the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
 
 	given []string // all flags, in the order of the command line
 }

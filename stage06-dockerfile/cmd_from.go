@@ -13,20 +13,20 @@ import (
 
 // ImageOptions are the flags for the image that a container is made of.
 type ImageOptions struct {
-	Entrypoint *string `help:"A program to run instead of the image's; what follows are its arguments." placeholder:"PROGRAM" group:"Program:"`
-	StopSignal string  `help:"The signal with which stop asks it to end; else the image's, or TERM." placeholder:"SIGNAL" group:"Program:"`
-	Pull       string  `help:"When to ask the registry for the image: always, missing, never." enum:"always,missing,never" default:"missing" group:"Registry:"`
-	Platform   string  `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH" group:"Registry:"`
-	Insecure   bool    `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
+	Entrypoint *string `help:"Program to run instead of the image's entrypoint; the words after the image are its arguments." placeholder:"PROGRAM" group:"Program:"`
+	StopSignal string  `help:"Signal that stop sends first (default: the image's, or TERM)." placeholder:"SIGNAL" group:"Program:"`
+	Pull       string  `help:"When to pull the image: always, missing, never." enum:"always,missing,never" default:"missing" group:"Registry:"`
+	Platform   string  `help:"Platform of the image, such as linux/arm64 (default: the host's)." placeholder:"OS/ARCH" group:"Registry:"`
+	Insecure   bool    `help:"Allow plain HTTP, and HTTPS with any certificate." group:"Registry:"`
 
 	layer.LimitFlags `json:"-"`
 }
 
 // Help is a part of box run --help.
 func (*Container) Help() string {
-	return "The first word names an image, which is pulled if it is not here, and the others are the command for it. " +
+	return "The first word names an image, which is pulled if it is missing; the rest is the command to run in it. " +
 		"A first word that begins with / or . is the path of a program of this host. " +
-		"With --rootfs or --layer all words are the command."
+		"With --rootfs or --layer, all words are the command."
 }
 
 // rejectImageFlags refuses the flags that say nothing about a container that is made of no image.

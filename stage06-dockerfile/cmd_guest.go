@@ -5,10 +5,10 @@ package main
 
 // ExecOptions are the flags for the user, the directory and the environment of the command.
 type ExecOptions struct {
-	User    string   `short:"u" help:"Who runs the command, by the container's own passwd and group; else its own user." placeholder:"NAME|UID[:GROUP]" group:"Program:"`
-	Workdir string   `short:"w" help:"The directory that it starts in." placeholder:"DIR" group:"Program:"`
-	Env     []string `short:"e" help:"A variable more; NAME alone takes the caller's value." placeholder:"NAME=VALUE" sep:"none" group:"Program:"`
+	User    string   `short:"u" help:"User to run the command as, looked up in the container's /etc/passwd and /etc/group (default: the container's user)." placeholder:"NAME|UID[:GROUP]" group:"Program:"`
+	Workdir string   `short:"w" help:"Working directory of the command." placeholder:"DIR" group:"Program:"`
+	Env     []string `short:"e" help:"Set an additional environment variable; NAME alone copies it from the caller." placeholder:"NAME=VALUE" sep:"none" group:"Program:"`
 
-	EnvFile    []string `help:"A file with a variable a line." placeholder:"FILE" sep:"none" group:"Program:"`
-	Privileged bool     `help:"Give it all capabilities, whatever the container has." group:"Program:"`
+	EnvFile    []string `help:"Read environment variables from a file, one per line." placeholder:"FILE" sep:"none" group:"Program:"`
+	Privileged bool     `help:"Give the command all capabilities, whatever the container has." group:"Program:"`
 }

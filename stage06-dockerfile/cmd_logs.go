@@ -16,7 +16,7 @@ import (
 type logsCmd struct {
 	oneContainer
 
-	Follow bool `short:"f" help:"Go on until the container has ended."`
+	Follow bool `short:"f" help:"Keep printing new output until the container exits."`
 
 	journal.Selection
 }

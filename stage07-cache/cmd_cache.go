@@ -15,11 +15,11 @@ import (
 
 // CacheOptions are the flags of a build about the cache.
 type CacheOptions struct {
-	NoCacheFilter []string `help:"Take nothing for these stages." placeholder:"STAGE"`
-	CacheFrom     []string `help:"An image that was built with --cache-to, to take steps from." placeholder:"IMAGE" sep:"none"`
-	CacheTo       string   `help:"inline: write into the image's manifest which step made which layer." placeholder:"inline"`
-	ExplainCache  bool     `help:"Show everything that each step depends on."`
-	Picture       string   `help:"Draw which steps were taken from the cache, after the build: text, or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
+	NoCacheFilter []string `help:"Do not use the build cache for these stages." placeholder:"STAGE"`
+	CacheFrom     []string `help:"Image built with --cache-to, to use as a cache." placeholder:"IMAGE" sep:"none"`
+	CacheTo       string   `help:"Export the cache; inline records in the image's manifest which step made which layer." placeholder:"inline"`
+	ExplainCache  bool     `help:"Print everything that each step depends on."`
+	Picture       string   `help:"After the build, draw which steps came from the cache, as text or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
 }
 
 // explain prints all inputs of a step.

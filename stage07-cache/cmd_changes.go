@@ -36,10 +36,10 @@ func (c *diffCmd) Run() error {
 type commitCmd struct {
 	oneContainer
 
-	Dir string `arg:"" name:"image|layerdir" help:"The name of the image to make; or with a slash or dot in front, a directory."`
+	Dir string `arg:"" name:"image|layerdir" help:"Name of the image to create, or a path with a slash or a leading dot to write a layer directory."`
 
-	Author  string `short:"a" help:"Who made it."`
-	Message string `short:"m" help:"What it is."`
+	Author  string `short:"a" help:"Author of the image."`
+	Message string `short:"m" help:"Commit message."`
 
 	ChangeOptions
 }
@@ -65,7 +65,7 @@ func (c *commitCmd) Run() error {
 type exportCmd struct {
 	oneContainer
 
-	Output string `short:"o" help:"The file to write to; - or none is standard output." placeholder:"FILE"`
+	Output string `short:"o" help:"Write to a file; - is standard output (default: -)." placeholder:"FILE"`
 }
 
 // Run is `box export`.

@@ -16,7 +16,7 @@ import (
 )
 
 type pauseCmd struct {
-	PIDs []target `arg:"" name:"container" help:"Containers, or numbers of processes in them."`
+	PIDs []target `arg:"" name:"container" help:"Containers, by name, id or a PID of one of their processes."`
 
 	Store
 }
@@ -45,7 +45,7 @@ func (c *pauseCmd) freeze(stop bool) error {
 }
 
 type updateCmd struct {
-	PIDs []target `arg:"" name:"container" help:"Containers, which need not run, or numbers of processes in them."`
+	PIDs []target `arg:"" name:"container" help:"Containers, running or not, by name, id or a PID of one of their processes."`
 
 	Limits
 

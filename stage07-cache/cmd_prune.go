@@ -22,14 +22,14 @@ import (
 )
 
 type builderCmd struct {
-	Prune pruneCmd `cmd:"" help:"Forget steps of builds, and remove their layers."`
+	Prune pruneCmd `cmd:"" help:"Remove the build cache."`
 }
 
 type pruneCmd struct {
-	All         bool       `short:"a" help:"Also the steps of images that are here, and all else that builds have left: downloads, unused cache mounts, checksums."`
-	KeepStorage units.Size `help:"Of what would go, keep the steps used last, up to this size." placeholder:"BYTES"`
-	Force       bool       `short:"f" help:"Do not ask."`
-	Filter      string     `help:"until=DURATION: only what was not used for so long, such as until=24h." placeholder:"FILTER"`
+	All         bool       `short:"a" help:"Remove everything that builds left, not just the steps that no image uses: downloads, unused cache mounts, checksums."`
+	KeepStorage units.Size `help:"Keep the most recently used steps, up to this size." placeholder:"BYTES"`
+	Force       bool       `short:"f" help:"Do not ask for confirmation."`
+	Filter      string     `help:"Remove only what was not used for a time: until=24h." placeholder:"FILTER"`
 
 	Store
 }
@@ -187,7 +187,7 @@ func (s Store) remembered() ([]remembered, error) {
 }
 
 type systemCmd struct {
-	Df dfCmd `cmd:"" help:"Show what the store takes of the disk."`
+	Df dfCmd `cmd:"" help:"Show disk usage of the store."`
 }
 
 type dfCmd struct{ Store }

@@ -20,8 +20,8 @@ import (
 
 // Remote are the flags for the connection to a registry.
 type Remote struct {
-	Explain  bool `help:"Show each request and its response." group:"Registry:"`
-	Insecure bool `help:"Plain HTTP, or HTTPS with any certificate." group:"Registry:"`
+	Explain  bool `help:"Print each request and its response." group:"Registry:"`
+	Insecure bool `help:"Allow plain HTTP, and HTTPS with any certificate." group:"Registry:"`
 }
 
 // dial returns a client of a registry, which makes no connection yet.
@@ -38,9 +38,9 @@ func (r Remote) dial(host string) (*registry.Client, error) {
 }
 
 type pullCmd struct {
-	Name     string `arg:"" name:"image" help:"Such as alpine, user/app:1.2 or localhost:5000/app."`
-	Platform string `help:"Another than this machine's: linux/arm64, linux/arm/v6." placeholder:"OS/ARCH"`
-	Quiet    bool   `short:"q" help:"Print nothing but the name."`
+	Name     string `arg:"" name:"image" help:"Name of the image, such as alpine, user/app:1.2 or localhost:5000/app."`
+	Platform string `help:"Platform of the image, such as linux/arm64 or linux/arm/v6 (default: the host's)." placeholder:"OS/ARCH"`
+	Quiet    bool   `short:"q" help:"Print only the name."`
 
 	Remote
 
@@ -97,8 +97,8 @@ func (c *pullCmd) Run() error {
 }
 
 type pushCmd struct {
-	Name  string `arg:"" name:"image" help:"Its name says where to: localhost:5000/app, user/app:1.2."`
-	Quiet bool   `short:"q" help:"Print nothing but the name."`
+	Name  string `arg:"" name:"image" help:"The image. Its name says where it is pushed: localhost:5000/app, user/app:1.2."`
+	Quiet bool   `short:"q" help:"Print only the name."`
 
 	Remote
 

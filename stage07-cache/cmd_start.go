@@ -18,7 +18,7 @@ import (
 
 // someContainers are the arguments of a command that takes several containers.
 type someContainers struct {
-	Names []string `arg:"" name:"container" help:"Names, ids, or beginnings of ids."`
+	Names []string `arg:"" name:"container" help:"Containers, by name, id or id prefix."`
 
 	Store
 }
@@ -36,7 +36,7 @@ func (c *someContainers) each(do func(r *Record) error) error {
 
 // oneContainer is the argument of a command that takes one.
 type oneContainer struct {
-	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
+	Name string `arg:"" name:"container" help:"A container, by name, id or id prefix."`
 
 	Store
 }
@@ -66,10 +66,10 @@ func (c *createCmd) Run() error {
 type startCmd struct {
 	someContainers
 
-	Attach  bool `short:"a" help:"Stay with it, as run does without -d."`
-	Monitor bool `hidden:"" help:"Be the monitor of a container; box does this itself."`
+	Attach  bool `short:"a" help:"Attach to the container's output, as run does without -d."`
+	Monitor bool `hidden:"" help:"Internal: the monitor of a container."`
 
-	Interactive bool `short:"i" help:"Stay with it, and pass on standard input, if it was made with -i."`
+	Interactive bool `short:"i" help:"Attach, and connect standard input if the container was created with -i."`
 
 	attach.LeaveOptions
 }
@@ -142,8 +142,8 @@ type stopCmd struct {
 }
 
 type stopOptions struct {
-	Time   *int   `short:"t" aliases:"timeout" placeholder:"SECONDS" help:"Seconds until it is killed; -1 waits forever. Without -t, those of --stop-timeout, or 10; and a container whose first process neither handles nor blocks the signal, and so would never get it, is killed at once."`
-	Signal string `short:"s" help:"The signal that asks it to end (default: TERM)."`
+	Time   *int   `short:"t" aliases:"timeout" placeholder:"SECONDS" help:"Seconds to wait before killing the container; -1 waits forever (default: its --stop-timeout, or 10). Without -t, a container whose first process neither handles nor blocks the signal is killed at once."`
+	Signal string `short:"s" help:"Signal to send first (default: TERM)."`
 }
 
 // stop stops a container as the flags say.
@@ -198,7 +198,7 @@ func (c *restartCmd) stopToStart(r *Record) error {
 type killCmd struct {
 	someContainers
 
-	Signal string `short:"s" help:"The signal, as a name or number." default:"KILL"`
+	Signal string `short:"s" help:"Signal to send, by name or number." default:"KILL"`
 }
 
 // Run is `box kill`.
@@ -230,7 +230,7 @@ func (c *waitCmd) Run() error {
 type renameCmd struct {
 	oneContainer
 
-	NewName string `arg:"" name:"new-name" help:"The name it is to have."`
+	NewName string `arg:"" name:"new-name" help:"The container's new name."`
 }
 
 // Run is `box rename`.

@@ -12,7 +12,7 @@ import (
 )
 
 type topCmd struct {
-	Words Argv `arg:"" name:"container" help:"A name, an id, or the beginning of one, and options of ps: -ef if there are none. PID has to be among the columns." passthrough:"partial"`
+	Words Argv `arg:"" name:"container" help:"A container, by name, id or id prefix, followed by options of ps(1) (default: -ef). The columns must include PID." passthrough:"partial"`
 
 	Store
 }

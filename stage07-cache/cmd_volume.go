@@ -27,11 +27,11 @@ import (
 )
 
 type volumeCmd struct {
-	Ls      volumeLsCmd      `cmd:"" aliases:"list" help:"List the volumes."`
-	Rm      volumeRmCmd      `cmd:"" aliases:"remove" help:"Remove volumes that no container has."`
-	Create  volumeCreateCmd  `cmd:"" help:"Make a volume."`
-	Inspect volumeInspectCmd `cmd:"" help:"Show all that is known of volumes."`
-	Prune   volumePruneCmd   `cmd:"" help:"Remove the volumes without a name that no container has."`
+	Ls      volumeLsCmd      `cmd:"" aliases:"list" help:"List volumes."`
+	Rm      volumeRmCmd      `cmd:"" aliases:"remove" help:"Remove volumes that no container uses."`
+	Create  volumeCreateCmd  `cmd:"" help:"Create a volume."`
+	Inspect volumeInspectCmd `cmd:"" help:"Show details of volumes."`
+	Prune   volumePruneCmd   `cmd:"" help:"Remove anonymous volumes that no container uses."`
 }
 
 // volumes returns all volumes, sorted by name.
@@ -88,9 +88,9 @@ type volumeLsCmd struct {
 func (c *volumeLsCmd) Run() error { return c.VolumeOptions.Write(os.Stdout, c.Store.volumes) }
 
 type volumeCreateCmd struct {
-	Name   string   `arg:"" name:"new-volume" optional:"" help:"Its name; else it gets a random one."`
-	Label  []string `help:"A label, a note that box keeps with the volume." placeholder:"KEY[=VALUE]" sep:"none"`
-	Driver string   `short:"d" help:"local is the only one." default:"local" placeholder:"NAME"`
+	Name   string   `arg:"" name:"new-volume" optional:"" help:"Name of the volume (default: a random one)."`
+	Label  []string `help:"Set a label on the volume." placeholder:"KEY[=VALUE]" sep:"none"`
+	Driver string   `short:"d" help:"Volume driver; only local is supported." default:"local" placeholder:"NAME"`
 
 	Store
 }
@@ -119,8 +119,8 @@ func (c *volumeCreateCmd) Run() error {
 }
 
 type volumeInspectCmd struct {
-	Names  []string `arg:"" name:"volume" help:"Their names."`
-	Format string   `short:"f" help:"json, or a template of Go's text/template, such as {{.Mountpoint}}." placeholder:"TEMPLATE"`
+	Names  []string `arg:"" name:"volume" help:"Volumes, by name."`
+	Format string   `short:"f" help:"Format as json, or with a Go template such as {{.Mountpoint}}." placeholder:"TEMPLATE"`
 
 	Store
 }
@@ -141,9 +141,9 @@ func noVolume(name string) error {
 }
 
 type volumePruneCmd struct {
-	All    bool     `short:"a" help:"Those with names too."`
-	Force  bool     `short:"f" help:"Do not ask."`
-	Filter []string `help:"Only those that match: label." placeholder:"NAME=VALUE" sep:"none"`
+	All    bool     `short:"a" help:"Remove named volumes too."`
+	Force  bool     `short:"f" help:"Do not ask for confirmation."`
+	Filter []string `help:"Remove only volumes that match: label." placeholder:"NAME=VALUE" sep:"none"`
 
 	Store
 }
@@ -195,8 +195,8 @@ func confirm(warning string) bool {
 }
 
 type volumeRmCmd struct {
-	Names []string `arg:"" name:"volume" help:"Their names."`
-	Force bool     `short:"f" help:"Do not mind if there is none."`
+	Names []string `arg:"" name:"volume" help:"Volumes, by name."`
+	Force bool     `short:"f" help:"Succeed if there is no such volume."`
 
 	Store
 }

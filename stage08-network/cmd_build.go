@@ -20,26 +20,26 @@ import (
 )
 
 type buildCmd struct {
-	Context          string   `arg:"" help:"The directory that COPY takes files from; - is a tar archive or a Dockerfile on standard input."`
-	Tag              []string `short:"t" help:"A name for the image." placeholder:"NAME" sep:"none"`
-	File             string   `short:"f" help:"The Dockerfile; - is standard input. The default is Dockerfile in the context." placeholder:"FILE"`
-	BuildArg         []string `help:"A value for an ARG; NAME alone takes the caller's." placeholder:"NAME=VALUE" sep:"none"`
-	Target           string   `help:"The stage to build; the default is the last." placeholder:"STAGE"`
-	Label            []string `help:"A label for the image." placeholder:"NAME=VALUE" sep:"none"`
-	Platform         string   `help:"Another than this machine's: linux/arm64." placeholder:"OS/ARCH"`
-	Pull             bool     `help:"Ask the registries for all images, also for those that are here."`
-	Secret           []string `help:"A secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE." placeholder:"SPEC" sep:"none"`
-	Network          string   `help:"The network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
-	Quiet            bool     `short:"q" help:"Print the image's id alone."`
-	Iidfile          string   `help:"A file to write the image's id to." placeholder:"FILE"`
-	Progress         string   `help:"How to show the steps: tty in place, plain in lines, auto." enum:"auto,plain,tty" default:"auto"`
-	Check            bool     `help:"Do not build; report what is doubtful in the Dockerfile."`
+	Context          string   `arg:"" help:"Directory that COPY and ADD take files from; - reads a tar archive or a Dockerfile from standard input."`
+	Tag              []string `short:"t" help:"Name of the image." placeholder:"NAME" sep:"none"`
+	File             string   `short:"f" help:"Path of the Dockerfile; - is standard input (default: CONTEXT/Dockerfile)." placeholder:"FILE"`
+	BuildArg         []string `help:"Set a build argument; NAME alone copies it from the caller's environment." placeholder:"NAME=VALUE" sep:"none"`
+	Target           string   `help:"Stage to build (default: the last)." placeholder:"STAGE"`
+	Label            []string `help:"Set a label on the image." placeholder:"NAME=VALUE" sep:"none"`
+	Platform         string   `help:"Platform to build for, such as linux/arm64 (default: the host's)." placeholder:"OS/ARCH"`
+	Pull             bool     `help:"Check the registry for newer versions of all images."`
+	Secret           []string `help:"Secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE." placeholder:"SPEC" sep:"none"`
+	Network          string   `help:"Network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
+	Quiet            bool     `short:"q" help:"Print only the image's id."`
+	Iidfile          string   `help:"Write the image's id to a file." placeholder:"FILE"`
+	Progress         string   `help:"How to show progress: auto, plain, or tty to update in place." enum:"auto,plain,tty" default:"auto"`
+	Check            bool     `help:"Check the Dockerfile for mistakes, without building."`
 	Keep             bool     `help:"Keep the container of a RUN that fails."`
-	NoCache          bool     `help:"Take no step from an earlier build."`
-	Annotation       []string `help:"An annotation of the image's manifest." placeholder:"NAME=VALUE" sep:"none"`
-	RewriteTimestamp bool     `help:"Lower later times of files to SOURCE_DATE_EPOCH, a build argument or a variable: the image is then the same each time."`
+	NoCache          bool     `help:"Do not use the build cache."`
+	Annotation       []string `help:"Add an annotation to the image's manifest." placeholder:"NAME=VALUE" sep:"none"`
+	RewriteTimestamp bool     `help:"Clamp file times to SOURCE_DATE_EPOCH (a build argument or variable), so that equal builds give equal images."`
 
-	Allow []string `help:"What a RUN may have: network.host, security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
+	Allow []string `help:"Permit RUN to ask for network.host or security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
 
 	CacheOptions
 

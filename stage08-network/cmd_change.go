@@ -16,7 +16,7 @@ import (
 
 // ChangeOptions is the flag of commit and import.
 type ChangeOptions struct {
-	Change []string `short:"c" help:"An instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR." sep:"none" placeholder:"INSTRUCTION"`
+	Change []string `short:"c" help:"Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR." sep:"none" placeholder:"INSTRUCTION"`
 }
 
 // changeable are the instructions that Docker allows there: those that need no build.

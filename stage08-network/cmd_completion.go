@@ -16,8 +16,8 @@ import (
 )
 
 type completionCmd struct {
-	Shell string   `arg:"" help:"bash, zsh or fish: source <(box completion bash), or box completion fish | source." enum:"bash,zsh,fish,words"`
-	Words []string `arg:"" optional:"" hidden:"" passthrough:"" help:"The words after box, of which the last is to be completed; for the shells' scripts."`
+	Shell string   `arg:"" help:"bash, zsh or fish. Load with: source <(box completion bash), or box completion fish | source." enum:"bash,zsh,fish,words"`
+	Words []string `arg:"" optional:"" hidden:"" passthrough:"" help:"Words after box, the last of which is completed; used by the generated scripts."`
 
 	Store
 }

@@ -33,8 +33,8 @@ func (c *imagesCmd) Run() error {
 }
 
 type tagCmd struct {
-	Image string `arg:"" help:"An image: a name, an id, or the beginning of one."`
-	Name  string `arg:"" help:"The new name."`
+	Image string `arg:"" help:"An image, by name, id or id prefix."`
+	Name  string `arg:"" help:"The additional name."`
 
 	Store
 }
@@ -58,8 +58,8 @@ func (c *tagCmd) Run() error {
 }
 
 type rmiCmd struct {
-	Names []string `arg:"" name:"image" help:"Names, ids, or beginnings of ids."`
-	Force bool     `short:"f" help:"All names of an image by its id; also if containers have it."`
+	Names []string `arg:"" name:"image" help:"Images, by name, id or id prefix."`
+	Force bool     `short:"f" help:"Remove all names of an image given by id, and images that containers use."`
 
 	Store
 }
@@ -109,13 +109,13 @@ func (s Store) untagAndPrint(image *oci.Image, names []string) error {
 }
 
 type imageCmd struct {
-	Prune   imagePruneCmd   `cmd:"" help:"Remove the images that have no name, and of which no container was made."`
-	Inspect imageInspectCmd `cmd:"" help:"Show all that is known of images."`
+	Prune   imagePruneCmd   `cmd:"" help:"Remove images that have no name and that no container uses."`
+	Inspect imageInspectCmd `cmd:"" help:"Show details of images."`
 }
 
 type imageInspectCmd struct {
-	Names  []string `arg:"" name:"image" help:"Names, ids, or beginnings of ids."`
-	Format string   `short:"f" help:"A template of Go's text/template, such as {{.Id}} or {{json .Config}}." placeholder:"TEMPLATE"`
+	Names  []string `arg:"" name:"image" help:"Images, by name, id or id prefix."`
+	Format string   `short:"f" help:"Format with a Go template, such as {{.Id}} or {{json .Config}}." placeholder:"TEMPLATE"`
 
 	Store
 }
@@ -126,8 +126,8 @@ func (c *imageInspectCmd) Run() error {
 }
 
 type imagePruneCmd struct {
-	All   bool `short:"a" help:"Also those that have names."`
-	Force bool `short:"f" help:"Do not ask."`
+	All   bool `short:"a" help:"Remove unused images that have names too."`
+	Force bool `short:"f" help:"Do not ask for confirmation."`
 
 	Store
 }
@@ -161,8 +161,8 @@ func (c *imagePruneCmd) Run() error {
 }
 
 type historyCmd struct {
-	Image   string `arg:"" help:"An image: a name, an id, or the beginning of one."`
-	NoTrunc bool   `help:"Show the commands in full."`
+	Image   string `arg:"" help:"An image, by name, id or id prefix."`
+	NoTrunc bool   `help:"Do not truncate commands."`
 
 	Store
 }

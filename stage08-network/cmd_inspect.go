@@ -23,10 +23,10 @@ import (
 )
 
 type inspectCmd struct {
-	Names   []string `arg:"" name:"name" help:"Names, ids, or beginnings of ids, of containers and images; names of networks and volumes."`
-	Format  string   `short:"f" help:"A template of Go's text/template, such as {{.State.Pid}} or {{json .Mounts}}." placeholder:"TEMPLATE"`
-	Picture string   `help:"Draw the layers of a container instead: text, or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
-	Type    string   `help:"Look for names of this kind only: container, image, network or volume." enum:",container,image,network,volume" default:"" placeholder:"KIND"`
+	Names   []string `arg:"" name:"name" help:"Containers and images, by name, id or id prefix; networks and volumes, by name."`
+	Format  string   `short:"f" help:"Format with a Go template, such as {{.State.Pid}} or {{json .Mounts}}." placeholder:"TEMPLATE"`
+	Picture string   `help:"Draw the layers of a container instead, as text or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
+	Type    string   `help:"Inspect only objects of this kind: container, image, network or volume." enum:",container,image,network,volume" default:"" placeholder:"KIND"`
 
 	Store
 }

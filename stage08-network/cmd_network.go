@@ -23,18 +23,18 @@ import (
 )
 
 type networkCmd struct {
-	Create  networkCreateCmd  `cmd:"" help:"Make a network, on which containers find each other by name."`
-	Ls      networkLsCmd      `cmd:"" help:"List the networks."`
-	Inspect networkInspectCmd `cmd:"" help:"Show who is on a network, or a picture of it."`
-	Rm      networkRmCmd      `cmd:"" help:"Remove networks that no container is on."`
+	Create  networkCreateCmd  `cmd:"" help:"Create a network, on which containers find each other by name."`
+	Ls      networkLsCmd      `cmd:"" help:"List networks."`
+	Inspect networkInspectCmd `cmd:"" help:"Show details of networks, or draw them."`
+	Rm      networkRmCmd      `cmd:"" help:"Remove networks that no container uses."`
 }
 
 func (s Store) networks() networks { return networksIn(s.path("networks")) }
 
 type networkCreateCmd struct {
-	Name     string `arg:"" help:"A name for it."`
-	Subnet   string `help:"Its IPv4 addresses; else unused ones." placeholder:"IP/BITS"`
-	Internal bool   `help:"Without a way out."`
+	Name     string `arg:"" help:"Name of the network."`
+	Subnet   string `help:"IPv4 subnet of the network (default: an unused one)." placeholder:"IP/BITS"`
+	Internal bool   `help:"Give the network no route to the outside."`
 
 	Store
 }
@@ -62,7 +62,7 @@ func (c *networkCreateCmd) Run() error {
 }
 
 type networkLsCmd struct {
-	Quiet bool `short:"q" help:"Names only."`
+	Quiet bool `short:"q" help:"Print only names."`
 
 	Store
 }
@@ -104,9 +104,9 @@ func networkRow(n *ipam.Network, containers int) string {
 }
 
 type networkInspectCmd struct {
-	Names   []string `arg:"" name:"network" help:"Their names."`
-	Format  string   `short:"f" help:"A template of Go's text/template, such as {{json .IPAM.Config}}." placeholder:"TEMPLATE"`
-	Picture drawing  `help:"Draw them as they are in the kernel at this moment; =svg for browsers." placeholder:"svg"`
+	Names   []string `arg:"" name:"network" help:"Networks, by name."`
+	Format  string   `short:"f" help:"Format with a Go template, such as {{json .IPAM.Config}}." placeholder:"TEMPLATE"`
+	Picture drawing  `help:"Draw the networks as they are in the kernel now; =svg for browsers." placeholder:"svg"`
 
 	Store
 }
@@ -157,8 +157,8 @@ func (c *networkInspectCmd) draw(n *ipam.Network) error {
 }
 
 type networkRmCmd struct {
-	Names []string `arg:"" name:"network" help:"Their names."`
-	Force bool     `short:"f" help:"Also one that may be in another network namespace: what it has there stays."`
+	Names []string `arg:"" name:"network" help:"Networks, by name."`
+	Force bool     `short:"f" help:"Remove a network that may belong to another network namespace, and leave what it has there."`
 
 	Store
 }
@@ -170,13 +170,13 @@ func (c *networkRmCmd) Run() error {
 
 // NetworkOptions are the flags about a container's network.
 type NetworkOptions struct {
-	Network      string   `help:"bridge, none, host, container:NAME, or a network that box network create made; an ordinary user's default is a network of its own." placeholder:"NET" group:"Network:"`
-	Publish      []string `short:"p" help:"Let a port of the host's lead to one of the container's: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone takes any free one." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
+	Network      string   `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta)." placeholder:"NET" group:"Network:"`
+	Publish      []string `short:"p" help:"Publish a container's port on the host: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone picks a free port." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
 	PublishAll   bool     `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
-	DNS          []string `help:"Ask this server for names, instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
-	AddHost      []string `help:"A line more in /etc/hosts; host-gateway is the host." placeholder:"NAME:IP|NAME=IP" sep:"none" group:"Network:"`
-	NetworkAlias []string `help:"Another name on the network." placeholder:"NAME" sep:"none" group:"Network:"`
-	IP           string   `name:"ip" help:"The IPv4 address on a network that has it free." placeholder:"IP" group:"Network:"`
+	DNS          []string `help:"DNS server to use instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
+	AddHost      []string `help:"Add a line to /etc/hosts; host-gateway is the host's address." placeholder:"NAME:IP|NAME=IP" sep:"none" group:"Network:"`
+	NetworkAlias []string `help:"Additional name of the container on the network." placeholder:"NAME" sep:"none" group:"Network:"`
+	IP           string   `name:"ip" help:"IPv4 address of the container; it must be free." placeholder:"IP" group:"Network:"`
 
 	link *link
 }

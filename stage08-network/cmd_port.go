@@ -11,8 +11,8 @@ import (
 )
 
 type portCmd struct {
-	Name string `arg:"" name:"container" help:"A name, an id, or the beginning of one."`
-	Port string `arg:"" optional:"" help:"The container's port: 80, or 53/udp."`
+	Name string `arg:"" name:"container" help:"A container, by name, id or id prefix."`
+	Port string `arg:"" optional:"" help:"Port of the container: 80 or 53/udp."`
 
 	Store
 }

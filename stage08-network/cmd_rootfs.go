@@ -10,7 +10,7 @@ import (
 )
 
 type rootfsCmd struct {
-	Dir string `arg:"" help:"The directory to make. It must not exist, or be empty."`
+	Dir string `arg:"" help:"Directory to create. It must be empty if it exists."`
 }
 
 // Run is `box rootfs`.

@@ -22,12 +22,12 @@ import (
 
 // Layers are the layers of a container's root above --rootfs.
 type Layers struct {
-	Layer []string `help:"A directory to lie on --rootfs, or on nothing, and be read only; the last one lies on top." placeholder:"DIR" sep:"none" group:"Files:"`
+	Layer []string `help:"Directory to stack, read-only, on top of --rootfs or instead of it; the last one is on top." placeholder:"DIR" sep:"none" group:"Files:"`
 }
 
 // Store is the directory that box keeps its state in.
 type Store struct {
-	Root string `help:"Where box keeps what lasts: containers and volumes. The default is /var/lib/stagebox for root, ~/.local/share/stagebox for others." env:"BOX_ROOT" placeholder:"DIR" group:"Store:"`
+	Root string `help:"Directory of box's store, which holds containers and volumes (default: /var/lib/stagebox for root, ~/.local/share/stagebox for others)." env:"BOX_ROOT" placeholder:"DIR" group:"Store:"`
 
 	limits layer.LimitFlags // of what is unpacked into it
 }
@@ -60,16 +60,16 @@ func rootFirst() {
 
 // StoreOptions are the flags for what is kept of a container, and for how long.
 type StoreOptions struct {
-	Name   string `help:"A name for it; else it gets two words." group:"Store:"`
-	Detach bool   `short:"d" help:"Leave it running, and print its id." group:"Store:"`
-	Rm     bool   `help:"Remove it when it has ended, with the volumes that have no name." group:"Store:"`
+	Name   string `help:"Name of the container (default: two random words)." group:"Store:"`
+	Detach bool   `short:"d" help:"Run the container in the background and print its id." group:"Store:"`
+	Rm     bool   `help:"Remove the container and its anonymous volumes when it exits." group:"Store:"`
 
-	Cidfile string `help:"A file to write its id to. It must not exist." placeholder:"FILE" group:"Store:"`
+	Cidfile string `help:"Write the container's id to a file, which must not exist." placeholder:"FILE" group:"Store:"`
 
-	StopTimeout *int `json:",omitempty" help:"Seconds that stop and restart wait before they kill it." placeholder:"SECONDS" group:"Store:"`
+	StopTimeout *int `json:",omitempty" help:"Seconds that stop and restart wait before they kill the container." placeholder:"SECONDS" group:"Store:"`
 
-	Label     []string `short:"l" help:"A label, a note that box keeps with the container." placeholder:"KEY[=VALUE]" sep:"none" group:"Store:"`
-	LabelFile []string `help:"A file with a label a line." placeholder:"FILE" sep:"none" group:"Store:"`
+	Label     []string `short:"l" help:"Set a label on the container." placeholder:"KEY[=VALUE]" sep:"none" group:"Store:"`
+	LabelFile []string `help:"Read labels from a file, one per line." placeholder:"FILE" sep:"none" group:"Store:"`
 
 	Restart restartPolicy `json:",omitempty" help:"When to start it again after its end: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
 

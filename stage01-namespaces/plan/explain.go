@@ -18,9 +18,9 @@ import (
 
 // Narration is how much of a run is shown: flags to embed in a command of kong.
 type Narration struct {
-	Explain format `help:"Show each system call and its reason on standard error; =outline for a line for each section, =json for tools." placeholder:"outline" group:"Look inside:"`
-	DryRun  bool   `help:"Print the system calls that would be made, and make none." group:"Look inside:"`
-	Pause   stops  `help:"Stop before each system call, until Enter, and say what to look at meanwhile from a second terminal; =mount,root stops only at each mount and where the section root begins." placeholder:"CALL|SECTION" group:"Look inside:"`
+	Explain format `help:"Print each system call and its purpose on standard error; =outline prints one line per section, =json is for programs." placeholder:"outline" group:"Look inside:"`
+	DryRun  bool   `help:"Print the system calls without making them." group:"Look inside:"`
+	Pause   stops  `help:"Stop before each system call until you press Enter, and suggest what to look at from a second terminal; =mount,root stops only at each mount and where the section root begins." placeholder:"CALL|SECTION" group:"Look inside:"`
 
 	printed int    // how many calls of the list were printed
 	topic   string // of the call that was printed last

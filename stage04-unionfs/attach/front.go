@@ -19,8 +19,8 @@ import (
 
 // LeaveOptions are for a command at a terminal in which keys can be typed to leave a container.
 type LeaveOptions struct {
-	DetachKeys string `help:"Keys to type to leave it, with -i and -t (default: ctrl-p,ctrl-q). A container that was run with --rm cannot be left." placeholder:"KEYS" group:"Terminal:"`
-	Front      bool   `hidden:"" help:"The caller waits for another process; box does this itself."`
+	DetachKeys string `help:"Key sequence that detaches you from a container with -i and -t (default: ctrl-p,ctrl-q). Not for containers run with --rm." placeholder:"KEYS" group:"Terminal:"`
+	Front      bool   `hidden:"" help:"Internal: the process that the caller waits for."`
 }
 
 // IsToFront reports whether the caller is to wait for Front, given whether keys are typed at a

@@ -15,12 +15,12 @@ import (
 
 // Options are the arguments and flags of cp.
 type Options struct {
-	From string `arg:"" name:"source" help:"CONTAINER:PATH, a path of the host, or - for a tar archive from standard input. DIR/. is what DIR holds."`
-	To   string `arg:"" name:"destination" help:"The same; - writes a tar archive to standard output."`
+	From string `arg:"" name:"source" help:"CONTAINER:PATH, a path of the host, or - for a tar archive from standard input. DIR/. means the contents of DIR."`
+	To   string `arg:"" name:"destination" help:"CONTAINER:PATH, a path of the host, or - for a tar archive to standard output."`
 
-	Archive    bool `short:"a" help:"Give what is copied to the host its owners in the container (default: the caller). In the container files always keep their numbers."`
-	FollowLink bool `short:"L" help:"Copy the file that SOURCE leads to, if it is a link."`
-	Quiet      bool `short:"q" help:"Do not say on a terminal how much was copied."`
+	Archive    bool `short:"a" help:"Keep numeric owners when copying to the host (default: the caller owns the copies). Copies into a container always keep them."`
+	FollowLink bool `short:"L" help:"Follow a symbolic link given as source."`
+	Quiet      bool `short:"q" help:"Do not show progress on a terminal."`
 }
 
 // side is a container, or the host if the name is empty, and a path in it.

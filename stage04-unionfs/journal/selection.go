@@ -10,10 +10,10 @@ import (
 
 // Selection is the lines of a log to show, and how. Its flags are those of docker logs.
 type Selection struct {
-	Tail       string `short:"n" help:"Only so many lines, the last ones." default:"all" placeholder:"N"`
-	Since      string `help:"Only what was printed since: 10m for ten minutes ago, a date and time, or seconds since 1970." placeholder:"TIME"`
-	Until      string `help:"Only what was printed until then." placeholder:"TIME"`
-	Timestamps bool   `short:"t" help:"Print the time before each line."`
+	Tail       string `short:"n" help:"Print only the last N lines." default:"all" placeholder:"N"`
+	Since      string `help:"Print only output since a time: 10m for ten minutes ago, a date and time, or Unix seconds." placeholder:"TIME"`
+	Until      string `help:"Print only output before a time." placeholder:"TIME"`
+	Timestamps bool   `short:"t" help:"Print a timestamp before each line."`
 
 	lines        int
 	since, until time.Time

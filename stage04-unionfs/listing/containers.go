@@ -24,13 +24,13 @@ import (
 // Options are the flags of ps.
 type Options struct {
 	All     bool     `short:"a" help:"Show all containers (default: running ones only)."`
-	Quiet   bool     `short:"q" help:"Ids only."`
-	Filter  []string `short:"f" help:"Show only those that match, such as name=web, status=exited, label=KEY=VALUE, before=NAME." placeholder:"NAME=VALUE" sep:"none"`
-	Format  string   `help:"table, table TEMPLATE, json or a template: {{.ID}} {{.Names}} {{.Status}} {{.Label \"KEY\"}}." placeholder:"FORMAT"`
-	Last    int      `short:"n" help:"Show the N created last, in any state." default:"-1" placeholder:"N"`
-	Latest  bool     `short:"l" help:"Show the one created last, in any state."`
-	NoTrunc bool     `help:"Show ids and commands in full."`
-	Size    bool     `short:"s" help:"Show how much each has written, and with its layers."`
+	Quiet   bool     `short:"q" help:"Print only ids."`
+	Filter  []string `short:"f" help:"Show only containers that match: name=web, status=exited, label=KEY=VALUE, before=NAME and others." placeholder:"NAME=VALUE" sep:"none"`
+	Format  string   `help:"Output format: table, table TEMPLATE, json, or a Go template with {{.ID}}, {{.Names}}, {{.Status}}, {{.Label \"KEY\"}} and others." placeholder:"FORMAT"`
+	Last    int      `short:"n" help:"Show the N most recently created containers, in any state." default:"-1" placeholder:"N"`
+	Latest  bool     `short:"l" help:"Show the most recently created container, in any state."`
+	NoTrunc bool     `help:"Do not truncate ids and commands."`
+	Size    bool     `short:"s" help:"Show the size of each container, alone and with its layers."`
 }
 
 // Container is what is known of a container.

@@ -12,9 +12,9 @@ import (
 
 // VolumeOptions are the flags of volume ls.
 type VolumeOptions struct {
-	Quiet  bool     `short:"q" help:"Names only."`
-	Filter []string `short:"f" help:"Show only those that match: name, label, dangling (true: no container has it), driver." placeholder:"NAME=VALUE" sep:"none"`
-	Format string   `help:"table, table TEMPLATE, json or a template: {{.Name}} {{.Mountpoint}} {{.Labels}}." placeholder:"FORMAT"`
+	Quiet  bool     `short:"q" help:"Print only names."`
+	Filter []string `short:"f" help:"Show only volumes that match: name, label, driver, dangling=true (no container uses it)." placeholder:"NAME=VALUE" sep:"none"`
+	Format string   `help:"Output format: table, table TEMPLATE, json, or a Go template with {{.Name}}, {{.Mountpoint}}, {{.Labels}}." placeholder:"FORMAT"`
 }
 
 // Volume is a volume, and the names of the containers that have it.

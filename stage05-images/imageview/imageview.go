@@ -34,9 +34,9 @@ func (s Sizes) Of(image *oci.Image) (size int64) {
 
 // Options are the flags of images.
 type Options struct {
-	Quiet   bool `short:"q" help:"Ids only."`
-	Digests bool `help:"The digests too: those by which registries have the images, or else those of the manifests."`
-	Tree    bool `help:"Draw which images have which layers."`
+	Quiet   bool `short:"q" help:"Print only ids."`
+	Digests bool `help:"Show digests: the registry's, or else the manifest's."`
+	Tree    bool `help:"Draw the tree of layers that images share."`
 }
 
 // Write prints images, the newest first: a row for each name, or a tree in which an image is a

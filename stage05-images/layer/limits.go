@@ -9,10 +9,10 @@ import (
 // LimitFlags are the limits for a layer as flags of a command, against archives that are small and
 // endless when they are unpacked.
 type LimitFlags struct {
-	MaxLayerSize  units.Size `help:"How large a layer may be when it is unpacked; 0 or -1 for any size." default:"64g" placeholder:"SIZE" group:"Layers:"`
-	MaxLayerFiles int64      `help:"How many files and directories a layer may have; 0 or -1 for any number." default:"4000000" placeholder:"N" group:"Layers:"`
+	MaxLayerSize  units.Size `help:"Maximum unpacked size of a layer; 0 or -1 for unlimited." default:"64g" placeholder:"SIZE" group:"Layers:"`
+	MaxLayerFiles int64      `help:"Maximum number of files and directories in a layer; 0 or -1 for unlimited." default:"4000000" placeholder:"N" group:"Layers:"`
 
-	MaxLayerWindow units.Size `help:"How much memory a layer that is compressed with zstd may ask for, at most 2g." default:"128m" placeholder:"SIZE" group:"Layers:"`
+	MaxLayerWindow units.Size `help:"Maximum memory for decompressing a layer with zstd, up to 2g." default:"128m" placeholder:"SIZE" group:"Layers:"`
 }
 
 // DefaultLimits are those of a command without the flags.
