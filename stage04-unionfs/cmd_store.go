@@ -67,7 +67,7 @@ type StoreOptions struct {
 	Label     []string `short:"l" help:"Set a label on the container." placeholder:"KEY[=VALUE]" sep:"none" group:"Store:"`
 	LabelFile []string `help:"Read labels from a file, one per line." placeholder:"FILE" sep:"none" group:"Store:"`
 
-	Restart restartPolicy `json:",omitempty" help:"When to start it again after its end: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
+	Restart restartPolicy `json:",omitempty" help:"Restart policy: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
 
 	attach.LeaveOptions `json:"-"`
 

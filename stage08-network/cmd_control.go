@@ -51,7 +51,7 @@ type updateCmd struct {
 
 	Store
 
-	Restart *restartPolicy `help:"When to start them again after their end: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
+	Restart *restartPolicy `help:"Restart policy: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
 
 	lifted []string // the flags that were given as 0
 }
