@@ -35,9 +35,12 @@ type Call struct {
 	before    func()                // what the process does first
 	parent    func(child uintptr)   // forks too, and this is what its maker does afterwards
 	syncs     bool                  // waits for the host
+	parks     bool                  // waits for another than the host, who goes
+	held      []held                // what the host does meanwhile
 	gate      bool                  // waits for the narration's sake only
 	stop      bool                  // --pause stops before it
 	run       []string              // instead of a call: a program that the host runs
+	runner    func() error          // how it runs it, if not by exec
 	then      func()                // what the host does after its success
 
 	done  bool
@@ -124,7 +127,17 @@ func (c *Call) perform() {
 	}
 }
 
+// RunBy has do run the program of a Command, one that gets input, say, or is in other
+// namespaces.
+func (c *Call) RunBy(do func() error) *Call { c.runner = do; return c }
+
 func (c *Call) runProgram() {
+	if c.runner != nil {
+		if c.done, c.wrong = true, c.runner(); c.wrong != nil {
+			c.Errno, c.said = unix.EIO, c.wrong.Error()
+		}
+		return
+	}
 	out, err := exec.Command(c.run[0], c.run[1:]...).CombinedOutput()
 	if c.done = true; err != nil {
 		c.Errno, c.said = unix.EIO, strings.TrimSpace(string(out)+" ("+err.Error()+")")

@@ -183,9 +183,12 @@ func (n *Narration) List(p *Plan) error {
 	for _, c := range append(p.before.Calls, cloneCall(&p.Clone)) {
 		n.print(os.Stdout, "host", c)
 	}
-	answer := p.answer("PID", false)
 	for _, c := range p.Calls {
-		if c.syncs {
+		if c.syncs && !c.parks {
+			answer := p.answer("PID", c)
+			if answer.err != nil {
+				return answer.err
+			}
 			for _, c := range answer.Calls {
 				n.print(os.Stdout, "host", c)
 			}
@@ -193,7 +196,7 @@ func (n *Narration) List(p *Plan) error {
 		n.print(os.Stdout, "box", c)
 	}
 	n.outline.flush(os.Stdout)
-	return answer.err
+	return nil
 }
 
 // tell prints a call on standard error if the run is narrated.

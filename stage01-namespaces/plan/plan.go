@@ -23,9 +23,9 @@ type Plan struct {
 	Clone cloneArgs // how clone3 makes the process: its new namespaces, its cgroup
 	Calls []*Call
 
-	before *Plan                       // what the host does before it makes the process
-	held   []func(h *Plan, pid string) // what the host does at the handshake
-	ends   [2]int32                    // of the sync socket pair: the host's and the process's
+	before *Plan    // what the host does before it makes the process
+	held   []held   // what the host does at the handshake
+	ends   [2]int32 // of the sync socket pair: the host's and the process's
 	host   *Value
 	box    *Value
 	topic  string // of the calls that are added: see Section
@@ -35,6 +35,9 @@ type Plan struct {
 	// Closed when the caller, who copies the output of the process, can no longer write it.
 	Broken <-chan struct{}
 }
+
+// held is what the host does while the process waits.
+type held = func(h *Plan, pid string)
 
 // New returns an empty plan for a process, and the list of what the host does before it
 // makes the process. The two are connected by a sync socket (socketpair(2)): one byte each
@@ -140,6 +143,18 @@ func (p *Plan) sync() *Call {
 	return c.Why("wait until the host says: go on")
 }
 
+// Sync has the process wait once more, after the handshake, while the host does what do adds.
+func (p *Plan) Sync(do func(h *Plan, pid string)) { p.sync().held = []held{do} }
+
+// Park has the process wait for a byte from fd. Start returns when it has come this far, and
+// the host need not stay. The list is not narrated.
+func (p *Plan) Park(fd Arg) *Call {
+	p.Write(p.SyncEnd(), "b").Expect(1).Why("tell the host: ready")
+	c := p.Add("read", unix.SYS_READ, fd, Ptr(unsafe.Pointer(new([1]byte)), `"g"`), 1).Expect(1)
+	c.syncs, c.parks = true, true
+	return c
+}
+
 // The sections that every list has.
 const (
 	making    = "process: a copy of box, and a socket to agree with it"
@@ -152,16 +167,22 @@ func (p *Plan) WhileHeld(do func(h *Plan, pid string)) { p.held = append(p.held,
 
 // answer is what the host does at a sync point: what was held, unless the sync point is
 // there for the narration only, and the byte that says go on.
-func (p *Plan) answer(pid string, gate bool) *Plan {
-	host := &Plan{topic: handshake}
-	for _, do := range p.held {
-		if !gate {
-			do(host, pid)
-		}
+func (p *Plan) answer(pid string, at *Call) *Plan {
+	host := &Plan{topic: at.topic}
+	for _, do := range p.heldAt(at) {
+		do(host, pid)
 	}
-	host.topic = handshake
+	host.topic = at.topic
 	host.Write(p.host.Arg(), "g").Why("go on")
 	return host
+}
+
+// heldAt is what the host does at a sync point.
+func (p *Plan) heldAt(at *Call) []held {
+	if at.gate || at.held != nil {
+		return at.held
+	}
+	return p.held
 }
 
 // Execve is execve(2) of argv[0]. Unless it holds a slash, it is looked for in the
@@ -170,13 +191,23 @@ func (p *Plan) answer(pid string, gate bool) *Plan {
 // stays blocked.
 func (p *Plan) Execve(argv, env []string, path string) {
 	p.Section("command: become the program")
-	p.Add("close_range", unix.SYS_CLOSE_RANGE, 3, 1<<32-1,
-		Sym(unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC")).
-		Why("nothing that box has open goes along")
+	p.CloseFrom(3)
 	file := p.Str(argv[0])
 	if argv[0] != "" && !strings.Contains(argv[0], "/") { // "" is no such file, as in Docker
-		file = p.search(argv[0], path)
+		file = p.Search(argv[0], path)
 	}
+	p.Become(file, argv, env)
+}
+
+// CloseFrom has execve close every descriptor from fd on.
+func (p *Plan) CloseFrom(fd int) {
+	p.Add("close_range", unix.SYS_CLOSE_RANGE, fd, 1<<32-1,
+		Sym(unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC")).
+		Why("nothing that box has open goes along")
+}
+
+// Become is the last part of Execve, for a list in which something comes before it.
+func (p *Plan) Become(file Arg, argv, env []string) {
 	p.Add("rt_sigprocmask", unix.SYS_RT_SIGPROCMASK, Sym(sigSetmask, "SIG_SETMASK"),
 		Ptr(unsafe.Pointer(new(uint64)), "[]"), nil, 8).
 		Why("signals were held back until here")
@@ -189,8 +220,8 @@ func (p *Plan) Execve(argv, env []string, path string) {
 			"nor a script that begins with #!")
 }
 
-// search adds a faccessat(2) for each directory and returns the first executable found.
-func (p *Plan) search(name, path string) Arg {
+// Search adds a faccessat(2) for each directory and returns the first executable found.
+func (p *Plan) Search(name, path string) Arg {
 	found := Pending("FOUND")
 	for _, dir := range strings.Split(path, ":") {
 		c := p.Add("faccessat", unix.SYS_FACCESSAT, Cwd, dir+"/"+name, Sym(unix.X_OK, "X_OK"))

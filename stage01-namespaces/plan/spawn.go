@@ -137,10 +137,10 @@ func (c *Process) become(n *Narration) error {
 	if err := c.plan.before.Perform(n); err != nil {
 		return err
 	}
-	if len(c.plan.held) == 0 && !n.narrates() {
+	if len(c.plan.held) == 0 && !n.narrates() && !c.plan.talks() {
 		// The answer is there before the process is: it need not wait for a parent whose
 		// every page is copied at the first touch after the clone.
-		if err := c.plan.answer("", false).Perform(n); err != nil {
+		if err := c.plan.answer("", c.plan.firstSync()).Perform(n); err != nil {
 			return err
 		}
 	}
@@ -308,16 +308,17 @@ func (c *Process) follow(n *Narration) error {
 	defer unix.MunmapPtr(unsafe.Pointer(&c.results[0]), size)
 
 	// Else there is nothing to wait for.
-	waits := n.narrates() || len(c.plan.held) > 0 && c.plan.forks()
+	waits := n.narrates() || len(c.plan.held) > 0 && c.plan.forks() || c.plan.talks()
 	if len(c.plan.held) > 0 && !waits {
-		if err := c.say(c.plan.answer(fmt.Sprint(c.PID), false), n); err != nil {
+		answer := c.plan.answer(fmt.Sprint(c.PID), c.plan.firstSync())
+		if err := c.say(answer, n); err != nil {
 			return err
 		}
 	}
-	for c.awaitSync() {
+	for c.awaitSync() && !c.plan.Calls[c.at].parks {
 		if waits {
 			n.follow(c.plan.Calls[:c.at])
-			answer := c.plan.answer(fmt.Sprint(c.PID), c.plan.Calls[c.at].gate)
+			answer := c.plan.answer(fmt.Sprint(c.PID), c.plan.Calls[c.at])
 			if err := c.say(answer, n.gate(c, answer)); err != nil {
 				return err
 			}
@@ -325,6 +326,20 @@ func (c *Process) follow(n *Narration) error {
 	}
 	n.follow(c.plan.Calls)
 	return c.outcome()
+}
+
+// talks reports whether the process waits for the host after the handshake too.
+func (p *Plan) talks() bool {
+	return slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.held != nil })
+}
+
+// firstSync is the handshake, or an empty call if the list has none.
+func (p *Plan) firstSync() *Call {
+	i := slices.IndexFunc(p.Calls, func(c *Call) bool { return c.syncs })
+	if i < 0 || p.Calls[i].parks {
+		return &Call{topic: handshake}
+	}
+	return p.Calls[i]
 }
 
 // forks reports whether the process that becomes the program is not the one that clone3
