@@ -58,7 +58,7 @@ func stdio(c *Container, p *Plan) error {
 func (r *newRoot) openConsole(owner int) {
 	slave := r.openPair(r.dev, "pts/ptmx", owner)
 	mount := r.CopyMount(slave, "").Result()
-	r.Mknod(r.dev, "console", unix.S_IFREG|0o620, 0, 0)
+	r.Mknod(r.dev, "console", unix.S_IFREG|0o620, 0, 0).Tolerate(unix.EEXIST)
 	r.Attach(mount, r.dev, "console").Why("/dev/console is this terminal too")
 }
 

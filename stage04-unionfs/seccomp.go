@@ -14,12 +14,16 @@ import (
 
 // Seccomp is seccomp(2). No code plans nothing.
 func (p *Plan) Seccomp(code []unix.SockFilter) {
-	if len(code) == 0 {
-		return
+	if len(code) > 0 {
+		p.SeccompWith(code, 0)
 	}
+}
+
+// SeccompWith is Seccomp with flags.
+func (p *Plan) SeccompWith(code []unix.SockFilter, flags int) {
 	program := &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
 	p.Add("seccomp", unix.SYS_SECCOMP,
-		plan.Sym(unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), 0,
+		plan.Sym(unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"), flags,
 		plan.Ptr(unsafe.Pointer(program), fmt.Sprintf("{len=%d, filter=%p}", len(code), &code[0]))).
 		Why("from here on, only the system calls of a list").Look("grep Seccomp /proc/PID/status")
 }

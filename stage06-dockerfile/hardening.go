@@ -164,15 +164,20 @@ func (p *Plan) NoNewPrivs() {
 		Why("setuid programs give no rights any more")
 }
 
-// Capset is capset(2): these are permitted and in effect, and none is inheritable.
-func (p *Plan) Capset(set capability.Set) {
+// Capset gives the process a set: it is permitted and in effect, and none is inheritable.
+func (p *Plan) Capset(set capability.Set) { p.CapsetOf(set, set, 0) }
+
+// CapsetOf is capset(2).
+func (p *Plan) CapsetOf(effective, permitted, inheritable capability.Set) {
 	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	data := &[2]unix.CapUserData{}
 	for i := range data {
-		half := uint32(set >> (32 * i))
-		data[i].Effective, data[i].Permitted = half, half
+		data[i].Effective = uint32(effective >> (32 * i))
+		data[i].Permitted = uint32(permitted >> (32 * i))
+		data[i].Inheritable = uint32(inheritable >> (32 * i))
 	}
-	text := fmt.Sprintf("{effective=%s, permitted=%s, inheritable=0}", set, set)
+	text := fmt.Sprintf("{effective=%s, permitted=%s, inheritable=%s}",
+		effective, permitted, inheritable)
 	p.Add("capset", unix.SYS_CAPSET,
 		plan.Ptr(unsafe.Pointer(header), "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}"),
 		plan.Ptr(unsafe.Pointer(data), text)).Why("these rights of root's, and no others").

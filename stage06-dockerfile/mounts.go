@@ -21,7 +21,12 @@ func (p *Plan) NewMount(fstype string, attrs uint64, options ...string) plan.Arg
 	fs := p.Add("fsopen", unix.SYS_FSOPEN, fstype, plan.Sym(unix.FSOPEN_CLOEXEC, "FSOPEN_CLOEXEC")).
 		Hint(unix.ENODEV, "the kernel has no file system "+fstype).Result()
 	for _, option := range options {
-		name, value, _ := strings.Cut(option, "=")
+		name, value, given := strings.Cut(option, "=")
+		if !given {
+			p.Add("fsconfig", unix.SYS_FSCONFIG, fs,
+				plan.Sym(unix.FSCONFIG_SET_FLAG, "FSCONFIG_SET_FLAG"), name, nil, 0)
+			continue
+		}
 		p.Add("fsconfig", unix.SYS_FSCONFIG, fs,
 			plan.Sym(unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"), name, value, 0)
 	}
@@ -67,8 +72,9 @@ func (p *Plan) SetSlave(mount plan.Arg) *plan.Call {
 }
 
 func (p *Plan) setMount(mount plan.Arg, attr unix.MountAttr, flags uint64) *plan.Call {
-	text := fmt.Sprintf("{attr_set=%s, attr_clr=0, propagation=%s, userns_fd=0}",
-		plan.Bits(attr.Attr_set, mountAttrs), plan.Bits(attr.Propagation, mountFlags))
+	text := fmt.Sprintf("{attr_set=%s, attr_clr=%s, propagation=%s, userns_fd=%d}",
+		plan.Bits(attr.Attr_set, mountAttrs), plan.Bits(attr.Attr_clr, mountAttrs),
+		plan.Bits(attr.Propagation, mountFlags), attr.Userns_fd)
 	return p.Add("mount_setattr", unix.SYS_MOUNT_SETATTR, mount, "",
 		plan.Bits(flags, openTreeFlags), plan.Ptr(unsafe.Pointer(&attr), text),
 		unix.MOUNT_ATTR_SIZE_VER0)
@@ -166,6 +172,11 @@ const (
 var mountAttrs = []plan.Flag{
 	{unix.MOUNT_ATTR_RDONLY, "MOUNT_ATTR_RDONLY"}, {unix.MOUNT_ATTR_NOSUID, "MOUNT_ATTR_NOSUID"},
 	{unix.MOUNT_ATTR_NODEV, "MOUNT_ATTR_NODEV"}, {unix.MOUNT_ATTR_NOEXEC, "MOUNT_ATTR_NOEXEC"},
+	{unix.MOUNT_ATTR_NOATIME, "MOUNT_ATTR_NOATIME"},
+	{unix.MOUNT_ATTR_STRICTATIME, "MOUNT_ATTR_STRICTATIME"},
+	{unix.MOUNT_ATTR_NODIRATIME, "MOUNT_ATTR_NODIRATIME"},
+	{unix.MOUNT_ATTR_IDMAP, "MOUNT_ATTR_IDMAP"},
+	{unix.MOUNT_ATTR_NOSYMFOLLOW, "MOUNT_ATTR_NOSYMFOLLOW"},
 }
 
 var openTreeFlags = []plan.Flag{

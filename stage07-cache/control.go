@@ -58,6 +58,11 @@ func freeze(pid int, stop bool) error {
 		return errors.New("pause needs a cgroup tree of version 2; " +
 			"it may be mounted beside version 1: mount -t cgroup2 none DIR")
 	}
+	return freezeIn(path, stop)
+}
+
+// freezeIn is freeze for the group's directory in the tree of version 2.
+func freezeIn(path string, stop bool) error {
 	text, want := "0", "frozen 0"
 	if stop {
 		text, want = "1", "frozen 1"

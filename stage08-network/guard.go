@@ -42,15 +42,20 @@ func (r *newRoot) guard(g *group) error {
 	if err != nil || r.Privileged || r.Clone.Flags&unix.CLONE_NEWUSER != 0 {
 		return err
 	}
+	return r.allowOnly(g, allowed(nodes))
+}
+
+// allowOnly forbids all devices but those of the rules, by the first tree that can.
+func (r *newRoot) allowOnly(g *group, rules []devcgroup.Rule) error {
 	for _, parent := range g.parents {
 		if slices.Contains(parent.Controllers, "devices") {
-			r.guard1(filepath.Join(parent.dir, g.name), allowed(nodes))
+			r.guard1(filepath.Join(parent.dir, g.name), rules)
 			return nil
 		}
 	}
 	for _, parent := range g.parents {
 		if parent.V2 {
-			r.guard2(filepath.Join(parent.dir, g.name), allowed(nodes))
+			r.guard2(filepath.Join(parent.dir, g.name), rules)
 			return nil
 		}
 	}
