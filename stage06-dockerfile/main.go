@@ -66,11 +66,15 @@ var commands = []struct {
 	{"import", "Create an image from an archive of files.", &importCmd{}},
 	{"build", "Build an image from a Dockerfile.", &buildCmd{}},
 	{"inside", "", &insideCmd{}},
+	{"runtime", "Make containers of OCI bundles, as runc does.", &runtimeCmd{}},
 }
 
 func main() {
-	rootFirst()
-	args := os.Args[1:]
+	args := runtimeArgs(os.Args)
+	if args == nil {
+		rootFirst()
+		args = os.Args[1:]
+	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	} else if args[0] == "--version" {

@@ -68,11 +68,15 @@ var commands = []struct {
 	{"builder", "Manage the build cache.", &builderCmd{}},
 	{"system", "Manage the store.", &systemCmd{}},
 	{"inside", "", &insideCmd{}},
+	{"runtime", "Make containers of OCI bundles, as runc does.", &runtimeCmd{}},
 }
 
 func main() {
-	rootFirst()
-	args := os.Args[1:]
+	args := runtimeArgs(os.Args)
+	if args == nil {
+		rootFirst()
+		args = os.Args[1:]
+	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	} else if args[0] == "--version" {

@@ -1,0 +1,53 @@
+package runtimespec
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/devcgroup"
+)
+
+// Devices translates linux.resources.devices: what may be opened beside rules, or everything.
+func Devices(list []specs.LinuxDeviceCgroup, rules []devcgroup.Rule) (_ []devcgroup.Rule, all bool, err error) {
+	for i, d := range list {
+		isAll := (d.Type == "" || d.Type == "a") && number(d.Major) == devcgroup.Any && number(d.Minor) == devcgroup.Any
+		rule := devcgroup.Rule{Kind: kinds[d.Type], Major: number(d.Major), Minor: number(d.Minor), Access: d.Access}
+		switch {
+		case isAll:
+			all = d.Allow
+		case rule.Kind == 0:
+			return nil, false, fmt.Errorf("linux.resources.devices[%d].type %q: it is a, b or c", i, d.Type)
+		case d.Allow:
+			rules = append(rules, rule)
+		case all:
+			return nil, false, fmt.Errorf("linux.resources.devices[%d]: to deny one device after all were allowed is not supported", i)
+		default:
+			rules = slices.DeleteFunc(rules, func(r devcgroup.Rule) bool {
+				return r.Kind == rule.Kind && r.Major == rule.Major && r.Minor == rule.Minor
+			})
+		}
+	}
+	return rules, all, nil
+}
+
+// number is a device's number; none, or a negative one, is any.
+func number(n *int64) uint32 {
+	if n == nil || *n < 0 {
+		return devcgroup.Any
+	}
+	return uint32(*n)
+}
+
+// kinds are the types of a device.
+var kinds = map[string]uint32{"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_IFBLK, "p": unix.S_IFIFO}
+
+// DeviceKind is the type of a device node for mknod(2).
+func DeviceKind(text string) (uint32, error) {
+	if kind := kinds[text]; kind != 0 {
+		return kind, nil
+	}
+	return 0, fmt.Errorf("%q is no type of device: it is b, c, u or p", text)
+}

@@ -1,0 +1,144 @@
+package runtimespec
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/runtime-spec/specs-go/features"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/capability"
+	"stagebox/stage03-rootfs/rlimit"
+)
+
+// Capabilities are the five sets of capabilities(7).
+type Capabilities struct{ Bounding, Effective, Permitted, Inheritable, Ambient capability.Set }
+
+// ParseCapabilities reads process.capabilities, without which a process has none. A name that
+// is unknown, or that box may not give, is left out, as runc does, with a warning.
+func ParseCapabilities(c *specs.LinuxCapabilities, known capability.Set, warn func(string)) (caps Capabilities) {
+	if c == nil {
+		return caps
+	}
+	for _, set := range []struct {
+		into *capability.Set
+		list []string
+	}{
+		{&caps.Bounding, c.Bounding}, {&caps.Effective, c.Effective}, {&caps.Permitted, c.Permitted},
+		{&caps.Inheritable, c.Inheritable}, {&caps.Ambient, c.Ambient},
+	} {
+		for _, name := range set.list {
+			one, err := capability.Parse([]string{name})
+			if err != nil || one&known == 0 {
+				warn("process.capabilities: " + name + " is unknown or may not be given, and was left out")
+			}
+			*set.into |= one & known
+		}
+	}
+	return caps
+}
+
+// Namespace returns the name in /proc/PID/ns of a namespace's type.
+func Namespace(kind specs.LinuxNamespaceType) string {
+	switch kind {
+	case specs.NetworkNamespace:
+		return "net"
+	case specs.MountNamespace:
+		return "mnt"
+	}
+	return string(kind)
+}
+
+// Rlimits reads process.rlimits.
+func Rlimits(list []specs.POSIXRlimit) (limits []rlimit.Limit, err error) {
+	seen := map[string]bool{}
+	for i, l := range list {
+		path := fmt.Sprintf("process.rlimits[%d]", i)
+		limit, err := rlimit.Parse(strings.ToLower(strings.TrimPrefix(l.Type, "RLIMIT_")) + "=0")
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%s.type: %w", path, err)
+		case seen[l.Type]:
+			return nil, fmt.Errorf("%s.type: %s is there twice", path, l.Type)
+		case l.Soft > l.Hard:
+			return nil, fmt.Errorf("%s: the soft limit, %d, is above the hard one, %d", path, l.Soft, l.Hard)
+		}
+		seen[l.Type] = true
+		limit.Cur, limit.Max = l.Soft, l.Hard
+		limits = append(limits, limit)
+	}
+	return limits, nil
+}
+
+// Personality is the argument of personality(2).
+func Personality(p *specs.LinuxPersonality) (int, error) {
+	if len(p.Flags) > 0 {
+		return 0, fmt.Errorf("linux.personality.flags: not supported")
+	}
+	domains := map[specs.LinuxPersonalityDomain]int{specs.PerLinux: 0, specs.PerLinux32: 8}
+	domain, known := domains[p.Domain]
+	if !known {
+		return 0, fmt.Errorf("linux.personality.domain %q: it is LINUX or LINUX32", p.Domain)
+	}
+	return domain, nil
+}
+
+var policies = map[specs.LinuxSchedulerPolicy]uint32{
+	specs.SchedOther: 0, specs.SchedFIFO: 1, specs.SchedRR: 2, specs.SchedBatch: 3, specs.SchedIdle: 5,
+}
+
+// Scheduler is the argument of sched_setattr(2).
+func Scheduler(s *specs.Scheduler) (*unix.SchedAttr, error) {
+	policy, known := policies[s.Policy]
+	if !known || len(s.Flags) > 0 || s.Runtime != 0 {
+		return nil, fmt.Errorf("process.scheduler: %s with deadlines or flags is not supported", s.Policy)
+	}
+	return &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy, Nice: s.Nice,
+		Priority: uint32(s.Priority)}, nil
+}
+
+// IOPriority is the argument of ioprio_set(2).
+func IOPriority(p *specs.LinuxIOPriority) (int, error) {
+	classes := map[specs.IOPriorityClass]int{specs.IOPRIO_CLASS_RT: 1, specs.IOPRIO_CLASS_BE: 2, specs.IOPRIO_CLASS_IDLE: 3}
+	class, known := classes[p.Class]
+	if !known || p.Priority < 0 || p.Priority > 7 {
+		return 0, fmt.Errorf("process.ioPriority: a class of IOPRIO_CLASS_RT, BE or IDLE, and a priority from 0 to 7")
+	}
+	return class<<13 | p.Priority, nil
+}
+
+var seccompFlags = map[specs.LinuxSeccompFlag]int{
+	specs.LinuxSeccompFlagLog: unix.SECCOMP_FILTER_FLAG_LOG, specs.LinuxSeccompFlagSpecAllow: unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+	"SECCOMP_FILTER_FLAG_TSYNC": 0, // there is one thread
+}
+
+// SeccompFlags are those of seccomp(2).
+func SeccompFlags(list []specs.LinuxSeccompFlag) (flags int, err error) {
+	for i, name := range list {
+		flag, known := seccompFlags[name]
+		if !known {
+			return 0, fmt.Errorf("linux.seccomp.flags[%d] %q: not supported", i, name)
+		}
+		flags |= flag
+	}
+	return flags, nil
+}
+
+// Features is what the command features prints.
+func Features(namespaces, caps []string) *features.Features {
+	yes, no := true, false
+	return &features.Features{
+		OCIVersionMin: "1.0.0", OCIVersionMax: specs.Version, Hooks: Kinds, MountOptions: OptionNames(),
+		Linux: &features.Linux{
+			Namespaces: namespaces, Capabilities: caps,
+			Cgroup: &features.Cgroup{V1: &yes, V2: &yes, Systemd: &no, SystemdUser: &no, Rdma: &no},
+			Seccomp: &features.Seccomp{Enabled: &yes,
+				Actions: []string{"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
+					"SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"}},
+			Apparmor: &features.Apparmor{Enabled: &no}, Selinux: &features.Selinux{Enabled: &no},
+			IntelRdt:        &features.IntelRdt{Enabled: &no},
+			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &yes}},
+		},
+	}
+}

@@ -1,0 +1,204 @@
+// Package runtimestate keeps the states of an OCI runtime's containers, each in a directory of its
+// own: state.json, a copy of the bundle's config.json, and until the container is started a FIFO,
+// exec.fifo, at which its process waits. Nobody stays with such a container, so how it is doing is
+// read from /proc each time. The lesson reads Store.Create, Store.Find and State.Start.
+package runtimestate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Paused is the state of a container whose processes were stopped. The specification has no such
+// state, and engines know runc's.
+const Paused specs.ContainerState = "paused"
+
+// ErrMissing means that there is no container of a name.
+var ErrMissing = errors.New("container does not exist")
+
+// Store is a directory of states.
+type Store string
+
+// State is what is kept of a container.
+type State struct {
+	specs.State
+	Created time.Time `json:"created"`
+	Groups  []string  `json:"groups,omitempty"` // its cgroups, which are removed with it
+	Began   string    `json:"began,omitempty"`  // when the process began: its number may be another's later
+	Dir     string    `json:"-"`
+}
+
+// Shown is what state and list print.
+type Shown struct {
+	specs.State
+	Created time.Time `json:"created"`
+	Rootfs  string    `json:"rootfs,omitempty"`
+}
+
+// isName reports whether a text can be a container's name: it is also that of its directory.
+func isName(id string) bool {
+	other := func(c rune) bool {
+		return !strings.ContainsRune("_+-.", c) && (c < '0' || c > '9') && (c|' ' < 'a' || c|' ' > 'z')
+	}
+	return id != "" && id != "." && id != ".." && len(id) <= 255 && !strings.ContainsFunc(id, other)
+}
+
+// Create makes the directory of a new container.
+func (s Store) Create(id, bundle string, spec *specs.Spec) (*State, error) {
+	if !isName(id) {
+		return nil, fmt.Errorf("invalid container ID %q: it is made of letters, digits and _ + - .", id)
+	}
+	if err := os.MkdirAll(string(s), 0o711); err != nil {
+		return nil, err
+	}
+	st := &State{Dir: filepath.Join(string(s), id), Created: time.Now().UTC()}
+	st.State = specs.State{Version: specs.Version, ID: id, Status: specs.StateCreating, Bundle: bundle, Annotations: spec.Annotations}
+	if err := os.Mkdir(st.Dir, 0o711); errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("container with given ID already exists: %s", id)
+	} else if err != nil {
+		return nil, err
+	}
+	config, err := json.Marshal(spec)
+	if err == nil {
+		err = os.WriteFile(st.path("config.json"), config, 0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, st.Remove())
+	}
+	return st, nil
+}
+
+func (s *State) path(name string) string { return filepath.Join(s.Dir, name) }
+
+// MakeFIFO makes the FIFO at which the process is to wait, and opens it for that.
+func (s *State) MakeFIFO() (int, error) {
+	if err := unix.Mkfifo(s.path("exec.fifo"), 0o600); err != nil {
+		return -1, fmt.Errorf("mkfifo(%s): %w", s.path("exec.fifo"), err)
+	}
+	return unix.Open(s.path("exec.fifo"), unix.O_RDWR|unix.O_CLOEXEC, 0)
+}
+
+// Started notes the process. The state is complete from here on.
+func (s *State) Started(pid int) error {
+	s.Pid, s.Began = pid, began(pid)
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	next := s.path("state.json.new")
+	if err := os.WriteFile(next, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, s.path("state.json"))
+}
+
+// Find reads the state of a container, and looks how it is doing.
+func (s Store) Find(id string) (*State, error) {
+	st := &State{Dir: filepath.Join(string(s), id)}
+	if !isName(id) {
+		return nil, fmt.Errorf("%w: %q", ErrMissing, id)
+	}
+	data, err := os.ReadFile(st.path("state.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrMissing, id)
+	}
+	if err == nil {
+		err = json.Unmarshal(data, st)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state of container %s: %w", id, err)
+	}
+	st.Status = st.status()
+	return st, nil
+}
+
+func (s *State) status() specs.ContainerState {
+	_, waiting := os.Lstat(s.path("exec.fifo"))
+	switch {
+	case s.Began == "" || began(s.Pid) != s.Began:
+		return specs.StateStopped
+	case waiting == nil:
+		return specs.StateCreated
+	}
+	return specs.StateRunning
+}
+
+// began is when a process began, as /proc/PID/stat has it; "" for one that has ended.
+func began(pid int) string {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if err != nil || len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return ""
+	}
+	return fields[19]
+}
+
+// GroupWith is the first cgroup that has a file of a name; "" if there is none.
+func (s *State) GroupWith(name string) string {
+	for _, dir := range s.Groups {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return dir
+		}
+	}
+	return ""
+}
+
+// Start lets the process go on.
+func (s *State) Start() error {
+	fifo, err := unix.Open(s.path("exec.fifo"), unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("open(exec.fifo): %w", err)
+	}
+	defer unix.Close(fifo)
+	if err := os.Remove(s.path("exec.fifo")); err != nil {
+		return err
+	}
+	_, err = unix.Write(fifo, []byte("g"))
+	return err
+}
+
+// Kill kills the process, and waits until it has ended.
+func (s *State) Kill() {
+	for range 10000 {
+		if s.Began == "" || began(s.Pid) != s.Began {
+			return
+		}
+		unix.Kill(s.Pid, unix.SIGKILL)
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Shown is the state as it is printed. A process that has ended has no number.
+func (s *State) Shown() Shown {
+	shown := Shown{State: s.State, Created: s.Created}
+	if s.Status == specs.StateStopped {
+		shown.Pid = 0
+	}
+	return shown
+}
+
+// Remove removes the state.
+func (s *State) Remove() error { return os.RemoveAll(s.Dir) }
+
+// All are the states of all containers.
+func (s Store) All() (list []*State, err error) {
+	entries, err := os.ReadDir(string(s))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	for _, entry := range entries {
+		if st, err := s.Find(entry.Name()); err == nil {
+			list = append(list, st)
+		}
+	}
+	return list, err
+}
