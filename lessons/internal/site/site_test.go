@@ -152,7 +152,7 @@ func TestToolsAreShownWhereTheyAreNew(t *testing.T) {
 	require.Contains(t, second, `<h2 id="commands">Commands</h2>`)
 	require.Less(t, strings.Index(second, `id="new.go"`), strings.Index(second, `id="cmd_go.go"`), "commands come last")
 	for _, part := range []string{
-		"10 lines, and 9 of tools",
+		"10 lines, and 9 in tools",
 		`<li class="apart"><a href="#plan/">plan/</a> <span class="count">9 lines</span></li>`,
 		`<h3 id="plan/"><a href="#plan/">plan/</a></h3>`,
 		"<p>Package plan holds a &lt;list&gt;.</p>\n<pre>\tas code</pre>",
@@ -166,7 +166,7 @@ func TestToolsAreShownWhereTheyAreNew(t *testing.T) {
 	lesson := get(t, s, "02-b.html")
 	require.Contains(t, lesson, `<a class="code" href="stage01-a.html#plan/plan.go:hidden"><code>plan/plan.go:hidden</code></a>`)
 	require.Contains(t, lesson, `<a href="stage01-a.html#plan/">the tool</a>`)
-	require.Contains(t, get(t, s, "index.html"), "10 lines more, and 9 of tools")
+	require.Contains(t, get(t, s, "index.html"), "10 lines added, and 9 in tools")
 	require.Contains(t, get(t, s, "search.json"), `{"k":"code","t":"hidden","w":"plan/plan.go","h":"stage01-a.html#plan/plan.go:hidden"`)
 }
 
@@ -188,7 +188,7 @@ func TestIndexHasQuestionsAndSizes(t *testing.T) {
 	page := get(t, load(t, tree(t)), "index.html")
 	require.Contains(t, page, `<h2><a href="02-b.html">B</a></h2>`)
 	require.Contains(t, page, `Why?`)
-	require.Contains(t, page, `20 minutes · <a href="stage02-b.html">what stage 2 changes</a>: 1 new file, 8 lines more, 1 gone`)
+	require.Contains(t, page, `20 minutes · <a href="stage02-b.html">what stage 2 changes</a>: 1 new file, 8 lines added, 1 removed`)
 	require.NotContains(t, page, "<table>")
 	require.Contains(t, page, `<h2 id="ways">`)
 }
