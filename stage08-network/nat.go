@@ -188,6 +188,21 @@ func sendNat(changes ...nft.Message) error {
 	return sendNetlink(unix.NETLINK_NETFILTER, transaction(changes)...)
 }
 
+// sendNatUnless makes changes unless there were others since a generation: that is ERESTART.
+func sendNatUnless(generation uint32, changes ...nft.Message) error {
+	return sendNetlink(unix.NETLINK_NETFILTER,
+		nlMessages(nft.Unless(generation, nft.Transaction(changes...)))...)
+}
+
+// natGeneration returns the number of the last change to any table.
+func natGeneration() (uint32, error) {
+	answer, err := askNat(nft.Generation(), 0)
+	if err != nil || len(answer) == 0 {
+		return 0, err
+	}
+	return nft.ReadGeneration(answer[0].body), nil
+}
+
 func askNat(question nft.Message, flags uint16) ([]nlReply, error) {
 	return askNetlink(unix.NETLINK_NETFILTER, question.Kind, flags, question.Data)
 }
@@ -267,8 +282,8 @@ func hasRules() (bool, error) {
 // is missing, is made again, with the elements of its sets.
 func readyTable(dry bool) (there bool, err error) {
 	for {
-		generation, err := askNat(nft.Generation(), 0)
-		if err != nil || len(generation) == 0 {
+		generation, err := natGeneration()
+		if err != nil {
 			return false, err
 		}
 		found, whole, err := findTable()
@@ -281,9 +296,7 @@ func readyTable(dry bool) (there bool, err error) {
 		}
 		changes := append([]nft.Message{natTable.Delete()}, newTable()...)
 		changes = append(changes, natTable.AddElements(elements)...)
-		same := nft.ReadGeneration(generation[0].body)
-		err = sendNetlink(unix.NETLINK_NETFILTER,
-			nlMessages(nft.Unless(same, nft.Transaction(changes...)))...)
+		err = sendNatUnless(generation, changes...)
 		if !errors.Is(err, unix.ERESTART) { // another program was faster: look again
 			return err == nil, err
 		}

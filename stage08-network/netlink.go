@@ -101,9 +101,9 @@ func (p *Plan) NetlinkSocket(protocol uintptr, name string) plan.Arg {
 }
 
 // Netlink is sendto(2) of messages in one datagram, and recvfrom(2) of the reply. It returns the
-// datagram, which may be completed until it is sent. done, unless it is nil, is called when the
-// kernel has made all the changes.
-func (p *Plan) Netlink(socket plan.Arg, why string, done func() error,
+// datagram, which may be completed until it is sent. done, unless it is nil, is called with the
+// kernel's reply, which is nil when all the changes are made, and has the last word.
+func (p *Plan) Netlink(socket plan.Arg, why string, done func(reply error) error,
 	messages ...nlMessage) []byte {
 	data, text := pack(messages)
 	p.Add("sendto", unix.SYS_SENDTO, socket, plan.Ptr(unsafe.Pointer(&data[0]), text),
@@ -118,8 +118,9 @@ func (p *Plan) Netlink(socket plan.Arg, why string, done func() error,
 			if at > 0 && at <= len(messages) {
 				err = fmt.Errorf("%s: %w", messages[at-1].name, err)
 			}
-		} else if done != nil {
-			err = done()
+		}
+		if done != nil {
+			err = done(err)
 		}
 		if err != nil { // the call itself has succeeded: the reply ends the list
 			c.Reject(fmt.Errorf("the kernel refuses %w", err))

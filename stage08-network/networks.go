@@ -168,28 +168,44 @@ func (dir networks) tearDown(n *ipam.Network, dead []ipam.Lease, force bool) err
 	return dir.tearDownRules(n)
 }
 
-// tearDownRules removes a network from the rules, and all of them with the last network.
+// tearDownRules removes a network from the rules, and all of them with the last network. The lock
+// is this store's alone, so a box with another store may change the table meanwhile.
 func (dir networks) tearDownRules(n *ipam.Network) error {
+	for {
+		generation, err := natGeneration()
+		if err != nil {
+			return err
+		}
+		in, others, err := dir.networksInRules(n)
+		switch {
+		case err != nil:
+			return err
+		case !others:
+			err = sendNatUnless(generation, natTable.Delete())
+		case in:
+			err = sendNatUnless(generation, natTable.DeleteElements(elementsFor(n))...)
+		}
+		switch {
+		case errors.Is(err, unix.ERESTART): // look again
+		case err != nil || others:
+			return err
+		default:
+			return dir.restoreSettings()
+		}
+	}
+}
+
+// networksInRules reports whether a network is in the rules, which it is since a container of it
+// was run, and whether others are.
+func (dir networks) networksInRules(n *ipam.Network) (in, others bool, err error) {
 	bridges, err := elementsOf("bridges")
 	if err != nil {
-		return err
+		return false, false, err
 	}
 	own := func(e nft.Element) bool { return attr.Text(e.Key) == n.Bridge }
-	others, err := dir.IsLeased() // that of a container which is being connected
-	if err != nil {
-		return err
-	}
-	others = others || slices.ContainsFunc(bridges, func(e nft.Element) bool { return !own(e) })
-	switch there := slices.ContainsFunc(bridges, own); {
-	case there && others:
-		return sendNat(natTable.DeleteElements(elementsFor(n))...)
-	case others: // no container of it has run since the host started
-		return nil
-	}
-	if err := sendNat(natTable.Delete()); err != nil {
-		return err
-	}
-	return dir.restoreSettings()
+	leased, err := dir.IsLeased() // that of a container which is being connected
+	others = leased || slices.ContainsFunc(bridges, func(e nft.Element) bool { return !own(e) })
+	return slices.ContainsFunc(bridges, own), others, err
 }
 
 // forget removes the lease and the ports that a killed box has left of a container.

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -355,10 +356,10 @@ func (c *link) prepareBridge(h *Plan, hasTable bool) {
 	}
 	var gateway []byte
 	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
-	h.Netlink(socket, "a bridge: a switch for all containers of the network", func() error {
+	h.Netlink(socket, "a bridge: a switch for all containers of the network", func(e error) error {
 		bridge, err := linkNamed(n.Bridge)
 		nameLink(gateway, bridge.Index)
-		return err
+		return cmp.Or(e, err)
 	}, newBridge(n))
 	gateway = h.Netlink(socket, "the host's addresses on it, the containers' gateway", nil,
 		addresses...)
@@ -369,17 +370,25 @@ func (c *link) prepareBridge(h *Plan, hasTable bool) {
 }
 
 // prepareRules adds the network and the ports of this container to the rules, in one
-// transaction.
+// transaction. Since the table was looked for, a box with another store may have removed it: then
+// it is made again.
 func (c *link) prepareRules(h *Plan, hasTable bool) {
-	var changes []nft.Message
-	if !hasTable {
-		changes = newTable()
+	own := append(natTable.AddElements(elementsFor(c.network)),
+		natTable.AddElements(c.portElements())...)
+	withTable := append(newTable(), own...)
+	again := func(err error) error {
+		if errors.Is(err, unix.ENOENT) {
+			return sendNat(withTable...)
+		}
+		return err
 	}
-	changes = append(changes, natTable.AddElements(elementsFor(c.network))...)
-	changes = append(changes, natTable.AddElements(c.portElements())...)
+	changes := withTable
+	if hasTable {
+		changes = own
+	}
 	socket := h.NetlinkSocket(unix.NETLINK_NETFILTER, "NETLINK_NETFILTER")
 	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports",
-		nil, transaction(changes)...)
+		again, transaction(changes)...)
 	h.Close(socket)
 }
 
@@ -405,10 +414,10 @@ func (c *link) addVeth(h *Plan, pid string) {
 	}
 	var configuration []byte
 	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
-	named := func() error {
+	named := func(e error) error {
 		veth, err := linkNamed(c.veth)
 		nameLink(configuration, veth.Peer)
-		return err
+		return cmp.Or(e, err)
 	}
 	h.Netlink(socket, "a veth pair: one end in the bridge, the other inside, as eth0", named,
 		newVeth(c.veth, n, l, bridge.Index, pid), hairpin(c.veth))

@@ -88,6 +88,9 @@ type wired struct {
 	*plan.Process
 }
 
+// beforeStart is called when all of a container is prepared, and nothing made.
+var beforeStart = func() {}
+
 // launchWired runs the test binary as a server in a container.
 func launchWired(dir networks, name string, w NetworkOptions) (*wired, error) {
 	self, err := os.Executable()
@@ -107,6 +110,7 @@ func launchWired(dir networks, name string, w NetworkOptions) (*wired, error) {
 	}
 	link.whileHeld(p)
 	p.Execve([]string{self, name}, []string{"BOX_NETWORK_HELPER=serve", "PATH=/bin"}, "/bin")
+	beforeStart()
 	process, err := c.Narration.Start(p.Plan)
 	if err == nil {
 		err = link.startResolver()
@@ -896,6 +900,46 @@ func testPicture(t *testing.T, dir networks) {
 	require.NoError(t, err)
 	require.Contains(t, p.Text(), "ip_forward is 0: no way out")
 	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
+}
+
+// TestTwoStores has boxes of two stores share the table, each at the worst moment of the other.
+func TestTwoStores(t *testing.T) {
+	needs(t, "ip", "nft", "nsenter")
+	if _, here := onOwnHost(t); !here {
+		return
+	}
+	first, second := networksIn(t.TempDir()), networksIn(t.TempDir())
+	inRules := func() string { return sh(t, "nft list table inet stagebox 2>&1 || :") }
+	online := func(c *wired) {
+		t.Helper()
+		says(t, c.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
+		require.Contains(t, inRules(), c.network.Bridge)
+	}
+
+	// The table goes after the second store's box has seen it.
+	startWired(t, first, "before", NetworkOptions{Network: "default"}).end(t)
+	var removed error
+	beforeStart = func() { removed = first.remove(defaultNetwork, false) }
+	c, err := launchWired(second, "between", NetworkOptions{Network: "default"})
+	beforeStart = func() {}
+	require.NoError(t, removed)
+	require.NoError(t, err)
+	between := &wired{c.link, c.Process}
+	t.Cleanup(func() { between.end(t) })
+	online(between)
+
+	// Another network comes after a box has seen that its own is the last one.
+	generation, err := natGeneration()
+	require.NoError(t, err)
+	other := startWired(t, first, "other", NetworkOptions{Network: "default"})
+	require.ErrorIs(t, sendNatUnless(generation, natTable.Delete()), unix.ERESTART)
+	online(other)
+	between.end(t)
+	require.NoError(t, second.remove(defaultNetwork, false))
+	online(other)
+	other.end(t)
+	require.NoError(t, first.remove(defaultNetwork, false))
+	require.NotContains(t, inRules(), "chain")
 }
 
 func TestDroppersAreSeen(t *testing.T) {
