@@ -152,7 +152,7 @@ func (b *builder) parse() (err error) {
 	if err = b.checkBases(); err != nil {
 		return err
 	}
-	b.epoch, err = buildflags.Epoch(b.args, b.globals)
+	b.epoch, err = buildflags.Epoch(b.args, b.globals, b.files.Newest)
 	if err == nil && b.epoch == nil && b.RewriteTimestamp {
 		err = errors.New("--rewrite-timestamp: SOURCE_DATE_EPOCH is not set;" +
 			" --build-arg SOURCE_DATE_EPOCH=SECONDS since 1970 sets it")

@@ -13,10 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -191,6 +193,26 @@ func (c *Context) closeOn(err error) error {
 		return errors.Join(err, c.Close())
 	}
 	return nil
+}
+
+// Newest returns the time of the file of an archive that changed last. It is nil for a directory,
+// whose times are those of a checkout, and where there is no file.
+func (c *Context) Newest() (newest *time.Time, err error) {
+	if !c.Temporary {
+		return nil, nil
+	}
+	err = filepath.WalkDir(c.Dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil && (newest == nil || info.ModTime().After(*newest)) {
+			at := info.ModTime().UTC()
+			newest = &at
+		}
+		return err
+	})
+	return newest, err
 }
 
 // Close removes the files of an archive.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -155,6 +156,27 @@ func TestArchivesAreNoLayers(t *testing.T) {
 		_, err := open(t, "-", "", archiveOf(t, map[string]byte{"null": kind}))
 		require.ErrorContains(t, err, "it is a device")
 	}
+}
+
+func TestNewestFileOfAnArchive(t *testing.T) {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for name, seconds := range map[string]int64{"Dockerfile": 5, "f": 7, "d/": 9} {
+		kind := map[bool]byte{true: tar.TypeDir, false: tar.TypeReg}[strings.HasSuffix(name, "/")]
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Typeflag: kind, Mode: 0o755, ModTime: time.Unix(seconds, 0)}))
+	}
+	require.NoError(t, w.Close())
+	c, err := open(t, "-", "", &out)
+	require.NoError(t, err)
+	at, err := c.Newest()
+	require.NoError(t, err)
+	require.EqualValues(t, 7, at.Unix(), "a directory's time does not count")
+
+	c, err = open(t, makeDir(t, map[string]string{"Dockerfile": "FROM scratch"}), "", nil)
+	require.NoError(t, err)
+	at, err = c.Newest()
+	require.NoError(t, err)
+	require.Nil(t, at, "a directory's files have the times of a checkout")
 }
 
 func TestPipesOfTheCaller(t *testing.T) {

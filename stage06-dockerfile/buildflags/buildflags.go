@@ -54,8 +54,9 @@ func Annotations(list []string) (map[string]string, error) {
 
 // Epoch returns the time of SOURCE_DATE_EPOCH (reproducible-builds.org): of --build-arg, or of the
 // caller's environment, which becomes an argument then, or of an ARG above the first FROM. Without
-// any it is nil.
-func Epoch(args, globals map[string]string) (*time.Time, error) {
+// any it is nil. The word context stands for the time of the context: the steps see the seconds, or
+// nothing where it has no time.
+func Epoch(args, globals map[string]string, context func() (*time.Time, error)) (*time.Time, error) {
 	const name = "SOURCE_DATE_EPOCH"
 	if _, given := args[name]; !given && os.Getenv(name) != "" {
 		args[name] = os.Getenv(name)
@@ -64,15 +65,32 @@ func Epoch(args, globals map[string]string) (*time.Time, error) {
 	if !given {
 		text = globals[name]
 	}
-	if text == "" {
+	switch text {
+	case "":
 		return nil, nil
+	case "context":
+		at, err := context()
+		replaceWord(args, name, at)
+		replaceWord(globals, name, at)
+		return at, err
 	}
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	at := time.Unix(seconds, 0).UTC()
 	if err != nil || seconds < 0 || at.Year() > 9999 {
-		return nil, fmt.Errorf("%s=%s: give the seconds since 1970", name, text)
+		return nil, fmt.Errorf("%s=%s: give the seconds since 1970, or the word context", name, text)
 	}
 	return &at, nil
+}
+
+// replaceWord sets a variable that is there to a time in seconds, or removes it.
+func replaceWord(values map[string]string, name string, at *time.Time) {
+	_, given := values[name]
+	switch {
+	case given && at != nil:
+		values[name] = strconv.FormatInt(at.Unix(), 10)
+	case given:
+		delete(values, name)
+	}
 }
 
 // Secret is a value of --secret: the content of a file or a variable.

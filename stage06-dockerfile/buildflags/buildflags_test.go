@@ -1,6 +1,7 @@
 package buildflags
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func TestAnnotations(t *testing.T) {
 func TestEpoch(t *testing.T) {
 	const name = "SOURCE_DATE_EPOCH"
 	at := func(args, globals map[string]string) *time.Time {
-		epoch, err := Epoch(args, globals)
+		epoch, err := Epoch(args, globals, nil)
 		require.NoError(t, err)
 		return epoch
 	}
@@ -35,7 +36,29 @@ func TestEpoch(t *testing.T) {
 	require.Equal(t, "7", args[name]) // an ARG of a stage has it too
 	require.EqualValues(t, 6, at(map[string]string{name: "6"}, nil).Unix())
 	for _, text := range []string{"yesterday", "-1", "1e9", "999999999999999"} {
-		_, err := Epoch(map[string]string{name: text}, nil)
+		_, err := Epoch(map[string]string{name: text}, nil, nil)
 		require.ErrorContains(t, err, name+"="+text)
 	}
+}
+
+// The word context is what BuildKit documents in build-repro.md.
+func TestEpochOfTheContext(t *testing.T) {
+	const name = "SOURCE_DATE_EPOCH"
+	t.Setenv(name, "")
+	newest := time.Unix(8, 0)
+	for _, want := range []*time.Time{&newest, nil} {
+		args, globals := map[string]string{name: "context"}, map[string]string{name: "context"}
+		got, err := Epoch(args, globals, func() (*time.Time, error) { return want, nil })
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		seen := map[string]string{}
+		if want != nil {
+			seen[name] = "8"
+		}
+		require.Equal(t, seen, args, "what the steps see")
+		require.Equal(t, seen, globals)
+	}
+	failure := errors.New("no")
+	_, err := Epoch(map[string]string{name: "context"}, nil, func() (*time.Time, error) { return nil, failure })
+	require.ErrorIs(t, err, failure)
 }
