@@ -684,6 +684,30 @@ func TestZeroIsNoLimit(t *testing.T) {
 	require.Zero(t, status, stderr)
 }
 
+// TestLimitsOfARun pulls an image that is larger than the flags of run allow.
+func TestLimitsOfARun(t *testing.T) {
+	noConfig(t)
+	s, other := newStore(t), newStore(t)
+	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
+	require.NoError(t, err)
+	image, err := s.layout().Find("loaded:1")
+	require.NoError(t, err)
+	name := boxtest.StartRegistry(t, "") + "/user/app:1"
+	require.NoError(t, s.layout().Tag(image.Manifest, name))
+	_, stderr, status := run(t, "push", "--root", s.Root, name)
+	require.Zero(t, status, stderr)
+	for flag, says := range map[string]string{
+		"--max-layer-size":  "larger than 1 B: if you trust it, allow more with --max-layer-size",
+		"--max-layer-files": "more than 1 files and directories: if you trust it, allow more with --max-layer-files",
+	} {
+		_, stderr, status := run(t, "run", "--root", other.Root, "--rm", flag, "1", name)
+		require.Equal(t, 125, status)
+		require.Contains(t, stderr, says)
+	}
+	_, stderr, _ = run(t, "run", "--root", other.Root, "--rm", name, "/no/such/program")
+	require.Contains(t, stderr, "execve", "the control: without limits the image is here")
+}
+
 // TestMountedImages mounts an image that is not here yet, and parts of it.
 func TestMountedImages(t *testing.T) {
 	noConfig(t)

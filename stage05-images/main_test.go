@@ -106,6 +106,7 @@ func TestBadInputGetsASentence(t *testing.T) {
 		{[]string{"run", "--label", "a=b", "/bin/true"}, 125, "--label is for a container with a root of its own"},
 		{[]string{"run", "--stop-signal", "INT", "/bin/true"}, 125, "--stop-signal is for a container with a root of its own"},
 		{[]string{"run", "--max-layer-files", "5", "/bin/true"}, 125, "--max-layer-files is for an image"},
+		{[]string{"run", "--max-layer-window", "1", "tiny", "true"}, 125, "--max-layer-window 1 B: give 1k to 2g"},
 	} {
 		t.Run(fmt.Sprint(c.args), func(t *testing.T) {
 			stdout, stderr, status := run(t, c.args...)

@@ -18,7 +18,8 @@ type LimitFlags struct {
 // DefaultLimits are those of a command without the flags.
 var DefaultLimits = LimitFlags{MaxLayerSize: 64 << 30, MaxLayerFiles: 4_000_000}
 
-// AfterApply takes 0, which elsewhere is no limit, for -1: limits that were not given are 0 too.
+// AfterApply checks the flags, also for a command that turns out to unpack nothing. It takes 0,
+// which elsewhere is no limit, for -1: limits that were not given are 0 too.
 func (l *LimitFlags) AfterApply() error {
 	if l.MaxLayerSize == 0 {
 		l.MaxLayerSize = -1
@@ -26,17 +27,24 @@ func (l *LimitFlags) AfterApply() error {
 	if l.MaxLayerFiles == 0 {
 		l.MaxLayerFiles = -1
 	}
+	return l.checkWindow()
+}
+
+func (l *LimitFlags) checkWindow() error {
+	if l.MaxLayerWindow < 1<<10 || l.MaxLayerWindow > 2<<30 {
+		return fmt.Errorf("--max-layer-window %s: give 1k to 2g",
+			units.FormatSize(int64(l.MaxLayerWindow)))
+	}
 	return nil
 }
 
 // SetWindow makes the limit of memory MaxWindow, if it is a possible one.
 func (l LimitFlags) SetWindow() error {
-	if l.MaxLayerWindow < 1<<10 || l.MaxLayerWindow > 2<<30 {
-		return fmt.Errorf("--max-layer-window %s: give 1k to 2g",
-			units.FormatSize(int64(l.MaxLayerWindow)))
+	err := l.checkWindow()
+	if err == nil {
+		MaxWindow = uint64(l.MaxLayerWindow)
 	}
-	MaxWindow = uint64(l.MaxLayerWindow)
-	return nil
+	return err
 }
 
 // Check is a Limit.
