@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"os"
@@ -162,6 +163,32 @@ func TestEpochMakesBuildsEqual(t *testing.T) {
 	_, stderr, status = buildFile(t, text, "--rewrite-timestamp")
 	require.Equal(t, 1, status)
 	require.Contains(t, stderr, "SOURCE_DATE_EPOCH is not set")
+}
+
+// The file of the id is there before the first warning: what follows a build reads it even if
+// nothing reads the warnings. The pipe is too small for them, so box waits for the reader.
+func TestIDFileBeforeWarnings(t *testing.T) {
+	dir, id := t.TempDir(), filepath.Join(t.TempDir(), "id")
+	text := "FROM scratch\n" + strings.Repeat("MAINTAINER me\n", 200)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(text), 0o644))
+	in, out, err := os.Pipe()
+	require.NoError(t, err)
+	defer in.Close()
+	_, err = unix.FcntlInt(out.Fd(), unix.F_SETPIPE_SZ, 4096)
+	require.NoError(t, err)
+	build := exec.Command(box, "build", "--iidfile", id, dir)
+	build.Stderr = out
+	require.NoError(t, build.Start())
+	require.NoError(t, out.Close())
+	lines := bufio.NewReader(in)
+	for line := ""; !strings.HasPrefix(line, "warning: "); {
+		line, err = lines.ReadString('\n')
+		require.NoError(t, err)
+	}
+	require.FileExists(t, id)
+	_, err = io.Copy(io.Discard, lines)
+	require.NoError(t, err)
+	require.NoError(t, build.Wait())
 }
 
 // A build that waits for its Dockerfile ends when it is asked to.
