@@ -116,6 +116,27 @@ func TestRows(t *testing.T) {
 	require.Equal(t, "-\n", print(listing.Options{Format: "{{.Size}}"}, all[0]))
 }
 
+// writes counts the writes that it gets.
+type writes int
+
+func (n *writes) Write(b []byte) (int, error) {
+	*n++
+	return len(b), nil
+}
+
+// A list is one write, however long it is: what reads along never sees a half of it.
+func TestAListIsOneWrite(t *testing.T) {
+	var rows []any
+	for range 100 {
+		rows = append(rows, wider{listing.Options{}.Row(containers()[0]), "tiny"})
+	}
+	for _, o := range []listing.Options{{}, {Quiet: true}, {Format: "{{.Names}}"}} {
+		var n writes
+		require.NoError(t, o.Write(&n, rows, "{{.ID}}\t{{.Image}}\t{{.Names}}", "Image"))
+		require.EqualValues(t, 1, n)
+	}
+}
+
 func TestVolumes(t *testing.T) {
 	all := func() ([]listing.Volume, error) {
 		return []listing.Volume{
