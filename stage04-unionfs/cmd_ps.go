@@ -93,7 +93,7 @@ func (c *rmCmd) remove(name string) error {
 	if c.Force {
 		r, err := c.Store.find(name)
 		if errors.Is(err, errNoContainer) {
-			return c.Store.dropName(name)
+			return cmp.Or(c.Store.dropName(name), batch.Skip(err))
 		}
 		var unreadable damaged
 		if errors.As(err, &unreadable) {

@@ -5,7 +5,18 @@ package batch
 import (
 	"errors"
 	"fmt"
+	"os"
 )
+
+// errSkipped is what Skip returns.
+var errSkipped = errors.New("nothing to do")
+
+// Skip prints why there is nothing to do for a name. The error returned is no failure of the command,
+// and the name is not printed as one that was dealt with.
+func Skip(why error) error {
+	fmt.Fprintln(os.Stderr, "box:", why)
+	return errSkipped
+}
 
 // Each does something with every name, and returns all errors: a single one as it is.
 func Each(names []string, do func(name string) error) error {
@@ -24,10 +35,13 @@ func Each(names []string, do func(name string) error) error {
 // Print is Each, and prints on standard output the names that it has succeeded with.
 func Print(names []string, do func(name string) error) error {
 	return Each(names, func(name string) error {
-		if err := do(name); err != nil {
-			return err
+		err := do(name)
+		switch {
+		case errors.Is(err, errSkipped):
+			return nil
+		case err == nil:
+			_, err = fmt.Println(name)
 		}
-		_, err := fmt.Println(name)
 		return err
 	})
 }

@@ -43,6 +43,15 @@ func TestOneFails(t *testing.T) {
 		}))
 	}
 	require.NoError(t, batch.Each(nil, do))
+
+	require.Equal(t, "b\n", printed(t, func() {
+		require.NoError(t, batch.SideBySide([]string{"a", "b"}, func(name string) error {
+			if name == "a" {
+				return batch.Skip(bad)
+			}
+			return nil
+		}))
+	}))
 }
 
 // Each of the three waits until all have begun; what is printed is in their order all the same.

@@ -150,6 +150,14 @@ var keptRows = []Row{{
 	},
 	Broken: `for a; do shift; case $a in always|on-failure:2) a=no; esac; set -- "$@" "$a"; done; exec "$BOX" "$@"`,
 }, {
+	Name: "rm -f of a container that is not there is no error, says so, and prints no name", Since: 4,
+	Check: func(b *Box) Seen {
+		start := b.script("true", "--name", "one")
+		removed := b.Run("rm", "-f", "typo", "one")
+		return all(status(0, start), printed("one", removed), holds(strings.Contains(removed.Stderr, "typo"), "the name that is none", removed.Stderr))
+	},
+	Broken: `[ "$1" = rm ] && { echo typo; echo one; exit; }; exec "$BOX" "$@"`,
+}, {
 	Name: "cp: into and out of a container that runs or not, through its volumes, and no link leads out", Since: 4,
 	Check:  copied,
 	Broken: `[ "$1" = cp ] && exit; exec "$BOX" "$@"`,
