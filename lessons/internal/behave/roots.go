@@ -273,6 +273,16 @@ exec "$BOX" "$@"`,
 	Check:  badRoots,
 	Broken: one,
 }, {
+	Name: "the host's own root is not made a container's", Since: 3, Until: 3, // from then on an overlay lies over it
+	Check:  func(b *Box) Seen { return refused(b.Run("run", "--rootfs", "/", "true")) },
+	Broken: one,
+}, {
+	Name: "a root that holds the store is refused", Since: 4,
+	Check: func(b *Box) Seen {
+		return refused(b.Run("run", "--root", filepath.Join(b.Dir, "store"), "--rootfs", b.Dir, "/bin/true"))
+	},
+	Broken: one,
+}, {
 	Name: "what cannot be mounted, or be had, is refused", Since: 3,
 	Check:  badFiles,
 	Broken: one,
@@ -474,7 +484,7 @@ func badRoots(b *Box) Seen {
 		return failed(err)
 	}
 	var parts []Seen
-	for _, dir := range []string{filepath.Join(b.Dir, "none"), file, empty, "", "/"} {
+	for _, dir := range []string{filepath.Join(b.Dir, "none"), file, empty, ""} {
 		parts = append(parts, refused(b.Run("run", "--rootfs", dir, "true")))
 	}
 	return all(append(parts, status(127, b.inRoot(nil, "/bin/stagebox-no-such")))...)
