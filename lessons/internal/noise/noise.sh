@@ -20,7 +20,7 @@ leave() {
 	kill $(jobs -p) 2>/dev/null
 	wait 2>/dev/null
 	"$box" network rm bridge >/dev/null 2>&1
-	umount -l "$dir/mount" 2>/dev/null
+	umount -l "$dir/mount" "$dir"/brief* 2>/dev/null
 	ip link del "$bridge" 2>/dev/null
 	for tree in $trees; do rmdir "$tree/box-noise-$$" 2>/dev/null; done
 	rm -rf "$dir"
@@ -36,6 +36,8 @@ while :; do
 	n=$((n + 1))
 	# Mounts, and links in the host's network.
 	mount -t tmpfs box-noise "$dir/mount" && touch "$dir/mount/file"
+	# Whoever removes a directory takes away what is mounted on it, in every namespace.
+	mkdir "$dir/brief$n" && mount --bind "$dir" "$dir/brief$n"
 	ip link add "$bridge" type bridge
 	# Groups, with processes in them.
 	for tree in $trees; do
@@ -60,4 +62,5 @@ while :; do
 	done
 	ip link del "$bridge"
 	umount -l "$dir/mount"
+	umount -l "$dir/brief$n" && rmdir "$dir/brief$n"
 done
