@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 	"stagebox/lessons/boxtest"
-	"stagebox/stage05-images/ocispec"
 
 	"stagebox/stage03-rootfs/tiny"
 )

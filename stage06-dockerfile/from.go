@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
@@ -21,7 +22,6 @@ import (
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
-	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
 )

@@ -15,10 +15,11 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
-	"stagebox/stage05-images/digest"
 )
 
 type builderCmd struct {

@@ -12,8 +12,10 @@ import (
 	"io"
 	"time"
 
-	"stagebox/stage05-images/digest"
-	"stagebox/stage05-images/ocispec"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"stagebox/stage05-images/registry"
 )
 
@@ -49,7 +51,7 @@ type Writer struct {
 
 // NewWriter returns a Writer of an archive without images.
 func NewWriter(w io.Writer) *Writer {
-	index := ocispec.Index{Versioned: ocispec.Versioned{SchemaVersion: 2},
+	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2},
 		MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
 	return &Writer{tar: tar.NewWriter(w), written: map[string]bool{}, index: index}
 }

@@ -22,7 +22,7 @@ import (
 	"strings"
 	"time"
 
-	"stagebox/stage05-images/digest"
+	"github.com/opencontainers/go-digest"
 )
 
 const (

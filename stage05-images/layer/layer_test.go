@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 	"stagebox/lessons/boxtest"
-	"stagebox/stage05-images/digest"
 
 	"stagebox/stage04-unionfs/files"
 )

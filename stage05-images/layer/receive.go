@@ -8,8 +8,8 @@ import (
 	"io"
 	"os"
 
-	"stagebox/stage05-images/digest"
-	"stagebox/stage05-images/ocispec"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Receive unpacks a layer like Unpack, and writes its blob to file, a new one, which gets the mode

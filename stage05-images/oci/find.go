@@ -8,8 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"stagebox/stage05-images/digest"
-	"stagebox/stage05-images/ocispec"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"stagebox/stage05-images/registry"
 )
 

@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"strings"
 
-	"stagebox/stage05-images/digest"
+	"github.com/opencontainers/go-digest"
 )
 
 // The default registry is at other addresses than the one in its images' names.

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"strings"
 
-	"stagebox/stage05-images/ocispec"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // chunkSize is how many bytes of an upload go in one request, if it cannot go as a whole.

@@ -20,7 +20,7 @@ import (
 	"strings"
 	"time"
 
-	"stagebox/stage05-images/digest"
+	"github.com/opencontainers/go-digest"
 )
 
 // Request is a file that is wanted.

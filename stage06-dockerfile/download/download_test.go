@@ -15,9 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
-
-	"stagebox/stage05-images/digest"
 )
 
 // request is for a file of a server, of at most a MiB.
@@ -44,12 +43,12 @@ func TestFetch(t *testing.T) {
 	require.Equal(t, Answer{Name: "file.txt", ETag: `"one"`, LastModified: "Sun, 09 Sep 2001 01:46:40 GMT", Digest: digest.FromString("content"), Size: 7}, a)
 	require.Equal(t, "content", out.String())
 	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA384, digest.SHA512} {
-		r.Checksum = algorithm.FromBytes([]byte("content"))
+		r.Checksum = algorithm.FromString("content")
 		_, err = r.Fetch(t.Context(), io.Discard)
 		require.NoError(t, err)
-		r.Checksum = algorithm.FromBytes([]byte("other"))
+		r.Checksum = algorithm.FromString("other")
 		_, err = r.Fetch(t.Context(), io.Discard)
-		require.ErrorContains(t, err, "it has the checksum "+algorithm.FromBytes([]byte("content")).String())
+		require.ErrorContains(t, err, "it has the checksum "+algorithm.FromString("content").String())
 	}
 	r.Checksum = "sha256:12"
 	_, err = r.Fetch(t.Context(), io.Discard)
