@@ -38,7 +38,7 @@ func (p restartPolicy) split() (name string, most int) {
 	return cmp.Or(name, "no"), most
 }
 
-// checkRestart refuses a policy that nobody would carry out.
+// checkRestart refuses a policy that no monitor would carry out.
 func (c *Container) checkRestart() error {
 	if c.Restart != "" && !c.Detach && !c.DryRun {
 		return errors.New("--restart is for a container in the background: add --detach")

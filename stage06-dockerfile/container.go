@@ -14,7 +14,7 @@ import (
 
 // Container is a command to run and what it is to see.
 type Container struct {
-	Command Argv `arg:"" name:"image" help:"The image, followed by the command to run." passthrough:"partial"`
+	Command Argv `arg:"" name:"image" help:"The image, then the command." passthrough:"partial"`
 
 	Isolation
 

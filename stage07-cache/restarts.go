@@ -1,7 +1,7 @@
 // A restart policy decides what follows when a container in the background ends by itself. Its
 // monitor carries the policy out: it waits, longer each time, and then replaces itself with a
 // monitor that has just begun (execve(2)). The lock on the container belongs to the open file and
-// outlives execve, so nobody else can start, change or remove the container in between.
+// outlives execve, so no other box can start, change or remove the container in between.
 
 package main
 
@@ -35,7 +35,7 @@ const (
 )
 
 // planRestart notes in the state that the container is to be started again, if its policy, which
-// may have been changed while it ran, says so and nobody has stopped it.
+// may have been changed while it ran, says so and the container was not stopped.
 func (r *Record) planRestart(policy restartPolicy) {
 	s := &r.State
 	if r.ready == nil || !policy.wants(*s) || r.isStopped() {
