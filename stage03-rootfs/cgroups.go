@@ -237,7 +237,7 @@ func (g *group) delegate(h *Plan, in parent) {
 		h.WriteFile(filepath.Join(aside, "cgroup.procs"), "0").
 			Why("no group may have both processes and groups with limits")
 	}
-	for _, dir := range chain(in.Mount, in.dir) {
+	for _, dir := range cgroupfs.Chain(in.Mount, in.dir) {
 		file := filepath.Join(dir, "cgroup.subtree_control")
 		enabled := cgroupfs.Words(file)
 		missing := slices.DeleteFunc(slices.Clone(list), func(c string) bool {
@@ -250,17 +250,6 @@ func (g *group) delegate(h *Plan, in parent) {
 					"own, with systemd-run --user --scope -p Delegate=yes")
 		}
 	}
-}
-
-// chain are the directories from root down to dir, both included.
-func chain(root, dir string) []string {
-	list := []string{dir}
-	for dir != root && dir != "/" {
-		dir = filepath.Dir(dir)
-		list = append(list, dir)
-	}
-	slices.Reverse(list)
-	return list
 }
 
 // set plans one limit: what is written is read back, because the kernel may round it.

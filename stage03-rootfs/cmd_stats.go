@@ -4,21 +4,18 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/cgroupfs"
-	"stagebox/stage02-cgroups/units"
+	"stagebox/stage02-cgroups/stats"
 )
 
 type statsCmd struct {
@@ -48,20 +45,19 @@ func (c *statsCmd) Run() error {
 }
 
 // read takes a reading of every container, by the name of its group.
-func (c *statsCmd) read(before map[string]*Usage) (map[string]*Usage, error) {
+func (c *statsCmd) read(before map[string]*stats.Usage) (map[string]*stats.Usage, error) {
 	groups, err := c.groups()
 	if err != nil {
 		return nil, err
 	}
-	now := map[string]*Usage{}
+	now := map[string]*stats.Usage{}
 	for _, g := range groups {
 		u := g.usage()
 		if u.PID == 0 {
 			continue // it has ended meanwhile
 		}
 		if old := before[g.name]; old != nil {
-			u.CPU = 100 * float64(u.used-old.used) / float64(u.at.Sub(old.at))
-			u.history = append(old.history[max(0, len(old.history)-19):], u.CPU)
+			u.Since(old)
 		}
 		now[g.name] = u
 	}
@@ -106,34 +102,8 @@ func (c *statsCmd) groups() ([]*group, error) {
 }
 
 // show prints the readings; a table on a terminal is written over the one before.
-func (c *statsCmd) show(now map[string]*Usage) error {
-	list := slices.SortedFunc(maps.Values(now), func(a, b *Usage) int { return a.PID - b.PID })
-	if c.Format == "json" {
-		out := json.NewEncoder(os.Stdout)
-		for _, u := range list {
-			if err := out.Encode(u); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if _, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil && !c.NoStream {
-		fmt.Print("\x1b[?7l\x1b[H\x1b[J") // lines too long for it are cut, not broken
-		defer fmt.Print("\x1b[?7h")
-	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PID\tCOMMAND\tCPU\tLATELY\tMEMORY / LIMIT\tPIDS / LIMIT\tREAD / WRITTEN\tWAITED cpu/mem/io")
-	for _, u := range list {
-		fmt.Fprintf(table, "%d\t%.20s\t%.1f%%\t%s\t%s / %s\t%d / %s\t%s / %s\t%s\n", u.PID, u.Command, u.CPU, units.Sparkline(u.history),
-			units.FormatSize(u.Memory), orNone(u.MemoryLimit, units.FormatSize(u.MemoryLimit)), u.Pids, orNone(u.PidsLimit, fmt.Sprint(u.PidsLimit)),
-			units.FormatSize(u.Read), units.FormatSize(u.Written), u.Pressure)
-	}
-	return table.Flush()
-}
-
-func orNone(limit int64, text string) string {
-	if limit == 0 {
-		return "none"
-	}
-	return text
+func (c *statsCmd) show(now map[string]*stats.Usage) error {
+	_, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ)
+	d := stats.Display{JSON: c.Format == "json", InPlace: err == nil && !c.NoStream}
+	return d.Show(os.Stdout, now)
 }

@@ -10,32 +10,13 @@ import (
 
 	"stagebox/stage01-namespaces/nslist"
 	"stagebox/stage02-cgroups/cgroupfs"
+	"stagebox/stage02-cgroups/stats"
 	"stagebox/stage08-network/traffic"
 )
 
-// Usage is what a container uses, in bytes unless noted. A limit of 0 means none.
-type Usage struct {
-	PID         int     `json:"pid"`
-	Command     string  `json:"command"`
-	CPU         float64 `json:"cpu_percent"` // of one CPU, since the reading before
-	Memory      int64   `json:"memory"`      // without the file cache that can be given up at once
-	MemoryLimit int64   `json:"memory_limit"`
-	Pids        int64   `json:"pids"`
-	PidsLimit   int64   `json:"pids_limit"`
-	Read        int64   `json:"block_read"`
-	Written     int64   `json:"block_written"`
-	Received    int64   `json:"net_received"` // on a network of its own
-	Sent        int64   `json:"net_sent"`
-	Pressure    string  `json:"pressure,omitempty"` // see cgroupfs.Pressure
-
-	used    time.Duration // CPU time since the beginning
-	at      time.Time
-	history []float64
-}
-
 // usage reads the group's files.
-func (g *group) usage() *Usage {
-	u := &Usage{at: time.Now()}
+func (g *group) usage() *stats.Usage {
+	u := &stats.Usage{At: time.Now()}
 	for _, p := range g.parents {
 		for _, pid := range cgroupfs.Words(filepath.Join(p.dir, g.name, "cgroup.procs")) {
 			if n, _ := strconv.Atoi(pid); u.PID == 0 || n < u.PID {
@@ -46,31 +27,33 @@ func (g *group) usage() *Usage {
 	u.Command = nslist.Command(u.PID)
 	if dir, v2 := g.dir("cpu"); v2 {
 		used := cgroupfs.Field(filepath.Join(dir, "cpu.stat"), "usage_usec")
-		u.used = time.Duration(used) * time.Microsecond
+		u.Used = time.Duration(used) * time.Microsecond
 	} else if dir, _ := g.dir("cpuacct"); dir != "" {
-		u.used = time.Duration(cgroupfs.Number(filepath.Join(dir, "cpuacct.usage")))
+		u.Used = time.Duration(cgroupfs.Number(filepath.Join(dir, "cpuacct.usage")))
 	}
 	if dir, v2 := g.dir("memory"); v2 {
-		u.readMemory(dir, "memory.current", "inactive_file", "memory.max")
+		u.Memory, u.MemoryLimit = memory(dir, "memory.current", "inactive_file", "memory.max")
 	} else if dir != "" {
-		u.readMemory(dir, "memory.usage_in_bytes", "total_inactive_file", "memory.limit_in_bytes")
+		u.Memory, u.MemoryLimit = memory(dir,
+			"memory.usage_in_bytes", "total_inactive_file", "memory.limit_in_bytes")
 	}
 	if dir, _ := g.dir("pids"); dir != "" {
 		u.Pids = cgroupfs.Number(filepath.Join(dir, "pids.current"))
 		u.PidsLimit = cgroupfs.Limit(filepath.Join(dir, "pids.max"))
 	}
 	u.Read, u.Written = g.blockIO()
+	u.Network = &stats.Network{}
 	u.Received, u.Sent = traffic.Of(u.PID)
 	dir, _ := g.dir("")
 	u.Pressure = cgroupfs.Pressure(dir)
 	return u
 }
 
-// readMemory leaves out the file cache that the kernel can give up at once.
-func (u *Usage) readMemory(dir, current, cache, limit string) {
-	used := cgroupfs.Number(filepath.Join(dir, current))
-	u.Memory = used - cgroupfs.Field(filepath.Join(dir, "memory.stat"), cache)
-	u.MemoryLimit = cgroupfs.Limit(filepath.Join(dir, limit))
+// memory leaves out the file cache that the kernel can give up at once.
+func memory(dir, current, cache, limit string) (used, most int64) {
+	used = cgroupfs.Number(filepath.Join(dir, current))
+	used -= cgroupfs.Field(filepath.Join(dir, "memory.stat"), cache)
+	return used, cgroupfs.Limit(filepath.Join(dir, limit))
 }
 
 // blockIO returns the bytes read from and written to all devices.

@@ -1,6 +1,7 @@
 // Package cgroupfs finds the mounted hierarchies of cgroups, of either version (cgroups(7)),
 // and the place of a process in each, and reads the small files that a cgroup has. Files are
 // read without errors: a group may end at any time, and a kernel may lack any of its files.
+// The lesson reads Trees and Pressure.
 package cgroupfs
 
 import (
@@ -75,6 +76,17 @@ func (t *Tree) locate(root string, options []string, places string) {
 
 func (t Tree) sameAs(other Tree) bool {
 	return other.V2 == t.V2 && slices.Equal(other.Controllers, t.Controllers)
+}
+
+// Chain returns the directories from root down to dir, both included.
+func Chain(root, dir string) []string {
+	list := []string{dir}
+	for dir != root && dir != "/" {
+		dir = filepath.Dir(dir)
+		list = append(list, dir)
+	}
+	slices.Reverse(list)
+	return list
 }
 
 // Words returns the words of a file; none if it cannot be read.

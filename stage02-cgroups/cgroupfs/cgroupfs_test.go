@@ -45,3 +45,8 @@ func TestNumbersOfAGroupAndBelow(t *testing.T) {
 	require.ElementsMatch(t, []int{12, 7, 9}, Numbers(dir, "cgroup.procs"))
 	require.Empty(t, Numbers(filepath.Join(dir, "gone"), "cgroup.procs"))
 }
+
+func TestChain(t *testing.T) {
+	require.Equal(t, []string{"/a", "/a/b", "/a/b/c"}, Chain("/a", "/a/b/c"))
+	require.Equal(t, []string{"/a"}, Chain("/a", "/a"))
+}
