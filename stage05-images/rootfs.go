@@ -7,8 +7,8 @@
 package main
 
 import (
+	"cmp"
 	"errors"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -17,6 +17,8 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage01-namespaces/subid"
+	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage03-rootfs/rootdir"
 )
 
 // root decides what the container sees of the files.
@@ -166,37 +168,14 @@ func (r *newRoot) cgroups(g *group) {
 // names are three files of the container's own in /etc: files without a name, in the
 // memory of its /dev, so that the root is not written to.
 func (r *newRoot) names() {
-	hosts := localNames + "127.0.1.1\t" + hostNames(r.Hostname) + "\n"
+	hosts := etc.Hosts(etc.HostNames(r.Hostname), "127.0.1.1")
 	for _, file := range []struct{ target, content string }{
 		{"/etc/hostname", r.Hostname + "\n"},
-		{"/etc/hosts", hosts}, {"/etc/resolv.conf", resolvConf()},
+		{"/etc/hosts", hosts}, {"/etc/resolv.conf", etc.ResolvConf()},
 	} {
 		lay := func(at plan.Arg) { r.fill(at, file.content) }
 		r.queueMount(pendingMount{target: r.linkTarget(file.target), isFile: lay})
 	}
-}
-
-// localNames are the first lines of /etc/hosts, as in Docker.
-const localNames = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
-	"fe00::\tip6-localnet\nff00::\tip6-mcastprefix\n" +
-	"ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
-
-// hostNames is a host name as /etc/hosts has it: in full, and the part before the first dot.
-func hostNames(hostname string) string {
-	if short, _, found := strings.Cut(hostname, "."); found {
-		return hostname + " " + short
-	}
-	return hostname
-}
-
-// resolvConf is the host's, which the container shares a way to ask with only when it
-// shares its network.
-func resolvConf() string {
-	data, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		return ""
-	}
-	return string(data)
 }
 
 // attach puts every mount in its place, /dev first. /proc comes last: until then no magic link,
@@ -285,43 +264,9 @@ func (c *Container) openInside(path string, flags uint64) (int, error) {
 	if c.record != nil {
 		return c.record.openInside(path, int(flags))
 	}
-	dir := c.Rootfs
-	if dir == "" {
-		dir = "/"
-	}
-	root, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(root)
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
-	fd, err := unix.Openat2(root, path, &how)
-	for err == unix.EAGAIN { // something was renamed or mounted meanwhile
-		fd, err = unix.Openat2(root, path, &how)
-	}
-	return fd, err
+	return rootdir.Open(cmp.Or(c.Rootfs, "/"), path, flags)
 }
 
-// linkTarget returns the target of a symbolic link to a file that does not exist, and any other
-// path as it is: distributions ship such an /etc/resolv.conf.
-func (c *Container) linkTarget(name string) string {
-	link, err := c.openInside(name, unix.O_PATH|unix.O_NOFOLLOW)
-	if err != nil {
-		return name
-	}
-	defer unix.Close(link)
-	target := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(link, "", target)
-	if err != nil { // it is no link
-		return name
-	}
-	if file, err := c.openInside(name, unix.O_PATH); err == nil {
-		unix.Close(file)
-		return name
-	}
-	if path.IsAbs(string(target[:n])) {
-		return path.Clean(string(target[:n]))
-	}
-	return path.Join(path.Dir(name), string(target[:n]))
-}
+// linkTarget is where a file has to lie that is mounted on name: distributions ship an
+// /etc/resolv.conf that is a link to nowhere.
+func (c *Container) linkTarget(name string) string { return rootdir.Target(name, c.openInside) }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/rootdir"
 	"stagebox/stage04-unionfs/union"
 )
 
@@ -44,7 +45,7 @@ func (c *Container) layers() error {
 			len(c.Layer)+1, maxLayers)
 	}
 	var err error
-	if c.Rootfs, err = rootDir(c.Rootfs); err != nil {
+	if c.Rootfs, err = rootdir.Check(c.Rootfs); err != nil {
 		return err
 	}
 	for i, dir := range c.Layer {

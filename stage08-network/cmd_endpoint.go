@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
@@ -87,7 +88,7 @@ func (r *Record) describeNetwork(d *api.Container) error {
 	h, settings := &d.HostConfig, &d.NetworkSettings
 	h.DNS, h.ExtraHosts, h.PublishAllPorts = append(h.DNS, w.DNS...), nil, w.PublishAll
 	for _, spec := range w.AddHost {
-		name, ip := splitHost(spec)
+		name, ip := etc.ParseHost(spec)
 		h.ExtraHosts = append(h.ExtraHosts, name+":"+ip)
 	}
 	if h.NetworkMode = mode; mode == "container" {

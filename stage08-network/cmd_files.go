@@ -7,12 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/alecthomas/kong"
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/mountspec"
 )
@@ -66,27 +63,4 @@ func (f *Files) firstGiven(values map[string]bool) string {
 		}
 	}
 	return ""
-}
-
-// rootDir checks that a directory can be a root, and returns its path without links.
-func rootDir(path string) (string, error) {
-	dir, err := filepath.Abs(path)
-	if err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
-	var entries []os.DirEntry
-	if err == nil {
-		entries, err = os.ReadDir(dir)
-	}
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "", fmt.Errorf("--rootfs %s: there is no such directory; box rootfs %s makes a small one of the host's own programs", path, path)
-	case errors.Is(err, unix.ENOTDIR):
-		return "", fmt.Errorf("--rootfs %s: it is a file, and a root is a directory; tar -x unpacks an archive into one", path)
-	case err != nil:
-		return "", fmt.Errorf("--rootfs %s: %w", path, err)
-	case len(entries) == 0:
-		return "", fmt.Errorf("--rootfs %s: it is empty, so there is nothing to run in it; box rootfs %s fills it", path, path)
-	}
-	return dir, nil
 }

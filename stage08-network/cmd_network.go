@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/ipam"
@@ -260,17 +261,18 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 		}
 		return string(data), err
 	}
-	text := localNames
-	own := strings.Join(slices.Compact(strings.Fields(hostNames(who.hostname)+" "+who.name)), " ")
+	names := strings.Fields(etc.HostNames(who.hostname) + " " + who.name)
+	var own []string
 	switch {
 	case w.Network == "none" || w.Network == "host":
 	case !c.Addr.IsValid():
-		text += "127.0.1.1\t" + own + "\n"
+		own = []string{"127.0.1.1"}
 	case c.lease.Addr6.IsValid():
-		text += c.Addr.String() + "\t" + own + "\n" + c.lease.Addr6.String() + "\t" + own + "\n"
+		own = []string{c.Addr.String(), c.lease.Addr6.String()}
 	default:
-		text += c.Addr.String() + "\t" + own + "\n"
+		own = []string{c.Addr.String()}
 	}
+	text := etc.Hosts(strings.Join(slices.Compact(names), " "), own...)
 	for _, spec := range w.AddHost {
 		line, err := c.hostsLine(spec)
 		if err != nil {
@@ -306,21 +308,9 @@ func (c *Container) writeNames() error {
 	return nil
 }
 
-// splitHost splits an --add-host, NAME=IP or NAME:IP; an address may be in brackets.
-func splitHost(spec string) (name, ip string) {
-	name, ip, found := strings.Cut(spec, "=")
-	if !found {
-		name, ip, _ = strings.Cut(spec, ":")
-	}
-	if inner, is := strings.CutPrefix(ip, "["); is && strings.HasSuffix(inner, "]") {
-		ip = strings.TrimSuffix(inner, "]")
-	}
-	return name, ip
-}
-
 // hostsLine returns the line of an --add-host.
 func (c *link) hostsLine(spec string) (string, error) {
-	name, ip := splitHost(spec)
+	name, ip := etc.ParseHost(spec)
 	addr, err := netip.ParseAddr(ip)
 	if ip == "host-gateway" {
 		addr, err = c.hostGateway()

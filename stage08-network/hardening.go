@@ -22,6 +22,7 @@ import (
 	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/rlimit"
 	"stagebox/stage03-rootfs/seccomp"
+	"stagebox/stage03-rootfs/sysctl"
 )
 
 // security decides what the container may still do. A filter of system calls goes up while
@@ -250,13 +251,6 @@ func (r *newRoot) mask(path string) {
 	r.Attach(cover, plan.Cwd, path).Why(path + " reveals the host")
 }
 
-// namespaced are the settings below /proc/sys that belong to a namespace, by prefix.
-var namespaced = map[string]uint64{
-	"net.": unix.CLONE_NEWNET, "fs.mqueue.": unix.CLONE_NEWIPC,
-	"kernel.msg": unix.CLONE_NEWIPC, "kernel.sem": unix.CLONE_NEWIPC,
-	"kernel.shm": unix.CLONE_NEWIPC,
-}
-
 // networkDefaults are Docker's settings of a new network: every user may use ports below 1024, and
 // every group that the container has may send pings.
 func (r *newRoot) networkDefaults() error {
@@ -287,28 +281,14 @@ func (r *newRoot) sysctls() error {
 		return err
 	}
 	for _, spec := range r.Sysctl {
-		name, value, given := strings.Cut(spec, "=")
-		kind := uint64(0)
-		for prefix, k := range namespaced {
-			if strings.HasPrefix(name, prefix) {
-				kind = k
-			}
+		s, err := sysctl.Parse(spec, r.Clone.Flags)
+		if err != nil {
+			return err
 		}
-		switch {
-		case !given || name == "" || strings.Contains(name, "/"):
-			return fmt.Errorf("--sysctl %s: give NAME=VALUE, the name with dots: "+
-				"net.ipv4.ip_forward=1", spec)
-		case kind == 0:
-			return fmt.Errorf("--sysctl %s: %s is the whole host's; a container has kernel.msg*, "+
-				"kernel.sem, kernel.shm*, fs.mqueue.* and net.* of its own", spec, name)
-		case r.Clone.Flags&kind == 0:
-			return fmt.Errorf("--sysctl %s: the container shares this namespace with the host, "+
-				"whose setting it is", spec)
-		}
-		file := r.Open(plan.Cwd, "/proc/sys/"+strings.ReplaceAll(name, ".", "/"), unix.O_RDWR).
-			Hint(unix.ENOENT, "there is no setting "+name).Result()
-		r.Write(file, value).Why("--sysctl").
-			Hint(unix.EINVAL, "the kernel does not take this value for "+name)
+		file := r.Open(plan.Cwd, s.Path, unix.O_RDWR).
+			Hint(unix.ENOENT, "there is no setting "+s.Name).Result()
+		r.Write(file, s.Value).Why("--sysctl").
+			Hint(unix.EINVAL, "the kernel does not take this value for "+s.Name)
 		r.Close(file)
 	}
 	return nil

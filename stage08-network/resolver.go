@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
 )
@@ -125,5 +126,5 @@ func (r *resolver) upstream() []netip.Addr {
 	if len(r.servers) > 0 {
 		return r.servers
 	}
-	return dns.Nameservers(resolvConf())
+	return dns.Nameservers(etc.ResolvConf())
 }

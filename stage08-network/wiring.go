@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/forwarding"
@@ -512,7 +513,7 @@ func (c *link) published() (list []string) {
 
 // resolvConf returns /etc/resolv.conf of the container.
 func (c *link) resolvConf() string {
-	host := resolvConf()
+	host := etc.ResolvConf()
 	switch {
 	case c.resolver != nil:
 		conf := dns.WithNameservers(host, resolverAddr)

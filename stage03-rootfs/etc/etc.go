@@ -1,0 +1,53 @@
+// Package etc composes files of /etc that say who a container is and whom it asks for the names of
+// others: hosts(5) and resolv.conf(5), as Docker writes them. ParseHost is for a later stage, which
+// has a flag for such lines. No lesson reads it.
+package etc
+
+import (
+	"os"
+	"strings"
+)
+
+// localhost are the first lines of /etc/hosts, as in Docker.
+const localhost = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
+	"fe00::\tip6-localnet\nff00::\tip6-mcastprefix\n" +
+	"ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
+
+// Hosts returns /etc/hosts of a container that has these names, separated by blanks, at each of the
+// addresses.
+func Hosts(names string, addresses ...string) string {
+	text := localhost
+	for _, address := range addresses {
+		text += address + "\t" + names + "\n"
+	}
+	return text
+}
+
+// HostNames is a host name as /etc/hosts has it: in full, and the part before the first dot.
+func HostNames(hostname string) string {
+	if short, _, found := strings.Cut(hostname, "."); found {
+		return hostname + " " + short
+	}
+	return hostname
+}
+
+// ParseHost splits NAME=IP or NAME:IP; the address may be in brackets.
+func ParseHost(spec string) (name, ip string) {
+	name, ip, found := strings.Cut(spec, "=")
+	if !found {
+		name, ip, _ = strings.Cut(spec, ":")
+	}
+	if inner, is := strings.CutPrefix(ip, "["); is && strings.HasSuffix(inner, "]") {
+		ip = strings.TrimSuffix(inner, "]")
+	}
+	return name, ip
+}
+
+// ResolvConf returns the host's /etc/resolv.conf, "" if it cannot be read.
+func ResolvConf() string {
+	data, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}

@@ -1,0 +1,28 @@
+package etc
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestHosts(t *testing.T) {
+	require.Equal(t, "box", HostNames("box"))
+	require.Equal(t, "box.example.org box", HostNames("box.example.org"))
+
+	require.Equal(t, localhost, Hosts("box"))
+	text := Hosts("box box.example.org", "172.17.0.2", "fd00::2")
+	require.Equal(t, "172.17.0.2\tbox box.example.org\nfd00::2\tbox box.example.org\n", strings.TrimPrefix(text, localhost))
+}
+
+func TestParseHost(t *testing.T) {
+	for spec, want := range map[string][2]string{
+		"db=10.0.0.1": {"db", "10.0.0.1"}, "db:10.0.0.1": {"db", "10.0.0.1"},
+		"db:fd00::1": {"db", "fd00::1"}, "db=[fd00::1]": {"db", "fd00::1"}, "db:[fd00::1]": {"db", "fd00::1"},
+		"db": {"db", ""}, "": {"", ""}, "db=[x": {"db", "[x"},
+	} {
+		name, ip := ParseHost(spec)
+		require.Equal(t, want, [2]string{name, ip}, spec)
+	}
+}

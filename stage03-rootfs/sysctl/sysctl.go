@@ -1,0 +1,47 @@
+// Package sysctl reads the flag --sysctl: settings of /proc/sys (proc(5)) that belong to a namespace,
+// which a container may have of its own. No lesson reads it.
+package sysctl
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Setting is a file below /proc/sys, and what is written to it.
+type Setting struct {
+	Name  string // with dots: net.ipv4.ip_forward
+	Path  string // /proc/sys/net/ipv4/ip_forward
+	Value string
+}
+
+// namespaced are the settings that belong to a namespace, by prefix.
+var namespaced = map[string]uint64{
+	"net.": unix.CLONE_NEWNET, "fs.mqueue.": unix.CLONE_NEWIPC,
+	"kernel.msg": unix.CLONE_NEWIPC, "kernel.sem": unix.CLONE_NEWIPC,
+	"kernel.shm": unix.CLONE_NEWIPC,
+}
+
+// Parse reads NAME=VALUE. A setting of the whole host is an error, and so is one of a namespace that
+// the container does not have of its own; own has the CLONE_NEW flags of those that it has.
+func Parse(spec string, own uint64) (Setting, error) {
+	name, value, given := strings.Cut(spec, "=")
+	kind := uint64(0)
+	for prefix, k := range namespaced {
+		if strings.HasPrefix(name, prefix) {
+			kind = k
+		}
+	}
+	var err error
+	switch {
+	case !given || name == "" || strings.Contains(name, "/"):
+		err = fmt.Errorf("--sysctl %s: give NAME=VALUE, the name with dots: net.ipv4.ip_forward=1", spec)
+	case kind == 0:
+		err = fmt.Errorf("--sysctl %s: %s is the whole host's; a container has kernel.msg*, "+
+			"kernel.sem, kernel.shm*, fs.mqueue.* and net.* of its own", spec, name)
+	case own&kind == 0:
+		err = fmt.Errorf("--sysctl %s: the container shares this namespace with the host, whose setting it is", spec)
+	}
+	return Setting{name, "/proc/sys/" + strings.ReplaceAll(name, ".", "/"), value}, err
+}
