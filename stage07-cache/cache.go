@@ -7,7 +7,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -19,12 +18,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/registry"
@@ -32,26 +28,14 @@ import (
 	"stagebox/stage06-dockerfile/ui"
 	"stagebox/stage07-cache/buildpicture"
 	"stagebox/stage07-cache/inputs"
+	"stagebox/stage07-cache/stepstore"
 )
-
-// entry is a step that was made, in cache/steps/KEY.json.
-type entry struct {
-	Version int
-	Created time.Time
-	Step    string
-	Layer   *ocispec.Descriptor `json:",omitempty"` // if it made one
-	On      digest.Digest       `json:",omitempty"` // the topmost layer afterwards
-	Bytes   int64               // of the layer's files
-}
-
-// cacheVersion is that of the rules for keys: entries of other versions are ignored.
-const cacheVersion = 1
 
 // buildCache is the cache as a build uses it.
 type buildCache struct {
 	cacheDir  string
-	cacheTemp bool              // it is for this build alone
-	imported  map[string]*entry // by --cache-from
+	cacheTemp bool                        // it is for this build alone
+	imported  map[string]*stepstore.Entry // by --cache-from
 	sums      *checksums
 	cacheOnce sync.Once // prints that the cache is broken
 
@@ -61,13 +45,13 @@ type buildCache struct {
 
 // stageCache is the cache as a stage uses it.
 type stageCache struct {
-	chain  string            // the key and the layer of the step before
-	base   []inputs.Input    // of FROM
-	slots  int               // steps so far
-	steps  map[string]*entry // so far, by key
-	hit    *entry            // of the current step
-	at     time.Time         // when the step was made
-	missed int               // the number of the first step that was not in the cache
+	chain  string                      // the key and the layer of the step before
+	base   []inputs.Input              // of FROM
+	slots  int                         // steps so far
+	steps  map[string]*stepstore.Entry // so far, by key
+	hit    *stepstore.Entry            // of the current step
+	at     time.Time                   // when the step was made
+	missed int                         // the number of the first step that was not in the cache
 	drawn  []buildpicture.Step
 }
 
@@ -83,7 +67,7 @@ type cacheStep struct {
 	slot   string // the place of the step in its Dockerfile, a file
 	inputs []inputs.Input
 	why    string // it missed
-	hit    *entry
+	hit    *stepstore.Entry
 	lock   *os.File
 	racy   bool // its files have changed meanwhile: it must not be remembered
 }
@@ -91,7 +75,7 @@ type cacheStep struct {
 // keyOf returns the digest of inputs.
 func keyOf(inputs []inputs.Input) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d\n", cacheVersion)
+	fmt.Fprintf(h, "%d\n", stepstore.Version)
 	for _, in := range inputs {
 		fmt.Fprintf(h, "%d %d %s %s\n", len(in.Name), len(in.Value), in.Name, in.Value)
 	}
@@ -188,9 +172,9 @@ func (b *builder) waitFor(name, message string) (*os.File, error) {
 }
 
 // find finds an entry whose layer is there. Anything that is wrong with it is a miss.
-func (b *builder) find(key string) (e *entry, wrong string) {
+func (b *builder) find(key string) (e *stepstore.Entry, wrong string) {
 	path := b.cachePath("steps", key+".json")
-	e, err := readEntry(path)
+	e, err := stepstore.Read(path)
 	if errors.Is(err, fs.ErrNotExist) || err != nil && b.imported[key] != nil {
 		e, err = b.imported[key], nil
 	}
@@ -209,41 +193,14 @@ func (b *builder) find(key string) (e *entry, wrong string) {
 	return e, ""
 }
 
-// readEntry reads an entry and holds it against the checksum in its second line.
-func readEntry(path string) (*entry, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	line, sum, _ := bytes.Cut(data, []byte("\n"))
-	if fmt.Sprintf("%x\n", sha256.Sum256(line)) != string(sum) {
-		return nil, fmt.Errorf("%s is damaged", path)
-	}
-	e := &entry{}
-	if err := json.Unmarshal(line, e); err != nil || e.Version != cacheVersion {
-		return nil, fmt.Errorf("%s is of another version", path)
-	}
-	return e, nil
-}
-
-// writeEntry writes what readEntry reads.
-func writeEntry(path string, e *entry) error {
-	line, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	line = fmt.Appendf(line, "\n%x\n", sha256.Sum256(line))
-	return state.Write(path, line, 0o600, state.Volatile)
-}
-
 func (b *builder) cachePath(names ...string) string {
 	return filepath.Join(append([]string{b.cacheDir}, names...)...)
 }
 
 // remember keeps the result of a step that was made.
-func (s *stageBuild) remember(c *cacheStep, e *entry) {
+func (s *stageBuild) remember(c *cacheStep, e *stepstore.Entry) {
 	if c.hit == nil && !c.racy || c.hit != nil && c.hit == s.b.imported[c.key] {
-		if err := writeEntry(s.b.cachePath("steps", c.key+".json"), e); err != nil {
+		if err := stepstore.Write(s.b.cachePath("steps", c.key+".json"), e); err != nil {
 			s.b.cacheBroken(err)
 		}
 	}
@@ -271,14 +228,14 @@ func (b *builder) cacheBroken(err error) {
 // openCache opens the cache, and adds the steps of --cache-from. A cache that cannot be used is
 // left alone: the build gets a new one, which is removed after it.
 func (b *builder) openCache() (err error) {
-	b.imported, b.cacheDir = map[string]*entry{}, b.Store.path("cache")
-	if err := openCacheDir(b.cacheDir); err != nil {
+	b.imported, b.cacheDir = map[string]*stepstore.Entry{}, b.Store.path("cache")
+	if err := stepstore.Open(b.cacheDir); err != nil {
 		b.cacheBroken(err)
 		if b.cacheDir, err = os.MkdirTemp(b.Store.path("images/partial"), "cache-*"); err != nil {
 			return err
 		}
 		b.cacheTemp = true
-		if err := openCacheDir(b.cacheDir); err != nil {
+		if err := stepstore.Open(b.cacheDir); err != nil {
 			return err
 		}
 	}
@@ -304,36 +261,6 @@ func (b *builder) closeCache() {
 	if b.cacheTemp {
 		complain(removeTree(b.cacheDir))
 	}
-}
-
-// openCacheDir makes the directories of a cache, and refuses one that cannot be used: another
-// user could have written anything into it, and a newer box may have other rules.
-func openCacheDir(dir string) error {
-	for _, name := range []string{"steps", "slots", "files", "urls", "mounts"} {
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
-			return err
-		}
-		if err := unix.Access(filepath.Join(dir, name), unix.W_OK); err != nil {
-			return about("write to", filepath.Join(dir, name), err)
-		}
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to the user %d, and not to this one", dir, owner)
-	}
-	name := filepath.Join(dir, "version")
-	version, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return state.Write(name, fmt.Appendf(nil, "%d\n", cacheVersion), 0o600, state.Durable)
-	}
-	if text := strings.TrimSpace(string(version)); err == nil && text != fmt.Sprint(cacheVersion) {
-		return fmt.Errorf("%s is of version %q, and this box writes %d: box builder prune --all"+
-			" of the other box empties it", dir, ui.Cut(text, 24), cacheVersion)
-	}
-	return err
 }
 
 // slot returns the place of a step: a Dockerfile, a stage, a number. A context on standard input
@@ -383,8 +310,8 @@ func (s *stageBuild) cached(
 }
 
 // result returns the entry of a step that was done, and continues the chain with it.
-func (s *stageBuild) result(c *cacheStep, in *dockerfile.Instruction, layers int) *entry {
-	e := &entry{Version: cacheVersion, Created: s.at, Step: in.Text}
+func (s *stageBuild) result(c *cacheStep, in *dockerfile.Instruction, layers int) *stepstore.Entry {
+	e := &stepstore.Entry{Version: stepstore.Version, Created: s.at, Step: in.Text}
 	s.chain = c.key
 	if len(s.blobs) > layers {
 		e.Layer = &s.blobs[layers]
@@ -484,12 +411,12 @@ func (b *builder) importCache(name string) error {
 	if note == "" {
 		return errors.New("the image lists no steps: build it with --cache-to inline")
 	}
-	steps := map[string]*entry{}
+	steps := map[string]*stepstore.Entry{}
 	if err := json.Unmarshal([]byte(note), &steps); err != nil {
 		return fmt.Errorf("the list of its steps: %w", err)
 	}
 	for key, e := range steps {
-		if e == nil || e.Version != cacheVersion {
+		if e == nil || e.Version != stepstore.Version {
 			continue
 		}
 		if e.Layer == nil || slices.Contains(image.Config.RootFS.DiffIDs, e.Layer.Digest) {

@@ -4,14 +4,12 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage07-cache/stepstore"
 )
 
 type builderCmd struct {
@@ -35,33 +34,14 @@ type pruneCmd struct {
 	Store
 }
 
-// pruning says which steps are removed.
-type pruning struct {
-	all  bool
-	keep int64         // bytes of layers
-	age  time.Duration // since the last use
-}
-
-// remembered is a step of the cache.
-type remembered struct {
-	*entry
-	path string
-	used time.Time
-}
-
 // Run is `box builder prune`.
 func (c *pruneCmd) Run() error {
 	if err := c.Store.openImages(); err != nil {
 		return err
 	}
-	p := pruning{all: c.All, keep: int64(c.KeepStorage)}
-	if text, is := strings.CutPrefix(c.Filter, "until="); is {
-		var err error
-		if p.age, err = time.ParseDuration(text); err != nil {
-			return fmt.Errorf("--filter %s: %w", c.Filter, err)
-		}
-	} else if c.Filter != "" {
-		return fmt.Errorf("--filter %s: there is until=DURATION", c.Filter)
+	p := stepstore.Pruning{All: c.All, Keep: int64(c.KeepStorage)}
+	if err := p.Filter(c.Filter); err != nil {
+		return err
 	}
 	freed, err := c.Store.prune(p)
 	if err == nil {
@@ -71,9 +51,8 @@ func (c *pruneCmd) Run() error {
 }
 
 // prune forgets steps, and returns the bytes of the layers that no image has. These are removed
-// at once, or if a build is running by the next prune or rmi. A step without a layer belongs to
-// the images that have the layer before it.
-func (s Store) prune(p pruning) (freed int64, err error) {
+// at once, or if a build is running by the next prune or rmi.
+func (s Store) prune(p stepstore.Pruning) (freed int64, err error) {
 	for _, dir := range []string{"steps", "slots", "files", "urls"} {
 		if err := state.Sweep(s.path("cache", dir)); err != nil {
 			return 0, err
@@ -87,26 +66,11 @@ func (s Store) prune(p pruning) (freed int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	kept, counted := int64(0), map[digest.Digest]bool{}
-	for _, step := range steps { // the one used last comes first
-		inImage := inImages[step.On]
-		switch {
-		case inImage && !p.all, time.Since(step.used) < p.age:
-			continue
-		case p.keep > 0 && kept+step.Bytes <= p.keep:
-			kept += step.Bytes
-			continue
-		}
-		if err := os.Remove(step.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return freed, err
-		}
-		if step.Layer != nil && !inImage && !counted[step.Layer.Digest] {
-			counted[step.Layer.Digest] = true
-			freed += step.Bytes
-		}
+	if freed, err = p.Forget(steps, inImages); err != nil {
+		return freed, err
 	}
-	if p.all {
-		more, err := s.pruneFiles(p.age)
+	if p.All {
+		more, err := s.pruneFiles(p.Age)
 		if freed += more; err != nil {
 			return freed, err
 		}
@@ -165,27 +129,8 @@ func sizeOf(path string) int64 {
 	return size
 }
 
-// remembered returns the steps of the cache, the one used last first. Files that cannot be read
-// are left out.
-func (s Store) remembered() ([]remembered, error) {
-	entries, err := os.ReadDir(s.path("cache", "steps"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var list []remembered
-	for _, file := range entries {
-		path := s.path("cache", "steps", file.Name())
-		info, err := file.Info()
-		if err != nil || !strings.HasSuffix(path, ".json") {
-			continue // being written
-		}
-		if e, err := readEntry(path); err == nil {
-			list = append(list, remembered{e, path, info.ModTime()})
-		}
-	}
-	slices.SortFunc(list, func(a, b remembered) int { return cmp.Or(b.used.Compare(a.used), strings.Compare(a.path, b.path)) })
-	return list, err
-}
+// remembered returns the steps of the cache, the one used last first.
+func (s Store) remembered() ([]stepstore.Kept, error) { return stepstore.List(s.path("cache")) }
 
 type systemCmd struct {
 	Df dfCmd `cmd:"" help:"Show disk usage of the store."`

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -17,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/stubs"
 )
 
 // run is RUN.
@@ -43,7 +42,7 @@ func (s *stageBuild) run(in *dockerfile.Instruction) error {
 	if err := m.add(); err != nil {
 		return err
 	}
-	stubs, err := s.missing(c)
+	missing, err := s.missing(c)
 	if err != nil {
 		return err
 	}
@@ -53,7 +52,7 @@ func (s *stageBuild) run(in *dockerfile.Instruction) error {
 		return os.Rename(upper, build)
 	}
 	if err = s.inContainer(c, in); err == nil {
-		err = clean(build, stubs)
+		err = stubs.Remove(build, missing)
 	}
 	if err != nil {
 		return errors.Join(err, s.b.Store.dropLayer(build))
@@ -189,9 +188,6 @@ func (s *stageBuild) killWhenInterrupted(name string, over <-chan struct{}) {
 	}
 }
 
-// places are the mount points of every container.
-var places = []string{"dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
-
 // missing returns the mount points that the layers do not have, the deepest first.
 func (s *stageBuild) missing(c *Container) ([]string, error) {
 	u, err := union.Open(c.topFirst())
@@ -200,62 +196,9 @@ func (s *stageBuild) missing(c *Container) ([]string, error) {
 	}
 	defer u.Close()
 	binds, err := c.binds()
-	if err != nil {
-		return nil, err
-	}
-	all := slices.Clone(places)
+	var targets []string
 	for _, b := range binds {
-		all = append(all, strings.TrimPrefix(b.Target, "/"))
+		targets = append(targets, b.Target)
 	}
-	var list []string
-	for _, place := range all {
-		at, absent := place, ""
-		n, err := u.Find(at, false)
-		for ; err != nil; n, err = u.Find(at, true) { // links lead to the directories above
-			at, absent = path.Dir(at), path.Join(path.Base(at), absent)
-		}
-		for ; absent != "" && absent != "."; absent = path.Dir(absent) {
-			list = append(list, path.Join(n.Path(), absent))
-		}
-	}
-	slices.SortFunc(list, func(a, b string) int {
-		return strings.Count(b, "/") - strings.Count(a, "/")
-	})
-	return slices.Compact(list), nil
-}
-
-// clean removes mount points from a layer that are still as box made them: empty.
-func clean(build string, stubs []string) error {
-	root, err := unix.Open(build, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return about("open", build, err)
-	}
-	defer unix.Close(root)
-	for _, stub := range stubs {
-		dir, err := files.OpenBeneath(root, path.Dir(stub), unix.O_RDONLY|unix.O_DIRECTORY)
-		if err != nil {
-			continue // the step has replaced it
-		}
-		err = removeEmpty(dir, path.Base(stub))
-		unix.Close(dir)
-		if err != nil && err != unix.ENOENT && err != unix.ENOTEMPTY {
-			return about("remove", stub, err)
-		}
-	}
-	return nil
-}
-
-// removeEmpty removes an empty directory or file.
-func removeEmpty(dir int, name string) error {
-	var st unix.Stat_t
-	err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	switch {
-	case err != nil:
-		return err
-	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
-		return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
-	case st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0:
-		return unix.Unlinkat(dir, name, 0)
-	}
-	return nil
+	return stubs.Missing(u, targets...), err
 }

@@ -1,0 +1,91 @@
+package stepstore
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Kept is a step that is on the disk.
+type Kept struct {
+	*Entry
+	Path string
+	Used time.Time // last
+}
+
+// List returns the steps of a cache, the one used last first. Files that cannot be read are left out.
+func List(dir string) ([]Kept, error) {
+	files, err := os.ReadDir(filepath.Join(dir, "steps"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var list []Kept
+	for _, file := range files {
+		path := filepath.Join(dir, "steps", file.Name())
+		info, err := file.Info()
+		if err != nil || !strings.HasSuffix(path, ".json") {
+			continue // being written
+		}
+		if e, err := Read(path); err == nil {
+			list = append(list, Kept{e, path, info.ModTime()})
+		}
+	}
+	slices.SortFunc(list, func(a, b Kept) int {
+		return cmp.Or(b.Used.Compare(a.Used), strings.Compare(a.Path, b.Path))
+	})
+	return list, err
+}
+
+// Pruning says which steps are forgotten.
+type Pruning struct {
+	All  bool          // also those of images
+	Keep int64         // up to so many bytes of layers, of the steps used last
+	Age  time.Duration // since the last use, at least
+}
+
+// Filter reads until=DURATION, or nothing.
+func (p *Pruning) Filter(text string) (err error) {
+	if text == "" {
+		return nil
+	}
+	until, is := strings.CutPrefix(text, "until=")
+	if !is {
+		return fmt.Errorf("--filter %s: there is until=DURATION", text)
+	}
+	if p.Age, err = time.ParseDuration(until); err != nil {
+		return fmt.Errorf("--filter %s: %w", text, err)
+	}
+	return nil
+}
+
+// Forget removes steps, and returns the bytes of the layers that no image has. A step without a
+// layer belongs to the images that have the layer before it.
+func (p Pruning) Forget(steps []Kept, inImages map[digest.Digest]bool) (freed int64, err error) {
+	kept, counted := int64(0), map[digest.Digest]bool{}
+	for _, step := range steps { // the one used last comes first
+		inImage := inImages[step.On]
+		switch {
+		case inImage && !p.All, time.Since(step.Used) < p.Age:
+			continue
+		case p.Keep > 0 && kept+step.Bytes <= p.Keep:
+			kept += step.Bytes
+			continue
+		}
+		if err := os.Remove(step.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return freed, err
+		}
+		if step.Layer != nil && !inImage && !counted[step.Layer.Digest] {
+			counted[step.Layer.Digest] = true
+			freed += step.Bytes
+		}
+	}
+	return freed, nil
+}

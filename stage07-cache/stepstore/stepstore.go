@@ -1,0 +1,98 @@
+// Package stepstore keeps on the disk which steps of builds were made: a file for each, named by the
+// step's key. Whatever is wrong with a file is an error of its own, so that a build can take the
+// step for one that was never made. Open makes the directory of a cache, Read and Write one step,
+// List and Pruning are for removing steps. The lesson reads Entry, Read and Open.
+package stepstore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage06-dockerfile/ui"
+)
+
+// Version is that of the rules for keys: entries of other versions are ignored.
+const Version = 1
+
+// Entry is a step that was made, in DIR/steps/KEY.json.
+type Entry struct {
+	Version int
+	Created time.Time
+	Step    string
+	Layer   *ocispec.Descriptor `json:",omitempty"` // if it made one
+	On      digest.Digest       `json:",omitempty"` // the topmost layer afterwards
+	Bytes   int64               // of the layer's files
+}
+
+// Read reads an entry and holds it against the checksum in its second line. A missing one is
+// fs.ErrNotExist.
+func Read(path string) (*Entry, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	line, sum, _ := bytes.Cut(data, []byte("\n"))
+	if fmt.Sprintf("%x\n", sha256.Sum256(line)) != string(sum) {
+		return nil, fmt.Errorf("%s is damaged", path)
+	}
+	e := &Entry{}
+	if err := json.Unmarshal(line, e); err != nil || e.Version != Version {
+		return nil, fmt.Errorf("%s is of another version", path)
+	}
+	return e, nil
+}
+
+// Write writes what Read reads.
+func Write(path string, e *Entry) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	line = fmt.Appendf(line, "\n%x\n", sha256.Sum256(line))
+	return state.Write(path, line, 0o600, state.Volatile)
+}
+
+// Open makes the directories of a cache, and refuses one that cannot be used: another user could
+// have written anything into it, and a newer box may have other rules.
+func Open(dir string) error {
+	for _, name := range []string{"steps", "slots", "files", "urls", "mounts"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+		if err := unix.Access(path, unix.W_OK); err != nil {
+			return fmt.Errorf("write to %q: %w", path, err)
+		}
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to the user %d, and not to this one", dir, owner)
+	}
+	name := filepath.Join(dir, "version")
+	version, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return state.Write(name, fmt.Appendf(nil, "%d\n", Version), 0o600, state.Durable)
+	}
+	if text := strings.TrimSpace(string(version)); err == nil && text != fmt.Sprint(Version) {
+		return fmt.Errorf("%s is of version %q, and this box writes %d: box builder prune --all"+
+			" of the other box empties it", dir, ui.Cut(text, 24), Version)
+	}
+	return err
+}
