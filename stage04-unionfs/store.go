@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,31 +83,8 @@ func (s Store) make(path string, fill func(build string) error) error {
 // beside it. If box is killed before it calls done, the next box removes what has that name. The
 // file cgroup.freeze means processes that are stopped: the next box lets them go on.
 func (s Store) noteUnfinished(path string) (build string, done func() error, err error) {
-	held, err := createLocked(s.path("running", unfinished+ids.New()))
-	if err != nil {
-		return "", nil, err
-	}
-	if _, err := held.WriteString(path); errors.Join(err, held.Sync()) != nil {
-		return "", nil, errors.Join(err, os.Remove(held.Name()), held.Close())
-	}
-	done = func() error { return errors.Join(os.Remove(held.Name()), held.Close()) }
-	return temporaryName(path, held.Name()), done, nil
+	return state.Note(s.path("running"), ids.New(), path)
 }
-
-// temporaryName is the name beside a path that belongs to a note. No other file can have it, so
-// that a note, whatever it says, removes nothing else.
-func temporaryName(path, note string) string {
-	id := strings.TrimPrefix(filepath.Base(note), unfinished)
-	return filepath.Join(filepath.Dir(path), "."+id[:12])
-}
-
-// createLocked makes and locks a file with a new name, which sweep may hold for a moment.
-func createLocked(path string) (*os.File, error) {
-	return state.LockSoon(context.Background(), path, func() bool { return true })
-}
-
-// unfinished is the prefix of notes among the files of containers.
-const unfinished = "unfinished-"
 
 // sweep cleans up after boxes that were killed. A file in running/ without a lock is of a dead
 // box; the kernel has ended its container with it. An error here is only a warning: it must not
@@ -116,14 +92,14 @@ const unfinished = "unfinished-"
 func (s Store) sweep() error {
 	entries, err := os.ReadDir(s.path("running"))
 	for _, entry := range entries {
-		if !ids.IsID(strings.TrimPrefix(entry.Name(), unfinished)) {
+		if !ids.IsID(strings.TrimPrefix(entry.Name(), state.Unfinished)) {
 			continue // not box's
 		}
 		held, err := state.TryLock(s.path("running", entry.Name()), state.Exclusive)
 		if err == state.ErrBusy {
 			continue
 		}
-		if err == nil && strings.HasPrefix(entry.Name(), unfinished) {
+		if err == nil && strings.HasPrefix(entry.Name(), state.Unfinished) {
 			err = removeUnfinished(held)
 		} else if err == nil {
 			err = s.repair(entry.Name(), held)
@@ -137,13 +113,13 @@ func (s Store) sweep() error {
 
 // removeUnfinished removes what a note is about, and the note.
 func removeUnfinished(held *os.File) error {
-	path, err := io.ReadAll(held)
+	path, build, err := state.ReadNote(held)
 	switch {
-	case err != nil || !filepath.IsAbs(string(path)): // it never did anything
-	case filepath.Base(string(path)) == "cgroup.freeze":
-		err = thaw(string(path))
+	case path == "": // it never did anything
+	case filepath.Base(path) == "cgroup.freeze":
+		err = thaw(path)
 	default:
-		err = removeTree(temporaryName(string(path), held.Name()))
+		err = removeTree(build)
 	}
 	if err == nil {
 		err = os.Remove(held.Name())
@@ -264,15 +240,9 @@ func (s Store) records() (list []*Record, damaged []error, err error) {
 	if err := s.open(); err != nil {
 		return nil, nil, err
 	}
-	entries, err := os.ReadDir(s.path("containers"))
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, entry := range entries {
-		if !ids.IsID(entry.Name()) {
-			continue
-		}
-		r, err := s.known(entry.Name())
+	all, err := s.ids().List()
+	for _, id := range all {
+		r, err := s.known(id)
 		if errors.Is(err, errNoContainer) { // removed meanwhile
 			continue
 		}
@@ -282,7 +252,7 @@ func (s Store) records() (list []*Record, damaged []error, err error) {
 		}
 		list = append(list, r)
 	}
-	return list, damaged, nil
+	return list, damaged, err
 }
 
 // errNoContainer means that no container has a name.
@@ -294,29 +264,18 @@ func (s Store) find(text string) (*Record, error) {
 		return nil, err
 	}
 	text = strings.TrimPrefix(text, "/") // as Docker prints it
-	if id, err := os.Readlink(s.path("containers", text)); err == nil && ids.IsName(text) &&
-		ids.IsID(id) {
-		return s.known(id)
-	}
-	entries, err := os.ReadDir(s.path("containers"))
+	id, err := s.ids().Find(text)
 	if err != nil {
 		return nil, err
 	}
-	var found []string
-	for _, entry := range entries {
-		if ids.IsID(entry.Name()) && text != "" && strings.HasPrefix(entry.Name(), text) {
-			found = append(found, entry.Name())
-		}
-	}
-	switch len(found) {
-	case 0:
+	if id == "" {
 		return s.named(text)
-	case 1:
-		return s.known(found[0])
 	}
-	return nil, fmt.Errorf("%q is the beginning of the ids of %d containers: give more of it",
-		text, len(found))
+	return s.known(id)
 }
+
+// ids finds the ids and names of the containers.
+func (s Store) ids() ids.Dir { return ids.Dir{Path: s.path("containers"), Running: s.path("running")} }
 
 // take finds a container that does not run and locks it for a change.
 func (s Store) take(text string) (*Record, error) {

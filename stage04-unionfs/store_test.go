@@ -22,6 +22,7 @@ import (
 	"stagebox/lessons/boxtest"
 	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/state"
 )
 
 // life is a store of the test's own, with a root for its containers. The mark is a number of
@@ -433,7 +434,7 @@ func TestNoteRemovesOnlyItsOwn(t *testing.T) {
 	victim, own := filepath.Join(dir, "victim"), filepath.Join(dir, "."+id[:12])
 	freezer := filepath.Join(dir, "cgroup.freeze")
 	note := func(name, text string) string {
-		path := filepath.Join(l.store, "running", unfinished+name)
+		path := filepath.Join(l.store, "running", state.Unfinished+name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		return path
 	}

@@ -22,6 +22,7 @@ import (
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
+	"stagebox/stage04-unionfs/volume"
 )
 
 // nameVolumes gives volumes without a name a random one, so that the container has the same ones
@@ -99,7 +100,7 @@ func (s Store) createVolume(name string, labels map[string]string) error {
 func (s Store) makeVolume(name string, fill func(build string) error) error {
 	dir := s.path("volumes", name)
 	if _, err := os.Lstat(dir); err == nil {
-		return s.checkVolume(name)
+		return volume.Check(s.path("volumes"), name)
 	}
 	err := s.make(dir, func(build string) error {
 		return errors.Join(os.Mkdir(build, 0o755), fill(build))
@@ -216,24 +217,24 @@ func (s Store) removeVolume(name, except string) error {
 }
 
 // checkUnused refuses a volume that a container has.
-func (s Store) checkUnused(volume, except string) error {
+func (s Store) checkUnused(name, except string) error {
 	all, unknown, err := s.records()
 	if err != nil {
 		return err
 	}
 	if len(unknown) > 0 { // what volumes these have is not known
 		return fmt.Errorf("the volume %s may be one of this container: %w",
-			volume, errors.Join(unknown...))
+			name, errors.Join(unknown...))
 	}
 	var users []string
 	for _, r := range all {
-		if r.ID != except && slices.Contains(r.volumes(), volume) {
+		if r.ID != except && slices.Contains(r.volumes(), name) {
 			users = append(users, r.Name)
 		}
 	}
 	if len(users) > 0 {
 		return fmt.Errorf("the volume %s: %w %s; box rm removes that",
-			volume, errInUse, strings.Join(users, ", "))
+			name, errInUse, strings.Join(users, ", "))
 	}
 	return nil
 }

@@ -10,20 +10,17 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"stagebox/stage02-cgroups/units"
-	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/filter"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/listing"
-	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/volume"
 )
 
 type volumeCmd struct {
@@ -43,7 +40,7 @@ func (s Store) volumes() ([]listing.Volume, error) {
 	entries, err := os.ReadDir(s.path("volumes"))
 	var list []listing.Volume
 	for _, entry := range entries {
-		described, errRead := s.readVolume(entry.Name())
+		described, errRead := volume.Read(s.path("volumes"), entry.Name())
 		if errors.Is(errRead, fs.ErrNotExist) { // none, or gone meanwhile
 			continue
 		}
@@ -59,23 +56,6 @@ func (s Store) volumes() ([]listing.Volume, error) {
 		list = append(list, v)
 	}
 	return list, err
-}
-
-// readVolume describes a volume. Its labels are in a file beside its data.
-func (s Store) readVolume(name string) (v api.Volume, err error) {
-	dir := s.path("volumes", name)
-	info, err := os.Stat(dir)
-	if !ids.IsName(name) {
-		return v, fs.ErrNotExist
-	}
-	if err != nil {
-		return v, err
-	}
-	v = api.Volume{CreatedAt: info.ModTime().Format(time.RFC3339), Driver: "local", Mountpoint: filepath.Join(dir, "_data"), Name: name, Scope: "local"}
-	if err = state.ReadJSON(filepath.Join(dir, "labels.json"), &v.Labels); errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return v, err
 }
 
 type volumeLsCmd struct {
@@ -128,7 +108,7 @@ type volumeInspectCmd struct {
 // Run is `box volume inspect`.
 func (c *volumeInspectCmd) Run() error {
 	return showObjects(c.Names, c.Format, func(name string) (any, error) {
-		v, err := c.Store.readVolume(name)
+		v, err := volume.Read(c.Store.path("volumes"), name)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = noVolume(name)
 		}

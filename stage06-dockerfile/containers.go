@@ -148,7 +148,7 @@ func (c *Container) create() (err error) {
 	if err := c.Store.open(); err != nil {
 		return err
 	}
-	if r.lock, err = createLocked(r.livePath()); err != nil {
+	if r.lock, err = state.LockNew(r.livePath()); err != nil {
 		return err
 	}
 	if err = r.make(); err == nil {
@@ -207,7 +207,7 @@ func (r *Record) takeName() error {
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		if !random && !r.store.isNameOfOne(r.Name) {
+		if !random && !r.store.ids().IsTaken(r.Name) {
 			return fmt.Errorf("--name %s: %s is no container's name; box rm -f %s removes it",
 				r.Name, r.store.path("containers", r.Name), r.Name)
 		}

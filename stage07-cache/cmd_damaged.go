@@ -4,7 +4,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,19 +60,6 @@ func (r *Record) checkDirs() error {
 	return nil
 }
 
-// checkVolume checks the directories of a volume.
-func (s Store) checkVolume(name string) error {
-	dir := s.path("volumes", name)
-	err := files.CheckDir(dir)
-	if err == nil {
-		err = files.CheckDir(filepath.Join(dir, "_data"))
-	}
-	if err != nil {
-		err = fmt.Errorf("%w; restore it, or remove the volume: box volume rm %s", err, name)
-	}
-	return err
-}
-
 // discard removes a container whose record is damaged. If it runs, the box that stays with it is
 // killed, and the container ends with that: its record would say which process to kill.
 func (s Store) discard(id string) error {
@@ -86,12 +72,12 @@ func (s Store) discard(id string) error {
 			return fmt.Errorf("kill(%d, SIGKILL): %w", pid, err)
 		}
 	}
-	held, err := state.LockSoon(context.Background(), r.livePath(), func() bool { return true })
+	held, err := state.LockNew(r.livePath())
 	if err != nil {
 		return about("lock", r.livePath(), err)
 	}
 	r.lock = held
-	if err := s.dropNames(func(to string) bool { return to == id }); err != nil {
+	if err := s.ids().DropAll(id); err != nil {
 		return errors.Join(err, r.release())
 	}
 	return r.remove()
@@ -104,41 +90,6 @@ func (s Store) clearLock(id string) error {
 		return nil
 	}
 	return os.RemoveAll(path)
-}
-
-// dropNames removes the links that are names and lead to something.
-func (s Store) dropNames(leads func(to string) bool) error {
-	entries, err := os.ReadDir(s.path("containers"))
-	for _, entry := range entries {
-		name := s.path("containers", entry.Name())
-		if to, errLink := os.Readlink(name); errLink == nil && leads(to) {
-			err = errors.Join(err, os.Remove(name))
-		}
-	}
-	return err
-}
-
-// dropName removes what has the place of a container's name and is the name of none.
-func (s Store) dropName(name string) error {
-	path := s.path("containers", name)
-	if !ids.IsName(name) || ids.IsID(name) || s.isNameOfOne(name) {
-		return nil
-	}
-	return os.RemoveAll(path)
-}
-
-// isNameOfOne reports whether a name leads to a container, or to one that is being made.
-func (s Store) isNameOfOne(name string) bool {
-	id, err := os.Readlink(s.path("containers", name))
-	if err != nil || !ids.IsID(id) {
-		return false
-	}
-	for _, path := range []string{s.path("containers", id), s.path("containers", "."+id), s.path("running", id)} {
-		if _, err := os.Lstat(path); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // named finds a container by the name in its record: its link is lost.

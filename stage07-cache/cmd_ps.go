@@ -97,7 +97,7 @@ func (c *rmCmd) remove(name string) error {
 	if c.Force {
 		r, err := c.Store.find(name)
 		if errors.Is(err, errNoContainer) {
-			return cmp.Or(c.Store.dropName(name), batch.Skip(err))
+			return cmp.Or(c.Store.ids().Drop(name), batch.Skip(err))
 		}
 		var unreadable damaged
 		if errors.As(err, &unreadable) {
@@ -128,5 +128,5 @@ func (c *rmCmd) remove(name string) error {
 			return err
 		}
 	}
-	return errors.Join(r.remove(), c.Store.dropName(r.Name))
+	return errors.Join(r.remove(), c.Store.ids().Drop(r.Name))
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage08-network/completion"
 )
 
@@ -47,33 +46,23 @@ func (c *completionCmd) Run() error {
 func (s Store) wordsOf(_ *kong.Node, name string) []string {
 	switch name {
 	case "container":
-		return s.linkNames()
+		return s.ids().Names()
 	case "image":
 		return s.imageNames()
 	case "name": // of inspect
-		return append(s.linkNames(), s.imageNames()...)
+		return append(s.ids().Names(), s.imageNames()...)
 	case "volume":
 		return entryNames(s.path("volumes"))
 	case "network":
 		return s.networkNames()
 	case "--network":
 		words := append(s.networkNames(), "none", "host", "bridge")
-		for _, container := range s.linkNames() {
+		for _, container := range s.ids().Names() {
 			words = append(words, "container:"+container)
 		}
 		return words
 	}
 	return nil
-}
-
-// linkNames are the names of the containers: links to their directories.
-func (s Store) linkNames() (names []string) {
-	for _, name := range entryNames(s.path("containers")) {
-		if ids.IsName(name) && !ids.IsID(name) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 func (s Store) imageNames() (names []string) {

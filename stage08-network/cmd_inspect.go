@@ -19,6 +19,7 @@ import (
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/format"
 	"stagebox/stage04-unionfs/render"
+	"stagebox/stage04-unionfs/volume"
 	"stagebox/stage05-images/imageview"
 )
 
@@ -94,7 +95,7 @@ func (s Store) describeContainer(name string) (any, error) {
 }
 
 func (s Store) describeVolume(name string) (any, error) {
-	v, err := s.readVolume(name)
+	v, err := volume.Read(s.path("volumes"), name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -221,13 +222,8 @@ func (r *Record) picture() (render.Stack, error) {
 // draw prints the picture.
 func (r *Record) draw(form string) error {
 	p, err := r.picture()
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = fmt.Print(p.In(form))
 	}
-	text := p.Text
-	if form == "svg" {
-		text = p.SVG
-	}
-	_, err = fmt.Print(text())
 	return err
 }

@@ -104,7 +104,7 @@ func newWreck(t *testing.T) *wreck {
 	w.box("run", "--name", "c2", "apart", "true")
 	id = w.box("run", "-d", "--name", "c3", "--network", "n1", "apart", "sleep", "1000")
 	w.killBoxOf(w.store + "/running/" + id)
-	write("store/running/"+unfinished+ids.New(), w.store+"/volumes/none", 0o600)
+	write("store/running/"+state.Unfinished+ids.New(), w.store+"/volumes/none", 0o600)
 	w.all = w.paths(w.store)
 	w.readRoles()
 	return w

@@ -1,6 +1,6 @@
 // Package ids makes the ids and the names of containers, and says what may be one. An id is a
 // random number, as in Docker; a container that is given no name gets two words, which one can
-// say and type.
+// say and type. A Dir has containers in it, and finds one by its id or name.
 //
 // No lesson reads it.
 package ids

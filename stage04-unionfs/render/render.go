@@ -37,6 +37,14 @@ func (s Stack) Text() string {
 	return b.String() + "└" + strings.Repeat("─", width+2) + "┘\n"
 }
 
+// In draws the layers in a form: svg, or else text.
+func (s Stack) In(form string) string {
+	if form == "svg" {
+		return s.SVG()
+	}
+	return s.Text()
+}
+
 // SVG draws the layers one on the other; the colours fit a light and a dark page.
 func (s Stack) SVG() string {
 	const width, height, gap = 760, 52, 8

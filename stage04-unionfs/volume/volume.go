@@ -1,0 +1,47 @@
+// Package volume reads volumes: directories of which NAME/_data has the files, and NAME/labels.json,
+// if it is there, the labels. No lesson reads it.
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/state"
+)
+
+// Read describes a volume in the shape of the Docker Engine API; fs.ErrNotExist means that there is
+// none of this name.
+func Read(dir, name string) (v api.Volume, err error) {
+	dir = filepath.Join(dir, name)
+	info, err := os.Stat(dir)
+	if !ids.IsName(name) {
+		return v, fs.ErrNotExist
+	}
+	if err != nil {
+		return v, err
+	}
+	v = api.Volume{CreatedAt: info.ModTime().Format(time.RFC3339), Driver: "local", Mountpoint: filepath.Join(dir, "_data"), Name: name, Scope: "local"}
+	if err = state.ReadJSON(filepath.Join(dir, "labels.json"), &v.Labels); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return v, err
+}
+
+// Check checks the directories of a volume, which another program may have damaged.
+func Check(dir, name string) error {
+	err := files.CheckDir(filepath.Join(dir, name))
+	if err == nil {
+		err = files.CheckDir(filepath.Join(dir, name, "_data"))
+	}
+	if err != nil {
+		err = fmt.Errorf("%w; restore it, or remove the volume: box volume rm %s", err, name)
+	}
+	return err
+}
