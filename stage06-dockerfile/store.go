@@ -275,7 +275,9 @@ func (s Store) find(text string) (*Record, error) {
 }
 
 // ids finds the ids and names of the containers.
-func (s Store) ids() ids.Dir { return ids.Dir{Path: s.path("containers"), Running: s.path("running")} }
+func (s Store) ids() ids.Dir {
+	return ids.Dir{Path: s.path("containers"), Running: s.path("running")}
+}
 
 // take finds a container that does not run and locks it for a change.
 func (s Store) take(text string) (*Record, error) {

@@ -3,15 +3,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
 
-	"golang.org/x/term"
-
+	"stagebox/stage05-images/interrupt"
+	"stagebox/stage05-images/prompt"
 	"stagebox/stage05-images/registry"
 )
 
@@ -25,13 +23,13 @@ type loginCmd struct {
 
 // Run is `box login`.
 func (c *loginCmd) Run() error {
-	ctx, stop := interruptible()
+	ctx, stop := interrupt.Context()
 	defer stop()
 	host, err := registry.ParseHost(c.Host)
 	if err != nil {
 		return err
 	}
-	name, password, err := c.ask()
+	name, password, err := prompt.Login(c.Username, c.PasswordStdin)
 	if err != nil {
 		return err
 	}
@@ -46,37 +44,13 @@ func (c *loginCmd) Run() error {
 	return err
 }
 
-// ask prompts for what the flags do not give. A password is not echoed.
-func (c *loginCmd) ask() (name, password string, err error) {
-	switch {
-	case !c.PasswordStdin && !term.IsTerminal(0):
-		return "", "", errors.New("login asks for a password, and standard input is no terminal: add --password-stdin")
-	case c.PasswordStdin && c.Username == "":
-		return "", "", errors.New("standard input is the password, so the name cannot be asked for there: add -u NAME")
-	}
-	if name = c.Username; name == "" {
-		fmt.Fprint(os.Stderr, "Username: ")
-		if _, err := fmt.Scanln(&name); err != nil {
-			return "", "", fmt.Errorf("a user name: %w", err)
-		}
-	}
-	if c.PasswordStdin {
-		data, err := io.ReadAll(io.LimitReader(os.Stdin, 64<<10))
-		return name, strings.TrimRight(string(data), "\r\n"), err
-	}
-	fmt.Fprint(os.Stderr, "Password: ")
-	secret, err := term.ReadPassword(0)
-	fmt.Fprintln(os.Stderr)
-	return name, string(secret), err
-}
-
 type logoutCmd struct {
 	Host string `arg:"" optional:"" name:"registry" help:"Address of the registry (default: the one that names without an address use)."`
 }
 
 // Run is `box logout`.
 func (c *logoutCmd) Run() error {
-	ctx, stop := interruptible()
+	ctx, stop := interrupt.Context()
 	defer stop()
 	host, err := registry.ParseHost(c.Host)
 	if err != nil {
@@ -101,7 +75,7 @@ type searchCmd struct {
 
 // Run is `box search`.
 func (c *searchCmd) Run() error {
-	ctx, stop := interruptible()
+	ctx, stop := interrupt.Context()
 	defer stop()
 	address, word, elsewhere := strings.Cut(c.Word, "/")
 	if !elsewhere || !strings.ContainsAny(address, ".:") && address != "localhost" {

@@ -8,7 +8,6 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 
@@ -90,13 +89,8 @@ func delLink(name string) nlMessage {
 // mac gives a link a MAC address made of its IPv4 address. The next container with that address
 // is found at once, since no neighbour has to forget the MAC address of the last.
 func (b nlBody) mac(addr netip.Addr) nlBody {
-	hardware := hardwareAddr(addr)
+	hardware := ipam.HardwareAddr(addr)
 	return b.attr(unix.IFLA_ADDRESS, "IFLA_ADDRESS", hardware, hardware.String())
-}
-
-// hardwareAddr is the address of a link on the wire: one's own kind, then its IPv4 address.
-func hardwareAddr(addr netip.Addr) net.HardwareAddr {
-	return append(net.HardwareAddr{0x02, 0x42}, addr.AsSlice()...)
 }
 
 // newAddress gives a link an address. If the link does not exist yet, nameLink adds its index

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/interrupt"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
@@ -52,7 +53,7 @@ type buildCmd struct {
 
 // Run is `box build`.
 func (c *buildCmd) Run() error {
-	ctx, stop := interruptible()
+	ctx, stop := interrupt.Context()
 	defer stop()
 	if err := c.Store.setLimits(c.LimitFlags); err != nil {
 		return err

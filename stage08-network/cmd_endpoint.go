@@ -3,24 +3,14 @@
 package main
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net/netip"
-	"os"
-	"strconv"
-	"strings"
 
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
 )
-
-// apiID is an id of the form that the API has, made of what identifies a thing here.
-func apiID(words ...string) string {
-	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(words, " "))))
-}
 
 // describeNetwork is a network in the shape of the API.
 func (s Store) describeNetwork(name string) (any, error) {
@@ -35,46 +25,7 @@ func (s Store) describeNetwork(name string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, _, err := dir.Leases(n)
-	if err != nil {
-		return nil, err
-	}
-	info, err := os.Stat(dir.File(name + ".json"))
-	if err != nil {
-		return nil, err
-	}
-	d := api.Network{Name: name, ID: apiID(dir.Path, name), Created: api.Time(info.ModTime()), Scope: "local", Driver: "bridge", EnableIPv6: n.Subnet6.IsValid(),
-		IPAM: api.IPAM{Driver: "default", Config: []api.Pool{{Subnet: n.Subnet.String(), Gateway: n.Gateway.String()}}}, Internal: n.Internal,
-		Containers: map[string]api.Member{}, Labels: map[string]string{},
-		Options: map[string]string{"com.docker.network.bridge.name": n.Bridge, "com.docker.network.driver.mtu": strconv.Itoa(int(n.MTU))}}
-	if n.Subnet6.IsValid() {
-		d.IPAM.Config = append(d.IPAM.Config, api.Pool{Subnet: n.Subnet6.String(), Gateway: n.Gateway6.String()})
-	}
-	for _, l := range live {
-		e := dir.endpoint(n, l)
-		d.Containers[l.ID] = api.Member{Name: l.Label(), EndpointID: e.EndpointID, MacAddress: e.MacAddress,
-			IPv4Address: prefix(l.Addr, n.Subnet), IPv6Address: prefix(l.Addr6, n.Subnet6)}
-	}
-	return d, nil
-}
-
-// prefix is an address with the length of its network's prefix.
-func prefix(addr netip.Addr, network netip.Prefix) string {
-	if !addr.IsValid() {
-		return ""
-	}
-	return netip.PrefixFrom(addr, network.Bits()).String()
-}
-
-// endpoint is a container on a network in the shape of the API.
-func (dir networks) endpoint(n *ipam.Network, l ipam.Lease) *api.Endpoint {
-	id := apiID(dir.Path, n.Name)
-	e := &api.Endpoint{NetworkID: id, EndpointID: apiID(id, l.ID), MacAddress: hardwareAddr(l.Addr).String(), Gateway: n.Gateway.String(),
-		IPAddress: l.Addr.String(), IPPrefixLen: n.Subnet.Bits(), DNSNames: append(append([]string{}, l.Names...), l.ID[:min(12, len(l.ID))])}
-	if l.Addr6.IsValid() {
-		e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway = l.Addr6.String(), n.Subnet6.Bits(), n.Gateway6.String()
-	}
-	return e
+	return dir.Describe(n)
 }
 
 // describeNetwork adds to a container what its flags say of the network, and while it runs, how
@@ -144,7 +95,7 @@ func (r *Record) describeEndpoint(settings *api.NetworkSettings, name string) er
 		if l.ID != r.ID {
 			continue
 		}
-		e := dir.endpoint(n, l)
+		e := dir.Endpoint(n, l)
 		e.Aliases = r.Run.NetworkAlias
 		settings.Networks[name] = e
 		if name == defaultNetwork { // as Docker: the addresses on the default one are here too

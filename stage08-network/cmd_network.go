@@ -12,14 +12,12 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
-
-	"github.com/alecthomas/kong"
 
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/picture"
 	"stagebox/stage08-network/portmap"
 )
 
@@ -69,65 +67,14 @@ type networkLsCmd struct {
 }
 
 // Run is `box network ls`.
-func (c *networkLsCmd) Run() error {
-	all, err := c.networks().List()
-	if err != nil {
-		return err
-	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	if !c.Quiet {
-		fmt.Fprintln(table, "NAME\tBRIDGE\tSUBNET\tIPV6\tCONTAINERS\t")
-	}
-	for _, n := range all {
-		if c.Quiet {
-			fmt.Fprintln(table, n.Name)
-			continue
-		}
-		list, _, err := c.networks().Leases(n)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(table, networkRow(n, len(list)))
-	}
-	return table.Flush()
-}
-
-// networkRow is a network's line in the table.
-func networkRow(n *ipam.Network, containers int) string {
-	subnet6, internal := "-", ""
-	if n.Subnet6.IsValid() {
-		subnet6 = n.Subnet6.String()
-	}
-	if n.Internal {
-		internal = "internal"
-	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s", n.Name, n.Bridge, n.Subnet, subnet6, containers, internal)
-}
+func (c *networkLsCmd) Run() error { return c.networks().Write(os.Stdout, c.Quiet) }
 
 type networkInspectCmd struct {
-	Names   []string `arg:"" name:"network" help:"Networks, by name."`
-	Format  string   `short:"f" help:"Format with a Go template, such as {{json .IPAM.Config}}." placeholder:"TEMPLATE"`
-	Picture drawing  `help:"Draw the networks as they are in the kernel now; =svg for browsers." placeholder:"svg"`
+	Names   []string     `arg:"" name:"network" help:"Networks, by name."`
+	Format  string       `short:"f" help:"Format with a Go template, such as {{json .IPAM.Config}}." placeholder:"TEMPLATE"`
+	Picture picture.Form `help:"Draw the networks as they are in the kernel now; =svg for browsers." placeholder:"svg"`
 
 	Store
-}
-
-// drawing is "", "text" or "svg". The flag needs no value.
-type drawing string
-
-func (drawing) IsBool() bool { return true }
-
-// Decode reads --picture, --picture=text and --picture=svg.
-func (d *drawing) Decode(ctx *kong.DecodeContext) error {
-	*d = "text"
-	if ctx.Scan.Peek().Type != kong.FlagValueToken {
-		return nil
-	}
-	value := fmt.Sprint(ctx.Scan.Pop().Value)
-	if *d = drawing(value); value != "text" && value != "svg" {
-		return fmt.Errorf("%q is no kind of picture: say --picture or --picture=svg", value)
-	}
-	return nil
 }
 
 // Run is `box network inspect`.
@@ -146,14 +93,9 @@ func (c *networkInspectCmd) Run() error {
 
 func (c *networkInspectCmd) draw(n *ipam.Network) error {
 	p, err := c.networks().picture(n)
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = fmt.Print(p.In(c.Picture))
 	}
-	text := p.Text
-	if c.Picture == "svg" {
-		text = p.SVG
-	}
-	_, err = fmt.Print(text())
 	return err
 }
 
@@ -217,17 +159,6 @@ func (w *NetworkOptions) ports(exposed []string) ([]portmap.Mapping, error) {
 		specs = append(slices.Clone(specs), exposed...)
 	}
 	return portmap.Parse(specs)
-}
-
-func parseServers(specs []string) (list []netip.Addr, err error) {
-	for _, spec := range specs {
-		server, err := netip.ParseAddr(spec)
-		if err != nil {
-			return nil, fmt.Errorf("--dns %s is not an IP address", spec)
-		}
-		list = append(list, server)
-	}
-	return list, nil
 }
 
 // check refuses what a kind of network cannot have.
@@ -335,19 +266,4 @@ func (c *link) hostGateway() (netip.Addr, error) {
 		return netip.Addr{}, err
 	}
 	return n.Gateway, nil
-}
-
-// printOnce prints a note for the user, once in the life of the networks.
-func (dir networks) printOnce(note string) error {
-	return dir.Locked(func() error {
-		told, err := os.ReadFile(dir.File("told"))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		if strings.Contains(string(told), note+"\n") {
-			return nil
-		}
-		fmt.Fprintln(os.Stderr, "box:", note)
-		return state.Write(dir.File("told"), fmt.Append(told, note, "\n"), 0o644, state.Durable)
-	})
 }

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -18,6 +17,7 @@ import (
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/picture"
+	"stagebox/stage08-network/portmap"
 	"stagebox/stage08-network/rtnl"
 )
 
@@ -78,7 +78,7 @@ func leaseText(l ipam.Lease, elements []nft.Element) []string {
 		lines = append(lines, l.Addr6.String())
 	}
 	for _, e := range elements {
-		if text := portText(e); e.Comment == l.ID && text != "" {
+		if text := portmap.Text(e); e.Comment == l.ID && text != "" {
 			lines = append(lines, text)
 		}
 	}
@@ -106,19 +106,4 @@ func wayOut(n *ipam.Network) (string, error) {
 		return "table " + string(natTable) + " lacks rules: no way out", nil
 	}
 	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
-}
-
-// portText is an element of a port map as text. Both families have the same: IPv4 is shown.
-func portText(e nft.Element) string {
-	on, key := "*", e.Key
-	if e.Set == "on4" && len(key) == 12 || e.Set == "on6" && len(key) == 24 {
-		addr, _ := netip.AddrFromSlice(key[:len(key)-8])
-		on, key = addr.String(), key[len(key)-8:]
-	}
-	if e.Set == "any6" || len(key) != 8 || len(e.Data) < 8 {
-		return ""
-	}
-	proto := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}[key[0]]
-	return fmt.Sprintf("%s %s:%d -> %d", proto, on, binary.BigEndian.Uint16(key[4:]),
-		binary.BigEndian.Uint16(e.Data[len(e.Data)-4:]))
 }

@@ -3,11 +3,9 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
+
+	"stagebox/stage08-network/portmap"
 )
 
 type portCmd struct {
@@ -26,18 +24,7 @@ func (c *portCmd) Run() error {
 	if !r.isRunning() {
 		return fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
 	}
-	published := slices.Clone(r.State.Ports)
-	slices.SortStableFunc(published, func(a, b string) int { return cmp.Compare(portNumber(a), portNumber(b)) })
-	var lines []string
-	for _, one := range published {
-		host, port, _ := strings.Cut(one, "->")
-		switch {
-		case c.Port == "":
-			lines = append(lines, port+" -> "+host)
-		case port == c.Port || port == c.Port+"/tcp":
-			lines = append(lines, host)
-		}
-	}
+	lines := portmap.Lines(r.State.Ports, c.Port)
 	if c.Port != "" && lines == nil {
 		return fmt.Errorf("container %s has not published its port %s: run -p does", r.Name, c.Port)
 	}
@@ -45,12 +32,4 @@ func (c *portCmd) Run() error {
 		fmt.Println(line)
 	}
 	return nil
-}
-
-// portNumber is the container's port in what is published.
-func portNumber(published string) int {
-	_, port, _ := strings.Cut(published, "->")
-	number, _, _ := strings.Cut(port, "/")
-	n, _ := strconv.Atoi(number) // box has written it
-	return n
 }

@@ -4,15 +4,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
-	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage05-images/interrupt"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
@@ -49,31 +45,9 @@ type pullCmd struct {
 	layer.LimitFlags
 }
 
-// interruptible returns a context that ends with Ctrl-C, or when the output of box is not read: then
-// stop, which comes after all that cleans up, ends box with the status of SIGPIPE.
-func interruptible() (ctx context.Context, stop func()) {
-	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
-	pipes := make(chan os.Signal, 1)
-	signal.Notify(pipes, unix.SIGPIPE) // for a connection to a registry too
-	go func() {
-		for range pipes {
-			if plan.OutputIsClosed() {
-				cancel()
-			}
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(pipes)
-		if ctx.Err() != nil && plan.OutputIsClosed() {
-			os.Exit(128 + int(unix.SIGPIPE))
-		}
-		cancel()
-	}
-}
-
 // Run is `box pull`.
 func (c *pullCmd) Run() error {
-	ctx, stop := interruptible()
+	ctx, stop := interrupt.Context()
 	defer stop()
 	ref, err := registry.ParseReference(c.Name)
 	if err != nil {
@@ -107,7 +81,7 @@ type pushCmd struct {
 
 // Run is `box push`.
 func (c *pushCmd) Run() error {
-	ctx, stop := interruptible()
+	ctx, stop := interrupt.Context()
 	defer stop()
 	ref, err := registry.ParseReference(c.Name)
 	if err != nil {

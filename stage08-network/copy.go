@@ -6,9 +6,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -18,7 +15,6 @@ import (
 	"github.com/moby/patternmatcher"
 	"golang.org/x/sys/unix"
 
-	"stagebox/stage03-rootfs/passwd"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
@@ -94,12 +90,6 @@ func (c *copying) prepare() (err error) {
 	return err
 }
 
-// rootEntries are appended to passwd and group: root is known even if they are missing.
-var rootEntries = map[string]string{
-	"/etc/passwd": "\nroot:x:0:0:root:/root:/bin/sh\n",
-	"/etc/group":  "\nroot:x:0:\n",
-}
-
 // ownerNamed reads USER[:GROUP], by the names of the stage's own passwd and group.
 func (s *stageBuild) ownerNamed(text string) (copyup.Owner, error) {
 	u, err := openLayers(s.dirs())
@@ -107,19 +97,7 @@ func (s *stageBuild) ownerNamed(text string) (copyup.Owner, error) {
 		return copyup.Owner{}, err
 	}
 	defer u.Close()
-	read := func(name string) ([]byte, error) {
-		data, err := readSmall(u, name)
-		return append(data, rootEntries[name]...), err
-	}
-	user, group, _ := strings.Cut(text, ":")
-	id := &identity{}
-	if err := id.find(read, text); err != nil {
-		return copyup.Owner{}, err
-	}
-	if _, err := passwd.ParseID(user); err == nil && group == "" {
-		id.gid = id.uid // of a number, the group is the same number
-	}
-	return copyup.Owner{UID: id.uid, GID: id.gid}, nil
+	return copyup.ParseOwner(u, text)
 }
 
 // openLayers opens layers, of which the lowest comes first, as a union.
@@ -129,27 +107,6 @@ func openLayers(dirs []string, err error) (*union.FS, error) {
 	}
 	slices.Reverse(dirs)
 	return union.Open(dirs)
-}
-
-// readSmall reads a file of a union; one that is missing is empty.
-func readSmall(u *union.FS, name string) ([]byte, error) {
-	n, err := u.Find(name, true)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !n.Is(unix.S_IFREG) || n.Size > passwd.MaxSize {
-		return nil, fmt.Errorf("%s is not a file of up to %d bytes", name, passwd.MaxSize)
-	}
-	fd, err := n.Open(unix.O_RDONLY)
-	if err != nil {
-		return nil, err
-	}
-	file := os.NewFile(uintptr(fd), name)
-	defer file.Close()
-	return io.ReadAll(file)
 }
 
 // source opens the place that files come from: a stage, an image, or the context, which alone has

@@ -20,6 +20,7 @@ import (
 	"stagebox/stage03-rootfs/tiny"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/signals"
+	"stagebox/stage05-images/interrupt"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/progress"
@@ -133,7 +134,7 @@ func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := interruptible()
+	ctx, stop := interrupt.Context()
 	defer stop()
 	fmt.Fprintf(os.Stderr, "box: the image %s is pulled from %s\n", ref.Familiar(), ref.Host)
 	show := progress.New(os.Stderr, false, c.Explain != "")

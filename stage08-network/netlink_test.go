@@ -14,6 +14,7 @@ import (
 
 	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/nft"
+	"stagebox/stage08-network/portmap"
 	"stagebox/stage08-network/rtnl"
 )
 
@@ -84,7 +85,7 @@ func FuzzNetlink(f *testing.F) {
 			rtnl.ReadRoute(m.body)
 			for kind, value := range attr.List(m.body, 4) {
 				require.Zero(t, kind&unix.NLA_F_NESTED)
-				portText(nft.Element{Set: "on4", Key: value, Data: value})
+				portmap.Text(nft.Element{Set: "on4", Key: value, Data: value})
 				nft.Comment(value)
 			}
 		}

@@ -74,7 +74,7 @@ func (c *link) printNotes() error {
 	var all []error
 	for _, note := range c.Notes {
 		if !c.dry {
-			all = append(all, c.dir.printOnce(note))
+			all = append(all, c.dir.PrintOnce(os.Stderr, note))
 		}
 	}
 	return errors.Join(all...)
@@ -172,7 +172,7 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 	if c.Ports, err = w.ports(who.exposed); err != nil {
 		return nil, err
 	}
-	if c.servers, err = parseServers(w.DNS); err != nil {
+	if c.servers, err = dns.ParseServers(w.DNS); err != nil {
 		return nil, err
 	}
 	bridged := !slices.Contains([]string{"none", "host", "container", "default"}, mode)

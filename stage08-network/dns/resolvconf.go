@@ -20,6 +20,18 @@ func Nameservers(conf string) (list []netip.Addr) {
 	return list
 }
 
+// ParseServers reads the addresses of --dns.
+func ParseServers(specs []string) (list []netip.Addr, err error) {
+	for _, spec := range specs {
+		server, err := netip.ParseAddr(spec)
+		if err != nil {
+			return nil, fmt.Errorf("--dns %s is not an IP address", spec)
+		}
+		list = append(list, server)
+	}
+	return list, nil
+}
+
 // WithNameservers is the text of a resolv.conf(5) that names other servers and keeps the search
 // list and the options of conf.
 func WithNameservers(conf string, servers ...netip.Addr) string {

@@ -8,6 +8,8 @@ import (
 	"html"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/alecthomas/kong"
 )
 
 // Network is what a picture shows.
@@ -20,6 +22,33 @@ type Network struct {
 type Container struct {
 	Link  string   // the name of the link on the host, beside the line that leads to it
 	Lines []string // what the box says
+}
+
+// Form is how a network is drawn: "text", "svg", or "" for not at all. As a flag it needs no value.
+type Form string
+
+// IsBool has kong take the flag without a value.
+func (Form) IsBool() bool { return true }
+
+// Decode reads --picture, --picture=text and --picture=svg.
+func (f *Form) Decode(ctx *kong.DecodeContext) error {
+	*f = "text"
+	if ctx.Scan.Peek().Type != kong.FlagValueToken {
+		return nil
+	}
+	value := fmt.Sprint(ctx.Scan.Pop().Value)
+	if *f = Form(value); value != "text" && value != "svg" {
+		return fmt.Errorf("%q is no kind of picture: say --picture or --picture=svg", value)
+	}
+	return nil
+}
+
+// In draws the network in a form.
+func (n *Network) In(f Form) string {
+	if f == "svg" {
+		return n.SVG()
+	}
+	return n.Text()
 }
 
 // Text draws with characters, the host on top and below it a container at each link.

@@ -34,3 +34,19 @@ func (m Mapping) Element(to netip.Addr, comment string) (e nft.Element, ok bool)
 }
 
 func portBytes(port uint16) []byte { return binary.BigEndian.AppendUint16(nil, port) }
+
+// Text is an element of a map of published ports, for people: tcp *:8080 -> 80. It is "" for one of
+// IPv6 that is published on every address: IPv4 has the same one.
+func Text(e nft.Element) string {
+	on, key := "*", e.Key
+	if e.Set == "on4" && len(key) == 12 || e.Set == "on6" && len(key) == 24 {
+		addr, _ := netip.AddrFromSlice(key[:len(key)-8])
+		on, key = addr.String(), key[len(key)-8:]
+	}
+	if e.Set == "any6" || len(key) != 8 || len(e.Data) < 8 {
+		return ""
+	}
+	proto := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}[key[0]]
+	return fmt.Sprintf("%s %s:%d -> %d", proto, on, binary.BigEndian.Uint16(key[4:]),
+		binary.BigEndian.Uint16(e.Data[len(e.Data)-4:]))
+}

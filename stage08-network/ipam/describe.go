@@ -1,0 +1,118 @@
+package ipam
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage04-unionfs/state"
+)
+
+// Describe returns a network in the shape of the Docker Engine API, with the containers on it.
+func (d Dir) Describe(n *Network) (*api.Network, error) {
+	live, _, err := d.Leases(n)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(d.File(n.Name + ".json"))
+	if err != nil {
+		return nil, err
+	}
+	a := &api.Network{Name: n.Name, ID: apiID(d.Path, n.Name), Created: api.Time(info.ModTime()), Scope: "local", Driver: "bridge", EnableIPv6: n.Subnet6.IsValid(),
+		IPAM: api.IPAM{Driver: "default", Config: []api.Pool{{Subnet: n.Subnet.String(), Gateway: n.Gateway.String()}}}, Internal: n.Internal,
+		Containers: map[string]api.Member{}, Labels: map[string]string{},
+		Options: map[string]string{"com.docker.network.bridge.name": n.Bridge, "com.docker.network.driver.mtu": strconv.Itoa(int(n.MTU))}}
+	if n.Subnet6.IsValid() {
+		a.IPAM.Config = append(a.IPAM.Config, api.Pool{Subnet: n.Subnet6.String(), Gateway: n.Gateway6.String()})
+	}
+	for _, l := range live {
+		e := d.Endpoint(n, l)
+		a.Containers[l.ID] = api.Member{Name: l.Label(), EndpointID: e.EndpointID, MacAddress: e.MacAddress,
+			IPv4Address: prefix(l.Addr, n.Subnet), IPv6Address: prefix(l.Addr6, n.Subnet6)}
+	}
+	return a, nil
+}
+
+// Endpoint returns a container on a network in the shape of the API.
+func (d Dir) Endpoint(n *Network, l Lease) *api.Endpoint {
+	id := apiID(d.Path, n.Name)
+	e := &api.Endpoint{NetworkID: id, EndpointID: apiID(id, l.ID), MacAddress: HardwareAddr(l.Addr).String(), Gateway: n.Gateway.String(),
+		IPAddress: l.Addr.String(), IPPrefixLen: n.Subnet.Bits(), DNSNames: append(append([]string{}, l.Names...), l.ID[:min(12, len(l.ID))])}
+	if l.Addr6.IsValid() {
+		e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway = l.Addr6.String(), n.Subnet6.Bits(), n.Gateway6.String()
+	}
+	return e
+}
+
+// apiID is an id of the form that the API has, made of what identifies a thing here.
+func apiID(words ...string) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(words, " "))))
+}
+
+// prefix is an address with the length of its network's prefix.
+func prefix(addr netip.Addr, network netip.Prefix) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	return netip.PrefixFrom(addr, network.Bits()).String()
+}
+
+// HardwareAddr is the address of a link on the wire: one's own kind, then its IPv4 address.
+func HardwareAddr(addr netip.Addr) net.HardwareAddr {
+	return append(net.HardwareAddr{0x02, 0x42}, addr.AsSlice()...)
+}
+
+// Write prints the networks: a table with a line for each, or their names alone.
+func (d Dir) Write(out io.Writer, namesOnly bool) error {
+	all, err := d.List()
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	if !namesOnly {
+		fmt.Fprintln(table, "NAME\tBRIDGE\tSUBNET\tIPV6\tCONTAINERS\t")
+	}
+	for _, n := range all {
+		if namesOnly {
+			fmt.Fprintln(table, n.Name)
+			continue
+		}
+		list, _, err := d.Leases(n)
+		if err != nil {
+			return err
+		}
+		subnet6, internal := "-", ""
+		if n.Subnet6.IsValid() {
+			subnet6 = n.Subnet6.String()
+		}
+		if n.Internal {
+			internal = "internal"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", n.Name, n.Bridge, n.Subnet, subnet6, len(list), internal)
+	}
+	return table.Flush()
+}
+
+// PrintOnce prints a note for the user, once in the life of the networks.
+func (d Dir) PrintOnce(out io.Writer, note string) error {
+	return d.Locked(func() error {
+		told, err := os.ReadFile(d.File("told"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if strings.Contains(string(told), note+"\n") {
+			return nil
+		}
+		fmt.Fprintln(out, "box:", note)
+		return state.Write(d.File("told"), fmt.Append(told, note, "\n"), 0o644, state.Durable)
+	})
+}
