@@ -19,6 +19,7 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/rlimit"
 	"stagebox/stage03-rootfs/seccomp"
+	"stagebox/stage03-rootfs/sysctl"
 	"stagebox/stage05-images/runtimespec"
 )
 
@@ -185,11 +186,11 @@ func (b *bundle) look(name string) (there, isDir bool) {
 func (b *bundle) checkSysctl(name string) error {
 	kind := map[string]specs.LinuxNamespaceType{"kernel.hostname": specs.UTSNamespace,
 		"kernel.domainname": specs.UTSNamespace}[name]
-	for prefix, flag := range namespaced {
-		if !strings.HasPrefix(name, prefix) {
-		} else if kind = specs.NetworkNamespace; flag == unix.CLONE_NEWIPC {
-			kind = specs.IPCNamespace
-		}
+	switch sysctl.Namespace(name) {
+	case unix.CLONE_NEWNET:
+		kind = specs.NetworkNamespace
+	case unix.CLONE_NEWIPC:
+		kind = specs.IPCNamespace
 	}
 	for _, ns := range b.Linux.Namespaces {
 		if ns.Type == kind && kind != "" {

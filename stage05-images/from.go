@@ -1,6 +1,6 @@
 // box run IMAGE: what the first word names, and how an image's configuration and the flags make a
 // container together. A flag wins over the image. Container.merge combines the two; for variables,
-// see also environment and setAll in cmd_process.go.
+// see also Container.environment in cmd_process.go.
 
 package main
 
@@ -87,7 +87,7 @@ func pathOf(word string) string {
 }
 
 // obtain returns the image, from here or from its registry, as --pull and --platform say. local and
-// err are what Store.image has returned.
+// err are what Layout.Find has returned.
 func (c *Container) obtain(name string, local *oci.Image, err error) (*oci.Image, error) {
 	if err == nil {
 		err = oci.CheckPlatform(local.Config.Platform, c.Platform, complain)

@@ -1,6 +1,6 @@
 // Making an image of a container's changes (commit), and taking images out of the index (rmi, image
 // prune); layout.go:Store.collect removes their blobs afterwards. Finding and reading images is in
-// image.go.
+// the package oci.
 
 package main
 

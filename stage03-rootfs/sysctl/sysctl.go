@@ -23,16 +23,22 @@ var namespaced = map[string]uint64{
 	"kernel.shm": unix.CLONE_NEWIPC,
 }
 
-// Parse reads NAME=VALUE. A setting of the whole host is an error, and so is one of a namespace that
-// the container does not have of its own; own has the CLONE_NEW flags of those that it has.
-func Parse(spec string, own uint64) (Setting, error) {
-	name, value, given := strings.Cut(spec, "=")
-	kind := uint64(0)
+// Namespace returns the CLONE_NEW flag of the namespace that a setting belongs to; 0 for one of the
+// whole host.
+func Namespace(name string) (kind uint64) {
 	for prefix, k := range namespaced {
 		if strings.HasPrefix(name, prefix) {
 			kind = k
 		}
 	}
+	return kind
+}
+
+// Parse reads NAME=VALUE. A setting of the whole host is an error, and so is one of a namespace that
+// the container does not have of its own; own has the CLONE_NEW flags of those that it has.
+func Parse(spec string, own uint64) (Setting, error) {
+	name, value, given := strings.Cut(spec, "=")
+	kind := Namespace(name)
 	var err error
 	switch {
 	case !given || name == "" || strings.Contains(name, "/"):
