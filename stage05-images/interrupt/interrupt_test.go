@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// That an output nobody reads ends a command too is tested with the program.
+// That an output which is not read ends a command too is tested with the program.
 func TestContext(t *testing.T) {
 	ctx, stop := Context()
 	defer stop()
