@@ -67,7 +67,7 @@ func victim(t *testing.T, does string, through ...string) *leaver {
 	l := &leaver{Cmd: exec.Command(args[0], args[1:]...), tmp: t.TempDir()}
 	l.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	l.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, dirVariable) }),
-		victimVariable+"="+does, "TMPDIR="+l.tmp)
+		victimVariable+"="+does, "TMPDIR="+l.tmp, "STAGEBOX_MEMORY=")
 	l.Stderr = &l.errs
 	out, in, err := os.Pipe()
 	require.NoError(t, err)
