@@ -81,3 +81,20 @@ func TestStopTimeout(t *testing.T) {
 func (l *life) awaitReady(name string) {
 	require.Eventually(l, func() bool { return l.box("logs", name) == "ready" }, time.Minute, 10*time.Millisecond)
 }
+
+// TestStatusOfARunThatIsOver: who watches for the end of a run gets its status, also when box has let
+// go of the container by the time it is asked for.
+func TestStatusOfARunThatIsOver(t *testing.T) {
+	l := newLife(t)
+	id := l.box("run", "-d", "--rootfs", l.tiny, "sh", "-c", `trap "exit 7" TERM; while :; do sleep 0.01; done`)
+	s := Store{Root: l.store}
+	r, err := s.find(id)
+	require.NoError(t, err)
+	wait, err := r.watchEnd()
+	require.NoError(t, err)
+	l.box("stop", id)
+	require.Equal(t, "7", l.box("wait", id))
+	status, err := wait()
+	require.NoError(t, err)
+	require.Equal(t, 7, status)
+}

@@ -211,7 +211,7 @@ func (r *Record) watchEnd() (wait func() (int, error), err error) {
 	}
 	return func() (int, error) {
 		defer file.Close()
-		if file == nil || !now.isLive() {
+		if file == nil || !now.State.isLive() {
 			return now.State.ExitCode, nil
 		}
 		if err := state.Await(context.Background(), file, state.Shared); err != nil {
