@@ -2,24 +2,35 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
+
+// bundleRoot is a root for all bundles here, of which none changes a file.
+func bundleRoot(t *testing.T) string {
+	root := box + "-bundles"
+	if _, err := os.Stat(root); err != nil {
+		_, said, status := run(t, "rootfs", root)
+		require.Zero(t, status, said)
+	}
+	return root
+}
 
 // newBundle is a bundle as runc spec writes it, with a program that ends at once.
 func newBundle(t *testing.T, change func(*specs.Spec)) (dir string, call func(args ...string) (out, said string, status int)) {
 	dir = t.TempDir()
-	_, said, status := run(t, "rootfs", filepath.Join(dir, "rootfs"))
-	require.Zero(t, status, said)
 	spec := &specs.Spec{
-		Version: "1.3.0", Hostname: "bundled", Root: &specs.Root{Path: "rootfs", Readonly: true},
+		Version: "1.3.0", Hostname: "bundled", Root: &specs.Root{Path: bundleRoot(t), Readonly: true},
 		Process: &specs.Process{Args: []string{"sh", "-c", "hostname; id -u"}, Env: []string{"PATH=/bin:/usr/bin:/sbin:/usr/sbin"},
 			Cwd: "/", NoNewPrivileges: true,
 			Capabilities: &specs.LinuxCapabilities{Bounding: []string{"CAP_KILL"}, Effective: []string{"CAP_KILL"}, Permitted: []string{"CAP_KILL"}},
@@ -103,6 +114,16 @@ func TestContainerOfABundleHasALife(t *testing.T) {
 	require.Equal(t, "bundled\nCapBnd:\t0000000000000020\n", out)
 	_, said, _ = call("start", "one")
 	require.Contains(t, said, "cannot start an already running container")
+	if os.Geteuid() == 0 {
+		_, said, status = call("pause", "one")
+		require.Zero(t, status, said)
+		require.EqualValues(t, "paused", state().Status)
+		_, said, _ = call("exec", "one", "true")
+		require.Contains(t, said, "cannot exec in a paused container: resume it first")
+		_, said, status = call("resume", "one")
+		require.Zero(t, status, said)
+		require.Equal(t, specs.StateRunning, state().Status)
+	}
 	_, said, _ = call("delete", "one")
 	require.Contains(t, said, "that is not stopped: running")
 	_, said, status = call("kill", "one", "KILL")
@@ -152,4 +173,229 @@ func TestBundleIsRefusedByName(t *testing.T) {
 		out, _, _ := call("list", "-q")
 		require.Empty(t, out, "nothing is left of %s", c.said)
 	}
+}
+
+// TestBundleGetsWhatItAsksFor holds each part of config.json against what the kernel says inside.
+func TestBundleGetsWhatItAsksFor(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("the parts here are root's; TestBundleRuns has those of every user")
+	}
+	source := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(source, "file"), nil, 0o644))
+	ids := []specs.LinuxIDMapping{{HostID: 100000, Size: 10}, {ContainerID: 10, HostID: 200000, Size: 5}}
+	userNamespace := func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})
+		s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
+	}
+	bind := func(s *specs.Spec, options ...string) *specs.Mount {
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/mnt", Type: "bind", Source: source, Options: append(options, "rbind")})
+		return &s.Mounts[len(s.Mounts)-1]
+	}
+	errno := uint(unix.ENOSPC)
+	seccomp := func(rules ...specs.LinuxSyscall) *specs.LinuxSeccomp {
+		return &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: rules}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*specs.Spec)
+		shell  string
+		want   string // of what it prints
+	}{
+		{"user namespace", userNamespace, "cat /proc/self/uid_map | tr -s ' '; echo >/dev/null && id -u", " 0 100000 10\n 10 200000 5\n0\n"},
+		{"idmap", func(s *specs.Spec) {
+			m := bind(s, "idmap")
+			m.UIDMappings = []specs.LinuxIDMapping{{HostID: 1234, Size: 1}}
+			m.GIDMappings = []specs.LinuxIDMapping{{HostID: 4321, Size: 1}}
+		}, "stat -c %u:%g /mnt/file", "1234:4321\n"},
+		{"ridmap", func(s *specs.Spec) { userNamespace(s); bind(s, "ridmap") }, "stat -c %u:%g /mnt/file", "0:0\n"},
+		{"not idmap", func(s *specs.Spec) { userNamespace(s); bind(s) }, "stat -c %u:%g /mnt/file", "65534:65534\n"},
+		{"time", func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "time"})
+			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"monotonic": {Secs: 5000, Nanosecs: 7}}
+		}, "grep mono /proc/self/timens_offsets | tr -s ' '; echo $$", "monotonic 5000 7\n1\n"},
+		{"scheduler", func(s *specs.Spec) {
+			s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch, Nice: 5, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}
+		}, "exec cut -d' ' -f19,41 /proc/self/stat", "5 3\n"},
+		{"personality", func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32} },
+			"cat /proc/self/personality", "00000008\n"},
+		{"shared", func(s *specs.Spec) { s.Linux.RootfsPropagation = "rshared" }, "grep -c ' shared:' /proc/self/mountinfo >/dev/null && echo yes", "yes\n"},
+		{"private", func(*specs.Spec) {}, "grep -c ' shared:' /proc/self/mountinfo; true", "0\n"},
+		{"unbindable", func(s *specs.Spec) { s.Linux.RootfsPropagation = "unbindable" }, "head -1 /proc/self/mountinfo | cut -d' ' -f7", "unbindable\n"},
+		{"seccomp errno", func(s *specs.Spec) {
+			s.Linux.Seccomp = seccomp(specs.LinuxSyscall{Names: []string{"mkdir", "mkdirat"}, Action: specs.ActErrno, ErrnoRet: &errno})
+		}, "mkdir /dev/x 2>&1; grep Seccomp: /proc/self/status", "mkdir: cannot create directory '/dev/x': No space left on device\nSeccomp:\t2\n"},
+		{"seccomp arguments", func(s *specs.Spec) {
+			s.Linux.Seccomp = seccomp(specs.LinuxSyscall{Names: []string{"kill"}, Action: specs.ActErrno,
+				Args: []specs.LinuxSeccompArg{{Index: 1, Value: uint64(unix.SIGURG), Op: specs.OpEqualTo}}})
+			s.Linux.Seccomp.Architectures = []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchAARCH64}
+		}, "kill -URG $$ 2>/dev/null || echo refused; kill -CONT $$ && echo not", "refused\nnot\n"},
+		{"seccomp kills, without no_new_privs", func(s *specs.Spec) {
+			s.Process.NoNewPrivileges = false
+			s.Linux.Seccomp = seccomp(specs.LinuxSyscall{Names: []string{"mkdir", "mkdirat"}, Action: specs.ActKillProcess})
+		}, "mkdir /dev/x 2>/dev/null; echo $?; grep NoNew /proc/self/status", "159\nNoNewPrivs:\t0\n"},
+		{"resources", func(s *specs.Spec) {
+			limit, quota, most := int64(64<<20), int64(50000), int64(33)
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}, CPU: &specs.LinuxCPU{Quota: &quota},
+				Pids: &specs.LinuxPids{Limit: &most}}
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Options: []string{"ro"}})
+		}, "cd /sys/fs/cgroup; cat $(find . -name memory.max -o -name memory.limit_in_bytes) $(find . -name pids.max); " +
+			"cut -d' ' -f1 $(find . -name cpu.max -o -name cpu.cfs_quota_us)", "67108864\n33\n50000\n"},
+		{"startContainer", func(s *specs.Spec) {
+			s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/sh", Env: []string{"PATH=/bin"},
+				Args: []string{"sh", "-c", `{ grep -o '"status":"[a-z]*"'; hostname; grep -E 'CapEff|NoNew' /proc/self/status; } >/dev/seen`}}}}
+		}, "cat /dev/seen", "\"status\":\"created\"\nbundled\nCapEff:\t0000000000000020\nNoNewPrivs:\t1\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, call := newBundle(t, func(s *specs.Spec) {
+				s.Process.Args[2] = c.shell
+				c.change(s)
+			})
+			out, said, status := call("run", "--bundle", dir, "one")
+			require.Zero(t, status, said)
+			require.Equal(t, c.want, out, said)
+		})
+	}
+}
+
+func TestBundleJoinsNamespaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("an ordinary user may join none of root's")
+	}
+	other := exec.Command("sleep", "1000")
+	other.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC, Pdeathsig: unix.SIGKILL}
+	require.NoError(t, other.Start())
+	owner := exec.Command("sleep", "1000")
+	ids := []syscall.SysProcIDMap{{HostID: 0, Size: 1}}
+	owner.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, Pdeathsig: unix.SIGKILL}
+	require.NoError(t, owner.Start())
+	t.Cleanup(func() {
+		other.Process.Kill()
+		owner.Process.Kill()
+		other.Wait()
+		owner.Wait()
+	})
+	path := func(process *exec.Cmd, kind string) string {
+		return fmt.Sprintf("/proc/%d/ns/%s", process.Process.Pid, kind)
+	}
+	mapped := func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 10}}
+		s.Linux.GIDMappings = s.Linux.UIDMappings
+	}
+	for _, c := range []struct {
+		kinds  []string // as in /proc/PID/ns
+		of     *exec.Cmd
+		change func(*specs.Spec)
+	}{
+		{[]string{"net", "ipc"}, other, func(s *specs.Spec) {
+			s.Linux.Namespaces[1].Path, s.Linux.Namespaces[2].Path = path(other, "net"), path(other, "ipc")
+		}},
+		{[]string{"pid"}, other, func(s *specs.Spec) { s.Linux.Namespaces[0].Path = path(other, "pid") }},
+		{[]string{"net"}, other, func(s *specs.Spec) { s.Linux.Namespaces[1].Path = path(other, "net"); mapped(s) }},
+		{[]string{"user"}, owner, func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "user", Path: path(owner, "user")})
+		}},
+	} {
+		want := ""
+		dir, call := newBundle(t, func(s *specs.Spec) {
+			s.Process.Args[2] = "for kind in " + strings.Join(c.kinds, " ") + "; do readlink /proc/self/ns/$kind; done; hostname"
+			c.change(s)
+		})
+		for _, kind := range c.kinds {
+			link, err := os.Readlink(path(c.of, kind))
+			require.NoError(t, err)
+			want += link + "\n"
+		}
+		out, said, status := call("run", "--bundle", dir, "one")
+		require.Zero(t, status, said)
+		require.Equal(t, want+"bundled\n", out, "%v: %s", c.kinds, said)
+	}
+}
+
+func TestBundleHooks(t *testing.T) {
+	seen := filepath.Join(t.TempDir(), "seen")
+	note := func(kind string) []specs.Hook {
+		return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c",
+			`echo ` + kind + ` $(grep -o '"status":"[a-z]*"') $(test $(readlink /proc/self/ns/mnt) = $OURS && echo here || echo inside) >>` + seen},
+			Env: []string{"PATH=/bin:/usr/bin", "OURS=" + ownMounts(t)}}}
+	}
+	dir, call := newBundle(t, func(s *specs.Spec) {
+		s.Hooks = &specs.Hooks{Prestart: note("prestart"), CreateRuntime: note("createRuntime"), CreateContainer: note("createContainer"),
+			Poststart: note("poststart"), Poststop: note("poststop")}
+	})
+	_, said, status := call("run", "--bundle", dir, "one")
+	require.Zero(t, status, said)
+	order, err := os.ReadFile(seen)
+	require.NoError(t, err)
+	require.Equal(t, `prestart "status":"creating" here
+createRuntime "status":"creating" here
+createContainer "status":"creating" inside
+poststart "status":"running" here
+poststop "status":"stopped" here
+`, string(order))
+	for _, kind := range []string{"createRuntime", "createContainer", "startContainer", "poststart"} {
+		dir, call = newBundle(t, func(s *specs.Spec) {
+			s.Hooks = &specs.Hooks{}
+			fails := []specs.Hook{{Path: "/bin/false"}}
+			*map[string]*[]specs.Hook{"createRuntime": &s.Hooks.CreateRuntime, "createContainer": &s.Hooks.CreateContainer,
+				"startContainer": &s.Hooks.StartContainer, "poststart": &s.Hooks.Poststart}[kind] = fails
+		})
+		_, said, status = call("run", "--bundle", dir, "one")
+		require.Equal(t, 125, status, said)
+		require.Contains(t, said, "hook "+kind+" /bin/false: exit status 1")
+		out, _, _ := call("list", "-q")
+		require.Empty(t, out, "nothing is left")
+	}
+}
+
+// ownMounts is the test's own mount namespace.
+func ownMounts(t *testing.T) string {
+	link, err := os.Readlink("/proc/self/ns/mnt")
+	require.NoError(t, err)
+	return link
+}
+
+func TestBundleKeepsDescriptors(t *testing.T) {
+	dir, _ := newBundle(t, func(s *specs.Spec) { s.Process.Args[2] = "cat <&3; [ -e /proc/$$/fd/4 ] || echo no more" })
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, []byte("passed on\n"), 0o600))
+	passed, err := os.Open(file)
+	require.NoError(t, err)
+	defer passed.Close()
+	cmd := exec.Command(box, "runtime", "--root", filepath.Join(dir, "states"), "run", "--preserve-fds", "1", "--bundle", dir, "one")
+	cmd.ExtraFiles = []*os.File{passed, passed}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, "passed on\nno more\n", string(out))
+}
+
+func TestBundleThatCannotBeExecutedSaysSo(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "bad")
+	require.NoError(t, os.WriteFile(source, []byte("\n"), 0o755))
+	dir, call := newBundle(t, func(s *specs.Spec) {
+		s.Process.Args = []string{"/dev/bad"}
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/dev/bad", Type: "bind", Source: source, Options: []string{"bind"}})
+	})
+	log := filepath.Join(dir, "log")
+	file, err := os.Create(log)
+	require.NoError(t, err)
+	defer file.Close()
+	create := exec.Command(box, "runtime", "--root", filepath.Join(dir, "states"), "create", "--bundle", dir, "one")
+	create.Stdout, create.Stderr = file, file
+	require.NoError(t, create.Run())
+	t.Cleanup(func() { call("delete", "-f", "one") })
+	_, said, status := call("start", "one")
+	require.Zero(t, status, said)
+	require.Eventually(t, func() bool {
+		text, _ := os.ReadFile(log)
+		return strings.Contains(string(text), "box: execve /dev/bad: it is no program for this machine")
+	}, 10*time.Second, 5*time.Millisecond)
+}
+
+func TestRuntimeVersionIsAsEnginesReadIt(t *testing.T) {
+	runc := filepath.Join(t.TempDir(), "runc")
+	require.NoError(t, os.Symlink(box, runc))
+	out, err := exec.Command(runc, "--version").Output()
+	require.NoError(t, err)
+	require.Regexp(t, "^box version [0-9.]+\nspec: 1[.][0-9.]+\n", string(out))
 }

@@ -63,6 +63,9 @@ func (c *Call) Hint(errno unix.Errno, advice string) *Call {
 	return c
 }
 
+// AnyError is what Tolerate takes for a call after whose failure, whatever it is, the list goes on.
+const AnyError = ^unix.Errno(0)
+
 // Tolerate lets the list go on after this error.
 func (c *Call) Tolerate(errno unix.Errno) *Call { c.tolerated = errno; return c }
 
@@ -158,7 +161,7 @@ func (c *Call) finish(ret uintptr, errno unix.Errno) {
 
 // failure is nil for a call that did what the list needs.
 func (c *Call) failure() error {
-	if c.Errno != 0 && c.Errno != c.tolerated || c.want != nil && c.Ret != *c.want {
+	if c.Errno != 0 && c.Errno != c.tolerated && c.tolerated != AnyError || c.want != nil && c.Ret != *c.want {
 		return StepError{c}
 	}
 	return nil

@@ -244,7 +244,8 @@ func replay(steps []step, slots []uintptr, results []result) {
 		if errno != 0 && s.left > 0 {
 			continue // there are more places to try
 		}
-		if errno != 0 && uintptr(errno) != s.tolerated || s.forks || s.exact && r != s.want {
+		failed := errno != 0 && uintptr(errno) != s.tolerated && s.tolerated != uintptr(AnyError)
+		if failed || s.forks || s.exact && r != s.want {
 			break
 		}
 		if s.try {

@@ -85,17 +85,32 @@ func Personality(p *specs.LinuxPersonality) (int, error) {
 }
 
 var policies = map[specs.LinuxSchedulerPolicy]uint32{
-	specs.SchedOther: 0, specs.SchedFIFO: 1, specs.SchedRR: 2, specs.SchedBatch: 3, specs.SchedIdle: 5,
+	specs.SchedOther: 0, specs.SchedFIFO: 1, specs.SchedRR: 2, specs.SchedBatch: 3, specs.SchedISO: 4,
+	specs.SchedIdle: 5, specs.SchedDeadline: 6,
+}
+
+var schedulerFlags = map[specs.LinuxSchedulerFlag]uint64{
+	specs.SchedFlagResetOnFork: 1, specs.SchedFlagReclaim: 2, specs.SchedFlagDLOverrun: 4,
+	specs.SchedFlagKeepPolicy: 8, specs.SchedFlagKeepParams: 16,
+	specs.SchedFlagUtilClampMin: 32, specs.SchedFlagUtilClampMax: 64,
 }
 
 // Scheduler is the argument of sched_setattr(2).
 func Scheduler(s *specs.Scheduler) (*unix.SchedAttr, error) {
 	policy, known := policies[s.Policy]
-	if !known || len(s.Flags) > 0 || s.Runtime != 0 {
-		return nil, fmt.Errorf("process.scheduler: %s with deadlines or flags is not supported", s.Policy)
+	if !known {
+		return nil, fmt.Errorf("process.scheduler.policy %q: there is no such policy", s.Policy)
 	}
-	return &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy, Nice: s.Nice,
-		Priority: uint32(s.Priority)}, nil
+	attr := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy, Nice: s.Nice,
+		Priority: uint32(s.Priority), Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period}
+	for i, name := range s.Flags {
+		bit := schedulerFlags[name]
+		if bit == 0 {
+			return nil, fmt.Errorf("process.scheduler.flags[%d] %q: there is no such flag", i, name)
+		}
+		attr.Flags |= bit
+	}
+	return attr, nil
 }
 
 // IOPriority is the argument of ioprio_set(2).

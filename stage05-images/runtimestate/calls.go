@@ -61,8 +61,8 @@ func Input(shown specs.State) (*os.File, error) {
 	return file, err
 }
 
-// RunHook runs a hook to its end, or until its time is up.
-func RunHook(hook specs.Hook, input *os.File) error {
+// RunHook runs a hook in a directory to its end, or until its time is up.
+func RunHook(hook specs.Hook, dir string, input *os.File) error {
 	ctx := context.Background()
 	if hook.Timeout != nil {
 		limited, cancel := context.WithTimeout(ctx, time.Duration(*hook.Timeout)*time.Second)
@@ -70,6 +70,7 @@ func RunHook(hook specs.Hook, input *os.File) error {
 		ctx = limited
 	}
 	command := exec.CommandContext(ctx, hook.Path)
+	command.Dir = dir
 	if len(hook.Args) > 0 {
 		command.Args = hook.Args
 	}
