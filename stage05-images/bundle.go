@@ -418,10 +418,6 @@ func (b *bundle) process() error {
 	}
 	b.Section("command: become the program")
 	b.Become(file, b.Process.Args, b.Process.Env)
-	if b.fifo != 0 { // nobody waits who could say it
-		b.Calls[len(b.Calls)-1].Tolerate(plan.AnyError)
-		b.Write(plan.Num(2), "box: execve "+b.Process.Args[0]+": it is no program for this machine, "+
-			"or the interpreter that it names is missing\n")
-	}
+	b.reportExecve()
 	return nil
 }

@@ -31,8 +31,13 @@ type bundle struct {
 	dir   string // the directory of config.json
 	id    string
 	group *group
-	keep  int // how many descriptors the program gets beside the standard ones
-	fifo  int // where the process waits for start; 0 if it does not
+	keep  int      // how many descriptors the program gets beside the standard ones
+	fifo  int      // where the process waits for start; 0 if it does not
+	input *os.File // the standard input of a hook; nil for that of box
+
+	fresh  uint64    // the namespaces to make
+	joined []joining // and those that are there already
+	isDry  bool      // the plan is only printed
 
 	warn func(text string) // says what could not be done in full
 	hook func(kind string, hook specs.Hook, pid string) error
@@ -123,27 +128,20 @@ func (b *bundle) makeGroup(g *group, in *parent, above string) {
 // namespace, in which it would be nobody to them. A PID namespace that is joined, and an offset of
 // a clock, are for children only, so then the list forks.
 func (b *bundle) namespaces() error {
-	fresh, joined, err := b.kinds()
-	if err != nil {
-		return err
-	}
 	b.Section("namespaces: what it sees of the system")
-	offsets := b.Linux.TimeOffsets
-	later := len(offsets) > 0 || len(joined) > 0 && fresh&unix.CLONE_NEWUSER != 0
-	if !later {
-		b.Clone.Flags |= fresh &^ unix.CLONE_NEWCGROUP
-	}
-	forks := later
-	for _, ns := range joined {
+	b.Clone.Flags |= b.bornWith()
+	forks := b.unshares()
+	for _, ns := range b.joined {
 		forks = forks || ns.flag == unix.CLONE_NEWPID
 		b.Setns(plan.Num(ns.fd), ns.flag).Why(ns.path)
 		if ns.flag == unix.CLONE_NEWUSER {
 			b.Setresid(0, 0)
 		}
 	}
-	if later {
-		b.Unshare(fresh &^ unix.CLONE_NEWCGROUP)
+	if b.unshares() {
+		b.Unshare(b.fresh &^ unix.CLONE_NEWCGROUP)
 	}
+	offsets := b.Linux.TimeOffsets
 	for _, clock := range slices.Sorted(maps.Keys(offsets)) {
 		b.WriteFile("/proc/self/timens_offsets", fmt.Sprintf("%s %d %d\n", clock,
 			offsets[clock].Secs, offsets[clock].Nanosecs)).Why("another time since boot")
@@ -151,7 +149,7 @@ func (b *bundle) namespaces() error {
 	if forks {
 		b.Fork(unix.CLONE_PARENT).Why("only a child is inside")
 	}
-	return b.insideNamespaces(fresh)
+	return b.insideNamespaces(b.fresh)
 }
 
 // insideNamespaces maps the ids, runs the first hooks, and names the new namespaces.
@@ -273,8 +271,9 @@ func (b *bundle) mount(m specs.Mount) error {
 	return nil
 }
 
-// copied copies a mount of the host's. One that is to follow the host's, or has its ids mapped, is
-// copied by the host: the process's own are private by then, and it may have no right to.
+// copied copies a mount of the host's. One that is to follow the host's is copied by the host: the
+// process's own are private by then. So is one for a user namespace, in which the process may have
+// no right to its path or to map its ids.
 func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 	mount plan.Arg, isDir bool, err error) {
 	if !filepath.IsAbs(m.Source) {
@@ -285,7 +284,8 @@ func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 		return mount, false, fmt.Errorf("source: %w", err)
 	}
 	by := b.Plan
-	if o.Propagation&^unix.MS_REC&^unix.MS_PRIVATE != 0 || o.IDMap != "" {
+	follows := o.Propagation&^unix.MS_REC&^unix.MS_PRIVATE != 0
+	if follows || o.IDMap != "" || b.hasUserNamespace() && os.Geteuid() == 0 {
 		by = b.before
 	}
 	flags := uint64(unix.AT_EMPTY_PATH)
@@ -295,7 +295,7 @@ func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 		mount = by.CopyMountAlone(plan.Cwd, m.Source).Result()
 	}
 	if o.IDMap != "" {
-		namespace, err := idNamespace(m, b.Linux)
+		namespace, err := b.idNamespace(m)
 		if err != nil {
 			return mount, false, err
 		}
@@ -418,5 +418,6 @@ func (b *bundle) process() error {
 	}
 	b.Section("command: become the program")
 	b.Become(file, b.Process.Args, b.Process.Env)
+	b.reportExecve()
 	return nil
 }

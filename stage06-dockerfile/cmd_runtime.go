@@ -46,6 +46,7 @@ type runtimeCmd struct {
 	Resume   runtimeResumeCmd   `cmd:"" help:"Let them go on."`
 	List     runtimeListCmd     `cmd:"" help:"List the containers."`
 	Features runtimeFeaturesCmd `cmd:"" help:"Print what config.json may ask for, as JSON."`
+	Version  runtimeVersionCmd  `cmd:"" help:"Print the version, and that of the specification (--version, as engines ask)."`
 }
 
 // runtimeOptions are the flags that runc has before the command.
@@ -67,6 +68,9 @@ func runtimeArgs(args []string) []string {
 			return nil
 		}
 		rest = rest[1:]
+	}
+	if len(rest) > 0 && (rest[0] == "--version" || rest[0] == "-v") {
+		rest = []string{"version"}
 	}
 	var flags []string
 	for len(rest) > 0 && strings.HasPrefix(rest[0], "-") {
@@ -153,8 +157,14 @@ func (o *bundleOptions) prepare(id string, waits, dryRun bool) (*creation, error
 	c := &creation{bundleOptions: o, p: newPlan()}
 	c.bundle = &bundle{Spec: spec, dir: dir, id: id, keep: o.PreserveFds,
 		warn: func(text string) { o.note("warning", text) }}
-	c.bundle.hook = c.runHook
+	c.bundle.hook, c.isDry = c.runHook, dryRun
+	if err := c.kinds(); err != nil {
+		return nil, err
+	}
 	if !dryRun {
+		if err := c.guard(); err != nil {
+			return nil, err
+		}
 		c.state, err = o.states().Create(id, dir, spec)
 		if err == nil && waits {
 			c.fifo, err = c.state.MakeFIFO()
@@ -216,9 +226,6 @@ func (c *creation) noteGroups() {
 
 // launch makes the process, and sends its terminal's master on.
 func (c *creation) launch(n *plan.Narration) (*plan.Process, error) {
-	if err := c.guardSelf(); err != nil {
-		return nil, err
-	}
 	process, err := n.Start(c.p.Plan)
 	if err == nil {
 		c.noteGroups()
@@ -300,7 +307,9 @@ func (c *runtimeRunCmd) run() error {
 	if err != nil {
 		return made.undo(err)
 	}
-	made.runHooks("poststart")
+	if err := made.poststart(); err != nil {
+		return made.undo(err)
+	}
 	if c.Detach {
 		return nil
 	}
@@ -384,6 +393,11 @@ func (c *runtimeStartCmd) Run() error {
 		if err != nil {
 			return err
 		}
+		if len(made.Hooks.StartContainer) > 0 {
+			if err := seal(); err != nil {
+				return err
+			}
+		}
 		for _, hook := range made.Hooks.StartContainer {
 			if err := made.runHook("startContainer", hook, strconv.Itoa(s.Pid)); err != nil {
 				unix.Kill(s.Pid, unix.SIGKILL)
@@ -393,8 +407,7 @@ func (c *runtimeStartCmd) Run() error {
 		if err := s.Start(); err != nil {
 			return err
 		}
-		made.runHooks("poststart")
-		return nil
+		return made.poststart()
 	})
 }
 
@@ -519,7 +532,8 @@ func (o *runtimeOptions) freeze(id string, stop bool) error {
 	case !stop && s.Status != runtimestate.Paused:
 		return errors.New("container not paused")
 	case s.GroupWith("cgroup.freeze") == "":
-		return errors.New("pause needs a cgroup tree of version 2")
+		return errors.New("pause needs a cgroup tree of version 2; " +
+			"it may be mounted beside version 1: mount -t cgroup2 none DIR")
 	}
 	return freezeIn(s.GroupWith("cgroup.freeze"), stop)
 }
@@ -602,6 +616,14 @@ func (c *runtimeFeaturesCmd) Run() error {
 		namespaces = append(namespaces, cmp.Or(name, k.name))
 	}
 	return printJSON(runtimespec.Features(namespaces, capability.All.Names()))
+}
+
+type runtimeVersionCmd struct{ runtimeOptions }
+
+// Run is `box runtime --version`, in the lines that engines read.
+func (c *runtimeVersionCmd) Run() error {
+	_, err := fmt.Printf("box version %s\nspec: %s\ngo: %s\n", version, specs.Version, runtime.Version())
+	return err
 }
 
 type runtimeExecCmd struct {
@@ -743,9 +765,23 @@ func (c *creation) join(pid int, process *specs.Process) (*Plan, error) {
 	if c.TTY {
 		p.openPair(plan.Cwd, "/dev/ptmx", int(process.User.UID))
 	}
+	if c.input != nil {
+		p.Dup3(plan.Num(int(c.input.Fd())), 0, false)
+	}
 	file, err := c.restrict(process)
 	p.Become(file, process.Args, process.Env)
 	return p, err
+}
+
+// poststart runs those hooks, and stops the container if one fails.
+func (c *creation) poststart() error {
+	for _, hook := range c.Hooks.Poststart {
+		if err := c.runHook("poststart", hook, strconv.Itoa(c.state.Pid)); err != nil {
+			unix.Kill(c.state.Pid, unix.SIGKILL)
+			return err
+		}
+	}
+	return nil
 }
 
 // runHooks runs hooks whose failure changes nothing.
@@ -775,20 +811,39 @@ func (c *creation) runHook(kind string, hook specs.Hook, pid string) error {
 		return err
 	}
 	defer input.Close()
-	if kind == "createContainer" || kind == "startContainer" {
+	switch kind {
+	case "createContainer":
 		err = hookInside(hook, number, input)
-	} else {
-		err = runtimestate.RunHook(hook, input)
+	case "startContainer":
+		err = c.hookAsProcess(hook, number, input)
+	default:
+		err = runtimestate.RunHook(hook, c.dir, input)
 	}
-	if err != nil {
-		return fmt.Errorf("hook %s %s: %w", kind, hook.Path, err)
+	if err != nil { // an exit status of a hook is none of the container
+		return fmt.Errorf("hook %s %s: %v", kind, hook.Path, err)
 	}
 	return nil
 }
 
-// hookInside runs a hook in the namespaces of a process.
+// hookAsProcess runs a hook that is a program of the container's, with no more rights than the
+// container's own process.
+func (c *creation) hookAsProcess(hook specs.Hook, pid int, input *os.File) error {
+	process := *c.Spec.Process
+	process.Terminal, process.Env, process.Args = false, hook.Env, []string{hook.Path}
+	if len(hook.Args) > 1 {
+		process.Args = append(process.Args, hook.Args[1:]...)
+	}
+	once := &creation{bundleOptions: c.bundleOptions, state: c.state}
+	once.bundle = &bundle{Spec: c.Spec, dir: c.dir, id: c.id, warn: c.warn, input: input}
+	p, err := once.join(pid, &process)
+	if err != nil {
+		return err
+	}
+	return runToEnd(p, hook)
+}
+
+// hookInside runs a hook, a program of the host's, in the namespaces of a process.
 func hookInside(hook specs.Hook, pid int, input *os.File) error {
-	runtime.LockOSThread()
 	flags, err := foreign(pid)
 	if err != nil {
 		return err
@@ -802,6 +857,12 @@ func hookInside(hook specs.Hook, pid int, input *os.File) error {
 	p.Dup3(plan.Num(int(input.Fd())), 0, false)
 	p.CloseFrom(3)
 	p.Become(p.Str(hook.Path), hook.Args, hook.Env)
+	return runToEnd(p, hook)
+}
+
+// runToEnd runs the process of a hook to its end, or until its time is up.
+func runToEnd(p *Plan, hook specs.Hook) error {
+	runtime.LockOSThread()
 	process, err := (&plan.Narration{}).Start(p.Plan)
 	if err != nil {
 		return err

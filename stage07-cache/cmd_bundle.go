@@ -54,29 +54,58 @@ type joining struct {
 }
 
 // kinds sorts linux.namespaces into those to make and those to join: user first, mnt last.
-func (b *bundle) kinds() (fresh uint64, joined []joining, err error) {
+func (b *bundle) kinds() error {
 	seen := uint64(0)
 	for i, ns := range b.Linux.Namespaces {
 		flag, err := flagOf(runtimespec.Namespace(ns.Type))
 		switch {
 		case err != nil:
-			return 0, nil, fmt.Errorf("linux.namespaces[%d].type: %w", i, err)
+			return fmt.Errorf("linux.namespaces[%d].type: %w", i, err)
 		case seen&flag != 0:
-			return 0, nil, fmt.Errorf("linux.namespaces[%d].type: %s is there twice", i, ns.Type)
+			return fmt.Errorf("linux.namespaces[%d].type: %s is there twice", i, ns.Type)
 		case ns.Path == "":
-			fresh |= flag
+			b.fresh |= flag
 		default:
 			fd, err := openNamespace(ns.Path, flag)
 			if err != nil {
-				return 0, nil, fmt.Errorf("linux.namespaces[%d].path %q: %w", i, ns.Path, err)
+				return fmt.Errorf("linux.namespaces[%d].path %q: %w", i, ns.Path, err)
 			}
-			joined = append(joined, joining{ns.Path, flag, fd})
+			b.joined = append(b.joined, joining{ns.Path, flag, fd})
 		}
 		seen |= flag
 	}
 	rank := map[uint64]int{unix.CLONE_NEWUSER: -1, unix.CLONE_NEWNS: 1}
-	slices.SortStableFunc(joined, func(x, y joining) int { return rank[x.flag] - rank[y.flag] })
-	return fresh, joined, b.checkKinds(fresh, seen)
+	slices.SortStableFunc(b.joined, func(x, y joining) int { return rank[x.flag] - rank[y.flag] })
+	return b.checkKinds(b.fresh, seen)
+}
+
+// unshares reports whether the new namespaces are made after others were joined: by the user
+// namespace that is to own them, or before a new one that would have no right to join. The offset
+// of a clock, too, is set before a process is in its namespace.
+func (b *bundle) unshares() bool {
+	joinsUser := len(b.joined) > 0 && b.joined[0].flag == unix.CLONE_NEWUSER
+	makesUser := len(b.joined) > 0 && b.fresh&unix.CLONE_NEWUSER != 0
+	return joinsUser || makesUser || len(b.Linux.TimeOffsets) > 0
+}
+
+// bornWith are the namespaces that clone3 makes.
+func (b *bundle) bornWith() uint64 {
+	if b.unshares() {
+		return 0
+	}
+	return b.fresh &^ unix.CLONE_NEWCGROUP
+}
+
+// guard seals box where a program of the container's could get hold of it, before there is
+// anything that box would find when it is started once more. Hooks of startContainer are such
+// programs, and run while the container's process is still box.
+func (b *bundle) guard() error {
+	if len(b.Hooks.StartContainer) > 0 {
+		return seal()
+	}
+	r := &newRoot{Container: &Container{}, Plan: hostPlan()}
+	r.Clone.Flags = b.bornWith()
+	return r.guardSelf()
 }
 
 // checkKinds refuses what would change the host instead of the container.
@@ -276,15 +305,29 @@ func (b *bundle) limit(limit rlimit.Limit) {
 	b.Prlimit(limit)
 }
 
+// reportExecve has a process that waited for start say itself why it is no program: box, which
+// would, is not there any more.
+func (b *bundle) reportExecve() {
+	if b.fifo == 0 {
+		return
+	}
+	b.Calls[len(b.Calls)-1].Tolerate(plan.AnyError)
+	b.Write(plan.Num(2), "box: execve "+b.Process.Args[0]+": it is no program for this machine, "+
+		"or the interpreter that it names is missing\n")
+}
+
 // idNamespace makes a user namespace for the ids of a mount, and of nothing else: its process ends
 // when the namespace is open.
-func idNamespace(m specs.Mount, l *specs.Linux) (fd int, err error) {
+func (b *bundle) idNamespace(m specs.Mount) (fd int, err error) {
 	uids, gids := m.UIDMappings, m.GIDMappings
 	if len(uids) == 0 {
-		uids, gids = l.UIDMappings, l.GIDMappings
+		uids, gids = b.Linux.UIDMappings, b.Linux.GIDMappings
 	}
 	if len(uids)*len(gids) == 0 {
 		return -1, errors.New("uidMappings, gidMappings: an id-mapped mount needs both")
+	}
+	if b.isDry {
+		return 0, nil
 	}
 	p := newPlan()
 	p.DetachTerminal()
