@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -298,7 +301,7 @@ func TestBundleJoinsNamespaces(t *testing.T) {
 	} {
 		want := ""
 		dir, call := newBundle(t, func(s *specs.Spec) {
-			s.Process.Args[2] = "for kind in " + strings.Join(c.kinds, " ") + "; do readlink /proc/self/ns/$kind; done; hostname"
+			s.Process.Args[2] = "for kind in " + strings.Join(c.kinds, " ") + "; do readlink /proc/self/ns/$kind; done; grep CapBnd /proc/self/status; hostname"
 			c.change(s)
 		})
 		for _, kind := range c.kinds {
@@ -308,7 +311,7 @@ func TestBundleJoinsNamespaces(t *testing.T) {
 		}
 		out, said, status := call("run", "--bundle", dir, "one")
 		require.Zero(t, status, said)
-		require.Equal(t, want+"bundled\n", out, "%v: %s", c.kinds, said)
+		require.Equal(t, want+"CapBnd:\t0000000000000020\nbundled\n", out, "%v: %s", c.kinds, said)
 	}
 }
 
@@ -398,4 +401,39 @@ func TestRuntimeVersionIsAsEnginesReadIt(t *testing.T) {
 	out, err := exec.Command(runc, "--version").Output()
 	require.NoError(t, err)
 	require.Regexp(t, "^box version [0-9.]+\nspec: 1[.][0-9.]+\n", string(out))
+}
+
+func TestBundleSendsItsTerminal(t *testing.T) {
+	dir, _ := newBundle(t, func(s *specs.Spec) {
+		s.Process.Terminal, s.Process.ConsoleSize = true, &specs.Box{Height: 33, Width: 101}
+		s.Process.Args[2] = "stty size; tty; read line; echo got $line; exit 7"
+	})
+	short := filepath.Join("/tmp", filepath.Base(t.TempDir())+strconv.Itoa(os.Getpid())) // a socket's path has 107 bytes
+	t.Cleanup(func() { os.Remove(short) })
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
+	require.NoError(t, err)
+	defer listener.Close()
+	cmd := exec.Command(box, "runtime", "--root", filepath.Join(dir, "states"), "run", "--console-socket", short, "--bundle", dir, "one")
+	require.NoError(t, cmd.Start())
+	require.NoError(t, listener.SetDeadline(time.Now().Add(time.Minute)))
+	conn, err := listener.AcceptUnix()
+	require.NoError(t, err)
+	defer conn.Close()
+	control := make([]byte, unix.CmsgSpace(4))
+	_, n, _, _, err := conn.ReadMsgUnix(make([]byte, 64), control)
+	require.NoError(t, err)
+	messages, err := unix.ParseSocketControlMessage(control[:n])
+	require.NoError(t, err)
+	fds, err := unix.ParseUnixRights(&messages[0])
+	require.NoError(t, err)
+	master := os.NewFile(uintptr(fds[0]), "master")
+	defer master.Close()
+	_, err = master.WriteString("typed\n")
+	require.NoError(t, err)
+	shown, _ := io.ReadAll(master) // it ends with EIO
+	require.Contains(t, string(shown), "33 101\r\n/dev/pts/0\r\n")
+	require.Contains(t, string(shown), "got typed\r\n")
+	var ended *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &ended)
+	require.Equal(t, 7, ended.ExitCode())
 }
