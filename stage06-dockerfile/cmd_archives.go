@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/term"
 
 	"stagebox/stage04-unionfs/state"
@@ -18,7 +19,7 @@ import (
 
 type loadCmd struct {
 	Input string `short:"i" help:"Read from a file (default: standard input)." placeholder:"FILE"`
-	Quiet bool   `short:"q" help:"Print nothing."`
+	Quiet bool   `short:"q" help:"Show no progress. There is none to show: the output stays the same."`
 
 	Store
 
@@ -42,10 +43,12 @@ func (c *loadCmd) Run() error {
 		return err
 	}
 	names, err := c.Store.load(in)
-	if !c.Quiet {
-		for _, name := range names {
-			fmt.Println("Loaded image: " + name)
+	for _, name := range names {
+		what := "Loaded image: "
+		if digest.Digest(name).Validate() == nil {
+			what = "Loaded image ID: "
 		}
+		fmt.Println(what + name)
 	}
 	if err != nil {
 		return fmt.Errorf("load %s: %w", cmp.Or(c.Input, "what comes on standard input"), err)

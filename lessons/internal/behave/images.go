@@ -257,11 +257,14 @@ func savedAndLoaded(b *Box) Seen {
 	if err != nil {
 		return failed(err)
 	}
-	parts := []Seen{status(0, made), status(0, b.Run("save", "-o", file, "tiny")), status(0, b.Run("rmi", "tiny")), status(0, b.Run("load", "-i", file))}
+	parts := []Seen{status(0, made), status(0, b.Run("save", "-o", file, "tiny")), status(0, b.Run("rmi", "tiny")), printed("Loaded image: tiny:latest", b.Run("load", "-q", "-i", file))}
 	after, err := b.theIndex()
 	if err != nil {
 		return failed(err)
 	}
+	id := b.Run("inspect", "-f", "{{.Id}}", "tiny").Line()
+	nameless := []Seen{status(0, b.Run("save", "-o", file, id)), printed("Loaded image ID: "+id, b.Run("load", "-i", file))}
+	parts = append(parts, nameless...)
 	return all(append(parts, same(fmt.Sprint(before), fmt.Sprint(after)), printed("loaded", b.Run("run", "--rm", "tiny", "echo", "loaded")))...)
 }
 
