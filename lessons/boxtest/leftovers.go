@@ -140,7 +140,7 @@ func unescape(path string) string {
 // groupName is a cgroup of ours: of a box, which the next box would remove too, or one that
 // tests have made for boxes. In it is the number of the process that has made it, or the
 // beginning of the container's id.
-var groupName = regexp.MustCompile(`^(?:box|box-test|stagebox-check)-(?:(\d+)(?:-\d+)?|[0-9a-f]{12})$`)
+var groupName = regexp.MustCompile(`^(?:box|box-test|limited|stagebox-check)-(?:(\d+)(?:-\d+)?|[0-9a-f]{12})$`)
 
 // removeDeadGroups removes the cgroups whose maker was killed, and those in them. A group in
 // which a process is cannot be removed, and stays.

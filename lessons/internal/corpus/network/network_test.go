@@ -48,7 +48,7 @@ var changes = []string{
 	"rootfs.go:newRoot.attach", "rootfs.go:newRoot.names", "rootfs.go:pendingMount",
 	"rootfs.go:newRoot.fill is gone",
 	"store.go:Store.repair",
-	"usage.go:Usage", "usage.go:group.usage",
+	"usage.go:group.usage",
 }
 
 // TestOnlyThatDiffers holds what TestBuildsAreTheSame relies on. When it fails, look whether
