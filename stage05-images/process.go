@@ -31,11 +31,7 @@ func (b *bundle) restrict(process *specs.Process) (file plan.Arg, err error) {
 	if err != nil {
 		return file, err
 	}
-	flags := p.Clone.Flags
-	if b.hasUserNamespace() { // new or joined, the kernel gives it all of them there
-		flags |= unix.CLONE_NEWUSER
-	}
-	known := knownCaps(flags)
+	known := b.knownCaps()
 	caps := runtimespec.ParseCapabilities(process.Capabilities, known, b.warn)
 	p.limitCaps(known &^ caps.Bounding)
 	if !process.NoNewPrivileges {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/rlimit"
 	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage03-rootfs/sysctl"
@@ -36,6 +37,15 @@ func (b *bundle) hasUserNamespace() bool {
 	return slices.ContainsFunc(b.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
 		return ns.Type == specs.UserNamespace
 	})
+}
+
+// knownCaps is what the process may have: in a user namespace, new or joined, the kernel gives it
+// all.
+func (b *bundle) knownCaps() capability.Set {
+	if b.hasUserNamespace() {
+		return knownCaps(unix.CLONE_NEWUSER)
+	}
+	return knownCaps(0)
 }
 
 // idLines are the lines of /proc/PID/uid_map.
