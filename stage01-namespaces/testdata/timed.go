@@ -8,7 +8,7 @@ import (
 
 // LaunchTimed returns how long the process took from clone3 to execve.
 func (p *Plan) LaunchTimed(n *Narration) (time.Duration, error) {
-	if err := errors.Join(p.before.Perform(nil), p.answer("", false).Perform(nil)); err != nil {
+	if err := errors.Join(p.before.Perform(nil), p.answer("", p.firstSync()).Perform(nil)); err != nil {
 		return 0, err
 	}
 	process := &Process{plan: p, listening: make(chan struct{}), numbered: make(chan struct{})}
