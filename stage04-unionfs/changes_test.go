@@ -173,7 +173,10 @@ func TestEndWaitsForACommit(t *testing.T) {
 		require.FileExists(t, file)
 		return nil
 	}))
-	require.Eventually(t, func() bool { return !exists(r.path()) }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { // also under the name that a directory has while it is removed
+		left, err := os.ReadDir(filepath.Join(l.store, "containers"))
+		return err == nil && len(left) == 0
+	}, time.Minute, time.Millisecond)
 	require.ErrorIs(t, r.whileFrozen(func() error { return nil }), fs.ErrNotExist)
 }
 

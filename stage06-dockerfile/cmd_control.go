@@ -109,7 +109,7 @@ func (c *updateCmd) update(t target, settings []setting) error {
 		if err := limits.check(); err != nil {
 			return err
 		}
-		if pid != 0 {
+		if pid != 0 && len(settings) > 0 {
 			if err := c.apply(pid, settings); err != nil {
 				return err
 			}
