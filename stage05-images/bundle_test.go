@@ -323,6 +323,7 @@ func TestBundleHooks(t *testing.T) {
 			Env: []string{"PATH=/bin:/usr/bin", "OURS=" + ownMounts(t)}}}
 	}
 	dir, call := newBundle(t, func(s *specs.Spec) {
+		//lint:ignore SA1019 deprecated, and still what engines write
 		s.Hooks = &specs.Hooks{Prestart: note("prestart"), CreateRuntime: note("createRuntime"), CreateContainer: note("createContainer"),
 			Poststart: note("poststart"), Poststop: note("poststop")}
 	})

@@ -87,6 +87,7 @@ func (s *resources) memory(m *specs.LinuxMemory) {
 	if m.DisableOOMKiller != nil && *m.DisableOOMKiller {
 		s.add("memory.disableOOMKiller", "memory", "memory.max", "", "memory.oom_control", "1")
 	}
+	//lint:ignore SA1019 what is asked for in vain is named
 	if m.Kernel != nil || m.KernelTCP != nil {
 		s.add("memory.kernel", "memory", "memory.max", "", "memory.kmem", "")
 	}

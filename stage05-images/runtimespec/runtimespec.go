@@ -105,7 +105,8 @@ var Kinds = []string{"prestart", "createRuntime", "createContainer", "startConta
 func Hooks(h *specs.Hooks, kind string) []specs.Hook {
 	switch kind {
 	case "prestart":
-		return h.Prestart //nolint:staticcheck // deprecated, and still what engines write
+		//lint:ignore SA1019 deprecated, and still what engines write
+		return h.Prestart
 	case "createRuntime":
 		return h.CreateRuntime
 	case "createContainer":

@@ -54,7 +54,7 @@ func isName(id string) bool {
 // Create makes the directory of a new container.
 func (s Store) Create(id, bundle string, spec *specs.Spec) (*State, error) {
 	if !isName(id) {
-		return nil, fmt.Errorf("invalid container ID %q: it is made of letters, digits and _ + - .", id)
+		return nil, fmt.Errorf("invalid container ID %q: use letters, digits and any of _+-. in it", id)
 	}
 	if err := os.MkdirAll(string(s), 0o711); err != nil {
 		return nil, err
