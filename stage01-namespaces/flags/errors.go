@@ -42,6 +42,8 @@ func rephrase(message string, group bool) string {
 		return "missing argument " + m[1]
 	} else if m := match(`^expected (?:one of )?(".*")$`); m != nil {
 		return "missing command: " + orList(m[1])
+	} else if match(`^expected one of ".*, \.\.\.$`) != nil { // kong names five at most
+		return "missing command"
 	} else if m := match(`(?s)^unexpected argument (.*?)(?:, did you mean (?:one of )?(".*")\?)?$`); m != nil {
 		if !group {
 			return "too many arguments: " + strconv.Quote(m[1])

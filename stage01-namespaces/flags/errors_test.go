@@ -14,7 +14,7 @@ func TestExplain(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, `missing command: run, runner or net; see box --help`},
+		{nil, `missing command: run, runner, many or net; see box --help`},
 		{[]string{"rum"}, `unknown command "rum" (did you mean run?); see box --help`},
 		{[]string{"zzzzzzzz"}, `unknown command "zzzzzzzz"; see box --help`},
 		{[]string{"run"}, `run: missing argument <image>; see box run --help`},
@@ -28,6 +28,7 @@ func TestExplain(t *testing.T) {
 		{[]string{"run", "--pull=expected one of", "a"}, `run: --pull "expected one of": must be always or never; see box run --help`},
 		{[]string{"run", "--memory", "a"}, `run: --memory: "a" is not a whole number; see box run --help`},
 		{[]string{"net"}, `net: missing command: ls or rm; see box net --help`},
+		{[]string{"many"}, `many: missing command; see box many --help`},
 		{[]string{"net", "la"}, `net: unknown command "la" (did you mean ls or rm?); see box net --help`},
 		{[]string{"net", "rm"}, `net rm: missing argument <network>; see box net rm --help`},
 		{[]string{"net", "ls", "x"}, `net ls: too many arguments: "x"; see box net ls --help`},
@@ -41,6 +42,9 @@ func TestExplain(t *testing.T) {
 			} `cmd:""`
 			Runner struct {
 				Images []string `arg:"" name:"image"`
+			} `cmd:""`
+			Many struct {
+				A, B, C, D, E, F struct{} `cmd:""`
 			} `cmd:""`
 			Net struct {
 				Ls struct{} `cmd:""`
