@@ -57,7 +57,7 @@ func (b *bundle) restrict(process *specs.Process) (file plan.Arg, err error) {
 // from a process that is no longer user 0, unless it keeps the permitted ones (PR_SET_KEEPCAPS).
 func (p *Plan) switchUser(user specs.User, caps runtimespec.Capabilities) {
 	p.Prctl(plan.Sym(unix.PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS"), plan.Num(1)).
-		Why("keep what is permitted, whoever the user is")
+		Why("keep what is permitted, for any user")
 	id := &identity{uid: int(user.UID), gid: int(user.GID), isMember: len(user.AdditionalGids) > 0}
 	for _, gid := range user.AdditionalGids {
 		id.groups = append(id.groups, int(gid))

@@ -125,7 +125,7 @@ func (b *bundle) makeGroup(g *group, in *parent, above string) {
 }
 
 // namespaces makes the namespaces that have no path, and joins the others, before it makes a user
-// namespace, in which it would be nobody to them. A PID namespace that is joined, and an offset of
+// namespace, in which it has no rights over them. A PID namespace that is joined, and an offset of
 // a clock, are for children only, so then the list forks.
 func (b *bundle) namespaces() error {
 	b.Section("namespaces: what it sees of the system")
@@ -219,23 +219,23 @@ func (b *bundle) files() error {
 	if len(b.Hooks.CreateContainer) > 0 {
 		b.Sync(func(h *Plan, pid string) { b.hookAt(h, "createContainer", pid) })
 	}
+	return b.enterRoot(propagation)
+}
+
+// enterRoot makes the container's root the root, and attaches to it what belongs inside.
+func (b *bundle) enterRoot(propagation uint64) error {
 	b.Section("pivot: the new root takes the place of the old one")
 	b.PivotRoot(".", ".").Why("the new root; the old one now lies on top of it")
 	b.Detach(".").Why("and the old one is gone: from here no path leads out")
 	b.attach()
-	if err := b.nodesInDev(); err != nil {
-		return err
-	}
-	if err := b.hide(); err != nil {
-		return err
-	}
+	err := errors.Join(b.nodesInDev(), b.hide())
 	if b.Root.Readonly {
 		b.SetMountAlone(b.OpenPath("/", unix.O_DIRECTORY, 0).Result(), rdOnly).Why("root.readonly")
 	}
 	if b.Linux.RootfsPropagation != "" {
 		b.Plan.Mount("", "/", "", propagation, "").Why("linux.rootfsPropagation")
 	}
-	return nil
+	return err
 }
 
 // mount makes one of mounts, or copies it from the host, and queues it for its place.

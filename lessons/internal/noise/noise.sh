@@ -36,7 +36,7 @@ while :; do
 	n=$((n + 1))
 	# Mounts, and links in the host's network.
 	mount -t tmpfs box-noise "$dir/mount" && touch "$dir/mount/file"
-	# Whoever removes a directory takes away what is mounted on it, in every namespace.
+	# Removing a directory takes away what is mounted on it, in every namespace.
 	mkdir "$dir/brief$n" && mount --bind "$dir" "$dir/brief$n"
 	ip link add "$bridge" type bridge
 	# Groups, with processes in them.
