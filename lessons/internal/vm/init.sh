@@ -38,6 +38,8 @@ until [ -c /dev/hvc0 ] && (true >>/dev/hvc0) 2>/dev/null; do sleep 0.1; done # i
 exec 3>/dev/hvc0
 stty -F /dev/hvc0 raw -echo
 cd /root
+# Once a minute the list of processes goes to the kernel's log, which is what is left of a machine that hangs.
+while ps -o pid,ppid,stat,args; do sleep 60; done >/dev/ttyS0 2>&1 3>&- &
 setsid sh /run/command </dev/null >&3 2>&1 3>&-
 printf '\004exit %d\004' $? >&3
 sleep 60

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Job is a program to run, and what to bring along.
@@ -26,6 +27,8 @@ type Job struct {
 	Files   []File
 	Memory  int    // of the machine, in MiB
 	Disk    string // a file of the host that is /dev/vda inside, or ""
+
+	Silence time.Duration // after so long without output the machine is taken to hang; 0: never
 }
 
 // File is a copy of a file of the host, inside.
@@ -111,6 +114,10 @@ func quoted(words []string) string {
 	return strings.Join(list, " ")
 }
 
+// commandLine is the kernel's. On a busy host the timer's interrupts come late: no_timer_check
+// keeps the kernel from taking the timer for broken.
+const commandLine = "console=ttyS0 panic=-1 quiet loglevel=3 mitigations=off no_timer_check"
+
 // boot runs the machine until the command has ended. Its serial line is the kernel's log. The
 // machine ends with this process, however that ends: PR_SET_PDEATHSIG, prctl(2).
 func (j Job) boot(ctx context.Context, h host, dir string, out io.Writer) (int, error) {
@@ -120,14 +127,15 @@ func (j Job) boot(ctx context.Context, h host, dir string, out io.Writer) (int, 
 	qemu := exec.CommandContext(running, h.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
 		"-m", strconv.Itoa(j.Memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", h.kernel, "-initrd", filepath.Join(dir, "root"),
-		"-append", "console=ttyS0 panic=-1 quiet loglevel=1 mitigations=off", "-serial", "file:"+log,
+		"-append", commandLine, "-serial", "file:"+log,
 		"-device", "virtio-serial-pci", "-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out")
 	if j.Disk != "" { // what the kernel inside has written is in the file, however the machine ends
 		qemu.Args = append(qemu.Args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+j.Disk)
 	}
 	end := &ending{out: out, seen: stop}
+	heard, hangs := j.watch(end, stop)
 	var said bytes.Buffer
-	qemu.Stdout, qemu.Stderr = end, &said
+	qemu.Stdout, qemu.Stderr = heard, &said
 	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	runtime.LockOSThread() // the signal comes when the thread ends that has started it
 	defer runtime.UnlockOSThread()
@@ -139,6 +147,27 @@ func (j Job) boot(ctx context.Context, h host, dir string, out io.Writer) (int, 
 		return 0, fmt.Errorf("the virtual machine: %w", context.Cause(ctx))
 	}
 	kernel, _ := os.ReadFile(log)
-	kernel = kernel[max(0, len(kernel)-2000):]
+	kernel = kernel[max(0, len(kernel)-8000):]
+	if hangs() {
+		return 0, fmt.Errorf("the virtual machine hangs: no output for %s\n%s", j.Silence, kernel)
+	}
 	return 0, errors.Join(fmt.Errorf("the virtual machine ended before the command did: %s%s", said.String(), kernel), err)
 }
+
+// watch calls stop when nothing was written to the returned writer for too long; hangs reports
+// whether it did.
+func (j Job) watch(out io.Writer, stop func()) (heard io.Writer, hangs func() bool) {
+	if j.Silence == 0 {
+		return out, func() bool { return false }
+	}
+	timer := time.AfterFunc(j.Silence, stop)
+	heard = writerFunc(func(data []byte) (int, error) {
+		timer.Reset(j.Silence)
+		return out.Write(data)
+	})
+	return heard, func() bool { return !timer.Stop() }
+}
+
+type writerFunc func(data []byte) (int, error)
+
+func (f writerFunc) Write(data []byte) (int, error) { return f(data) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,10 +21,13 @@ import (
 	"stagebox/lessons/internal/stages"
 )
 
+// silence is more than any command of these tests needs between two lines, on a busy host too.
+const silence = 10 * time.Minute
+
 // run runs a command in the machine, or says which packages are missing.
 func run(t *testing.T, command ...string) (int, string) {
 	var out bytes.Buffer
-	status, err := Job{Command: command, Memory: 512}.Run(t.Context(), &out)
+	status, err := Job{Command: command, Memory: 512, Silence: silence}.Run(t.Context(), &out)
 	if errors.Is(err, ErrMissing) {
 		t.Skip(err)
 	}
@@ -161,7 +165,8 @@ func TestRowsInTheMachine(t *testing.T) {
 	box, rows := filepath.Join(dir, "box"), filepath.Join(dir, "rows")
 	require.NoError(t, stage.Build(t.Context(), box))
 	require.NoError(t, stages.Compile(t.Context(), root, "./lessons/internal/vm/rows", rows))
-	job := Job{Memory: 1024, Files: []File{{box, "/bin/box"}, {rows, "/bin/rows"}}, Command: []string{"/bin/rows", "3", "/bin/box"}}
+	job := Job{Memory: 1024, Silence: silence, Command: []string{"/bin/rows", "3", "/bin/box"},
+		Files: []File{{box, "/bin/box"}, {rows, "/bin/rows"}}}
 	random := boxtest.Random(t)
 	for _, row := range (behave.Suite{Stage: 3}).Rows() {
 		if row.Since == 2 || boxtest.Long() || random.IntN(10) == 0 {
@@ -203,4 +208,18 @@ func TestCheckInTheMachine(t *testing.T) {
 		t.Skip(strings.TrimSpace(string(out)))
 	}
 	require.NoError(t, err, "%s", out)
+}
+
+// A machine that says nothing more is switched off, and the error says what ran in it.
+func TestMachineThatHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots a virtual machine: left out with -short")
+	}
+	t.Parallel()
+	_, err := Job{Command: []string{"sleep", "98765"}, Memory: 512, Silence: 90 * time.Second}.Run(t.Context(), io.Discard)
+	if errors.Is(err, ErrMissing) {
+		t.Skip(err)
+	}
+	require.ErrorContains(t, err, "the virtual machine hangs: no output for 1m30s")
+	require.ErrorContains(t, err, "sleep 98765", "the list of processes")
 }
