@@ -22,7 +22,7 @@ import (
 )
 
 // silence is more than any command of these tests needs between two lines, on a busy host too.
-const silence = 10 * time.Minute
+const silence = 5 * time.Minute
 
 // run runs a command in the machine, or says which packages are missing.
 func run(t *testing.T, command ...string) (int, string) {
