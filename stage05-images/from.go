@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -193,9 +194,28 @@ func (s Store) nothing() ([]string, error) {
 	return []string{dir}, os.MkdirAll(dir, 0o755)
 }
 
-// merge takes from the image what the flags leave open. As in Docker, --entrypoint replaces not
-// only the image's entrypoint but its command too.
+// merge takes from the image what the flags leave open.
 func (c *Container) merge(words []string, config oci.RunConfig) error {
+	if c.Command = c.commandOf(words, config); len(c.Command) == 0 {
+		return errors.New("the image does not say what to run: give a command after its name")
+	}
+	if err := c.readEnvFiles(); err != nil {
+		return err
+	}
+	c.Env = append(withValues(config.Env), c.Env...)
+	if err := c.readLabelFiles(); err != nil {
+		return err
+	}
+	c.Label = append(labels.List(config.Labels), c.Label...)
+	c.User = cmp.Or(c.User, config.User)
+	c.Workdir = cmp.Or(c.Workdir, config.WorkingDir)
+	c.StopSignal = cmp.Or(c.StopSignal, config.StopSignal)
+	return c.addVolumes(config.Volumes)
+}
+
+// commandOf is the image's entrypoint, followed by the words or else by the image's command. As in
+// Docker, --entrypoint replaces not only the image's entrypoint but its command too.
+func (c *Container) commandOf(words []string, config oci.RunConfig) []string {
 	entrypoint, cmd := config.Entrypoint, config.Cmd
 	if len(entrypoint) == 1 && entrypoint[0] == "" { // as some tools write that there is none
 		entrypoint = nil
@@ -209,32 +229,16 @@ func (c *Container) merge(words []string, config oci.RunConfig) error {
 	if len(words) > 0 {
 		cmd = words
 	}
-	c.Command = append(slices.Clone(entrypoint), cmd...)
-	if len(c.Command) == 0 {
-		return errors.New("the image does not say what to run: give a command after its name")
-	}
-	if err := c.readEnvFiles(); err != nil {
-		return err
-	}
-	c.Env = append(withValues(config.Env), c.Env...)
-	if err := c.readLabelFiles(); err != nil {
-		return err
-	}
-	c.Label = append(labels.List(config.Labels), c.Label...)
-	if c.User == "" {
-		c.User = config.User
-	}
-	if c.Workdir == "" {
-		c.Workdir = config.WorkingDir
-	}
-	if c.StopSignal == "" {
-		c.StopSignal = config.StopSignal
-	}
+	return append(slices.Clone(entrypoint), cmd...)
+}
+
+// addVolumes adds those of the image at which the flags mount nothing.
+func (c *Container) addVolumes(targets map[string]struct{}) error {
 	binds, err := c.binds()
 	if err != nil {
 		return err
 	}
-	for target := range config.Volumes {
+	for target := range targets {
 		same := func(b bind) bool { return b.Target == filepath.Clean(target) }
 		if !slices.ContainsFunc(binds, same) {
 			c.Volume = append(c.Volume, target)

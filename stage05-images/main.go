@@ -1,8 +1,8 @@
 // Box runs containers from images that have names, and brings them from and to registries.
 //
-// This stage adds image.go and layout.go, what an image is and how it is stored; then pull.go,
-// layers.go and archives.go, how it comes and goes; from.go, which makes a container of it; and
-// commit.go. The verbs and their flags are in the files cmd_*.go.
+// This stage adds layout.go, where images are; pull.go, layers.go and archives.go, how they come
+// and go; from.go, which runs one; commit.go, which makes one; bundle.go and process.go, which run
+// an engine's bundle. The verbs and their flags are in the files cmd_*.go.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 
 	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage05-images/runtimecli"
 )
 
 // commands are what box can do; the flags and Run of each are in the file of its subject.
@@ -70,7 +71,7 @@ var commands = []struct {
 }
 
 func main() {
-	args := runtimeArgs(os.Args)
+	args := runtimecli.Args(os.Args)
 	if args == nil {
 		rootFirst()
 		args = os.Args[1:]

@@ -45,7 +45,7 @@ type bundle struct {
 
 // compose plans the container's whole life, a part of config.json after the other.
 func (b *bundle) compose(p *Plan) error {
-	c := &Container{Files: Files{Rootfs: b.rootDir()}}
+	c := &Container{Files: Files{Rootfs: b.Root.Path}}
 	c.TTY, c.ReadOnly = b.Process.Terminal, b.Root.Readonly
 	b.newRoot = &newRoot{Container: c, Plan: p}
 	p.DetachTerminal()
@@ -160,7 +160,8 @@ func (b *bundle) insideNamespaces(fresh uint64) error {
 				h.WriteFile("/proc/"+pid+"/setgroups", "deny").
 					Why("or a user could drop a group that is denied something")
 			}
-			writeMaps(h, pid, idLines(b.Linux.UIDMappings), idLines(b.Linux.GIDMappings))
+			writeMaps(h, pid, runtimespec.IDMap(b.Linux.UIDMappings),
+				runtimespec.IDMap(b.Linux.GIDMappings))
 		}
 		b.hookAt(h, "prestart", pid)
 		b.hookAt(h, "createRuntime", pid)
@@ -309,7 +310,7 @@ func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 	}{
 		{unix.MountAttr{Attr_set: o.Set, Attr_clr: o.Clear}, flags},
 		{unix.MountAttr{Attr_set: o.SetAll, Attr_clr: o.ClearAll}, flags | unix.AT_RECURSIVE},
-		{unix.MountAttr{Propagation: move}, flags | recursion(o.Propagation)},
+		{unix.MountAttr{Propagation: move}, flags | o.PropagationFlags()},
 	} {
 		if attr.MountAttr != (unix.MountAttr{}) {
 			by.setMount(mount, attr.MountAttr, attr.flags)
@@ -378,7 +379,7 @@ func (b *bundle) nodesInDev() error {
 func (b *bundle) hide() error {
 	b.Section("hide: what would reveal the host, or change it")
 	for _, name := range slices.Sorted(maps.Keys(b.Linux.Sysctl)) {
-		if err := b.checkSysctl(name); err != nil {
+		if err := runtimespec.CheckSysctl(b.Spec, name); err != nil {
 			return err
 		}
 		b.WriteFile("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), b.Linux.Sysctl[name]).

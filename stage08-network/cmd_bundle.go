@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unsafe"
@@ -20,23 +19,12 @@ import (
 	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/rlimit"
 	"stagebox/stage03-rootfs/seccomp"
-	"stagebox/stage03-rootfs/sysctl"
 	"stagebox/stage05-images/runtimespec"
 )
 
-// rootDir is root.path, which may be relative to the bundle.
-func (b *bundle) rootDir() string {
-	if filepath.IsAbs(b.Root.Path) {
-		return filepath.Clean(b.Root.Path)
-	}
-	return filepath.Join(b.dir, b.Root.Path)
-}
-
 // hasUserNamespace reports whether the container has a user namespace of its own or another's.
 func (b *bundle) hasUserNamespace() bool {
-	return slices.ContainsFunc(b.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
-		return ns.Type == specs.UserNamespace
-	})
+	return runtimespec.HasNamespace(b.Spec, specs.UserNamespace)
 }
 
 // knownCaps is what the process may have: in a user namespace, new or joined, the kernel gives it
@@ -48,23 +36,15 @@ func (b *bundle) knownCaps() capability.Set {
 	return knownCaps(0)
 }
 
-// idLines are the lines of /proc/PID/uid_map.
-func idLines(list []specs.LinuxIDMapping) (text string) {
-	for _, m := range list {
-		text += fmt.Sprintf("%d %d %d\n", m.ContainerID, m.HostID, m.Size)
-	}
-	return text
-}
-
-// joining is a namespace that is there already.
+// joining is a namespace that exists already, and that the container joins.
 type joining struct {
 	path string
 	flag uint64
 	fd   int
 }
 
-// kinds sorts linux.namespaces into those to make and those to join: user first, mnt last.
-func (b *bundle) kinds() error {
+// sortNamespaces sorts linux.namespaces into those to make and those to join: user first, mnt last.
+func (b *bundle) sortNamespaces() error {
 	seen := uint64(0)
 	for i, ns := range b.Linux.Namespaces {
 		flag, err := flagOf(runtimespec.Namespace(ns.Type))
@@ -86,7 +66,7 @@ func (b *bundle) kinds() error {
 	}
 	rank := map[uint64]int{unix.CLONE_NEWUSER: -1, unix.CLONE_NEWNS: 1}
 	slices.SortStableFunc(b.joined, func(x, y joining) int { return rank[x.flag] - rank[y.flag] })
-	return b.checkKinds(b.fresh, seen)
+	return runtimespec.CheckNamespaces(b.Spec)
 }
 
 // unshares reports whether the new namespaces are made after others were joined: by the user
@@ -116,23 +96,6 @@ func (b *bundle) guard() error {
 	r := &newRoot{Container: &Container{}, Plan: hostPlan()}
 	r.Clone.Flags = b.bornWith()
 	return r.guardSelf()
-}
-
-// checkKinds refuses what would change the host instead of the container.
-func (b *bundle) checkKinds(fresh, seen uint64) error {
-	switch {
-	case seen&unix.CLONE_NEWNS == 0:
-		return errors.New("linux.namespaces: there is no mount namespace, " +
-			"and box would change the host's own root: add one of type mount")
-	case seen&unix.CLONE_NEWUTS == 0 && b.Hostname+b.Domainname != "":
-		return errors.New("hostname: the container shares the host's UTS namespace, " +
-			"whose name it is: leave it out, or add a namespace of type uts")
-	case fresh&unix.CLONE_NEWUSER != 0 && len(b.Linux.UIDMappings)*len(b.Linux.GIDMappings) == 0:
-		return errors.New("linux.uidMappings, linux.gidMappings: a new user namespace needs both")
-	case fresh&unix.CLONE_NEWTIME == 0 && len(b.Linux.TimeOffsets) > 0:
-		return errors.New("linux.timeOffsets: they need a new namespace of type time")
-	}
-	return nil
 }
 
 // openNamespace opens a namespace of a kind. The caller's own mount namespace is none to join:
@@ -169,14 +132,6 @@ func (b *bundle) isBare(dir string) bool {
 	defer file.Close()
 	names, _ := file.Readdirnames(1)
 	return len(names) == 0
-}
-
-// recursion is MS_REC of mount(2) as mount_setattr(2) has it.
-func recursion(propagation uint64) uint64 {
-	if propagation&unix.MS_REC != 0 {
-		return unix.AT_RECURSIVE
-	}
-	return 0
 }
 
 // device makes one of linux.devices.
@@ -219,24 +174,6 @@ func (b *bundle) look(name string) (there, isDir bool) {
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
 	return err == nil, st.Mode&unix.S_IFMT == unix.S_IFDIR
-}
-
-// checkSysctl refuses a setting that is the host's.
-func (b *bundle) checkSysctl(name string) error {
-	kind := map[string]specs.LinuxNamespaceType{"kernel.hostname": specs.UTSNamespace,
-		"kernel.domainname": specs.UTSNamespace}[name]
-	switch sysctl.Namespace(name) {
-	case unix.CLONE_NEWNET:
-		kind = specs.NetworkNamespace
-	case unix.CLONE_NEWIPC:
-		kind = specs.IPCNamespace
-	}
-	for _, ns := range b.Linux.Namespaces {
-		if ns.Type == kind && kind != "" {
-			return nil
-		}
-	}
-	return fmt.Errorf("linux.sysctl[%s]: the setting is the host's, not the container's", name)
 }
 
 // hookAt has the host run the hooks of a kind.
@@ -343,7 +280,7 @@ func (b *bundle) idNamespace(m specs.Mount) (fd int, err error) {
 	p.DetachTerminal()
 	p.Clone.Flags |= unix.CLONE_NEWUSER
 	p.WhileHeld(func(h *Plan, pid string) {
-		writeMaps(h, pid, idLines(uids), idLines(gids))
+		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
 		open := h.Add("openat", unix.SYS_OPENAT, plan.Cwd, "/proc/"+pid+"/ns/user",
 			plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
 		open.Then(func() { fd = int(open.Ret) })

@@ -17,6 +17,7 @@ import (
 
 	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage05-images/runtimecli"
 )
 
 // commands are what box can do; the flags and Run of each are in the file of its subject.
@@ -76,7 +77,7 @@ var commands = []struct {
 }
 
 func main() {
-	args := runtimeArgs(os.Args)
+	args := runtimecli.Args(os.Args)
 	if args == nil {
 		rootFirst()
 		args = os.Args[1:]

@@ -5,6 +5,7 @@ package main
 
 import (
 	"math/bits"
+	"os"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -76,4 +77,39 @@ func (p *Plan) switchUser(user specs.User, caps runtimespec.Capabilities) {
 			plan.Sym(uintptr(bits.TrailingZeros64(uint64(one))), one.String()), 0, 0).
 			Why("a program that is not root's gets it too")
 	}
+}
+
+// join plans a process that exec brings into the namespaces and the cgroup of another.
+func (b *bundle) join(pid int, process *specs.Process) (*Plan, error) {
+	p := newPlan()
+	p.DetachTerminal()
+	b.newRoot = &newRoot{Container: &Container{Files: Files{Rootfs: "/"}}, Plan: p}
+	if b.TTY = process.Terminal; b.TTY {
+		p.console = &console{opened: func(*os.File) {}}
+	}
+	flags, err := foreign(pid)
+	if err != nil {
+		return nil, err
+	}
+	pidfd := p.before.PidfdOpen(pid).Result()
+	if err := joinGroup(pid, p); err != nil {
+		return nil, err
+	}
+	p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
+		Why("no process inside may look into this one or change it")
+	p.Setns(pidfd, flags).Why("into all its namespaces at once")
+	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")
+	p.Handshake()
+	if flags&unix.CLONE_NEWUSER != 0 {
+		p.Setresid(0, 0)
+	}
+	if b.TTY {
+		p.openPair(plan.Cwd, "/dev/ptmx", int(process.User.UID))
+	}
+	if b.input != nil {
+		p.Dup3(plan.Num(int(b.input.Fd())), 0, false)
+	}
+	file, err := b.restrict(process)
+	p.Become(file, process.Args, process.Env)
+	return p, err
 }

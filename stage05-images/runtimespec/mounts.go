@@ -22,6 +22,14 @@ type Options struct {
 	Data             []string
 }
 
+// PropagationFlags is MS_REC of Propagation as mount_setattr(2) has it.
+func (o Options) PropagationFlags() uint64 {
+	if o.Propagation&unix.MS_REC != 0 {
+		return unix.AT_RECURSIVE
+	}
+	return 0
+}
+
 // attribute is what an option sets or, with clear, clears.
 type attribute struct {
 	bits  uint64

@@ -39,17 +39,6 @@ func ParseCapabilities(c *specs.LinuxCapabilities, known capability.Set, warn fu
 	return caps
 }
 
-// Namespace returns the name in /proc/PID/ns of a namespace's type.
-func Namespace(kind specs.LinuxNamespaceType) string {
-	switch kind {
-	case specs.NetworkNamespace:
-		return "net"
-	case specs.MountNamespace:
-		return "mnt"
-	}
-	return string(kind)
-}
-
 // Rlimits reads process.rlimits.
 func Rlimits(list []specs.POSIXRlimit) (limits []rlimit.Limit, err error) {
 	seen := map[string]bool{}
@@ -140,13 +129,17 @@ func SeccompFlags(list []specs.LinuxSeccompFlag) (flags int, err error) {
 	return flags, nil
 }
 
-// Features is what the command features prints.
+// Features is what the command features prints. The namespaces are named as in /proc/PID/ns.
 func Features(namespaces, caps []string) *features.Features {
+	var types []string
+	for _, name := range namespaces {
+		types = append(types, string(typeOf(name)))
+	}
 	yes, no := true, false
 	return &features.Features{
 		OCIVersionMin: "1.0.0", OCIVersionMax: specs.Version, Hooks: Kinds, MountOptions: OptionNames(),
 		Linux: &features.Linux{
-			Namespaces: namespaces, Capabilities: caps,
+			Namespaces: types, Capabilities: caps,
 			Cgroup: &features.Cgroup{V1: &yes, V2: &yes, Systemd: &no, SystemdUser: &no, Rdma: &no},
 			Seccomp: &features.Seccomp{Enabled: &yes,
 				Actions: []string{"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",

@@ -2,8 +2,9 @@
 // Specification, config.md and config-linux.md) to the kernel's numbers, and says by its path
 // which field is wrong or is not supported. It makes no system call for a container.
 //
-// Load reads and checks the file; mounts.go has the options of mounts, devices.go the rules for
-// devices, and names.go capabilities, limits of setrlimit(2) and the like. The lesson reads
+// Load reads and checks the file; namespaces.go has what depends on
+// linux.namespaces, mounts.go the options of mounts, devices.go the rules for devices, and names.go
+// capabilities, limits of setrlimit(2) and the like. The lesson reads
 // Load and Refuse.
 package runtimespec
 
@@ -19,8 +20,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Load reads the config.json of a bundle. A field that is missing, wrong, or asks for what is
-// not supported is an error that names it.
+// Load reads the config.json of a bundle, and makes root.path absolute. A field that is missing,
+// wrong, or asks for what is not supported is an error that names it.
 func Load(dir string) (*specs.Spec, error) {
 	file := filepath.Join(dir, "config.json")
 	data, err := os.ReadFile(file)
@@ -42,6 +43,9 @@ func Load(dir string) (*specs.Spec, error) {
 	}
 	if err := errors.Join(check(spec), Refuse(spec)); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if spec.Root.Path = filepath.Clean(spec.Root.Path); !filepath.IsAbs(spec.Root.Path) {
+		spec.Root.Path = filepath.Join(dir, spec.Root.Path)
 	}
 	return spec, nil
 }

@@ -1,0 +1,42 @@
+package runtimecli
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// HandOver are the flags by which an engine gets hold of a process and its terminal, and passes
+// descriptors on to it.
+type HandOver struct {
+	PidFile       string `help:"A file for the number of the process." placeholder:"FILE"`
+	ConsoleSocket string `help:"A socket to which the master of the terminal is sent." placeholder:"SOCKET"`
+	PreserveFds   int    `help:"Pass on so many descriptors after the three standard ones." placeholder:"N"`
+}
+
+// WritePID writes the number of a process to --pid-file, all at once.
+func (h *HandOver) WritePID(pid int) error {
+	if h.PidFile == "" {
+		return nil
+	}
+	next := filepath.Join(filepath.Dir(h.PidFile), "."+filepath.Base(h.PidFile))
+	if err := os.WriteFile(next, []byte(strconv.Itoa(pid)), 0o644); err != nil {
+		return fmt.Errorf("--pid-file: %w", err)
+	}
+	return os.Rename(next, h.PidFile)
+}
+
+// SendMaster sends the master of a terminal to --console-socket (SCM_RIGHTS of unix(7)).
+func (h *HandOver) SendMaster(master *os.File) error {
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: h.ConsoleSocket, Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("--console-socket: %w", err)
+	}
+	defer conn.Close()
+	_, _, err = conn.WriteMsgUnix([]byte("/dev/ptmx"), unix.UnixRights(int(master.Fd())), nil)
+	return err
+}

@@ -1,0 +1,86 @@
+package runtimespec
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/sysctl"
+)
+
+// Namespace returns the name in /proc/PID/ns of a namespace's type.
+func Namespace(kind specs.LinuxNamespaceType) string {
+	switch kind {
+	case specs.NetworkNamespace:
+		return "net"
+	case specs.MountNamespace:
+		return "mnt"
+	}
+	return string(kind)
+}
+
+// typeOf is the reverse of Namespace.
+func typeOf(name string) specs.LinuxNamespaceType {
+	switch name {
+	case "net":
+		return specs.NetworkNamespace
+	case "mnt":
+		return specs.MountNamespace
+	}
+	return specs.LinuxNamespaceType(name)
+}
+
+// HasNamespace reports whether the container has a namespace of a type that is not box's: a new
+// one, or one that it joins.
+func HasNamespace(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	return slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == kind })
+}
+
+// hasNew reports whether the container has a new namespace of a type.
+func hasNew(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	return slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == kind && ns.Path == "" })
+}
+
+// CheckNamespaces refuses what would change the host instead of the container.
+func CheckNamespaces(spec *specs.Spec) error {
+	switch {
+	case !HasNamespace(spec, specs.MountNamespace):
+		return errors.New("linux.namespaces: there is no mount namespace, " +
+			"and box would change the host's own root: add one of type mount")
+	case !HasNamespace(spec, specs.UTSNamespace) && spec.Hostname+spec.Domainname != "":
+		return errors.New("hostname: the container shares the host's UTS namespace, " +
+			"whose name it is: leave it out, or add a namespace of type uts")
+	case hasNew(spec, specs.UserNamespace) && len(spec.Linux.UIDMappings)*len(spec.Linux.GIDMappings) == 0:
+		return errors.New("linux.uidMappings, linux.gidMappings: a new user namespace needs both")
+	case !hasNew(spec, specs.TimeNamespace) && len(spec.Linux.TimeOffsets) > 0:
+		return errors.New("linux.timeOffsets: they need a new namespace of type time")
+	}
+	return nil
+}
+
+// CheckSysctl refuses a setting of linux.sysctl that is the host's.
+func CheckSysctl(spec *specs.Spec, name string) error {
+	kind := map[string]specs.LinuxNamespaceType{"kernel.hostname": specs.UTSNamespace,
+		"kernel.domainname": specs.UTSNamespace}[name]
+	switch sysctl.Namespace(name) {
+	case unix.CLONE_NEWNET:
+		kind = specs.NetworkNamespace
+	case unix.CLONE_NEWIPC:
+		kind = specs.IPCNamespace
+	}
+	if kind != "" && HasNamespace(spec, kind) {
+		return nil
+	}
+	return fmt.Errorf("linux.sysctl[%s]: the setting is the host's, not the container's", name)
+}
+
+// IDMap returns the lines of /proc/PID/uid_map for linux.uidMappings and the like.
+func IDMap(list []specs.LinuxIDMapping) (text string) {
+	for _, m := range list {
+		text += fmt.Sprintf("%d %d %d\n", m.ContainerID, m.HostID, m.Size)
+	}
+	return text
+}
