@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -429,10 +430,13 @@ func TestBundleSendsItsTerminal(t *testing.T) {
 	require.NoError(t, err)
 	master := os.NewFile(uintptr(fds[0]), "master")
 	defer master.Close()
-	_, err = master.WriteString("typed\n")
+	lines := bufio.NewReader(master)
+	size, _ := lines.ReadString('\n')
+	name, _ := lines.ReadString('\n')
+	require.Equal(t, "33 101\r\n/dev/pts/0\r\n", size+name)
+	_, err = master.WriteString("typed\n") // only now, because it is echoed at once
 	require.NoError(t, err)
-	shown, _ := io.ReadAll(master) // it ends with EIO
-	require.Contains(t, string(shown), "33 101\r\n/dev/pts/0\r\n")
+	shown, _ := io.ReadAll(lines) // it ends with EIO
 	require.Contains(t, string(shown), "got typed\r\n")
 	var ended *exec.ExitError
 	require.ErrorAs(t, cmd.Wait(), &ended)
