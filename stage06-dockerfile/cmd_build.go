@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/interrupt"
@@ -163,7 +162,7 @@ func (b *builder) checkBases() error {
 		if _, err := b.platform(s.From); err != nil {
 			return err
 		}
-		base, err := b.base(s)
+		base, err := b.file.BaseOf(s, b.globals)
 		if err == nil && base != "scratch" && b.file.Parent(s, base) == nil {
 			if _, err = registry.ParseReference(base); err != nil {
 				err = s.From.ErrorAt(s.Base, "%v", err)
@@ -258,24 +257,4 @@ func (b *builder) imageEnv(name string) (map[string]string, bool) {
 		return nil, false
 	}
 	return envMap(image.Config.Config.Env), true
-}
-
-// target returns the stage to build: the last, or that of --target, by name or number.
-func (b *builder) target() (*dockerfile.Stage, error) {
-	stages := b.file.Stages
-	if b.Target == "" {
-		return stages[len(stages)-1], nil
-	}
-	if s := b.file.StageNamed(b.Target); s != nil {
-		return s, nil
-	}
-	names := []string{}
-	for i, s := range stages {
-		if b.Target == fmt.Sprint(i) {
-			return s, nil
-		}
-		names = append(names, cmp.Or(s.Name, fmt.Sprint(i)))
-	}
-	return nil, fmt.Errorf("--target %s: no stage has this name or number; there are %s",
-		b.Target, strings.Join(names, ", "))
 }

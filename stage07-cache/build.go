@@ -99,11 +99,11 @@ func (b *builder) run() (*oci.Image, error) {
 
 // build builds the target and the stages that it needs, and makes it an image.
 func (b *builder) build() (*oci.Image, error) {
-	target, err := b.target()
+	target, err := b.file.Target(b.Target)
 	if err != nil {
 		return nil, err
 	}
-	b.show.Total = b.count(target)
+	b.show.Total, b.triggers = b.file.Count(target, b.globals, b.onBuild)
 	s, err := b.stage(target)
 	if err != nil {
 		return nil, err
@@ -143,76 +143,14 @@ func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
 	return image, nil
 }
 
-// needs returns the stages that a stage refers to.
-func (b *builder) needs(s *dockerfile.Stage) (list []*dockerfile.Stage) {
-	if base, err := b.base(s); err == nil {
-		if parent := b.file.Parent(s, base); parent != nil {
-			list = append(list, parent)
-		}
-	}
-	for _, in := range s.Steps {
-		for _, ref := range in.Refs() {
-			if from, err := b.file.StageFor(in, ref); err == nil && from != nil {
-				list = append(list, from)
-			}
-		}
-	}
-	return list
-}
-
-// count returns how many steps a stage and all that it needs have.
-func (b *builder) count(target *dockerfile.Stage) int {
-	b.triggers = map[*dockerfile.Stage]int{}
-	seen, n := map[*dockerfile.Stage]bool{}, 0
-	var visit func(s *dockerfile.Stage)
-	visit = func(s *dockerfile.Stage) {
-		if seen[s] {
-			return
-		}
-		seen[s] = true
-		b.triggers[s] = b.triggersOf(s)
-		n += 1 + len(s.Steps) + b.triggers[s]
-		for _, needed := range b.needs(s) {
-			visit(needed)
-		}
-	}
-	visit(target)
-	return n
-}
-
-// triggersOf returns how many ONBUILD steps a stage begins with. An image that is not here yet is
-// not pulled for that: its are counted when it is.
-func (b *builder) triggersOf(s *dockerfile.Stage) (n int) {
-	base, err := b.base(s)
+// onBuild returns how many ONBUILD steps an image has. One that is not here yet is not pulled for
+// that: its are counted when it is.
+func (b *builder) onBuild(image string) int {
+	found, err := b.Store.layout().Find(image)
 	if err != nil {
 		return 0
 	}
-	parent := b.file.Parent(s, base)
-	if parent == nil {
-		image, err := b.Store.layout().Find(base)
-		if err != nil {
-			return 0
-		}
-		return len(image.Config.Config.OnBuild)
-	}
-	for _, in := range parent.Steps {
-		if in.Name == "ONBUILD" {
-			n++
-		}
-	}
-	return n
-}
-
-// base returns the FROM of a stage with its variables replaced.
-func (b *builder) base(s *dockerfile.Stage) (string, error) {
-	base, err := dockerfile.Expand(s.Base, b.file.Escape, dockerfile.LookupIn(b.globals))
-	if err == nil && base == "" {
-		err = fmt.Errorf("FROM %s is empty when its variables are replaced", s.Base)
-	}
-	if err != nil {
-		return "", s.From.ErrorAt(s.Base, "%v", err)
-	}
-	return base, nil
+	return len(found.Config.Config.OnBuild)
 }
 
 // stage builds a stage and those that it needs, once.
@@ -226,7 +164,7 @@ func (b *builder) stage(stage *dockerfile.Stage) (*stageBuild, error) {
 	b.lock.Unlock()
 	s.once.Do(func() {
 		var needs errgroup.Group // side by side
-		for _, needed := range b.needs(stage) {
+		for _, needed := range b.file.Needs(stage, b.globals) {
 			needs.Go(func() error {
 				_, err := b.stage(needed)
 				return err
@@ -327,7 +265,7 @@ func (s *stageBuild) label() string {
 
 // from starts from an earlier stage, an image, or nothing.
 func (s *stageBuild) from(in *dockerfile.Instruction) error {
-	base, err := s.b.base(s.Stage)
+	base, err := s.b.file.BaseOf(s.Stage, s.b.globals)
 	if err != nil {
 		return err
 	}
@@ -363,22 +301,15 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 
 // platform returns the platform of FROM --platform, or the build's.
 func (b *builder) platform(in *dockerfile.Instruction) (ocispec.Platform, error) {
-	flag := in.Flag("platform")
-	text, err := dockerfile.Expand(flag, b.file.Escape, dockerfile.LookupIn(b.globals))
-	if err == nil && flag == "" {
-		return b.want, nil
-	}
-	if err == nil && text == "" {
-		err = errors.New("it is empty when its variables are replaced")
-	}
-	var platform ocispec.Platform
-	if err == nil {
+	platform := b.want
+	text, err := b.file.PlatformOf(in, b.globals)
+	if err == nil && text != "" {
 		platform, err = registry.ParsePlatform(text)
 	}
 	if err != nil {
-		return platform, in.ErrorAt("--platform", "--platform=%s: %v", flag, err)
+		err = in.ErrorAt("--platform", "--platform=%s: %v", in.Flag("platform"), err)
 	}
-	return platform, nil
+	return platform, err
 }
 
 // image returns an image that FROM or --from names, and pulls it if need be.
