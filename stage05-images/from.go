@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,9 +29,9 @@ import (
 	"stagebox/stage05-images/registry"
 )
 
-// fromImage makes a container's root of the image that the first word of its command names. A word
-// that begins with / or . is a program of the host. Any other never is, whatever state the store is
-// in. The layers are kept until done is called: by then the record names them.
+// fromImage makes a container's root from the image that the first word of its command names. A
+// word that begins with / or . is a program of the host. Every other word is an image, even when
+// the store is damaged. The layers are kept until done is called: by then the record names them.
 func (c *Container) fromImage() (done func() error, err error) {
 	if err := c.pullMounted(); err != nil {
 		return nil, err
@@ -232,19 +233,18 @@ func (c *Container) commandOf(words []string, config oci.RunConfig) []string {
 	return append(slices.Clone(entrypoint), cmd...)
 }
 
-// addVolumes adds those of the image at which the flags mount nothing.
+// addVolumes gives the container a volume for each VOLUME of its image where the flags mount nothing.
 func (c *Container) addVolumes(targets map[string]struct{}) error {
 	binds, err := c.binds()
 	if err != nil {
 		return err
 	}
-	for target := range targets {
+	for _, target := range slices.Sorted(maps.Keys(targets)) {
 		same := func(b bind) bool { return b.Target == filepath.Clean(target) }
 		if !slices.ContainsFunc(binds, same) {
 			c.Volume = append(c.Volume, target)
 		}
 	}
-	slices.Sort(c.Volume[len(binds)-len(c.Mount)-len(c.Tmpfs):])
 	return nil
 }
 

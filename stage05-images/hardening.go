@@ -25,9 +25,9 @@ import (
 	"stagebox/stage03-rootfs/sysctl"
 )
 
-// security decides what the container may still do. A filter of system calls goes up while
-// the process may put one up, which is before its capabilities go, unless it has renounced
-// new privileges: then last, so that the calls of the other restrictions need not be allowed.
+// security decides what the container may still do. Installing a seccomp filter needs
+// CAP_SYS_ADMIN, so the filter comes before the capabilities are dropped. With no-new-privileges
+// anyone may install one: then it comes last, and need not allow the calls that drop them.
 func security(c *Container, p *Plan, id *identity) error {
 	p.Section("security: what it may still do")
 	if err := c.workdir(p); err != nil {

@@ -190,8 +190,8 @@ func (g *group) file(s setting) (path, value string, err error) {
 
 // make plans the group's directory in one tree. In version 2 the process is born there;
 // in version 1 it goes in by itself: the kernel lets a thread move itself ("0" in tasks) at
-// once, whereas moving another process takes some 14 ms. Who may enter the directory also says
-// whether its lock counts yet: see isLeft.
+// once, whereas moving another process takes some 14 ms. Until the directory is locked it has mode
+// 0700: see isLeft.
 func (g *group) make(p *Plan, in *parent) {
 	dir := filepath.Join(in.dir, g.name)
 	if in.V2 {
@@ -330,8 +330,9 @@ func (p parent) remove(name string) {
 	}
 }
 
-// removeGroup removes a directory and, deepest first, the groups that were made in it. A
-// process that was killed is in its group until it has ended.
+// removeGroup kills the processes that are left in a group and removes its directory, after those
+// of the groups below. It tries again for a second: a killed process is in its group until it has
+// ended.
 func removeGroup(dir string) (err error) {
 	for range 1000 {
 		if err = unix.Rmdir(dir); err == nil || err == unix.ENOENT {
@@ -351,8 +352,8 @@ func removeGroup(dir string) (err error) {
 	return err
 }
 
-// joinGroup lets a process that exec brings in join the container's group in every tree
-// in which it is not ours.
+// joinGroup lets a process that exec brings in join the container's group in every tree in which
+// box is not in that group already.
 func joinGroup(pid int, p *Plan) error {
 	all, err := cgroupfs.Trees(pid)
 	if err != nil {

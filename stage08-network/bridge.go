@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -39,8 +40,7 @@ func newBridge(n *ipam.Network) nlMessage {
 
 // newVeth makes a veth pair from a bridge to the network namespace of a process.
 func newVeth(name string, n *ipam.Network, l ipam.Lease, bridge int, pid string) nlMessage {
-	number := 0
-	fmt.Sscan(pid, &number)                                  // "PID" in a list that is only printed
+	number, _ := strconv.Atoi(pid)                           // 0 in a dry run: pid is the word PID
 	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)} // not up: it has no other end yet
 	peer := body.
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", "eth0").

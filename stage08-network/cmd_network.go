@@ -240,11 +240,11 @@ func (c *Container) writeNames() error {
 }
 
 // hostsLine returns the line of an --add-host.
-func (c *link) hostsLine(spec string) (string, error) {
+func (l *link) hostsLine(spec string) (string, error) {
 	name, ip := etc.ParseHost(spec)
 	addr, err := netip.ParseAddr(ip)
 	if ip == "host-gateway" {
-		addr, err = c.hostGateway()
+		addr, err = l.hostGateway()
 	}
 	if err != nil || name == "" || strings.ContainsAny(name, " \t\n#:") {
 		return "", fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host"+
@@ -254,14 +254,14 @@ func (c *link) hostsLine(spec string) (string, error) {
 }
 
 // hostGateway is the host's address on the container's bridge, or else on the default one.
-func (c *link) hostGateway() (netip.Addr, error) {
-	if c.network != nil {
-		return c.network.Gateway, nil
+func (l *link) hostGateway() (netip.Addr, error) {
+	if l.network != nil {
+		return l.network.Gateway, nil
 	}
 	if os.Geteuid() != 0 {
 		return netip.Addr{}, errors.New("an ordinary user has no bridge")
 	}
-	n, err := c.dir.findOrCreate(defaultNetwork, c.dry)
+	n, err := l.dir.findOrCreate(defaultNetwork, l.dry)
 	if err != nil {
 		return netip.Addr{}, err
 	}

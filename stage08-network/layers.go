@@ -128,7 +128,8 @@ func (s Store) keepLayer(build string, diffID digest.Digest) error {
 	return about("rename", build, err)
 }
 
-// nameLayer does so under the lock; the layer's owners file comes first.
+// nameLayer moves an unpacked layer to its final name. The caller holds the lock of the index. The
+// owners file is moved first, so that no layer is ever without it.
 func (s Store) nameLayer(build string, diffID digest.Digest) error {
 	path := s.layerPath(diffID)
 	if exists(path) {

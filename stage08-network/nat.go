@@ -66,16 +66,15 @@ func natRules() []natRule {
 	return slices.Concat(publishRules(), leavingRules(), forwardRules())
 }
 
-// publishRules redirect packets for published ports, and keep those from outside away from the
-// host's loopback. In the IPv4 header the source address begins at byte 12 and the destination at
-// 16, in that of IPv6 at 8 and 24.
+// publishRules lead packets for published ports to containers, and keep containers off the host's
+// loopback, which route_localnet opens to them.
 func publishRules() []natRule {
-	toLoopback := nft.Join(isIPv4(), nft.Network(16, 1, 1), nft.Equal(127))
+	toLoopback := nft.Join(isIPv4(), nft.Network(daddr4, 1, 1), nft.Equal(127))
 	loopback6 := netip.IPv6Loopback().AsSlice()
-	notToLoopback := nft.Join(isIPv6(), nft.Network(24, 16, 1), nft.NotEqual(loopback6...))
+	notToLoopback := nft.Join(isIPv6(), nft.Network(daddr6, 16, 1), nft.NotEqual(loopback6...))
 
-	on4 := nft.Join(nft.Network(16, 4, 1), loadPort(9, 10)) // address, protocol and port
-	on6 := nft.Join(nft.Network(24, 16, 1), loadPort(2, 13))
+	on4 := nft.Join(nft.Network(daddr4, 4, 1), loadPort(9, 10)) // address, protocol and port
+	on6 := nft.Join(nft.Network(daddr6, 16, 1), loadPort(2, 13))
 	anywhere := nft.Join(nft.ToHost(), loadPort(1, 9)) // protocol and port
 	return []natRule{
 		{"guard", "iifname @bridges ip daddr 127.0.0.0/8 drop",
@@ -96,11 +95,17 @@ func publishRules() []natRule {
 	}
 }
 
+// Where an address begins in the IP header, RFC 791 and RFC 8200.
+const (
+	saddr4, daddr4 = 12, 16
+	saddr6, daddr6 = 8, 24
+)
+
 // leavingRules give packets the host's address where an answer would not find its way otherwise.
 func leavingRules() []natRule {
-	from4 := nft.Join(isIPv4(), nft.Network(12, 4, 1), nft.In("nets4"))
-	from6 := nft.Join(isIPv6(), nft.Network(8, 16, 1), nft.In("nets6"))
-	fromLoopback := nft.Join(isIPv4(), nft.Network(12, 1, 1), nft.Equal(127))
+	from4 := nft.Join(isIPv4(), nft.Network(saddr4, 4, 1), nft.In("nets4"))
+	from6 := nft.Join(isIPv6(), nft.Network(saddr6, 16, 1), nft.In("nets6"))
+	fromLoopback := nft.Join(isIPv4(), nft.Network(saddr4, 1, 1), nft.Equal(127))
 	toOthers := nft.Join(nft.Meta(unix.NFT_META_OIFNAME, 1), nft.NotIn("bridges"))
 	return []natRule{
 		{"leaving", "ip saddr @nets4 oifname != @bridges masquerade",
@@ -120,7 +125,8 @@ func leavingRules() []natRule {
 func forwardRules() []natRule {
 	within := nft.Join(nft.Meta(unix.NFT_META_IIFNAME, 1), nft.Meta(unix.NFT_META_OIFNAME, 2),
 		nft.In("within"))
-	answer := nft.Conntrack(unix.NFT_CT_STATE, 2|4) // established or related
+	const established, related = 2, 4
+	answer := nft.Conntrack(unix.NFT_CT_STATE, established|related)
 	return []natRule{
 		{"forward", "iifname . oifname @within accept", nft.Join(within, nft.Accept())},
 		{"forward", "ct state established,related accept", nft.Join(answer, nft.Accept())},
@@ -147,7 +153,10 @@ func toBridges() nft.Code {
 	return nft.Join(nft.Meta(unix.NFT_META_OIFNAME, 1), nft.In("bridges"))
 }
 
-func redirected() nft.Code { return nft.Conntrack(unix.NFT_CT_STATUS, 0x20) } // IPS_DST_NAT
+func redirected() nft.Code {
+	const dstNAT = 0x20 // IPS_DST_NAT
+	return nft.Conntrack(unix.NFT_CT_STATUS, dstNAT)
+}
 
 // loadPort loads the protocol and the destination port of a packet: two parts of a joined key,
 // each in the register after that of the part before.
@@ -155,8 +164,8 @@ func loadPort(protocol, port uint32) nft.Code {
 	return nft.Join(nft.Meta(unix.NFT_META_L4PROTO, protocol), nft.Transport(2, 2, port))
 }
 
-// newTable makes the whole table. If it exists already nothing changes: rules are removed before
-// they are added again.
+// newTable makes the whole table, in one transaction. Sending it again is harmless: what exists
+// stays, and the rules are removed before they are added again.
 func newTable() []nft.Message {
 	list := []nft.Message{natTable.Create(fmt.Sprint(natComment, natVersion))}
 	for i, set := range natSets {
@@ -422,7 +431,7 @@ func keepLearning() (list []forwarding.Setting, err error) {
 	return list, err
 }
 
-// restoreSettings undoes what prepareHost changed, unless another program relies on forwarding
+// restoreSettings undoes what enableForwarding changed, unless another program relies on forwarding
 // too, as its chains show.
 func (dir networks) restoreSettings() error {
 	old, err := forwarding.Remembered(dir.File("settings"))

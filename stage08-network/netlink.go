@@ -101,8 +101,8 @@ func (p *Plan) NetlinkSocket(protocol uintptr, name string) plan.Arg {
 }
 
 // Netlink is sendto(2) of messages in one datagram, and recvfrom(2) of the reply. It returns the
-// datagram, which may be completed until it is sent. done, unless it is nil, is called with the
-// kernel's reply, which is nil when all the changes are made, and has the last word.
+// datagram, in which the caller may fill in numbers that earlier calls return. If done is not nil,
+// it is called with the kernel's error, nil when all changes are made, and its result decides.
 func (p *Plan) Netlink(socket plan.Arg, why string, done func(reply error) error,
 	messages ...nlMessage) []byte {
 	data, text := pack(messages)

@@ -88,8 +88,8 @@ func (r *resolver) stop() {
 
 // lookUp answers from the leases, which list the containers on the network at this moment, by
 // NAME and NAME.NETWORK. A name that several containers share has the addresses of all. Other
-// names are unknown here, and on an internal network they do not exist: it has no way out, for
-// questions neither.
+// names are ErrUnknown, which forwards the question; on an internal network, which questions may
+// not leave either, they are ErrNoName.
 func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 	list, _, err := r.dir.Leases(r.network)
 	if err != nil {
@@ -98,12 +98,12 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 	suffix := "." + r.network.Name
 	short := strings.TrimSuffix(name, strings.ToLower(suffix))
 	for _, l := range list {
-		switch isIts := l.HasName(name) || l.HasName(short); {
+		switch matches := l.HasName(name) || l.HasName(short); {
 		case hasAddress(l, name):
 			found.Names = append(found.Names, l.Label()+suffix)
-		case isIts && l.Addr6.IsValid():
+		case matches && l.Addr6.IsValid():
 			found.Addrs = append(found.Addrs, l.Addr, l.Addr6)
-		case isIts:
+		case matches:
 			found.Addrs = append(found.Addrs, l.Addr)
 		}
 	}

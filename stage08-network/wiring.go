@@ -70,11 +70,11 @@ func (c *Container) connect(p *Plan) (*link, error) {
 	return link, nil
 }
 
-func (c *link) printNotes() error {
+func (l *link) printNotes() error {
 	var all []error
-	for _, note := range c.Notes {
-		if !c.dry {
-			all = append(all, c.dir.PrintOnce(os.Stderr, note))
+	for _, note := range l.Notes {
+		if !l.dry {
+			all = append(all, l.dir.PrintOnce(os.Stderr, note))
 		}
 	}
 	return errors.Join(all...)
@@ -145,111 +145,111 @@ type link struct {
 	Addr  netip.Addr        // invalid without one
 	Notes []string          // for the user
 
-	shared   bool // in the network namespace of the host, or of another container
-	dir      networks
-	network  *ipam.Network // nil without a bridge
-	lease    ipam.Lease
-	held     *os.File // while it is open, the lease counts
-	veth     string   // the name of the veth pair's end on the host
-	proxies  []*proxy.Proxy
-	resolver *resolver
-	stack    *userStack
-	own, out *plan.Call // the host's network namespace, and the way back to it
-	hosts    string
-	servers  []netip.Addr
-	dry      bool
-	other    *Record // whose network is shared
+	shared       bool // in the network namespace of the host, or of another container
+	dir          networks
+	network      *ipam.Network // nil without a bridge
+	lease        ipam.Lease
+	held         *os.File // while it is open, the lease counts
+	veth         string   // the name of the veth pair's end on the host
+	proxies      []*proxy.Proxy
+	resolver     *resolver
+	stack        *userStack
+	hostNS, back *plan.Call // open the host's network namespace; return to it
+	hosts        string
+	servers      []netip.Addr
+	dry          bool
+	other        *Record // whose network is shared
 }
 
 // attach decides how a container is connected, and prepares it. It comes before the namespaces,
 // to which it adds what is shared; whileHeld comes after them. disconnect undoes both.
 func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoint) (*link, error) {
-	c := &link{dir: dir, dry: who.dry}
+	l := &link{dir: dir, dry: who.dry}
 	mode, other, err := w.mode(iso)
 	if err != nil {
 		return nil, err
 	}
-	if c.Ports, err = w.ports(who.exposed); err != nil {
+	if l.Ports, err = w.ports(who.exposed); err != nil {
 		return nil, err
 	}
-	if c.servers, err = dns.ParseServers(w.DNS); err != nil {
+	if l.servers, err = dns.ParseServers(w.DNS); err != nil {
 		return nil, err
 	}
 	bridged := !slices.Contains([]string{"none", "host", "container", "default"}, mode)
-	if err := w.check(mode, bridged, len(c.Ports)); err != nil {
+	if err := w.check(mode, bridged, len(l.Ports)); err != nil {
 		return nil, err
 	}
 	switch {
 	case mode == "host":
-		c.shared = true
+		l.shared = true
 	case mode == "container":
-		err = c.join(p, other, who)
+		err = l.join(p, other, who)
 	case mode == "default":
-		err = c.userNetwork()
+		err = l.userNetwork()
 	case bridged:
-		err = c.prepare(mode, w, p, who)
+		err = l.prepare(mode, w, p, who)
 	}
 	if err == nil && mode != "container" {
-		c.hosts, err = w.hostsFile(c, who)
+		l.hosts, err = w.hostsFile(l, who)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.disconnect())
+		return nil, errors.Join(err, l.disconnect())
 	}
-	return c, nil
+	return l, nil
 }
 
 // join lets the container share the network of another.
-func (c *link) join(p *Plan, name string, who endpoint) (err error) {
+func (l *link) join(p *Plan, name string, who endpoint) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("--network container:NAME: another container's network belongs to its" +
 			" user namespace; only root may join it")
 	}
-	if c.other, err = who.other(name); err == nil && c.other.State.Address != "" {
-		c.Addr, err = netip.ParseAddr(c.other.State.Address)
+	if l.other, err = who.other(name); err == nil && l.other.State.Address != "" {
+		l.Addr, err = netip.ParseAddr(l.other.State.Address)
 	}
 	if err != nil {
 		return fmt.Errorf("--network container:%s: %w", name, err)
 	}
-	c.shared = true
-	pidfd := p.before.PidfdOpen(c.other.State.PID).Why("whose network is shared").Result()
+	l.shared = true
+	pidfd := p.before.PidfdOpen(l.other.State.PID).Why("whose network is shared").Result()
 	p.Setns(pidfd, unix.CLONE_NEWNET).Why("into its network")
 	return nil
 }
 
 // userNetwork prepares the network of an ordinary user, by a program that has to be installed.
-func (c *link) userNetwork() error {
-	stack, err := findUserStack(c.Ports)
-	if err != nil && len(c.Ports) == 0 {
-		c.Notes = append(c.Notes, err.Error()+"; this container has none")
+func (l *link) userNetwork() error {
+	stack, err := findUserStack(l.Ports)
+	if err != nil && len(l.Ports) == 0 {
+		l.Notes = append(l.Notes, err.Error()+"; this container has none")
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	c.stack = stack
+	l.stack = stack
 	return nil
 }
 
 // whileHeld adds what the host does while the process is held: its namespaces exist by then,
 // and its user ids are mapped.
-func (c *link) whileHeld(p *Plan) {
+func (l *link) whileHeld(p *Plan) {
 	switch {
-	case c.stack != nil:
-		p.WhileHeld(c.stack.plan)
-	case c.resolver != nil:
-		p.WhileHeld(c.addVeth)
+	case l.stack != nil:
+		p.WhileHeld(l.stack.plan)
+	case l.resolver != nil:
+		p.WhileHeld(l.addVeth)
 	}
 }
 
 const networkSection = "network: a link to a bridge, an address, a way out"
 
 // prepare makes everything on the host's side that does not need the process.
-func (c *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (err error) {
+func (l *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (err error) {
 	p.Section(networkSection)
-	if err := c.allocate(name, w, who); err != nil {
+	if err := l.allocate(name, w, who); err != nil {
 		return err
 	}
-	there, err := readyTable(c.dry) // after the lease, which keeps others from removing it
+	there, err := readyTable(l.dry) // after the lease, which keeps others from removing it
 	if err != nil {
 		return err
 	}
@@ -257,24 +257,27 @@ func (c *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (e
 	// more milliseconds.
 	unique := make([]byte, 3)
 	rand.Read(unique)
-	c.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
-	if c.network.Internal && len(c.Ports) > 0 {
+	l.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
+	if l.network.Internal && len(l.Ports) > 0 {
 		return fmt.Errorf("--publish: network %s is internal, and cannot be reached from outside",
-			c.network.Name)
+			l.network.Name)
 	}
-	if err := c.listenPorts(); err != nil {
+	if err := l.listenPorts(); err != nil {
 		return err
 	}
-	if err := c.prepareHost(p.before); err != nil {
+	if err := l.enableForwarding(p.before); err != nil {
 		return err
 	}
-	c.prepareBridge(p.before, there)
-	c.resolver = &resolver{dir: c.dir, network: c.network, servers: c.servers}
+	if err := l.noteFirewalls(); err != nil {
+		return err
+	}
+	l.prepareBridge(p.before, there)
+	l.resolver = &resolver{dir: l.dir, network: l.network, servers: l.servers}
 	return nil
 }
 
 // allocate finds the network and leases an address.
-func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error) {
+func (l *link) allocate(name string, w *NetworkOptions, who endpoint) (err error) {
 	var wanted netip.Addr
 	if w.IP != "" {
 		if wanted, err = netip.ParseAddr(w.IP); err != nil || !wanted.Is4() {
@@ -286,14 +289,14 @@ func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error
 		names = append([]string{who.name}, names...)
 	}
 	for {
-		n, err := c.dir.findOrCreate(name, c.dry)
+		n, err := l.dir.findOrCreate(name, l.dry)
 		if err != nil {
 			return err
 		}
-		c.lease, c.held, err = c.dir.acquire(n, who.id, wanted, names, c.dry)
+		l.lease, l.held, err = l.dir.acquire(n, who.id, wanted, names, l.dry)
 		switch {
 		case err == nil:
-			c.network, c.Addr = n, c.lease.Addr
+			l.network, l.Addr = n, l.lease.Addr
 			return nil
 		case name != defaultNetwork || !errors.Is(err, ipam.ErrNoNetwork): // else removed meanwhile
 			return err
@@ -302,57 +305,62 @@ func (c *link) allocate(name string, w *NetworkOptions, who endpoint) (err error
 }
 
 // listenPorts opens the proxies of the published ports on the host.
-func (c *link) listenPorts() error {
-	for i := range c.Ports {
-		if c.dry {
+func (l *link) listenPorts() error {
+	for i := range l.Ports {
+		if l.dry {
 			continue
 		}
-		list, err := listen(&c.Ports[i], c.lease, c.dir)
+		list, err := listen(&l.Ports[i], l.lease, l.dir)
 		if err != nil {
 			return err
 		}
-		c.proxies = append(c.proxies, list...)
+		l.proxies = append(l.proxies, list...)
 	}
-	for _, p := range c.proxies {
+	for _, p := range l.proxies {
 		go p.Serve()
 	}
 	return nil
 }
 
-// prepareHost lets the host forward packets, and notes the chains that may keep it from that.
-func (c *link) prepareHost(h *Plan) error {
-	missing, err := settings(c.lease.Addr6.IsValid())
+// enableForwarding makes the host a router, if it is none yet, and keeps the old settings.
+func (l *link) enableForwarding(h *Plan) error {
+	missing, err := settings(l.lease.Addr6.IsValid())
 	if err != nil {
 		return err
 	}
-	if len(missing) > 0 && !c.dry {
-		remember := func() error { return forwarding.Remember(c.dir.File("settings"), missing) }
-		if err := c.dir.Locked(remember); err != nil {
+	if len(missing) > 0 && !l.dry {
+		remember := func() error { return forwarding.Remember(l.dir.File("settings"), missing) }
+		if err := l.dir.Locked(remember); err != nil {
 			return err
 		}
 	}
 	for _, s := range missing {
 		h.WriteFile(s.Path, s.Value).Why(s.Why)
-		open := h.Calls[len(h.Calls)-3]
+		open := h.Calls[len(h.Calls)-3] // of openat, write, close
 		open.Hint(unix.EROFS, "forwarding is off, and may not be switched on from here:"+
 			" sysctl -w, as the host's root").
 			Hint(unix.EACCES, "forwarding is off, and only root may switch it on")
 	}
+	return nil
+}
+
+// noteFirewalls notes the chains of other programs that would drop forwarded packets.
+func (l *link) noteFirewalls() error {
 	chains, err := blockingChains()
 	if err != nil {
 		return err
 	}
-	if advice := forwarding.Advice(c.network.Bridge, chains); advice != "" {
-		c.Notes = append(c.Notes, advice)
+	if advice := forwarding.Advice(l.network.Bridge, chains); advice != "" {
+		l.Notes = append(l.Notes, advice)
 	}
 	return nil
 }
 
 // prepareBridge makes the bridge and the rules, as far as they are not there already.
-func (c *link) prepareBridge(h *Plan, hasTable bool) {
-	n := c.network
+func (l *link) prepareBridge(h *Plan, hasTable bool) {
+	n := l.network
 	addresses := []nlMessage{newAddress(n.Bridge, 0, n.Gateway, n.Subnet.Bits())}
-	if c.lease.Addr6.IsValid() {
+	if l.lease.Addr6.IsValid() {
 		addresses = append(addresses, newAddress(n.Bridge, 0, n.Gateway6, n.Subnet6.Bits()))
 	}
 	var gateway []byte
@@ -367,15 +375,15 @@ func (c *link) prepareBridge(h *Plan, hasTable bool) {
 	h.Close(socket)
 	h.WriteFile("/proc/sys/net/ipv4/conf/"+n.Bridge+"/route_localnet", "1").
 		Why("so that 127.0.0.1 can be published")
-	c.prepareRules(h, hasTable)
+	l.prepareRules(h, hasTable)
 }
 
 // prepareRules adds the network and the ports of this container to the rules, in one
 // transaction. Since the table was looked for, a box with another store may have removed it: then
 // it is made again.
-func (c *link) prepareRules(h *Plan, hasTable bool) {
-	own := append(natTable.AddElements(elementsFor(c.network)),
-		natTable.AddElements(c.portElements())...)
+func (l *link) prepareRules(h *Plan, hasTable bool) {
+	own := append(natTable.AddElements(elementsFor(l.network)),
+		natTable.AddElements(l.portElements())...)
 	withTable := append(newTable(), own...)
 	again := func(err error) error {
 		if errors.Is(err, unix.ENOENT) {
@@ -393,10 +401,10 @@ func (c *link) prepareRules(h *Plan, hasTable bool) {
 	h.Close(socket)
 }
 
-func (c *link) portElements() (list []nft.Element) {
-	for _, m := range c.Ports {
-		for _, to := range []netip.Addr{c.lease.Addr, c.lease.Addr6} {
-			if e, ok := m.Element(to, c.lease.ID); ok {
+func (l *link) portElements() (list []nft.Element) {
+	for _, m := range l.Ports {
+		for _, to := range []netip.Addr{l.lease.Addr, l.lease.Addr6} {
+			if e, ok := m.Element(to, l.lease.ID); ok {
 				list = append(list, e)
 			}
 		}
@@ -405,30 +413,34 @@ func (c *link) portElements() (list []nft.Element) {
 }
 
 // addVeth makes the veth pair and configures the end inside, while the process is held.
-func (c *link) addVeth(h *Plan, pid string) {
+func (l *link) addVeth(h *Plan, pid string) {
 	h.Section(networkSection)
-	n, l := c.network, c.lease
+	n, lease := l.network, l.lease
 	bridge, err := linkNamed(n.Bridge)
-	if err != nil && !c.dry {
+	if err != nil && !l.dry {
 		h.Fail(err)
 		return
 	}
-	var configuration []byte
-	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
-	named := func(e error) error {
-		veth, err := linkNamed(c.veth)
-		nameLink(configuration, veth.Peer)
+	// The messages for the end inside are composed before the kernel has numbered it: once the
+	// pair exists, numberPeer writes the number into them.
+	var inside []byte
+	numberPeer := func(e error) error {
+		veth, err := linkNamed(l.veth)
+		if err == nil {
+			nameLink(inside, veth.Peer)
+		}
 		return cmp.Or(e, err)
 	}
-	h.Netlink(socket, "a veth pair: one end in the bridge, the other inside, as eth0", named,
-		newVeth(c.veth, n, l, bridge.Index, pid), hairpin(c.veth))
+	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
+	h.Netlink(socket, "a veth pair: one end in the bridge, the other inside, as eth0", numberPeer,
+		newVeth(l.veth, n, lease, bridge.Index, pid), hairpin(l.veth))
 	h.Close(socket)
-	c.enterNetns(h, pid)
+	l.enterNetns(h, pid)
 	socket = h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
-	configuration = h.Netlink(socket, "its addresses and the way out", nil, insideMessages(n, l)...)
+	inside = h.Netlink(socket, "its addresses and the way out", nil, insideMessages(n, lease)...)
 	h.Close(socket)
-	c.resolver.plan(h)
-	c.out = h.Setns(c.own.Result(), unix.CLONE_NEWNET).Why("and back to the host's network")
+	l.resolver.plan(h)
+	l.back = h.Setns(l.hostNS.Result(), unix.CLONE_NEWNET).Why("and back to the host's network")
 }
 
 // insideMessages configure the container's end: its addresses, and a route to everywhere.
@@ -448,83 +460,83 @@ func insideMessages(n *ipam.Network, l ipam.Lease) []nlMessage {
 }
 
 // enterNetns enters the network namespace of the process, for the calls that follow.
-func (c *link) enterNetns(h *Plan, pid string) {
+func (l *link) enterNetns(h *Plan, pid string) {
 	open := func(path string) *plan.Call {
 		return h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path,
 			plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
 	}
-	c.own = open("/proc/thread-self/ns/net").Why("to find the way back")
+	l.hostNS = open("/proc/thread-self/ns/net").Why("to find the way back")
+	l.hostNS.Result() // addVeth ends with it
 	theirs := open("/proc/" + pid + "/ns/net").Result()
-	c.own.Result()
 	h.Setns(theirs, unix.CLONE_NEWNET).Why("this thread of box steps into the container's network")
 	h.Close(theirs)
 }
 
 // startResolver answers questions from now on. It is called when the process runs.
-func (c *link) startResolver() error {
-	if c.resolver == nil || c.dry {
+func (l *link) startResolver() error {
+	if l.resolver == nil || l.dry {
 		return nil
 	}
-	return c.resolver.start()
+	return l.resolver.start()
 }
 
 // disconnect undoes attach and the plan. The veth pair went with the container's namespace.
-func (c *link) disconnect() error {
+func (l *link) disconnect() error {
 	var all []error
-	if c.own != nil && c.own.Done() && !c.out.Done() { // a failure has left us inside
-		all = append(all, unix.Setns(int(c.own.Ret), unix.CLONE_NEWNET))
+	if l.hostNS != nil && l.hostNS.Done() && !l.back.Done() { // a failure has left us inside
+		all = append(all, unix.Setns(int(l.hostNS.Ret), unix.CLONE_NEWNET))
 	}
-	if c.resolver != nil {
-		c.resolver.stop()
+	if l.resolver != nil {
+		l.resolver.stop()
 	}
-	closeAll(c.proxies)
-	if c.stack != nil {
-		all = append(all, c.stack.stop())
+	closeAll(l.proxies)
+	if l.stack != nil {
+		all = append(all, l.stack.stop())
 	}
-	if c.network == nil || c.dry {
+	if l.network == nil || l.dry {
 		return errors.Join(all...)
 	}
-	if len(c.Ports) > 0 {
-		all = append(all, unpublish([]ipam.Lease{c.lease}))
+	if len(l.Ports) > 0 {
+		all = append(all, unpublish([]ipam.Lease{l.lease}))
 	}
-	return errors.Join(append(all, c.dir.Release(c.network, c.lease.ID), c.held.Close())...)
+	return errors.Join(append(all, l.dir.Release(l.network, l.lease.ID), l.held.Close())...)
 }
 
 // isShared reports whether the container has no network namespace of its own.
-func (c *link) isShared() bool { return c != nil && c.shared }
+func (l *link) isShared() bool { return l != nil && l.shared }
 
 // address and published are for the record of a running container.
-func (c *link) address() string {
-	if c == nil || !c.Addr.IsValid() {
+func (l *link) address() string {
+	if l == nil || !l.Addr.IsValid() {
 		return ""
 	}
-	return c.Addr.String()
+	return l.Addr.String()
 }
 
-func (c *link) published() (list []string) {
-	if c == nil {
+func (l *link) published() (list []string) {
+	if l == nil {
 		return nil
 	}
-	for _, m := range c.Ports {
+	for _, m := range l.Ports {
 		list = append(list, m.Published(hasIPv6())...)
 	}
 	return list
 }
 
 // resolvConf returns /etc/resolv.conf of the container.
-func (c *link) resolvConf() string {
+func (l *link) resolvConf() string {
 	host := etc.ResolvConf()
 	switch {
-	case c.resolver != nil:
+	case l.resolver != nil:
 		conf := dns.WithNameservers(host, resolverAddr)
-		if c.network.Name != defaultNetwork {
+		if l.network.Name != defaultNetwork {
 			conf = dns.NamesFirst(conf)
 		}
 		return conf
-	case len(c.servers) > 0:
-		return dns.WithNameservers(host, c.servers...)
-	case c.stack != nil:
-		return dns.WithNameservers(host, c.stack.DNS())
+	case len(l.servers) > 0:
+		return dns.WithNameservers(host, l.servers...)
+	case l.stack != nil:
+		return dns.WithNameservers(host, l.stack.DNS())
 	}
 	return host
 }

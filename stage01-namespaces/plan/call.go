@@ -35,9 +35,9 @@ type Call struct {
 	before    func()                // what the process does first
 	parent    func(child uintptr)   // forks too, and this is what its maker does afterwards
 	syncs     bool                  // waits for the host
-	parks     bool                  // waits for another than the host, who goes
+	parks     bool                  // waits for another process; the host need not stay
 	held      []held                // what the host does meanwhile
-	gate      bool                  // waits for the narration's sake only
+	gate      bool                  // waits so that --explain can print
 	stop      bool                  // --pause stops before it
 	run       []string              // instead of a call: a program that the host runs
 	runner    func() error          // how it runs it, if not by exec

@@ -47,11 +47,11 @@ func (l LimitFlags) SetWindow() error {
 	return err
 }
 
-// Check is a Limit.
+// Check is a Limit: it is called with the bytes and files that a layer has so far.
 func (l LimitFlags) Check(bytes, files int64) error { return l.CheckOf("layer", bytes, files) }
 
-// CheckOf does the same for another thing than a layer. As unsigned numbers, -1 and a count that has
-// overflowed are larger than any other.
+// CheckOf checks the bytes and files of something that is not a layer, named by what. As unsigned
+// numbers, -1 and a count that has overflowed are larger than any other.
 func (l LimitFlags) CheckOf(what string, bytes, files int64) error {
 	if uint64(bytes) > uint64(l.MaxLayerSize) {
 		return fmt.Errorf("the %s is larger than %s: if you trust it, allow more with "+

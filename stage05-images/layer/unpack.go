@@ -25,22 +25,21 @@ import (
 // directory must exist and be empty. The stream is read to its end. After an error, the caller
 // removes the directory, and the owners file beside it (OwnersSuffix).
 func Unpack(r io.Reader, dir string, limit Limit) (Sum, error) {
-	return decompressed(r, func(stream io.Reader) (Sum, error) { return unpack(stream, dir, limit) })
+	return decompressed(r, func(stream io.Reader) (Sum, error) {
+		return unpack(stream, dir, limit, false)
+	})
 }
 
 // UnpackFiles unpacks a tar stream into an empty directory that is no layer: names of whiteouts are
 // those of ordinary files, and an archive with a device is refused.
 func UnpackFiles(r io.Reader, dir string, limit Limit) (Sum, error) {
 	return decompressed(r, func(stream io.Reader) (Sum, error) {
-		return unpackAs(stream, dir, limit, true)
+		return unpack(stream, dir, limit, true)
 	})
 }
 
-func unpack(r io.Reader, dir string, limit Limit) (sum Sum, err error) {
-	return unpackAs(r, dir, limit, false)
-}
-
-func unpackAs(r io.Reader, dir string, limit Limit, plain bool) (sum Sum, err error) {
+// unpack unpacks a stream that is not compressed. A plain one is no layer.
+func unpack(r io.Reader, dir string, limit Limit, plain bool) (sum Sum, err error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Open(dir, flags, 0)
 	if err != nil {

@@ -170,7 +170,7 @@ func (l Layout) Write(
 	return l.write(data, layers, name, annotations)
 }
 
-// write does the same with the exact bytes of a configuration, whose digest is the image's id.
+// write keeps an image with exactly these bytes of a configuration, whose digest is the image's id.
 func (l Layout) write(
 	config []byte, layers []ocispec.Descriptor, name string, annotations map[string]string,
 ) (*Image, error) {

@@ -145,20 +145,23 @@ func (l Layout) Read(d digest.Digest) ([]byte, error) {
 	if err := d.Validate(); err != nil {
 		return nil, fmt.Errorf("the digest %q: %w", d, err)
 	}
-	path := l.Path(d)
-	info, err := os.Lstat(path)
-	if err == nil && info.Size() > registry.MaxDocument {
+	info, err := os.Lstat(l.Path(d))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("the blob %s: %w; pull or load its image again", d, err)
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, l.Damaged(d)
+	case info.Size() > registry.MaxDocument:
 		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s",
 			d, units.FormatSize(info.Size()), units.FormatSize(registry.MaxDocument))
 	}
-	var data []byte
-	if err == nil && info.Mode().IsRegular() {
-		data, err = os.ReadFile(path)
+	data, err := os.ReadFile(l.Path(d))
+	if err != nil {
+		return nil, err
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the blob %s: %w; pull or load its image again", d, err)
-	}
-	if err != nil || d.Algorithm().FromBytes(data) != d || !info.Mode().IsRegular() {
+	if d.Algorithm().FromBytes(data) != d {
 		return nil, l.Damaged(d)
 	}
 	return data, nil

@@ -182,9 +182,9 @@ func (d Dir) Assign(n *Network, l *Lease, wanted netip.Addr, v6 bool) (
 	return live, dead, nil
 }
 
-// Acquire does the same and writes the lease, which counts until held is closed. The network is
-// read again, and may be gone: ErrNoNetwork. Those of dead boxes are removed, after release has
-// undone what else these have left.
+// Acquire gives a lease an address, as Assign does, and writes it down. The lease counts until held
+// is closed. The network is read again first: if it was removed, the error is ErrNoNetwork. Leases of
+// dead boxes are dropped, once release has undone what else those boxes left.
 func (d Dir) Acquire(n *Network, l *Lease, wanted netip.Addr, v6 bool, release func([]Lease) error,
 ) (held *os.File, err error) {
 	err = d.Locked(func() (err error) {

@@ -4,7 +4,7 @@
 // process that keeps it lives, so that none is lost when that process is killed: it holds a lock
 // that the container's id names. Bridges and rules are the caller's.
 //
-// The lesson reads Dir.Acquire, Read and Pool.Free.
+// The lesson reads Network, Lease and Dir.Acquire.
 package ipam
 
 import (

@@ -26,7 +26,8 @@ func Meta(key, register uint32) Code {
 		number(unix.NFTA_META_KEY, key))
 }
 
-// Network loads size bytes of the IP header, from offset on.
+// Network loads size bytes of the IP header, from offset on, into a register. Register 1 has 16
+// bytes, those from 8 on have 4 each: 1 is also 8 to 11, 2 is 12 to 15.
 func Network(offset, size, register uint32) Code {
 	return payload(unix.NFT_PAYLOAD_NETWORK_HEADER, offset, size, register)
 }
