@@ -236,7 +236,8 @@ func (c *Container) commandOf(words []string, config oci.RunConfig) []string {
 	return append(slices.Clone(entrypoint), cmd...)
 }
 
-// addVolumes gives the container a volume for each VOLUME of its image where the flags mount nothing.
+// addVolumes gives the container a volume for each VOLUME of its image where the flags mount
+// nothing.
 func (c *Container) addVolumes(targets map[string]struct{}) error {
 	binds, err := c.binds()
 	if err != nil {
