@@ -86,11 +86,7 @@ func (b *bundle) cgroup() error {
 		g.set(b.before, s)
 	}
 	b.group = g
-	var resources specs.LinuxResources
-	if b.Linux.Resources != nil {
-		resources = *b.Linux.Resources
-	}
-	rules, all, err := runtimespec.Devices(resources.Devices, allowed(devnode.Default))
+	rules, all, err := runtimespec.Devices(b.Linux.Resources.Devices, allowed(devnode.Default))
 	if err != nil || all || b.hasUserNamespace() {
 		return err
 	}
@@ -149,13 +145,15 @@ func (b *bundle) namespaces() error {
 	if forks {
 		b.Fork(unix.CLONE_PARENT).Why("only a child is inside")
 	}
-	return b.insideNamespaces(b.fresh)
+	b.insideNamespaces()
+	return nil
 }
 
 // insideNamespaces maps the ids, runs the first hooks, and names the new namespaces.
-func (b *bundle) insideNamespaces(fresh uint64) error {
+func (b *bundle) insideNamespaces() {
+	isNew := func(flag uint64) bool { return b.fresh&flag != 0 }
 	b.WhileHeld(func(h *Plan, pid string) {
-		if fresh&unix.CLONE_NEWUSER != 0 {
+		if isNew(unix.CLONE_NEWUSER) {
 			if os.Geteuid() != 0 {
 				h.WriteFile("/proc/"+pid+"/setgroups", "deny").
 					Why("or a user could drop a group that is denied something")
@@ -168,10 +166,10 @@ func (b *bundle) insideNamespaces(fresh uint64) error {
 	})
 	b.Handshake()
 	b.Section("namespaces: what is in them")
-	if fresh&unix.CLONE_NEWUSER != 0 {
+	if isNew(unix.CLONE_NEWUSER) {
 		b.Setresid(0, 0)
 	}
-	if fresh&unix.CLONE_NEWCGROUP != 0 {
+	if isNew(unix.CLONE_NEWCGROUP) {
 		b.Unshare(unix.CLONE_NEWCGROUP).Why("the cgroup it is in now becomes the root it sees")
 	}
 	if b.Hostname != "" {
@@ -180,12 +178,11 @@ func (b *bundle) insideNamespaces(fresh uint64) error {
 	if b.Domainname != "" {
 		b.Add("setdomainname", unix.SYS_SETDOMAINNAME, b.Domainname, len(b.Domainname))
 	}
-	if fresh&unix.CLONE_NEWNET != 0 {
+	if isNew(unix.CLONE_NEWNET) {
 		socket := b.Plan.Socket().Result()
 		b.LinkUp(socket, "lo")
 		b.Close(socket)
 	}
-	return nil
 }
 
 // files makes root and mounts the container's root.
@@ -289,7 +286,6 @@ func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 	if follows || o.IDMap != "" || b.hasUserNamespace() && os.Geteuid() == 0 {
 		by = b.before
 	}
-	flags := uint64(unix.AT_EMPTY_PATH)
 	if o.Recursive {
 		mount = by.CopyMount(plan.Cwd, m.Source).Result()
 	} else {
@@ -301,9 +297,15 @@ func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 			return mount, false, err
 		}
 		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(namespace)}
-		by.setMount(mount, attr, flags).Why("its files have other owners inside")
+		by.setMount(mount, attr, unix.AT_EMPTY_PATH).Why("its files have other owners inside")
 	}
-	move := o.Propagation &^ unix.MS_REC
+	by.setOptions(mount, o)
+	return mount, info.IsDir(), nil
+}
+
+// setOptions gives the copy of a mount its own options, those below it too where asked.
+func (p *Plan) setOptions(mount plan.Arg, o runtimespec.Options) {
+	flags, move := uint64(unix.AT_EMPTY_PATH), o.Propagation&^unix.MS_REC
 	for _, attr := range []struct {
 		unix.MountAttr
 		flags uint64
@@ -313,10 +315,9 @@ func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 		{unix.MountAttr{Propagation: move}, flags | o.PropagationFlags()},
 	} {
 		if attr.MountAttr != (unix.MountAttr{}) {
-			by.setMount(mount, attr.MountAttr, attr.flags)
+			p.setMount(mount, attr.MountAttr, attr.flags)
 		}
 	}
-	return mount, info.IsDir(), nil
 }
 
 // cgroupMounts shows the container's own groups.

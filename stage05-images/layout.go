@@ -145,6 +145,21 @@ func (s Store) collect(gone ...digest.Digest) error {
 	return nil
 }
 
+// keep adds the digests of an image's blobs and layers.
+func (s Store) keep(image *oci.Image, needed map[string]bool) {
+	needed[image.Manifest.Digest.Encoded()], needed[image.ID.Encoded()] = true, true
+	for _, layer := range image.Blobs {
+		needed[layer.Digest.Encoded()] = true
+	}
+	for _, diffID := range image.Config.RootFS.DiffIDs {
+		needed[diffID.Encoded()] = true
+	}
+	dirs, _ := s.dirs(image) // what is missing needs not be kept
+	for _, dir := range dirs {
+		needed[filepath.Base(dir)] = true
+	}
+}
+
 // needed returns the digests that images and containers refer to, in hexadecimal.
 func (s Store) needed(gone ...digest.Digest) (map[string]bool, error) {
 	index, err := s.layout().Index()
@@ -158,20 +173,10 @@ func (s Store) needed(gone ...digest.Digest) (map[string]bool, error) {
 		}
 		image, err := s.layout().Image(d)
 		if err != nil {
-			return nil, fmt.Errorf("%w\n     nothing that is not needed any more is removed, "+
-				"as long as box rmi %s has not removed this image", err, d.Digest.Encoded())
+			return nil, fmt.Errorf("%w\n     no leftovers are removed "+
+				"until box rmi %s has removed this image", err, d.Digest.Encoded())
 		}
-		needed[image.Manifest.Digest.Encoded()], needed[image.ID.Encoded()] = true, true
-		for _, layer := range image.Blobs {
-			needed[layer.Digest.Encoded()] = true
-		}
-		for _, diffID := range image.Config.RootFS.DiffIDs {
-			needed[diffID.Encoded()] = true
-		}
-		dirs, _ := s.dirs(image) // what is missing needs not be kept
-		for _, dir := range dirs {
-			needed[filepath.Base(dir)] = true
-		}
+		s.keep(image, needed)
 	}
 	containers, unknown, err := s.records()
 	for _, r := range containers {

@@ -17,9 +17,6 @@ import (
 // resourceSettings translates linux.resources. The order matters where the kernel compares.
 func resourceSettings(r *specs.LinuxResources) []setting {
 	var list resources
-	if r == nil {
-		return nil
-	}
 	if r.Memory != nil {
 		list.memory(r.Memory)
 	}

@@ -48,15 +48,8 @@ func (r *Record) describeNetwork(d *api.Container) error {
 		}
 		h.NetworkMode += ":" + other
 	}
-	w.PublishAll = false
-	ports, err := w.ports(nil)
-	if err != nil {
+	if err := w.describePorts(d); err != nil {
 		return err
-	}
-	for _, m := range ports {
-		port := m.Port()
-		d.Config.ExposedPorts = api.Set(d.Config.ExposedPorts, port)
-		h.PortBindings[port] = append(h.PortBindings[port], m.Binding())
 	}
 	settings.Networks = map[string]*api.Endpoint{}
 	if mode == "container" {
@@ -75,6 +68,18 @@ func (r *Record) describeNetwork(d *api.Container) error {
 	}
 	settings.SandboxKey = fmt.Sprintf("/proc/%d/ns/net", r.State.PID)
 	return r.describeEndpoint(settings, mode)
+}
+
+// describePorts adds the ports that the flags publish one by one.
+func (w NetworkOptions) describePorts(d *api.Container) error {
+	w.PublishAll = false
+	ports, err := w.ports(nil)
+	for _, m := range ports {
+		port := m.Port()
+		d.Config.ExposedPorts = api.Set(d.Config.ExposedPorts, port)
+		d.HostConfig.PortBindings[port] = append(d.HostConfig.PortBindings[port], m.Binding())
+	}
+	return err
 }
 
 // describeEndpoint adds the addresses that a running container has on a network with a bridge.

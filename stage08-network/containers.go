@@ -328,14 +328,7 @@ func (r *Record) finish(how error) (err error) {
 	remove, ran := r.autoRemove(), r.State.Status == "running"
 	err = r.closeLog()
 	if ran {
-		var status plan.ExitStatus
-		if !errors.As(how, &status) {
-			status = 128 + plan.ExitStatus(unix.SIGKILL) // killed by box, because of an error
-		}
-		r.State.exit(int(status))
-		r.State.OOMKilled = r.group != nil && r.group.oomKilled
-		_, errWrite := fmt.Fprintln(r.lock, int(status)) // for box wait
-		err = errors.Join(err, errWrite)
+		err = errors.Join(err, r.noteExit(how))
 	}
 	if ran && r.State.ExitCode == 0 && r.Run.harvest != nil {
 		err = errors.Join(err, r.Run.harvest(r.path("upper")))
@@ -360,6 +353,18 @@ func (r *Record) finish(how error) (err error) {
 		return err
 	}
 	return r.release()
+}
+
+// noteExit notes how the command ended, in the record and, for box wait, in the lock's file.
+func (r *Record) noteExit(how error) error {
+	var status plan.ExitStatus
+	if !errors.As(how, &status) {
+		status = 128 + plan.ExitStatus(unix.SIGKILL) // killed by box, because of an error
+	}
+	r.State.exit(int(status))
+	r.State.OOMKilled = r.group != nil && r.group.oomKilled
+	_, err := fmt.Fprintln(r.lock, int(status))
+	return err
 }
 
 // autoRemove reports whether a container leaves nothing at its end.

@@ -83,17 +83,12 @@ func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 // pid, and leaves the caller's terminal. profile is that of pid's filter.
 func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged bool) (
 	confine func(who *identity), err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	theirs, err := restrictionsOf(pid)
 	if err != nil {
 		return nil, err
 	}
-	bounding, err := strconv.ParseUint(statusField(status, "CapBnd"), 16, 64)
-	if err != nil {
-		return nil, fmt.Errorf("/proc/%d/status: CapBnd: %w", pid, err)
-	}
-	keep, known := capability.Set(bounding), knownCaps(namespaces)
-	filtered := statusField(status, "Seccomp") == "2"
-	if !filtered {
+	keep, known := theirs.caps, knownCaps(namespaces)
+	if !theirs.filtered {
 		profile = "unconfined"
 	}
 	filter, err := seccomp.Filter(profile, keep)
@@ -105,17 +100,17 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged
 	}
 	p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
 		Why("no process inside may look into this one or change it")
-	if filtered {
+	if theirs.filtered {
 		p.DetachTerminal()
 		p.Umask(0o022).Why("whatever the caller's is")
 	}
 	return func(who *identity) {
-		if filtered && p.console == nil {
+		if theirs.filtered && p.console == nil {
 			p.Add("setsid", unix.SYS_SETSID).Why("away from the caller's terminal")
 		}
 		p.limitCaps(known &^ keep)
 		p.Seccomp(filter)
-		if statusField(status, "NoNewPrivs") == "1" {
+		if theirs.noNewPrivs {
 			p.NoNewPrivs()
 		}
 		if who.given {
@@ -127,6 +122,28 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged
 			p.Capset(keep & known)
 		}
 	}, nil
+}
+
+// restrictions are what a process may still do.
+type restrictions struct {
+	caps                 capability.Set // the bounding set
+	filtered, noNewPrivs bool
+}
+
+// restrictionsOf reads them from /proc/PID/status.
+func restrictionsOf(pid int) (r restrictions, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return r, err
+	}
+	bounding, err := strconv.ParseUint(statusField(status, "CapBnd"), 16, 64)
+	if err != nil {
+		return r, fmt.Errorf("/proc/%d/status: CapBnd: %w", pid, err)
+	}
+	r.caps = capability.Set(bounding)
+	r.filtered = statusField(status, "Seccomp") == "2"
+	r.noNewPrivs = statusField(status, "NoNewPrivs") == "1"
+	return r, nil
 }
 
 // statusField returns the value of a line of /proc/PID/status.

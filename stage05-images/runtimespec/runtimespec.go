@@ -38,6 +38,9 @@ func Load(dir string) (*specs.Spec, error) {
 	if spec.Linux == nil {
 		spec.Linux = &specs.Linux{}
 	}
+	if spec.Linux.Resources == nil {
+		spec.Linux.Resources = &specs.LinuxResources{}
+	}
 	if spec.Hooks == nil {
 		spec.Hooks = &specs.Hooks{}
 	}
@@ -139,11 +142,7 @@ func checkHooks(h *specs.Hooks) error {
 
 // Refuse names what the specification has and box does not do.
 func Refuse(spec *specs.Spec) error {
-	l := spec.Linux
-	r := l.Resources
-	if r == nil {
-		r = &specs.LinuxResources{}
-	}
+	l, r := spec.Linux, spec.Linux.Resources
 	for _, field := range []struct {
 		asked bool
 		name  string

@@ -11,7 +11,7 @@ var targets = map[string]target{
 	"cgroups":    {740, 310},
 	"rootfs":     {1710, 365},
 	"unionfs":    {1960, 1560},
-	"images":     {1870, 1850},
+	"images":     {1875, 1850},
 	"dockerfile": {2110, 330},
 	"cache":      {1085, 320},
 	"network":    {1905, 775},
