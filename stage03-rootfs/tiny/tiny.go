@@ -2,8 +2,7 @@
 // a network or a package manager. A root file system is only files: for each program there
 // are the program itself, the loader that its ELF header names (elf(5)), and the libraries
 // that this loader lists (ld.so(8)), at the same paths as on the host. Around them are a few
-// directories and files of /etc. [Make] does all of it; a lesson reads root.addLibraries and
-// [Interpreter].
+// directories and files of /etc. [Make] does all of it; the lesson reads root.addLibraries.
 package tiny
 
 import (

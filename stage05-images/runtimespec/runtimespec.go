@@ -2,10 +2,9 @@
 // Specification, config.md and config-linux.md) to the kernel's numbers, and says by its path
 // which field is wrong or is not supported. It makes no system call for a container.
 //
-// Load reads and checks the file; namespaces.go has what depends on
-// linux.namespaces, mounts.go the options of mounts, devices.go the rules for devices, and names.go
-// capabilities, limits of setrlimit(2) and the like. The lesson reads
-// Load and Refuse.
+// Load reads and checks the file; namespaces.go has what depends on linux.namespaces, mounts.go the
+// options of mounts, devices.go the rules for devices, and names.go capabilities, limits of
+// setrlimit(2) and the like. The lesson reads Refuse.
 package runtimespec
 
 import (

@@ -1,7 +1,7 @@
 // Package runtimestate keeps the states of an OCI runtime's containers, each in a directory of its
 // own: state.json, a copy of the bundle's config.json, and until the container is started a FIFO,
 // exec.fifo, at which its process waits. No monitor stays with such a container, so how it is doing is
-// read from /proc each time. The lesson reads Store.Create, Store.Find and State.Start.
+// read from /proc each time. The lesson reads State.Start.
 package runtimestate
 
 import (

@@ -18,8 +18,9 @@ const (
 )
 
 // paths checks that the names on each reading path resolve, that none is there twice, that the
-// path is short enough, and that its reader meets every function of the lesson tier.
-func paths(_ string, all []stages.Stage) ([]Finding, error) {
+// path is short enough and what is said of it true, and that its reader meets every function of the
+// lesson tier.
+func paths(root string, all []stages.Stage) ([]Finding, error) {
 	var found []Finding
 	var read []readingpaths.Path
 	for i, s := range all {
@@ -34,6 +35,11 @@ func paths(_ string, all []stages.Stage) ([]Finding, error) {
 		read = append(read, p)
 		found = append(found, lengthOf(p, i == 0)...)
 		found = append(found, twice(p)...)
+		untrue, err := said(root, p)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, untrue...)
 		unread, err := readingpaths.Unread(s, read)
 		if err != nil {
 			return nil, err

@@ -31,3 +31,20 @@ func TestPaths(t *testing.T) {
 	delete(files, "lessons/paths/02.txt")
 	require.Contains(t, findings(t, paths, files), "lessons/paths/02.txt: there is none: list what to read in this stage")
 }
+
+// TestSaidOfPaths: a lesson says how long its path is, and a tool what of it is read.
+func TestSaidOfPaths(t *testing.T) {
+	page := func(lines string) string { return "`go run ./lessons read 1` prints it: " + lines + ".\n" }
+	files := map[string]string{
+		"stage01-a/main.go":    "package main\n\nfunc main() {\n" + strings.Repeat("\t_ = 0\n", 98) + "}\n",
+		"stage01-a/tool/a.go":  "// Package tool is one. The lesson reads Box.Run and New.\npackage tool\n",
+		"lessons/paths/01.txt": "main.go:main  What to see of Box.Run.\n",
+		"lessons/01-a.md":      page("some 100\nlines") + "It calls `New`.\n",
+	}
+	require.Empty(t, findings(t, paths, files))
+	files["lessons/01-a.md"] = page("some 150 lines")
+	require.Equal(t, "lessons/01-a.md: says that its path has some 150 lines, and it has 100\n"+
+		"stage01-a/tool/a.go: says that the lesson reads New, which neither the lesson nor its path names", findings(t, paths, files))
+	files["lessons/01-a.md"] = page("under 100 lines") + "New\n"
+	require.Equal(t, "lessons/01-a.md: says that its path has under 100 lines, and it has 100", findings(t, paths, files))
+}
