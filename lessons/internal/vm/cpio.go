@@ -1,17 +1,21 @@
 package vm
 
 import (
-	"bytes"
 	"fmt"
+	"io"
 	"path"
+	"strings"
 )
 
 // archive is a cpio archive in the form that the kernel unpacks as its first root file
-// system: "newc" of cpio(5), described in the kernel's early-userspace/buffer-format.
+// system: "newc" of cpio(5), described in the kernel's early-userspace/buffer-format. It is
+// written as files are added; an error that occurs is returned by finish.
 type archive struct {
-	bytes.Buffer
+	out     io.Writer
+	size    int64
 	entries int
-	dirs    map[string]bool
+	there   map[string]bool
+	err     error
 }
 
 const (
@@ -20,57 +24,76 @@ const (
 	symlink   = 0o120000
 )
 
-// file adds a regular file, and the directories above it. Paths are absolute.
-func (a *archive) file(name string, mode int, content []byte) {
-	a.above(name)
-	a.entry(name, regular|mode, content)
+// file adds a regular file of some size, and the directories above it. Paths are absolute. What
+// was added before stays.
+func (a *archive) file(name string, mode int, size int64, content io.Reader) {
+	if a.isNew(name) {
+		a.entry(name, regular|mode, size, content)
+	}
+}
+
+// text adds a file that is written here.
+func (a *archive) text(name string, mode int, content string) {
+	a.file(name, mode, int64(len(content)), strings.NewReader(content))
 }
 
 // link adds a symbolic link.
 func (a *archive) link(name, target string) {
-	a.above(name)
-	a.entry(name, symlink|0o777, []byte(target))
+	if a.isNew(name) {
+		a.entry(name, symlink|0o777, int64(len(target)), strings.NewReader(target))
+	}
 }
 
-// dir adds a directory, once.
-func (a *archive) dir(name string) {
-	if name == "/" || a.dirs[name] {
-		return
+// dir adds a directory.
+func (a *archive) dir(name string, mode int) {
+	if a.isNew(name) {
+		a.entry(name, directory|mode, 0, nil)
 	}
-	a.above(name)
-	if a.dirs == nil {
-		a.dirs = map[string]bool{}
-	}
-	a.dirs[name] = true
-	a.entry(name, directory|0o755, nil)
 }
 
-func (a *archive) above(name string) { a.dir(path.Dir(name)) }
+// isNew reports whether a path was not added yet, and adds the directories above it.
+func (a *archive) isNew(name string) bool {
+	if name == "/" || a.there[name] {
+		return false
+	}
+	a.dir(path.Dir(name), 0o755)
+	if a.there == nil {
+		a.there = map[string]bool{}
+	}
+	a.there[name] = true
+	return true
+}
 
 // entry writes a header of thirteen hexadecimal numbers, the name and the content, each
 // filled up to a multiple of four bytes.
-func (a *archive) entry(name string, mode int, content []byte) {
+func (a *archive) entry(name string, mode int, size int64, content io.Reader) {
 	a.entries++
 	name = name[1:]
-	fields := [13]int{a.entries, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0}
-	a.WriteString("070701")
+	fields := [13]int64{int64(a.entries), int64(mode), 0, 0, 1, 0, size, 0, 0, 0, 0, int64(len(name) + 1), 0}
+	header := "070701"
 	for _, n := range fields {
-		fmt.Fprintf(a, "%08x", n)
+		header += fmt.Sprintf("%08x", n)
 	}
-	a.WriteString(name + "\x00")
-	a.pad()
-	a.Write(content)
-	a.pad()
+	a.copy(int64(len(header)+len(name)+1), strings.NewReader(header+name+"\x00"))
+	a.copy(size, content)
 }
 
-func (a *archive) pad() {
-	for a.Len()%4 != 0 {
-		a.WriteByte(0)
+// copy writes so many bytes, and zeros up to a multiple of four.
+func (a *archive) copy(size int64, content io.Reader) {
+	if a.err != nil || size == 0 {
+		return
 	}
+	if _, a.err = io.CopyN(a.out, content, size); a.err != nil {
+		return
+	}
+	a.size += size
+	fill := (4 - a.size%4) % 4
+	a.size += fill
+	_, a.err = a.out.Write(make([]byte, fill))
 }
 
 // finish writes the entry that ends an archive.
-func (a *archive) finish() []byte {
-	a.entry("/TRAILER!!!", 0, nil)
-	return a.Bytes()
+func (a *archive) finish() error {
+	a.entry("/TRAILER!!!", 0, 0, nil)
+	return a.err
 }

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"stagebox/lessons/internal/agent"
 )
 
 // host is what a machine is made of here.
@@ -33,9 +35,6 @@ func findHost() (h host, err error) {
 	if h.qemu, err = exec.LookPath("qemu-system-x86_64"); err != nil {
 		missing = append(missing, part{"the program qemu-system-x86_64", "qemu-system-x86"})
 	}
-	if h.busybox, err = exec.LookPath("busybox"); err != nil || !isStatic(h.busybox) {
-		missing = append(missing, part{"a static busybox", "busybox-static"})
-	}
 	kernels, _ := filepath.Glob("/boot/vmlinuz-*-cloud-amd64")
 	if len(kernels) == 0 {
 		missing = append(missing, part{"a kernel /boot/vmlinuz-*-cloud-amd64", "linux-image-cloud-amd64"})
@@ -44,6 +43,14 @@ func findHost() (h host, err error) {
 		h.modules = "/lib/modules/" + strings.TrimPrefix(h.kernel, "/boot/vmlinuz-")
 	}
 	return h, missingError(missing)
+}
+
+// needsBusybox looks for the tools of a machine that has none of the host's.
+func (h *host) needsBusybox() (err error) {
+	if h.busybox, err = exec.LookPath("busybox"); err != nil || !isStatic(h.busybox) {
+		return missingError([]part{{"a static busybox", "busybox-static"}})
+	}
+	return nil
 }
 
 // ErrMissing is why there is no machine where packages are missing.
@@ -61,6 +68,36 @@ func missingError(missing []part) error {
 		ErrMissing, strings.Join(whats, ", "), strings.Join(pkgs, " "))
 }
 
+// Ready says what a machine of so many MiB lacks here, and how to mend it.
+func Ready(memory int) error {
+	h, err := findHost()
+	if err != nil {
+		return err
+	}
+	kernel, err := os.Open(h.kernel)
+	if err != nil {
+		return fmt.Errorf("the kernel for the virtual machine: %w; root makes it readable: chmod a+r %s", err, h.kernel)
+	}
+	kernel.Close()
+	if free := available(); free >= 0 && free < memory {
+		return fmt.Errorf("virtual machine of %d MiB: only %d MiB of memory available: free some, or lower --memory", memory, free)
+	}
+	return nil
+}
+
+// available is the memory, in MiB, that the kernel can give away without swapping; -1 when it
+// does not say (proc_meminfo(5)).
+func available() int {
+	text, _ := os.ReadFile("/proc/meminfo")
+	for line := range strings.Lines(string(text)) {
+		var kib int
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d", &kib); n == 1 {
+			return kib / 1024
+		}
+	}
+	return -1
+}
+
 // isStatic reports whether a program needs no other file: it names no interpreter.
 func isStatic(path string) bool {
 	f, err := elf.Open(path)
@@ -71,35 +108,57 @@ func isStatic(path string) bool {
 	return !slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
 }
 
-// withDependencies are the files of modules and of all that they need, from modules.dep:
-// "kernel/net/bridge/bridge.ko: kernel/net/802/stp.ko …" (modules.dep(5)). A module that
-// is not there is part of the kernel, or is not needed.
+// withDependencies are the files of modules and of all that they need, in the order in which
+// they can be loaded, from modules.dep: "kernel/net/bridge/bridge.ko: kernel/net/802/stp.ko …"
+// (modules.dep(5)), where what is needed first is last. A module that is not there is part of
+// the kernel, or is not needed.
 func withDependencies(dep []byte, modules []string) []string {
 	var files []string
 	for line := range bytes.Lines(dep) {
 		file, needs, _ := strings.Cut(strings.TrimSpace(string(line)), ":")
 		name, _, _ := strings.Cut(filepath.Base(file), ".ko")
-		if slices.Contains(modules, strings.ReplaceAll(name, "-", "_")) {
-			files = append(append(files, file), strings.Fields(needs)...)
+		if !slices.Contains(modules, strings.ReplaceAll(name, "-", "_")) {
+			continue
+		}
+		for _, f := range slices.Backward(append([]string{file}, strings.Fields(needs)...)) {
+			if !slices.Contains(files, f) {
+				files = append(files, f)
+			}
 		}
 	}
-	slices.Sort(files)
-	return slices.Compact(files)
+	return files
 }
 
-// addModules adds modules, with the indexes by which modprobe(8) finds them.
+// addModules adds modules, what they need, and the list by which the agent loads them.
 func (h host) addModules(a *archive, modules []string) error {
 	dep, err := os.ReadFile(filepath.Join(h.modules, "modules.dep"))
 	if err != nil {
 		return fmt.Errorf("the modules of %s: %w; run depmod", h.kernel, err)
 	}
-	indexes := []string{"modules.dep", "modules.alias", "modules.symbols", "modules.builtin", "modules.order"}
-	for _, file := range append(indexes, withDependencies(dep, modules)...) {
-		content, err := os.ReadFile(filepath.Join(h.modules, file))
+	files := withDependencies(dep, modules)
+	var list strings.Builder
+	for _, file := range files {
+		content, err := unpacked(filepath.Join(h.modules, file))
 		if err != nil {
 			return fmt.Errorf("a module: %w", err)
 		}
-		a.file(filepath.Join(h.modules, file), 0o644, content)
+		name := filepath.Join("/lib/modules", strings.TrimSuffix(file, filepath.Ext(file)))
+		a.file(name, 0o644, int64(len(content)), bytes.NewReader(content))
+		fmt.Fprintln(&list, name)
 	}
+	a.text(agent.ModulesFile, 0o644, list.String())
 	return nil
+}
+
+// unpacked is the content of a module, which distributions compress in their own ways.
+func unpacked(file string) ([]byte, error) {
+	program := map[string]string{".xz": "xz", ".zst": "zstd", ".gz": "gzip"}[filepath.Ext(file)]
+	if program == "" {
+		return os.ReadFile(file)
+	}
+	content, err := exec.Command(program, "-dcq", file).Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s -dc %s: %w", program, file, err)
+	}
+	return content, nil
 }

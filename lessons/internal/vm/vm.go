@@ -1,24 +1,23 @@
-// Package vm runs a program as root in a virtual machine with a kernel of its own, in
-// which cgroup version 2 has every controller and nothing but busybox is installed. The
-// machine is QEMU without hardware support, so it runs on any host, slowly: nothing is to
-// be timed in it. Its leftovers are gone when it is switched off.
+// Package vm boots virtual machines with a kernel of their own, in which cgroup version 2 has
+// every controller. A [Machine] is what the playground's terminals are in; a [Job] is a program
+// that one is booted for, with nothing but busybox installed. The machine is QEMU, and a job's
+// is without hardware support, so it runs on any host, slowly: nothing is to be timed in it.
+// Its leftovers are gone when it is switched off.
 package vm
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"stagebox/lessons/internal/agent"
+	"stagebox/lessons/internal/stages"
 )
 
 // Job is a program to run, and what to bring along.
@@ -53,121 +52,85 @@ func Program(name, to string) ([]File, error) {
 	return files, nil
 }
 
-//go:embed init.sh
-var initScript []byte
-
-// modules are loaded before the program runs, because inside a container that is not allowed.
+// modules are loaded before a program runs, because inside a container that is not allowed.
 var modules = []string{"overlay", "veth", "bridge", "br_netfilter", "tun", "fuse", "loop", "dummy",
 	"nf_tables", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_compat", "nft_fib_ipv4", "nft_fib_ipv6", "nft_fib_inet",
-	"virtio_pci", "virtio_console", "virtio_blk"}
+	"virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "ext4", "af_packet"}
+
+// BuildAgent compiles the agent, in a directory that must exist, and returns its path.
+func BuildAgent(ctx context.Context, dir string) (string, error) {
+	root, err := stages.Root()
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "agent")
+	return program, stages.Compile(ctx, root, "./lessons/internal/agent/program", program)
+}
 
 // Run runs a job to its end, writes what it prints to out, and returns its exit status.
 func (j Job) Run(ctx context.Context, out io.Writer) (status int, err error) {
-	h, err := findHost()
+	root, err := j.root(ctx)
 	if err != nil {
 		return 0, err
+	}
+	defer root.Close()
+	m, err := Boot(ctx, root, Options{Memory: j.Memory, Cgroups: "v2", Accel: "tcg", Disk: j.Disk, Silence: j.Silence})
+	if err != nil {
+		return 0, err
+	}
+	defer m.Close()
+	if status, err = m.output(j.Command, out); err != nil {
+		return 0, errors.Join(m.Close(), m.why())
+	}
+	return status, nil
+}
+
+// root is the first root file system.
+func (j Job) root(ctx context.Context) (*Root, error) {
+	h, err := findHost()
+	if err == nil {
+		err = h.needsBusybox()
+	}
+	if err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "stagebox-vm")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	root, err := j.root(h)
+	program, err := BuildAgent(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := NewRoot(program)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range append(j.Files, File{h.busybox, "/bin/busybox"}) {
+		root.File(f)
+	}
+	root.busybox()
+	return root, root.Finish()
+}
+
+// busybox makes a system of busybox's tools. The programs that a job brings along come first.
+func (r *Root) busybox() {
+	r.Link("/bin/sh", "busybox")
+	r.Link("/sbin/modprobe", "/bin/busybox") // where the kernel looks for it
+	r.Text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")
+	r.Text("/etc/group", 0o644, "root:x:0:\nnogroup:x:65534:\n")
+	r.Start("/bin/busybox --install -s /usr/bin 2>/dev/null\ntrue\n")
+}
+
+// output runs a program without a terminal to its end.
+func (m *Machine) output(command []string, out io.Writer) (int, error) {
+	process, err := m.Start(agent.Request{Argv: command, Dir: "/root"})
 	if err != nil {
 		return 0, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "root"), root, 0o600); err != nil {
+	if _, err := io.Copy(out, process); err != nil {
 		return 0, err
 	}
-	return j.boot(ctx, h, dir, out)
+	return process.Wait()
 }
-
-// root is the first root file system, as an archive.
-func (j Job) root(h host) ([]byte, error) {
-	a := &archive{}
-	for _, f := range append(j.Files, File{h.busybox, "/bin/busybox"}) {
-		content, err := os.ReadFile(f.From)
-		if err != nil {
-			return nil, err
-		}
-		a.file(f.To, 0o755, content)
-	}
-	for _, dir := range []string{"/proc", "/sys", "/dev", "/tmp", "/root", "/usr/bin"} {
-		a.dir(dir)
-	}
-	a.link("/sbin/modprobe", "../bin/busybox") // where the kernel looks for it
-	a.file("/init", 0o755, initScript)
-	a.file("/run/modules", 0o644, []byte(strings.Join(modules, "\n")))
-	a.file("/run/command", 0o644, []byte("exec "+quoted(j.Command)+"\n"))
-	if err := h.addModules(a, modules); err != nil {
-		return nil, err
-	}
-	return a.finish(), nil
-}
-
-// quoted is a command line for sh.
-func quoted(words []string) string {
-	var list []string
-	for _, word := range words {
-		list = append(list, "'"+strings.ReplaceAll(word, "'", `'\''`)+"'")
-	}
-	return strings.Join(list, " ")
-}
-
-// commandLine is the kernel's. On a busy host the timer's interrupts come late: no_timer_check
-// keeps the kernel from taking the timer for broken.
-const commandLine = "console=ttyS0 panic=-1 quiet loglevel=3 mitigations=off no_timer_check"
-
-// boot runs the machine until the command has ended. Its serial line is the kernel's log. The
-// machine ends with this process, however that ends: PR_SET_PDEATHSIG, prctl(2).
-func (j Job) boot(ctx context.Context, h host, dir string, out io.Writer) (int, error) {
-	log := filepath.Join(dir, "kernel.log")
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	qemu := exec.CommandContext(running, h.qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
-		"-m", strconv.Itoa(j.Memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-kernel", h.kernel, "-initrd", filepath.Join(dir, "root"),
-		"-append", commandLine, "-serial", "file:"+log,
-		"-device", "virtio-serial-pci", "-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out")
-	if j.Disk != "" { // what the kernel inside has written is in the file, however the machine ends
-		qemu.Args = append(qemu.Args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+j.Disk)
-	}
-	end := &ending{out: out, seen: stop}
-	heard, hangs := j.watch(end, stop)
-	var said bytes.Buffer
-	qemu.Stdout, qemu.Stderr = heard, &said
-	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	runtime.LockOSThread() // the signal comes when the thread ends that has started it
-	defer runtime.UnlockOSThread()
-	err := qemu.Run()
-	if status, ok := end.status(); ok {
-		return status, nil
-	}
-	if ctx.Err() != nil {
-		return 0, fmt.Errorf("the virtual machine: %w", context.Cause(ctx))
-	}
-	kernel, _ := os.ReadFile(log)
-	kernel = kernel[max(0, len(kernel)-8000):]
-	if hangs() {
-		return 0, fmt.Errorf("the virtual machine hangs: no output for %s\n%s", j.Silence, kernel)
-	}
-	return 0, errors.Join(fmt.Errorf("the virtual machine ended before the command did: %s%s", said.String(), kernel), err)
-}
-
-// watch calls stop when nothing was written to the returned writer for too long; hangs reports
-// whether it did.
-func (j Job) watch(out io.Writer, stop func()) (heard io.Writer, hangs func() bool) {
-	if j.Silence == 0 {
-		return out, func() bool { return false }
-	}
-	timer := time.AfterFunc(j.Silence, stop)
-	heard = writerFunc(func(data []byte) (int, error) {
-		timer.Reset(j.Silence)
-		return out.Write(data)
-	})
-	return heard, func() bool { return !timer.Stop() }
-}
-
-type writerFunc func(data []byte) (int, error)
-
-func (f writerFunc) Write(data []byte) (int, error) { return f(data) }
