@@ -79,6 +79,7 @@ func goodHost() *host.Host {
 			"/usr/local/go/bin/go":                        "",
 			"/usr/bin/git":                                "", "/usr/bin/newuidmap*": "", "/usr/bin/newgidmap*": "", "/usr/bin/pasta": "",
 			"/bin/sh": "", "/bin/ls": "", "/bin/cat": "", "/bin/ps": "", "/bin/mount": "", "/bin/id": "", "/bin/hostname": "", "/sbin/ip": "", "/bin/sleep": "",
+			"/usr/bin/qemu-system-x86_64": "", "/boot/vmlinuz-6.12.43-cloud-amd64": "", "/usr/bin/npm": "",
 		}),
 	}
 }

@@ -30,6 +30,7 @@ type cli struct {
 	Quote    quoteCmd    `cmd:"" help:"Update the code that the lessons quote."`
 	Carry    carryCmd    `cmd:"" help:"Apply the changes made in a stage to all later stages."`
 	Serve    serveCmd    `cmd:"" help:"Serve the lessons and the code of each stage to a browser on this machine."`
+	Play     playCmd     `cmd:"" help:"Show a lesson beside two terminals in a virtual machine that you may break."`
 	Site     siteCmd     `cmd:"" help:"Write the pages of serve as files, for any web server."`
 	Present  presentCmd  `cmd:"" help:"Play a lesson's commands in this terminal, one per key press, with notes for the speaker elsewhere."`
 	Pictures picturesCmd `cmd:"" help:"Draw the lessons' pictures from what the stages do on this host."`

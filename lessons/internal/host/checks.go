@@ -43,6 +43,7 @@ var Checks = []Check{
 	{0, "place", place},
 	{0, "go", goTool},
 	{0, "git", git},
+	{0, "playground", playground},
 
 	{1, "namespaces", newNamespaces},
 	{1, "system calls", systemCalls},

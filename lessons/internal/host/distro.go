@@ -23,6 +23,7 @@ var packages = map[string]map[string]string{
 	"ca-certificates": {debian: "ca-certificates", fedora: "ca-certificates", alpine: "ca-certificates", arch: "ca-certificates"},
 	"ip":              {debian: "iproute2", fedora: "iproute", alpine: "iproute2", arch: "iproute2"},
 	"ps":              {debian: "procps", fedora: "procps-ng", alpine: "procps", arch: "procps-ng"},
+	"npm":             {debian: "npm", fedora: "nodejs-npm", alpine: "npm", arch: "npm"},
 	"hostname":        {debian: "hostname", fedora: "hostname", alpine: "busybox", arch: "inetutils"},
 	"mount":           {debian: "mount", fedora: "util-linux", alpine: "util-linux", arch: "util-linux"},
 	"ls":              {debian: "coreutils", fedora: "coreutils", alpine: "busybox", arch: "coreutils"},

@@ -44,6 +44,7 @@ type page struct {
 	Title, Kind string
 	Up          string // to the site's root: "" or "../"
 	Live        bool
+	Play        bool // whether terminals are beside a lesson
 	Prev, Next  *link
 	Other       *link // from a lesson to what its stage changes, and back
 	Path        *link // to the stage's reading path
@@ -61,6 +62,7 @@ type link struct {
 // show fills the frame.
 func (s *Site) show(name string, p page) ([]byte, error) {
 	p.Up, p.Live = strings.Repeat("../", strings.Count(name, "/")), s.live
+	p.Play = s.play && p.Kind == "lesson"
 	var b bytes.Buffer
 	err := templates().ExecuteTemplate(&b, "page.tmpl", p)
 	return b.Bytes(), err

@@ -40,7 +40,11 @@ func (p *prose) fenced(w util.BufWriter, source []byte, node ast.Node, entering 
 		_, _ = w.WriteString(shown) // a bufio.Writer keeps its error
 		return ast.WalkContinue, err
 	}
-	writeCode(w, at, colour(string(n.Language(source)), text))
+	language := string(n.Language(source))
+	if language == "sh" { // commands: the playground types them
+		at += ` data-language="sh"`
+	}
+	writeCode(w, at, colour(language, text))
 	return ast.WalkContinue, nil
 }
 

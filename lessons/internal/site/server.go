@@ -22,6 +22,7 @@ type Server struct {
 	Root  string
 	Calls Calls
 	Live  http.Handler // of the live page; nil when there is none
+	Play  http.Handler // of the terminals beside the lessons; nil when there are none
 	Token string       // first part of every path, which other users of the machine cannot know
 
 	mu    sync.Mutex
@@ -43,7 +44,12 @@ func Listen(port int) (net.Listener, error) {
 
 // Serve answers until the context ends.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	return s.ServeHandler(ctx, l, s.Handler())
+}
+
+// ServeHandler does the same with a handler around the site's own.
+func (s *Server) ServeHandler(ctx context.Context, l net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // its error is that of closing the listener, which Serve has had
 	defer stop()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -56,6 +62,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // is written in a page, no frame around it, no form.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'"
 
+// policy of this server: xterm.js writes its colours into a style element of the page.
+func (s *Server) policy() string {
+	if s.Play != nil {
+		return strings.Replace(policy, "style-src 'self'", "style-src 'self' 'unsafe-inline'", 1)
+	}
+	return policy
+}
+
 // drawing is the policy of a picture: an SVG has its styles inside.
 const drawing = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
@@ -64,7 +78,7 @@ const drawing = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy+"; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", s.policy()+"; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -85,6 +99,8 @@ func (s *Server) Handler() http.Handler {
 			http.Redirect(w, r, "/"+s.Token+"/live/", http.StatusFound)
 		case s.Live != nil && strings.HasPrefix(rest, "live/"):
 			http.StripPrefix("/"+s.Token+"/live", s.Live).ServeHTTP(w, r)
+		case s.Play != nil && strings.HasPrefix(rest, "play/"):
+			http.StripPrefix("/"+s.Token+"/play", s.Play).ServeHTTP(w, r)
 		default:
 			s.file(w, r, rest)
 		}
@@ -147,6 +163,7 @@ func (s *Server) current() (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
+	site.play = s.Play != nil
 	s.site, s.state = site, state
 	return site, nil
 }

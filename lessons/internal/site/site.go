@@ -27,6 +27,7 @@ type Calls func(context.Context, stages.Stage) ([]string, error)
 type Site struct {
 	root    string
 	live    bool
+	play    bool // terminals are beside the lessons
 	calls   Calls
 	docs    []*document // all Markdown, lessons first
 	lessons []*document // by stage; nil where a stage has none

@@ -25,7 +25,7 @@ func session(id, info, text string) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString(`<figure class="session"` + id + `>`)
+	b.WriteString(`<figure class="session"` + id + ` data-terminal="` + html.EscapeString(blocks[0].Terminal) + `">`)
 	if who := about(blocks[0]); who != "" {
 		b.WriteString(`<figcaption>` + html.EscapeString(who) + `</figcaption>`)
 	}

@@ -1,0 +1,5 @@
+#!/bin/sh
+# user opens a shell of the ordinary user student, who has subordinate ids.
+cd /home/student || exit
+[ $# -gt 0 ] || set -- bash --rcfile /etc/stagebox/bashrc -i
+exec setpriv --reuid student --regid student --clear-groups env HOME=/home/student USER=student "$@"
