@@ -153,7 +153,7 @@ func (c *tryCmd) copyOf(e exercises.Exercise, memory exercises.Memory) (string, 
 		return "", err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
-		return "", fmt.Errorf("%s is no copy of a stage, it has no go.mod: go run ./lessons start %d DIR makes one", dir, e.Stage)
+		return "", fmt.Errorf("%s is not a copy of a stage, it has no go.mod: go run ./lessons start %d DIR makes one", dir, e.Stage)
 	}
 	return dir, nil
 }

@@ -56,7 +56,7 @@ func (c *verifyCmd) Run() error {
 	return nil
 }
 
-// left prints what a rule's exceptions are. They are no findings.
+// left prints what a rule's exceptions are. They are not findings.
 func left(rule verify.Rule, all []stages.Stage) error {
 	if rule.Left == nil {
 		return nil

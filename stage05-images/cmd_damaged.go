@@ -83,7 +83,7 @@ func (s Store) discard(id string) error {
 	return r.remove()
 }
 
-// clearLock removes what has the name of a container's lock and is no file.
+// clearLock removes what has the name of a container's lock and is not a file.
 func (s Store) clearLock(id string) error {
 	path := s.path("running", id)
 	if info, err := os.Lstat(path); err != nil || info.Mode().IsRegular() {

@@ -192,7 +192,7 @@ func (c *runtimeKillCmd) kill() error {
 
 type runtimeDeleteCmd struct {
 	ID    string `arg:"" name:"container" help:"The container."`
-	Force bool   `short:"f" help:"Kill it first if it runs; a container that does not exist is no error."`
+	Force bool   `short:"f" help:"Kill it first if it runs; a container that does not exist is not an error."`
 
 	runtimecli.Options
 }

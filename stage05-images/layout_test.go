@@ -607,7 +607,7 @@ func TestGarbage(t *testing.T) {
 	require.NoError(t, err)
 	full := storeOf(t, s)
 	require.NoError(t, s.collect())
-	require.Equal(t, full, storeOf(t, s), "an image is no garbage")
+	require.Equal(t, full, storeOf(t, s), "an image is not garbage")
 
 	done, err := s.using()
 	require.NoError(t, err)

@@ -118,7 +118,7 @@ func (t *transfer) config(ctx context.Context, m ocispec.Manifest) (oci.Config, 
 	}
 	if n := len(config.RootFS.DiffIDs); n != len(m.Layers) {
 		return config, fmt.Errorf("its manifest has %d layers, and its configuration names %d: "+
-			"it is no image to run", len(m.Layers), n)
+			"it is not an image to run", len(m.Layers), n)
 	}
 	for _, diffID := range config.RootFS.DiffIDs {
 		if err := registry.CheckDigest(diffID); err != nil {

@@ -36,7 +36,7 @@ func (c *copying) unpack(f sources.File, dest string) (bool, error) {
 	file := os.NewFile(uintptr(fd), f.At)
 	defer file.Close()
 	in := bufio.NewReaderSize(file, 1<<20)
-	err = layer.FirstHeader(in) // zeros, as at the start of a disk image, are no archive
+	err = layer.FirstHeader(in) // zeros, as at the start of a disk image, are not an archive
 	if errors.Is(err, exec.ErrNotFound) {
 		return true, err
 	}

@@ -112,7 +112,7 @@ func TestWarningsAfterABuild(t *testing.T) {
 	require.Contains(t, stderr, "did you mean RUN?")
 	_, stderr, status = buildFile(t, "FROM tiny:a:b\n", "--check")
 	require.Equal(t, 1, status)
-	require.Contains(t, stderr, `"tiny:a:b" is no image's name`)
+	require.Contains(t, stderr, `"tiny:a:b" is neither an image's name`)
 }
 
 func TestAnnotationsAreTheManifests(t *testing.T) {

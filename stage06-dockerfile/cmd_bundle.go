@@ -252,14 +252,14 @@ func (b *bundle) limit(limit rlimit.Limit) {
 	b.Prlimit(limit)
 }
 
-// reportExecve has a process that waited for start say itself why it is no program: box, which
+// reportExecve has a process that waited for start say itself why it is not a program: box, which
 // would, is not there any more.
 func (b *bundle) reportExecve() {
 	if b.fifo == 0 {
 		return
 	}
 	b.Calls[len(b.Calls)-1].Tolerate(plan.AnyError)
-	b.Write(plan.Num(2), "box: execve "+b.Process.Args[0]+": it is no program for this machine, "+
+	b.Write(plan.Num(2), "box: execve "+b.Process.Args[0]+": it is not a program for this machine, "+
 		"or the interpreter that it names is missing\n")
 }
 

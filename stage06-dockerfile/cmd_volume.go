@@ -185,7 +185,7 @@ type volumeRmCmd struct {
 func (c *volumeRmCmd) Run() error {
 	return batch.Print(c.Names, func(name string) error {
 		if !ids.IsName(name) {
-			return fmt.Errorf("%q is no name of a volume: box volume ls lists them", name)
+			return fmt.Errorf("%q is not the name of a volume: box volume ls lists them", name)
 		}
 		err := c.Store.removeVolume(name, "")
 		if errors.Is(err, fs.ErrNotExist) && c.Force {

@@ -208,7 +208,7 @@ func (r *Record) takeName() error {
 			return err
 		}
 		if !random && !r.store.ids().IsTaken(r.Name) {
-			return fmt.Errorf("--name %s: %s is no container's name; box rm -f %s removes it",
+			return fmt.Errorf("--name %s: %s is not a container's name; box rm -f %s removes it",
 				r.Name, r.store.path("containers", r.Name), r.Name)
 		}
 		if !random {
@@ -222,7 +222,7 @@ func (r *Record) takeName() error {
 func checkName(name string) error {
 	if !ids.IsName(name) || ids.IsID(name) || ids.IsNumber(name) {
 		return fmt.Errorf("%q: a name is made of letters, digits and _ . -, "+
-			"begins with a letter or digit, and is no number and no id", name)
+			"begins with a letter or digit, and is neither a number nor an id", name)
 	}
 	return nil
 }

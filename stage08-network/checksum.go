@@ -264,7 +264,7 @@ func (l *inputList) describe(n *union.Node, rel string) (string, error) {
 }
 
 // mountInputs adds what the bind mounts of a RUN show, and what its cache mounts begin with. A
-// secret is no input: the image must not depend on it.
+// secret is not an input: the image must not depend on it.
 func (s *stageBuild) mountInputs(
 	in *dockerfile.Instruction, list []inputs.Input,
 ) ([]inputs.Input, error) {

@@ -36,7 +36,7 @@ type wreck struct {
 
 	all   map[string]string // the paths, and their kinds
 	app   map[string]bool   // the paths that only the image app needs
-	roles map[string]string // of layers, and of blobs that are no layers
+	roles map[string]string // of layers, and of blobs that are not layers
 	c1    string            // the directory of a container
 }
 

@@ -82,7 +82,7 @@ func (c *Container) readInside(name string) ([]byte, error) {
 }
 
 // workdir puts the process into its directory, through no magic link: a descriptor of the
-// host's that was left open is no way out (CVE-2024-21626).
+// host's that was left open is not a way out (CVE-2024-21626).
 func (c *Container) workdir(p *Plan) error {
 	dir := c.Workdir
 	if dir == "" && c.Rootfs == "" {

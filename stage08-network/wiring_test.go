@@ -781,7 +781,7 @@ func testTableIsMended(t *testing.T, dir networks, outside int) {
 	}
 	sh(t, "nft add rule inet stagebox guard counter")
 	next()
-	require.Contains(t, listing(), "counter", "a rule more is no harm")
+	require.Contains(t, listing(), "counter", "one more rule does no harm")
 
 	// An older box's has no comment, and sets that nft cannot read.
 	sh(t, `nft list ruleset | sed '/comment "made by box/d' >`+file+"; nft flush ruleset; nft -f "+file)

@@ -113,7 +113,7 @@ func with(env []string, name, value string) []string {
 
 // pass ends the program when this process gets a signal to end, or when its parent has gone, which
 // is how it learns that go test was killed. SIGTERM does it where a shell has had the program
-// ignore SIGINT. SIGQUIT is no interruption: go test sends it at the end of its time, and the
+// ignore SIGINT. SIGQUIT is not an interruption: go test sends it at the end of its time, and the
 // tests print where they are.
 func pass(signals <-chan os.Signal, process *os.Process, interrupted *atomic.Int32) {
 	parent, tick := os.Getppid(), time.NewTicker(200*time.Millisecond)

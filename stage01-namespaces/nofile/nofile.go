@@ -27,7 +27,7 @@ var raised, lowered limit
 // the two, other threads have no more files than that.
 func Lower() {
 	raised = prlimit(nil)
-	// Another one is no doing of Go's: prlimit(1), or the program itself.
+	// Any other is not Go's doing: prlimit(1), or the program itself.
 	if raised == (limit{started.hard - 1, started.hard}) && started.soft < raised.soft {
 		lowered = limit{started.soft, raised.hard}
 		prlimit(&lowered)

@@ -86,7 +86,7 @@ func (c *Call) Then(do func()) *Call { c.then = do; return c }
 // and go:nocheckptr on it and on all that it calls.
 func (c *Call) ParentRuns(parent func(child uintptr)) *Call { c.parent = parent; return c }
 
-// Before has the process run do just before it makes the call, for what is no system call. As
+// Before has the process run do just before it makes the call, for what is not a system call. As
 // with ParentRuns, do runs where the replay runs.
 func (c *Call) Before(do func()) *Call { c.before = do; return c }
 
@@ -288,7 +288,7 @@ func (a Arg) String() string {
 // Value is the result of an earlier call.
 type Value struct {
 	name  string // written in its place until it is known
-	text  string // if it is no number
+	text  string // if it is not a number
 	n     uintptr
 	known bool
 	slot  int // in the list that is replayed

@@ -62,7 +62,7 @@ func TestArgumentListTooLong(t *testing.T) {
 	p.Execve([]string{"/bin/echo", strings.Repeat("x", 1<<18)}, nil, "")
 	_, err := p.launch(&Narration{})
 	require.ErrorIs(t, err.(StepError).Errno, unix.E2BIG)
-	require.NotContains(t, err.Error(), "xxx", "a message is no place for 256 KiB")
+	require.NotContains(t, err.Error(), "xxx", "a message is not the place for 256 KiB")
 }
 
 func TestFailingStepIsNamed(t *testing.T) {

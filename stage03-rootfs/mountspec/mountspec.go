@@ -75,7 +75,7 @@ func Once(list []string) (once []string) {
 }
 
 // Absolute replaces the relative paths of -v and --mount, which begin with a dot. The source of a
-// mount whose type is not bind is no path.
+// mount whose type is not bind is not a path.
 func Absolute(volumes, mounts []string) error {
 	for i, spec := range volumes {
 		source, rest, found := strings.Cut(spec, ":")
@@ -107,7 +107,7 @@ func Absolute(volumes, mounts []string) error {
 	return nil
 }
 
-// isOtherType reports whether a word of --mount says that the source is no path of the host.
+// isOtherType reports whether a word of --mount says that the source is not a path of the host.
 func isOtherType(word string) bool {
 	return strings.HasPrefix(word, "type=") && word != "type=bind"
 }

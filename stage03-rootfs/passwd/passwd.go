@@ -142,7 +142,7 @@ func ParseID(text string) (int, error) {
 const MaxSize = 1 << 20
 
 // ReadFile reads the file that an O_PATH descriptor refers to; name is for errors. To open a
-// FIFO or a device can do something to the host, so what is no regular file, or is larger than
+// FIFO or a device can do something to the host, so what is not a regular file, or is larger than
 // a megabyte, is refused before it is opened.
 func ReadFile(fd int, name string) ([]byte, error) {
 	link := "/proc/self/fd/" + strconv.Itoa(fd)

@@ -26,7 +26,7 @@ func TestLookup(t *testing.T) {
 		"4242":      {UID: 4242, Home: "/"},
 		"4242:29":   {UID: 4242, GID: 29, Home: "/"},
 		":staff":    {GID: 50, Home: "/root"},
-		"7":         {UID: 7, Home: "/"}, // a number is no name, even where a user has it
+		"7":         {UID: 7, Home: "/"}, // a number is not a name, even where a user has it
 		"70":        {UID: 70, GID: 70, Home: "/seven"},
 		"01000":     {UID: 1000, GID: 1001, Groups: []int{50, 29}, Home: "/home/app"},
 		"0:8":       {GID: 8, Home: "/root"},

@@ -64,7 +64,7 @@ func Target(name string, open func(name string, flags uint64) (fd int, err error
 	defer unix.Close(link)
 	target := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(link, "", target)
-	if err != nil { // it is no link
+	if err != nil { // it is not a link
 		return name
 	}
 	if file, err := open(name, unix.O_PATH); err == nil {

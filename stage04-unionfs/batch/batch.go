@@ -11,7 +11,7 @@ import (
 // errSkipped is what Skip returns.
 var errSkipped = errors.New("nothing to do")
 
-// Skip prints why there is nothing to do for a name. The error returned is no failure of the command,
+// Skip prints why there is nothing to do for a name. The error returned is not a failure of the command,
 // and the name is not printed as one that was dealt with.
 func Skip(why error) error {
 	fmt.Fprintln(os.Stderr, "box:", why)

@@ -82,7 +82,7 @@ func TestAttributesOfCopies(t *testing.T) {
 	require.Equal(t, os.FileMode(0o604), info.Mode())
 }
 
-// Of a file with two names, both together count once; what is no file does not count.
+// Of a file with two names, both together count once; what is not a file does not count.
 func TestSize(t *testing.T) {
 	dir := t.TempDir()
 	sh(t, dir, "mkdir a; head -c 1000 /dev/zero >a/file; ln a/file second; head -c 5 /dev/zero >a/small; ln -s a link")

@@ -34,7 +34,7 @@ func IsEmpty(path string) bool {
 }
 
 // MoveInto moves what a directory holds into another one on the same file system, which then gets
-// its attributes. A name that is taken there stays. It is no error that the directory is gone.
+// its attributes. A name that is taken there stays. It is not an error that the directory is gone.
 func MoveInto(to, from string) error {
 	dir, err := os.Open(from)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -174,7 +174,7 @@ func ReadJSON(path string, value any) error {
 	return nil
 }
 
-// SyncDir brings the names in a directory to the disk. It is no error that a file system has
+// SyncDir brings the names in a directory to the disk. It is not an error that a file system has
 // nothing to do for that, or that the user may write to the directory and not read it.
 func SyncDir(path string) error {
 	dir, err := os.Open(path)

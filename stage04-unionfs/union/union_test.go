@@ -136,7 +136,7 @@ func contentOf(t *testing.T, file string) string {
 	return string(text)
 }
 
-// TestKernelsView is no test by itself: it mounts the layers, in namespaces that the real
+// TestKernelsView is not a test by itself: it mounts the layers, in namespaces that the real
 // test has made for it, and writes down what the kernel shows.
 func TestKernelsView(t *testing.T) {
 	if os.Getenv("LAYERED") == "" {

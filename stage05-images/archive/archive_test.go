@@ -110,7 +110,7 @@ func TestErrorsEndIt(t *testing.T) {
 		"neither manifest.json nor index.json":   tarOf(t, "a", "b"),
 		`read "manifest.json"`:                   tarOf(t, "manifest.json", "{}"),
 		"does not have it":                       tarOf(t, "manifest.json", `[{"Config":"c"}]`),
-		"is no digest of the form sha256:HEX":    tarOf(t, "index.json", `{"manifests":[{"digest":"x"}]}`),
+		"is not a digest of the form sha256:HEX": tarOf(t, "index.json", `{"manifests":[{"digest":"x"}]}`),
 		"a description may have 4 MiB":           tarOf(t, "manifest.json", strings.Repeat(" ", 5<<20)),
 		"has other bytes; their digest is sha25": tarOf(t, "index.json", `{"manifests":[{"digest":"`+digest.FromString("x").String()+`"}]}`, blobName(digest.FromString("x")), "y"),
 	} {

@@ -63,7 +63,7 @@ func Read(r io.Reader, unpack func(io.Reader) (ocispec.Descriptor, error)) (*Arc
 			return a, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("it is no archive of docker save, podman save or skopeo: %w", err)
+			return nil, fmt.Errorf("it is not an archive of docker save, podman save or skopeo: %w", err)
 		}
 		if err := a.entry(header, in); err != nil {
 			return nil, fmt.Errorf("read %.200q: %w", header.Name, err)
@@ -132,7 +132,7 @@ func (a *Archive) Images(platform ocispec.Platform, keep func(*Image) error) err
 		found, err = a.object("manifest.json", &list)
 	}
 	if err == nil && !found {
-		err = errors.New("it is no archive of images: neither manifest.json nor index.json is in it; " +
+		err = errors.New("it is not an archive of images: neither manifest.json nor index.json is in it; " +
 			"box import makes an image of an archive of files")
 	}
 	if err == nil {
@@ -146,7 +146,7 @@ func (a *Archive) Images(platform ocispec.Platform, keep func(*Image) error) err
 	return err
 }
 
-// fromOCI reads the images of an OCI layout. What is no image, such as a signature, is skipped. If
+// fromOCI reads the images of an OCI layout. What is not an image, such as a signature, is skipped. If
 // a name has images for several platforms, the one that suits is kept.
 func (a *Archive) fromOCI(
 	entries []ocispec.Descriptor, platform ocispec.Platform, keep func(*Image) error,
@@ -295,7 +295,7 @@ func (a *Archive) blob(d digest.Digest) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case f.data == nil:
-		return nil, fmt.Errorf("the blob %s of the archive is no description of an image: it has %s",
+		return nil, fmt.Errorf("the blob %s of the archive is not a description of an image: it has %s",
 			d, units.FormatSize(f.blob.Size))
 	case f.blob.Digest != d:
 		return nil, fmt.Errorf("the blob %s of the archive has other bytes; their digest is %s",

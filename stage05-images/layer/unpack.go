@@ -30,7 +30,7 @@ func Unpack(r io.Reader, dir string, limit Limit) (Sum, error) {
 	})
 }
 
-// UnpackFiles unpacks a tar stream into an empty directory that is no layer: names of whiteouts are
+// UnpackFiles unpacks a tar stream into an empty directory that is not a layer: names of whiteouts are
 // those of ordinary files, and an archive with a device is refused.
 func UnpackFiles(r io.Reader, dir string, limit Limit) (Sum, error) {
 	return decompressed(r, func(stream io.Reader) (Sum, error) {
@@ -38,7 +38,7 @@ func UnpackFiles(r io.Reader, dir string, limit Limit) (Sum, error) {
 	})
 }
 
-// unpack unpacks a stream that is not compressed. A plain one is no layer.
+// unpack unpacks a stream that is not compressed. A plain one is not a layer.
 func unpack(r io.Reader, dir string, limit Limit, plain bool) (sum Sum, err error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Open(dir, flags, 0)
@@ -94,7 +94,7 @@ type unpacker struct {
 	files      int64
 	implied    map[string]bool // directories that had to be made, and that the stream has not listed
 
-	plain bool // it is no layer
+	plain bool // it is not a layer
 }
 
 // openedDir is a directory that files are made in. That changes its time, which is set when it is

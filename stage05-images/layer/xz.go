@@ -60,6 +60,6 @@ func (x *xzReader) Close() error {
 	x.end = io.ErrClosedPipe
 	err := x.ReadCloser.Close()
 	x.program.Process.Kill() // it may have ended already
-	x.program.Wait()         // how is no matter
+	x.program.Wait()         // how does not matter
 	return err
 }

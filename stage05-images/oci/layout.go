@@ -128,7 +128,7 @@ func (l Layout) Keep(file *state.Pending, d digest.Digest, err error) error {
 	return errors.Join(err, file.Discard())
 }
 
-// KeepPart gives a blob that was downloaded its name. It is no file of Create: until it is complete
+// KeepPart gives a blob that was downloaded its name. It is not a file of Create: until it is complete
 // it is named by its digest, so that an interrupted download can be resumed.
 func (l Layout) KeepPart(part *os.File, d digest.Digest) error {
 	if err := errors.Join(part.Chmod(0o644), part.Sync()); err != nil {

@@ -251,7 +251,7 @@ func (r Reference) CheckPush() error {
 // algorithms, which are not in use.
 func CheckDigest(d digest.Digest) error {
 	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
-		return fmt.Errorf("%q is no digest of the form sha256:HEX, "+
+		return fmt.Errorf("%q is not a digest of the form sha256:HEX, "+
 			"by which blobs and layers are named here", Printable(d.String()))
 	}
 	return nil

@@ -71,7 +71,7 @@ func (o *Options) States() runtimestate.Store {
 }
 
 // Logged runs a command, and writes its error to --log too. The exit status of a container's
-// program is no error.
+// program is not an error.
 func (o *Options) Logged(run func() error) error {
 	err := errors.New("--systemd-cgroup: not supported: box makes cgroups itself; " +
 		"have the engine use the cgroupfs driver")

@@ -49,5 +49,5 @@ func DeviceKind(text string) (uint32, error) {
 	if kind := kinds[text]; kind != 0 {
 		return kind, nil
 	}
-	return 0, fmt.Errorf("%q is no type of device: it is b, c, u or p", text)
+	return 0, fmt.Errorf("%q is not a type of device: it is b, c, u or p", text)
 }

@@ -334,7 +334,7 @@ func (c *checker) from(s *Stage, globals map[string]string) (base string, err er
 	}
 	if err == nil && c.file.Parent(s, base) == nil && base != "scratch" &&
 		c.ValidImage != nil && !c.ValidImage(base) {
-		err = s.From.ErrorAt(s.Base, "%q is no image's name, and no earlier stage's", base)
+		err = s.From.ErrorAt(s.Base, "%q is neither an image's name nor an earlier stage's", base)
 	}
 	c.undeclared(s, globals, missing)
 	platform := s.From.Flag("platform")

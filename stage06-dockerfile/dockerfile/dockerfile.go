@@ -417,7 +417,7 @@ func (in *Instruction) arguments(rest string) (err error) {
 	return err
 }
 
-// jsonList stores the arguments if they are a JSON list. Text that is not one is no error.
+// jsonList stores the arguments if they are a JSON list. Text that is not one is not an error.
 func (in *Instruction) jsonList(rest string) error {
 	var list []any
 	if !strings.HasPrefix(rest, "[") || json.Unmarshal([]byte(rest), &list) != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// show returns what a build prints into a file, which is no terminal.
+// show returns what a build prints into a file, which is not a terminal.
 func show(t *testing.T, form string, quiet bool, build func(s *Steps)) string {
 	file, err := os.Create(t.TempDir() + "/out")
 	require.NoError(t, err)

@@ -1,6 +1,6 @@
 // Package attr reads the attributes of netlink(7) messages. An attribute is its length and its
 // type, two bytes each in the machine's order, and the value, filled up to four bytes; a value
-// may be attributes again. Nothing is asked here, and what is malformed is no error: reading ends.
+// may be attributes again. Nothing is asked here, and what is malformed is not an error: reading ends.
 package attr
 
 import (

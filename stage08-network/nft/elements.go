@@ -16,7 +16,7 @@ type Element struct {
 	Comment   string
 }
 
-// AddElements adds elements to their sets; one that is there already is no error. It is a
+// AddElements adds elements to their sets; one that is there already is not an error. It is a
 // message for each.
 func (t Table) AddElements(list []Element) (messages []Message) {
 	for _, e := range list {

@@ -24,7 +24,7 @@ func (m Mapping) Explain(err error, container func(pid int) string) error {
 		return fmt.Errorf("port %d is for root alone: an ordinary user's start at sysctl"+
 			" net.ipv4.ip_unprivileged_port_start", m.Host)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Errorf("%s is no address of this host: see ip addr", m.IP)
+		return fmt.Errorf("%s is not an address of this host: see ip addr", m.IP)
 	}
 	return err
 }

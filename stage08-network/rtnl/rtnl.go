@@ -1,6 +1,6 @@
 // Package rtnl reads what the kernel reports about links and routes: the bodies of messages of
 // rtnetlink(7), struct ifinfomsg or struct rtmsg and attributes. Nothing is asked here; a body that
-// is too short is no link and no route.
+// is too short is neither a link nor a route.
 package rtnl
 
 import (

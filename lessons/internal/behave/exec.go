@@ -82,7 +82,7 @@ exec "$BOX" "$@"`,
 	Check:  execEnded,
 	Broken: one,
 }, {
-	Name: "exec into a process that is no number is refused", Since: 1,
+	Name: "exec into a process that is not a number is refused", Since: 1,
 	Check:  func(b *Box) Seen { return refused(b.Run("exec", "nobody", "true")) },
 	Broken: one,
 }}

@@ -192,7 +192,7 @@ func (k kernel) descendants(pid int) ([]int, error) {
 func (k kernel) innermost(pid int) (int, error) {
 	below, err := k.descendants(pid)
 	for tries := 0; err == nil && len(below) == 0 && tries < 100; tries++ {
-		time.Sleep(10 * time.Millisecond) // a listing of /proc is no snapshot
+		time.Sleep(10 * time.Millisecond) // a listing of /proc is not a snapshot
 		below, err = k.descendants(pid)
 	}
 	if err != nil {

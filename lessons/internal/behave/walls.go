@@ -115,7 +115,7 @@ exec "$BOX" "$@"`,
 		Broken: `[ "$1" = run ] && { root=$3; program=$4; shift 4; set -- run "$root$program" "$@"; }
 exec "$BOX" "$@"`,
 	}, {
-		Name: "a descriptor of the caller's is no way out, as working directory", Since: 3,
+		Name: "a descriptor of the caller's is not a way out, as working directory", Since: 3,
 		Check: leakedDirectory,
 		Broken: `[ "$1" = run ] && { cd / && exec ls; }
 exec "$BOX" "$@"`,

@@ -153,7 +153,7 @@ func declarations(lines []string) []declaration {
 	return list
 }
 
-// short is the length up to which a changed declaration is shown whole, if it is no import.
+// short is the length up to which a changed declaration is shown whole, if it is not an import.
 const short = 40
 
 // fold replaces each declaration without a change by one line, and shortens what is kept

@@ -39,7 +39,7 @@ func TestTable(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(root, e.Path()))
 		require.NoError(t, err)
 		for _, row := range append(e.Excused, e.Rows...) {
-			require.Len(t, behave.Suite{Names: []string{row}}.Rows(), 1, "%s: %q is no row of the suite", e.Name, row)
+			require.Len(t, behave.Suite{Names: []string{row}}.Rows(), 1, "%s: %q is not a row of the suite", e.Name, row)
 			require.Contains(t, string(text), "\n* "+row+"\n", e.Name)
 		}
 		if kinds[e.Stage] == nil {

@@ -38,7 +38,7 @@ func leave(err error) {
 	os.Exit(0)
 }
 
-// made is a made-up host of alice, who is no root, with files of the given contents.
+// made is a made-up host of alice, who is not root, with files of the given contents.
 func made(files map[string]string) *Host {
 	tree := fstest.MapFS{}
 	for name, text := range files {

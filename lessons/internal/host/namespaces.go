@@ -118,7 +118,7 @@ func systemCalls(h *Host) Finding {
 // that was allowed a mount namespace.
 func mountInside(h *Host) Finding {
 	if o := h.tried("private"); o.Errno == unix.EINVAL {
-		return missing(o.String()+": / is no mount point, so this must be a chroot", "leave the chroot, or bind its directory onto itself before: mount --bind DIR DIR")
+		return missing(o.String()+": / is not a mount point, so this must be a chroot", "leave the chroot, or bind its directory onto itself before: mount --bind DIR DIR")
 	}
 	for _, name := range []string{"private", "tmpfs", "mkdir"} {
 		if o := h.tried(name); o.Failed() {

@@ -39,7 +39,7 @@ func nfTables(h *Host) Finding {
 	}
 }
 
-// forwarding that is off is no fault: box switches it on where it may. An ordinary user's
+// forwarding that is off is not a fault: box switches it on where it may. An ordinary user's
 // packets leave by a program, and need none.
 func forwarding(h *Host) Finding {
 	const file = "/proc/sys/net/ipv4/ip_forward"

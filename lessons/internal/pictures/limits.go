@@ -123,7 +123,7 @@ func isNamed(e ast.Expr, name string) bool {
 	return ok && ident.Name == name
 }
 
-// written is what an expression is made of, with an ellipsis for what is no literal.
+// written is what an expression is made of, with an ellipsis for what is not a literal.
 func written(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:

@@ -126,7 +126,7 @@ func TestAShow(t *testing.T) {
 	text = a.press("\r", "2/7")
 	require.Contains(t, text, "n is 2\r\n")
 	require.Regexp(t, `And wait(?s:.*)terminal 2`, text)
-	_, err := io.WriteString(a.keys, "x") // which is no key
+	_, err := io.WriteString(a.keys, "x") // which is not a key
 	require.NoError(t, err)
 	require.Contains(t, a.press("\x1b[C", "3/7"), "other\r\n")
 	require.Contains(t, a.press(" ", "4/7"), "n is 3\r\n")

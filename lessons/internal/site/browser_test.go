@@ -342,7 +342,7 @@ func links(t *testing.T, base string, seen map[string]looks) {
 			hash, err := url.PathUnescape(hash)
 			require.NoError(t, err)
 			there, ok := seen[target]
-			require.True(t, ok, "%s links to %s, which is no page", from, to)
+			require.True(t, ok, "%s links to %s, which is not a page", from, to)
 			require.True(t, hash == "" || hash == "main" || contains(there.IDs, hash), "%s links to %s, and there is no such place", from, to)
 		}
 	}

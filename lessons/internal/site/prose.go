@@ -105,7 +105,7 @@ func idOf(n ast.Node) string {
 	return ""
 }
 
-// html is the document's text as HTML. A table's corner that says nothing is no heading.
+// html is the document's text as HTML. A table's corner that says nothing is not a heading.
 func (s *Site) html(d *document) (string, error) {
 	var b bytes.Buffer
 	err := s.markdown(d).Renderer().Render(&b, d.source, d.tree)

@@ -101,7 +101,7 @@ func isAtLeast(release, least string) bool {
 }
 
 // removeStores removes what the boxes of a session have kept. An overlay's work directory lets
-// nobody in; its owner, who is no root, has to be let in first.
+// nobody in; its owner, who is not root, has to be let in first.
 func removeStores(dir string) {
 	stores, _ := filepath.Glob(dir + "-store-*")
 	for _, store := range stores {

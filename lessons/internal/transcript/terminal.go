@@ -163,7 +163,7 @@ func below(parent int) (list string, asleep bool) {
 func (t *terminal) hear(b []byte) {
 	t.shown += escape.ReplaceAllString(strings.ReplaceAll(string(b), "\r", ""), "")
 	if t.show != nil {
-		t.show.Write(b) // a missing onlooker is no fault of the session
+		t.show.Write(b) // a missing onlooker is not a fault of the session
 	}
 }
 

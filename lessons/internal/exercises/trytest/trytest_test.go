@@ -45,7 +45,7 @@ func TestTrying(t *testing.T) {
 		require.Regexp(t, says, out)
 	}
 	says(1, `no copy of stage 1 is known: make one with go run ./lessons start 1, or name yours`, "try", "1a")
-	says(1, `is no copy of a stage, it has no go.mod`, "try", "1a", t.TempDir())
+	says(1, `is not a copy of a stage, it has no go.mod`, "try", "1a", t.TempDir())
 	says(1, `there is no exercise "1z": there are 1a 1b`, "try", "1z")
 	says(1, `there is no stage 99`, "start", "99")
 	says(0, `(?s)is yours: a copy of stage01-namespaces.*1a  .*lessons/exercises/1a.md.*try 1a --hint`, "start", "1", dir)
