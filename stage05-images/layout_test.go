@@ -253,7 +253,7 @@ func TestHostileArchives(t *testing.T) {
 		says    string
 	}{
 		"nothing":                    {nil, "neither manifest.json nor index.json"},
-		"no archive":                 {[]byte(strings.Repeat("nonsense", 200)), "no archive of docker save"},
+		"no archive":                 {[]byte(strings.Repeat("nonsense", 200)), "not an archive of docker save"},
 		"a layer alone":              {layers[0], "neither manifest.json nor index.json"},
 		"cut short":                  {dockerArchive(t, nil, layers...)[:2048], ""},
 		"a diff id that lies":        {dockerArchive(t, func(c *oci.Config, _ *dockerManifest) { c.RootFS.DiffIDs[1] = someDigest }, layers...), "the layer that should be " + someDigest},
@@ -265,10 +265,10 @@ func TestHostileArchives(t *testing.T) {
 		"a manifest of 5 MiB":        {tarOf(t, tarFile("manifest.json", strings.Repeat(" ", 5<<20))), "a description may have 4 MiB"},
 		"many descriptions":          {tarOf(t, manyFiles(9, 4<<20-1)...), "beside layers is larger than 32 MiB"},
 		"a manifest of another type": {tarOf(t, tarFile("manifest.json", `{}`)), "manifest.json"},
-		"a digest that is none":      {layoutOf(indexOf(ocispec.Descriptor{Digest: "nonsense"})), "no digest of the form"},
-		"a digest with a path":       {layoutOf(indexOf(ocispec.Descriptor{Digest: "sha256:../../../etc/passwd"})), "no digest of the form"},
+		"a digest that is none":      {layoutOf(indexOf(ocispec.Descriptor{Digest: "nonsense"})), "not a digest of the form"},
+		"a digest with a path":       {layoutOf(indexOf(ocispec.Descriptor{Digest: "sha256:../../../etc/passwd"})), "not a digest of the form"},
 		"a digest that lies":         {layoutOf(indexOf(ocispec.Descriptor{Digest: someDigest}), tarFile("blobs/sha256/"+someDigest[7:], "{}")), "has other bytes"},
-		"a config without a digest":  {layoutOf(indexOf(blobOf(manifest)), tarFile("blobs/sha256/"+blobOf(manifest).Digest.Encoded(), string(manifest))), "no digest of the form"},
+		"a config without a digest":  {layoutOf(indexOf(blobOf(manifest)), tarFile("blobs/sha256/"+blobOf(manifest).Digest.Encoded(), string(manifest))), "not a digest of the form"},
 		"a layer that wants memory":  {dockerArchive(t, nil, filtered(t, layers[0], "zstd", "-c", "--long=31")), "window size exceeded"},
 		"a hostile layer":            {dockerArchive(t, nil, tarOf(t, tarFile("../x", ""))), "leads out"},
 	} {
@@ -354,9 +354,9 @@ func TestHostileImages(t *testing.T) {
 		fake.image(t, name, change, layers...)
 		says[name] = text
 	}
-	bad("layer", "no digest of the form", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[1].Digest = "x" })
-	bad("config", "no digest of the form", func(_ *oci.Config, m *ocispec.Manifest) { m.Config.Digest = "x" })
-	bad("diffid", "no digest of the form", func(c *oci.Config, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = "sha256:../x" })
+	bad("layer", "not a digest of the form", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[1].Digest = "x" })
+	bad("config", "not a digest of the form", func(_ *oci.Config, m *ocispec.Manifest) { m.Config.Digest = "x" })
+	bad("diffid", "not a digest of the form", func(c *oci.Config, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = "sha256:../x" })
 	bad("lies", "the layer that should be "+someDigest, func(c *oci.Config, _ *ocispec.Manifest) { c.RootFS.DiffIDs[1] = someDigest })
 	bad("size", "the manifest says 7", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[1].Size = 7 })
 	bad("many", "has 1 layers, and its configuration names 2", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers = m.Layers[1:] })

@@ -56,8 +56,8 @@ func TestDockerfilesOfTheContextStayInIt(t *testing.T) {
 		require.Equal(t, want, string(c.Dockerfile), file)
 	}
 	for file, says := range map[string]string{
-		"out": "path escapes", "up": "path escapes", "fifo": "no regular file", "sub": "no regular file",
-		"large": "larger than 1 MiB", "none": "there is no Dockerfile", "/dev/zero": "no regular file",
+		"out": "path escapes", "up": "path escapes", "fifo": "not a regular file", "sub": "not a regular file",
+		"large": "larger than 1 MiB", "none": "there is no Dockerfile", "/dev/zero": "not a regular file",
 	} {
 		_, err := open(t, dir, file, nil)
 		require.ErrorContains(t, err, says, file)
@@ -91,7 +91,7 @@ func TestIgnoreFilesAreSmallAndInside(t *testing.T) {
 	for name, file := range map[string]string{".dockerignore": "-", "Dockerfile.dockerignore": "Dockerfile"} {
 		for says, make := range map[string]func(path string) error{
 			"path escapes":      func(path string) error { return os.Symlink("/etc/hostname", path) },
-			"no regular file":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+			"not a regular file":   func(path string) error { return unix.Mkfifo(path, 0o600) },
 			"larger than 1 MiB": func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), MaxFile+1), 0o644) },
 		} {
 			dir := makeDir(t, map[string]string{"Dockerfile": "FROM x\n"})
