@@ -106,7 +106,7 @@ func TestErrorsEndIt(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, a.Images(platform, func(*Image) error { return full }), full)
 	for says, content := range map[string][]byte{
-		"not an archive of docker save":              []byte(strings.Repeat("x", 600)),
+		"not an archive of docker save":          []byte(strings.Repeat("x", 600)),
 		"neither manifest.json nor index.json":   tarOf(t, "a", "b"),
 		`read "manifest.json"`:                   tarOf(t, "manifest.json", "{}"),
 		"does not have it":                       tarOf(t, "manifest.json", `[{"Config":"c"}]`),

@@ -90,9 +90,9 @@ func TestIgnoreFileBesideTheDockerfileGoesFirst(t *testing.T) {
 func TestIgnoreFilesAreSmallAndInside(t *testing.T) {
 	for name, file := range map[string]string{".dockerignore": "-", "Dockerfile.dockerignore": "Dockerfile"} {
 		for says, make := range map[string]func(path string) error{
-			"path escapes":      func(path string) error { return os.Symlink("/etc/hostname", path) },
-			"not a regular file":   func(path string) error { return unix.Mkfifo(path, 0o600) },
-			"larger than 1 MiB": func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), MaxFile+1), 0o644) },
+			"path escapes":       func(path string) error { return os.Symlink("/etc/hostname", path) },
+			"not a regular file": func(path string) error { return unix.Mkfifo(path, 0o600) },
+			"larger than 1 MiB":  func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), MaxFile+1), 0o644) },
 		} {
 			dir := makeDir(t, map[string]string{"Dockerfile": "FROM x\n"})
 			require.NoError(t, make(filepath.Join(dir, name)))
