@@ -49,6 +49,9 @@ func (c *playCmd) Run() error {
 		return c.join(ctx)
 	}
 	ground, err := c.playground(ctx)
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
 	if err != nil {
 		return err
 	}

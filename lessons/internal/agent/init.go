@@ -65,7 +65,7 @@ func Init() error {
 
 // leaveRootfs covers the root file system that the kernel has unpacked by a bind mount of
 // itself. pivot_root(2) refuses the first mount of all, which has no parent, and containers are
-// to have roots of their own.
+// to have roots of their own. The remount lets files take more than a tmpfs's half of the memory.
 func leaveRootfs() error {
 	const again = "/.root"
 	err := os.Mkdir(again, 0o755)
@@ -73,7 +73,8 @@ func leaveRootfs() error {
 		mount("/", again, "", unix.MS_BIND, ""),
 		os.Chdir(again),
 		mount(again, "/", "", unix.MS_MOVE, ""),
-		unix.Chroot("."), os.Chdir("/"), os.Remove(again))
+		unix.Chroot("."), os.Chdir("/"), os.Remove(again),
+		mount("", "/", "", unix.MS_REMOUNT, "size=80%"))
 }
 
 func mount(source, target, kind string, flags uintptr, data string) error {

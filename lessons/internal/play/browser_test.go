@@ -94,7 +94,7 @@ func (b *browser) script(text string) {
 func (b *browser) until(script string) {
 	b.t.Helper()
 	ok := false
-	for end := time.Now().Add(calm); !ok && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(calm); !ok && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		ok, _ = chromedp.Run(b.ctx, chromedp.Evaluate[bool](script)) // an error is that of a page which is not there yet
 	}
 	if !ok {
