@@ -48,7 +48,7 @@ func TestAnIDOfDigits(t *testing.T) {
 	l.box("rm", "digits")
 	out, err := l.command("exec", pid, "true").CombinedOutput()
 	require.Error(t, err)
-	require.Contains(t, string(out), "process "+pid+" lives in no namespace but ours")
+	require.Contains(t, string(out), "process "+pid+" is in no other namespace than ours")
 }
 
 // A container that was made and not started is not taken for the rest of a run that was killed,

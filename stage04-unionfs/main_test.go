@@ -100,7 +100,7 @@ func TestBadInputGetsASentence(t *testing.T) {
 		{[]string{"run", "--hostname", string(bytes.Repeat([]byte("x"), 65)), "/bin/true"}, 125, "a host name has at most 64 bytes"},
 		{[]string{"run", "/no/such/program"}, 127, `execve("/no/such/program", ["/no/such/program"], …): no such file or directory`},
 		{[]string{"run", "/etc/passwd"}, 126, "it is not executable, or a directory"},
-		{[]string{"exec", "4194305", "true"}, 125, "no process has the number 4194305"},
+		{[]string{"exec", "4194305", "true"}, 125, "no such process: 4194305"},
 		{[]string{"exec", "-1", "true"}, 125, ""},
 		{[]string{"exec", "me", "true"}, 125, "there is no such container"},
 		{[]string{"run", "--label", "a=b", "/bin/true"}, 125, "--label is for a container with a root of its own"},

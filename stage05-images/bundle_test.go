@@ -393,7 +393,7 @@ func TestBundleThatCannotBeExecutedSaysSo(t *testing.T) {
 	require.Zero(t, status, said)
 	require.Eventually(t, func() bool {
 		text, _ := os.ReadFile(log)
-		return strings.Contains(string(text), "box: execve /dev/bad: it is not a program for this machine")
+		return strings.Contains(string(text), "box: execve /dev/bad: not a program for this machine")
 	}, 10*time.Second, 5*time.Millisecond)
 }
 

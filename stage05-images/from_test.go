@@ -15,7 +15,7 @@ func TestDryRunGetsNoImage(t *testing.T) {
 		{"the image tiny is not here, and would be made", "tiny", "true"},
 		{"the image localhost:1/x:1 would be pulled from localhost:1; box pull localhost:1/x:1", "localhost:1/x:1"},
 		{"the image tiny:latest would be pulled from ", "--pull", "always", "tiny"},
-		{"cannot be the name of an image", "no:such:name"},
+		{"invalid image name", "no:such:name"},
 	} {
 		out, stderr, status := run(t, append([]string{"run", "--root", root, "--dry-run"}, c[1:]...)...)
 		require.Equal(t, 125, status, stderr)

@@ -258,17 +258,17 @@ func TestHostileArchives(t *testing.T) {
 		"cut short":                  {dockerArchive(t, nil, layers...)[:2048], ""},
 		"a diff id that lies":        {dockerArchive(t, func(c *oci.Config, _ *dockerManifest) { c.RootFS.DiffIDs[1] = someDigest }, layers...), "the layer that should be " + someDigest},
 		"a diff id too few":          {dockerArchive(t, func(c *oci.Config, _ *dockerManifest) { c.RootFS.DiffIDs = c.RootFS.DiffIDs[1:] }, layers...), "2 layers, and its configuration 1"},
-		"a layer that is not there":  {dockerArchive(t, func(_ *oci.Config, m *dockerManifest) { m.Layers[1] = "../../etc/passwd" }, layers...), "does not have it"},
+		"a layer that is not there":  {dockerArchive(t, func(_ *oci.Config, m *dockerManifest) { m.Layers[1] = "../../etc/passwd" }, layers...), "does not contain it"},
 		"a layer that is none":       {dockerArchive(t, func(_ *oci.Config, m *dockerManifest) { m.Layers[1] = "config.json" }, layers...), "has no layer"},
-		"a bad name":                 {dockerArchive(t, func(_ *oci.Config, m *dockerManifest) { m.RepoTags = []string{"../x"} }, layers...), "cannot be the name of an image"},
+		"a bad name":                 {dockerArchive(t, func(_ *oci.Config, m *dockerManifest) { m.RepoTags = []string{"../x"} }, layers...), "invalid image name"},
 		"links in a circle":          {tarOf(t, tarLink('2', "a", "b"), tarLink('2', "b", "a"), tarFile("manifest.json", `[{"Config":"a"}]`)), "leads nowhere"},
-		"a manifest of 5 MiB":        {tarOf(t, tarFile("manifest.json", strings.Repeat(" ", 5<<20))), "a description may have 4 MiB"},
-		"many descriptions":          {tarOf(t, manyFiles(9, 4<<20-1)...), "beside layers is larger than 32 MiB"},
+		"a manifest of 5 MiB":        {tarOf(t, tarFile("manifest.json", strings.Repeat(" ", 5<<20))), "a description is at most 4 MiB"},
+		"many descriptions":          {tarOf(t, manyFiles(9, 4<<20-1)...), "other than layers are larger than 32 MiB"},
 		"a manifest of another type": {tarOf(t, tarFile("manifest.json", `{}`)), "manifest.json"},
-		"a digest that is none":      {layoutOf(indexOf(ocispec.Descriptor{Digest: "nonsense"})), "not a digest of the form"},
-		"a digest with a path":       {layoutOf(indexOf(ocispec.Descriptor{Digest: "sha256:../../../etc/passwd"})), "not a digest of the form"},
+		"a digest that is none":      {layoutOf(indexOf(ocispec.Descriptor{Digest: "nonsense"})), "invalid digest"},
+		"a digest with a path":       {layoutOf(indexOf(ocispec.Descriptor{Digest: "sha256:../../../etc/passwd"})), "invalid digest"},
 		"a digest that lies":         {layoutOf(indexOf(ocispec.Descriptor{Digest: someDigest}), tarFile("blobs/sha256/"+someDigest[7:], "{}")), "has other bytes"},
-		"a config without a digest":  {layoutOf(indexOf(blobOf(manifest)), tarFile("blobs/sha256/"+blobOf(manifest).Digest.Encoded(), string(manifest))), "not a digest of the form"},
+		"a config without a digest":  {layoutOf(indexOf(blobOf(manifest)), tarFile("blobs/sha256/"+blobOf(manifest).Digest.Encoded(), string(manifest))), "invalid digest"},
 		"a layer that wants memory":  {dockerArchive(t, nil, filtered(t, layers[0], "zstd", "-c", "--long=31")), "window size exceeded"},
 		"a hostile layer":            {dockerArchive(t, nil, tarOf(t, tarFile("../x", ""))), "leads out"},
 	} {
@@ -354,13 +354,13 @@ func TestHostileImages(t *testing.T) {
 		fake.image(t, name, change, layers...)
 		says[name] = text
 	}
-	bad("layer", "not a digest of the form", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[1].Digest = "x" })
-	bad("config", "not a digest of the form", func(_ *oci.Config, m *ocispec.Manifest) { m.Config.Digest = "x" })
-	bad("diffid", "not a digest of the form", func(c *oci.Config, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = "sha256:../x" })
+	bad("layer", "invalid digest", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[1].Digest = "x" })
+	bad("config", "invalid digest", func(_ *oci.Config, m *ocispec.Manifest) { m.Config.Digest = "x" })
+	bad("diffid", "invalid digest", func(c *oci.Config, _ *ocispec.Manifest) { c.RootFS.DiffIDs[0] = "sha256:../x" })
 	bad("lies", "the layer that should be "+someDigest, func(c *oci.Config, _ *ocispec.Manifest) { c.RootFS.DiffIDs[1] = someDigest })
 	bad("size", "the manifest says 7", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[1].Size = 7 })
 	bad("many", "has 1 layers, and its configuration names 2", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers = m.Layers[1:] })
-	bad("bigconfig", "and may have 4 MiB", func(_ *oci.Config, m *ocispec.Manifest) {
+	bad("bigconfig", "the maximum is 4 MiB", func(_ *oci.Config, m *ocispec.Manifest) {
 		m.Config = ocispec.Descriptor{Digest: someDigest, Size: 1 << 30}
 	})
 	bad("swapped", "the layer that should be", func(_ *oci.Config, m *ocispec.Manifest) { m.Layers[0], m.Layers[1] = m.Layers[1], m.Layers[0] })

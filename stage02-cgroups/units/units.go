@@ -98,7 +98,7 @@ func (c *CPUs) UnmarshalText(text []byte) error {
 	case err != nil || !isDecimal(string(text)):
 		return fmt.Errorf("%q is not a number of CPUs, such as 0.5 or 2", text)
 	case n > 0 && n < 0.01:
-		return fmt.Errorf("%q: the least is 0.01 CPUs; 0 is no limit", text)
+		return fmt.Errorf("%q: the minimum is 0.01 CPUs; 0 means no limit", text)
 	case n > 1<<20:
 		return fmt.Errorf("%q is more than any machine can have", text)
 	}

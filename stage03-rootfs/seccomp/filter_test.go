@@ -27,5 +27,5 @@ func TestFilter(t *testing.T) {
 	require.ErrorContains(t, err, "--security-opt seccomp="+file+": open ")
 	require.NoError(t, os.WriteFile(file, []byte("{}"), 0o600))
 	_, err = Filter(file, 0)
-	require.EqualError(t, err, "--security-opt seccomp="+file+" is not a profile: it has no defaultAction")
+	require.EqualError(t, err, "--security-opt seccomp="+file+" is not a profile: defaultAction is missing")
 }

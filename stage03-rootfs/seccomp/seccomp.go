@@ -31,7 +31,7 @@ func Parse(data []byte, caps []string) (*specs.LinuxSeccomp, error) {
 		return nil, err
 	}
 	if profile == nil || profile.DefaultAction == "" {
-		return nil, errors.New("it has no defaultAction")
+		return nil, errors.New("defaultAction is missing")
 	}
 	return profile, nil
 }
@@ -228,6 +228,5 @@ func action(name specs.LinuxSeccompAction, errno *uint) (uint32, error) {
 	case specs.ActLog:
 		return unix.SECCOMP_RET_LOG, nil
 	}
-	return 0, fmt.Errorf("the seccomp profile wants %q, which box does not do: "+
-		"there are ALLOW, ERRNO, KILL, KILL_PROCESS, TRAP, TRACE and LOG after SCMP_ACT_", name)
+	return 0, fmt.Errorf("seccomp action %q: not supported; available: SCMP_ACT_ followed by ALLOW, ERRNO, KILL, KILL_PROCESS, TRAP, TRACE or LOG", name)
 }

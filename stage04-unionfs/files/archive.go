@@ -78,8 +78,7 @@ func (a *Archive) content(header *tar.Header, fd int) (err error) {
 	for left := header.Size; left > 0; {
 		n, err := file.Read(a.buffer[:min(left, int64(len(a.buffer)))])
 		if err == io.EOF {
-			return fmt.Errorf("read %q: it became shorter meanwhile; "+
-				"stop or pause the container, and try again", header.Name)
+			return fmt.Errorf("read %q: it shrank while it was read; stop or pause the container, and try again", header.Name)
 		}
 		if err == nil {
 			_, err = a.tar.Write(a.buffer[:n])

@@ -177,7 +177,7 @@ func TestArchiveOfAFileThatShrinks(t *testing.T) {
 	header, id, err := files.Describe("log", fd)
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(file, 50))
-	require.ErrorContains(t, files.NewArchive(io.Discard).Write(header, id, fd), `read "log": it became shorter meanwhile`)
+	require.ErrorContains(t, files.NewArchive(io.Discard).Write(header, id, fd), `read "log": it shrank while it was read`)
 }
 
 // TestOwnerReadsWhatHeMayNot: in a container root reads a file of mode 0, and so must its

@@ -24,7 +24,7 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 	seconds, err := strconv.ParseInt(whole, 10, 64)
 	nanoseconds, errFraction := strconv.ParseUint((fraction + "000000000")[:9], 10, 32)
 	if err != nil || errFraction != nil {
-		return time.Time{}, fmt.Errorf("%q is not a time: give 10m for ten minutes ago, "+
+		return time.Time{}, fmt.Errorf("invalid time %q: give 10m for ten minutes ago, "+
 			"2006-01-02T15:04:05, or seconds since 1970", text)
 	}
 	return time.Unix(seconds, int64(nanoseconds)), nil

@@ -16,7 +16,7 @@ import (
 )
 
 // ErrBusy means that another process holds a lock.
-var ErrBusy = errors.New("another box is at work on it")
+var ErrBusy = errors.New("another box is using it")
 
 // Kind is the kind of a lock: several processes can hold a shared one at a time, and only one
 // process an exclusive one.

@@ -109,9 +109,9 @@ func TestErrorsEndIt(t *testing.T) {
 		"not an archive of docker save":          []byte(strings.Repeat("x", 600)),
 		"neither manifest.json nor index.json":   tarOf(t, "a", "b"),
 		`read "manifest.json"`:                   tarOf(t, "manifest.json", "{}"),
-		"does not have it":                       tarOf(t, "manifest.json", `[{"Config":"c"}]`),
-		"is not a digest of the form sha256:HEX": tarOf(t, "index.json", `{"manifests":[{"digest":"x"}]}`),
-		"a description may have 4 MiB":           tarOf(t, "manifest.json", strings.Repeat(" ", 5<<20)),
+		"does not contain it":                    tarOf(t, "manifest.json", `[{"Config":"c"}]`),
+		"invalid digest":                         tarOf(t, "index.json", `{"manifests":[{"digest":"x"}]}`),
+		"a description is at most 4 MiB":         tarOf(t, "manifest.json", strings.Repeat(" ", 5<<20)),
 		"has other bytes; their digest is sha25": tarOf(t, "index.json", `{"manifests":[{"digest":"`+digest.FromString("x").String()+`"}]}`, blobName(digest.FromString("x")), "y"),
 	} {
 		a, err := Read(bytes.NewReader(content), keepNothing)

@@ -63,7 +63,7 @@ func Read(r io.Reader, unpack func(io.Reader) (ocispec.Descriptor, error)) (*Arc
 			return a, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("it is not an archive of docker save, podman save or skopeo: %w", err)
+			return nil, fmt.Errorf("not an archive of docker save, podman save or skopeo: %w", err)
 		}
 		if err := a.entry(header, in); err != nil {
 			return nil, fmt.Errorf("read %.200q: %w", header.Name, err)
@@ -101,7 +101,7 @@ func (a *Archive) read(content io.Reader, size int64) (f file, err error) {
 		return f, nil
 	}
 	if a.documents += size; a.documents > maxDocuments {
-		return f, fmt.Errorf("what the archive has beside layers is larger than %s",
+		return f, fmt.Errorf("the archive's files other than layers are larger than %s",
 			units.FormatSize(maxDocuments))
 	}
 	f.data, err = io.ReadAll(in)
@@ -132,7 +132,7 @@ func (a *Archive) Images(platform ocispec.Platform, keep func(*Image) error) err
 		found, err = a.object("manifest.json", &list)
 	}
 	if err == nil && !found {
-		err = errors.New("it is not an archive of images: neither manifest.json nor index.json is in it; " +
+		err = errors.New("not an image archive: it has neither manifest.json nor index.json; " +
 			"box import makes an image of an archive of files")
 	}
 	if err == nil {
@@ -259,7 +259,7 @@ func (a *Archive) find(name string) (file, error) {
 	for range 10 {
 		f, found := a.files[path.Clean(name)]
 		if !found {
-			return f, fmt.Errorf("the archive names the file %q, and does not have it", name)
+			return f, fmt.Errorf("the archive names the file %q but does not contain it", name)
 		}
 		if f.link == "" {
 			return f, nil
@@ -276,7 +276,7 @@ func (a *Archive) object(name string, value any) (found bool, err error) {
 		return false, nil
 	}
 	if f.data == nil && f.blob.Size > registry.MaxDocument {
-		return true, fmt.Errorf("%s has %s, and a description may have %s", name,
+		return true, fmt.Errorf("%s is %s; a description is at most %s", name,
 			units.FormatSize(f.blob.Size), units.FormatSize(registry.MaxDocument))
 	}
 	if err := json.Unmarshal(f.data, value); err != nil {
@@ -295,7 +295,7 @@ func (a *Archive) blob(d digest.Digest) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case f.data == nil:
-		return nil, fmt.Errorf("the blob %s of the archive is not a description of an image: it has %s",
+		return nil, fmt.Errorf("blob %s of the archive is not an image description: it is %s",
 			d, units.FormatSize(f.blob.Size))
 	case f.blob.Digest != d:
 		return nil, fmt.Errorf("the blob %s of the archive has other bytes; their digest is %s",

@@ -48,7 +48,7 @@ func (x *Extractor) Create(dir int, name string, h *tar.Header, perm uint32) err
 		device := unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))
 		return unix.Mknodat(dir, name, nodeKind(h)|0o600, int(device))
 	}
-	return fmt.Errorf("a file of kind %q, which is not known", h.Typeflag)
+	return fmt.Errorf("unknown kind of file %q", h.Typeflag)
 }
 
 // nodeKind is the kind of a device or pipe, as in mknod(2).

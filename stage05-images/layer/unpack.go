@@ -183,7 +183,7 @@ func (u *unpacker) entry(h *tar.Header) error {
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
 		return u.node(name, h)
 	}
-	return fmt.Errorf("an entry of type %q is nothing that a layer can hold", h.Typeflag)
+	return fmt.Errorf("entry type %q is not allowed in a layer", h.Typeflag)
 }
 
 // layerPath is a name of the archive as a path below the layer's directory, "" for itself.
@@ -213,7 +213,7 @@ func dirOf(name string) string { return name[:max(strings.LastIndexByte(name, '/
 func CheckIDs(h *tar.Header) error {
 	const most = 1<<32 - 2
 	if h.Uid < 0 || h.Gid < 0 || h.Uid > most || h.Gid > most {
-		return fmt.Errorf("owner %d:%d: there are no such numbers", h.Uid, h.Gid)
+		return fmt.Errorf("owner %d:%d: ids out of range", h.Uid, h.Gid)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func openXZ(from io.Reader) (io.ReadCloser, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf(
-			"what is compressed with xz, the program of this name decompresses: %w", err)
+			"layers compressed with xz need the program xz: %w", err)
 	}
 	x.ReadCloser = out
 	return x, nil

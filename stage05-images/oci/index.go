@@ -37,7 +37,7 @@ func (l Layout) readIndex() (index ocispec.Index, err error) {
 		return emptyIndex(), nil
 	}
 	if err == nil && index.SchemaVersion != 2 {
-		err = fmt.Errorf("%s: no index of images, whose schemaVersion is 2", path)
+		err = fmt.Errorf("%s: not an image index with schemaVersion 2", path)
 	}
 	for _, d := range index.Manifests {
 		if errDigest := d.Digest.Validate(); err == nil && errDigest != nil {

@@ -154,7 +154,7 @@ func (l Layout) Read(d digest.Digest) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, l.Damaged(d)
 	case info.Size() > registry.MaxDocument:
-		return nil, fmt.Errorf("the blob %s has %s, and a description of an image no more than %s",
+		return nil, fmt.Errorf("blob %s is %s; an image description is at most %s",
 			d, units.FormatSize(info.Size()), units.FormatSize(registry.MaxDocument))
 	}
 	data, err := os.ReadFile(l.Path(d))

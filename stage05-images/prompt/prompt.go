@@ -16,7 +16,7 @@ import (
 func Login(given string, fromStdin bool) (name, password string, err error) {
 	switch {
 	case !fromStdin && !term.IsTerminal(0):
-		return "", "", errors.New("login asks for a password, and standard input is not a terminal: add --password-stdin")
+		return "", "", errors.New("login needs a terminal to ask for a password: add --password-stdin")
 	case fromStdin && given == "":
 		return "", "", errors.New("standard input is the password, so the name cannot be asked for there: add -u NAME")
 	}

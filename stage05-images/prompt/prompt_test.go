@@ -26,7 +26,7 @@ func stdin(t *testing.T, text string) {
 func TestLogin(t *testing.T) {
 	stdin(t, "secret \r\n")
 	_, _, err := Login("me", false)
-	require.ErrorContains(t, err, "standard input is not a terminal: add --password-stdin")
+	require.ErrorContains(t, err, "login needs a terminal to ask for a password: add --password-stdin")
 	_, _, err = Login("", true)
 	require.ErrorContains(t, err, "add -u NAME")
 	name, password, err := Login("me", true)

@@ -119,9 +119,9 @@ func (c *Client) answer(
 	case isBearer:
 		return c.token(ctx, bearer, scope, user)
 	case isBasic && header == "":
-		return "", fmt.Errorf("%s wants a name and a password: box login %s", c.Host, c.Host)
+		return "", fmt.Errorf("%s requires a user name and a password: box login %s", c.Host, c.Host)
 	case !isBasic:
-		return "", fmt.Errorf("%s wants to know who asks, and neither by a password nor by a token: %s",
+		return "", fmt.Errorf("%s requires an unsupported kind of authentication: %s",
 			c.Host, cmp.Or(Printable(answer.Get("Www-Authenticate")), "it does not say how"))
 	}
 	return header, nil

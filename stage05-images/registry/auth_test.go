@@ -134,7 +134,7 @@ func TestBadConfigIsLeftAlone(t *testing.T) {
 		client := testClient(t, r.Host)
 		client.Warn = func(err error) { warned = err }
 		_, err = tags(t, client, "a")
-		require.ErrorContains(t, err, "wants a name and a password", "anonymous")
+		require.ErrorContains(t, err, "requires a user name and a password", "anonymous")
 		require.ErrorContains(t, warned, path, text)
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -160,7 +160,7 @@ esac`), 0o755))
 	writeConfig(t, `{"credsStore":"broken","credHelpers":{"`+r.Host+`":"lesson"}}`)
 
 	_, err := tags(t, testClient(t, r.Host), "a")
-	require.ErrorContains(t, err, "wants a name and a password")
+	require.ErrorContains(t, err, "requires a user name and a password")
 	require.NoError(t, r.Login(t.Context(), "student", "secret"))
 	kept, err := os.ReadFile(filepath.Join(bin, "docker-credential-lesson.kept"))
 	require.NoError(t, err)
@@ -186,7 +186,7 @@ esac`), 0o755))
 	client := testClient(t, r.Host)
 	client.Warn = func(err error) { warned = err }
 	_, err = tags(t, client, "a")
-	require.ErrorContains(t, err, "wants a name and a password")
+	require.ErrorContains(t, err, "requires a user name and a password")
 	require.ErrorContains(t, warned, "no credentials are sent: docker-credential-nowhere get")
 }
 
@@ -263,8 +263,8 @@ func TestBadTokens(t *testing.T) {
 		{`Bearer service="s"`, ``, "invalid token realm"},
 		{`Bearer realm="ftp://x/y"`, ``, "it is not HTTPS"},
 		{`Bearer realm="http://192.0.2.1/token"`, ``, "it is not HTTPS"},
-		{`Negotiate`, ``, "neither by a password nor by a token: Negotiate"},
-		{``, ``, "neither by a password nor by a token"},
+		{`Negotiate`, ``, "requires an unsupported kind of authentication: Negotiate"},
+		{``, ``, "requires an unsupported kind of authentication"},
 	} {
 		r := serveRegistry(t, func(w http.ResponseWriter, req *http.Request) {
 			if req.URL.Path == "/token" {
@@ -294,7 +294,7 @@ func TestConfigOfNothing(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", "")
 	t.Setenv("HOME", "")
 	_, err = tags(t, testClient(t, r.Host), "a")
-	require.ErrorContains(t, err, "wants a name and a password")
+	require.ErrorContains(t, err, "requires a user name and a password")
 	require.ErrorContains(t, r.Login(t.Context(), "student", "secret"), "there is no place to keep credentials in")
 }
 

@@ -198,7 +198,7 @@ func (c *Client) send(
 ) (*http.Response, error) {
 	target, err := base.Parse(q.target)
 	if err != nil {
-		return nil, fmt.Errorf("%s sends us to %q, which is not a URL", c.Host, Printable(q.target))
+		return nil, fmt.Errorf("%s: invalid redirect to %q", c.Host, Printable(q.target))
 	}
 	idle := newIdleTimer(ctx, c.idleTimeout)
 	route := &originTransport{
@@ -271,7 +271,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	case via[0].Method != "GET" && via[0].Method != "HEAD":
 		return http.ErrUseLastResponse
 	case len(via) > maxRedirects:
-		return fmt.Errorf("more than %d redirects in a row lead nowhere", maxRedirects)
+		return fmt.Errorf("stopped after %d redirects", maxRedirects)
 	}
 	return nil
 }

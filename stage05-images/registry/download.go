@@ -41,7 +41,7 @@ func (c *Client) Blob(
 		return nil, fmt.Errorf("blob %q: %w", Printable(blob.Digest.String()), err)
 	}
 	if blob.Size < 0 {
-		return nil, fmt.Errorf("blob %s: a size of %d bytes cannot be", blob.Digest, blob.Size)
+		return nil, fmt.Errorf("blob %s: invalid size %d", blob.Digest, blob.Size)
 	}
 	return &Download{client: c, ctx: ctx, repo: repo, blob: blob, progress: progress,
 		hash: blob.Digest.Algorithm().Hash()}, nil

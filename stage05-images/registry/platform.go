@@ -166,7 +166,7 @@ func Suits(is, want ocispec.Platform) bool {
 
 // ErrNoImage means that a document describes something that is not an image, such as a signature or
 // a note on how an image was built.
-var ErrNoImage = errors.New("it is not an image")
+var ErrNoImage = errors.New("not an image")
 
 // ManifestFor gets the manifest of an image for a platform. It is Manifest, and if that returns an
 // index, Resolve. top is what the reference itself names: the manifest or the index.

@@ -57,8 +57,7 @@ func ParseReference(name string) (Reference, error) {
 	ref := Reference{Host: host, Repository: path, Tag: tag, Digest: digest.Digest(sum)}
 	if !isHost(host) || !isPath(path) || hasTag && !isTag(tag) ||
 		hasDigest && ref.Digest.Validate() != nil || isID(name) {
-		return Reference{}, fmt.Errorf("%q cannot be the name of an image: %s; "+
-			"names are such as alpine, user/app:1.2 and localhost:5000/app", name, complaint(name))
+		return Reference{}, fmt.Errorf("invalid image name %q: %s; examples are alpine, user/app:1.2 and localhost:5000/app", name, complaint(name))
 	}
 	if !hasTag && !hasDigest {
 		ref.Tag = "latest"
@@ -150,7 +149,7 @@ func ParseHost(address string) (string, error) {
 	}
 	ref, err := ParseReference(host + "/x/y")
 	if err != nil || ref.Host != host {
-		return "", fmt.Errorf("%q cannot be the address of a registry: it is localhost, "+
+		return "", fmt.Errorf("invalid registry address %q: it is localhost, "+
 			"or has a dot or a port, such as registry.example.com and host:5000", address)
 	}
 	return host, nil
@@ -251,8 +250,7 @@ func (r Reference) CheckPush() error {
 // algorithms, which are not in use.
 func CheckDigest(d digest.Digest) error {
 	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
-		return fmt.Errorf("%q is not a digest of the form sha256:HEX, "+
-			"by which blobs and layers are named here", Printable(d.String()))
+		return fmt.Errorf("invalid digest %q: blobs and layers are named sha256:HEX", Printable(d.String()))
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func manifestType(header string, data []byte) (string, error) {
 	case !slices.Contains(manifestTypes, kind) && self.MediaType != "":
 		kind = self.MediaType
 	case self.MediaType != "" && self.MediaType != kind:
-		return "", fmt.Errorf("the registry calls the manifest %s, and itself it says %s",
+		return "", fmt.Errorf("the registry says that the manifest is %s, and the manifest says %s",
 			kind, Printable(self.MediaType))
 	}
 	if !slices.Contains(manifestTypes, kind) {

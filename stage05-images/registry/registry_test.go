@@ -245,7 +245,7 @@ func TestRealRegistryWithPasswords(t *testing.T) {
 
 	_, err = tags(t, testClient(t, address), "user/app")
 	require.ErrorContains(t, err, "401 Unauthorized")
-	require.ErrorContains(t, err, "wants a name and a password: box login "+address)
+	require.ErrorContains(t, err, "requires a user name and a password: box login "+address)
 	require.ErrorContains(t, testClient(t, address).Login(t.Context(), "student", "wrong"), "box login "+address)
 	require.NoFileExists(t, filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"))
 
@@ -471,11 +471,11 @@ func TestBadBlobs(t *testing.T) {
 		{"500 for ever", "500 Internal Server Error", 5, func(w http.ResponseWriter, req *http.Request, n int) {
 			w.WriteHeader(500)
 		}},
-		{"come in an hour", "it asks to come again in 1h0m0s", 1, func(w http.ResponseWriter, req *http.Request, n int) {
+		{"come in an hour", "it asks to retry after 1h0m0s", 1, func(w http.ResponseWriter, req *http.Request, n int) {
 			w.Header().Set("Retry-After", "3600")
 			w.WriteHeader(http.StatusTooManyRequests)
 		}},
-		{"redirects without end", "more than 10 redirects in a row", 11, func(w http.ResponseWriter, req *http.Request, n int) {
+		{"redirects without end", "stopped after 10 redirects", 11, func(w http.ResponseWriter, req *http.Request, n int) {
 			http.Redirect(w, req, fmt.Sprintf("/again/%d", n), http.StatusTemporaryRedirect)
 		}},
 		{"redirect to a file", "it is not HTTPS", 1, func(w http.ResponseWriter, req *http.Request, n int) {
@@ -776,7 +776,7 @@ func TestBadManifests(t *testing.T) {
 	const manifest, index = ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex
 	for _, c := range []struct{ name, header, told, body, want string }{
 		{"a header that lies", manifest, someDigest, `{"mediaType":"` + manifest + `"}`, "the registry sent other bytes"},
-		{"two kinds at once", manifest, "", `{"mediaType":"` + index + `"}`, "itself it says " + index},
+		{"two kinds at once", manifest, "", `{"mediaType":"` + index + `"}`, "and the manifest says " + index},
 		{"neither", "text/html", "", `{}`, `"text/html" is not the type`},
 		{"Docker's first", "application/vnd.docker.distribution.manifest.v1+prettyjws", "", `{}`, "is not the type"},
 		{"no JSON", manifest, "", `<html>`, "the manifest is not JSON"},

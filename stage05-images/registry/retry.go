@@ -129,7 +129,7 @@ func (c *Client) waitToRetry(ctx context.Context, n int, err error) error {
 	pause = pause/2 + rand.N(pause) // so that those who failed together do not come again together
 	if refused := (*statusError)(nil); errors.As(err, &refused) && refused.after > 0 {
 		if pause = refused.after; pause > maxPause {
-			return fmt.Errorf("%w\n     it asks to come again in %v", err, pause.Round(time.Second))
+			return fmt.Errorf("%w\n     it asks to retry after %v", err, pause.Round(time.Second))
 		}
 	}
 	select {

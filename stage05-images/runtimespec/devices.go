@@ -19,11 +19,11 @@ func Devices(list []specs.LinuxDeviceCgroup, rules []devcgroup.Rule) (_ []devcgr
 		case isAll:
 			all = d.Allow
 		case rule.Kind == 0:
-			return nil, false, fmt.Errorf("linux.resources.devices[%d].type %q: it is a, b or c", i, d.Type)
+			return nil, false, fmt.Errorf("linux.resources.devices[%d].type %q: must be a, b or c", i, d.Type)
 		case d.Allow:
 			rules = append(rules, rule)
 		case all:
-			return nil, false, fmt.Errorf("linux.resources.devices[%d]: to deny one device after all were allowed is not supported", i)
+			return nil, false, fmt.Errorf("linux.resources.devices[%d]: denying one device after allowing all is not supported", i)
 		default:
 			rules = slices.DeleteFunc(rules, func(r devcgroup.Rule) bool {
 				return r.Kind == rule.Kind && r.Major == rule.Major && r.Minor == rule.Minor
@@ -49,5 +49,5 @@ func DeviceKind(text string) (uint32, error) {
 	if kind := kinds[text]; kind != 0 {
 		return kind, nil
 	}
-	return 0, fmt.Errorf("%q is not a type of device: it is b, c, u or p", text)
+	return 0, fmt.Errorf("unknown device type %q: use b, c, u or p", text)
 }

@@ -89,7 +89,7 @@ func ParseMount(m specs.Mount) (Options, error) {
 		}
 	}
 	if o.Bind && len(o.Data) > 0 {
-		return o, fmt.Errorf("the option %q is none of a bind mount", o.Data[0])
+		return o, fmt.Errorf("the option %q does not apply to a bind mount", o.Data[0])
 	}
 	if o.IDMap == "" && len(m.UIDMappings) > 0 {
 		o.IDMap = "idmap"

@@ -49,7 +49,7 @@ func Rlimits(list []specs.POSIXRlimit) (limits []rlimit.Limit, err error) {
 		case err != nil:
 			return nil, fmt.Errorf("%s.type: %w", path, err)
 		case seen[l.Type]:
-			return nil, fmt.Errorf("%s.type: %s is there twice", path, l.Type)
+			return nil, fmt.Errorf("%s.type: duplicate %s", path, l.Type)
 		case l.Soft > l.Hard:
 			return nil, fmt.Errorf("%s: the soft limit, %d, is above the hard one, %d", path, l.Soft, l.Hard)
 		}

@@ -51,8 +51,7 @@ func CheckNamespaces(spec *specs.Spec) error {
 		return errors.New("linux.namespaces: there is no mount namespace, " +
 			"and box would change the host's own root: add one of type mount")
 	case !HasNamespace(spec, specs.UTSNamespace) && spec.Hostname+spec.Domainname != "":
-		return errors.New("hostname: the container shares the host's UTS namespace, " +
-			"whose name it is: leave it out, or add a namespace of type uts")
+		return errors.New("hostname: the container shares the host's UTS namespace and would rename the host: leave it out, or add a namespace of type uts")
 	case hasNew(spec, specs.UserNamespace) && len(spec.Linux.UIDMappings)*len(spec.Linux.GIDMappings) == 0:
 		return errors.New("linux.uidMappings, linux.gidMappings: a new user namespace needs both")
 	case !hasNew(spec, specs.TimeNamespace) && len(spec.Linux.TimeOffsets) > 0:

@@ -64,7 +64,7 @@ func wrongType(err error) error {
 // check names the fields that have to be there and are not, or that no program can have.
 func check(spec *specs.Spec) error {
 	if v := spec.Version; v != "1.0" && !strings.HasPrefix(v, "1.") {
-		return fmt.Errorf("ociVersion %q: not supported; box knows 1.0.0 to %s", v, specs.Version)
+		return fmt.Errorf("ociVersion %q: not supported; box supports 1.0.0 to %s", v, specs.Version)
 	}
 	switch {
 	case spec.Root == nil || spec.Root.Path == "":
@@ -88,7 +88,7 @@ func CheckProcess(p *specs.Process) error {
 	case len(p.Args) == 0 || p.Args[0] == "":
 		return errors.New("process.args[0]: missing; it is the program to run")
 	case !filepath.IsAbs(p.Cwd):
-		return fmt.Errorf("process.cwd %q: it has to be an absolute path", p.Cwd)
+		return fmt.Errorf("process.cwd %q: must be an absolute path", p.Cwd)
 	case p.ApparmorProfile != "":
 		return fmt.Errorf("process.apparmorProfile %q: not supported", p.ApparmorProfile)
 	case p.SelinuxLabel != "":
@@ -98,7 +98,7 @@ func CheckProcess(p *specs.Process) error {
 	}
 	for i, variable := range p.Env {
 		if name, _, found := strings.Cut(variable, "="); name == "" || !found {
-			return fmt.Errorf("process.env[%d] %q: it has to be NAME=VALUE", i, variable)
+			return fmt.Errorf("process.env[%d] %q: must be NAME=VALUE", i, variable)
 		}
 	}
 	return nil
@@ -129,10 +129,10 @@ func checkHooks(h *specs.Hooks) error {
 	for _, kind := range Kinds {
 		for i, hook := range Hooks(h, kind) {
 			if !filepath.IsAbs(hook.Path) {
-				return fmt.Errorf("hooks.%s[%d].path %q: it has to be an absolute path", kind, i, hook.Path)
+				return fmt.Errorf("hooks.%s[%d].path %q: must be an absolute path", kind, i, hook.Path)
 			}
 			if hook.Timeout != nil && *hook.Timeout <= 0 {
-				return fmt.Errorf("hooks.%s[%d].timeout: it has to be more than 0 seconds", kind, i)
+				return fmt.Errorf("hooks.%s[%d].timeout: must be more than 0 seconds", kind, i)
 			}
 		}
 	}

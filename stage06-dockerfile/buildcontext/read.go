@@ -36,7 +36,7 @@ func readRegular(file *os.File, err error) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
+		return nil, errors.New("not a regular file")
 	}
 	return readAll(file)
 }

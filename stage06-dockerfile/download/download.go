@@ -114,7 +114,7 @@ func (r Request) Copy(to io.Writer, from io.Reader) (digest.Digest, int64, error
 	}
 	n, err := io.Copy(&limited{io.MultiWriter(writers...), r.Limit, 0}, from)
 	if err == nil && r.Checksum != "" && want.Digest() != r.Checksum {
-		err = fmt.Errorf("it has the checksum %s, and should have %s", want.Digest(), r.Checksum)
+		err = fmt.Errorf("its checksum is %s, not %s", want.Digest(), r.Checksum)
 	}
 	return sum.Digest(), n, err
 }

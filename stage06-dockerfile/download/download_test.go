@@ -48,7 +48,7 @@ func TestFetch(t *testing.T) {
 		require.NoError(t, err)
 		r.Checksum = algorithm.FromString("other")
 		_, err = r.Fetch(t.Context(), io.Discard)
-		require.ErrorContains(t, err, "it has the checksum "+algorithm.FromString("content").String())
+		require.ErrorContains(t, err, "its checksum is "+algorithm.FromString("content").String())
 	}
 	r.Checksum = "sha256:12"
 	_, err = r.Fetch(t.Context(), io.Discard)

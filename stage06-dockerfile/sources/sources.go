@@ -95,7 +95,7 @@ func (s *Search) pivots(source string) (list []File, kept string, must bool, err
 	list, err = s.glob(root, before, !must, true)
 	list = slices.DeleteFunc(list, func(f File) bool { return !f.IsDir() })
 	if err == nil && len(list) == 0 && must {
-		err = fmt.Errorf("%s is not a directory in %s; a link is not followed", before, s.Where)
+		err = fmt.Errorf("%s is not a directory in %s; links are not followed", before, s.Where)
 	}
 	return list, kept, must, err
 }

@@ -83,7 +83,7 @@ func Open(dir string) error {
 		return err
 	}
 	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to the user %d, and not to this one", dir, owner)
+		return fmt.Errorf("%s belongs to user %d, not to this one", dir, owner)
 	}
 	name := filepath.Join(dir, "version")
 	version, err := os.ReadFile(name)

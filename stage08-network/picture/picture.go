@@ -38,7 +38,7 @@ func (f *Form) Decode(ctx *kong.DecodeContext) error {
 	}
 	value := fmt.Sprint(ctx.Scan.Pop().Value)
 	if *f = Form(value); value != "text" && value != "svg" {
-		return fmt.Errorf("%q is not a kind of picture: say --picture or --picture=svg", value)
+		return fmt.Errorf("unknown kind of picture %q: use --picture or --picture=svg", value)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func (m Mapping) Explain(err error, container func(pid int) string) error {
 			" or let box choose, with -p %d",
 			m.Host, m.Protocol, portUser(m.Protocol, m.Host, container), m.Container)
 	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("port %d is for root alone: an ordinary user's start at sysctl"+
+		return fmt.Errorf("port %d needs root: ports of ordinary users start at sysctl"+
 			" net.ipv4.ip_unprivileged_port_start", m.Host)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("%s is not an address of this host: see ip addr", m.IP)

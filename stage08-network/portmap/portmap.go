@@ -106,7 +106,7 @@ func parse(spec string) ([]Mapping, error) {
 		}
 	}
 	if hosts != count {
-		return nil, fmt.Errorf("%d ports of the host's cannot lead to %d of the container's",
+		return nil, fmt.Errorf("%d ports of the host cannot map to %d of the container",
 			hosts, count)
 	}
 	return mappings(Mapping{proto, ip, uint16(host), uint16(first)}, count), nil
@@ -133,8 +133,7 @@ func split(spec string) (ip netip.Addr, host, container string, err error) {
 	}
 	ip, err = netip.ParseAddr(strings.Trim(host[:i], "[]"))
 	if err != nil || ip.Zone() != "" {
-		return ip, "", "", fmt.Errorf("%q is not an address of the host's:"+
-			" give 127.0.0.1 or [::1], for example", host[:i])
+		return ip, "", "", fmt.Errorf("%q is not an address of the host, such as 127.0.0.1 or [::1]", host[:i])
 	}
 	return ip.Unmap(), host[i+1:], container, nil
 }

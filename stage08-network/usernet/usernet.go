@@ -33,8 +33,7 @@ func Find(ports []portmap.Mapping, hasRoute bool) (*Stack, error) {
 		}
 	}
 	if !hasRoute {
-		return nil, errors.New("this host has no route to the world, and without one" +
-			" pasta and slirp4netns lead nowhere: add one, or use --network none")
+		return nil, errors.New("this host has no default route, which pasta and slirp4netns need: add one, or use --network none")
 	}
 	if path, err := exec.LookPath("pasta"); err == nil {
 		return &Stack{path, true, ports}, nil
@@ -66,7 +65,7 @@ func checkUnprivileged(m portmap.Mapping) error {
 		return fmt.Errorf("--publish %d: an ordinary user names the host's port too:"+
 			" -p 8080:%[1]d, for example", m.Container)
 	case int(m.Host) < start && os.Geteuid() != 0:
-		return fmt.Errorf("port %d is for root alone: an ordinary user's start at %d",
+		return fmt.Errorf("port %d needs root: ports of ordinary users start at %d",
 			m.Host, start)
 	}
 	return nil

@@ -26,7 +26,7 @@ func TestFind(t *testing.T) {
 	_, err := Find(nil, true)
 	require.ErrorContains(t, err, "neither is installed")
 	_, err = Find(nil, false)
-	require.ErrorContains(t, err, "no route to the world")
+	require.ErrorContains(t, err, "no default route")
 	_, err = Find(ports(t, "80"), false)
 	require.EqualError(t, err, "--publish 80: an ordinary user names the host's port too: -p 8080:80, for example")
 
