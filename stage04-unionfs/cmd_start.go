@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/signals"
@@ -72,6 +73,10 @@ type startCmd struct {
 	Interactive bool `short:"i" help:"Attach, and connect standard input if the container was created with -i."`
 
 	attach.LeaveOptions
+
+	plan.Narration
+
+	Hold bool `hidden:"" help:"Internal: standard input is a socket; say there when clients can attach, and wait for an answer."`
 }
 
 // Run is `box start`.
@@ -81,10 +86,14 @@ func (c *startCmd) Run() error {
 		if err != nil {
 			return err
 		}
+		r.Run.Narration, r.hold = c.Narration, c.Hold
 		return r.monitor()
 	}
+	if c.DryRun || c.Pause != "" {
+		return errors.New("start shows its system calls with --explain; --dry-run and --pause are for run")
+	}
 	if !c.Attach && !c.Interactive {
-		return batch.Print(c.Names, c.Store.start)
+		return batch.Print(c.Names, c.start)
 	}
 	if len(c.Names) > 1 {
 		return errors.New("--attach and --interactive take only one container")
@@ -109,18 +118,23 @@ func (c *startCmd) Run() error {
 		err := fmt.Errorf("container %s has a restart policy and runs in the background: leave out --attach, then box attach %s", r.Name, r.Name)
 		return errors.Join(err, r.release())
 	}
-	r.Run.LeaveOptions = c.LeaveOptions
+	r.Run.LeaveOptions, r.Run.Narration = c.LeaveOptions, c.Narration
 	r.Run.Detach, r.Run.noInput = false, !c.Interactive
 	return r.Run.Run()
 }
 
 // start starts a container in the background, unless it runs.
 func (s Store) start(name string) error {
-	r, err := s.takeEnded(name)
+	return (&startCmd{someContainers: someContainers{Store: s}}).start(name)
+}
+
+// start does it as the flags say.
+func (c *startCmd) start(name string) error {
+	r, err := c.Store.takeEnded(name)
 	if err != nil || r.lock == nil {
 		return err
 	}
-	r.Run.Detach = true
+	r.Run.Detach, r.Run.Narration, r.hold = true, c.Narration, c.Hold
 	return r.detach()
 }
 

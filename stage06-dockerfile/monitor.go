@@ -30,6 +30,12 @@ func (r *Record) detach() error {
 		return errors.Join(err, r.release())
 	}
 	monitor := exec.Command("/proc/self/exe", "start", "--monitor", "--root", r.store.dir(), r.ID)
+	if r.Run.Explain != "" {
+		monitor.Args = append(monitor.Args, "--explain="+string(r.Run.Explain))
+	}
+	if r.hold {
+		monitor.Args, monitor.Stdin = append(monitor.Args, "--hold"), os.Stdin
+	}
 	monitor.ExtraFiles = []*os.File{r.lock}
 	monitor.Stderr, monitor.Dir = os.Stderr, "/"
 	return errors.Join(background(monitor), r.lock.Close())
@@ -63,10 +69,11 @@ func (r *Record) monitor() error {
 	r.lock, r.ready = os.NewFile(3, r.livePath()), os.NewFile(monitorReady, "ready")
 	unix.CloseOnExec(3)
 	unix.CloseOnExec(monitorReady)
+	r.Run.noInput = true // a container with -i that was created, and not run
 	if again := r.State.Status == "restarting"; again && r.isStopped() {
 		return r.endRestarts(nil)
 	} else if again {
-		r.State.Status, r.Kept = "exited", true
+		r.State.Status, r.Kept, r.hold = "exited", true, false
 	} else {
 		r.State.RestartCount, r.State.Delay = 0, 0
 	}
@@ -114,6 +121,9 @@ func (r *Record) openLog(p *Plan) (err error) {
 		return err
 	}
 	r.log.To = r.hub.Output
+	if r.hold {
+		defer func() { err = errors.Join(err, holdForClients()) }()
+	}
 	if r.ready == nil {
 		p.Broken = r.hub.Caller()
 	}
@@ -133,6 +143,20 @@ func (r *Record) openLog(p *Plan) (err error) {
 		p.stdio[1+i], r.errors = int(end.Fd()), end
 	}
 	return r.openInput(p)
+}
+
+// holdForClients lets the caller attach clients before the process exists, so that they miss
+// nothing of it. A caller that has died holds nothing up.
+func holdForClients() error {
+	if _, err := os.Stdin.WriteString("!"); err == nil {
+		os.Stdin.Read(make([]byte, 1))
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	return os.NewSyscallError("dup2", unix.Dup2(int(null.Fd()), 0))
 }
 
 // openInput makes a pipe for those who are attached to write to, if the process is to have an

@@ -57,6 +57,8 @@ type Record struct {
 	errors *os.File // with it, where box's own errors go
 
 	group *group // while it runs
+
+	hold bool // its start, until clients are attached
 }
 
 // State is the state of the process.

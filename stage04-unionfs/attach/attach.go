@@ -171,6 +171,9 @@ func (h *Hub) drop(c *served, why error) {
 	}
 }
 
+// Once is a word that a client may add to the names of its streams.
+const Once = "once"
+
 // ErrLost means that some of the output is lost.
 var ErrLost = errors.New("output is lost")
 
@@ -255,6 +258,7 @@ func (h *Hub) serve(conn *os.File) {
 // feed copies a client's input, if it has any, to the container, after the size of its terminal.
 // The end of it is not that of the container's input, to which another client may type. A program
 // that sees no change of the size would not draw its screen for a new client, so there is one.
+// The end of the input of a client that asks for Once is that of the container's.
 func (h *Hub) feed(from *os.File, hello string) {
 	<-h.hasInput
 	var size unix.Winsize
@@ -265,6 +269,9 @@ func (h *Hub) feed(from *os.File, hello string) {
 	}
 	if from != nil && h.input != nil {
 		io.Copy(struct{ io.Writer }{h.input}, from)
+		if slices.Contains(strings.Fields(hello), Once) {
+			h.input.Close() // a client that comes later has nowhere to type to
+		}
 	}
 }
 

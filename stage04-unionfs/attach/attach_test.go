@@ -167,3 +167,22 @@ func TestKeys(t *testing.T) {
 type iotestOneByte struct{ io.Reader }
 
 func (r iotestOneByte) Read(data []byte) (int, error) { return r.Reader.Read(data[:1]) }
+
+// The end of the input of a client that asks for it is the end of the container's.
+func TestOnce(t *testing.T) {
+	hub, dir := listen(t)
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	hub.Input(write)
+	first, second := dial(t, dir, "stdin"), dial(t, dir, "stdout", "stdin", attach.Once)
+	_, err = first.Stdin.WriteString("one")
+	require.NoError(t, errors.Join(err, first.Stdin.Close()))
+	_, err = io.ReadFull(read, make([]byte, 3))
+	require.NoError(t, err)
+	_, err = second.Stdin.WriteString("two")
+	require.NoError(t, errors.Join(err, second.Stdin.Close()))
+	rest, err := io.ReadAll(read)
+	require.NoError(t, err)
+	require.Equal(t, "two", string(rest))
+	require.NoError(t, hub.Close())
+}

@@ -19,7 +19,8 @@ type Client struct {
 }
 
 // Dial attaches to the container whose hub listens in a directory, through pipes. The container's
-// terminal gets the size, unless it is nil, before anything that is typed.
+// terminal gets the size, unless it is nil, before anything that is typed. The last of the streams
+// may be Once.
 func Dial(dir string, size *unix.Winsize, streams ...string) (c *Client, err error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -44,6 +45,9 @@ func (c *Client) hello(fd int, size *unix.Winsize, streams []string) error {
 		}
 	}()
 	for _, stream := range streams {
+		if stream == Once {
+			continue
+		}
 		end, err := c.pipe(stream)
 		if err != nil {
 			return err

@@ -27,7 +27,7 @@ func (d Dir) Describe(n *Network) (*api.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &api.Network{Name: n.Name, ID: apiID(d.Path, n.Name), Created: api.Time(info.ModTime()), Scope: "local", Driver: "bridge", EnableIPv6: n.Subnet6.IsValid(),
+	a := &api.Network{Name: n.Name, ID: d.ID(n.Name), Created: api.Time(info.ModTime()), Scope: "local", Driver: "bridge", EnableIPv6: n.Subnet6.IsValid(),
 		IPAM: api.IPAM{Driver: "default", Config: []api.Pool{{Subnet: n.Subnet.String(), Gateway: n.Gateway.String()}}}, Internal: n.Internal,
 		Containers: map[string]api.Member{}, Labels: map[string]string{},
 		Options: map[string]string{"com.docker.network.bridge.name": n.Bridge, "com.docker.network.driver.mtu": strconv.Itoa(int(n.MTU))}}
@@ -44,7 +44,7 @@ func (d Dir) Describe(n *Network) (*api.Network, error) {
 
 // Endpoint returns a container on a network in the shape of the API.
 func (d Dir) Endpoint(n *Network, l Lease) *api.Endpoint {
-	id := apiID(d.Path, n.Name)
+	id := d.ID(n.Name)
 	e := &api.Endpoint{NetworkID: id, EndpointID: apiID(id, l.ID), MacAddress: HardwareAddr(l.Addr).String(), Gateway: n.Gateway.String(),
 		IPAddress: l.Addr.String(), IPPrefixLen: n.Subnet.Bits(), DNSNames: append(append([]string{}, l.Names...), l.ID[:min(12, len(l.ID))])}
 	if l.Addr6.IsValid() {
@@ -52,6 +52,9 @@ func (d Dir) Endpoint(n *Network, l Lease) *api.Endpoint {
 	}
 	return e
 }
+
+// ID is the id of a network of this directory, also of one that is gone.
+func (d Dir) ID(name string) string { return apiID(d.Path, name) }
 
 // apiID is an id of the form that the API has, made of what identifies a thing here.
 func apiID(words ...string) string {
