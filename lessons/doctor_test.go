@@ -66,6 +66,7 @@ func goodHost() *host.Host {
 			"/proc/sys/kernel/cap_last_cap":               "40\n",
 			"/proc/sys/kernel/seccomp/actions_avail":      "kill_process errno allow\n",
 			"/proc/sys/net/ipv4/ip_forward":               "0\n",
+			"/proc/sys/fs/inotify/max_user_watches":       "190000\n",
 			"/proc/net/route":                             "eth0\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n",
 			"/proc/net/if_inet6":                          "x",
 			"/proc/pressure/memory":                       "some avg10=0.00\n",
@@ -77,7 +78,7 @@ func goodHost() *host.Host {
 			"/dev/net/tun":                                "",
 			"/var/lib/dpkg/status":                        "",
 			"/usr/local/go/bin/go":                        "",
-			"/usr/bin/git":                                "", "/usr/bin/newuidmap*": "", "/usr/bin/newgidmap*": "", "/usr/bin/pasta": "",
+			"/usr/bin/git":                                "", "/usr/bin/newuidmap*": "", "/usr/bin/newgidmap*": "", "/usr/bin/pasta": "", "/usr/bin/docker": "",
 			"/bin/sh": "", "/bin/ls": "", "/bin/cat": "", "/bin/ps": "", "/bin/mount": "", "/bin/id": "", "/bin/hostname": "", "/sbin/ip": "", "/bin/sleep": "",
 			"/usr/bin/qemu-system-x86_64": "", "/boot/vmlinuz-6.12.43-cloud-amd64": "", "/usr/bin/npm": "",
 		}),
@@ -134,7 +135,7 @@ func doctorOutput(h *host.Host, c doctorCmd, width int, color bool) string {
 
 func TestDoctorOnAGoodHost(t *testing.T) {
 	requireDoctorGolden(t, "doctor-good.txt", doctorOutput(goodHost(), doctorCmd{}, 80, false))
-	require.NoError(t, (&doctorCmd{}).verdict(goodHost().Examine(), 8))
+	require.NoError(t, (&doctorCmd{}).verdict(goodHost().Examine(), 9))
 }
 
 func TestDoctorOnABadHost(t *testing.T) {
@@ -167,12 +168,12 @@ func TestDoctorsExitStatus(t *testing.T) {
 	bad := badHost().Examine()
 	require.NoError(t, (&doctorCmd{}).verdict(bad, 0), "no stage is built yet")
 	require.EqualError(t, (&doctorCmd{}).verdict(bad, 2), "cannot work on this host yet: 01 namespaces, 02 cgroups")
-	require.NoError(t, (&doctorCmd{}).verdict(goodHost().Examine(), 8))
+	require.NoError(t, (&doctorCmd{}).verdict(goodHost().Examine(), 9))
 }
 
 func TestDoctorRefusesAStageThatIsNotThere(t *testing.T) {
-	for _, stage := range []int{-1, 9, 12} {
-		require.ErrorContains(t, (&doctorCmd{Stage: stage}).Run(), "the stages are 1 to 8")
+	for _, stage := range []int{-1, 10, 12} {
+		require.ErrorContains(t, (&doctorCmd{Stage: stage}).Run(), "the stages are 1 to 9")
 	}
 }
 

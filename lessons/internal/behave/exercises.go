@@ -52,6 +52,31 @@ var exerciseRows = []Row{{
 }, {
 	Name: "exercise 8b: nobody in another network reaches a port that was not published", Since: 8, For: Root,
 	Check: inNetwork(otherNetwork),
+}, {
+	Name: "exercise 9a: the daemon answers with the picture that inspect draws", Since: 9,
+	Check: func(b *Box) Seen {
+		return b.asked(func(d *asked) Seen {
+			d.create("true")
+			drawn := b.Run("inspect", "--picture=svg", "still")
+			return all(holds(strings.HasPrefix(drawn.Stdout, "<svg"), "a picture", drawn.Stdout),
+				same("200 "+words(drawn.Stdout), d.do("GET", "/containers/still/picture", "")),
+				holds(strings.HasPrefix(d.do("GET", "/v1.47/containers/none/picture", ""), "404 "), "404", "another status"))
+		})
+	},
+}, {
+	Name: "exercise 9b: a client does not read the environment of the daemon", Since: 9,
+	Check: func(b *Box) Seen {
+		return b.asked(func(d *asked) Seen {
+			d.create("echo secret=$STAGEBOX_SECRET", "STAGEBOX_SECRET")
+			d.post("/containers/still/start", "")
+			d.post("/containers/still/wait", "")
+			logs := b.Run("logs", "still").Line()
+			if logs == "secret=1" {
+				return holds(false, "secret=", "got in: the container has the daemon's "+logs)
+			}
+			return same("secret=", logs)
+		})
+	},
 }}
 
 // pidsGroupGone looks in the tree that has the limit, which is the only one with a group.

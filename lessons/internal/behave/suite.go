@@ -26,10 +26,10 @@ type Suite struct {
 	// New leaves out the controls of earlier stages' rows: a control is about the check,
 	// which is the same in every stage.
 	New bool
-	// Thin leaves out the slow rows of earlier stages, and two thirds of their other rows; Third,
-	// from 0 to 2, says which.
-	Thin  bool
-	Third int
+	// Thin, unless it is 0, leaves out the slow rows of earlier stages, and of their other rows all
+	// but one in so many; Part, which is less, says which.
+	Thin int
+	Part int
 
 	// For exercises, whose binaries are a stage and a piece of the next, or one without a protection.
 	Names  []string // the rows with exactly these names alone, of whatever stage
@@ -69,11 +69,11 @@ func (s Suite) Rows() []Row {
 		if slices.Contains(s.Except, row.Name) || s.Every > 1 && i%s.Every != s.Stage%s.Every {
 			continue
 		}
-		if s.Thin && row.Since < s.Stage && i%3 != (s.Stage+s.Third)%3 {
+		if s.Thin > 0 && row.Since < s.Stage && i%s.Thin != (s.Stage+s.Part)%s.Thin {
 			continue
 		}
 		named := strings.Contains(strings.ToLower(row.Name), strings.ToLower(s.Words))
-		slow := s.Slow && (!s.Thin || row.Since == s.Stage)
+		slow := s.Slow && (s.Thin == 0 || row.Since == s.Stage)
 		known := row.Since <= s.Stage && (row.Until == 0 || s.Stage <= row.Until)
 		if known && named && (slow || !row.Slow) {
 			rows = append(rows, row)

@@ -106,4 +106,10 @@ var All = []Exercise{{
 	Name: "8b", Stage: 8, Break: "^web sees ",
 	Rows:    []string{"exercise 8b: nobody in another network reaches a port that was not published"},
 	Excused: []string{"networks are apart, and an internal one has no way out"},
+}, {
+	Name: "9a", Stage: 9,
+	Rows: []string{"exercise 9a: the daemon answers with the picture that inspect draws"},
+}, {
+	Name: "9b", Stage: 9, Break: "^got in",
+	Rows: []string{"exercise 9b: a client does not read the environment of the daemon"},
 }}

@@ -93,10 +93,13 @@ var Checks = []Check{
 	{8, "IPv6", ipv6},
 	{8, "firewall", firewall},
 	{8, "way out for ordinary users", userNetwork},
+
+	{9, "inotify", inotify},
+	{9, "docker command", dockerCommand},
 }
 
 // Topics are the stages' subjects; Topics[0] is the system under them.
-var Topics = [...]string{"system", "namespaces", "cgroups", "rootfs", "unionfs", "images", "dockerfile", "cache", "network"}
+var Topics = [...]string{"system", "namespaces", "cgroups", "rootfs", "unionfs", "images", "dockerfile", "cache", "network", "daemon"}
 
 // foundations are the stages without which no later one can work. A host without cgroups
 // still runs containers; one without namespaces, a root or layers does not.

@@ -27,6 +27,7 @@ var subjects = []subject{
 	{drawLayers, false},
 	{drawCache, false},
 	{drawNetwork, true},
+	{drawDaemon, false},
 }
 
 // Picture is a stage's picture.

@@ -75,4 +75,9 @@ var budgets = map[string]budget{
 			"cmd_inspect.go": {8, 5}, "cmd_ps.go": {8, 2}, "cmd_stats.go": {1, 1}, "cmd_start.go": {3, 0}, "usage.go": {4, 0}, "buildrun.go": {5, 7}},
 		imports: []string{"golang.org/x/net/dns/dnsmessage"},
 	},
+	"daemon": {
+		adds: []string{"server.go", "router.go", "job.go", "attach.go", "events.go", "handlers_life.go", "handlers_exec.go",
+			"cmd_daemon.go", "cmd_handlers_look.go", "cmd_handlers_images.go", "cmd_handlers_networks.go", "cmd_handlers_system.go"},
+		edits: map[string]edit{"main.go": {8, 5}},
+	},
 }

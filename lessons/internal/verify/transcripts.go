@@ -19,7 +19,7 @@ type Page struct {
 }
 
 // Programs are the packages besides box that a stage's lesson has one build.
-var Programs = map[string][]string{"network": {"lessons/web"}}
+var Programs = map[string][]string{"network": {"lessons/web"}, "daemon": {"lessons/web"}}
 
 // Surprises is the page of facts that good guesses get wrong.
 const Surprises = "lessons/surprises.md"

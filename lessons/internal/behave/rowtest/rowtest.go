@@ -6,6 +6,7 @@
 package rowtest
 
 import (
+	"bytes"
 	"flag"
 	"os"
 	"path/filepath"
@@ -34,15 +35,19 @@ func Main(m *testing.M) {
 }
 
 // Rows holds the rows up to a stage against that stage's binary: the new ones, with their
-// controls, and of the others a third, each time another one; against the last stage's, and
-// with STAGEBOX_LONG=1, all of them.
+// controls, and of the others a third, each time another one; with STAGEBOX_LONG=1 all of them, and
+// always against the last stage that changes a file of the one before. A stage after that only has
+// new files, which no row of another stage runs: a tenth of those rows is enough for it.
 func Rows(t *testing.T, number int) {
 	root, err := stages.Root()
 	require.NoError(t, err)
 	all, err := stages.All(root)
 	require.NoError(t, err)
 	suite := behave.Suite{Stage: number, Slow: true, Long: boxtest.Long(), Controls: true, New: true,
-		Thin: number < len(all) && !boxtest.Long(), Third: boxtest.Random(t).IntN(3)}
+		Thin: thin(t, all, number)}
+	if suite.Thin > 0 {
+		suite.Part = boxtest.Random(t).IntN(suite.Thin)
+	}
 	if testing.Short() {
 		suite.Slow, suite.Every = false, every[number == len(all)]
 		if number != 1 && number != len(all) {
@@ -51,6 +56,37 @@ func Rows(t *testing.T, number int) {
 	}
 	suite.Binary = Built(t, all[number-1])
 	runRows(t, suite)
+}
+
+// thin is how many of the rows of earlier stages there are for each that is held.
+func thin(t *testing.T, all []stages.Stage, number int) int {
+	whole := len(all)
+	for whole > 1 && onlyAdds(t, all[whole-2], all[whole-1]) {
+		whole--
+	}
+	switch {
+	case boxtest.Long() || number == whole:
+		return 0
+	case number > whole:
+		return 10
+	}
+	return 3
+}
+
+// onlyAdds reports whether a stage has all files of the one before, to the byte, but for main.go,
+// which names its commands.
+func onlyAdds(t *testing.T, before, s stages.Stage) bool {
+	names, err := before.Files(false)
+	require.NoError(t, err)
+	for _, name := range names {
+		was, err := os.ReadFile(filepath.Join(before.Dir, name))
+		require.NoError(t, err)
+		is, err := os.ReadFile(filepath.Join(s.Dir, name))
+		if name != "main.go" && (err != nil || !bytes.Equal(was, is)) {
+			return false
+		}
+	}
+	return true
 }
 
 // every is which part of the rows is held with -short: against the last stage, or the first.

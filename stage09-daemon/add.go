@@ -1,0 +1,130 @@
+// ADD: archives of the context, which are unpacked, and URLs, which are fetched.
+
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/union"
+	"stagebox/stage05-images/layer"
+	"stagebox/stage06-dockerfile/copyup"
+	"stagebox/stage06-dockerfile/download"
+	"stagebox/stage06-dockerfile/sources"
+)
+
+// unpack unpacks an archive, if the file is one, as if its files were copied.
+func (c *copying) unpack(f sources.File, dest string) (bool, error) {
+	if !f.Is(unix.S_IFREG) || f.Size == 0 {
+		return false, nil
+	}
+	fd, err := f.Open(unix.O_RDONLY)
+	if err != nil {
+		return false, err
+	}
+	file := os.NewFile(uintptr(fd), f.At)
+	defer file.Close()
+	in := bufio.NewReaderSize(file, 1<<20)
+	err = layer.FirstHeader(in) // zeros, as at the start of a disk image, are not an archive
+	if errors.Is(err, exec.ErrNotFound) {
+		return true, err
+	}
+	if err != nil {
+		return false, nil
+	}
+	stream, _, err := layer.Decompress(in)
+	if err != nil {
+		return true, err
+	}
+	defer stream.Close()
+	var who *copyup.Owner // the archive's
+	if c.chown {
+		who = &c.owner
+	}
+	return true, c.w.Unpack(stream, dest, who, c.s.b.limitFor("archive"))
+}
+
+func isURL(source string) bool {
+	return strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")
+}
+
+// fetch copies a file from a web server. It goes to a file of the store first, so that neither
+// its size nor a wrong checksum does harm.
+func (c *copying) fetch(source string) error {
+	u, err := url.Parse(source)
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(u.Path, ".git") {
+		return errors.New(
+			"a git repository is not fetched: clone it beside the Dockerfile, and COPY it")
+	}
+	dir, err := os.MkdirTemp(c.s.b.Store.path("images/partial"), "fetch-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.fetchInto(dir, source), removeTree(dir))
+}
+
+// fetchInto fetches a file into an empty directory, and copies it from there.
+func (c *copying) fetchInto(dir, source string) error {
+	file, err := os.OpenFile(path.Join(dir, ".new"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	got, err := c.get(source, file)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if got.Name == "" && c.isDir {
+		return errors.New("the address has no file's name at its end")
+	}
+	at, err := http.ParseTime(got.LastModified)
+	if err != nil {
+		at = time.Unix(0, 0)
+	}
+	named := path.Join(dir, cmp.Or(got.Name, "download"))
+	if err := os.Rename(file.Name(), named); err != nil {
+		return err
+	}
+	return errors.Join(os.Chtimes(named, at, at), c.fetched(dir, path.Base(named)))
+}
+
+// request is what is asked of a web server.
+func (c *copying) request(source string) download.Request {
+	limit := func(bytes int64) error { return c.s.b.limitFor("download")(bytes, 1) }
+	return download.Request{
+		URL: source, Checksum: digest.Digest(c.in.Flag("checksum")), Limit: limit,
+	}
+}
+
+// fetched copies the file that was fetched, or with --unpack its content.
+func (c *copying) fetched(dir, name string) error {
+	from, err := union.Open([]string{dir})
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	n, err := from.Find(name, false)
+	if err != nil {
+		return err
+	}
+	f := sources.File{Node: n, At: name}
+	if c.in.Flag("unpack") == "true" {
+		if unpacked, err := c.unpack(f, c.dest); unpacked || err != nil {
+			return err
+		}
+	}
+	return c.put(f, c.dest)
+}

@@ -1,0 +1,206 @@
+// Images as files: save, load and import. The package archive knows the format; here, images go
+// from the store into an archive and back. A layer is written to a file and unpacked at the same
+// time, as it passes (archive.Staging). It is kept only after the image's configuration has
+// confirmed its digest.
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/archive"
+	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/registry"
+)
+
+// load keeps all images of an archive, and returns their names.
+func (s Store) load(in io.Reader) ([]string, error) {
+	done, err := s.using()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	l := newLoading(s)
+	defer func() { complain(l.Drop()) }()
+	a, err := archive.Read(in, l.Unpack)
+	if err == nil {
+		err = a.Images(oci.Here(), l.keep)
+	}
+	return l.names, err
+}
+
+// loading is an archive that is being loaded.
+type loading struct {
+	archive.Staging
+	store Store
+	names []string // of the images that were kept
+}
+
+func newLoading(s Store) *loading {
+	layers := archive.Staging{
+		Dir: s.path("images/partial"), Limit: s.layerLimits().Check, Remove: s.dropLayer,
+	}
+	return &loading{Staging: layers, store: s}
+}
+
+// keep brings an image of the archive into the store: its layers first, its names last.
+func (l *loading) keep(image *archive.Image) error {
+	if err := l.keepLayers(image); err != nil {
+		return err
+	}
+	config, err := l.store.layout().Put(image.ConfigType, image.Config)
+	if err != nil {
+		return err
+	}
+	manifest, err := l.store.layout().Put(image.Manifest.MediaType, image.Data)
+	if err != nil {
+		return err
+	}
+	names := image.Names
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	for _, name := range names {
+		if err := l.store.layout().Tag(manifest, name); err != nil {
+			return err
+		}
+		l.names = append(l.names, nameOrID(name, config.Digest))
+	}
+	return nil
+}
+
+// nameOrID is the short form of an image's name, or its id if it has none.
+func nameOrID(name string, id digest.Digest) string {
+	ref, err := registry.ParseReference(name)
+	if err != nil {
+		return id.String()
+	}
+	return ref.Familiar()
+}
+
+// keepLayers compares the layers with the configuration, and keeps them if all are right.
+func (l *loading) keepLayers(image *archive.Image) error {
+	var c oci.Config
+	if err := json.Unmarshal(image.Config, &c); err != nil {
+		return about("read", "the configuration", err)
+	}
+	if n := len(c.RootFS.DiffIDs); n != len(image.Layers) {
+		return fmt.Errorf("its manifest has %d layers, and its configuration %d",
+			len(image.Layers), n)
+	}
+	layers, err := l.Layers(image)
+	if err != nil {
+		return err
+	}
+	for i, staged := range layers {
+		if err := layer.Compare(staged.DiffID, c.RootFS.DiffIDs[i]); err != nil {
+			return err
+		}
+	}
+	var kept oci.Image
+	for _, staged := range layers {
+		if err := l.store.keepStaged(staged); err != nil {
+			return err
+		}
+		kept.Config.RootFS.DiffIDs = append(kept.Config.RootFS.DiffIDs, staged.DiffID)
+	}
+	_, err = l.store.dirs(&kept) // makes the directories that layers lack
+	return err
+}
+
+// keepStaged brings a layer and its blob into the store, once.
+func (s Store) keepStaged(l *archive.Staged) error {
+	if l.File == "" {
+		return nil
+	}
+	if err := s.keepLayer(l.Dir, l.DiffID); err != nil {
+		return err
+	}
+	file, err := state.Reopen(l.File)
+	if err == nil {
+		err = s.layout().Keep(file, l.Blob.Digest, nil)
+	}
+	if err == nil {
+		l.File = ""
+	}
+	return err
+}
+
+// importTar makes an image of one layer.
+func (s Store) importTar(in io.Reader, name string, changes []string) (*oci.Image, error) {
+	config := oci.NewConfig()
+	config.Config.Env = []string{"PATH=" + defaultPath}
+	if err := applyChanges(&config, changes); err != nil {
+		return nil, err
+	}
+	stream, _, err := layer.Decompress(in)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	files := bufio.NewReaderSize(stream, 1<<18)
+	if !layer.IsLayer(files) {
+		return nil, errors.New("it is not a tar archive")
+	}
+	l := newLoading(s)
+	defer func() { complain(l.Drop()) }()
+	staged, err := l.Add(files)
+	if err == nil {
+		err = s.keepStaged(staged)
+	}
+	if err != nil {
+		return nil, err
+	}
+	config.RootFS.DiffIDs = []digest.Digest{staged.DiffID}
+	config.History = []ocispec.History{oci.Step("", "imported", false)}
+	return s.layout().Write(config, []ocispec.Descriptor{staged.Blob}, name, nil)
+}
+
+// save writes images to an archive.
+func (s Store) save(out io.Writer, names []string) error {
+	w := archive.NewWriter(out)
+	for _, text := range names {
+		image, err := s.layout().Find(text)
+		if err != nil {
+			return err
+		}
+		blobs := []ocispec.Descriptor{image.Manifest, {Digest: image.ID}}
+		for _, d := range append(blobs, image.Blobs...) {
+			if err := s.saveBlob(w, d.Digest); err != nil {
+				return err
+			}
+		}
+		w.Image(image.Manifest, image.ID, image.Blobs, s.layout().Tagged(text))
+	}
+	return w.Close()
+}
+
+func (s Store) saveBlob(w *archive.Writer, d digest.Digest) error {
+	if err := s.materialize(d); err != nil {
+		return err
+	}
+	file, err := os.Open(s.layout().Path(d))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	err = w.Blob(d, info.Size(), file)
+	if errors.Is(err, archive.ErrDamaged) {
+		return s.layout().Damaged(d)
+	}
+	return err
+}

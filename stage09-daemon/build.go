@@ -1,0 +1,446 @@
+// box build: a Dockerfile becomes an image, step by step (the Dockerfile reference). A stage is
+// an image in the making; FROM starts from an image or an earlier stage, and each instruction
+// (instructions.go) changes the configuration or adds a layer. Layers are made at the end of
+// this file.
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/registry"
+	"stagebox/stage06-dockerfile/buildcontext"
+	"stagebox/stage06-dockerfile/buildflags"
+	"stagebox/stage06-dockerfile/copyup"
+	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/ui"
+)
+
+// builder is a build.
+type builder struct {
+	*buildCmd
+	ctx     context.Context
+	file    *dockerfile.File
+	files   *buildcontext.Context
+	args    map[string]string // --build-arg
+	globals map[string]string // what FROM may use
+	native  map[string]string // variables about the platforms
+	want    ocispec.Platform
+	secrets map[string]buildflags.Secret
+	show    *ui.Steps
+	done    map[*dockerfile.Stage]*stageBuild
+
+	triggers map[*dockerfile.Stage]int // ONBUILD steps that were counted before the build
+	epoch    *time.Time                // SOURCE_DATE_EPOCH: when all steps are made, or nil
+	notes    map[string]string         // annotations of the image's manifest
+	emptied  emptiedMounts             // by --no-cache
+
+	lock   sync.Mutex // of done and images: stages are built side by side
+	images map[string]*gotImage
+	buildCache
+}
+
+// gotImage is an image that a build asked for: once, so that it is the same for all stages.
+type gotImage struct {
+	once  sync.Once
+	image *oci.Image
+	err   error
+}
+
+// stageBuild is a stage that is being built.
+type stageBuild struct {
+	*dockerfile.Stage
+	b      *builder
+	config oci.Config
+	blobs  []ocispec.Descriptor
+	args   map[string]string // ARGs that were declared
+
+	hasCmd bool // of its own
+	shown  *ui.Step
+
+	once sync.Once // builds it
+	err  error     // of that
+	stageCache
+}
+
+// run builds the image of a Dockerfile that was parsed.
+func (b *builder) run() (*oci.Image, error) {
+	done, err := b.Store.using()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := b.failOnWarnings(); err != nil {
+		return nil, err
+	}
+	b.show = ui.NewSteps(os.Stderr, b.Progress, b.Quiet)
+	if err := b.openCache(); err != nil {
+		return nil, err
+	}
+	defer b.closeCache()
+	image, err := b.build()
+	return image, cmp.Or(err, b.Store.syncLayers()) // after an error too
+}
+
+// build builds the target and the stages that it needs, and makes it an image.
+func (b *builder) build() (*oci.Image, error) {
+	target, err := b.file.Target(b.Target)
+	if err != nil {
+		return nil, err
+	}
+	b.show.Total, b.triggers = b.file.Count(target, b.globals, b.onBuild)
+	s, err := b.stage(target)
+	if err != nil {
+		return nil, err
+	}
+	labels, err := buildflags.KeyValues("--label", b.Label)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range labels {
+		s.config.Config.Labels = withKey(maps.Clone(s.config.Config.Labels), name, value)
+	}
+	return b.finish(s)
+}
+
+// finish makes a stage an image, with the names of --tag.
+func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
+	notes, err := s.cacheNotes()
+	if err != nil {
+		return nil, err
+	}
+	names := b.Tag
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	for _, name := range names {
+		if name != "" {
+			ref, err := registry.ParseNewName(name)
+			if err != nil {
+				return nil, err
+			}
+			name = ref.String()
+		}
+		if image, err = b.Store.layout().Write(s.config, s.blobs, name, notes); err != nil {
+			return nil, err
+		}
+	}
+	return image, nil
+}
+
+// onBuild returns how many ONBUILD steps an image has. One that is not here yet is not pulled for
+// that: its are counted when it is.
+func (b *builder) onBuild(image string) int {
+	found, err := b.Store.layout().Find(image)
+	if err != nil {
+		return 0
+	}
+	return len(found.Config.Config.OnBuild)
+}
+
+// stage builds a stage and those that it needs, once.
+func (b *builder) stage(stage *dockerfile.Stage) (*stageBuild, error) {
+	b.lock.Lock()
+	s := b.done[stage]
+	if s == nil {
+		s = &stageBuild{Stage: stage, b: b, args: map[string]string{}}
+		b.done[stage] = s
+	}
+	b.lock.Unlock()
+	s.once.Do(func() {
+		var needs errgroup.Group // side by side
+		for _, needed := range b.file.Needs(stage, b.globals) {
+			needs.Go(func() error {
+				_, err := b.stage(needed)
+				return err
+			})
+		}
+		if s.err = needs.Wait(); s.err == nil {
+			s.err = s.build()
+		}
+	})
+	return s, s.err
+}
+
+// built returns a stage that is built already.
+func (b *builder) built(stage *dockerfile.Stage) *stageBuild {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	return b.done[stage]
+}
+
+// build does the steps of a stage: FROM, the triggers of its base, and its instructions.
+func (s *stageBuild) build() error {
+	if err := s.do(s.From, s.from); err != nil {
+		return err
+	}
+	triggers := s.config.Config.OnBuild
+	s.config.Config.OnBuild = nil
+	s.b.show.Grow(len(triggers) - s.b.triggers[s.Stage])
+	for _, text := range triggers {
+		in, err := s.trigger(text)
+		if err != nil {
+			return s.From.ErrorAt(s.Base, "%v", err)
+		}
+		if err := s.do(in, s.instruction); err != nil {
+			return err
+		}
+	}
+	for _, in := range s.Steps {
+		if err := s.do(in, s.instruction); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trigger parses an ONBUILD instruction of the base, and builds the stages that it needs.
+func (s *stageBuild) trigger(text string) (*dockerfile.Instruction, error) {
+	in, err := dockerfile.ParseTrigger(text, s.b.file.Escape)
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range in.Refs() {
+		needed, err := s.b.file.StageFor(in, ref)
+		if err == nil && needed != nil && needed.Index >= s.Index {
+			err = fmt.Errorf("ONBUILD %s: stage %s is not above this one", text, ref)
+		}
+		if err == nil && needed != nil {
+			_, err = s.b.stage(needed)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// do does one step, and gives an error the step's place in the Dockerfile.
+func (s *stageBuild) do(
+	in *dockerfile.Instruction, step func(in *dockerfile.Instruction) error,
+) error {
+	if err := s.b.ctx.Err(); err != nil {
+		return errors.New("the build was interrupted")
+	}
+	s.shown = s.b.show.Begin(s.label(), in.Text)
+	if in.Name == "FROM" { // which is not looked up
+		s.shown.Announce("")
+	}
+	err := step(in)
+	s.shown.End(err)
+	if err == nil {
+		return nil
+	}
+	if place := (*dockerfile.Error)(nil); errors.As(err, &place) {
+		return err
+	}
+	return in.ErrorAt("", "%v", err)
+}
+
+// label is the name of the stage where steps are shown; "" if there is only one.
+func (s *stageBuild) label() string {
+	if s.Name != "" {
+		return s.Name
+	}
+	if len(s.b.file.Stages) > 1 {
+		return fmt.Sprintf("stage-%d", s.Index)
+	}
+	return ""
+}
+
+// from starts from an earlier stage, an image, or nothing.
+func (s *stageBuild) from(in *dockerfile.Instruction) error {
+	base, err := s.b.file.BaseOf(s.Stage, s.b.globals)
+	if err != nil {
+		return err
+	}
+	if parent := s.b.file.Parent(s.Stage, base); parent != nil {
+		p := s.b.built(parent)
+		s.startFrom(p)
+		s.config, s.blobs, s.args = p.config.Clone(), slices.Clone(p.blobs), maps.Clone(p.args)
+		return nil
+	}
+	if base == "scratch" {
+		s.base = s.fromInputs(base, "nothing")
+		s.config = oci.NewConfig()
+		s.config.Platform = s.b.want
+		s.config.Config.Env, s.config.Config.WorkingDir = []string{"PATH=" + defaultPath}, "/"
+		return nil
+	}
+	platform, err := s.b.platform(in)
+	if err != nil {
+		return err
+	}
+	image, err := s.b.image(base, platform)
+	if err != nil {
+		return err
+	}
+	s.base = s.fromInputs(base, image.ID.String())
+	s.config, s.blobs = image.Config.Clone(), slices.Clone(image.Blobs)
+	isPath := func(v string) bool { return strings.HasPrefix(v, "PATH=") }
+	if !slices.ContainsFunc(s.config.Config.Env, isPath) {
+		s.config.Config.Env = append(s.config.Config.Env, "PATH="+defaultPath)
+	}
+	return nil
+}
+
+// platform returns the platform of FROM --platform, or the build's.
+func (b *builder) platform(in *dockerfile.Instruction) (ocispec.Platform, error) {
+	platform := b.want
+	text, err := b.file.PlatformOf(in, b.globals)
+	if err == nil && text != "" {
+		platform, err = registry.ParsePlatform(text)
+	}
+	if err != nil {
+		err = in.ErrorAt("--platform", "--platform=%s: %v", in.Flag("platform"), err)
+	}
+	return platform, err
+}
+
+// image returns an image that FROM or --from names, and pulls it if need be.
+func (b *builder) image(name string, platform ocispec.Platform) (*oci.Image, error) {
+	b.lock.Lock()
+	key := name + " " + registry.FormatPlatform(platform)
+	got := b.images[key]
+	if got == nil {
+		got = &gotImage{}
+		b.images = withKey(b.images, key, got)
+	}
+	b.lock.Unlock()
+	got.once.Do(func() { got.image, got.err = b.getImage(name, platform) })
+	return got.image, got.err
+}
+
+// getImage takes an image of the store, or pulls it.
+func (b *builder) getImage(name string, platform ocispec.Platform) (*oci.Image, error) {
+	pull := "missing"
+	if b.Pull {
+		pull = "always"
+	}
+	c := &Container{Store: b.Store}
+	c.ImageOptions = ImageOptions{
+		Pull: pull, Insecure: b.Insecure, Platform: registry.FormatPlatform(platform),
+	}
+	here, err := b.Store.layout().Find(name)
+	return c.obtain(name, here, err)
+}
+
+// dirs returns the layers of the stage, the lowest first.
+func (s *stageBuild) dirs() ([]string, error) {
+	return s.b.Store.dirsOrNothing(&oci.Image{Config: s.config})
+}
+
+// dirsOrNothing returns the layers of an image, or an empty one.
+func (s Store) dirsOrNothing(image *oci.Image) ([]string, error) {
+	dirs, err := s.dirs(image)
+	if err == nil && len(dirs) == 0 {
+		return s.nothing()
+	}
+	return dirs, err
+}
+
+// layer makes a layer of the files that write writes; if there are none, no layer.
+func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *copyup.Writer) error) error {
+	if s.hit != nil {
+		return s.reuse(in)
+	}
+	dirs, err := s.dirs()
+	if s.linked(in) {
+		dirs, err = s.b.Store.nothing()
+	}
+	if err != nil {
+		return err
+	}
+	build, err := os.MkdirTemp(s.b.Store.path("images/partial"), "layer-*")
+	if err != nil {
+		return err
+	}
+	w, err := copyup.New(build, dirs)
+	if err == nil {
+		err = errors.Join(write(w), w.Close())
+	}
+	if err != nil {
+		return errors.Join(err, s.b.Store.dropLayer(build))
+	}
+	return s.adopt(in, build)
+}
+
+// linked reports whether a COPY or ADD makes the same layer, whatever is below. With --chmod it
+// does not, as in BuildKit.
+func (s *stageBuild) linked(in *dockerfile.Instruction) bool {
+	return in.Flag("link") == "true" && in.Flag("chmod") == ""
+}
+
+// adopt makes a directory that was filled the stage's next layer. It is moved, not copied, and
+// its tar is only hashed: the blob is made when it is pushed or saved.
+func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
+	dirs, err := s.dirs()
+	slices.Reverse(dirs)
+	if err == nil {
+		err = dropSame(build, dirs)
+	}
+	names, errRead := os.ReadDir(build)
+	if err = errors.Join(err, errRead); err != nil {
+		return errors.Join(err, s.b.Store.dropLayer(build))
+	}
+	if len(names) == 0 {
+		s.history(in, true)
+		return s.b.Store.dropLayer(build)
+	}
+	var packed layer.Sum
+	if err = inheritOwners(build, dirs); err == nil && s.b.RewriteTimestamp {
+		err = lowerTimes(build, *s.b.epoch)
+	}
+	if err == nil {
+		packed, err = packLayer(io.Discard, build, build+layer.OwnersSuffix)
+	}
+	if err != nil {
+		return errors.Join(err, s.b.Store.dropLayer(build))
+	}
+	if err := s.b.Store.keepLayer(build, packed.DiffID); err != nil {
+		return err
+	}
+	s.add(in, ocispec.Descriptor{
+		MediaType: ocispec.MediaTypeImageLayer, Digest: packed.DiffID, Size: packed.Bytes,
+	})
+	return nil
+}
+
+// inheritOwners copies, for an ordinary user, the notes on owners of the layers below that are
+// about files of this layer too. The blob of a layer is made by its own notes alone.
+func inheritOwners(build string, below []string) error {
+	if hasMany() { // the files themselves have their owners
+		return nil
+	}
+	return layer.InheritOwners(build, ownersOf(below)...)
+}
+
+// lowerTimes is layer.LowerTimes, done inside if the files have many owners.
+func lowerTimes(dir string, most time.Time) error {
+	if !hasMany() {
+		return layer.LowerTimes(dir, most)
+	}
+	return goInside(io.Discard, "times", dir, fmt.Sprint(most.Unix()))
+}
+
+// add adds a layer.
+func (s *stageBuild) add(in *dockerfile.Instruction, layer ocispec.Descriptor) {
+	s.config.RootFS.DiffIDs = append(s.config.RootFS.DiffIDs, layer.Digest)
+	s.blobs = append(s.blobs, layer)
+	s.history(in, false)
+}

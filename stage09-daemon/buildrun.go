@@ -1,0 +1,204 @@
+// RUN: a container on the layers so far, whose upper directory becomes the next one. It is the
+// container of box run, except that its output is the step's, and that the mount points that
+// box had to create are removed from the layer again. The --mount flags are in buildmounts.go.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/union"
+	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/stubs"
+)
+
+// run is RUN.
+func (s *stageBuild) run(in *dockerfile.Instruction) error {
+	dirs, err := s.dirs()
+	if err != nil {
+		return err
+	}
+	c := &Container{Isolation: Isolation{Hostname: "buildkitsandbox"}, Store: s.b.Store}
+	c.Rootfs, c.Layer, c.Rm = dirs[0], dirs[1:], !s.b.Keep
+	c.Env, c.User, c.Workdir = s.runEnv(), s.config.Config.User, s.config.Config.WorkingDir
+	if err := s.permissions(c, in); err != nil {
+		return err
+	}
+	m := &stepMounts{s: s, c: c, in: in}
+	defer m.remove()
+	if c.Command, err = m.command(); err != nil {
+		return err
+	}
+	if err := m.add(); err != nil {
+		return err
+	}
+	missing, err := s.missing(c)
+	if err != nil {
+		return err
+	}
+	build := s.b.Store.path("images/partial", "layer-"+ids.New()[:12])
+	c.harvest = func(upper string) error {
+		c.Rm = true // only a failed one is kept
+		return os.Rename(upper, build)
+	}
+	if err = s.inContainer(c, in); err == nil {
+		err = stubs.Remove(build, missing)
+	}
+	if err != nil {
+		return errors.Join(err, s.b.Store.dropLayer(build))
+	}
+	return s.adopt(in, build)
+}
+
+// networkOf returns the network of an instruction: its own, or that of the build.
+func (b *builder) networkOf(in *dockerfile.Instruction) string {
+	if network := in.Flag("network"); network != "" && network != "default" {
+		return network
+	}
+	return b.Network
+}
+
+// permissions grants the rights that an instruction asks for. The caller of the build must allow
+// them: the Dockerfile may be a stranger's.
+func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error {
+	if device := in.RequiredDevice(); device != "" {
+		return in.ErrorAt("--device", "--device=%s: it is required, and RUN has no devices"+
+			" but those of every container", device)
+	}
+	c.Network = s.b.networkOf(in)
+	c.AddHost = []string{c.Hostname + "=127.0.0.1"} // as in BuildKit, on every network
+	if c.Network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
+		return in.ErrorAt("--network",
+			"--network=host: box build --allow network.host allows it")
+	}
+	if in.Flag("security") == "insecure" {
+		if !slices.Contains(s.b.Allow, "security.insecure") {
+			return in.ErrorAt("--security",
+				"--security=insecure: box build --allow security.insecure allows it")
+		}
+		c.Privileged = true
+	}
+	return nil
+}
+
+// script returns the command of RUN. A here-document alone is the script.
+func (s *stageBuild) script(in *dockerfile.Instruction) []string {
+	if in.JSON {
+		return in.Args
+	}
+	return append(slices.Clone(s.shellWords()), in.ShellCommand())
+}
+
+// proxies are ARGs that need no declaration. Given in small letters or in capitals, they are set
+// in both: programs differ in what they read.
+const proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
+
+// runEnv returns the environment of RUN: the image's variables, and over them the arguments.
+func (s *stageBuild) runEnv() (env []string) {
+	for name := range strings.FieldsSeq(proxies) {
+		value := ""
+		for _, arg := range slices.Sorted(maps.Keys(s.b.args)) { // small letters come last
+			if strings.EqualFold(arg, name) {
+				value = s.b.args[arg]
+			}
+		}
+		if value != "" {
+			env = append(env, strings.ToUpper(name)+"="+value, name+"="+value)
+		}
+	}
+	env = append(env, withValues(s.config.Config.Env)...)
+	for _, name := range slices.Sorted(maps.Keys(s.args)) {
+		env = append(env, name+"="+s.args[name])
+	}
+	return env
+}
+
+// inContainer runs the container. A status other than 0 is an error.
+func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error {
+	out, err := s.shown.Output()
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if c.input, err = os.Open(os.DevNull); err != nil {
+		return err
+	}
+	defer c.input.Close()
+	c.output, c.Name = out.File, "step-"+ids.New()[:12]
+	over := make(chan struct{})
+	go s.killWhenInterrupted(c.Name, over)
+	err = c.Run()
+	close(over)
+	if s.b.ctx.Err() != nil {
+		return errors.New("the build was interrupted")
+	}
+	var ended plan.ExitStatus
+	if !errors.As(err, &ended) || ended == 0 {
+		if ended == 0 && err == plan.ExitStatus(0) {
+			return nil
+		}
+		return err
+	}
+	out.Close()
+	advice := s.adviceOnUsers()
+	if s.b.Keep {
+		advice += fmt.Sprintf("; its container was kept:"+
+			" box commit %s seen && box run --rm -it seen sh", c.record.Name)
+	}
+	return in.ErrorAt("", "%s ended with exit status %d%s", in.Name, int(ended), advice)
+}
+
+// adviceOnUsers explains an error that the kernel may have returned because root is the only
+// user inside.
+func (s *stageBuild) adviceOnUsers() string {
+	if os.Geteuid() == 0 || hasMany() || !s.shown.Printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
+		return ""
+	}
+	return "; if it asked for another user than root: there is none, until newuidmap" +
+		" (package uidmap) is here, and a line of yours in /etc/subuid and /etc/subgid"
+}
+
+// killWhenInterrupted ends the step's container with the build: PID 1 ignores signals that it
+// does not handle, as a shell does not.
+func (s *stageBuild) killWhenInterrupted(name string, over <-chan struct{}) {
+	select {
+	case <-over:
+		return
+	case <-s.b.ctx.Done():
+	}
+	for {
+		if r, err := s.b.Store.find(name); err == nil && r.signal(unix.SIGKILL) == nil {
+			return
+		}
+		select {
+		case <-over:
+			return
+		case <-time.After(5 * time.Millisecond): // it has not begun yet
+		}
+	}
+}
+
+// missing returns the mount points that the layers do not have, the deepest first.
+func (s *stageBuild) missing(c *Container) ([]string, error) {
+	u, err := union.Open(c.topFirst())
+	if err != nil {
+		return nil, err
+	}
+	defer u.Close()
+	binds, err := c.binds()
+	var targets []string
+	for _, b := range binds {
+		targets = append(targets, b.Target)
+	}
+	return stubs.Missing(u, targets...), err
+}

@@ -1,0 +1,425 @@
+// An OCI bundle is a directory with a root and a file, config.json, that says how to run it (the
+// OCI Runtime Specification). Engines like podman and containerd write it, and an OCI runtime
+// makes the container of it. Here each part of the file becomes a part of the plan: read compose,
+// then the function of the part you look for. The words of the file are translated by package
+// runtimespec.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/devnode"
+	"stagebox/stage05-images/runtimespec"
+)
+
+// bundle is a container that is described by a config.json.
+type bundle struct {
+	*specs.Spec
+	*newRoot
+	dir   string // the directory of config.json
+	id    string
+	group *group
+	keep  int      // how many descriptors the program gets beside the standard ones
+	fifo  int      // where the process waits for start; 0 if it does not
+	input *os.File // the standard input of a hook; nil for that of box
+
+	fresh  uint64    // the namespaces to make
+	joined []joining // and those that are there already
+	isDry  bool      // the plan is only printed
+
+	warn func(text string) // says what could not be done in full
+	hook func(kind string, hook specs.Hook, pid string) error
+}
+
+// compose plans the container's whole life, a part of config.json after the other.
+func (b *bundle) compose(p *Plan) error {
+	c := &Container{Files: Files{Rootfs: b.Root.Path}}
+	c.TTY, c.ReadOnly = b.Process.Terminal, b.Root.Readonly
+	b.newRoot = &newRoot{Container: c, Plan: p}
+	p.DetachTerminal()
+	if c.TTY {
+		p.console = &console{opened: func(*os.File) {}}
+		if size := b.Process.ConsoleSize; size != nil {
+			p.console.size = unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)}
+		}
+	}
+	for _, part := range []func() error{b.cgroup, b.namespaces, b.files, b.process} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cgroup makes linux.cgroupsPath in every tree, and writes linux.resources.
+func (b *bundle) cgroup() error {
+	b.Section("cgroup: what it may use")
+	list := resourceSettings(b.Linux.Resources)
+	g, err := findGroup("", list)
+	if err != nil {
+		return err
+	}
+	at := filepath.Join("/", b.Linux.CgroupsPath)
+	if at == "/" {
+		at = "/stagebox-" + b.id
+	}
+	g.name = filepath.Base(at)
+	for i := range g.parents {
+		b.makeGroup(g, &g.parents[i], filepath.Dir(at))
+	}
+	for _, s := range list {
+		if _, value, err := g.file(s); err == nil && value == "" {
+			b.warn(s.flag + ": this host's cgroups have no such limit, and it was ignored")
+		}
+		g.set(b.before, s)
+	}
+	b.group = g
+	rules, all, err := runtimespec.Devices(b.Linux.Resources.Devices, allowed(devnode.Default))
+	if err != nil || all || b.hasUserNamespace() {
+		return err
+	}
+	return b.allowOnly(g, rules)
+}
+
+// makeGroup makes a group that outlives box, and the ones above it. Its process goes in as in
+// group.make.
+func (b *bundle) makeGroup(g *group, in *parent, above string) {
+	for part := range strings.SplitSeq(strings.Trim(above, "/")+"/"+g.name, "/") {
+		if in.V2 {
+			g.delegate(b.before, *in)
+		}
+		dir := filepath.Join(in.dir, part)
+		b.before.Mkdir(dir, 0o755).Tolerate(unix.EEXIST).
+			Why("a cgroup: " + strings.Join(in.names(), ", "))
+		if slices.Contains(in.Controllers, "cpuset") && !exists(dir) {
+			for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+				all, _ := os.ReadFile(filepath.Join(in.Mount, file))
+				b.before.WriteFile(filepath.Join(dir, file), strings.TrimSpace(string(all)))
+			}
+		}
+		in.dir = dir
+	}
+	dir := in.dir
+	in.dir = filepath.Dir(dir)
+	if in.V2 {
+		b.intoGroup(b.before.OpenDir(dir))
+		return
+	}
+	b.WriteFile(filepath.Join(dir, "tasks"), "0").Why("go in: " + strings.Join(in.names(), ", "))
+}
+
+// namespaces makes the namespaces that have no path, and joins the others, before it makes a user
+// namespace, in which it has no rights over them. A PID namespace that is joined, and an offset of
+// a clock, are for children only, so then the list forks.
+func (b *bundle) namespaces() error {
+	b.Section("namespaces: what it sees of the system")
+	b.Clone.Flags |= b.bornWith()
+	forks := b.unshares()
+	for _, ns := range b.joined {
+		forks = forks || ns.flag == unix.CLONE_NEWPID
+		b.Setns(plan.Num(ns.fd), ns.flag).Why(ns.path)
+		if ns.flag == unix.CLONE_NEWUSER {
+			b.Setresid(0, 0)
+		}
+	}
+	if b.unshares() {
+		b.Unshare(b.fresh &^ unix.CLONE_NEWCGROUP)
+	}
+	offsets := b.Linux.TimeOffsets
+	for _, clock := range slices.Sorted(maps.Keys(offsets)) {
+		b.WriteFile("/proc/self/timens_offsets", fmt.Sprintf("%s %d %d\n", clock,
+			offsets[clock].Secs, offsets[clock].Nanosecs)).Why("another time since boot")
+	}
+	if forks {
+		b.Fork(unix.CLONE_PARENT).Why("only a child is inside")
+	}
+	b.insideNamespaces()
+	return nil
+}
+
+// insideNamespaces maps the ids, runs the first hooks, and names the new namespaces.
+func (b *bundle) insideNamespaces() {
+	isNew := func(flag uint64) bool { return b.fresh&flag != 0 }
+	b.WhileHeld(func(h *Plan, pid string) {
+		if isNew(unix.CLONE_NEWUSER) {
+			if os.Geteuid() != 0 {
+				h.WriteFile("/proc/"+pid+"/setgroups", "deny").
+					Why("or a user could drop a group that is denied something")
+			}
+			writeMaps(h, pid, runtimespec.IDMap(b.Linux.UIDMappings),
+				runtimespec.IDMap(b.Linux.GIDMappings))
+		}
+		b.hookAt(h, "prestart", pid)
+		b.hookAt(h, "createRuntime", pid)
+	})
+	b.Handshake()
+	b.Section("namespaces: what is in them")
+	if isNew(unix.CLONE_NEWUSER) {
+		b.Setresid(0, 0)
+	}
+	if isNew(unix.CLONE_NEWCGROUP) {
+		b.Unshare(unix.CLONE_NEWCGROUP).Why("the cgroup it is in now becomes the root it sees")
+	}
+	if b.Hostname != "" {
+		b.Sethostname(b.Hostname)
+	}
+	if b.Domainname != "" {
+		b.Add("setdomainname", unix.SYS_SETDOMAINNAME, b.Domainname, len(b.Domainname))
+	}
+	if isNew(unix.CLONE_NEWNET) {
+		socket := b.Plan.Socket().Result()
+		b.LinkUp(socket, "lo")
+		b.Close(socket)
+	}
+}
+
+// files makes root and mounts the container's root.
+func (b *bundle) files() error {
+	propagation, err := runtimespec.Propagation(b.Linux.RootfsPropagation)
+	if err != nil {
+		return err
+	}
+	b.Section("root: a directory that becomes /")
+	first := uint64(unix.MS_REC | unix.MS_PRIVATE)
+	if propagation&(unix.MS_SLAVE|unix.MS_SHARED) != 0 {
+		first = unix.MS_REC | unix.MS_SLAVE
+	}
+	b.Plan.Mount("", "/", "", first, "").Why("no mount made in here shows outside")
+	b.Umask(0)
+	b.Plan.Mount(b.Rootfs, b.Rootfs, "", unix.MS_BIND|unix.MS_REC, "").
+		Why("pivot_root wants a mount: the directory, bound onto itself")
+	b.Chdir(b.Rootfs)
+	b.Section("mounts: each is made, and attached nowhere yet")
+	for i, m := range b.Mounts {
+		if err := b.mount(m); err != nil {
+			return fmt.Errorf("mounts[%d] (%s): %w", i, m.Destination, err)
+		}
+	}
+	if b.hasUserNamespace() { // where no device can be made
+		for _, d := range devnode.Default {
+			mount := b.CopyMount(plan.Cwd, d.Source).Why("the host's").Result()
+			b.queueMount(pendingMount{mount: mount, target: d.Target})
+		}
+	}
+	b.queueMount(pendingMount{target: path.Clean(b.Process.Cwd), isDir: true})
+	if len(b.Hooks.CreateContainer) > 0 {
+		b.Sync(func(h *Plan, pid string) { b.hookAt(h, "createContainer", pid) })
+	}
+	return b.enterRoot(propagation)
+}
+
+// enterRoot makes the container's root the root, and attaches to it what belongs inside.
+func (b *bundle) enterRoot(propagation uint64) error {
+	b.Section("pivot: the new root takes the place of the old one")
+	b.PivotRoot(".", ".").Why("the new root; the old one now lies on top of it")
+	b.Detach(".").Why("and the old one is gone: from here no path leads out")
+	b.attach()
+	err := errors.Join(b.nodesInDev(), b.hide())
+	if b.Root.Readonly {
+		b.SetMountAlone(b.OpenPath("/", unix.O_DIRECTORY, 0).Result(), rdOnly).Why("root.readonly")
+	}
+	if b.Linux.RootfsPropagation != "" {
+		b.Plan.Mount("", "/", "", propagation, "").Why("linux.rootfsPropagation")
+	}
+	return err
+}
+
+// mount makes one of mounts, or copies it from the host, and queues it for its place.
+func (b *bundle) mount(m specs.Mount) error {
+	o, err := runtimespec.ParseMount(m)
+	if err != nil {
+		return err
+	}
+	m.Destination = path.Join("/", m.Destination)
+	at := pendingMount{target: m.Destination, isDir: true}
+	switch {
+	case m.Type == "cgroup" || m.Type == "cgroup2":
+		b.cgroupMounts(m.Destination, o.Set)
+		return nil
+	case o.Bind:
+		if at.mount, at.isDir, err = b.copied(m, o); err != nil {
+			return err
+		}
+	case o.IDMap != "" || o.CopyUp && !b.isBare(m.Destination):
+		return errors.New("an id-mapped or copied-up mount of a new file system is not supported")
+	default:
+		if m.Source != "" {
+			o.Data = append([]string{"source=" + m.Source}, o.Data...)
+		}
+		at.mount = b.NewMount(m.Type, o.Set, o.Data...)
+		at.exact = m.Type == "proc" || m.Type == "sysfs"
+	}
+	if o.Propagation != 0 && !o.Bind {
+		attr := unix.MountAttr{Propagation: o.Propagation &^ unix.MS_REC}
+		b.setMount(at.mount, attr, unix.AT_EMPTY_PATH)
+	}
+	b.queueMount(at)
+	return nil
+}
+
+// copied copies a mount of the host's. One that is to follow the host's is copied by the host: the
+// process's own are private by then. So is one for a user namespace, in which the process may have
+// no right to its path or to map its ids.
+func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
+	mount plan.Arg, isDir bool, err error) {
+	if !filepath.IsAbs(m.Source) {
+		m.Source = filepath.Join(b.dir, m.Source)
+	}
+	info, err := os.Stat(m.Source)
+	if err != nil {
+		return mount, false, fmt.Errorf("source: %w", err)
+	}
+	by := b.Plan
+	follows := o.Propagation&^unix.MS_REC&^unix.MS_PRIVATE != 0
+	if follows || o.IDMap != "" || b.hasUserNamespace() && os.Geteuid() == 0 {
+		by = b.before
+	}
+	if o.Recursive {
+		mount = by.CopyMount(plan.Cwd, m.Source).Result()
+	} else {
+		mount = by.CopyMountAlone(plan.Cwd, m.Source).Result()
+	}
+	if o.IDMap != "" {
+		namespace, err := b.idNamespace(m)
+		if err != nil {
+			return mount, false, err
+		}
+		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(namespace)}
+		by.setMount(mount, attr, unix.AT_EMPTY_PATH).Why("its files have other owners inside")
+	}
+	by.setOptions(mount, o)
+	return mount, info.IsDir(), nil
+}
+
+// setOptions gives the copy of a mount its own options, those below it too where asked.
+func (p *Plan) setOptions(mount plan.Arg, o runtimespec.Options) {
+	flags, move := uint64(unix.AT_EMPTY_PATH), o.Propagation&^unix.MS_REC
+	for _, attr := range []struct {
+		unix.MountAttr
+		flags uint64
+	}{
+		{unix.MountAttr{Attr_set: o.Set, Attr_clr: o.Clear}, flags},
+		{unix.MountAttr{Attr_set: o.SetAll, Attr_clr: o.ClearAll}, flags | unix.AT_RECURSIVE},
+		{unix.MountAttr{Propagation: move}, flags | o.PropagationFlags()},
+	} {
+		if attr.MountAttr != (unix.MountAttr{}) {
+			p.setMount(mount, attr.MountAttr, attr.flags)
+		}
+	}
+}
+
+// cgroupMounts shows the container's own groups.
+func (b *bundle) cgroupMounts(target string, attrs uint64) {
+	many := len(b.group.parents) > 1
+	if many {
+		b.trees = b.NewMount("tmpfs", attrs&^rdOnly, "mode=755", "size=64k")
+		b.queueMount(pendingMount{mount: b.trees, target: target, isDir: true})
+	}
+	for _, in := range b.group.parents {
+		mount := b.CopyMount(plan.Cwd, filepath.Join(in.dir, b.group.name)).
+			Why("its own cgroup, in " + strings.Join(in.names(), ", ")).Result()
+		b.SetMount(mount, attrs)
+		place := target
+		if many {
+			place = path.Join(target, filepath.Base(in.Mount))
+			b.MkdirAt(b.trees, filepath.Base(in.Mount))
+		}
+		b.queueMount(pendingMount{mount: mount, target: place, isDir: true, made: many})
+	}
+	if many && attrs&rdOnly != 0 {
+		b.SetMountAlone(b.trees, rdOnly)
+	}
+}
+
+// nodesInDev makes linux.devices, those that every container has, and the terminal, unless /dev is
+// the host's.
+func (b *bundle) nodesInDev() error {
+	isBind := func(m specs.Mount) bool {
+		o, err := runtimespec.ParseMount(m)
+		return path.Clean(m.Destination) == "/dev" && err == nil && o.Bind
+	}
+	b.Section("dev: the devices that it has")
+	b.MkdirAt(plan.Cwd, "/dev").Tolerate(unix.EEXIST)
+	b.dev = b.OpenPath("/dev", unix.O_DIRECTORY, unix.RESOLVE_NO_SYMLINKS).Result()
+	if !slices.ContainsFunc(b.Mounts, isBind) {
+		for _, d := range devnode.Default {
+			if b.hasUserNamespace() {
+				break
+			}
+			b.Mknod(b.dev, path.Base(d.Target), d.Kind|d.Mode, d.Major, d.Minor).
+				Tolerate(unix.EEXIST)
+		}
+		for _, link := range links {
+			b.Symlink(link[1], b.dev, link[0]).Tolerate(unix.EEXIST)
+		}
+		for i, d := range b.Linux.Devices {
+			if err := b.device(d); err != nil {
+				return fmt.Errorf("linux.devices[%d]: %w", i, err)
+			}
+		}
+	}
+	if b.TTY {
+		b.openConsole(int(b.Process.User.UID))
+	}
+	return nil
+}
+
+// hide writes linux.sysctl, and covers linux.readonlyPaths and linux.maskedPaths.
+func (b *bundle) hide() error {
+	b.Section("hide: what would reveal the host, or change it")
+	for _, name := range slices.Sorted(maps.Keys(b.Linux.Sysctl)) {
+		if err := runtimespec.CheckSysctl(b.Spec, name); err != nil {
+			return err
+		}
+		b.WriteFile("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), b.Linux.Sysctl[name]).
+			Why("linux.sysctl")
+	}
+	for _, name := range b.Linux.ReadonlyPaths {
+		if there, _ := b.look(name); there {
+			mount := b.CopyMount(plan.Cwd, name).Result()
+			b.SetMount(mount, rdOnly)
+			b.Attach(mount, plan.Cwd, name).Why(name + " to be read only")
+		}
+	}
+	for _, name := range b.Linux.MaskedPaths {
+		there, isDir := b.look(name)
+		if !there {
+			continue
+		}
+		cover := b.CopyMount(b.dev, "null").Result
+		if isDir {
+			cover = func() plan.Arg { return b.NewMount("tmpfs", rdOnly, "mode=555") }
+		}
+		b.Attach(cover(), plan.Cwd, name).Why(name + " reveals the host")
+	}
+	return nil
+}
+
+// process plans the program. With a FIFO it waits there for start, just before it begins.
+func (b *bundle) process() error {
+	file, err := b.restrict(b.Process)
+	if err != nil {
+		return err
+	}
+	if b.fifo != 0 {
+		b.Park(plan.Num(b.fifo)).Why("wait for start")
+	} else if len(b.Hooks.StartContainer) > 0 {
+		b.Sync(func(h *Plan, pid string) { b.hookAt(h, "startContainer", pid) })
+	}
+	b.Section("command: become the program")
+	b.Become(file, b.Process.Args, b.Process.Env)
+	b.reportExecve()
+	return nil
+}

@@ -1,0 +1,427 @@
+// The build cache: a step that has not changed is not run. Everything that a step depends on is
+// written down as a list, its inputs: the step before it, its text with the variables replaced,
+// and depending on the instruction its files, variables or network. The digest of that list is
+// the step's key; under it, cache/ remembers when the step was made, and its layer. The result of
+// the step before is an input, so everything after the first miss misses too.
+
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registry"
+	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/ui"
+	"stagebox/stage07-cache/buildpicture"
+	"stagebox/stage07-cache/inputs"
+	"stagebox/stage07-cache/stepstore"
+)
+
+// buildCache is the cache as a build uses it.
+type buildCache struct {
+	cacheDir  string
+	cacheTemp bool                        // it is for this build alone
+	imported  map[string]*stepstore.Entry // by --cache-from
+	sums      *checksums
+	cacheOnce sync.Once // prints that the cache is broken
+
+	urls    sync.Mutex // of fetched
+	fetched map[string]*fetchedOnce
+}
+
+// stageCache is the cache as a stage uses it.
+type stageCache struct {
+	chain  string                      // the key and the layer of the step before
+	base   []inputs.Input              // of FROM
+	slots  int                         // steps so far
+	steps  map[string]*stepstore.Entry // so far, by key
+	hit    *stepstore.Entry            // of the current step
+	at     time.Time                   // when the step was made
+	missed int                         // the number of the first step that was not in the cache
+	drawn  []buildpicture.Step
+}
+
+// startFrom continues where an earlier stage ended.
+func (s *stageBuild) startFrom(p *stageBuild) {
+	s.chain, s.base, s.steps = p.chain, p.base, maps.Clone(p.steps)
+	s.at, s.missed = p.at, p.missed
+}
+
+// cacheStep is a step that is looked up, and then made or taken from the cache.
+type cacheStep struct {
+	key    string
+	slot   string // the place of the step in its Dockerfile, a file
+	inputs []inputs.Input
+	why    string // it missed
+	hit    *stepstore.Entry
+	lock   *os.File
+	racy   bool // its files have changed meanwhile: it must not be remembered
+}
+
+// keyOf returns the digest of inputs.
+func keyOf(inputs []inputs.Input) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n", stepstore.Version)
+	for _, in := range inputs {
+		fmt.Fprintf(h, "%d %d %s %s\n", len(in.Name), len(in.Value), in.Name, in.Value)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// inputs returns everything that a step depends on. This is the whole rule.
+func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]inputs.Input, error) {
+	list := []inputs.Input{{"parent", s.chain}, {"instruction", s.text(in)}}
+	if s.chain == "" {
+		list = append(list, s.base...)
+	}
+	switch in.Name {
+	case "RUN":
+		for _, name := range slices.Sorted(maps.Keys(s.args)) { // ENV is in the steps above
+			list = append(list, inputs.Input{"ARG " + name, s.args[name]})
+		}
+		list = append(list, inputs.Input{"command", fmt.Sprintf("%q", s.script(in))},
+			inputs.Input{"network", s.b.networkOf(in)})
+		return s.mountInputs(in, list)
+	case "WORKDIR":
+		if s.b.epoch != nil { // the time of its directory
+			list = append(list, inputs.Input{"SOURCE_DATE_EPOCH", fmt.Sprint(s.b.epoch.Unix())})
+		}
+	case "ADD", "COPY":
+		files, err := s.copyInputs(in)
+		return append(list, files...), err
+	}
+	return list, nil
+}
+
+// text returns an instruction with its variables replaced, quoted so that no two look the same.
+func (s *stageBuild) text(in *dockerfile.Instruction) string {
+	words := []string{in.Name}
+	for _, name := range slices.Sorted(maps.Keys(in.Flags)) {
+		words = append(words, fmt.Sprintf("--%s=%q", name, in.Flags[name]))
+	}
+	words = append(words, in.Args...)
+	for _, pair := range in.Pairs {
+		words = append(words, fmt.Sprintf("%s=%s %v", pair.Name, pair.Value, pair.Bare))
+	}
+	for _, doc := range in.Docs {
+		words = append(words, doc.Name, doc.Content)
+	}
+	return fmt.Sprintf("%q", words)
+}
+
+// fromInputs returns those of FROM: the image that it starts from.
+func (s *stageBuild) fromInputs(base string, id string) []inputs.Input {
+	list := []inputs.Input{{"base " + base, id}, {"platform", registry.FormatPlatform(s.b.want)}}
+	if s.b.RewriteTimestamp { // all layers above have it
+		list = append(list, inputs.Input{"rewrite-timestamp", fmt.Sprint(s.b.epoch.Unix())})
+	}
+	return list
+}
+
+// look finds out whether a step was made before. If not, no other build makes it until it is
+// remembered or has failed.
+func (s *stageBuild) look(
+	in *dockerfile.Instruction, inputs []inputs.Input,
+) (c *cacheStep, err error) {
+	c = &cacheStep{key: keyOf(inputs), inputs: inputs, slot: s.slot()}
+	if s.b.uncached(s) {
+		c.why = noCache
+		return c, nil
+	}
+	if c.hit, _ = s.b.find(c.key); c.hit != nil {
+		return c, nil
+	}
+	c.lock, err = s.b.waitFor("step "+c.key, "another build makes this step: "+in.Text)
+	if err != nil {
+		return nil, err
+	}
+	wrong := ""
+	if c.hit, wrong = s.b.find(c.key); c.hit == nil { // the other build may have made it
+		c.why = s.b.reason(c, wrong)
+	}
+	return c, nil
+}
+
+// waitFor locks a name among all builds that use this cache. It prints a message if it has to
+// wait.
+func (b *builder) waitFor(name, message string) (*os.File, error) {
+	file, err := state.TryLockName(b.cachePath("lock"), name, state.Exclusive)
+	if err != state.ErrBusy {
+		return file, err
+	}
+	fmt.Fprintln(os.Stderr, "box: "+message)
+	file, err = state.LockName(b.ctx, b.cachePath("lock"), name, state.Exclusive)
+	if err != nil && b.ctx.Err() != nil {
+		err = errors.New("the build was interrupted")
+	}
+	return file, err
+}
+
+// find finds an entry whose layer is there. Anything that is wrong with it is a miss.
+func (b *builder) find(key string) (e *stepstore.Entry, wrong string) {
+	path := b.cachePath("steps", key+".json")
+	e, err := stepstore.Read(path)
+	if errors.Is(err, fs.ErrNotExist) || err != nil && b.imported[key] != nil {
+		e, err = b.imported[key], nil
+	}
+	switch {
+	case err != nil:
+		return nil, "its entry in the cache is damaged"
+	case e == nil:
+		return nil, "it is no longer in the cache"
+	case e.Layer != nil && (e.Layer.Digest.Validate() != nil ||
+		!b.Store.hasLayer(e.Layer.Digest)):
+		return nil, "its layer was removed"
+	}
+	if now := time.Now(); b.imported[key] != e {
+		complain(os.Chtimes(path, now, now)) // the last use, for prune
+	}
+	return e, ""
+}
+
+func (b *builder) cachePath(names ...string) string {
+	return filepath.Join(append([]string{b.cacheDir}, names...)...)
+}
+
+// remember keeps the result of a step that was made.
+func (s *stageBuild) remember(c *cacheStep, e *stepstore.Entry) {
+	if c.hit == nil && !c.racy || c.hit != nil && c.hit == s.b.imported[c.key] {
+		if err := stepstore.Write(s.b.cachePath("steps", c.key+".json"), e); err != nil {
+			s.b.cacheBroken(err)
+		}
+	}
+	if err := c.rememberInputs(); err != nil {
+		s.b.cacheBroken(err)
+	}
+	c.release()
+}
+
+// release lets other builds look the step up.
+func (c *cacheStep) release() {
+	if c.lock != nil {
+		complain(c.lock.Close())
+		c.lock = nil
+	}
+}
+
+// cacheBroken prints once that the cache cannot be written to; the build goes on without it.
+func (b *builder) cacheBroken(err error) {
+	b.cacheOnce.Do(func() {
+		fmt.Fprintf(os.Stderr, "box: the build cache: %v; this build goes on without it\n", err)
+	})
+}
+
+// openCache opens the cache, and adds the steps of --cache-from. A cache that cannot be used is
+// left alone: the build gets a new one, which is removed after it.
+func (b *builder) openCache() (err error) {
+	b.imported, b.cacheDir = map[string]*stepstore.Entry{}, b.Store.path("cache")
+	if err := stepstore.Open(b.cacheDir); err != nil {
+		b.cacheBroken(err)
+		if b.cacheDir, err = os.MkdirTemp(b.Store.path("images/partial"), "cache-*"); err != nil {
+			return err
+		}
+		b.cacheTemp = true
+		if err := stepstore.Open(b.cacheDir); err != nil {
+			return err
+		}
+	}
+	if err := b.checkCacheOptions(); err != nil {
+		return err
+	}
+	b.sums, b.show.Least = b.openChecksums(), 50*time.Millisecond
+	b.fetched = map[string]*fetchedOnce{}
+	for _, name := range b.CacheFrom {
+		if err := b.importCache(strings.TrimPrefix(name, "type=registry,ref=")); err != nil {
+			fmt.Fprintf(os.Stderr,
+				"box: --cache-from %s: %v; the build goes on without\n", name, err)
+		}
+	}
+	return nil
+}
+
+// closeCache keeps the digests of files that were read.
+func (b *builder) closeCache() {
+	if err := b.sums.close(); err != nil {
+		b.cacheBroken(err)
+	}
+	if b.cacheTemp {
+		complain(removeTree(b.cacheDir))
+	}
+}
+
+// slot returns the place of a step: a Dockerfile, a stage, a number. A context on standard input
+// has no place, only the number counts.
+func (s *stageBuild) slot() string {
+	s.slots++
+	dir := "-"
+	if abs, err := filepath.Abs(s.b.files.Dir); err == nil && !s.b.files.Temporary {
+		dir = abs
+	}
+	number, step := fmt.Sprint(s.Index), fmt.Sprint(s.slots)
+	place := fmt.Sprintf("%q", []string{dir, s.b.File, s.Name, number, step})
+	return s.b.cachePath("slots", fmt.Sprintf("%x.json", sha256.Sum256([]byte(place)))[32:])
+}
+
+// cached does a step, or takes it from the cache.
+func (s *stageBuild) cached(
+	in *dockerfile.Instruction, do func(in *dockerfile.Instruction) error,
+) error {
+	inputs, err := s.inputs(in)
+	if err != nil {
+		return err
+	}
+	c, err := s.look(in, inputs)
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	if s.b.ExplainCache {
+		c.explain(os.Stderr, in)
+	}
+	s.announce(c, in)
+	layers := len(s.blobs)
+	if c.hit != nil && layerInstructions[in.Name] != nil && in.Name != "WORKDIR" {
+		do = s.reuse
+	}
+	if err := do(in); err != nil {
+		return err
+	}
+	if c.hit == nil {
+		if err := s.recheck(c, in); err != nil {
+			return err
+		}
+	}
+	s.remember(c, s.result(c, in, layers))
+	return nil
+}
+
+// result returns the entry of a step that was done, and continues the chain with it.
+func (s *stageBuild) result(c *cacheStep, in *dockerfile.Instruction, layers int) *stepstore.Entry {
+	e := &stepstore.Entry{Version: stepstore.Version, Created: s.at, Step: in.Text}
+	s.chain = c.key
+	if len(s.blobs) > layers {
+		e.Layer = &s.blobs[layers]
+		e.Bytes = s.b.Store.layerSize(e.Layer.Digest)
+		s.chain += " " + e.Layer.Digest.String() // made again, it can differ
+	}
+	if ids := s.config.RootFS.DiffIDs; len(ids) > 0 {
+		e.On = ids[len(ids)-1]
+	}
+	s.steps = withKey(s.steps, c.key, e)
+	return e
+}
+
+// announce shows whether the step was made before, and if not, why.
+func (s *stageBuild) announce(c *cacheStep, in *dockerfile.Instruction) {
+	s.hit, s.at = c.hit, time.Now().UTC()
+	note := ""
+	if c.hit != nil {
+		s.at = c.hit.Created
+		note = ui.Cached
+	} else {
+		if c.why == inputs.ParentChanged && s.missed > 0 {
+			c.why = fmt.Sprintf("parent changed (step %d)", s.missed)
+		}
+		if s.missed == 0 {
+			s.missed = s.shown.Number
+		}
+		if c.why != isNew && c.why != noCache {
+			note = c.why
+		}
+	}
+	s.shown.Announce(note)
+	s.drawn = append(s.drawn, buildpicture.Step{
+		Text: strings.Join(strings.Fields(in.Text), " "), Why: c.why, Cached: c.hit != nil,
+	})
+}
+
+// recheck looks once more at the files that a step was made of: if they have changed since the
+// key was made, the key would name something else.
+func (s *stageBuild) recheck(c *cacheStep, in *dockerfile.Instruction) error {
+	if in.Name != "COPY" && in.Name != "ADD" && len(in.Mounts) == 0 || in.Flag("from") != "" {
+		return nil
+	}
+	again, err := s.inputs(in)
+	if err != nil {
+		return err
+	}
+	before := map[inputs.Input]bool{}
+	for _, input := range c.inputs {
+		before[input] = true
+	}
+	for _, input := range again {
+		name, isFile := strings.CutPrefix(input.Name, "file ")
+		if isFile && !before[input] || len(again) != len(c.inputs) {
+			fmt.Fprintf(os.Stderr, "box: %s: %s changed while it was copied;"+
+				" this step is not kept in the cache\n", in.Text, name)
+			c.racy = true
+			break
+		}
+	}
+	return nil
+}
+
+// cacheNotes returns the annotations of the manifest, with that for --cache-to.
+func (s *stageBuild) cacheNotes() (map[string]string, error) {
+	if s.b.CacheTo == "" || len(s.steps) == 0 {
+		return s.b.notes, nil
+	}
+	data, err := json.Marshal(s.steps)
+	return withKey(maps.Clone(s.b.notes), cacheNote, string(data)), err
+}
+
+// reuse takes a step's result from the cache.
+func (s *stageBuild) reuse(in *dockerfile.Instruction) error {
+	if s.hit.Layer == nil {
+		s.history(in, true)
+		return nil
+	}
+	s.add(in, *s.hit.Layer)
+	return nil
+}
+
+// cacheNote is the annotation of a manifest that says which step made which layer.
+const cacheNote = "stagebox.cache.v1"
+
+// importCache adds the steps that an image's manifest lists.
+func (b *builder) importCache(name string) error {
+	image, err := b.image(name, b.want)
+	if err != nil {
+		return err
+	}
+	var manifest ocispec.Manifest
+	if err := b.Store.layout().ReadJSON(image.Manifest.Digest, &manifest); err != nil {
+		return err
+	}
+	note := manifest.Annotations[cacheNote]
+	if note == "" {
+		return errors.New("the image lists no steps: build it with --cache-to inline")
+	}
+	steps := map[string]*stepstore.Entry{}
+	if err := json.Unmarshal([]byte(note), &steps); err != nil {
+		return fmt.Errorf("the list of its steps: %w", err)
+	}
+	for key, e := range steps {
+		if e == nil || e.Version != stepstore.Version {
+			continue
+		}
+		if e.Layer == nil || slices.Contains(image.Config.RootFS.DiffIDs, e.Layer.Digest) {
+			b.imported[key] = e
+		}
+	}
+	return nil
+}

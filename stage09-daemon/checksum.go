@@ -1,0 +1,311 @@
+// The inputs of COPY, ADD and bind mounts: of every file its kind, mode, owner, link target and
+// bytes, but not its times. Reading all bytes at every build would take longer than most builds.
+// So the digest of a file is remembered together with the result of stat(2), and used as long as
+// that is the same. A file that was written at the very moment when it was read is an exception:
+// its time can be the same afterwards. It is read again at the next build.
+
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
+	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/sources"
+	"stagebox/stage07-cache/inputs"
+)
+
+// checksums remembers the digests of the files of a context.
+type checksums struct {
+	sync.Mutex
+	path    string
+	known   map[string]sum
+	changed bool
+}
+
+// sum is the digest of a file, and the result of stat(2) with which it is valid.
+type sum struct {
+	size, mtime, ctime int64
+	inode              uint64
+	digest             string
+}
+
+// freshness is how old a change has to be for a file's times to tell a later one apart:
+// there are file systems that count in steps of two seconds.
+const freshness = 2 * time.Second
+
+func sumOf(st *unix.Stat_t) sum {
+	return sum{st.Size, st.Mtim.Nano(), st.Ctim.Nano(), st.Ino, ""}
+}
+
+// openChecksums reads the digests of the context's files, a line each. There are none of a
+// context on standard input.
+func (b *builder) openChecksums() *checksums {
+	c := &checksums{known: map[string]sum{}}
+	dir, err := filepath.Abs(b.files.Dir)
+	if err != nil || b.files.Temporary {
+		return c
+	}
+	c.path = b.cachePath("files", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:32])
+	file, err := os.Open(c.path)
+	if err != nil {
+		return c
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if name, known, ok := parseSum(lines.Text()); ok {
+			c.known[name] = known
+		}
+	}
+	return c
+}
+
+// parseSum reads "size mtime ctime inode digest path".
+func parseSum(line string) (name string, s sum, ok bool) {
+	f := strings.SplitN(line, " ", 6)
+	if len(f) != 6 || len(f[4]) != 64 {
+		return "", s, false
+	}
+	var errs [4]error
+	s.size, errs[0] = strconv.ParseInt(f[0], 10, 64)
+	s.mtime, errs[1] = strconv.ParseInt(f[1], 10, 64)
+	s.ctime, errs[2] = strconv.ParseInt(f[2], 10, 64)
+	s.inode, errs[3] = strconv.ParseUint(f[3], 10, 64)
+	s.digest = f[4]
+	name, err := strconv.Unquote(f[5])
+	return name, s, errors.Join(append(errs[:], err)...) == nil
+}
+
+// close writes the digests, if there are new ones.
+func (c *checksums) close() error {
+	if !c.changed || c.path == "" {
+		return nil
+	}
+	var b strings.Builder
+	for name, s := range c.known {
+		fmt.Fprintf(&b, "%d %d %d %d %s %q\n", s.size, s.mtime, s.ctime, s.inode, s.digest, name)
+	}
+	return state.Write(c.path, []byte(b.String()), 0o600, state.Volatile)
+}
+
+// of returns the digest of a file of the context. It is an error if the file changes meanwhile.
+func (c *checksums) of(n *union.Node, name string) (string, error) {
+	is := sumOf(&n.Stat_t)
+	c.Lock()
+	known, found := c.known[name]
+	c.Unlock()
+	if is.digest = known.digest; found && known == is {
+		return known.digest, nil
+	}
+	began := time.Now()
+	fd, err := n.Open(unix.O_RDONLY)
+	if err != nil {
+		return "", err
+	}
+	file := os.NewFile(uintptr(fd), name)
+	defer file.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return "", about("read", name, err)
+	}
+	var after unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &after); err != nil {
+		return "", about("stat", name, err)
+	}
+	is.digest = ""
+	if sumOf(&after) != is {
+		return "", fmt.Errorf("%s changed while it was read:"+
+			" build again when no process writes to it", name)
+	}
+	is.digest = fmt.Sprintf("%x", h.Sum(nil))
+	if began.Sub(time.Unix(0, is.ctime)) > freshness {
+		c.Lock()
+		c.known[name], c.changed = is, true
+		c.Unlock()
+	}
+	return is.digest, nil
+}
+
+// copyInputs returns the inputs of a COPY or ADD, besides its words: the files of the context,
+// the layers of another stage or image, the digest of a URL.
+func (s *stageBuild) copyInputs(in *dockerfile.Instruction) ([]inputs.Input, error) {
+	c := &copying{s: s, in: in}
+	if err := c.prepare(); err != nil {
+		return nil, err
+	}
+	defer c.From.Close()
+	l := &inputList{copying: c, list: []inputs.Input{{"owner", fmt.Sprint(c.owner)}}}
+	if ref := in.Flag("from"); ref != "" {
+		id, err := s.b.layersOf(in, ref)
+		return append(l.list, inputs.Input{"source " + ref, id}), err
+	}
+	for _, source := range in.Args[:len(in.Args)-1] {
+		if err := l.source(source); err != nil {
+			return nil, in.ErrorAt(source, "%s %s: %v", in.Name, source, err)
+		}
+	}
+	return l.list, nil
+}
+
+// inputList collects the files of a context that are inputs.
+type inputList struct {
+	*copying
+	list  []inputs.Input
+	names map[files.ID]string // the first name of a file that has several
+}
+
+func (l *inputList) add(name, value string) { l.list = append(l.list, inputs.Input{name, value}) }
+
+// source adds the files that one source refers to.
+func (l *inputList) source(source string) error {
+	if l.in.Name == "ADD" && isURL(source) {
+		got, err := l.fetchOnce(source)
+		l.add("content of "+source, got.Digest.String())
+		return err
+	}
+	dirs, err := l.Find(source)
+	for _, dir := range dirs {
+		for _, f := range dir.Files {
+			if err == nil {
+				err = l.found(f)
+			}
+		}
+	}
+	return err
+}
+
+// found adds a file that a source refers to, and the files in it. With --parents, the
+// directories above it are made too.
+func (l *inputList) found(f sources.File) error {
+	for n := f.Parent(); l.Parents && n != f.Pivot; n = n.Parent() {
+		if err := l.file(n, n.Path()); err != nil {
+			return err
+		}
+	}
+	if f.At != f.Path() { // found by a link or below another directory: the copy gets this name
+		l.add("name of "+f.Path(), f.At)
+	}
+	return l.root(f.Node, f.Path(), l.Filter(f))
+}
+
+// root adds a file, or the files in a directory, which is not copied itself without --parents.
+func (l *inputList) root(n *union.Node, rel string, keep sources.Filter) error {
+	if !n.IsDir() || l.Parents && rel != "." {
+		if err := l.file(n, rel); err != nil {
+			return err
+		}
+	} else {
+		l.add("file "+rel, "directory")
+	}
+	return l.tree(n, rel, keep)
+}
+
+// tree adds the files in a directory that are wanted.
+func (l *inputList) tree(n *union.Node, rel string, keep sources.Filter) error {
+	return l.EachWanted(n, rel, keep, func(child *union.Node, rel string) error {
+		if err := l.file(child, rel); err != nil {
+			return err
+		}
+		return l.tree(child, rel, keep)
+	})
+}
+
+// file adds one file: everything that the copy has of it but its times.
+func (l *inputList) file(n *union.Node, rel string) error {
+	text, err := l.describe(n, rel)
+	l.add("file "+rel, text)
+	return err
+}
+
+func (l *inputList) describe(n *union.Node, rel string) (string, error) {
+	st := n.Stat_t
+	if l.in.Flag("from") == "" || l.chown {
+		st.Uid, st.Gid = uint32(l.owner.UID), uint32(l.owner.GID)
+	}
+	if l.chmod != nil {
+		st.Mode = l.chmod(st.Mode)
+	}
+	text := fmt.Sprintf("%o %d %d", st.Mode, st.Uid, st.Gid)
+	if id := files.IDOf(&st); st.Nlink > 1 && !n.IsDir() { // one file stays one file
+		if first := l.names[id]; first != "" {
+			return text + " the same file as " + first, nil
+		}
+		l.names = withKey(l.names, id, rel)
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		sum, err := l.s.b.sums.of(n, rel)
+		return text + " " + sum, err
+	case unix.S_IFLNK:
+		target, err := n.ReadLink()
+		return text + " " + target, err
+	case unix.S_IFCHR, unix.S_IFBLK:
+		return fmt.Sprintf("%s %d", text, st.Rdev), nil
+	}
+	return text, nil
+}
+
+// mountInputs adds what the bind mounts of a RUN show, and what its cache mounts begin with. A
+// secret is not an input: the image must not depend on it.
+func (s *stageBuild) mountInputs(
+	in *dockerfile.Instruction, list []inputs.Input,
+) ([]inputs.Input, error) {
+	for _, mount := range in.Mounts {
+		if mount.Type != "bind" && (mount.Type != "cache" || mount.From == "") {
+			continue
+		}
+		if mount.From != "" {
+			id, err := s.b.layersOf(in, mount.From)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, inputs.Input{"source " + mount.From, id})
+			continue
+		}
+		more, err := s.mountedInputs(in, mount)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, more...)
+	}
+	return list, nil
+}
+
+// mountedInputs returns the files of the context that a mount shows.
+func (s *stageBuild) mountedInputs(
+	in *dockerfile.Instruction, mount dockerfile.Mount,
+) ([]inputs.Input, error) {
+	from, ignore, err := s.b.source(in, "")
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	n, err := from.Find(cmp.Or(mount.Source, "/"), true)
+	if err != nil {
+		return nil, in.ErrorAt("--mount",
+			"--mount=type=bind: there is no %s in the context", mount.Source)
+	}
+	search := sources.Search{From: from, Ignore: ignore}
+	l := &inputList{copying: &copying{Search: search, s: s, in: in}}
+	rel := strings.Trim(path.Clean("/"+mount.Source), "/")
+	err = l.root(n, cmp.Or(rel, "."), l.Filter(sources.File{}))
+	return l.list, err
+}

@@ -1,0 +1,265 @@
+// The verb build: its flags, the grammars of those that have one, and what it prints.
+
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/interrupt"
+	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/registry"
+	"stagebox/stage06-dockerfile/buildcontext"
+	"stagebox/stage06-dockerfile/buildflags"
+	"stagebox/stage06-dockerfile/dockerfile"
+)
+
+type buildCmd struct {
+	Context          string   `arg:"" help:"Directory that COPY and ADD take files from; - reads a tar archive or a Dockerfile from standard input."`
+	Tag              []string `short:"t" help:"Name of the image." placeholder:"NAME" sep:"none"`
+	File             string   `short:"f" help:"Path of the Dockerfile; - is standard input (default: CONTEXT/Dockerfile)." placeholder:"FILE"`
+	BuildArg         []string `help:"Set a build argument; NAME alone copies it from the caller's environment." placeholder:"NAME=VALUE" sep:"none"`
+	Target           string   `help:"Stage to build (default: the last)." placeholder:"STAGE"`
+	Label            []string `help:"Set a label on the image." placeholder:"NAME=VALUE" sep:"none"`
+	Platform         string   `help:"Platform to build for, such as linux/arm64 (default: the host's)." placeholder:"OS/ARCH"`
+	Pull             bool     `help:"Check the registry for newer versions of all images."`
+	Secret           []string `help:"Secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE." placeholder:"SPEC" sep:"none"`
+	Network          string   `help:"Network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
+	Quiet            bool     `short:"q" help:"Print only the image's id."`
+	Iidfile          string   `help:"Write the image's id to a file." placeholder:"FILE"`
+	Progress         string   `help:"How to show progress: auto, plain, or tty to update in place." enum:"auto,plain,tty" default:"auto"`
+	Check            bool     `help:"Check the Dockerfile for mistakes, without building."`
+	Keep             bool     `help:"Keep the container of a RUN that fails."`
+	NoCache          bool     `help:"Do not use the build cache."`
+	Annotation       []string `help:"Add an annotation to the image's manifest." placeholder:"NAME=VALUE" sep:"none"`
+	RewriteTimestamp bool     `help:"Clamp file times to SOURCE_DATE_EPOCH (a build argument or variable), so that equal builds give equal images."`
+
+	Allow []string `help:"Permit RUN to ask for network.host or security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
+
+	CacheOptions
+
+	Remote
+
+	Store
+
+	layer.LimitFlags
+}
+
+// Run is `box build`.
+func (c *buildCmd) Run() error {
+	ctx, stop := interrupt.Context()
+	defer stop()
+	if err := c.Store.setLimits(c.LimitFlags); err != nil {
+		return err
+	}
+	return shown(c.build(&builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}}))
+}
+
+// build builds, or checks the Dockerfile, and prints the image's id.
+func (c *buildCmd) build(b *builder) (err error) {
+	if c.Iidfile != "" {
+		if err := state.CheckOutput(c.Iidfile); err != nil {
+			return err
+		}
+	}
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.files.Close()) }()
+	if c.Check {
+		return b.check()
+	}
+	image, err := b.run()
+	if c.Picture != "" {
+		fmt.Print(b.picture(c.Picture))
+	}
+	if err != nil {
+		return err
+	}
+	if c.Iidfile != "" {
+		err := state.Output(c.Iidfile, state.Volatile, func(out *os.File) error {
+			_, err := out.WriteString(image.ID.String())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Println(image.ID)
+	return errors.Join(err, b.warn())
+}
+
+// limitFor returns the limits of a layer for something else that is unpacked or fetched.
+func (b *builder) limitFor(what string) layer.Limit {
+	limits := b.Store.layerLimits()
+	return func(bytes, files int64) error { return limits.CheckOf(what, bytes, files) }
+}
+
+// prepare parses the flags, opens the context and parses the Dockerfile.
+func (b *builder) prepare() (err error) {
+	if b.args, err = buildflags.KeyValues("--build-arg", b.BuildArg); err != nil {
+		return err
+	}
+	if b.notes, err = buildflags.Annotations(b.Annotation); err != nil {
+		return err
+	}
+	if b.secrets, err = buildflags.Secrets(b.Secret); err != nil {
+		return err
+	}
+	for _, name := range b.Tag {
+		if _, err := registry.ParseNewName(name); err != nil {
+			return fmt.Errorf("--tag %w", err)
+		}
+	}
+	if b.want, err = registry.ParsePlatform(b.Platform); err != nil {
+		return err
+	}
+	archive := buildcontext.Archive{
+		Stdin: os.Stdin, Limit: b.limitFor("context"), Remove: Store{}.dropLayer,
+	}
+	if b.files, err = buildcontext.Open(b.ctx, b.Context, b.File, archive); err != nil {
+		return err
+	}
+	if err = b.parse(); err != nil {
+		err = errors.Join(err, b.files.Close())
+	}
+	return err
+}
+
+// parse parses the Dockerfile, and what depends on its ARGs.
+func (b *builder) parse() (err error) {
+	b.file, err = dockerfile.ParseUpTo(b.files.Name, b.files.Dockerfile)
+	if rules, given := b.args["BUILDKIT_DOCKERFILE_CHECK"]; given { // in place of the directive
+		b.file.Check = rules
+	}
+	if err != nil {
+		if b.Check { // what precedes the mistake
+			_, errCheck := b.printWarnings(os.Stdout)
+			err = errors.Join(err, errCheck)
+		}
+		return err
+	}
+	target := cmp.Or(b.Target, "default")
+	b.native = dockerfile.PlatformArgs(registry.FormatPlatform(oci.Here()), registry.FormatPlatform(b.want), target)
+	if b.globals, err = b.file.Globals(b.native, b.args); err != nil {
+		return err
+	}
+	if err = b.checkBases(); err != nil {
+		return err
+	}
+	b.epoch, err = buildflags.Epoch(b.args, b.globals, b.files.Newest)
+	if err == nil && b.epoch == nil && b.RewriteTimestamp {
+		err = errors.New("--rewrite-timestamp: SOURCE_DATE_EPOCH is not set;" +
+			" --build-arg SOURCE_DATE_EPOCH=SECONDS since 1970 sets it")
+	}
+	return err
+}
+
+// checkBases checks the platforms and the names of all images, also those of stages that are not
+// needed. The checks of --check warn of a name.
+func (b *builder) checkBases() error {
+	for _, s := range b.file.Stages {
+		if _, err := b.platform(s.From); err != nil {
+			return err
+		}
+		base, err := b.file.BaseOf(s, b.globals)
+		if err == nil && base != "scratch" && b.file.Parent(s, base) == nil {
+			if _, err = registry.ParseReference(base); err != nil {
+				err = s.From.ErrorAt(s.Base, "%v", err)
+			}
+		}
+		if err != nil && !b.Check {
+			return err
+		}
+	}
+	return nil
+}
+
+// errBuild is the error of a build that was shown already.
+type errBuild struct{ error }
+
+// shown shows an error, and its place in the Dockerfile.
+func shown(err error) error {
+	place := (*dockerfile.Error)(nil)
+	switch {
+	case err == nil, errors.As(err, new(errBuild)):
+		return err
+	case errors.As(err, &place):
+		fmt.Fprint(os.Stderr, place.Show())
+	default:
+		fmt.Fprintln(os.Stderr, "box:", err)
+	}
+	return errBuild{err}
+}
+
+// check prints the warnings for the Dockerfile, which are a failure.
+func (b *builder) check() error {
+	n, err := b.printWarnings(os.Stdout)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return errBuild{errors.New("there are warnings")}
+	}
+	fmt.Println("Check complete, no warnings found.")
+	return nil
+}
+
+// printWarnings prints the warnings, a line each, also those that precede an error.
+func (b *builder) printWarnings(out io.Writer) (n int, err error) {
+	warnings, _, err := b.warnings()
+	for _, w := range warnings {
+		fmt.Fprintln(out, w)
+	}
+	return len(warnings), err
+}
+
+// warn prints the warnings after a build.
+func (b *builder) warn() error {
+	if b.Quiet {
+		return nil
+	}
+	warnings, _, err := b.warnings()
+	for _, w := range warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
+	}
+	return err
+}
+
+// failOnWarnings refuses to build with warnings, if a directive of the Dockerfile asks for it.
+func (b *builder) failOnWarnings() error {
+	if fatal, err := b.file.WarningsAreErrors(); err != nil || !fatal {
+		return err
+	}
+	warnings, _, err := b.warnings()
+	if err != nil || len(warnings) == 0 {
+		return err
+	}
+	return fmt.Errorf("the Dockerfile wants warnings to be errors: %s", warnings[0])
+}
+
+// warnings checks the Dockerfile.
+func (b *builder) warnings() ([]dockerfile.Warning, bool, error) {
+	return dockerfile.Check(b.file, dockerfile.CheckOptions{
+		Args: b.args, Platform: b.native, Ignore: b.files.Ignore,
+		ImageEnv: b.imageEnv,
+		ValidImage: func(name string) bool {
+			_, err := registry.ParseReference(name)
+			return err == nil
+		},
+	})
+}
+
+// imageEnv returns the variables of an image that the store has.
+func (b *builder) imageEnv(name string) (map[string]string, bool) {
+	image, err := b.Store.layout().Find(name)
+	if err != nil {
+		return nil, false
+	}
+	return envMap(image.Config.Config.Env), true
+}

@@ -1,0 +1,299 @@
+// Parts of config.json that are only checked, or passed on to one system call each. bundle.go and
+// process.go have what makes the container.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/capability"
+	"stagebox/stage03-rootfs/rlimit"
+	"stagebox/stage03-rootfs/seccomp"
+	"stagebox/stage05-images/runtimespec"
+)
+
+// hasUserNamespace reports whether the container has a user namespace of its own or another's.
+func (b *bundle) hasUserNamespace() bool {
+	return runtimespec.HasNamespace(b.Spec, specs.UserNamespace)
+}
+
+// knownCaps is what the process may have: in a user namespace, new or joined, the kernel gives it
+// all.
+func (b *bundle) knownCaps() capability.Set {
+	if b.hasUserNamespace() {
+		return knownCaps(unix.CLONE_NEWUSER)
+	}
+	return knownCaps(0)
+}
+
+// joining is a namespace that exists already, and that the container joins.
+type joining struct {
+	path string
+	flag uint64
+	fd   int
+}
+
+// sortNamespaces sorts linux.namespaces into those to make and those to join: user first, mnt last.
+func (b *bundle) sortNamespaces() error {
+	seen := uint64(0)
+	for i, ns := range b.Linux.Namespaces {
+		flag, err := flagOf(runtimespec.Namespace(ns.Type))
+		switch {
+		case err != nil:
+			return fmt.Errorf("linux.namespaces[%d].type: %w", i, err)
+		case seen&flag != 0:
+			return fmt.Errorf("linux.namespaces[%d].type: %s is there twice", i, ns.Type)
+		case ns.Path == "":
+			b.fresh |= flag
+		default:
+			fd, err := openNamespace(ns.Path, flag)
+			if err != nil {
+				return fmt.Errorf("linux.namespaces[%d].path %q: %w", i, ns.Path, err)
+			}
+			b.joined = append(b.joined, joining{ns.Path, flag, fd})
+		}
+		seen |= flag
+	}
+	rank := map[uint64]int{unix.CLONE_NEWUSER: -1, unix.CLONE_NEWNS: 1}
+	slices.SortStableFunc(b.joined, func(x, y joining) int { return rank[x.flag] - rank[y.flag] })
+	return runtimespec.CheckNamespaces(b.Spec)
+}
+
+// unshares reports whether the new namespaces are made after others were joined: by the user
+// namespace that is to own them, or before a new one that would have no right to join. The offset
+// of a clock, too, is set before a process is in its namespace.
+func (b *bundle) unshares() bool {
+	joinsUser := len(b.joined) > 0 && b.joined[0].flag == unix.CLONE_NEWUSER
+	makesUser := len(b.joined) > 0 && b.fresh&unix.CLONE_NEWUSER != 0
+	return joinsUser || makesUser || len(b.Linux.TimeOffsets) > 0
+}
+
+// bornWith are the namespaces that clone3 makes.
+func (b *bundle) bornWith() uint64 {
+	if b.unshares() {
+		return 0
+	}
+	return b.fresh &^ unix.CLONE_NEWCGROUP
+}
+
+// guard seals box where a program of the container's could get hold of it, before there is
+// anything that box would find when it is started once more. Hooks of startContainer are such
+// programs, and run while the container's process is still box.
+func (b *bundle) guard() error {
+	if len(b.Hooks.StartContainer) > 0 {
+		return seal()
+	}
+	r := &newRoot{Container: &Container{}, Plan: hostPlan()}
+	r.Clone.Flags = b.bornWith()
+	return r.guardSelf()
+}
+
+// openNamespace opens a namespace of a kind. The caller's own mount namespace is none to join:
+// pivot_root would change the caller's root.
+func openNamespace(path string, flag uint64) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+	if err != nil {
+		return -1, errors.New("it is not a namespace")
+	}
+	if uint64(kind) != flag {
+		return -1, errors.New("it is a namespace of another type")
+	}
+	var own, other unix.Stat_t
+	if err := errors.Join(unix.Stat("/proc/self/ns/mnt", &own), unix.Fstat(fd, &other)); err != nil {
+		return -1, err
+	}
+	if own.Ino == other.Ino && own.Dev == other.Dev {
+		return -1, errors.New("it is box's own mount namespace, whose root is the host's")
+	}
+	return fd, nil
+}
+
+// isBare reports whether a directory of the root has nothing that a tmpfs could begin with.
+func (b *bundle) isBare(dir string) bool {
+	fd, err := b.openInside(dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return true
+	}
+	file := os.NewFile(uintptr(fd), dir)
+	defer file.Close()
+	names, _ := file.Readdirnames(1)
+	return len(names) == 0
+}
+
+// device makes one of linux.devices.
+func (b *bundle) device(d specs.LinuxDevice) error {
+	kind, err := runtimespec.DeviceKind(d.Type)
+	if err != nil {
+		return fmt.Errorf("type: %w", err)
+	}
+	mode := uint32(0o666)
+	if d.FileMode != nil {
+		mode = uint32(d.FileMode.Perm())
+	}
+	b.dirs(plan.Cwd, path.Dir(path.Clean("/"+d.Path)))
+	b.Mknod(plan.Cwd, d.Path, kind|mode, uint32(d.Major), uint32(d.Minor)).Tolerate(unix.EEXIST)
+	uid, gid := -1, -1
+	if d.UID != nil {
+		uid = int(*d.UID)
+	}
+	if d.GID != nil {
+		gid = int(*d.GID)
+	}
+	if uid > 0 || gid > 0 {
+		b.Add("fchownat", unix.SYS_FCHOWNAT, plan.Cwd, d.Path, uid, gid, 0)
+	}
+	return nil
+}
+
+// look reports whether a path is there, and a directory: in the host's /proc and /sys, which are
+// like those inside, or in the root.
+func (b *bundle) look(name string) (there, isDir bool) {
+	if strings.HasPrefix(name, "/proc/") || strings.HasPrefix(name, "/sys/") {
+		info, err := os.Stat(name)
+		return err == nil, err == nil && info.IsDir()
+	}
+	fd, err := b.openInside(name, unix.O_PATH)
+	if err != nil {
+		return false, false
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	return err == nil, st.Mode&unix.S_IFMT == unix.S_IFDIR
+}
+
+// hookAt has the host run the hooks of a kind.
+func (b *bundle) hookAt(h *Plan, kind, pid string) {
+	for _, hook := range runtimespec.Hooks(b.Hooks, kind) {
+		h.Command(append([]string{hook.Path}, hook.Args...)...).
+			RunBy(func() error { return b.hook(kind, hook, pid) }).Why("a hook: " + kind)
+	}
+}
+
+// Sync has the process wait while the host does what do adds, as WhileHeld at the handshake.
+func (p *Plan) Sync(do func(h *Plan, pid string)) {
+	p.Plan.Sync(func(h *plan.Plan, pid string) { do(&Plan{Plan: h}, pid) })
+}
+
+// filter compiles linux.seccomp.
+func (b *bundle) filter() (install func(), err error) {
+	profile := b.Linux.Seccomp
+	if profile == nil {
+		return func() {}, nil
+	}
+	flags, err := runtimespec.SeccompFlags(profile.Flags)
+	if err != nil {
+		return nil, err
+	}
+	code, err := seccomp.Compile(profile)
+	if err != nil {
+		return nil, fmt.Errorf("linux.seccomp: %w", err)
+	}
+	return func() { b.SeccompWith(code, flags) }, nil
+}
+
+// priorities are what the program inherits: limits, and how it is treated by the kernel.
+func (b *bundle) priorities(process *specs.Process) error {
+	if process.OOMScoreAdj != nil {
+		b.WriteFile("/proc/self/oom_score_adj", fmt.Sprint(*process.OOMScoreAdj)).
+			Tolerate(unix.EACCES).Why("who is killed first; CAP_SYS_RESOURCE alone makes it less")
+	}
+	if process.Scheduler != nil {
+		attr, err := runtimespec.Scheduler(process.Scheduler)
+		if err != nil {
+			return err
+		}
+		b.Add("sched_setattr", unix.SYS_SCHED_SETATTR, 0, plan.Ptr(unsafe.Pointer(attr), "SCHEDULER"), 0)
+	}
+	if process.IOPriority != nil {
+		value, err := runtimespec.IOPriority(process.IOPriority)
+		if err != nil {
+			return err
+		}
+		b.Add("ioprio_set", unix.SYS_IOPRIO_SET, plan.Sym(1, "IOPRIO_WHO_PROCESS"), 0, value)
+	}
+	if b.Linux.Personality != nil {
+		domain, err := runtimespec.Personality(b.Linux.Personality)
+		if err != nil {
+			return err
+		}
+		b.Add("personality", unix.SYS_PERSONALITY, domain)
+	}
+	limits, err := runtimespec.Rlimits(process.Rlimits)
+	for _, limit := range limits {
+		b.limit(limit)
+	}
+	return err
+}
+
+// limit plans one of process.rlimits. A hard limit that box may not raise stays as it is.
+func (b *bundle) limit(limit rlimit.Limit) {
+	var now unix.Rlimit
+	err := unix.Getrlimit(limit.Resource, &now)
+	if err == nil && limit.Max > now.Max && !mayRaise() {
+		b.warn(fmt.Sprintf("process.rlimits: only CAP_SYS_RESOURCE raises a hard limit: %s stays at %s",
+			limit.Name, rlimit.Format(now.Max)))
+		limit.Max, limit.Cur = now.Max, min(limit.Cur, now.Max)
+	}
+	b.Prlimit(limit)
+}
+
+// reportExecve has a process that waited for start say itself why it is not a program: box, which
+// would, is not there any more.
+func (b *bundle) reportExecve() {
+	if b.fifo == 0 {
+		return
+	}
+	b.Calls[len(b.Calls)-1].Tolerate(plan.AnyError)
+	b.Write(plan.Num(2), "box: execve "+b.Process.Args[0]+": it is not a program for this machine, "+
+		"or the interpreter that it names is missing\n")
+}
+
+// idNamespace makes a user namespace for the ids of a mount, and of nothing else: its process ends
+// when the namespace is open.
+func (b *bundle) idNamespace(m specs.Mount) (fd int, err error) {
+	uids, gids := m.UIDMappings, m.GIDMappings
+	if len(uids) == 0 {
+		uids, gids = b.Linux.UIDMappings, b.Linux.GIDMappings
+	}
+	if len(uids)*len(gids) == 0 {
+		return -1, errors.New("uidMappings, gidMappings: an id-mapped mount needs both")
+	}
+	if b.isDry {
+		return 0, nil
+	}
+	p := newPlan()
+	p.DetachTerminal()
+	p.Clone.Flags |= unix.CLONE_NEWUSER
+	p.WhileHeld(func(h *Plan, pid string) {
+		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
+		open := h.Add("openat", unix.SYS_OPENAT, plan.Cwd, "/proc/"+pid+"/ns/user",
+			plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
+		open.Then(func() { fd = int(open.Ret) })
+	})
+	p.Handshake()
+	p.Add("exit_group", unix.SYS_EXIT_GROUP, 0)
+	process, err := (&plan.Narration{}).Start(p.Plan)
+	if err != nil {
+		return -1, err
+	}
+	var ended plan.ExitStatus
+	if err := process.Wait(); !errors.As(err, &ended) || ended != 0 {
+		return -1, err
+	}
+	return fd, nil
+}

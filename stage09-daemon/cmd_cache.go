@@ -1,0 +1,76 @@
+// The flags of a build about the cache, and what they print.
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage07-cache/buildpicture"
+)
+
+// CacheOptions are the flags of a build about the cache.
+type CacheOptions struct {
+	NoCacheFilter []string `help:"Do not use the build cache for these stages." placeholder:"STAGE"`
+	CacheFrom     []string `help:"Image built with --cache-to, to use as a cache." placeholder:"IMAGE" sep:"none"`
+	CacheTo       string   `help:"Export the cache; inline records in the image's manifest which step made which layer." placeholder:"inline"`
+	ExplainCache  bool     `help:"Print everything that each step depends on."`
+	Picture       string   `help:"After the build, draw which steps came from the cache, as text or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
+}
+
+// explain prints all inputs of a step.
+func (c *cacheStep) explain(out io.Writer, in *dockerfile.Instruction) {
+	var text strings.Builder
+	fmt.Fprintf(&text, "key of %q: %s\n", in.Text, c.key)
+	for _, i := range c.inputs {
+		fmt.Fprintf(&text, "  %s = %q\n", i.Name, i.Value)
+	}
+	fmt.Fprint(out, text.String())
+}
+
+// checkCacheOptions checks the flags that are more than words.
+func (b *builder) checkCacheOptions() error {
+	if b.CacheTo != "" && b.CacheTo != "inline" && b.CacheTo != "type=inline" {
+		return fmt.Errorf("--cache-to %s: there is inline, which writes into the image", b.CacheTo)
+	}
+	for _, name := range b.NoCacheFilter {
+		called := func(s *dockerfile.Stage) bool { return isCalled(s, name) }
+		if !slices.ContainsFunc(b.file.Stages, called) {
+			return fmt.Errorf("--no-cache-filter %s: no stage has this name or number", name)
+		}
+	}
+	return nil
+}
+
+// picture draws the stages that were built, as text or SVG.
+func (b *builder) picture(form string) string {
+	var stages []*stageBuild
+	for _, s := range b.done {
+		stages = append(stages, s)
+	}
+	slices.SortFunc(stages, func(a, b *stageBuild) int { return a.Index - b.Index })
+	var list []buildpicture.Stage
+	for _, s := range stages {
+		list = append(list, buildpicture.Stage{Name: cmp.Or(s.label(), "the image"), Steps: s.drawn})
+	}
+	if form == "svg" {
+		return buildpicture.SVG(list)
+	}
+	return buildpicture.Text(list)
+}
+
+// uncached reports whether a stage must not use the cache.
+func (b *builder) uncached(s *stageBuild) bool {
+	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, func(name string) bool {
+		return isCalled(s.Stage, name)
+	})
+}
+
+// isCalled reports whether a stage has a name or number.
+func isCalled(s *dockerfile.Stage, name string) bool {
+	return s.Name != "" && strings.EqualFold(name, s.Name) || name == fmt.Sprint(s.Index)
+}

@@ -1,0 +1,103 @@
+// Shell completion. A shell that completes a box command asks box itself: `box completion
+// words` takes the words so far and prints the completions of the last one. The names in a
+// store, of its containers, images and networks, are listed here.
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"stagebox/stage08-network/completion"
+)
+
+type completionCmd struct {
+	Shell string   `arg:"" help:"bash, zsh or fish. Load with: source <(box completion bash), or box completion fish | source." enum:"bash,zsh,fish,words"`
+	Words []string `arg:"" optional:"" hidden:"" passthrough:"" help:"Words after box, the last of which is completed; used by the generated scripts."`
+
+	Store
+}
+
+// Run is `box completion`.
+func (c *completionCmd) Run() error {
+	if c.Shell != "words" {
+		_, err := fmt.Print(completion.Script(c.Shell))
+		return err
+	}
+	words := c.Words
+	if len(words) > 0 && words[0] == "--" {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	last := len(words) - 1
+	for _, word := range completion.Words(parser(nil).Model.Node, words[:last], words[last], c.Store.wordsOf) {
+		fmt.Println(word)
+	}
+	return nil
+}
+
+// wordsOf lists the values of an argument or a --flag. Where they cannot be read there are
+// none: an error would only be in the way while a user types.
+func (s Store) wordsOf(_ *kong.Node, name string) []string {
+	switch name {
+	case "container":
+		return s.ids().Names()
+	case "image":
+		return s.imageNames()
+	case "name": // of inspect
+		return append(s.ids().Names(), s.imageNames()...)
+	case "volume":
+		return entryNames(s.path("volumes"))
+	case "network":
+		return s.networkNames()
+	case "--network":
+		words := append(s.networkNames(), "none", "host", "bridge")
+		for _, container := range s.ids().Names() {
+			words = append(words, "container:"+container)
+		}
+		return words
+	}
+	return nil
+}
+
+func (s Store) imageNames() (names []string) {
+	all, err := s.layout().Images()
+	if err != nil {
+		return nil
+	}
+	for _, image := range all {
+		for _, name := range image.Familiar() {
+			if name[1] == "<none>" {
+				names = append(names, short(image.ID))
+			} else if names = append(names, name[0]+":"+name[1]); name[1] == "latest" {
+				names = append(names, name[0])
+			}
+		}
+	}
+	return names
+}
+
+func (s Store) networkNames() (names []string) {
+	for _, name := range entryNames(s.networks().Path) {
+		if name, is := strings.CutSuffix(name, ".json"); is {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func entryNames(dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}

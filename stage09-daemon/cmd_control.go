@@ -1,0 +1,169 @@
+// box pause, unpause and update: what can be done to a container that runs.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/cgroupfs"
+)
+
+type pauseCmd struct {
+	PIDs []target `arg:"" name:"container" help:"Containers, by name, id or a PID of one of their processes."`
+
+	Store
+}
+
+// Run is `box pause`.
+func (c *pauseCmd) Run() error { return c.freeze(true) }
+
+type unpauseCmd struct{ pauseCmd }
+
+// Run is `box unpause`.
+func (c *unpauseCmd) Run() error { return c.freeze(false) }
+
+// freeze stops the containers or lets them go on, and prints their names.
+func (c *pauseCmd) freeze(stop bool) error {
+	var all []error
+	for _, t := range c.PIDs {
+		r, err := t.freeze(c.Store, stop)
+		if err == nil && r != nil {
+			_, err = fmt.Println(t)
+		}
+		if err != nil {
+			all = append(all, err)
+		}
+	}
+	return errors.Join(all...)
+}
+
+type updateCmd struct {
+	PIDs []target `arg:"" name:"container" help:"Containers, running or not, by name, id or a PID of one of their processes."`
+
+	Limits
+
+	Store
+
+	Restart *restartPolicy `help:"Restart policy: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
+
+	lifted []string // the flags that were given as 0
+}
+
+// AfterApply notes which limits are 0 because they were given so.
+func (c *updateCmd) AfterApply(k *kong.Context) error {
+	for _, f := range k.Flags() {
+		if _, ok := unlimited[f.Name]; ok && f.Set && f.Target.IsZero() {
+			c.lifted = append(c.lifted, f.Name)
+		}
+	}
+	return nil
+}
+
+// Run is `box update`.
+func (c *updateCmd) Run() error {
+	settings, err := c.settings()
+	if err != nil {
+		return err
+	}
+	for _, flag := range c.lifted {
+		settings = append(settings, unlimited[flag])
+	}
+	if len(settings) == 0 && c.Restart == nil {
+		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
+	}
+	var all []error
+	for _, t := range c.PIDs {
+		all = append(all, c.update(t, settings))
+	}
+	return errors.Join(all...)
+}
+
+// update changes the limits of one container: those of its group while it runs, and those in its
+// record, with which it starts again.
+func (c *updateCmd) update(t target, settings []setting) error {
+	pid, r, err := t.find(c.Store)
+	switch {
+	case err != nil && !errors.Is(err, errEnded):
+		return err
+	case r == nil && c.Restart != nil:
+		return fmt.Errorf("--restart: %s is a process, and a container has a policy: name the container", t)
+	case r == nil:
+		return c.apply(pid, settings)
+	}
+	err = c.amend(r.ID, func(now *Record) error {
+		limits := now.Run.Limits
+		limits.override(c.Limits, c.lifted)
+		if c.Restart != nil {
+			now.Run.Restart = *c.Restart
+			if err := now.Run.checkAutoRemove(); err != nil {
+				return err
+			}
+		}
+		if err := limits.check(); err != nil {
+			return err
+		}
+		if pid != 0 && len(settings) > 0 {
+			if err := c.apply(pid, settings); err != nil {
+				return err
+			}
+		}
+		now.Run.Limits = limits
+		return nil
+	})
+	if err == nil {
+		_, err = fmt.Println(t)
+	}
+	return err
+}
+
+// override takes over the limits that are given in another, and those that it lifts.
+func (l *Limits) override(by Limits, lifted []string) {
+	to, from := reflect.ValueOf(l).Elem(), reflect.ValueOf(by)
+	for i := range from.NumField() {
+		name := from.Type().Field(i).Name
+		isLifted := func(flag string) bool { return strings.EqualFold(strings.ReplaceAll(flag, "-", ""), name) }
+		if !from.Field(i).IsZero() || slices.ContainsFunc(lifted, isLifted) {
+			to.Field(i).Set(from.Field(i))
+		}
+	}
+	if slices.Contains(lifted, "memory") {
+		l.MemorySwap = by.MemorySwap
+	}
+}
+
+// apply writes limits to the group of a process.
+func (c *updateCmd) apply(pid int, settings []setting) error {
+	g, err := groupOf(pid)
+	if err != nil {
+		return err
+	}
+	host := hostPlan()
+	for _, s := range c.swapFirst(g, settings) {
+		if _, _, err := g.file(s); err != nil {
+			return err
+		}
+		g.set(host, s)
+	}
+	return host.Perform(nil)
+}
+
+// swapFirst lifts the limit of memory and swap together, if there is one, before that of memory
+// rises above it: version 1 takes no other order.
+func (c *updateCmd) swapFirst(g *group, settings []setting) []setting {
+	lift := setting{"--memory-swap", "memory", "memory.swap.max", "max", "memory.memsw.limit_in_bytes", "-1"}
+	path, _, err := g.file(lift)
+	if err != nil || unix.Access(path, unix.F_OK) != nil {
+		return settings
+	}
+	if slices.Contains(c.lifted, "memory") || c.MemorySwap != 0 && int64(c.Memory) > cgroupfs.Number(path) {
+		return slices.Insert(slices.Clone(settings), 0, lift)
+	}
+	return settings
+}

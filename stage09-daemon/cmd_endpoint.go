@@ -1,0 +1,113 @@
+// Networks, and what containers have of them, in the shapes of the Docker Engine API, for inspect.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/portmap"
+)
+
+// describeNetwork is a network in the shape of the API.
+func (s Store) describeNetwork(name string) (any, error) {
+	dir := s.networks()
+	if !ipam.IsLabel(name) {
+		return nil, nil
+	}
+	n, err := dir.Find(name)
+	if errors.Is(err, ipam.ErrNoNetwork) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return dir.Describe(n)
+}
+
+// describeNetwork adds to a container what its flags say of the network, and while it runs, how
+// it is connected.
+func (r *Record) describeNetwork(d *api.Container) error {
+	w := r.Run.networkOptions()
+	mode, other, err := w.mode(r.Run.Isolation)
+	if err != nil {
+		return err
+	}
+	h, settings := &d.HostConfig, &d.NetworkSettings
+	h.DNS, h.ExtraHosts, h.PublishAllPorts = append(h.DNS, w.DNS...), nil, w.PublishAll
+	for _, spec := range w.AddHost {
+		name, ip := etc.ParseHost(spec)
+		h.ExtraHosts = append(h.ExtraHosts, name+":"+ip)
+	}
+	if h.NetworkMode = mode; mode == "container" {
+		if shared, err := r.store.find(other); err == nil {
+			other = shared.ID
+		}
+		h.NetworkMode += ":" + other
+	}
+	if err := w.describePorts(d); err != nil {
+		return err
+	}
+	settings.Networks = map[string]*api.Endpoint{}
+	if mode == "container" {
+		return nil
+	}
+	settings.Networks[mode] = &api.Endpoint{Aliases: w.NetworkAlias}
+	if !r.isRunning() {
+		return nil
+	}
+	for port := range d.Config.ExposedPorts {
+		settings.Ports[port] = nil
+	}
+	for _, published := range r.State.Ports {
+		port, binding := portmap.Split(published)
+		settings.Ports[port] = append(settings.Ports[port], binding)
+	}
+	settings.SandboxKey = fmt.Sprintf("/proc/%d/ns/net", r.State.PID)
+	return r.describeEndpoint(settings, mode)
+}
+
+// describePorts adds the ports that the flags publish one by one.
+func (w NetworkOptions) describePorts(d *api.Container) error {
+	w.PublishAll = false
+	ports, err := w.ports(nil)
+	for _, m := range ports {
+		port := m.Port()
+		d.Config.ExposedPorts = api.Set(d.Config.ExposedPorts, port)
+		d.HostConfig.PortBindings[port] = append(d.HostConfig.PortBindings[port], m.Binding())
+	}
+	return err
+}
+
+// describeEndpoint adds the addresses that a running container has on a network with a bridge.
+func (r *Record) describeEndpoint(settings *api.NetworkSettings, name string) error {
+	dir := r.store.networks()
+	n, err := dir.Find(name)
+	if errors.Is(err, ipam.ErrNoNetwork) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	live, _, err := dir.Leases(n)
+	if err != nil {
+		return err
+	}
+	for _, l := range live {
+		if l.ID != r.ID {
+			continue
+		}
+		e := dir.Endpoint(n, l)
+		e.Aliases = r.Run.NetworkAlias
+		settings.Networks[name] = e
+		if name == defaultNetwork { // as Docker: the addresses on the default one are here too
+			settings.EndpointID, settings.Gateway, settings.IPAddress, settings.IPPrefixLen = e.EndpointID, e.Gateway, e.IPAddress, e.IPPrefixLen
+			settings.GlobalIPv6Address, settings.GlobalIPv6PrefixLen, settings.IPv6Gateway = e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway
+			settings.MacAddress = e.MacAddress
+		}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+// The flags about files: the root, the mounts in it, its devices and settings. cmd_binds.go
+// has the grammar of the mounts.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/alecthomas/kong"
+
+	"stagebox/stage03-rootfs/mountspec"
+)
+
+// Files is what a container sees of the file system.
+type Files struct {
+	Rootfs   string   `help:"Directory to use as the container's root (default: the host's root)." placeholder:"DIR" group:"Files:"`
+	ReadOnly bool     `help:"Mount the root file system read-only." group:"Files:"`
+	Volume   []string `short:"v" help:"Bind mount a file or directory of the host; ro makes it read-only, rslave propagates later mounts into the container; z, Z, cached, delegated and consistent have no effect." placeholder:"SRC:DST[:ro]" sep:"none" group:"Files:"`
+	Mount    []string `help:"Attach a mount, in key=value form: type=bind,src=SRC,dst=DST,readonly,bind-recursive=disabled or type=tmpfs,dst=DST,tmpfs-size=64m." placeholder:"SPEC" sep:"none" group:"Files:"`
+	Tmpfs    []string `help:"Mount a tmpfs, with options of tmpfs(5): /tmp:size=64m,mode=1777,uid=0." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
+	Device   []string `help:"Add a device of the host; r, w and m permit read, write and mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
+	Sysctl   []string `help:"Set a kernel parameter in the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
+
+	given []string // all flags, in the order of the command line
+}
+
+// AfterApply refuses a root without a name, which may come of a shell's variable that was
+// never set: not to be meant is one thing, to run on the host's files is another. It also takes
+// relative paths from the directory of the command, and notes the order of the flags.
+func (f *Files) AfterApply(ctx *kong.Context) error {
+	for _, step := range ctx.Path {
+		if step.Flag != nil {
+			f.given = append(f.given, "--"+step.Flag.Name)
+		}
+	}
+	for _, flag := range ctx.Flags() {
+		if flag.Name == "rootfs" && flag.Set && f.Rootfs == "" {
+			return errors.New(`--rootfs "": give the name of a directory`)
+		}
+	}
+	f.Volume = mountspec.Once(f.Volume)
+	return mountspec.Absolute(f.Volume, f.Mount)
+}
+
+// needsRoot names a flag that makes no sense on the host's files.
+func (c *Container) needsRoot() error {
+	flag := c.firstGiven(map[string]bool{"--sysctl": len(c.Sysctl) > 0, "--read-only": c.ReadOnly, "--volume": len(c.Volume) > 0, "--mount": len(c.Mount) > 0,
+		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY})
+	if flag == "" {
+		return nil
+	}
+	return fmt.Errorf("%s needs a root of the container's own: add --rootfs DIR; box rootfs DIR makes one", flag)
+}
+
+// firstGiven returns the flag that comes first on the command line, of those that have a value.
+func (f *Files) firstGiven(values map[string]bool) string {
+	for _, flag := range slices.Concat(f.given, slices.Sorted(maps.Keys(values))) {
+		if values[flag] {
+			return flag
+		}
+	}
+	return ""
+}

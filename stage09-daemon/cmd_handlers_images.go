@@ -1,0 +1,318 @@
+// Handlers for images. A pull, a push or a build is a job whose lines become messages as they come.
+// When the client leaves, the job ends.
+
+package main
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"stagebox/stage09-daemon/commandline"
+	"stagebox/stage09-daemon/report"
+	"stagebox/stage09-daemon/rest"
+)
+
+func listImages(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	filters, err := r.Filters()
+	if err != nil {
+		return err
+	}
+	list, err := d.imagesLike(filters)
+	if err != nil {
+		return err
+	}
+	return rest.Answer(w, http.StatusOK, list)
+}
+
+// imagesLike are the images that pass filters.
+func (d *daemon) imagesLike(filters []string) ([]report.ImageSummary, error) {
+	images, err := d.layout().Images()
+	if err != nil {
+		return nil, err
+	}
+	containers, err := d.all()
+	if err != nil {
+		return nil, err
+	}
+	list := []report.ImageSummary{}
+	for _, image := range images {
+		users := 0
+		for _, c := range containers {
+			if c.ImageID == image.ID {
+				users++
+			}
+		}
+		s := report.Image(image, images, d.layerSize, users)
+		matches, err := s.Matches(filters)
+		if err != nil {
+			return nil, err
+		}
+		if matches {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+func inspectImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	object, err := d.describeImage(r.Name)
+	return found(w, "image", r.Name, object, err)
+}
+
+// found answers with an object, or that there is none.
+func found(w http.ResponseWriter, kind, name string, object any, err error) error {
+	if err == nil && object == nil {
+		err = rest.Errorf(http.StatusNotFound, "No such %s: %s", kind, name)
+	}
+	if err != nil {
+		return err
+	}
+	return rest.Answer(w, http.StatusOK, object)
+}
+
+func imageHistory(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	image, err := d.layout().Find(r.Name)
+	if err != nil {
+		return rest.Errorf(http.StatusNotFound, "No such image: %s", r.Name)
+	}
+	return rest.Answer(w, http.StatusOK, report.History(image, d.layerSize))
+}
+
+func tagImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	name := commandline.Reference(r.Param("repo"), r.Param("tag"))
+	_, err := d.run(r, "tag", "--", r.Name, name)
+	return done(w, http.StatusCreated, err)
+}
+
+func removeImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	line := commandline.Words{"rmi"}
+	line.On("--force", r.Is("force"))
+	out, err := d.run(r, line.With(r.Name)...)
+	if err != nil {
+		return err
+	}
+	list, _ := report.Removed(out)
+	return rest.Answer(w, http.StatusOK, list)
+}
+
+func pruneImages(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	line := commandline.Words{"image", "prune", "--force"}
+	filters, err := r.Filters()
+	if err != nil {
+		return err
+	}
+	for _, f := range filters {
+		switch f {
+		case "dangling=false", "dangling=0":
+			line.On("--all", true)
+		case "dangling=true", "dangling=1":
+		default:
+			return rest.Errorf(http.StatusNotImplemented, "prune images: box has no filter %s", f)
+		}
+	}
+	out, err := d.run(r, line...)
+	if err != nil {
+		return err
+	}
+	list, freed := report.Removed(out)
+	return rest.Answer(w, http.StatusOK, map[string]any{"ImagesDeleted": list, "SpaceReclaimed": freed})
+}
+
+// createImage pulls an image, or makes one of an archive in the body.
+func createImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	if from := r.Param("fromSrc"); from != "" {
+		return d.importImage(w, r, from)
+	}
+	name := commandline.Reference(r.Param("fromImage"), r.Param("tag"))
+	if err := commandline.CheckImage(name); err != nil {
+		return err
+	}
+	line := commandline.Words{"pull"}
+	line.Add("--platform", r.Param("platform"))
+	return d.withCredentials(r, func(directory string) error {
+		job := d.command(r.Context(), r, line.With(name)...)
+		job.Env = append(job.Env, "DOCKER_CONFIG="+directory)
+		return job.messages(w, "status", func(m rest.Messages, _ string) error {
+			return m.Say("status", "Status: Image is up to date for "+name)
+		})
+	})
+}
+
+func (d *daemon) importImage(w http.ResponseWriter, r *rest.Request, from string) error {
+	if from != "-" {
+		return rest.Errorf(http.StatusNotImplemented, "import %s: box fetches no archive: send it in the body, as from -", from)
+	}
+	line := commandline.Words{"import"}
+	line.Add("--change", r.URL.Query()["changes"]...)
+	args := line.With("-")
+	if name := commandline.Reference(r.Param("repo"), r.Param("tag")); name != "" {
+		args = append(args, name)
+	}
+	job := d.command(r.Context(), r, args...)
+	job.Stdin = r.Body
+	return job.messages(w, "status", func(m rest.Messages, out string) error {
+		return m.Say("status", out)
+	})
+}
+
+func pushImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	name := commandline.Reference(r.Name, r.Param("tag"))
+	if _, err := d.layout().Find(name); err != nil {
+		return rest.Errorf(http.StatusNotFound, "An image does not exist locally with the tag: %s", name)
+	}
+	return d.withCredentials(r, func(directory string) error {
+		job := d.command(r.Context(), r, "push", "--", name)
+		job.Env = append(job.Env, "DOCKER_CONFIG="+directory)
+		return job.messages(w, "status", func(rest.Messages, string) error { return nil })
+	})
+}
+
+// withCredentials writes the credentials in a request into a directory for a job, as Docker's
+// configuration has them. They are nowhere else, and removed at the end.
+func (d *daemon) withCredentials(r *rest.Request, do func(directory string) error) (err error) {
+	directory, err := os.MkdirTemp("", "stagebox")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(directory)
+	auths := map[string]map[string]string{}
+	if text := r.Header.Get("X-Registry-Auth"); text != "" {
+		var a struct{ Username, Password, Auth, ServerAddress, IdentityToken string }
+		data, err := base64.URLEncoding.DecodeString(text)
+		if err == nil && len(data) > 0 {
+			err = json.Unmarshal(data, &a)
+		}
+		if err != nil {
+			return rest.Errorf(http.StatusBadRequest, "X-Registry-Auth: %v", err)
+		}
+		if a.Username != "" {
+			a.Auth = base64.StdEncoding.EncodeToString([]byte(a.Username + ":" + a.Password))
+		}
+		if a.Auth != "" || a.IdentityToken != "" {
+			auths[a.ServerAddress] = map[string]string{"auth": a.Auth, "identitytoken": a.IdentityToken}
+		}
+	}
+	text, err := json.Marshal(map[string]any{"auths": auths})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(directory, "config.json"), text, 0o600)
+	}
+	return errorOr(err, func() error { return do(directory) })
+}
+
+// messages runs a job, and sends each line that it prints on standard error as a message. At the
+// end, last may say something about its output.
+func (j *job) messages(w http.ResponseWriter, key string, last func(m rest.Messages, out string) error) error {
+	m, why := rest.NewMessages(w), ""
+	end := map[string]string{"stream": "\n"}[key]
+	j.Stderr = &rest.Lines{Do: func(line string) {
+		if text, failed := strings.CutPrefix(line, "box: "); failed {
+			why = text
+			return
+		}
+		if !strings.HasPrefix(line, " ") { // the rest is about the line before
+			why = line
+		}
+		m.Say(key, line+end) // an error means that the client has left, which ends the job
+	}}
+	out, err := j.output()
+	if err != nil {
+		return m.Fail(cmp.Or(why, err.Error()))
+	}
+	return last(m, out)
+}
+
+// saveImages streams an archive of images.
+func saveImages(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	names := r.URL.Query()["names"]
+	if r.Name != "" {
+		names = []string{r.Name}
+	}
+	for _, name := range names {
+		if _, err := d.layout().Find(name); err != nil {
+			return rest.Errorf(http.StatusNotFound, "No such image: %s", name)
+		}
+	}
+	if len(names) == 0 {
+		return rest.Errorf(http.StatusBadRequest, "save: no image is named")
+	}
+	return d.stream(w, r, append([]string{"save", "--"}, names...)...)
+}
+
+func loadImages(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	job := d.command(r.Context(), r, "load")
+	job.Stdin = r.Body
+	return job.messages(w, "stream", func(m rest.Messages, out string) error {
+		return m.Say("stream", out+"\n")
+	})
+}
+
+func commitContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	c, err := d.find(r.Param("container"))
+	if err != nil {
+		return err
+	}
+	name := commandline.Reference(r.Param("repo"), r.Param("tag"))
+	if name == "" {
+		return rest.Errorf(http.StatusNotImplemented, "commit %s: box gives each image a name: add one", c.Name)
+	}
+	line := commandline.Words{"commit"}
+	line.Add("--author", r.Param("author"))
+	line.Add("--message", r.Param("comment"))
+	line.Add("--change", r.URL.Query()["changes"]...)
+	id, err := d.run(r, line.With(c.ID, name)...)
+	if err != nil {
+		return err
+	}
+	d.emit("commit", c, map[string]string{"comment": r.Param("comment")})
+	return rest.Answer(w, http.StatusCreated, map[string]string{"Id": id})
+}
+
+// buildImage builds with the classic builder's request: the context is the body.
+func buildImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	if r.Param("version") == "2" {
+		return rest.Errorf(http.StatusNotImplemented, "box has no BuildKit: set DOCKER_BUILDKIT=0")
+	}
+	line, err := commandline.Build(r)
+	if err != nil {
+		return err
+	}
+	job := d.command(r.Context(), r, line...)
+	job.Stdin = r.Body
+	return job.messages(w, "stream", func(m rest.Messages, id string) error {
+		if r.Is("q") {
+			return m.Say("stream", id+"\n")
+		}
+		err := m.Encode(map[string]any{"aux": map[string]string{"ID": id}})
+		if err == nil {
+			err = m.Say("stream", "Successfully built "+strings.TrimPrefix(id, "sha256:")[:12]+"\n")
+		}
+		for _, name := range r.URL.Query()["t"] {
+			if err == nil {
+				err = m.Say("stream", "Successfully tagged "+name+"\n")
+			}
+		}
+		return err
+	})
+}
+
+func pruneBuilds(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	filters, err := r.Filters()
+	if err != nil {
+		return err
+	}
+	line := commandline.Words{"builder", "prune", "--force"}
+	line.On("--all", r.Is("all"))
+	line.Add("--keep-storage", r.Param("keep-storage"))
+	line.Add("--filter", filters...)
+	out, err := d.run(r, line...)
+	if err != nil {
+		return err
+	}
+	_, freed := report.Removed(out)
+	return rest.Answer(w, http.StatusOK, map[string]any{"CachesDeleted": []string{}, "SpaceReclaimed": freed})
+}

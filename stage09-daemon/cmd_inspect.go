@@ -1,0 +1,229 @@
+// box inspect shows all that is known of a container, image, network or volume, in the shapes of the Docker Engine
+// API that docker inspect prints, or a container's layers as a picture.
+
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/format"
+	"stagebox/stage04-unionfs/render"
+	"stagebox/stage04-unionfs/volume"
+	"stagebox/stage05-images/imageview"
+)
+
+type inspectCmd struct {
+	Names   []string `arg:"" name:"name" help:"Containers and images, by name, id or id prefix; networks and volumes, by name."`
+	Format  string   `short:"f" help:"Format with a Go template, such as {{.State.Pid}} or {{json .Mounts}}." placeholder:"TEMPLATE"`
+	Picture string   `help:"Draw the layers of a container instead, as text or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
+	Type    string   `help:"Inspect only objects of this kind: container, image, network or volume." enum:",container,image,network,volume" default:"" placeholder:"KIND"`
+
+	Store
+}
+
+// Run is `box inspect`.
+func (c *inspectCmd) Run() error {
+	if c.Picture != "" {
+		return batch.Each(c.Names, func(name string) error {
+			r, err := c.Store.find(name)
+			if err != nil {
+				return err
+			}
+			return r.draw(c.Picture)
+		})
+	}
+	return showObjects(c.Names, c.Format, func(name string) (any, error) { return c.Store.object(name, c.Type) })
+}
+
+// showObjects prints the objects that are found, also if others are not; the status is then 1.
+func showObjects(names []string, template string, find func(name string) (any, error)) error {
+	list := []any{}
+	missing := batch.Each(names, func(name string) error {
+		object, err := find(name)
+		if err == nil {
+			list = append(list, object)
+		}
+		return err
+	})
+	if err := errors.Join(format.Objects(os.Stdout, list, template), missing); err != nil {
+		fmt.Fprintln(os.Stderr, "box:", err)
+		return plan.ExitStatus(1)
+	}
+	return nil
+}
+
+// objects are what a name may mean, in the order of docker inspect. For a name that nothing has,
+// find returns nil.
+var objects = []struct {
+	kind string
+	find func(s Store, name string) (any, error)
+}{{"container", Store.describeContainer}, {"image", Store.describeImage}, {"network", Store.describeNetwork}, {"volume", Store.describeVolume}}
+
+// object finds what a name means and puts it in the shape of the Docker Engine API.
+func (s Store) object(name, kind string) (any, error) {
+	for _, o := range objects {
+		if kind != "" && kind != o.kind {
+			continue
+		}
+		if object, err := o.find(s, name); object != nil || err != nil {
+			return object, err
+		}
+	}
+	return nil, fmt.Errorf("no such %s: %s", cmp.Or(kind, "object"), name)
+}
+
+func (s Store) describeContainer(name string) (any, error) {
+	r, err := s.find(name)
+	if errors.Is(err, errNoContainer) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.describe()
+}
+
+func (s Store) describeVolume(name string) (any, error) {
+	v, err := volume.Read(s.path("volumes"), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return v, err
+}
+
+// describe is a container in the shape of the API.
+func (r *Record) describe() (*api.Container, error) {
+	argv, o := r.Run.Command.argv(), r.overlay()
+	d := &api.Container{ID: r.ID, Name: "/" + r.Name, Created: api.Time(r.Created), Path: argv[0], Args: argv[1:], State: r.describeState(),
+		LogPath: r.path("log"), Driver: "overlay", Platform: "linux", Mounts: r.mounts(), Config: r.describeConfig(), HostConfig: r.Run.hostConfig(),
+		GraphDriver: api.GraphDriver{Name: "overlay", Data: map[string]string{"LowerDir": strings.Join(o.lowers, ":"),
+			"UpperDir": o.upper, "WorkDir": o.work, "MergedDir": o.merged}}}
+	d.NetworkSettings = api.NetworkSettings{Ports: map[string][]api.PortBinding{}, Networks: map[string]*api.Endpoint{d.HostConfig.NetworkMode: {}}}
+	d.Image, d.Config.Image = r.ImageID.String(), r.Image
+	if err := r.describeNetwork(d); err != nil {
+		return nil, err
+	}
+	d.RestartCount = r.State.RestartCount
+	anonymous := func(spec string) bool { return slices.Contains(r.Volumes, strings.Split(spec, ":")[0]) }
+	d.HostConfig.Binds = slices.DeleteFunc(slices.Clone(r.Run.Volume), anonymous)
+	return d, nil
+}
+
+func (r *Record) describeState() api.State {
+	running := r.isLive()
+	return api.State{Status: r.stateWord(), Running: running, Restarting: running && !r.isRunning(), Paused: r.isRunning() && r.isPaused(), OOMKilled: r.State.OOMKilled, Pid: r.State.PID,
+		ExitCode: r.State.ExitCode, Error: r.State.Error, StartedAt: api.Time(r.State.StartedAt), FinishedAt: api.Time(r.State.FinishedAt)}
+}
+
+func (r *Record) describeConfig() api.Config {
+	c := r.Run
+	d := api.Config{Hostname: c.Hostname, User: c.User, AttachStdin: c.Interactive && !c.Detach, AttachStdout: !c.Detach, AttachStderr: !c.Detach,
+		Tty: c.TTY, OpenStdin: c.Interactive, StdinOnce: c.Interactive && !c.Detach, Env: api.Env(c.Env), Cmd: c.Command.argv(), WorkingDir: c.Workdir,
+		Labels: c.labels(), StopTimeout: c.StopTimeout}
+	for _, m := range r.mounts() {
+		if slices.Contains(r.Volumes, m.Name) {
+			d.Volumes = api.Set(d.Volumes, m.Destination)
+		}
+	}
+	if r.ImageConfig != nil {
+		imageview.Inherit(&d, *r.ImageConfig, c.Entrypoint, c.StopSignal)
+	}
+	return d
+}
+
+// hostConfig is what the flags say about the host's side.
+func (c *Container) hostConfig() api.HostConfig {
+	h := api.NewHostConfig()
+	h.AutoRemove, h.Privileged, h.ReadonlyRootfs, h.SecurityOpt = c.Rm, c.Privileged, c.ReadOnly, c.SecurityOpt
+	h.GroupAdd = c.GroupAdd
+	h.RestartPolicy.Name, h.RestartPolicy.MaximumRetryCount = c.Restart.split()
+	h.CapAdd, h.CapDrop = api.Capabilities(c.CapAdd), api.Capabilities(c.CapDrop)
+	h.Tmpfs, h.Sysctls = api.Pairs(c.Tmpfs, ":"), api.Pairs(c.Sysctl, "=")
+	if c.Init {
+		h.Init = &c.Init
+	}
+	if c.OOMScoreAdj != nil {
+		h.OomScoreAdj = *c.OOMScoreAdj
+	}
+	if !c.Privileged {
+		h.MaskedPaths = masked
+		for _, name := range readOnly {
+			h.ReadonlyPaths = append(h.ReadonlyPaths, "/proc/"+name)
+		}
+	}
+	for namespace, mode := range map[string]*string{"net": &h.NetworkMode, "ipc": &h.IpcMode, "pid": &h.PidMode, "uts": &h.UTSMode, "cgroup": &h.CgroupnsMode} {
+		if slices.Contains(c.Share, namespace) {
+			*mode = "host"
+		}
+	}
+	h.Mounts = api.Mounts((&Files{Mount: c.Mount}).requestedMounts())
+	c.describeLimits(&h)
+	return h
+}
+
+func (c *Container) describeLimits(h *api.HostConfig) {
+	h.Memory, h.MemoryReservation, h.MemorySwap = int64(c.Memory), int64(c.MemoryReservation), int64(cmp.Or(c.MemorySwap, 2*c.Memory))
+	h.NanoCPUs, h.CPUShares, h.CpusetCpus = int64(c.CPUs)*(1e9/units.Period), int64(c.CPUShares), c.CPUSetCPUs
+	if c.PidsLimit != 0 {
+		h.PidsLimit = (*int64)(&c.PidsLimit)
+	}
+	h.CgroupParent = c.CgroupParent
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = api.Throttles(c.DeviceReadBps), api.Throttles(c.DeviceWriteBps)
+	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = api.Throttles(c.DeviceReadIOps), api.Throttles(c.DeviceWriteIOps)
+	h.Ulimits, h.Devices = api.Ulimits(c.Ulimit), api.Devices(c.Device)
+}
+
+// stateWord is Docker's word for the state.
+func (r *Record) stateWord() string {
+	if r.isRunning() && r.isPaused() {
+		return "paused"
+	}
+	return r.State.Status
+}
+
+// mounts are those of -v and --mount; --tmpfs is in HostConfig only.
+func (r *Record) mounts() []api.MountPoint {
+	files := Files{Volume: r.Run.Volume, Mount: r.Run.Mount}
+	return api.MountPoints(files.requestedMounts(), r.store.path("volumes"))
+}
+
+// picture is the layers of a container, the top one first, with what is in its own now.
+func (r *Record) picture() (render.Stack, error) {
+	o := r.overlay()
+	list, err := o.changes()
+	if err != nil {
+		return render.Stack{}, err
+	}
+	counts := map[byte]int{}
+	for _, change := range list {
+		counts[change.kind]++
+	}
+	own := fmt.Sprintf("%s: %d added, %d changed, %d deleted", filepath.Join("containers", r.ID[:12]+"…", "upper"), counts['A'], counts['C'], counts['D'])
+	all := []render.Layer{{Title: r.Name + ", to write to", Text: own}}
+	lowest := len(o.lowers) - 1
+	for i, dir := range o.lowers[:lowest] {
+		all = append(all, render.Layer{Title: fmt.Sprintf("layer %d, to read only", lowest-i), Text: r.store.brief(dir)})
+	}
+	all = append(all, render.Layer{Title: "mount points that every container has", Text: "mountpoints"})
+	return render.Stack{Name: r.Name, Layers: all}, nil
+}
+
+// draw prints the picture.
+func (r *Record) draw(form string) error {
+	p, err := r.picture()
+	if err == nil {
+		_, err = fmt.Print(p.In(form))
+	}
+	return err
+}

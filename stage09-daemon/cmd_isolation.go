@@ -1,0 +1,35 @@
+// The flags about namespaces: --share, --unshare and --hostname, and the names that the
+// first two take.
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Isolation says which namespaces are new, and what is in them.
+type Isolation struct {
+	Share    []string `help:"Share these namespaces with the host instead of creating new ones: ${namespaces}." placeholder:"NS" group:"Isolation:"`
+	Unshare  []string `help:"Create these namespaces too: user, which containers of root do not get by default." placeholder:"NS" group:"Isolation:"`
+	Hostname string   `short:"h" help:"Host name of the container." default:"box" group:"Isolation:"`
+}
+
+// flagOf returns the CLONE_NEW flag of a namespace's name.
+func flagOf(name string) (uint64, error) {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
+	if i < 0 {
+		return 0, fmt.Errorf("%q: no such namespace; there are %s", name, kindNames())
+	}
+	return kinds[i].flag, nil
+}
+
+// kindNames lists the names for help and errors.
+func kindNames() string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.name
+	}
+	return strings.Join(names, ", ")
+}

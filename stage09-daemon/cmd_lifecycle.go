@@ -1,0 +1,266 @@
+// The life of a container of box runtime: create makes its process, which waits; start lets it
+// become the program; delete removes what is left. Each of them is a box of its own that ends at
+// once, so what one has to know of the others is a file (package runtimestate).
+
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage02-cgroups/cgroupfs"
+	"stagebox/stage03-rootfs/pty"
+	"stagebox/stage05-images/runtimecli"
+	"stagebox/stage05-images/runtimespec"
+	"stagebox/stage05-images/runtimestate"
+)
+
+// runtimeContainer is a container of box runtime: what its bundle asks for, and what is kept of it.
+type runtimeContainer struct {
+	*bundleOptions
+	*bundle
+	state *runtimestate.State
+	p     *Plan
+}
+
+// prepare reads the bundle, claims the name and composes the plan, in which with waits the process
+// waits for start. For a dry run it leaves nothing behind.
+func (o *bundleOptions) prepare(id string, waits, dryRun bool) (*runtimeContainer, error) {
+	c, err := o.load(id, waits)
+	if err != nil {
+		return nil, err
+	}
+	c.isDry = dryRun
+	if !dryRun {
+		if err := c.claim(waits); err != nil {
+			return nil, c.undo(err)
+		}
+	}
+	if !o.NoNewKeyring {
+		c.p.JoinKeyring("_ses." + id).Why("no key of the caller's")
+	}
+	if err := c.compose(c.p); err != nil {
+		return nil, c.undo(err)
+	}
+	return c, nil
+}
+
+// load reads the bundle, and refuses what cannot be made of it.
+func (o *bundleOptions) load(id string, waits bool) (*runtimeContainer, error) {
+	if o.NoPivot {
+		return nil, errors.New("--no-pivot: not supported: a root that is only changed can be left")
+	}
+	dir, err := filepath.Abs(o.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := runtimespec.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkConsole(spec.Process.Terminal, waits); err != nil {
+		return nil, err
+	}
+	c := &runtimeContainer{bundleOptions: o, p: newPlan()}
+	c.bundle = &bundle{Spec: spec, dir: dir, id: id, keep: o.PreserveFds, warn: o.Warn}
+	c.bundle.hook = c.runHook
+	return c, c.sortNamespaces()
+}
+
+// checkConsole refuses a terminal that no process would hold, and a socket for none.
+func (o *bundleOptions) checkConsole(terminal, waits bool) error {
+	switch {
+	case terminal && waits && o.ConsoleSocket == "":
+		return errors.New("process.terminal: cannot allocate a terminal without --console-socket, " +
+			"as box does not stay to hold it")
+	case !terminal && o.ConsoleSocket != "":
+		return errors.New("--console-socket: process.terminal is false, so there is no terminal to send")
+	}
+	return nil
+}
+
+// claim makes the directory of the container's state, whose name no other may have, and with waits
+// the FIFO at which the process waits.
+func (c *runtimeContainer) claim(waits bool) (err error) {
+	if err := c.guard(); err != nil {
+		return err
+	}
+	if c.state, err = c.States().Create(c.id, c.dir, c.Spec); err == nil && waits {
+		c.fifo, err = c.state.MakeFIFO()
+	}
+	return err
+}
+
+// launch makes the process, and hands it over to the engine.
+func (c *runtimeContainer) launch(n *plan.Narration) (*plan.Process, error) {
+	process, err := n.Start(c.p.Plan)
+	if err == nil {
+		c.noteGroups()
+		err = c.state.Started(process.PID)
+	}
+	if err == nil {
+		err = c.handOver(c.p.console, process.PID)
+	}
+	if err != nil && process != nil && process.PID != 0 {
+		unix.Kill(process.PID, unix.SIGKILL)
+	}
+	return process, err
+}
+
+// handOver gives the engine the terminal and the number of a process, as far as it wants them.
+func (o *bundleOptions) handOver(c *console, pid int) error {
+	if o.ConsoleSocket != "" {
+		master, err := pty.Receive(c.ends)
+		if err != nil {
+			return err
+		}
+		defer master.Close()
+		if err := o.SendMaster(master); err != nil {
+			return err
+		}
+	}
+	return o.WritePID(pid)
+}
+
+// connect shows a terminal that no engine has here. end is that of console.serve.
+func (o *bundleOptions) connect(c *console) (end func(), err error) {
+	if c == nil || o.ConsoleSocket != "" {
+		return func() {}, nil
+	}
+	c.Terminal = pty.Terminal{Output: os.Stdout, Typed: true}
+	return c.serve()
+}
+
+// attend waits for the process, and removes what is left unless it is to be kept.
+func (c *runtimeContainer) attend(process *plan.Process, keep bool) error {
+	end, err := c.connect(c.p.console)
+	if err != nil {
+		return c.undo(err)
+	}
+	err = process.Wait()
+	end()
+	if !keep {
+		err = errors.Join(c.remove(), err)
+		c.runPoststop()
+	}
+	return err
+}
+
+// reopen is a container that was made before, for what happens to it later.
+func reopen(o *runtimecli.Options, s *runtimestate.State) (*runtimeContainer, error) {
+	spec, err := runtimespec.Load(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &runtimeContainer{bundleOptions: &bundleOptions{Options: *o}, state: s}
+	c.bundle = &bundle{Spec: spec, dir: s.Bundle, id: s.ID, warn: o.Warn}
+	return c, nil
+}
+
+// start lets the process of a created container become the program.
+func (c *runtimeContainer) start() error {
+	if len(c.Hooks.StartContainer) > 0 {
+		if err := seal(); err != nil {
+			return err
+		}
+	}
+	if err := c.runHooks("startContainer"); err != nil {
+		return err
+	}
+	if err := c.state.Start(); err != nil {
+		return err
+	}
+	return c.runHooks("poststart")
+}
+
+// exec brings a process into the container, and waits for it unless it is to be left running.
+func (c *runtimeContainer) exec(process *specs.Process, detach bool) error {
+	p, err := c.join(c.state.Pid, process)
+	if err != nil {
+		return err
+	}
+	started, err := (&plan.Narration{}).Start(p.Plan)
+	if err == nil {
+		err = c.handOver(p.console, started.PID)
+	}
+	if err != nil || detach {
+		return err
+	}
+	end, err := c.connect(p.console)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return started.Wait()
+}
+
+// delete ends the container, and removes what is left of it.
+func (c *runtimeContainer) delete() error {
+	if c.state.Status == runtimestate.Paused {
+		freezeIn(c.state.GroupWith("cgroup.freeze"), false)
+	}
+	c.state.Kill()
+	err := c.remove()
+	c.runPoststop()
+	return err
+}
+
+// undo removes what a container that was not made has left.
+func (c *runtimeContainer) undo(err error) error {
+	if c.state == nil {
+		return err
+	}
+	c.noteGroups()
+	return errors.Join(err, c.remove())
+}
+
+// remove removes the container's cgroups with what still runs in them, and its state.
+func (c *runtimeContainer) remove() (err error) {
+	for _, dir := range c.state.Groups {
+		err = errors.Join(err, removeGroup(dir))
+	}
+	return errors.Join(err, c.state.Remove())
+}
+
+// noteGroups notes the container's cgroups, which go with it.
+func (c *runtimeContainer) noteGroups() {
+	if c.group == nil {
+		return
+	}
+	c.state.Groups = nil
+	for _, in := range c.group.parents {
+		c.state.Groups = append(c.state.Groups, filepath.Join(in.dir, c.group.name))
+	}
+}
+
+// notePause looks whether the container is paused.
+func notePause(s *runtimestate.State) {
+	stopped := cgroupfs.Number(filepath.Join(s.GroupWith("cgroup.freeze"), "cgroup.freeze")) == 1
+	if s.Status != specs.StateStopped && stopped {
+		s.Status = runtimestate.Paused
+	}
+}
+
+// processes are the numbers of all processes of a container.
+func processes(s *runtimestate.State) []int {
+	for _, dir := range s.Groups {
+		if list := cgroupfs.Numbers(dir, "cgroup.procs"); len(list) > 0 {
+			slices.Sort(list)
+			return list
+		}
+	}
+	return []int{}
+}
+
+// JoinKeyring is keyctl(2) KEYCTL_JOIN_SESSION_KEYRING. A kernel may have no keyrings.
+func (p *Plan) JoinKeyring(name string) *plan.Call {
+	const join = 1 // KEYCTL_JOIN_SESSION_KEYRING
+	return p.Add("keyctl", unix.SYS_KEYCTL, plan.Sym(join, "KEYCTL_JOIN_SESSION_KEYRING"), name).
+		Tolerate(unix.ENOSYS)
+}

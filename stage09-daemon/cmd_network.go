@@ -1,0 +1,269 @@
+// The commands about networks, network create, ls, inspect and rm, and the flags of other
+// commands about a container's network: how they are read and checked. networks.go and wiring.go
+// do the work.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/picture"
+	"stagebox/stage08-network/portmap"
+)
+
+type networkCmd struct {
+	Create  networkCreateCmd  `cmd:"" help:"Create a network, on which containers find each other by name."`
+	Ls      networkLsCmd      `cmd:"" help:"List networks."`
+	Inspect networkInspectCmd `cmd:"" help:"Show details of networks, or draw them."`
+	Rm      networkRmCmd      `cmd:"" help:"Remove networks that no container uses."`
+}
+
+func (s Store) networks() networks { return networksIn(s.path("networks")) }
+
+type networkCreateCmd struct {
+	Name     string `arg:"" help:"Name of the network."`
+	Subnet   string `help:"IPv4 subnet of the network (default: an unused one)." placeholder:"IP/BITS"`
+	Internal bool   `help:"Give the network no route to the outside."`
+
+	Store
+}
+
+// Run is `box network create`.
+func (c *networkCreateCmd) Run() error {
+	if os.Geteuid() != 0 {
+		return errors.New("network create: only root may make a bridge; an ordinary user's container" +
+			" has a network of its own, through pasta or slirp4netns")
+	}
+	var subnet netip.Prefix
+	if c.Subnet != "" {
+		var err error
+		if subnet, err = netip.ParsePrefix(c.Subnet); err != nil {
+			return fmt.Errorf("--subnet %s: give an address and how many of its bits are the network's,"+
+				" such as 10.20.0.0/16", c.Subnet)
+		}
+	}
+	n, err := c.networks().create(c.Name, subnet, c.Internal, false)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(n.Name)
+	return err
+}
+
+type networkLsCmd struct {
+	Quiet bool `short:"q" help:"Print only names."`
+
+	Store
+}
+
+// Run is `box network ls`.
+func (c *networkLsCmd) Run() error { return c.networks().Write(os.Stdout, c.Quiet) }
+
+type networkInspectCmd struct {
+	Names   []string     `arg:"" name:"network" help:"Networks, by name."`
+	Format  string       `short:"f" help:"Format with a Go template, such as {{json .IPAM.Config}}." placeholder:"TEMPLATE"`
+	Picture picture.Form `help:"Draw the networks as they are in the kernel now; =svg for browsers." placeholder:"svg"`
+
+	Store
+}
+
+// Run is `box network inspect`.
+func (c *networkInspectCmd) Run() error {
+	if c.Picture == "" {
+		return (&inspectCmd{Names: c.Names, Format: c.Format, Type: "network", Store: c.Store}).Run()
+	}
+	return batch.Each(c.Names, func(name string) error {
+		n, err := c.networks().Find(name)
+		if err != nil {
+			return err
+		}
+		return c.draw(n)
+	})
+}
+
+func (c *networkInspectCmd) draw(n *ipam.Network) error {
+	p, err := c.networks().picture(n)
+	if err == nil {
+		_, err = fmt.Print(p.In(c.Picture))
+	}
+	return err
+}
+
+type networkRmCmd struct {
+	Names []string `arg:"" name:"network" help:"Networks, by name."`
+	Force bool     `short:"f" help:"Remove a network that may belong to another network namespace, and leave what it has there."`
+
+	Store
+}
+
+// Run is `box network rm`.
+func (c *networkRmCmd) Run() error {
+	return batch.Print(c.Names, func(name string) error { return c.networks().remove(name, c.Force) })
+}
+
+// NetworkOptions are the flags about a container's network.
+type NetworkOptions struct {
+	Network      string   `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta)." placeholder:"NET" group:"Network:"`
+	Publish      []string `short:"p" help:"Publish a container's port on the host: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone picks a free port." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
+	PublishAll   bool     `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
+	DNS          []string `help:"DNS server to use instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
+	AddHost      []string `help:"Add a line to /etc/hosts; host-gateway is the host's address." placeholder:"NAME:IP|NAME=IP" sep:"none" group:"Network:"`
+	NetworkAlias []string `help:"Additional name of the container on the network." placeholder:"NAME" sep:"none" group:"Network:"`
+	IP           string   `name:"ip" help:"IPv4 address of the container; it must be free." placeholder:"IP" group:"Network:"`
+
+	link *link
+}
+
+// mode returns the kind of network that the flags ask for: none, host, container (and of which),
+// default for an ordinary user's own, or the name of one with a bridge.
+func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
+	mode, other, found := strings.Cut(w.Network, ":")
+	asks := len(w.Publish) > 0 || w.PublishAll || len(w.NetworkAlias) > 0 || w.IP != ""
+	switch {
+	case slices.Contains(iso.Share, "net") && mode != "" && mode != "host" && mode != "default":
+		err = fmt.Errorf("--network %s and --share net exclude one another", w.Network)
+	case slices.Contains(iso.Share, "net"):
+		return "host", "", nil
+	case (mode == "container") != found || found && other == "":
+		err = fmt.Errorf("--network %s: give bridge, none, host, container:NAME,"+
+			" or the name of a network", w.Network)
+	case mode == "" && !asks:
+		mode = "none"
+	case (mode == "" || mode == "default") && os.Geteuid() == 0:
+		mode = defaultNetwork
+	case mode == "":
+		mode = "default"
+	}
+	return mode, other, err
+}
+
+// isOn reports whether a container is made for a network.
+func (r *Record) isOn(network string) bool {
+	mode, _, err := r.Run.mode(r.Run.Isolation)
+	return err == nil && mode == network
+}
+
+func (w *NetworkOptions) ports(exposed []string) ([]portmap.Mapping, error) {
+	specs := w.Publish
+	if w.PublishAll {
+		specs = append(slices.Clone(specs), exposed...)
+	}
+	return portmap.Parse(specs)
+}
+
+// check refuses what a kind of network cannot have.
+func (w *NetworkOptions) check(mode string, bridged bool, ports int) error {
+	switch {
+	case bridged && os.Geteuid() != 0:
+		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network"+
+			" of your own, through pasta or slirp4netns", w.Network)
+	case ports > 0 && !bridged && mode != "default":
+		return fmt.Errorf("--publish with --network %s: there is no network of its own to publish from",
+			w.Network)
+	case !bridged && (w.IP != "" || len(w.NetworkAlias) > 0):
+		return errors.New("--ip and --network-alias need a network that box has made: box network create")
+	}
+	for _, alias := range w.NetworkAlias {
+		if !ipam.IsLabel(alias) {
+			return fmt.Errorf("--network-alias %q: a name has letters, digits, and inside also _ . and -",
+				alias)
+		}
+	}
+	return nil
+}
+
+// hostsFile returns /etc/hosts: the container itself, and the lines of --add-host. As in Docker,
+// --network none leaves out the container, and --network host shows the host's file.
+func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
+	if w.Network == "host" && len(w.AddHost) == 0 {
+		data, err := os.ReadFile("/etc/hosts")
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		return string(data), err
+	}
+	names := strings.Fields(etc.HostNames(who.hostname) + " " + who.name)
+	var own []string
+	switch {
+	case w.Network == "none" || w.Network == "host":
+	case !c.Addr.IsValid():
+		own = []string{"127.0.1.1"}
+	case c.lease.Addr6.IsValid():
+		own = []string{c.Addr.String(), c.lease.Addr6.String()}
+	default:
+		own = []string{c.Addr.String()}
+	}
+	text := etc.Hosts(strings.Join(slices.Compact(names), " "), own...)
+	for _, spec := range w.AddHost {
+		line, err := c.hostsLine(spec)
+		if err != nil {
+			return "", err
+		}
+		text += line
+	}
+	return text, nil
+}
+
+// nameFiles are the files in /etc that tell a container its names and those of others.
+var nameFiles = []string{"hostname", "hosts", "resolv.conf"}
+
+// writeNames puts them in the container's directory, from which it has them mounted. A container
+// that shares the network of another has the other's files, under further names (link(2)): what
+// one of the two writes, the other reads.
+func (c *Container) writeNames() error {
+	if c.record == nil || c.DryRun {
+		return nil
+	}
+	content := []string{c.Hostname + "\n", c.link.hosts, c.link.resolvConf()}
+	for i, name := range nameFiles {
+		path, err := c.record.path(name), error(nil)
+		if c.link.other == nil {
+			err = state.Write(path, []byte(content[i]), 0o644, state.Volatile)
+		} else if err = os.Remove(path); err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = os.Link(c.link.other.path(name), path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hostsLine returns the line of an --add-host.
+func (l *link) hostsLine(spec string) (string, error) {
+	name, ip := etc.ParseHost(spec)
+	addr, err := netip.ParseAddr(ip)
+	if ip == "host-gateway" {
+		addr, err = l.hostGateway()
+	}
+	if err != nil || name == "" || strings.ContainsAny(name, " \t\n#:") {
+		return "", fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host"+
+			" on a bridge", spec)
+	}
+	return addr.String() + "\t" + name + "\n", nil
+}
+
+// hostGateway is the host's address on the container's bridge, or else on the default one.
+func (l *link) hostGateway() (netip.Addr, error) {
+	if l.network != nil {
+		return l.network.Gateway, nil
+	}
+	if os.Geteuid() != 0 {
+		return netip.Addr{}, errors.New("an ordinary user has no bridge")
+	}
+	n, err := l.dir.findOrCreate(defaultNetwork, l.dry)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return n.Gateway, nil
+}

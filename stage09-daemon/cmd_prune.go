@@ -1,0 +1,212 @@
+// The verbs system df and builder prune: how much of the disk the store takes, and removing steps
+// of builds from it.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage07-cache/stepstore"
+)
+
+type builderCmd struct {
+	Prune pruneCmd `cmd:"" help:"Remove the build cache."`
+}
+
+type pruneCmd struct {
+	All         bool       `short:"a" help:"Remove everything that builds left, not just the steps that no image uses: downloads, unused cache mounts, checksums."`
+	KeepStorage units.Size `help:"Keep the most recently used steps, up to this size." placeholder:"BYTES"`
+	Force       bool       `short:"f" help:"Do not ask for confirmation."`
+	Filter      string     `help:"Remove only what was not used for a time: until=24h." placeholder:"FILTER"`
+
+	Store
+}
+
+// Run is `box builder prune`.
+func (c *pruneCmd) Run() error {
+	if err := c.Store.openImages(); err != nil {
+		return err
+	}
+	p := stepstore.Pruning{All: c.All, Keep: int64(c.KeepStorage)}
+	if err := p.Filter(c.Filter); err != nil {
+		return err
+	}
+	freed, err := c.Store.prune(p)
+	if err == nil {
+		_, err = fmt.Println("Total reclaimed space: " + units.FormatSize(freed))
+	}
+	return err
+}
+
+// prune forgets steps, and returns the bytes of the layers that no image has. These are removed
+// at once, or if a build is running by the next prune or rmi.
+func (s Store) prune(p stepstore.Pruning) (freed int64, err error) {
+	for _, dir := range []string{"steps", "slots", "files", "urls"} {
+		if err := state.Sweep(s.path("cache", dir)); err != nil {
+			return 0, err
+		}
+	}
+	steps, err := s.remembered()
+	if err != nil {
+		return 0, err
+	}
+	inImages, err := s.layersOfImages()
+	if err != nil {
+		return 0, err
+	}
+	if freed, err = p.Forget(steps, inImages); err != nil {
+		return freed, err
+	}
+	if p.All {
+		more, err := s.pruneFiles(p.Age)
+		if freed += more; err != nil {
+			return freed, err
+		}
+	}
+	return freed, s.collect()
+}
+
+// layersOfImages returns the layers that images have.
+func (s Store) layersOfImages() (map[digest.Digest]bool, error) {
+	images, err := s.layout().Images()
+	layers := map[digest.Digest]bool{}
+	for _, image := range images {
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			layers[diffID] = true
+		}
+	}
+	return layers, err
+}
+
+// pruneFiles removes the files of the cache beside the steps that are old enough, unless a build
+// may be using them.
+func (s Store) pruneFiles(age time.Duration) (freed int64, err error) {
+	alone, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
+	if err == state.ErrBusy {
+		return 0, errors.New("a build or a pull is on its way, so only steps were forgotten: prune again afterwards")
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer alone.Close()
+	for _, dir := range []string{"slots", "files", "urls", "mounts"} {
+		entries, err := os.ReadDir(s.path("cache", dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return freed, err
+		}
+		for _, file := range entries {
+			path := s.path("cache", dir, file.Name())
+			if info, err := file.Info(); err != nil || time.Since(info.ModTime()) < age {
+				continue
+			}
+			freed += sizeOf(path)
+			if err := removeTree(path); err != nil {
+				return freed, err
+			}
+		}
+	}
+	return freed, nil
+}
+
+// sizeOf returns the bytes of a file, or of those in a directory, as far as they can be read.
+func sizeOf(path string) int64 {
+	size, err := files.Size(path)
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		complain(err)
+	}
+	return size
+}
+
+// remembered returns the steps of the cache, the one used last first.
+func (s Store) remembered() ([]stepstore.Kept, error) { return stepstore.List(s.path("cache")) }
+
+type systemCmd struct {
+	Df dfCmd `cmd:"" help:"Show disk usage of the store."`
+}
+
+type dfCmd struct{ Store }
+
+// Run is `box system df`.
+func (c *dfCmd) Run() error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "TYPE\tTOTAL\tACTIVE\tSIZE")
+	for _, kind := range []struct {
+		name  string
+		usage func() (total int, active any, size int64, err error)
+	}{
+		{"Images", c.imageUsage}, {"Containers", c.containerUsage},
+		{"Local Volumes", c.volumeUsage}, {"Build Cache", c.cacheUsage},
+	} {
+		total, active, size, err := kind.usage()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(table, "%s\t%d\t%v\t%s\n", kind.name, total, active, units.FormatSize(size))
+	}
+	return table.Flush()
+}
+
+func (c *dfCmd) imageUsage() (total int, active any, size int64, err error) {
+	images, errImages := c.Store.layout().Images()
+	containers, errContainers := c.Store.all()
+	inUse := 0
+	for _, image := range images {
+		if slices.ContainsFunc(containers, func(r *Record) bool { return r.ImageID == image.ID }) {
+			inUse++
+		}
+	}
+	layers, err := c.Store.layersOfImages()
+	for diffID := range layers {
+		size += c.Store.layerSize(diffID)
+	}
+	return len(images), inUse, size, errors.Join(errImages, errContainers, err)
+}
+
+func (c *dfCmd) containerUsage() (total int, active any, size int64, err error) {
+	containers, err := c.Store.all()
+	running := 0
+	for _, r := range containers {
+		size += sizeOf(r.path("upper"))
+		if r.isRunning() {
+			running++
+		}
+	}
+	return len(containers), running, size, err
+}
+
+func (c *dfCmd) volumeUsage() (total int, active any, size int64, err error) {
+	volumes, err := filepath.Glob(c.Store.path("volumes", "[a-zA-Z0-9]*"))
+	for _, dir := range volumes {
+		size += sizeOf(dir)
+	}
+	return len(volumes), "", size, err
+}
+
+// cacheUsage counts the layers that no image has, each once.
+func (c *dfCmd) cacheUsage() (total int, active any, size int64, err error) {
+	counted, err := c.Store.layersOfImages()
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	steps, err := c.Store.remembered()
+	size = sizeOf(c.Store.path("cache", "mounts")) + sizeOf(c.Store.path("cache", "urls"))
+	for _, step := range steps {
+		if step.Layer != nil && !counted[step.Layer.Digest] {
+			counted[step.Layer.Digest] = true
+			size += step.Bytes
+		}
+	}
+	return len(steps), "", size, err
+}

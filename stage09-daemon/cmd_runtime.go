@@ -1,0 +1,354 @@
+// box runtime: the commands of an OCI runtime, with runc's names and flags. Engines call it to make
+// a container of a bundle, and to do something with it later. cmd_lifecycle.go has what becomes of
+// a container between create and delete, bundle.go and process.go have the plan that makes it.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/capability"
+	"stagebox/stage04-unionfs/signals"
+	"stagebox/stage05-images/runtimecli"
+	"stagebox/stage05-images/runtimespec"
+	"stagebox/stage05-images/runtimestate"
+)
+
+type runtimeCmd struct {
+	Create   runtimeCreateCmd   `cmd:"" help:"Make a container of a bundle; its program waits for start."`
+	Start    runtimeStartCmd    `cmd:"" help:"Let the program of a created container begin."`
+	State    runtimeStateCmd    `cmd:"" help:"Print the state of a container as JSON."`
+	Kill     runtimeKillCmd     `cmd:"" help:"Send a signal to a container."`
+	Delete   runtimeDeleteCmd   `cmd:"" help:"Remove what is left of a container."`
+	Run      runtimeRunCmd      `cmd:"" help:"Make a container of a bundle, and start it."`
+	Exec     runtimeExecCmd     `cmd:"" help:"Run another process in a container."`
+	Ps       runtimePsCmd       `cmd:"" help:"List the processes of a container."`
+	Pause    runtimePauseCmd    `cmd:"" help:"Stop all processes of a container."`
+	Resume   runtimeResumeCmd   `cmd:"" help:"Let them go on."`
+	List     runtimeListCmd     `cmd:"" help:"List the containers."`
+	Features runtimeFeaturesCmd `cmd:"" help:"Print what config.json may ask for, as JSON."`
+	Version  runtimeVersionCmd  `cmd:"" help:"Print the version, and that of the specification (--version, as engines ask)."`
+}
+
+// bundleOptions are the flags of create and run.
+type bundleOptions struct {
+	Bundle string `short:"b" help:"The directory that holds config.json." default:"." placeholder:"DIR"`
+
+	runtimecli.HandOver
+
+	NoPivot      bool `hidden:""`
+	NoNewKeyring bool `hidden:""`
+	NoSubreaper  bool `hidden:""`
+
+	runtimecli.Options
+}
+
+type runtimeCreateCmd struct {
+	ID string `arg:"" name:"container" help:"Its name."`
+
+	bundleOptions
+}
+
+// Run is `box runtime create`.
+func (c *runtimeCreateCmd) Run() error { return c.Logged(c.create) }
+
+func (c *runtimeCreateCmd) create() error {
+	made, err := c.prepare(c.ID, true, false)
+	if err != nil {
+		return err
+	}
+	if _, err := made.launch(&plan.Narration{}); err != nil {
+		return made.undo(err)
+	}
+	return nil
+}
+
+type runtimeRunCmd struct {
+	ID     string `arg:"" name:"container" help:"Its name."`
+	Detach bool   `short:"d" help:"Leave it running."`
+	Keep   bool   `help:"Keep its state when it has ended."`
+
+	bundleOptions
+
+	plan.Narration
+}
+
+// Run is `box runtime run`.
+func (c *runtimeRunCmd) Run() error { return c.Logged(c.run) }
+
+func (c *runtimeRunCmd) run() error {
+	made, err := c.prepare(c.ID, false, c.DryRun)
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		return c.List(made.p.Plan)
+	}
+	if c.Detach && made.Process.Terminal && c.ConsoleSocket == "" {
+		return made.undo(made.checkConsole(true, true))
+	}
+	process, err := made.launch(&c.Narration)
+	if err == nil {
+		err = made.runHooks("poststart")
+	}
+	if err != nil {
+		return made.undo(err)
+	}
+	if c.Detach {
+		return nil
+	}
+	return made.attend(process, c.Keep)
+}
+
+// find is the container that a command names.
+func find(o *runtimecli.Options, id string) (*runtimestate.State, error) {
+	s, err := o.States().Find(id)
+	if err == nil {
+		notePause(s)
+	}
+	return s, err
+}
+
+type runtimeStartCmd struct {
+	ID string `arg:"" name:"container" help:"The container."`
+
+	runtimecli.Options
+}
+
+// Run is `box runtime start`.
+func (c *runtimeStartCmd) Run() error { return c.Logged(c.start) }
+
+func (c *runtimeStartCmd) start() error {
+	s, err := find(&c.Options, c.ID)
+	if err != nil {
+		return err
+	}
+	switch s.Status {
+	case specs.StateStopped:
+		return errors.New("cannot start a container that has stopped")
+	case specs.StateCreated:
+	default:
+		return errors.New("cannot start an already running container")
+	}
+	made, err := reopen(&c.Options, s)
+	if err != nil {
+		return err
+	}
+	return made.start()
+}
+
+type runtimeStateCmd struct {
+	ID string `arg:"" name:"container" help:"The container."`
+
+	runtimecli.Options
+}
+
+// Run is `box runtime state`.
+func (c *runtimeStateCmd) Run() error { return c.Logged(c.print) }
+
+func (c *runtimeStateCmd) print() error {
+	s, err := find(&c.Options, c.ID)
+	if err != nil {
+		return err
+	}
+	return runtimecli.PrintJSON(s.Shown())
+}
+
+type runtimeKillCmd struct {
+	ID     string `arg:"" name:"container" help:"The container."`
+	Signal string `arg:"" name:"signal" optional:"" default:"TERM" help:"A signal's name or number."`
+	All    bool   `short:"a" help:"Send it to all processes of the container."`
+
+	runtimecli.Options
+}
+
+// Run is `box runtime kill`.
+func (c *runtimeKillCmd) Run() error { return c.Logged(c.kill) }
+
+func (c *runtimeKillCmd) kill() error {
+	signal, err := signals.Parse(c.Signal)
+	if err != nil {
+		return err
+	}
+	s, err := find(&c.Options, c.ID)
+	switch {
+	case err != nil:
+		return err
+	case c.All:
+		for _, pid := range processes(s) {
+			unix.Kill(pid, signal)
+		}
+		return nil
+	case s.Status == specs.StateStopped:
+		return errors.New("container not running")
+	}
+	return unix.Kill(s.Pid, signal)
+}
+
+type runtimeDeleteCmd struct {
+	ID    string `arg:"" name:"container" help:"The container."`
+	Force bool   `short:"f" help:"Kill it first if it runs; a container that does not exist is not an error."`
+
+	runtimecli.Options
+}
+
+// Run is `box runtime delete`.
+func (c *runtimeDeleteCmd) Run() error { return c.Logged(c.delete) }
+
+func (c *runtimeDeleteCmd) delete() error {
+	s, err := find(&c.Options, c.ID)
+	switch {
+	case errors.Is(err, runtimestate.ErrMissing) && c.Force:
+		return nil
+	case err != nil:
+		return err
+	case s.Status != specs.StateStopped && !c.Force:
+		return fmt.Errorf("cannot delete container %s that is not stopped: %s", c.ID, s.Status)
+	}
+	made, err := reopen(&c.Options, s)
+	if err != nil { // its config.json is damaged, and it has to go all the same
+		made = &runtimeContainer{bundle: &bundle{Spec: &specs.Spec{Hooks: &specs.Hooks{}}}, state: s}
+	}
+	return made.delete()
+}
+
+type runtimePauseCmd struct {
+	ID string `arg:"" name:"container" help:"The container."`
+
+	runtimecli.Options
+}
+
+// Run is `box runtime pause`.
+func (c *runtimePauseCmd) Run() error {
+	return c.Logged(func() error { return freezeContainer(&c.Options, c.ID, true) })
+}
+
+type runtimeResumeCmd struct {
+	ID string `arg:"" name:"container" help:"The container."`
+
+	runtimecli.Options
+}
+
+// Run is `box runtime resume`.
+func (c *runtimeResumeCmd) Run() error {
+	return c.Logged(func() error { return freezeContainer(&c.Options, c.ID, false) })
+}
+
+func freezeContainer(o *runtimecli.Options, id string, stop bool) error {
+	s, err := find(o, id)
+	switch {
+	case err != nil:
+		return err
+	case stop && s.Status != specs.StateRunning && s.Status != specs.StateCreated:
+		return fmt.Errorf("container not running: it is %s", s.Status)
+	case !stop && s.Status != runtimestate.Paused:
+		return errors.New("container not paused")
+	case s.GroupWith("cgroup.freeze") == "":
+		return errors.New("pause needs a cgroup tree of version 2; " +
+			"it may be mounted beside version 1: mount -t cgroup2 none DIR")
+	}
+	return freezeIn(s.GroupWith("cgroup.freeze"), stop)
+}
+
+type runtimeListCmd struct {
+	Format string `short:"f" help:"table or json." enum:"table,json" default:"table"`
+	Quiet  bool   `short:"q" help:"Names alone."`
+
+	runtimecli.Options
+}
+
+// Run is `box runtime list`.
+func (c *runtimeListCmd) Run() error { return c.Logged(c.list) }
+
+func (c *runtimeListCmd) list() error {
+	list, err := c.States().All()
+	for _, s := range list {
+		notePause(s)
+	}
+	return errors.Join(runtimecli.PrintList(list, c.Format == "json", c.Quiet), err)
+}
+
+type runtimePsCmd struct {
+	ID     string   `arg:"" name:"container" help:"The container."`
+	Args   []string `arg:"" optional:"" passthrough:"" help:"Arguments for ps."`
+	Format string   `short:"f" help:"table or json." enum:"table,json" default:"table"`
+
+	runtimecli.Options
+}
+
+// Run is `box runtime ps`.
+func (c *runtimePsCmd) Run() error { return c.Logged(c.ps) }
+
+func (c *runtimePsCmd) ps() error {
+	s, err := find(&c.Options, c.ID)
+	if err != nil {
+		return err
+	}
+	return runtimecli.PrintProcesses(processes(s), c.Format == "json", c.Args)
+}
+
+type runtimeFeaturesCmd struct{ runtimecli.Options }
+
+// Run is `box runtime features`.
+func (c *runtimeFeaturesCmd) Run() error {
+	var namespaces []string
+	for _, k := range kinds {
+		namespaces = append(namespaces, k.name)
+	}
+	return runtimecli.PrintJSON(runtimespec.Features(namespaces, capability.All.Names()))
+}
+
+type runtimeVersionCmd struct{ runtimecli.Options }
+
+// Run is `box runtime --version`.
+func (c *runtimeVersionCmd) Run() error { return runtimecli.PrintVersion(version) }
+
+type runtimeExecCmd struct {
+	ID   string `arg:"" name:"container" help:"The container."`
+	Args Argv   `arg:"" name:"command" optional:"" passthrough:"partial" help:"The command, if --process names no file."`
+
+	runtimecli.ProcessOptions
+
+	runtimecli.HandOver
+
+	Detach bool `short:"d" help:"Leave it running."`
+
+	runtimecli.Options
+}
+
+// Run is `box runtime exec`.
+func (c *runtimeExecCmd) Run() error { return c.Logged(c.exec) }
+
+func (c *runtimeExecCmd) exec() error {
+	s, err := find(&c.Options, c.ID)
+	if err != nil {
+		return err
+	}
+	switch s.Status {
+	case specs.StateStopped:
+		return errors.New("cannot exec in a stopped container")
+	case runtimestate.Paused:
+		return errors.New("cannot exec in a paused container: resume it first")
+	}
+	made, err := reopen(&c.Options, s)
+	if err != nil {
+		return err
+	}
+	process, err := c.Of(made.Spec.Process, c.Args.argv())
+	if err != nil {
+		return err
+	}
+	if err := seal(); err != nil {
+		return err
+	}
+	made.HandOver, made.keep = c.HandOver, c.PreserveFds
+	if err := made.checkConsole(process.Terminal, c.Detach); err != nil {
+		return err
+	}
+	return made.exec(process, c.Detach)
+}

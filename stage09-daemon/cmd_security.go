@@ -1,0 +1,43 @@
+// The flags that restrict what the program may do, or allow it more, and their grammars.
+
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/rlimit"
+)
+
+// Security are the flags that restrict what the program may do, or allow it more.
+type Security struct {
+	CapAdd      []string `help:"Add capabilities, such as NET_ADMIN or ALL." placeholder:"CAP" group:"Security:"`
+	CapDrop     []string `help:"Drop capabilities, such as NET_RAW or ALL." placeholder:"CAP" group:"Security:"`
+	Privileged  bool     `help:"Remove all restrictions: allow all capabilities, devices and system calls, and make /proc and /sys writable." group:"Security:"`
+	SecurityOpt []string `help:"Security option: no-new-privileges, seccomp=FILE for your own profile, seccomp=unconfined for none." placeholder:"OPT" sep:"none" group:"Security:"`
+	Ulimit      []string `help:"Set a resource limit, such as nofile=1024:4096; see prlimit(1)." placeholder:"NAME=SOFT[:HARD]" sep:"none" group:"Security:"`
+}
+
+// rlimits plans the --ulimit flags. A user who may not raise a hard limit gets the present one.
+func (f *Security) rlimits(p *Plan) error {
+	for _, spec := range f.Ulimit {
+		limit, err := rlimit.Parse(spec)
+		if err != nil {
+			return fmt.Errorf("--ulimit %s: %w", spec, err)
+		}
+		var now unix.Rlimit
+		if err := unix.Getrlimit(limit.Resource, &now); err != nil {
+			return fmt.Errorf("getrlimit(%s): %w", limit.Name, err)
+		}
+		if limit.Max > now.Max && !mayRaise() {
+			fmt.Fprintf(os.Stderr, "box: --ulimit %s: only CAP_SYS_RESOURCE raises a hard limit, "+
+				"and box lacks it: %s stays at %s\n", spec, limit.Name, rlimit.Format(now.Max))
+			limit.Max = now.Max
+			limit.Cur = min(limit.Cur, now.Max)
+		}
+		p.Prlimit(limit)
+	}
+	return nil
+}

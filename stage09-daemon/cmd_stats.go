@@ -1,0 +1,115 @@
+// box stats shows what the kernel counted for each container: files of its cgroup, read
+// once a second. CPU time is a sum there, so a share is the difference of two readings.
+
+package main
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/cgroupfs"
+	"stagebox/stage02-cgroups/stats"
+)
+
+type statsCmd struct {
+	PIDs []target `arg:"" optional:"" name:"container" help:"Containers to show, by name, id or a PID of one of their processes (default: all of box's containers)."`
+
+	NoStream bool   `help:"Print the numbers once instead of every second."`
+	Format   string `help:"table, or json for one object per line and container." enum:"table,json" default:"table"`
+
+	Store
+}
+
+// Run is `box stats`.
+func (c *statsCmd) Run() error {
+	before, err := c.read(nil)
+	if err != nil {
+		return err
+	}
+	for {
+		time.Sleep(time.Second)
+		now, err := c.read(before)
+		if err != nil {
+			return err
+		}
+		if err := c.show(now); err != nil || c.NoStream {
+			return err
+		}
+		before = now
+	}
+}
+
+// read takes a reading of every container, by the name of its group.
+func (c *statsCmd) read(before map[string]*stats.Usage) (map[string]*stats.Usage, error) {
+	groups, err := c.groups()
+	if err != nil {
+		return nil, err
+	}
+	now := map[string]*stats.Usage{}
+	for _, g := range groups {
+		u := g.usage()
+		if u.PID == 0 {
+			continue // it has ended meanwhile
+		}
+		if old := before[g.name]; old != nil {
+			u.Since(old)
+		}
+		now[g.name] = u
+	}
+	return now, nil
+}
+
+// groups returns those of the processes that were named, or all that box has made.
+func (c *statsCmd) groups() ([]*group, error) {
+	if len(c.PIDs) > 0 {
+		var list []*group
+		for _, t := range c.PIDs {
+			pid, _, err := t.find(c.Store)
+			if err != nil {
+				return nil, err
+			}
+			g, err := groupOf(pid)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, g)
+		}
+		return list, nil
+	}
+	all, err := cgroupfs.Trees(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]*group{}
+	for _, t := range all {
+		filepath.WalkDir(t.Mount, func(path string, d fs.DirEntry, err error) error {
+			name := filepath.Base(path)
+			switch {
+			case err != nil || !d.IsDir(): // a group may end meanwhile
+				return nil
+			case !isGroup(name):
+				return nil
+			case found[name] == nil:
+				found[name] = &group{name: name}
+			}
+			found[name].parents = append(found[name].parents, parent{Tree: t, dir: filepath.Dir(path)})
+			return fs.SkipDir
+		})
+	}
+	byName := func(a, b *group) int { return strings.Compare(a.name, b.name) }
+	return slices.SortedFunc(maps.Values(found), byName), nil
+}
+
+// show prints the readings; a table on a terminal is written over the one before.
+func (c *statsCmd) show(now map[string]*stats.Usage) error {
+	_, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ)
+	d := stats.Display{JSON: c.Format == "json", InPlace: err == nil && !c.NoStream, Network: true}
+	return d.Show(os.Stdout, now)
+}

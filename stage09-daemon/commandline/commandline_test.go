@@ -1,0 +1,78 @@
+package commandline_test
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/stage09-daemon/commandline"
+	"stagebox/stage09-daemon/rest"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+func words(t *testing.T, body string) (string, error) {
+	var c commandline.Create
+	require.NoError(t, json.Unmarshal([]byte(body), &c))
+	line, err := c.Words("web")
+	return strings.Join(line, " "), err
+}
+
+// TestZeroIsDefault: the fields that every client sends make no flag.
+func TestZeroIsDefault(t *testing.T) {
+	line, err := words(t, `{"Hostname":"","Env":null,"Image":"tiny","HostConfig":{"Binds":null,"NetworkMode":"default","PortBindings":{},
+		"RestartPolicy":{"Name":"","MaximumRetryCount":0},"Memory":0,"NanoCpus":0,"PidsLimit":0,"MemorySwappiness":-1,"OomKillDisable":false,
+		"IpcMode":"","PidMode":"","ShmSize":0,"LogConfig":{"Type":"","Config":{}},"Runtime":""},"NetworkingConfig":{"EndpointsConfig":{"default":{}}}}`)
+	require.NoError(t, err)
+	require.Equal(t, "create --pull=never --name=web tiny", line)
+}
+
+func TestCreate(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"Cmd":["-x"],"Entrypoint":["sh","-c"]}`:                                                                    "--entrypoint=sh tiny -c -x",
+		`{"Env":["A=1","B"],"Labels":{"b":"","a":"1"}}`:                                                              "--env=A=1 --env=B --label=a=1 --label=b tiny",
+		`{"HostConfig":{"Binds":["v:/d:ro"],"AutoRemove":true,"NetworkMode":"none"}}`:                                "--volume=v:/d:ro --rm --network=none tiny",
+		`{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"","HostPort":"8080"},{"HostIp":"::1"}]}}}`:              "--publish=8080:80/tcp --publish=[::1]::80/tcp tiny",
+		`{"HostConfig":{"NanoCpus":1500000000,"Memory":1048576,"PidsLimit":-1}}`:                                     "--memory=1048576 --cpus=1.5 --pids-limit=-1 tiny",
+		`{"HostConfig":{"CpuQuota":50000}}`:                                                                          "--cpus=0.50000 tiny",
+		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`:                               "--restart=on-failure:3 tiny",
+		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:                    "--mount=type=bind,dst=/b,src=/a,readonly tiny",
+		`{"NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}}}`: "--network-alias=x --ip=10.0.0.9 --network=red tiny",
+	} {
+		line, err := words(t, strings.Replace(body, "{", `{"Image":"tiny",`, 1))
+		require.NoError(t, err, body)
+		require.Equal(t, "create --pull=never --name=web "+want, line)
+	}
+}
+
+// TestRefused: no image is taken for a path or a flag, and no field is ignored that has a meaning.
+func TestRefused(t *testing.T) {
+	for _, image := range []string{"", "/bin/sh", "./x", "--privileged", "a b"} {
+		_, err := (&commandline.Create{Image: image}).Words("")
+		require.ErrorContains(t, err, "invalid reference format", image)
+	}
+	for _, field := range []string{`"VolumesFrom":["x"]`, `"ShmSize":1`, `"Links":["x"]`, `"PidMode":"container:x"`, `"IpcMode":"container:x"`, `"LogConfig":{"Type":"syslog"}`,
+		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {
+		_, err := words(t, `{"Image":"tiny","HostConfig":{`+field+`}}`)
+		require.ErrorContains(t, err, "box has no such setting", field)
+	}
+}
+
+func TestBuild(t *testing.T) {
+	line := func(query string) (string, error) {
+		words, err := commandline.Build(&rest.Request{Request: httptest.NewRequest("POST", "/build?"+query, nil)})
+		return strings.Join(words, " "), err
+	}
+	got, err := line("t=a&t=b&nocache=1&target=x&buildargs=" + url.QueryEscape(`{"A":"1","B":null}`) + "&labels=%7B%7D&shmsize=0&networkmode=default&cachefrom=%5B%5D")
+	require.NoError(t, err)
+	require.Equal(t, "build --progress=plain --tag=a --tag=b --file=Dockerfile --target=x --no-cache --build-arg=A=1 -", got)
+	for _, query := range []string{"remote=http://x", "memory=1", "networkmode=mine", "buildargs=x"} {
+		_, err := line(query)
+		require.Error(t, err, query)
+	}
+}

@@ -1,0 +1,277 @@
+package commandline
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"stagebox/stage04-unionfs/api"
+)
+
+// Create is the body of POST /containers/create. A client sends all fields: zero means the default.
+type Create struct {
+	Hostname, Domainname, User, WorkingDir, Image, StopSignal, MacAddress string
+
+	Tty, OpenStdin, NetworkDisabled bool
+
+	Env         []string
+	Cmd         []string
+	Entrypoint  []string
+	Labels      map[string]string
+	StopTimeout *int
+	Volumes     map[string]struct{}
+	Healthcheck *struct{ Test []string }
+
+	HostConfig       HostConfig
+	NetworkingConfig struct {
+		EndpointsConfig map[string]*Endpoint
+	}
+}
+
+// Endpoint is what a container wants of a network.
+type Endpoint struct {
+	Aliases    []string
+	IPAMConfig *struct{ IPv4Address, IPv6Address string }
+	MacAddress string
+}
+
+// HostConfig is what the container wants of the host.
+type HostConfig struct {
+	Resources
+
+	Binds, CapAdd, CapDrop, GroupAdd, DNS, DNSOptions, DNSSearch, ExtraHosts, SecurityOpt, VolumesFrom, Links []string
+
+	AutoRemove, Privileged, ReadonlyRootfs, PublishAllPorts bool
+
+	NetworkMode, PidMode, IpcMode, UTSMode, UsernsMode, CgroupnsMode, Runtime, VolumeDriver, Isolation string
+
+	ShmSize       int64
+	OomScoreAdj   int
+	Init          *bool
+	Tmpfs         map[string]string
+	Sysctls       map[string]string
+	StorageOpt    map[string]string
+	RestartPolicy Policy
+	PortBindings  map[string][]api.PortBinding
+	Mounts        []struct {
+		Type, Source, Target, Consistency string
+		ReadOnly                          bool
+		BindOptions                       *struct{ Propagation string }
+		VolumeOptions                     *struct{ Subpath string }
+		TmpfsOptions                      *struct{ SizeBytes, Mode int64 }
+	}
+	LogConfig struct {
+		Type   string
+		Config map[string]string
+	}
+}
+
+// Resources are limits.
+type Resources struct {
+	Memory, MemorySwap, MemoryReservation, NanoCpus, CpuShares, CpuPeriod, CpuQuota int64
+
+	CpusetCpus, CpusetMems, CgroupParent string
+
+	PidsLimit         *int64
+	OomKillDisable    *bool
+	BlkioWeight       int
+	BlkioWeightDevice []api.ThrottleDevice
+	DeviceRequests    []any
+
+	BlkioDeviceReadBps, BlkioDeviceWriteBps, BlkioDeviceReadIOps, BlkioDeviceWriteIOps []api.ThrottleDevice
+
+	Devices           []api.Device
+	DeviceCgroupRules []string
+	Ulimits           []api.Ulimit
+}
+
+// Words is the line of box create.
+func (c *Create) Words(name string) ([]string, error) {
+	if err := CheckImage(c.Image); err != nil {
+		return nil, err
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	l := Words{"create", "--pull=never"}
+	l.Add("--name", name)
+	l.Add("--hostname", c.Hostname)
+	l.Add("--user", c.User)
+	l.Add("--workdir", c.WorkingDir)
+	l.Add("--stop-signal", c.StopSignal)
+	l.On("--tty", c.Tty)
+	l.On("--interactive", c.OpenStdin)
+	if c.StopTimeout != nil {
+		l.Add("--stop-timeout", strconv.Itoa(*c.StopTimeout))
+	}
+	l.Add("--env", c.Env...)
+	l.pairs("--label", "=", c.Labels)
+	l.Add("--volume", slices.Sorted(maps.Keys(c.Volumes))...)
+	c.HostConfig.flags(&l)
+	c.network(&l)
+	words := c.Cmd
+	if len(c.Entrypoint) > 0 {
+		l = append(l, "--entrypoint="+c.Entrypoint[0])
+		words = slices.Concat(c.Entrypoint[1:], words)
+	}
+	return append(append(l, c.Image), words...), nil
+}
+
+// network adds what the container wants of its one network.
+func (c *Create) network(l *Words) {
+	mode := c.HostConfig.NetworkMode
+	if c.NetworkDisabled {
+		mode = "none"
+	}
+	for name, e := range c.NetworkingConfig.EndpointsConfig {
+		if mode == "" || mode == "default" {
+			mode = name
+		}
+		if e == nil {
+			continue
+		}
+		l.Add("--network-alias", e.Aliases...)
+		if e.IPAMConfig != nil {
+			l.Add("--ip", e.IPAMConfig.IPv4Address)
+		}
+	}
+	if mode != "default" {
+		l.Add("--network", mode)
+	}
+}
+
+// check refuses what box create has no flag for.
+func (c *Create) check() error {
+	h := &c.HostConfig
+	given := map[string]bool{
+		"Domainname": c.Domainname != "", "MacAddress": c.MacAddress != "",
+		"Healthcheck":                              c.Healthcheck != nil && len(c.Healthcheck.Test) > 0 && c.Healthcheck.Test[0] != "NONE",
+		"NetworkingConfig: a second network":       len(c.NetworkingConfig.EndpointsConfig) > 1,
+		"HostConfig.ShmSize":                       h.ShmSize != 0 && h.ShmSize != 64<<20,
+		"HostConfig.VolumesFrom":                   len(h.VolumesFrom) > 0,
+		"HostConfig.Links":                         len(h.Links) > 0,
+		"HostConfig.DnsOptions":                    len(h.DNSOptions) > 0,
+		"HostConfig.DnsSearch":                     len(h.DNSSearch) > 0,
+		"HostConfig.StorageOpt":                    len(h.StorageOpt) > 0,
+		"HostConfig.VolumeDriver":                  h.VolumeDriver != "" && h.VolumeDriver != "local",
+		"HostConfig.Runtime " + h.Runtime:          h.Runtime != "" && h.Runtime != "box" && h.Runtime != "runc",
+		"HostConfig.PidMode " + h.PidMode:          h.PidMode != "" && h.PidMode != "host",
+		"HostConfig.IpcMode " + h.IpcMode:          !slices.Contains([]string{"", "private", "shareable", "host"}, h.IpcMode),
+		"HostConfig.UsernsMode":                    h.UsernsMode != "" && h.UsernsMode != "host",
+		"HostConfig.LogConfig " + h.LogConfig.Type: !slices.Contains([]string{"", "json-file"}, h.LogConfig.Type),
+	}
+	for _, e := range c.NetworkingConfig.EndpointsConfig {
+		given["IPv6Address"] = e != nil && e.IPAMConfig != nil && e.IPAMConfig.IPv6Address != ""
+		given["MacAddress"] = given["MacAddress"] || e != nil && e.MacAddress != ""
+	}
+	for _, m := range h.Mounts {
+		given["Mounts: type "+m.Type] = !slices.Contains([]string{"bind", "volume", "tmpfs"}, m.Type)
+		given["Mounts: Subpath"] = m.VolumeOptions != nil && m.VolumeOptions.Subpath != ""
+	}
+	if err := refuse(given); err != nil {
+		return err
+	}
+	return h.Resources.check()
+}
+
+// check refuses limits that box does not set.
+func (r *Resources) check() error {
+	return refuse(map[string]bool{"CpusetMems": r.CpusetMems != "", "BlkioWeight": r.BlkioWeight != 0,
+		"BlkioWeightDevice": len(r.BlkioWeightDevice) > 0, "DeviceCgroupRules": len(r.DeviceCgroupRules) > 0,
+		"DeviceRequests": len(r.DeviceRequests) > 0, "OomKillDisable": r.OomKillDisable != nil && *r.OomKillDisable})
+}
+
+// flags are those about the host's side.
+func (h *HostConfig) flags(l *Words) {
+	h.Resources.flags(l)
+	l.Add("--volume", h.Binds...)
+	l.Add("--cap-add", h.CapAdd...)
+	l.Add("--cap-drop", h.CapDrop...)
+	l.Add("--group-add", h.GroupAdd...)
+	l.Add("--dns", h.DNS...)
+	l.Add("--add-host", h.ExtraHosts...)
+	l.Add("--security-opt", h.SecurityOpt...)
+	l.number("--oom-score-adj", int64(h.OomScoreAdj))
+	l.On("--rm", h.AutoRemove)
+	l.On("--privileged", h.Privileged)
+	l.On("--read-only", h.ReadonlyRootfs)
+	l.On("--publish-all", h.PublishAllPorts)
+	l.On("--init", h.Init != nil && *h.Init)
+	for _, shared := range [][2]string{{"pid", h.PidMode}, {"ipc", h.IpcMode}, {"uts", h.UTSMode}, {"cgroup", h.CgroupnsMode}} {
+		if shared[1] == "host" {
+			l.Add("--share", shared[0])
+		}
+	}
+	l.pairs("--tmpfs", ":", h.Tmpfs)
+	l.pairs("--sysctl", "=", h.Sysctls)
+	l.Add("--restart", h.RestartPolicy.String())
+	for _, port := range slices.Sorted(maps.Keys(h.PortBindings)) {
+		for _, b := range h.PortBindings[port] {
+			host := b.HostIP
+			if strings.Contains(host, ":") {
+				host = "[" + host + "]"
+			}
+			l.Add("--publish", strings.TrimLeft(host+":"+b.HostPort+":"+port, ":"))
+		}
+	}
+	h.mounts(l)
+}
+
+func (h *HostConfig) mounts(l *Words) {
+	for _, m := range h.Mounts {
+		spec := fmt.Sprintf("type=%s,dst=%s", m.Type, m.Target)
+		if m.Source != "" {
+			spec += ",src=" + m.Source
+		}
+		if m.ReadOnly {
+			spec += ",readonly"
+		}
+		if m.BindOptions != nil && m.BindOptions.Propagation != "" {
+			spec += ",bind-propagation=" + m.BindOptions.Propagation
+		}
+		if m.TmpfsOptions != nil && m.TmpfsOptions.SizeBytes > 0 {
+			spec += fmt.Sprintf(",tmpfs-size=%d", m.TmpfsOptions.SizeBytes)
+		}
+		if m.TmpfsOptions != nil && m.TmpfsOptions.Mode > 0 {
+			spec += fmt.Sprintf(",tmpfs-mode=%o", m.TmpfsOptions.Mode)
+		}
+		l.Add("--mount", spec)
+	}
+}
+
+// flags are those of limits.
+func (r *Resources) flags(l *Words) {
+	l.number("--memory", r.Memory)
+	l.number("--memory-swap", r.MemorySwap)
+	l.number("--memory-reservation", r.MemoryReservation)
+	switch {
+	case r.NanoCpus > 0:
+		l.Add("--cpus", strconv.FormatFloat(float64(r.NanoCpus)/1e9, 'f', -1, 64))
+	case r.CpuQuota > 0:
+		period := float64(max(r.CpuPeriod, 0))
+		if period == 0 {
+			period = 100_000
+		}
+		l.Add("--cpus", strconv.FormatFloat(float64(r.CpuQuota)/period, 'f', 5, 64))
+	}
+	l.number("--cpu-shares", r.CpuShares)
+	l.Add("--cpuset-cpus", r.CpusetCpus)
+	l.Add("--cgroup-parent", r.CgroupParent)
+	if r.PidsLimit != nil {
+		l.number("--pids-limit", *r.PidsLimit)
+	}
+	for flag, list := range map[string][]api.ThrottleDevice{"--device-read-bps": r.BlkioDeviceReadBps, "--device-write-bps": r.BlkioDeviceWriteBps,
+		"--device-read-iops": r.BlkioDeviceReadIOps, "--device-write-iops": r.BlkioDeviceWriteIOps} {
+		for _, t := range list {
+			l.Add(flag, fmt.Sprintf("%s:%d", t.Path, t.Rate))
+		}
+	}
+	for _, d := range r.Devices {
+		l.Add("--device", strings.TrimRight(d.PathOnHost+":"+d.PathInContainer+":"+d.CgroupPermissions, ":"))
+	}
+	for _, u := range r.Ulimits {
+		l.Add("--ulimit", fmt.Sprintf("%s=%d:%d", u.Name, u.Soft, u.Hard))
+	}
+}

@@ -1,0 +1,107 @@
+// A container's /dev: a small file system in memory with the few devices that every program may
+// expect (null(4), random(4), pts(4), shm_overview(7)). guard.go forbids opening any other, no
+// matter how its node was made.
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/devnode"
+)
+
+// links lead to what the process itself has open, and to the terminals of this container.
+var links = [][2]string{
+	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+	{"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"},
+}
+
+// devices fills /dev. A user namespace may make no device, so there the host's are shown.
+func (r *newRoot) devices() error {
+	r.Section("dev: a /dev of its own")
+	nodes, err := r.nodes()
+	if err != nil {
+		return err
+	}
+	r.dev = r.NewMount("tmpfs", noSuid|noExec, "mode=755", "size=65536k")
+	r.queueMount(pendingMount{mount: r.dev, target: "/dev", isDir: true, exact: true})
+	for _, d := range nodes {
+		r.node(d)
+	}
+	for _, link := range links {
+		if _, err := os.Stat(link[1]); link[0] != "core" || err == nil {
+			r.Symlink(link[1], r.dev, link[0])
+		}
+	}
+	options := []string{"ptmxmode=0666", "mode=0620"}
+	if r.maps(5) {
+		options = append(options, "gid=5") // the group of terminals
+	}
+	r.inDev("pts", func() plan.Arg { return r.NewMount("devpts", noSuid|noExec, options...) })
+	r.inDev("shm", func() plan.Arg {
+		return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", "size=65536k")
+	})
+	filesystems, err := os.ReadFile("/proc/filesystems")
+	hasQueues := err == nil && strings.Contains(string(filesystems), "\tmqueue\n")
+	if hasQueues && r.owns(unix.CLONE_NEWIPC) {
+		r.inDev("mqueue", func() plan.Arg { return r.NewMount("mqueue", noSuid|noDev|noExec) })
+	}
+	return nil
+}
+
+// inDev queues a mount on a new directory of /dev.
+func (r *newRoot) inDev(name string, mount func() plan.Arg) {
+	r.MkdirAt(r.dev, name)
+	r.queueMount(pendingMount{mount: mount(), target: "/dev/" + name, isDir: true, made: true})
+}
+
+// owns reports whether a namespace of this kind belongs to the container's user namespace, so
+// that file systems which show it may be mounted.
+func (r *newRoot) owns(kind uint64) bool {
+	return r.Clone.Flags&unix.CLONE_NEWUSER == 0 || r.Clone.Flags&kind != 0
+}
+
+// node plans one device.
+func (r *newRoot) node(d devnode.Node) {
+	name := strings.TrimPrefix(d.Target, "/dev/")
+	r.dirs(r.dev, path.Dir(name))
+	if r.Clone.Flags&unix.CLONE_NEWUSER == 0 {
+		r.Mknod(r.dev, name, d.Kind|d.Mode, d.Major, d.Minor)
+		return
+	}
+	r.Mknod(r.dev, name, unix.S_IFREG|0o644, 0, 0)
+	mount := r.CopyMount(plan.Cwd, d.Source).Why("the host's, as a user may make none").Result()
+	r.queueMount(pendingMount{mount: mount, target: d.Target, made: true})
+}
+
+// dirs makes the directories of a path that is relative to at.
+func (r *newRoot) dirs(at plan.Arg, name string) {
+	if name != "." {
+		r.dirs(at, path.Dir(name))
+		r.MkdirAt(at, name)
+	}
+}
+
+// nodes are the devices of this container.
+func (r *newRoot) nodes() ([]devnode.Node, error) {
+	nodes := slices.Clone(devnode.Default)
+	if r.Privileged {
+		nodes = devnode.Host()
+	}
+	for _, spec := range r.Device {
+		d, err := devnode.Parse(spec)
+		if err != nil {
+			return nil, fmt.Errorf("--device %s: %w", spec, err)
+		}
+		nodes = slices.DeleteFunc(nodes, func(o devnode.Node) bool { return o.Target == d.Target })
+		nodes = append(nodes, d)
+	}
+	return nodes, nil
+}

@@ -1,0 +1,121 @@
+// box exec brings another command into the namespaces of a running process. setns(2) on a pidfd
+// joins them all at once, the user namespace too, which a process with several threads may not do;
+// the child that replays the list has only one thread. A PID namespace is entered by children only,
+// so the list forks once more, with CLONE_PARENT, which makes the new process box's own child.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/attach"
+)
+
+// Run is `box exec`.
+func (e *Entry) Run() error {
+	if e.Detach && !e.Monitor && !e.DryRun {
+		return e.detach()
+	}
+	if e.IsToFront(e.TTY, e.Interactive) && !e.DryRun && !e.Monitor {
+		return attach.Front(os.Args[1:])
+	}
+	if e.Monitor {
+		os.Stderr = os.NewFile(3, "stderr")
+	}
+	g, err := e.guest()
+	if err != nil {
+		return err
+	}
+	pid := g.pid
+	flags, err := foreign(pid)
+	if err != nil {
+		return err
+	}
+	if !e.DryRun {
+		if err := seal(); err != nil {
+			return err
+		}
+	}
+	p := newPlan()
+	if e.Monitor {
+		e.monitor(p)
+	}
+	pidfd := p.before.PidfdOpen(pid).
+		Why("a handle on the process, which its number is not").Result()
+	if err := joinGroup(pid, p); err != nil {
+		return err
+	}
+	confine, err := p.securityOf(pid, flags, g.profile, e.Privileged)
+	if err != nil {
+		return err
+	}
+	if p.passInput, err = e.Input(attach.PrintLeft); err != nil {
+		return err
+	}
+	if err := g.stdio(p); err != nil {
+		return err
+	}
+	p.Setns(pidfd, flags).Why("into all its namespaces at once")
+	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")
+	p.Handshake()
+	if flags&unix.CLONE_NEWUSER != 0 {
+		p.Setresid(0, 0)
+	}
+	g.host.input(g.Container, p)
+	if err := g.prepare(p, confine); err != nil {
+		return err
+	}
+	p.Execve(e.Command.argv(), g.who.env, pathIn(g.who.env))
+	return p.live(&e.Narration)
+}
+
+// foreign returns the flags of the namespaces that pid does not share with us.
+func foreign(pid int) (uint64, error) {
+	var flags uint64
+	for _, k := range kinds {
+		ours, errOurs := os.Readlink("/proc/self/ns/" + k.name)
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, k.name))
+		switch {
+		case errOurs != nil: // a kernel without this kind
+		case errors.Is(err, os.ErrNotExist):
+			return 0, fmt.Errorf("no process has the number %d: "+
+				"box lsns lists those that live in other namespaces", pid)
+		case errors.Is(err, os.ErrPermission):
+			return 0, fmt.Errorf("process %d is not yours to join: "+
+				"it belongs to another user, so become that user, or root", pid)
+		case err != nil:
+			return 0, err
+		case ours != theirs:
+			flags |= k.flag
+		}
+	}
+	if flags == 0 {
+		return 0, fmt.Errorf("process %d lives in no namespace but ours, "+
+			"so there is none to join: box lsns lists those that do", pid)
+	}
+	return flags, nil
+}
+
+// PidfdOpen is pidfd_open(2).
+func (p *Plan) PidfdOpen(pid int) *plan.Call {
+	return p.Add("pidfd_open", unix.SYS_PIDFD_OPEN, pid, 0)
+}
+
+// Setns is setns(2) on a pidfd.
+func (p *Plan) Setns(pidfd plan.Arg, flags uint64) *plan.Call {
+	return p.Add("setns", unix.SYS_SETNS, pidfd, plan.Bits(flags, plan.CloneFlags)).
+		Hint(unix.EPERM, "the namespaces belong to another user: become that user, or root").
+		Hint(unix.ESRCH, "the process has ended meanwhile")
+}
+
+// Setresid is setresgid(2) and setresuid(2), for the real, effective and saved id alike.
+func (p *Plan) Setresid(uid, gid int) {
+	p.Add("setresgid", unix.SYS_SETRESGID, gid, gid, gid).
+		Why("group 0 of the joined user namespace")
+	p.Add("setresuid", unix.SYS_SETRESUID, uid, uid, uid).Why("and its user 0")
+}

@@ -1,0 +1,80 @@
+// Connection tracking (conntrack) remembers where the kernel has redirected a flow, and goes on
+// sending it there: for UDP, which has no end, as long as a client sends. The flows of a port
+// that is no longer published have to be deleted, or they reach the next container with the
+// address. The messages are those of linux/netfilter/nfnetlink_conntrack.h.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage08-network/attr"
+	"stagebox/stage08-network/nft"
+)
+
+const (
+	ctGet, ctDelete        = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1, unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
+	ctaOriginal, ctaReply  = 1, 2 // a flow as it came, and its replies
+	ctaIP, ctaProto        = 1, 2
+	ctaSource4, ctaSource6 = 1, 3
+	ctaNumber              = 1
+)
+
+// forgetFlows deletes the UDP flows that elements have redirected to containers. A kernel that
+// cannot list flows has none.
+func forgetFlows(list []nft.Element) error {
+	if !slices.ContainsFunc(list, isUDP) {
+		return nil
+	}
+	flows, err := askNetlink(unix.NETLINK_NETFILTER, ctGet, unix.NLM_F_DUMP, make([]byte, 4))
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	for _, m := range flows {
+		attrs := attr.Map(m.body, 4)
+		from, proto := flowFrom(attrs[ctaReply])
+		if proto != unix.IPPROTO_UDP || !leadsTo(list, from) {
+			continue
+		}
+		body := nlBody{data: m.body[:4:4]}.
+			attr(ctaOriginal|unix.NLA_F_NESTED, "", attrs[ctaOriginal], "")
+		forget := nlMessage{name: "IPCTNL_MSG_CT_DELETE", kind: ctDelete, body: body}
+		one := sendNetlink(unix.NETLINK_NETFILTER, forget)
+		if !errors.Is(one, unix.ENOENT) { // it may have ended by itself
+			err = errors.Join(err, one)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the flows of a port that is taken back: %w", err)
+	}
+	return nil
+}
+
+// flowFrom returns the sender in one direction of a flow, and the protocol.
+func flowFrom(tuple []byte) (from netip.Addr, proto byte) {
+	parts := attr.Map(tuple, 0)
+	ip := attr.Map(parts[ctaIP], 0)
+	from, _ = netip.AddrFromSlice(slices.Concat(ip[ctaSource4], ip[ctaSource6]))
+	if number := attr.Map(parts[ctaProto], 0)[ctaNumber]; len(number) > 0 {
+		proto = number[0]
+	}
+	return from, proto
+}
+
+// leadsTo reports whether an element redirects a UDP port to a container.
+func leadsTo(list []nft.Element, container netip.Addr) bool {
+	return slices.ContainsFunc(list, func(e nft.Element) bool {
+		to, _ := netip.AddrFromSlice(e.Data[:max(len(e.Data)-4, 0)]) // the port follows
+		return isUDP(e) && to == container
+	})
+}
+
+// isUDP reports whether an element publishes a UDP port: the key ends with protocol and port.
+func isUDP(e nft.Element) bool {
+	return len(e.Key) >= 8 && e.Key[len(e.Key)-8] == unix.IPPROTO_UDP
+}

@@ -1,0 +1,326 @@
+// box run IMAGE: what the first word names, and how an image's configuration and the flags make a
+// container together. A flag wins over the image. Container.merge combines the two; for variables,
+// see also Container.environment in cmd_process.go.
+
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/tiny"
+	"stagebox/stage04-unionfs/labels"
+	"stagebox/stage04-unionfs/signals"
+	"stagebox/stage05-images/interrupt"
+	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/progress"
+	"stagebox/stage05-images/registry"
+)
+
+// fromImage makes a container's root from the image that the first word of its command names. A
+// word that begins with / or . is a program of the host. Every other word is an image, even when
+// the store is damaged. The layers are kept until done is called: by then the record names them.
+func (c *Container) fromImage() (done func() error, err error) {
+	if err := c.pullMounted(); err != nil {
+		return nil, err
+	}
+	words := c.Command.argv()
+	isOwn := c.Pull == "" // box's own use of a program
+	if c.Rootfs != "" || len(c.Layer) > 0 || isOwn || isPath(words[0]) {
+		return func() error { return nil }, c.rejectImageFlags()
+	}
+	if done, err = c.Store.using(); err != nil {
+		return nil, err
+	}
+	here, errHere := c.Store.layout().Find(words[0])
+	image, err := c.obtain(words[0], here, errHere)
+	switch {
+	case err == nil:
+		err = c.useImage(words, image)
+	case errHere == nil || errors.Is(errHere, oci.ErrNoImage):
+		err = fmt.Errorf("%w\n     a program of this host is named by its path, such as %s",
+			err, pathOf(words[0]))
+	}
+	if err != nil {
+		return nil, errors.Join(err, done())
+	}
+	return done, nil
+}
+
+func (c *Container) useImage(words []string, image *oci.Image) error {
+	dirs, err := c.Store.dirs(image)
+	if err != nil {
+		return err
+	}
+	if len(dirs) == 0 {
+		if dirs, err = c.Store.nothing(); err != nil {
+			return err
+		}
+	}
+	c.Rootfs, c.Layer = dirs[0], dirs[1:]
+	c.source, c.imageName = image, words[0]
+	return c.merge(words[1:], image.Config.Config)
+}
+
+// isPath reports whether a word is the path of a program of the host. No name of an image begins
+// with / or a dot.
+func isPath(word string) bool {
+	return strings.HasPrefix(word, "/") || strings.HasPrefix(word, ".")
+}
+
+// pathOf returns how to name the program of the host that a shell would find, else an example.
+func pathOf(word string) string {
+	if path, err := exec.LookPath(word); err == nil && filepath.IsAbs(path) {
+		return path
+	}
+	return "/bin/sh"
+}
+
+// obtain returns the image, from here or from its registry, as --pull and --platform say. local and
+// err are what Layout.Find has returned.
+func (c *Container) obtain(name string, local *oci.Image, err error) (*oci.Image, error) {
+	if err == nil {
+		err = oci.CheckPlatform(local.Config.Platform, c.Platform, complain)
+	}
+	if err == nil && c.Pull != "always" {
+		return local, nil
+	}
+	if err != nil && !errors.Is(err, oci.ErrNoImage) {
+		return nil, err
+	}
+	isHost := oci.CheckPlatform(oci.Here(), c.Platform, complain) == nil
+	isMade := isTiny(name) && c.Pull != "always" && isHost
+	if c.DryRun {
+		return nil, wouldGet(name, isMade)
+	}
+	if isMade {
+		return c.Store.makeTinyImage()
+	}
+	if c.Pull != "never" {
+		local, err = c.pullImage(name, err)
+	}
+	return local, err
+}
+
+// pullMounted gets the images that are to be mounted, as --pull says.
+func (c *Container) pullMounted() error {
+	mounted := *c
+	mounted.Platform = "" // that is of the container's own image, as in Docker
+	for _, m := range c.requestedMounts() {
+		if m.Type != "image" || c.DryRun || c.shown[m.Source] != nil {
+			continue
+		}
+		here, err := c.Store.layout().Find(m.Source)
+		if _, err = mounted.obtain(m.Source, here, err); err != nil {
+			return fmt.Errorf("%s: %w", m.Text, err)
+		}
+	}
+	return nil
+}
+
+// pullImage gets the image from its registry. missing says why none that is here will do.
+func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
+	ref, err := registry.ParseReference(name)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := interrupt.Context()
+	defer stop()
+	fmt.Fprintf(os.Stderr, "box: the image %s is pulled from %s\n", ref.Familiar(), ref.Host)
+	show := progress.New(os.Stderr, false, c.Explain != "")
+	defer show.Finish()
+	if c.LimitFlags != (layer.LimitFlags{}) { // a build has set its own
+		if err := c.Store.setLimits(c.LimitFlags); err != nil {
+			return nil, err
+		}
+	}
+	remote := Remote{Explain: c.Explain != "", Insecure: c.Insecure}
+	image, err := c.Store.pull(ctx, ref, c.Platform, remote, show)
+	if err != nil {
+		what := "there is no image " + ref.Familiar() + " here"
+		if errors.As(missing, new(oci.OtherPlatform)) {
+			what = missing.Error()
+		}
+		return nil, fmt.Errorf("%s, and it cannot be pulled: %w", what, err)
+	}
+	return image, nil
+}
+
+// layersOf returns the directories of an image that is mounted in a container, the top one first.
+// The last one is empty, for a union needs two.
+func (c *Container) layersOf(name string) ([]string, error) {
+	if layers := c.shown[name]; layers != nil {
+		return layers, nil
+	}
+	image, err := c.Store.layout().Find(name)
+	if err != nil {
+		return nil, err
+	}
+	layers, err := c.Store.dirs(image)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(layers)
+	empty, err := c.Store.nothing()
+	return append(layers, empty...), err
+}
+
+// image makes the union of an image's layers and copies its mount, which is then in the way no
+// longer: it lay on the root.
+func (r *newRoot) image(b bind) plan.Arg {
+	o := r.record.overlay()
+	o.lowers, o.upper, o.volatile = b.Layers, "", false
+	o.mount(r.Plan)
+	why := "the image " + b.Source + ", for " + b.Target
+	b.Source = o.merged
+	mount := r.copySource(b).Why(why).Result()
+	r.SetMount(mount, rdOnly|noSuid|noDev)
+	r.Detach(o.merged)
+	r.Chdir(o.merged)
+	return mount
+}
+
+// nothing is an empty layer, for an image that has none.
+func (s Store) nothing() ([]string, error) {
+	dir := s.path("layers", "nothing")
+	return []string{dir}, os.MkdirAll(dir, 0o755)
+}
+
+// merge takes from the image what the flags leave open.
+func (c *Container) merge(words []string, config oci.RunConfig) error {
+	if c.Command = c.commandOf(words, config); len(c.Command) == 0 {
+		return errors.New("the image does not say what to run: give a command after its name")
+	}
+	if err := c.readEnvFiles(); err != nil {
+		return err
+	}
+	c.Env = append(withValues(config.Env), c.Env...)
+	if err := c.readLabelFiles(); err != nil {
+		return err
+	}
+	c.Label = append(labels.List(config.Labels), c.Label...)
+	c.User = cmp.Or(c.User, config.User)
+	c.Workdir = cmp.Or(c.Workdir, config.WorkingDir)
+	c.StopSignal = cmp.Or(c.StopSignal, config.StopSignal)
+	return c.addVolumes(config.Volumes)
+}
+
+// commandOf is the image's entrypoint, followed by the words or else by the image's command. As in
+// Docker, --entrypoint replaces not only the image's entrypoint but its command too.
+func (c *Container) commandOf(words []string, config oci.RunConfig) []string {
+	entrypoint, cmd := config.Entrypoint, config.Cmd
+	if len(entrypoint) == 1 && entrypoint[0] == "" { // as some tools write that there is none
+		entrypoint = nil
+	}
+	if c.Entrypoint != nil {
+		entrypoint, cmd = nil, nil
+		if *c.Entrypoint != "" {
+			entrypoint = []string{*c.Entrypoint}
+		}
+	}
+	if len(words) > 0 {
+		cmd = words
+	}
+	return append(slices.Clone(entrypoint), cmd...)
+}
+
+// addVolumes gives the container a volume for each VOLUME of its image where the flags mount
+// nothing.
+func (c *Container) addVolumes(targets map[string]struct{}) error {
+	binds, err := c.binds()
+	if err != nil {
+		return err
+	}
+	for _, target := range slices.Sorted(maps.Keys(targets)) {
+		same := func(b bind) bool { return b.Target == filepath.Clean(target) }
+		if !slices.ContainsFunc(binds, same) {
+			c.Volume = append(c.Volume, target)
+		}
+	}
+	return nil
+}
+
+// input gives a program in a container of an image nothing to read, if it has no -i, as in Docker:
+// the caller may be a shell's loop that reads the lines itself.
+func (r *Record) input(c *Container, p *Plan) {
+	if r == nil || r.ImageID == "" || c.Interactive || c.TTY || p.stdio[0] != 0 {
+		return
+	}
+	null := p.before.Open(plan.Cwd, os.DevNull, unix.O_RDWR).Result()
+	p.Dup3(null, 0, false).Why("no -i: its standard input is empty")
+}
+
+// withValues leaves out names without a value. In a flag such a name stands for the caller's
+// variable, and an image must not read those.
+func withValues(env []string) []string {
+	isName := func(v string) bool { return !strings.Contains(v, "=") }
+	return slices.DeleteFunc(slices.Clone(env), isName)
+}
+
+// stopSignal is the signal that asks the container to end.
+func (c *Container) stopSignal() unix.Signal {
+	if c.StopSignal == "" {
+		return unix.SIGTERM
+	}
+	s, err := signals.Parse(c.StopSignal)
+	if err != nil { // it comes from an image: the flag was checked
+		return unix.SIGTERM
+	}
+	return s
+}
+
+func isTiny(name string) bool { return name == "tiny" || name == "tiny:latest" }
+
+// makeTinyImage makes the image that needs no registry, from programs of the host.
+func (s Store) makeTinyImage() (*oci.Image, error) {
+	done, err := s.using()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	dir, err := os.MkdirTemp(s.path("images/partial"), "tiny-*")
+	if err != nil {
+		return nil, err
+	}
+	image, err := s.imageOf(dir)
+	return image, errors.Join(err, removeTree(dir))
+}
+
+func (s Store) imageOf(dir string) (*oci.Image, error) {
+	if _, err := tiny.Make(filepath.Join(dir, "tiny")); err != nil {
+		return nil, err
+	}
+	layer, err := s.keepUpper(filepath.Join(dir, "tiny"))
+	if err != nil {
+		return nil, err
+	}
+	config := oci.NewConfig()
+	config.Config.Env = []string{"PATH=" + defaultPath}
+	config.Config.Cmd = []string{"sh"}
+	config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
+	config.History = []ocispec.History{oci.Step("box rootfs", "this host's own programs", false)}
+	ref, err := registry.ParseReference("tiny")
+	if err != nil {
+		return nil, err
+	}
+	return s.layout().Write(config, []ocispec.Descriptor{layer}, ref.String(), nil)
+}
+
+// complain prints an error that does not decide how the command ends.
+func complain(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "box:", err)
+	}
+}

@@ -1,0 +1,128 @@
+// box exec runs a command as a guest in a container: by default as the container's own user, in
+// its directory, with its variables; and with -t on a terminal of the container's.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/envfile"
+	"stagebox/stage03-rootfs/seccomp"
+)
+
+// target is a container of the store, or a process by its number.
+type target string
+
+// find returns the number of the first process, and the record of a container of the store. A
+// number that an id begins with is a container. The record comes with the error errEnded too.
+func (t target) find(s Store) (pid int, r *Record, err error) {
+	n, notNumber := strconv.Atoi(string(t))
+	if _, err := os.Stat(s.path("containers")); err != nil && notNumber == nil {
+		return n, nil, nil // without making a store
+	}
+	if r, err = s.find(string(t)); notNumber == nil && errors.Is(err, errNoContainer) {
+		return n, nil, nil
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	if !r.isRunning() {
+		return 0, r, fmt.Errorf("container %s %w: box start %s starts it",
+			r.Name, errEnded, r.Name)
+	}
+	return r.State.PID, r, nil
+}
+
+// freeze stops a container or lets it go on. It returns the record of one of the store.
+func (t target) freeze(s Store, stop bool) (*Record, error) {
+	pid, r, err := t.find(s)
+	if err != nil {
+		return nil, err
+	}
+	if r != nil && r.isPaused() == stop {
+		return nil, fmt.Errorf("container %s %s", r.Name,
+			map[bool]string{true: "is paused already", false: "is not paused"}[stop])
+	}
+	return r, freeze(pid, stop)
+}
+
+// guest describes the command as a container of its own: its terminal, its user and its
+// directory.
+type guest struct {
+	*Container
+	pid     int
+	who     *identity
+	profile string  // of the container's seccomp filter
+	host    *Record // the container, if it is one of the store
+}
+
+func (e *Entry) guest() (*guest, error) {
+	pid, r, err := e.PID.find(e.Store)
+	if err != nil {
+		return nil, err
+	}
+	c := &Container{Command: e.Command, Terminal: e.Terminal,
+		ProcessOptions: ProcessOptions{User: e.User,
+			Workdir: e.Workdir, Env: e.Env, EnvFile: e.EnvFile}}
+	if err := c.readEnvFiles(); err != nil {
+		return nil, err
+	}
+	c.Hostname, c.Rootfs = "box", fmt.Sprintf("/proc/%d/root", pid)
+	g := &guest{Container: c, pid: pid, who: &identity{home: "/root"}}
+	if r != nil {
+		s, err := seccomp.ParseOptions(r.Run.SecurityOpt)
+		if err != nil {
+			return nil, err
+		}
+		g.profile, g.host, c.Ulimit = s.Profile, r, r.Run.Ulimit
+		c.Hostname, c.GroupAdd = r.Run.Hostname, r.Run.GroupAdd
+		c.Env = append(slices.Clone(r.Run.Env), c.Env...)
+		if e.User == "" {
+			c.User = r.Run.User
+		}
+		if e.Workdir == "" {
+			c.Workdir = r.Run.Workdir
+		}
+	}
+	if g.who.given = r != nil || e.User != ""; g.who.given {
+		if err := g.who.lookUp(c); err != nil {
+			return nil, err
+		}
+	}
+	if r == nil && !e.TTY {
+		g.who.env = envfile.Set(environment("box"), c.Env)
+		return g, nil
+	}
+	g.who.env, err = c.environment(g.who.home)
+	return g, err
+}
+
+// stdio gives the command a terminal with --tty, and else leaves it the caller's files.
+func (g *guest) stdio(p *Plan) error {
+	if !g.TTY {
+		return nil
+	}
+	return stdio(g.Container, p)
+}
+
+// prepare gives the command its terminal and directory, the restrictions of the others, and its
+// user.
+func (g *guest) prepare(p *Plan, confine func(who *identity)) error {
+	if g.TTY {
+		p.openPair(plan.Cwd, "/dev/ptmx", g.who.uid)
+		g.session(p)
+	}
+	if err := g.workdir(p); err != nil {
+		return err
+	}
+	if err := g.rlimits(p); err != nil {
+		return err
+	}
+	confine(g.who)
+	return nil
+}

@@ -1,0 +1,239 @@
+// Handlers for a command in a container that runs: it is made first, and then started.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage09-daemon/commandline"
+	"stagebox/stage09-daemon/report"
+	"stagebox/stage09-daemon/rest"
+)
+
+// execution is a command in a container. It is forgotten with the daemon, or when there is no
+// such container any more.
+type execution struct {
+	id        string
+	container *Record
+	request   commandline.Exec
+
+	mutex    sync.Mutex
+	started  bool
+	exit     *int     // once it has ended
+	terminal *os.File // the daemon's side of it
+}
+
+func createExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	c, err := d.find(r.Name)
+	if err != nil {
+		return err
+	}
+	e := &execution{id: ids.New(), container: c}
+	if err := r.Decode(&e.request); err != nil {
+		return err
+	}
+	switch {
+	case len(e.request.Cmd) == 0:
+		return rest.Errorf(http.StatusBadRequest, "No exec command specified")
+	case !c.isRunning():
+		return rest.Errorf(http.StatusConflict, "container %s is not running", c.Name)
+	case c.isPaused():
+		return rest.Errorf(http.StatusConflict, "container %s is paused: unpause it first", c.Name)
+	}
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	for id, other := range d.execs {
+		if !exists(other.container.path()) {
+			delete(d.execs, id)
+		}
+	}
+	d.execs[e.id] = e
+	d.emit("exec_create", c, map[string]string{"execID": e.id})
+	return rest.Answer(w, http.StatusCreated, map[string]string{"Id": e.id})
+}
+
+func (d *daemon) findExec(id string) (*execution, error) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	if e := d.execs[id]; e != nil {
+		return e, nil
+	}
+	return nil, rest.Errorf(http.StatusNotFound, "No such exec instance: %s", id)
+}
+
+// startExec runs the command as a job, whose streams are the client's. The client may leave it.
+func startExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	e, err := d.findExec(r.Name)
+	if err != nil {
+		return err
+	}
+	var body struct{ Detach, Tty bool }
+	if err := r.Decode(&body); err != nil {
+		return err
+	}
+	if !e.begin() {
+		return rest.Errorf(http.StatusConflict, "exec %s was started already", e.id)
+	}
+	d.emit("exec_start", e.container, map[string]string{"execID": e.id})
+	job := d.command(context.WithoutCancel(r.Context()), r, e.request.Words(e.container.ID)...)
+	if body.Detach {
+		err := job.Start()
+		go func() { d.endExec(e, errorOr(err, job.Wait)) }()
+		return done(w, http.StatusOK, err)
+	}
+	v, err := hijack(w, r, e.request.Tty)
+	if err != nil {
+		d.endExec(e, err)
+		return err
+	}
+	if e.request.Tty {
+		err = e.runOnTerminal(job, v)
+	} else {
+		err = e.runOnPipes(job, v)
+	}
+	d.endExec(e, err)
+	v.conn.Close() // only now does the client ask how it ended
+	return nil
+}
+
+// runOnPipes gives the job pipes. Its own errors are for the client too.
+func (e *execution) runOnPipes(job *job, v *visit) error {
+	job.Stdout = v.out
+	job.Stderr = v.err
+	if e.request.AttachStdin {
+		input, err := job.StdinPipe()
+		if err != nil {
+			return err
+		}
+		go func() { // until the client has no more to say
+			io.Copy(input, v.in)
+			input.Close()
+		}()
+	}
+	return job.Run()
+}
+
+// runOnTerminal gives the job a terminal (pty(7)), of which the daemon has the other side.
+func (e *execution) runOnTerminal(job *job, v *visit) error {
+	ours, theirs, err := openTerminal()
+	if err != nil {
+		return err
+	}
+	defer ours.Close()
+	e.mutex.Lock()
+	e.terminal = ours
+	e.mutex.Unlock()
+	job.Stdin, job.Stdout, job.Stderr = theirs, theirs, theirs
+	job.SysProcAttr.Setctty = true
+	if err := errors.Join(job.Start(), theirs.Close()); err != nil {
+		return err
+	}
+	go io.Copy(ours, v.in)
+	io.Copy(v.out, ours) // ends with EIO, when no process has the other side
+	return job.Wait()
+}
+
+// openTerminal makes a pair of terminals.
+func openTerminal() (ours, theirs *os.File, err error) {
+	ours, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := ours.SyscallConn()
+	number := 0
+	if err == nil {
+		errControl := raw.Control(func(fd uintptr) {
+			if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
+				number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+			}
+		})
+		err = errors.Join(err, errControl)
+	}
+	if err == nil {
+		theirs, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, ours.Close())
+	}
+	return ours, theirs, nil
+}
+
+// begin reports whether the command is to be started: once.
+func (e *execution) begin() bool {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	first := !e.started
+	e.started = true
+	return first
+}
+
+// endExec keeps how a command has ended.
+func (d *daemon) endExec(e *execution, err error) {
+	status := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		status = exit.ExitCode()
+	} else if err != nil {
+		status = 126
+	}
+	e.mutex.Lock()
+	e.exit, e.terminal = &status, nil
+	e.mutex.Unlock()
+	about := map[string]string{"execID": e.id, "exitCode": strconv.Itoa(status)}
+	d.emit("exec_die", e.container, about)
+}
+
+func resizeExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	e, err := d.findExec(r.Name)
+	if err != nil {
+		return err
+	}
+	size, err := sizeIn(r)
+	if err != nil {
+		return err
+	}
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	if e.terminal == nil {
+		return done(w, http.StatusOK, nil)
+	}
+	raw, err := e.terminal.SyscallConn()
+	if err != nil {
+		return err
+	}
+	errControl := raw.Control(func(fd uintptr) {
+		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size)
+	})
+	return done(w, http.StatusOK, errors.Join(err, errControl))
+}
+
+// sizeIn is the size of a terminal that a request gives.
+func sizeIn(r *rest.Request) (*unix.Winsize, error) {
+	height, errHeight := strconv.ParseUint(r.Param("h"), 10, 16)
+	width, errWidth := strconv.ParseUint(r.Param("w"), 10, 16)
+	if err := errors.Join(errHeight, errWidth); err != nil {
+		return nil, rest.Errorf(http.StatusBadRequest, "resize: %v", err)
+	}
+	return &unix.Winsize{Row: uint16(height), Col: uint16(width)}, nil
+}
+
+func inspectExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	e, err := d.findExec(r.Name)
+	if err != nil {
+		return err
+	}
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	answer := report.Exec(e.id, e.container.ID, &e.request, e.started, e.exit)
+	return rest.Answer(w, http.StatusOK, answer)
+}

@@ -1,0 +1,223 @@
+// Handlers that begin and end containers, and wait for their end.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage09-daemon/broker"
+	"stagebox/stage09-daemon/commandline"
+	"stagebox/stage09-daemon/rest"
+)
+
+// createContainer answers 404 for an image that is not here: that has a client pull it.
+func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	var body commandline.Create
+	if err := r.Decode(&body); err != nil {
+		return err
+	}
+	line, err := body.Words(strings.TrimPrefix(r.Param("name"), "/"))
+	if err != nil {
+		return err
+	}
+	if image, err := d.describeImage(body.Image); err == nil && image == nil {
+		return rest.Errorf(http.StatusNotFound, "No such image: %s", body.Image)
+	}
+	id, err := d.run(r, line...)
+	if err != nil {
+		return err
+	}
+	answer := map[string]any{"Id": id, "Warnings": []string{}}
+	return rest.Answer(w, http.StatusCreated, answer)
+}
+
+// startContainer has a job start the container. It is held until those who wait are attached, so
+// that they miss nothing, and until the daemon has opened the file that will have its exit status.
+func startContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	c, err := d.find(r.Name)
+	if err != nil {
+		return err
+	}
+	if c.isLive() {
+		return done(w, http.StatusNotModified, nil)
+	}
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	ours, theirs := os.NewFile(uintptr(ends[0]), "hold"), os.NewFile(uintptr(ends[1]), "hold")
+	defer ours.Close()
+	job := d.command(context.WithoutCancel(r.Context()), r, "start", "--hold", c.ID)
+	job.Stdin = theirs
+	if err := errors.Join(job.Start(), theirs.Close()); err != nil {
+		return err
+	}
+	if n, _ := ours.Read(make([]byte, 1)); n == 1 { // else it has failed before
+		d.attachEarly(c)
+		d.watchRun(c.ID)
+		ours.WriteString("+") // an error means that it has died
+	}
+	return done(w, http.StatusNoContent, job.failure(job.Wait()))
+}
+
+// watchRun has the daemon open the file with the exit status of a run that is about to begin.
+func (w *watch) watchRun(id string) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	w.open(id)
+}
+
+func stopContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	c, err := d.find(r.Name)
+	if err != nil {
+		return err
+	}
+	if !c.isLive() {
+		return done(w, http.StatusNotModified, nil)
+	}
+	line := commandline.Stop("stop", r.Param("signal"), r.Param("t"))
+	if _, err = d.run(r, line.With(c.ID)...); err == nil {
+		d.emit("stop", c, nil)
+	}
+	return done(w, http.StatusNoContent, err)
+}
+
+func restartContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	line := commandline.Stop("restart", r.Param("signal"), r.Param("t"))
+	return d.change(w, r, "restart", line)
+}
+
+func killContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	line := commandline.Words{"kill"}
+	line.Add("--signal", r.Param("signal"))
+	return d.change(w, r, "kill", line)
+}
+
+func pauseContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	return d.change(w, r, "pause", commandline.Words{"pause"})
+}
+
+func unpauseContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	return d.change(w, r, "unpause", commandline.Words{"unpause"})
+}
+
+// change runs a job on a container, and publishes what the store does not show.
+func (d *daemon) change(w http.ResponseWriter, r *rest.Request, what string,
+	line commandline.Words) error {
+	c, err := d.find(r.Name)
+	if err != nil {
+		return err
+	}
+	if _, err = d.run(r, line.With(c.ID)...); err == nil {
+		d.emit(what, c, nil)
+	}
+	return done(w, http.StatusNoContent, err)
+}
+
+func renameContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	c, err := d.find(r.Name)
+	if err == nil {
+		_, err = d.run(r, "rename", "--", c.ID, r.Param("name"))
+	}
+	return done(w, http.StatusNoContent, err)
+}
+
+func updateContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	c, err := d.find(r.Name)
+	if err != nil {
+		return err
+	}
+	var body commandline.Update
+	if err := r.Decode(&body); err != nil {
+		return err
+	}
+	line, err := body.Words(c.ID)
+	if err == nil && line != nil {
+		_, err = d.run(r, line...)
+	}
+	if err != nil {
+		return err
+	}
+	d.emit("update", c, nil)
+	return rest.Answer(w, http.StatusOK, map[string]any{"Warnings": nil})
+}
+
+func removeContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	c, err := d.find(r.Name)
+	if err != nil {
+		return err
+	}
+	if r.Is("link") {
+		return rest.Errorf(http.StatusNotImplemented, "remove %s: box has no links", r.Name)
+	}
+	line := commandline.Words{"rm"}
+	line.On("--force", r.Is("force"))
+	line.On("--volumes", r.Is("v"))
+	_, err = d.run(r, line.With(c.ID)...)
+	return done(w, http.StatusNoContent, err)
+}
+
+// waitContainer answers at once that it waits: before that, a client does not go on to start the
+// container. The exit status follows at the end.
+func waitContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	c, err := d.find(r.Name)
+	if err != nil {
+		return err
+	}
+	condition := r.Param("condition")
+	switch condition {
+	case "", "not-running", "next-exit", "removed":
+	default:
+		return rest.Errorf(http.StatusBadRequest, "wait: invalid condition: %q", condition)
+	}
+	events, _ := d.Subscribe(time.Time{}, func(e broker.Event) bool {
+		return e.Actor.ID == c.ID && (e.Action == "die" || e.Action == "destroy")
+	})
+	defer d.Leave(events)
+	out, err := rest.Begin(w, "application/json")
+	if err != nil {
+		return nil // the client has left
+	}
+	now, err := d.present(c.ID)
+	if err != nil || !now.isLive() && (condition == "" || condition == "not-running") {
+		return json.NewEncoder(out).Encode(waited{StatusCode: c.State.ExitCode})
+	}
+	status, err := awaitEnd(r.Context(), events, condition, c.State.ExitCode)
+	if err != nil {
+		return nil // the client has left
+	}
+	return json.NewEncoder(out).Encode(waited{StatusCode: status})
+}
+
+// waited is the answer of wait.
+type waited struct {
+	StatusCode int
+	Error      *struct{ Message string }
+}
+
+// awaitEnd waits for events of a container, and returns its exit status.
+func awaitEnd(ctx context.Context, events *broker.Reader, condition string, status int) (
+	int, error) {
+	for {
+		select {
+		case e := <-events.C:
+			if e.Action == "die" {
+				status, _ = strconv.Atoi(e.Actor.Attributes["exitCode"])
+			}
+			if e.Action != "die" || condition != "removed" {
+				return status, nil
+			}
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,312 @@
+// What a program may still do when it is root inside: few capabilities (capabilities(7)), few
+// system calls (seccomp.go), on request no new privileges through setuid programs
+// (PR_SET_NO_NEW_PRIVS), resource limits (setrlimit(2)), and no files of /proc and /sys that reveal
+// or change the host.
+
+package main
+
+import (
+	"fmt"
+	"math"
+	mathbits "math/bits"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage01-namespaces/subid"
+	"stagebox/stage03-rootfs/capability"
+	"stagebox/stage03-rootfs/rlimit"
+	"stagebox/stage03-rootfs/seccomp"
+	"stagebox/stage03-rootfs/sysctl"
+)
+
+// security decides what the container may still do. Installing a seccomp filter needs
+// CAP_SYS_ADMIN, so the filter comes before the capabilities are dropped. With no-new-privileges
+// anyone may install one: then it comes last, and need not allow the calls that drop them.
+func security(c *Container, p *Plan, id *identity) error {
+	p.Section("security: what it may still do")
+	if err := c.workdir(p); err != nil {
+		return err
+	}
+	s, err := seccomp.ParseOptions(c.SecurityOpt)
+	if err != nil {
+		return err
+	}
+	if c.open() && s.Profile == "" {
+		s.Profile = "unconfined"
+	}
+	known := knownCaps(p.Clone.Flags)
+	caps, err := capability.Select(c.CapAdd, c.CapDrop, c.open())
+	if err != nil {
+		return err
+	}
+	caps &= known
+	filter, err := seccomp.Filter(s.Profile, caps)
+	if err != nil {
+		return err
+	}
+	if err := c.rlimits(p); err != nil {
+		return err
+	}
+	p.limitCaps(known &^ caps)
+	if s.NoNewPrivs {
+		p.NoNewPrivs()
+	} else {
+		p.Seccomp(filter)
+	}
+	if c.isChanged() {
+		id.become(p)
+	}
+	switch {
+	case id.uid != 0:
+		p.Capset(0)
+	case caps != known:
+		p.Capset(caps)
+	}
+	if s.NoNewPrivs {
+		p.Seccomp(filter)
+	}
+	return nil
+}
+
+// open reports whether the container has only the restrictions that the user asked for: with
+// the host's own files there can be none that hold.
+func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
+
+// securityOf keeps the processes inside away from one that exec brings in, until it is as
+// restricted as they are (CVE-2016-9962). confine then gives it the restrictions of the process
+// pid, and leaves the caller's terminal. profile is that of pid's filter.
+func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged bool) (
+	confine func(who *identity), err error) {
+	theirs, err := restrictionsOf(pid)
+	if err != nil {
+		return nil, err
+	}
+	keep, known := theirs.caps, knownCaps(namespaces)
+	if !theirs.filtered {
+		profile = "unconfined"
+	}
+	filter, err := seccomp.Filter(profile, keep)
+	if err != nil {
+		return nil, err
+	}
+	if privileged {
+		keep = known
+	}
+	p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
+		Why("no process inside may look into this one or change it")
+	if theirs.filtered {
+		p.DetachTerminal()
+		p.Umask(0o022).Why("whatever the caller's is")
+	}
+	return func(who *identity) {
+		if theirs.filtered && p.console == nil {
+			p.Add("setsid", unix.SYS_SETSID).Why("away from the caller's terminal")
+		}
+		p.limitCaps(known &^ keep)
+		p.Seccomp(filter)
+		if theirs.noNewPrivs {
+			p.NoNewPrivs()
+		}
+		if who.given {
+			who.become(p)
+		}
+		if who.uid != 0 {
+			p.Capset(0)
+		} else if keep != known {
+			p.Capset(keep & known)
+		}
+	}, nil
+}
+
+// restrictions are what a process may still do.
+type restrictions struct {
+	caps                 capability.Set // the bounding set
+	filtered, noNewPrivs bool
+}
+
+// restrictionsOf reads them from /proc/PID/status.
+func restrictionsOf(pid int) (r restrictions, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return r, err
+	}
+	bounding, err := strconv.ParseUint(statusField(status, "CapBnd"), 16, 64)
+	if err != nil {
+		return r, fmt.Errorf("/proc/%d/status: CapBnd: %w", pid, err)
+	}
+	r.caps = capability.Set(bounding)
+	r.filtered = statusField(status, "Seccomp") == "2"
+	r.noNewPrivs = statusField(status, "NoNewPrivs") == "1"
+	return r, nil
+}
+
+// statusField returns the value of a line of /proc/PID/status.
+func statusField(status []byte, name string) string {
+	_, rest, _ := strings.Cut(string(status), "\n"+name+":\t")
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
+}
+
+// knownCaps is what the process may have: all that the kernel knows in a user namespace of
+// its own, else what box has, which is less than everything inside another container.
+func knownCaps(namespaces uint64) capability.Set {
+	var set capability.Set
+	for i := range capability.Count {
+		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(i), 0, 0, 0)
+		if err == nil && (has == 1 || namespaces&unix.CLONE_NEWUSER != 0) {
+			set |= 1 << i
+		}
+	}
+	return set
+}
+
+// limitCaps drops capabilities for good: no program that is executed can bring them back.
+func (p *Plan) limitCaps(drop capability.Set) {
+	for rest := drop; rest != 0; rest &= rest - 1 {
+		i := mathbits.TrailingZeros64(uint64(rest))
+		p.Prctl(plan.Sym(unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"),
+			plan.Sym(uintptr(i), capability.Name(i))).Why("no program inside may have it")
+	}
+}
+
+// NoNewPrivs has execve give no privileges, through setuid bits or otherwise (prctl(2)).
+func (p *Plan) NoNewPrivs() {
+	p.Add("prctl", unix.SYS_PRCTL,
+		plan.Sym(unix.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0).
+		Why("setuid programs give no rights any more")
+}
+
+// Capset gives the process a set: it is permitted and in effect, and none is inheritable.
+func (p *Plan) Capset(set capability.Set) { p.CapsetOf(set, set, 0) }
+
+// CapsetOf is capset(2).
+func (p *Plan) CapsetOf(effective, permitted, inheritable capability.Set) {
+	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := &[2]unix.CapUserData{}
+	for i := range data {
+		data[i].Effective = uint32(effective >> (32 * i))
+		data[i].Permitted = uint32(permitted >> (32 * i))
+		data[i].Inheritable = uint32(inheritable >> (32 * i))
+	}
+	text := fmt.Sprintf("{effective=%s, permitted=%s, inheritable=%s}",
+		effective, permitted, inheritable)
+	p.Add("capset", unix.SYS_CAPSET,
+		plan.Ptr(unsafe.Pointer(header), "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}"),
+		plan.Ptr(unsafe.Pointer(data), text)).Why("these rights of root's, and no others").
+		Look("grep Cap /proc/PID/status")
+}
+
+// mayRaise reports whether box has CAP_SYS_RESOURCE where limits are kept: on the host.
+func mayRaise() bool {
+	var data [2]unix.CapUserData
+	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0])
+	return err == nil && data[0].Effective>>unix.CAP_SYS_RESOURCE&1 == 1
+}
+
+// Prlimit is prlimit64(2) of the process itself.
+func (p *Plan) Prlimit(limit rlimit.Limit) {
+	name := "RLIMIT_" + strings.ToUpper(limit.Name)
+	p.Add("prlimit64", unix.SYS_PRLIMIT64, 0, plan.Sym(uintptr(limit.Resource), name),
+		plan.Ptr(unsafe.Pointer(&limit.Rlimit), limit.String()), nil).Why("--ulimit").
+		Hint(unix.EPERM, "only CAP_SYS_RESOURCE raises a hard limit")
+}
+
+// masked are files and directories that reveal too much of the host, as in Docker. Through one
+// of them, /proc/scsi, a container could even remove a disk (CVE-2017-16539).
+var masked = []string{"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore",
+	"/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+	"/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"}
+
+// readOnly are those of /proc that programs read, and that would change the host.
+var readOnly = []string{"bus", "fs", "irq", "sys", "sysrq-trigger"}
+
+// protect covers the files that a container must not see, and makes the rest of /proc that
+// changes the host read-only.
+func (r *newRoot) protect(proc plan.Arg) error {
+	r.Section("hide: what of /proc and /sys would reveal the host, or change it")
+	if err := r.sysctls(); err != nil || r.Privileged {
+		return err
+	}
+	for _, name := range readOnly {
+		if _, err := os.Stat("/proc/" + name); err == nil {
+			mount := r.CopyMount(proc, name).Why("/proc/" + name + " …").Result()
+			r.SetMount(mount, rdOnly|noSuid|noDev|noExec)
+			r.Attach(mount, proc, name).Why("… to be read only")
+		}
+	}
+	thermal, err := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")
+	if err != nil {
+		return err
+	}
+	for _, path := range append(thermal, masked...) {
+		r.mask(path)
+	}
+	if r.trees.IsSet() {
+		r.SetMountAlone(r.trees, rdOnly)
+	}
+	return nil
+}
+
+// mask hides a path: a directory under an empty one, a file under /dev/null.
+func (r *newRoot) mask(path string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return
+	}
+	var cover plan.Arg
+	if info.IsDir() {
+		cover = r.NewMount("tmpfs", rdOnly|noSuid|noDev|noExec, "mode=555")
+	} else {
+		cover = r.CopyMount(r.dev, "null").Result()
+	}
+	r.Attach(cover, plan.Cwd, path).Why(path + " reveals the host")
+}
+
+// networkDefaults are Docker's settings of a new network: every user may use ports below 1024, and
+// every group that the container has may send pings.
+func (r *newRoot) networkDefaults() error {
+	if r.Clone.Flags&unix.CLONE_NEWNET == 0 {
+		return nil
+	}
+	last := uint64(math.MaxInt32)
+	if r.Clone.Flags&unix.CLONE_NEWUSER != 0 {
+		_, groups, err := subid.Grants()
+		if err != nil {
+			return err
+		}
+		last = 0
+		for _, g := range groups {
+			last += uint64(g.Count)
+		}
+	}
+	r.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0").
+		Why("every user may use low ports: they are the container's own")
+	r.WriteFile("/proc/sys/net/ipv4/ping_group_range", fmt.Sprint(0, min(last, math.MaxInt32))).
+		Why("and ping").Tolerate(unix.EINVAL) // box itself is in a user namespace with fewer groups
+	return nil
+}
+
+// sysctls writes the --sysctl settings (proc(5)): those of the container's own namespaces.
+func (r *newRoot) sysctls() error {
+	if err := r.networkDefaults(); err != nil {
+		return err
+	}
+	for _, spec := range r.Sysctl {
+		s, err := sysctl.Parse(spec, r.Clone.Flags)
+		if err != nil {
+			return err
+		}
+		file := r.Open(plan.Cwd, s.Path, unix.O_RDWR).
+			Hint(unix.ENOENT, "there is no setting "+s.Name).Result()
+		r.Write(file, s.Value).Why("--sysctl").
+			Hint(unix.EINVAL, "the kernel does not take this value for "+s.Name)
+		r.Close(file)
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+// A job is a box command in a process of its own. The daemon translates a request into a command
+// line, starts it, and reads what it prints. So no container is a child of the daemon, whose end
+// ends none, and whose memory does not grow with them; and each job is a line to try in a shell.
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"reflect"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage09-daemon/rest"
+)
+
+// job is a command that was not started yet.
+type job struct {
+	*exec.Cmd
+	errors bytes.Buffer // what it prints on standard error, its narration left out
+}
+
+// program is what jobs run: this very box.
+var program = "/proc/self/exe"
+
+// command prepares a job. It gets SIGTERM when the context ends. Of the daemon's environment it
+// has what a program needs, and no more: -e NAME must not hand it to a client.
+func (d *daemon) command(ctx context.Context, r *rest.Request, args ...string) *job {
+	if d.explain && args[0] == "start" {
+		args = append([]string{"start", "--explain"}, args[1:]...)
+	}
+	j := &job{Cmd: exec.CommandContext(ctx, program, args...)}
+	j.Env = []string{"BOX_ROOT=" + d.dir(), "PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}
+	j.Dir = "/"
+	j.Stderr = &rest.Lines{Do: func(line string) { d.sort(r, &j.errors, line) }}
+	j.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	j.Cancel = func() error { return j.Process.Signal(unix.SIGTERM) }
+	d.narrate(r, 2, "box "+strings.Join(args, " "))
+	return j
+}
+
+// sort keeps a line that a job has printed as an error of it, unless it is of its narration.
+func (d *daemon) sort(r *rest.Request, errors io.Writer, line string) {
+	for _, side := range []string{"host│", "box │", "── "} {
+		if d.explain && strings.HasPrefix(line, side) {
+			d.narrate(r, 3, line)
+			return
+		}
+	}
+	fmt.Fprintln(errors, line)
+}
+
+// run runs a command to its end, whether or not the client still waits, and returns its output.
+func (d *daemon) run(r *rest.Request, args ...string) (string, error) {
+	return d.command(context.WithoutCancel(r.Context()), r, args...).output()
+}
+
+// output runs a job to its end, and returns what it has printed.
+func (j *job) output() (string, error) {
+	var out bytes.Buffer
+	j.Stdout = &out
+	err := j.Run()
+	return strings.TrimSuffix(out.String(), "\n"), j.failure(err)
+}
+
+// failure is the error of a job that has ended: its last words.
+func (j *job) failure(err error) error {
+	if lines, ok := j.Stderr.(*rest.Lines); ok {
+		lines.Close()
+	}
+	if exit := (*exec.ExitError)(nil); err == nil || !errors.As(err, &exit) {
+		return err
+	}
+	text := strings.TrimSpace(j.errors.String())
+	if text == "" {
+		return fmt.Errorf("box %s: %w", strings.Join(j.Args[1:], " "), err)
+	}
+	return errors.New(strings.TrimPrefix(text, "box: "))
+}
+
+// statusWords are the statuses of errors, by words in them. The first that fits counts.
+var statusWords = []struct {
+	words  string
+	status int
+}{
+	{"no such ", http.StatusNotFound},
+	{"there is no volume", http.StatusNotFound},
+	{"no network", http.StatusNotFound},
+	{"has this name", http.StatusConflict},
+	{"runs, or", http.StatusConflict},
+	{"in use", http.StatusConflict},
+	{"does not run", http.StatusConflict},
+	{"is paused", http.StatusConflict},
+	{"is used by", http.StatusConflict},
+	{"execve(", http.StatusBadRequest},
+	{"--", http.StatusBadRequest},
+	{"not a valid", http.StatusBadRequest},
+	{"a name is made of", http.StatusBadRequest},
+}
+
+// withStatus gives an error its status.
+func withStatus(err error) error {
+	text := strings.TrimPrefix(err.Error(), "box: ")
+	if errors.As(err, new(rest.Problem)) {
+		return err
+	}
+	for _, s := range statusWords {
+		if strings.Contains(text, s.words) {
+			return rest.Problem{Status: s.status, Text: text}
+		}
+	}
+	return rest.Problem{Status: http.StatusInternalServerError, Text: text}
+}
+
+// done answers without a body.
+func done(w http.ResponseWriter, status int, err error) error {
+	if err == nil {
+		w.WriteHeader(status)
+	}
+	return err
+}
+
+// narrateRequest prints a request and its handler.
+func (d *daemon) narrateRequest(r *rest.Request, to *route) {
+	if d.explain {
+		r.Number = d.narrated.Add(1)
+		name := runtime.FuncForPC(reflect.ValueOf(to.handle).Pointer()).Name()
+		name = strings.TrimSuffix(strings.TrimPrefix(name, "main."), ".func1")
+		d.narrate(r, 0, r.Method+" "+r.URL.RequestURI())
+		d.narrate(r, 1, name)
+	}
+}
+
+// narrate prints a line below the request that it belongs to.
+func (d *daemon) narrate(r *rest.Request, depth int, line string) {
+	if d.explain {
+		d.print.Lock()
+		defer d.print.Unlock()
+		fmt.Fprintf(os.Stderr, "#%d%s %s\n", r.Number, strings.Repeat("  ", depth), line)
+	}
+}

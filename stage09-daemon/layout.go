@@ -1,0 +1,201 @@
+// Images on disk. images/ is an OCI image layout, which other tools can read: the package oci reads
+// and writes it. Beside it, layers/ holds each layer once, unpacked, under the digest of its
+// uncompressed tar, for all images that have it. Store.collect removes the blobs and layers that no
+// image and no container needs.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
+)
+
+// layout is the image layout of the store.
+func (s Store) layout() oci.Layout {
+	return oci.Layout{Dir: s.path("images"), Warn: complain, Sync: s.syncLayers}
+}
+
+// openImages makes what is missing of the directories and files for images.
+func (s Store) openImages() error {
+	for _, dir := range []string{"images/blobs/sha256", "images/partial", "layers"} {
+		if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
+			return fmt.Errorf("the store: %w; another place for it is given by "+
+				"--root DIR or BOX_ROOT", err)
+		}
+	}
+	if s.layout().IsMade() {
+		return nil
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	return s.layout().Make()
+}
+
+// using keeps collect away while something is made that no name refers to yet. It ends when done is
+// called. If no other box does the same, leftovers of boxes that were killed are removed first.
+func (s Store) using() (done func() error, err error) {
+	if err := s.openImages(); err != nil {
+		return nil, err
+	}
+	if err := s.dropUnsynced(); err != nil {
+		return nil, err
+	}
+	file, err := state.Lock(context.Background(), s.path("images/use.lock"), state.Shared)
+	if err != nil {
+		return nil, err
+	}
+	if state.Convert(file, state.Exclusive) == nil {
+		err = errors.Join(s.dropHalfMade(), state.Convert(file, state.Shared))
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file.Close, nil
+}
+
+// dropHalfMade removes blobs and layers that are not named by a digest yet, and records that were
+// half written. The part of a blob that an interrupted pull has left is named by its digest, and
+// stays for the next pull.
+func (s Store) dropHalfMade() error {
+	entries, err := os.ReadDir(s.path("images/partial"))
+	for _, entry := range entries {
+		if isHalfMade(entry.Name()) {
+			err = errors.Join(err, removeTree(s.path("images/partial", entry.Name())))
+		}
+	}
+	return errors.Join(err, state.Sweep(s.path("images/partial")), state.Sweep(s.path("images")),
+		state.Sweep(s.path("layers")))
+}
+
+// isHalfMade reports whether a name is one of those that are given to directories in partial/. No
+// other name is removed there.
+func isHalfMade(name string) bool {
+	kind, number, _ := strings.Cut(strings.TrimSuffix(name, layer.OwnersSuffix), "-")
+	return slices.Contains(strings.Fields("layer tiny fetch mount cache"), kind) &&
+		number != "" && strings.Trim(number, "0123456789abcdef") == ""
+}
+
+func (s Store) layerPath(diffID digest.Digest) string { return s.path("layers", diffID.Encoded()) }
+
+// brief shortens the path of a layer for people. Other paths stay as they are.
+func (s Store) brief(dir string) string {
+	if digest, ok := strings.CutPrefix(dir, s.path("layers")+"/"); ok && len(digest) > 12 {
+		return "layers/" + digest[:12] + "…"
+	}
+	return dir
+}
+
+// short returns the beginning of a digest, for people. That of an image that is being built is "".
+func short(d digest.Digest) string {
+	_, hex, _ := strings.Cut(string(d), ":")
+	return hex[:min(12, len(hex))]
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// collect removes blobs and layers that no image and no container needs any more. If another box is
+// making something (using), the next call does it. Images in gone are removed from the index next.
+func (s Store) collect(gone ...digest.Digest) error {
+	alone, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
+	if err == state.ErrBusy {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
+	needed, err := s.needed(gone...)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{"images/blobs/sha256", "images/partial", "layers"} {
+		entries, err := os.ReadDir(s.path(dir))
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			name, _, _ := strings.Cut(entry.Name(), ".") // a note beside a layer
+			if dir != "images/partial" && (needed[name] || state.IsPending(entry.Name())) {
+				continue // pending: a note that is being written at this moment
+			}
+			if !ids.IsID(name) && !isHalfMade(entry.Name()) && !state.IsPending(entry.Name()) {
+				continue // not box's
+			}
+			if err := removeTree(s.path(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keep adds the digests of an image's blobs and layers.
+func (s Store) keep(image *oci.Image, needed map[string]bool) {
+	needed[image.Manifest.Digest.Encoded()], needed[image.ID.Encoded()] = true, true
+	for _, layer := range image.Blobs {
+		needed[layer.Digest.Encoded()] = true
+	}
+	for _, diffID := range image.Config.RootFS.DiffIDs {
+		needed[diffID.Encoded()] = true
+	}
+	dirs, _ := s.dirs(image) // what is missing needs not be kept
+	for _, dir := range dirs {
+		needed[filepath.Base(dir)] = true
+	}
+}
+
+// needed returns the digests that images and containers refer to, in hexadecimal.
+func (s Store) needed(gone ...digest.Digest) (map[string]bool, error) {
+	index, err := s.layout().Index()
+	if err != nil {
+		return nil, err
+	}
+	needed := map[string]bool{}
+	for _, d := range index {
+		if slices.Contains(gone, d.Digest) {
+			continue
+		}
+		image, err := s.layout().Image(d)
+		if err != nil {
+			return nil, fmt.Errorf("%w\n     no leftovers are removed "+
+				"until box rmi %s has removed this image", err, d.Digest.Encoded())
+		}
+		s.keep(image, needed)
+	}
+	steps, err := s.remembered()
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range steps {
+		if step.Layer != nil {
+			needed[step.Layer.Digest.Encoded()] = true
+		}
+	}
+	containers, unknown, err := s.records()
+	for _, r := range containers {
+		for _, dir := range r.Run.topFirst() {
+			needed[filepath.Base(dir)] = true
+		}
+	}
+	if len(unknown) > 0 { // what layers these have is not known
+		err = fmt.Errorf("nothing is removed while a container is damaged: %w",
+			errors.Join(unknown...))
+	}
+	return needed, err
+}

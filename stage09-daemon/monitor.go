@@ -1,0 +1,315 @@
+// A container that is left running needs a process that keeps what it prints and records how it
+// ended: its monitor. That is box itself, started once more in a session of its own, away from
+// every terminal. It inherits the lock on the container.
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/attach"
+	"stagebox/stage04-unionfs/journal"
+	"stagebox/stage04-unionfs/state"
+)
+
+// detach starts the monitor and waits until the container runs. If it cannot run, the monitor
+// itself says why, on the caller's standard error.
+func (r *Record) detach() error {
+	if err := r.forgetStopped(); err != nil {
+		return errors.Join(err, r.release())
+	}
+	monitor := exec.Command("/proc/self/exe", "start", "--monitor", "--root", r.store.dir(), r.ID)
+	if r.Run.Explain != "" {
+		monitor.Args = append(monitor.Args, "--explain="+string(r.Run.Explain))
+	}
+	if r.hold {
+		monitor.Args, monitor.Stdin = append(monitor.Args, "--hold"), os.Stdin
+	}
+	monitor.ExtraFiles = []*os.File{r.lock}
+	monitor.Stderr, monitor.Dir = os.Stderr, "/"
+	return errors.Join(background(monitor), r.lock.Close())
+}
+
+// background starts box once more, in a session of its own, and waits until it reports through
+// the last of its files that its process has become its program.
+func background(box *exec.Cmd) error {
+	ready, report, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	box.ExtraFiles = append(box.ExtraFiles, report)
+	box.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err = errors.Join(box.Start(), report.Close()); err != nil {
+		return fmt.Errorf("the monitor of the container: %w", err)
+	}
+	if n, _ := ready.Read(make([]byte, 1)); n == 1 {
+		return nil
+	}
+	var exit *exec.ExitError
+	if err := box.Wait(); !errors.As(err, &exit) || !exit.Exited() {
+		return fmt.Errorf("the monitor of the container has died: %v", err)
+	}
+	return plan.ExitStatus(exit.ExitCode())
+}
+
+// monitor runs in the new process, and takes the two files that detach has passed on.
+func (r *Record) monitor() error {
+	r.lock, r.ready = os.NewFile(3, r.livePath()), os.NewFile(monitorReady, "ready")
+	unix.CloseOnExec(3)
+	unix.CloseOnExec(monitorReady)
+	r.Run.noInput = true // a container with -i that was created, and not run
+	if again := r.State.Status == "restarting"; again && r.isStopped() {
+		return r.endRestarts(nil)
+	} else if again {
+		r.State.Status, r.Kept, r.hold = "exited", true, false
+	} else {
+		r.State.RestartCount, r.State.Delay = 0, 0
+	}
+	if err := r.Run.Run(); r.State.Status != "restarting" {
+		return err
+	}
+	return r.restart()
+}
+
+// monitorReady is the descriptor on which a monitor reports that the container runs.
+const monitorReady = 4
+
+// announce reports to detach that the container runs, and closes the caller's files.
+func (r *Record) announce() error {
+	if r.log != nil && !r.Run.TTY { // else box itself writes what the terminal shows
+		defer r.log.CloseEnds()
+	}
+	if r.ready == nil {
+		return nil
+	}
+	errors := int(r.errors.Fd()) // box writes its own errors to the log too
+	if err := unix.Dup2(errors, 2); err != nil {
+		return fmt.Errorf("dup2(%d, 2): %w", errors, err)
+	}
+	if _, err := r.ready.Write([]byte("!")); err != nil {
+		return fmt.Errorf("nobody waits for the container: %w", err)
+	}
+	return r.ready.Close()
+}
+
+// openLog has what the process prints go through box: into the log, to all who are attached, and
+// in the foreground to the caller. Only one that leaves nothing has the caller's own files.
+func (r *Record) openLog(p *Plan) (err error) {
+	if r.Run.output != nil {
+		p.stdio = [3]int{int(r.Run.input.Fd()), int(r.Run.output.Fd()), int(r.Run.output.Fd())}
+		return nil
+	}
+	if r.Run.DryRun || r.Run.Rm && r.ready == nil {
+		return nil
+	}
+	if r.log, err = journal.Create(r.path("log")); err != nil {
+		return fmt.Errorf("%w; remove it, and a new log is begun", err)
+	}
+	if r.hub, err = attach.Listen(r.path()); err != nil {
+		return err
+	}
+	r.log.To = r.hub.Output
+	if r.hold {
+		defer func() { err = errors.Join(err, holdForClients()) }()
+	}
+	if r.ready == nil {
+		p.Broken = r.hub.Caller()
+	}
+	if r.Run.TTY {
+		if p.passInput, err = r.Run.Input(r.hub.LeaveCaller); err == nil {
+			p.output, err = r.log.Pipe("stdout")
+		}
+		p.opened = r.hub.Input
+		r.errors = p.output
+		return err
+	}
+	for i, stream := range []string{"stdout", "stderr"} {
+		end, err := r.log.Pipe(stream)
+		if err != nil {
+			return err
+		}
+		p.stdio[1+i], r.errors = int(end.Fd()), end
+	}
+	return r.openInput(p)
+}
+
+// holdForClients lets the caller attach clients before the process exists, so that they miss
+// nothing of it. A caller that has died holds nothing up.
+func holdForClients() error {
+	if _, err := os.Stdin.WriteString("!"); err == nil {
+		os.Stdin.Read(make([]byte, 1))
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	return os.NewSyscallError("dup2", unix.Dup2(int(null.Fd()), 0))
+}
+
+// openInput makes a pipe for those who are attached to write to, if the process is to have an
+// input and it is not the caller's. Without one of them it has nothing to read, and no end.
+func (r *Record) openInput(p *Plan) error {
+	if !r.Run.Interactive || r.ready == nil && !r.Run.noInput {
+		r.hub.Input(nil)
+		return nil
+	}
+	read, write, err := r.log.Input()
+	if err != nil {
+		return err
+	}
+	p.stdio[0] = int(read.Fd())
+	r.hub.Input(write)
+	return nil
+}
+
+// closeLog waits until everything that was printed is written. It does not wait for a process
+// that the container has left on the host.
+func (r *Record) closeLog() error {
+	if r.log == nil {
+		return nil
+	}
+	if (r.ready != nil || r.Run.Front) && r.State.Status == "running" {
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err == nil {
+			err = unix.Dup2(int(null.Fd()), 2) // box's own errors: the last writer
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err := r.log.Close()
+	if r.hub != nil {
+		err = errors.Join(err, r.hub.Close())
+	}
+	return err
+}
+
+// errEnded means that there is no process to send a signal to.
+var errEnded = errors.New("does not run")
+
+// signal sends a signal to the container's first process, and to no other that has its number:
+// the process is opened (pidfd_open(2)) before the lock proves that it still runs.
+func (r *Record) signal(s unix.Signal) error {
+	fd, err := unix.PidfdOpen(r.State.PID, 0)
+	if err == nil {
+		defer unix.Close(fd)
+	}
+	if err != nil || !r.isRunning() {
+		return fmt.Errorf("container %s %w: box start %s starts it", r.Name, errEnded, r.Name)
+	}
+	if err := unix.PidfdSendSignal(fd, s, nil, 0); err != nil && err != unix.ESRCH {
+		return fmt.Errorf("pidfd_send_signal(%d, %s): %w", r.State.PID, unix.SignalName(s), err)
+	}
+	return nil
+}
+
+// waitUntilEnd waits for the container and returns its exit status.
+func (r *Record) waitUntilEnd() (status int, err error) {
+	wait, err := r.watchEnd()
+	if err != nil {
+		return 0, err
+	}
+	return wait()
+}
+
+// watchEnd returns a function that waits for the end of the container as it runs now, and returns
+// its exit status: the box that stays with it writes it into the locked file and then releases
+// the lock.
+func (r *Record) watchEnd() (wait func() (int, error), err error) {
+	file, err := os.Open(r.livePath())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	now, err := r.store.known(r.ID) // now that its lock is open
+	if err != nil {
+		return nil, err
+	}
+	return func() (int, error) {
+		defer file.Close()
+		if file == nil || !now.State.isLive() {
+			return now.State.ExitCode, nil
+		}
+		if err := state.Await(context.Background(), file, state.Shared); err != nil {
+			return 0, err
+		}
+		status := 128 + int(unix.SIGKILL) // box was killed too
+		if _, err := fmt.Fscan(file, &status); err != nil && err != io.EOF {
+			return 0, err
+		}
+		return status, nil
+	}, nil
+}
+
+// hasEndedWithin waits, forever if the time is negative, and reports whether the container ended.
+func (r *Record) hasEndedWithin(timeout time.Duration) bool {
+	for end := time.Now().Add(timeout); state.Held(r.livePath()); time.Sleep(2 * time.Millisecond) {
+		if timeout >= 0 && time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+// stopTimeout is how many seconds a container has to end, if it was not given another number.
+const stopTimeout = 10
+
+// stop asks the container to end with a signal, and kills it after some seconds. With 0 and nil
+// they are its own; and with nil, one whose first process neither handles nor blocks the signal,
+// and so would never get it (pid_namespaces(7)), is killed at once.
+func (r *Record) stop(request unix.Signal, seconds *int) error {
+	if !r.isLive() {
+		return nil
+	}
+	r, err := r.noteStopped()
+	if err != nil || !r.isRunning() {
+		return err
+	}
+	if request == 0 {
+		request = r.Run.stopSignal()
+	}
+	timeout := stopTimeout
+	if given := cmp.Or(seconds, r.Run.StopTimeout); given != nil {
+		timeout = *given
+	}
+	if seconds == nil && !r.Run.Init && plan.Unhandled(r.State.PID, request) {
+		timeout = 0
+	}
+	if timeout != 0 {
+		if err := r.signal(request); err != nil && !errors.Is(err, errEnded) {
+			return err
+		}
+		if r.hasEndedWithin(time.Duration(timeout) * time.Second) {
+			return nil
+		}
+	}
+	return r.kill()
+}
+
+// kill ends the container with SIGKILL.
+func (r *Record) kill() error {
+	r, err := r.noteStopped()
+	if err != nil {
+		return err
+	}
+	if err := r.signal(unix.SIGKILL); err != nil && !errors.Is(err, errEnded) {
+		return err
+	}
+	if !r.hasEndedWithin(10 * time.Second) {
+		return fmt.Errorf("container %s was killed and has not ended: "+
+			"a process in it waits for something that cannot be interrupted", r.Name)
+	}
+	return nil
+}

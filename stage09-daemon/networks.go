@@ -1,0 +1,223 @@
+// Networks. Their records, and the leases of the addresses on them, are plain files, which the
+// package ipam reads and writes. Here networks are made and removed together with the bridges and
+// rules that belong to them in the kernel.
+
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage08-network/attr"
+	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/nft"
+	"stagebox/stage08-network/rtnl"
+)
+
+// networks are the networks of a store.
+type networks struct{ ipam.Dir }
+
+// networksIn are those whose files are in a directory.
+func networksIn(path string) networks { return networks{ipam.Dir{Path: path, Warn: complain}} }
+
+// defaultNetwork is made when it is first needed.
+const defaultNetwork = "bridge"
+
+// create records a network, with a subnet that is free unless one is given. The bridge
+// is made with the first container. Nothing is written when dry.
+func (dir networks) create(
+	name string, subnet netip.Prefix, internal, dry bool,
+) (*ipam.Network, error) {
+	netns, err := ipam.Netns()
+	if err != nil {
+		return nil, err
+	}
+	n := &ipam.Network{Name: name, Bridge: dir.bridgeOf(name), Internal: internal, Netns: netns}
+	return n, dir.Add(n, dry, func(others []*ipam.Network) error {
+		return assignSubnets(n, subnet, others)
+	})
+}
+
+// findOrCreate reads a network, or creates the default one.
+func (dir networks) findOrCreate(name string, dry bool) (*ipam.Network, error) {
+	n, err := dir.Find(name)
+	if name != defaultNetwork || !errors.Is(err, ipam.ErrNoNetwork) {
+		return n, err
+	}
+	n, err = dir.create(name, netip.Prefix{}, false, dry)
+	if again, gone := dir.Find(name); gone == nil { // another box was faster
+		return again, nil
+	}
+	return n, err
+}
+
+// bridgeOf returns the name of a network's bridge, which differs between stores of one host.
+func (dir networks) bridgeOf(name string) string {
+	if name == defaultNetwork && dir.Path == (Store{}).path("networks") {
+		return "box0"
+	}
+	sum := sha256.Sum256([]byte(dir.Path + " " + name))
+	return fmt.Sprintf("box-%x", sum[:4])
+}
+
+// assignSubnets chooses the addresses of a network: the first candidate that no route of the
+// host and no other network uses, or the given one, if it is free.
+func assignSubnets(n *ipam.Network, given netip.Prefix, others []*ipam.Network) error {
+	routes, err := hostRoutes()
+	if err != nil {
+		return err
+	}
+	links, err := hostLinks()
+	if err != nil {
+		return err
+	}
+	n.MTU = rtnl.UplinkMTU(routes, links)
+	if n.Subnet, err = ipam.ChooseSubnet(given, inUse(others, routes)); err != nil {
+		return err
+	}
+	n.Gateway = ipam.Nth(n.Subnet, 1)
+	if hasIPv6() {
+		n.Subnet6 = ipam.UniqueLocal()
+		n.Gateway6 = ipam.Nth(n.Subnet6, 1)
+	}
+	return nil
+}
+
+// inUse lists the addresses that a new network cannot have.
+func inUse(others []*ipam.Network, routes []rtnl.Route) (uses []ipam.Use) {
+	for _, n := range others {
+		by := fmt.Sprintf("%s of network %s", n.Subnet, n.Name)
+		uses = append(uses, ipam.Use{Prefix: n.Subnet, By: by})
+	}
+	for _, r := range routes {
+		if r.To.Bits() > 0 {
+			by := fmt.Sprintf("the host's route to %s", r.To.Masked())
+			uses = append(uses, ipam.Use{Prefix: r.To, By: by})
+		}
+	}
+	return uses
+}
+
+// acquire leases the lowest free address, or the wanted one, to this process's container, and
+// removes the leases and ports of dead boxes. The lease counts until held is closed. Nothing is
+// written when dry, and held is nil.
+func (dir networks) acquire(n *ipam.Network, id string, wanted netip.Addr, names []string,
+	dry bool) (l ipam.Lease, held *os.File, err error) {
+	l = ipam.Lease{ID: id, Keeper: ipam.Keeper(os.Getpid()), Names: names}
+	if dry {
+		_, _, err = dir.Assign(n, &l, wanted, hasIPv6())
+		return l, nil, err
+	}
+	held, err = dir.Acquire(n, &l, wanted, hasIPv6(), unpublish)
+	return l, held, err
+}
+
+// remove removes a network: bridge, rules and files. With the last one goes the table, and the
+// host's settings become what they were.
+func (dir networks) remove(name string, force bool) error {
+	n, err := dir.Find(name)
+	if err != nil && force && ipam.IsLabel(name) && !errors.Is(err, ipam.ErrNoNetwork) { // damaged
+		n, err = &ipam.Network{Name: name, Bridge: dir.bridgeOf(name)}, nil
+	}
+	if err != nil {
+		return err
+	}
+	return dir.Locked(func() error {
+		live, dead, err := dir.Leases(n)
+		if err != nil && !force {
+			return err
+		}
+		if len(live) > 0 {
+			return fmt.Errorf("network %s is in use by %s: stop them first",
+				name, ipam.Labels(live))
+		}
+		if err := dir.tearDown(n, dead, force); err != nil {
+			return err
+		}
+		return dir.Remove(name)
+	})
+}
+
+// tearDown removes the bridge and the rules of a network, as far as they exist.
+func (dir networks) tearDown(n *ipam.Network, dead []ipam.Lease, force bool) error {
+	err := sendNetlink(unix.NETLINK_ROUTE, delLink(n.Bridge))
+	gone := errors.Is(err, unix.ENODEV)
+	switch {
+	case gone && !force && n.IsElsewhere():
+		return fmt.Errorf("network %s was made in another network namespace, %s, and may have its"+
+			" bridge there: remove it from there, or forget it with --force", n.Name, n.Netns)
+	case err != nil && !gone:
+		return err
+	}
+	there, _, err := findTable()
+	if errors.Is(err, errNotOurs) || err == nil && !there {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := unpublish(dead); err != nil {
+		return err
+	}
+	return dir.tearDownRules(n)
+}
+
+// tearDownRules removes a network from the rules, and all of them with the last network. The lock
+// is this store's alone, so a box with another store may change the table meanwhile.
+func (dir networks) tearDownRules(n *ipam.Network) error {
+	for {
+		generation, err := natGeneration()
+		if err != nil {
+			return err
+		}
+		in, others, err := dir.networksInRules(n)
+		switch {
+		case err != nil:
+			return err
+		case !others:
+			err = sendNatUnless(generation, natTable.Delete())
+		case in:
+			err = sendNatUnless(generation, natTable.DeleteElements(elementsFor(n))...)
+		}
+		switch {
+		case errors.Is(err, unix.ERESTART): // look again
+		case err != nil || others:
+			return err
+		default:
+			return dir.restoreSettings()
+		}
+	}
+}
+
+// networksInRules reports whether a network is in the rules, which it is since a container of it
+// was run, and whether others are.
+func (dir networks) networksInRules(n *ipam.Network) (in, others bool, err error) {
+	bridges, err := elementsOf("bridges")
+	if err != nil {
+		return false, false, err
+	}
+	own := func(e nft.Element) bool { return attr.Text(e.Key) == n.Bridge }
+	leased, err := dir.IsLeased() // that of a container which is being connected
+	others = leased || slices.ContainsFunc(bridges, func(e nft.Element) bool { return !own(e) })
+	return slices.ContainsFunc(bridges, own), others, err
+}
+
+// forget removes the lease and the ports that a killed box has left of a container.
+func (dir networks) forget(id string) error {
+	all, err := dir.List()
+	for _, n := range all {
+		live, dead, errRead := dir.Leases(n)
+		isIts := func(l ipam.Lease) bool { return l.ID == id }
+		if slices.ContainsFunc(append(live, dead...), isIts) {
+			err = errors.Join(err, unpublish([]ipam.Lease{{ID: id}}), dir.Release(n, id))
+		}
+		err = errors.Join(err, errRead)
+	}
+	return err
+}

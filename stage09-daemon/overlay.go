@@ -1,0 +1,177 @@
+// A union file system shows several directories as one (overlayfs in the kernel's
+// Documentation/filesystems). The lower ones are only read, and many containers can share
+// them. What a container changes is in its upper directory alone: a file that it writes to
+// is copied up first, and one that it deletes is covered by a whiteout.
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/rootdir"
+	"stagebox/stage04-unionfs/union"
+)
+
+// maxLayers is the limit of the kernel (OVL_MAX_STACK).
+const maxLayers = 500
+
+// overlay is a container's union: the lower directories, the top one first, and its own.
+type overlay struct {
+	lowers              []string
+	upper, work, merged string
+	volatile            bool // what is written need not survive the machine
+}
+
+// layers checks the directories of the root, and replaces them by their paths without links. The
+// lowest is Rootfs, whichever flag named it.
+func (c *Container) layers() error {
+	if c.Rootfs == "" && len(c.Layer) > 0 {
+		c.Rootfs, c.Layer = c.Layer[0], c.Layer[1:]
+	}
+	if c.Rootfs == "" {
+		return nil
+	}
+	if len(c.Layer) >= maxLayers {
+		return fmt.Errorf("%d layers are more than the %d "+
+			"that the kernel can lay over one another: box commit makes one of some",
+			len(c.Layer)+1, maxLayers)
+	}
+	var err error
+	if c.Rootfs, err = rootdir.Check(c.Rootfs); err != nil {
+		return err
+	}
+	for i, dir := range c.Layer {
+		if c.Layer[i], err = union.LayerDir(dir); err != nil {
+			return fmt.Errorf("--layer %s: %w", dir, err)
+		}
+	}
+	return union.CheckApart(c.topFirst())
+}
+
+// mount makes the process mount the union. The kernel takes all directories in one string. Without
+// an upper directory it is read-only, and needs two lower ones.
+func (o *overlay) mount(p *Plan) {
+	p.Section("layers: several directories, seen as one")
+	dirs := slices.Clone(o.lowers)
+	if o.upper != "" {
+		dirs = append(dirs, o.upper, o.work)
+	}
+	if !fits(dirs) {
+		dirs = p.openLayers(dirs)
+		p.Chdir("/proc/self/fd").Why("where every descriptor is a name")
+	}
+	lowers := dirs[:len(o.lowers)]
+	options := "lowerdir=" + strings.Join(lowers, ":")
+	if o.upper != "" {
+		options += ",upperdir=" + dirs[len(lowers)] + ",workdir=" + dirs[len(lowers)+1]
+	}
+	if p.Clone.Flags&unix.CLONE_NEWUSER != 0 {
+		options += ",userxattr" // overlay's marks are in attributes that a user may set
+	} else {
+		options += ",redirect_dir=off,metacopy=off" // changed files are whole in the upper one
+	}
+	if o.volatile {
+		options += ",volatile" // what is written need not reach the disk
+	}
+	p.Mount("overlay", o.merged, "overlay", 0, options).
+		Why("all layers as one, the container's own on top").Look("findmnt -N PID -t overlay").
+		Hint(unix.EINVAL, o.einvalHint()).
+		Hint(unix.ELOOP, "the container's own layer would be inside one of the others: "+
+			"put the store elsewhere with --root").
+		Hint(unix.EPERM, "an ordinary user needs Linux 5.11 or newer for an overlay").
+		Hint(unix.ENODEV, "the kernel has no overlay file system: modprobe overlay")
+	p.Chdir(o.merged)
+}
+
+// fits reports whether paths can be in the string, which has at most 4095 bytes and in which a
+// colon, a comma and a backslash are special.
+func fits(dirs []string) bool {
+	all := strings.Join(dirs, ":")
+	return len(all) < 3900 && !strings.ContainsAny(strings.Join(dirs, ""), ":,\\")
+}
+
+// openLayers makes the process open the directories under numbers that are known before: short
+// names, however long the paths are.
+func (p *Plan) openLayers(dirs []string) []string {
+	const first = 200
+	names := make([]string, len(dirs))
+	for i, dir := range dirs {
+		flags := plan.Bits(unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, openFlags)
+		fd := p.Add("openat", unix.SYS_OPENAT, plan.Cwd, dir, flags).Result()
+		p.Dup3(fd, first+i, true)
+		p.Close(fd)
+		names[i] = strconv.Itoa(first + i)
+	}
+	return names
+}
+
+// einvalHint names the file system that an overlay cannot lie on, where that is the cause.
+func (o *overlay) einvalHint() string {
+	var fs unix.Statfs_t
+	err := unix.Statfs(filepath.Dir(filepath.Dir(o.upper)), &fs)
+	if err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return o.upper + " is on an overlay itself, perhaps inside a container, " +
+			"and that cannot carry the writable layer of another:\n" +
+			"     put the store elsewhere: --root on a volume or a tmpfs"
+	}
+	return "one of these directories is on a file system that an overlay cannot lie on; " +
+		"the kernel's log (dmesg) says which"
+}
+
+// copyRootMode gives the container's own layer the owner and mode of the layer below: the root
+// has those of its top layer.
+func (o *overlay) copyRootMode() error {
+	var st unix.Stat_t
+	if err := unix.Stat(o.lowers[0], &st); err != nil {
+		return fmt.Errorf("stat(%q): %w", o.lowers[0], err)
+	}
+	if err := unix.Chmod(o.upper, st.Mode&0o7777); err != nil {
+		return fmt.Errorf("chmod(%q): %w", o.upper, err)
+	}
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	if err := unix.Chown(o.upper, int(st.Uid), int(st.Gid)); err != nil {
+		return fmt.Errorf("chown(%q): %w", o.upper, err)
+	}
+	return nil
+}
+
+// union opens the container's root for reading, without mounting it.
+func (o *overlay) union() (*union.FS, error) {
+	return union.Open(append([]string{o.upper}, o.lowers...))
+}
+
+// openInside opens a file of the container as a process in it would.
+func (r *Record) openInside(path string, flags int) (int, error) {
+	if r.files == nil { // it stays open while the run is planned
+		u, err := r.overlay().union()
+		if r.Run.DryRun {
+			u, err = union.Open(r.Run.topFirst())
+		}
+		if err != nil {
+			return -1, err
+		}
+		r.files = u
+	}
+	n, err := r.files.Find(path, flags&unix.O_NOFOLLOW == 0)
+	if err != nil {
+		return -1, err
+	}
+	return n.Open(flags)
+}
+
+// topFirst returns the layers of a container, the top one first.
+func (c *Container) topFirst() []string {
+	list := append([]string{c.Rootfs}, c.Layer...)
+	slices.Reverse(list)
+	return list
+}

@@ -1,0 +1,332 @@
+// pull and push bring images from and to a registry. The requests are in the package registry, and
+// --explain shows them. Blobs are transferred side by side; a layer is unpacked while it arrives,
+// and the part that an interrupted pull has left is used by the next one. Store.pull gets the
+// manifest; transfer.pullLayer hands each layer to Store.unpackAs (layers.go).
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/progress"
+	"stagebox/stage05-images/registry"
+)
+
+// atOnce is how many blobs are transferred at the same time.
+const atOnce = 3
+
+// transfer is a pull from a repository, or a push to one.
+type transfer struct {
+	store    Store
+	registry *registry.Client
+	ref      registry.Reference
+	show     *progress.Display
+	platform string // as it was asked for, or ""
+}
+
+// pull gets an image, and all of it that is not here yet.
+func (s Store) pull(
+	ctx context.Context, ref registry.Reference, platform string, remote Remote,
+	show *progress.Display,
+) (*oci.Image, error) {
+	want, err := registry.ParsePlatform(platform)
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.using()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	client, err := remote.dial(ref.Host)
+	if err != nil {
+		return nil, err
+	}
+	t := &transfer{s, client, ref, show, platform}
+	desc, data, top, err := client.ManifestFor(ctx, ref, want)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := t.pull(ctx, desc, data, top.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return s.layout().Image(manifest)
+}
+
+// pull gets the configuration and the layers of a manifest, then gives it its name. In the registry
+// it is found under the digest origin: its own, or that of an index.
+func (t *transfer) pull(
+	ctx context.Context, desc ocispec.Descriptor, data []byte, origin digest.Digest,
+) (ocispec.Descriptor, error) {
+	var m ocispec.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return desc, fmt.Errorf("the manifest %s: %w", desc.Digest, err)
+	}
+	config, err := t.config(ctx, m)
+	if err == nil {
+		err = oci.CheckPlatform(config.Platform, t.platform, complain)
+	}
+	if err != nil {
+		return desc, err
+	}
+	manifest, err := t.store.layout().PutManifest(desc, data, m)
+	manifest = oci.WithOrigin(manifest, t.ref, origin)
+	if err == nil && !t.store.isHere(manifest) {
+		err = t.pullLayers(ctx, m.Layers, config.RootFS.DiffIDs)
+	}
+	if err == nil {
+		_, err = t.store.dirs(&oci.Image{Config: config}) // makes the directories that layers lack
+	}
+	if err == nil {
+		err = t.store.layout().Tag(manifest, t.ref.String())
+	}
+	return manifest, err
+}
+
+// config gets the configuration, which says what the layers have to be.
+func (t *transfer) config(ctx context.Context, m ocispec.Manifest) (oci.Config, error) {
+	var config oci.Config
+	if m.Config.Size > registry.MaxDocument {
+		return config, fmt.Errorf("its configuration has %s, and may have %s",
+			units.FormatSize(m.Config.Size), units.FormatSize(registry.MaxDocument))
+	}
+	if err := registry.CheckDigest(m.Config.Digest); err != nil {
+		return config, about("read", "the manifest", err)
+	}
+	if !t.store.layout().Has(m.Config.Digest) {
+		if err := t.document(ctx, m.Config); err != nil {
+			return config, err
+		}
+	}
+	if err := t.store.layout().ReadJSON(m.Config.Digest, &config); err != nil {
+		return config, err
+	}
+	if n := len(config.RootFS.DiffIDs); n != len(m.Layers) {
+		return config, fmt.Errorf("its manifest has %d layers, and its configuration names %d: "+
+			"it is not an image to run", len(m.Layers), n)
+	}
+	for _, diffID := range config.RootFS.DiffIDs {
+		if err := registry.CheckDigest(diffID); err != nil {
+			return config, about("read", "the configuration", err)
+		}
+	}
+	return config, nil
+}
+
+// document gets a small blob.
+func (t *transfer) document(ctx context.Context, d ocispec.Descriptor) error {
+	blob, err := t.registry.Blob(ctx, t.ref.Repository, d, nil)
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(blob)
+	if err = errors.Join(err, blob.Close()); err != nil {
+		return err
+	}
+	_, err = t.store.layout().Put(d.MediaType, data)
+	return err
+}
+
+// isHere reports whether an image has a name or had one, and all of it is here. Then its layers
+// were compared with its configuration before.
+func (s Store) isHere(manifest ocispec.Descriptor) bool {
+	if !s.layout().Lists(manifest) {
+		return false
+	}
+	image, err := s.layout().Image(manifest)
+	if err == nil {
+		_, err = s.dirs(image)
+	}
+	missing := func(d ocispec.Descriptor) bool { return !s.layout().Has(d.Digest) }
+	return err == nil && !slices.ContainsFunc(image.Blobs, missing)
+}
+
+// pullLayers gets the layers of an image, some at a time. The first error ends them all.
+func (t *transfer) pullLayers(
+	ctx context.Context, blobs []ocispec.Descriptor, diffIDs []digest.Digest,
+) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i := range blobs {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			err := t.pullLayer(ctx, blobs[i], diffIDs[i])
+			return cmp.Or(context.Cause(ctx), err)
+		})
+	}
+	return group.Wait()
+}
+
+// pullLayer gets a layer and unpacks it while it arrives. The file that it is written to is also
+// its lock: another box waits for it, and then finds the layer there.
+func (t *transfer) pullLayer(
+	ctx context.Context, blob ocispec.Descriptor, diffID digest.Digest,
+) error {
+	if err := registry.CheckDigest(blob.Digest); err != nil {
+		return about("read", "the manifest", err)
+	}
+	label := short(blob.Digest)
+	name := t.store.path("images/partial", blob.Digest.Encoded())
+	part, err := state.Lock(ctx, name, state.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer part.Close()
+	if file, err := os.Open(t.store.layout().Path(blob.Digest)); err == nil {
+		t.show.Event(label, "Already exists")
+		return errors.Join(t.store.unpackAs(file, diffID), file.Close(), os.Remove(part.Name()))
+	}
+	update := func(n int64) { t.show.Update(label, n, blob.Size) }
+	download, err := t.registry.Blob(ctx, t.ref.Repository, blob, update)
+	if err != nil {
+		return err
+	}
+	had, err := download.Resume(part)
+	if err == nil {
+		_, err = part.Seek(had, io.SeekStart)
+	}
+	if err != nil {
+		return errors.Join(err, download.Close())
+	}
+	old := io.NewSectionReader(part, 0, had)
+	err = t.unpackAll(io.MultiReader(old, io.TeeReader(download, part)), diffID)
+	if err = errors.Join(err, download.Close()); err == nil {
+		t.show.Event(label, "Pull complete")
+		return t.store.layout().KeepPart(part, blob.Digest)
+	}
+	if download.IsComplete() || download.Err() == nil && ctx.Err() == nil {
+		err = errors.Join(err, os.Remove(part.Name())) // not the connection's fault
+	}
+	return err
+}
+
+// unpackAll unpacks a layer and reads what follows its last entry, which belongs to the blob too.
+func (t *transfer) unpackAll(blob io.Reader, diffID digest.Digest) error {
+	err := t.store.unpackAs(blob, diffID)
+	if err == nil {
+		_, err = io.Copy(io.Discard, blob)
+	}
+	return err
+}
+
+// push sends an image: its blobs, compressed first if they are not yet, and then the manifest that
+// names them.
+func (s Store) push(
+	ctx context.Context, ref registry.Reference, remote Remote, show *progress.Display,
+) (manifest ocispec.Descriptor, err error) {
+	done, err := s.using()
+	if err != nil {
+		return manifest, err
+	}
+	defer done()
+	image, err := s.layout().Find(ref.String())
+	if err != nil {
+		return manifest, err
+	}
+	if image, err = s.compressed(image, ref.String(), show); err != nil {
+		return manifest, err
+	}
+	client, err := remote.dial(ref.Host)
+	if err != nil {
+		return manifest, err
+	}
+	t := &transfer{s, client, ref, show, ""}
+	if err := t.pushBlobs(ctx, image); err != nil {
+		return manifest, err
+	}
+	data, err := s.layout().Read(image.Manifest.Digest)
+	if err != nil {
+		return manifest, err
+	}
+	if err := client.PutManifest(ctx, ref, image.Manifest.MediaType, data); err != nil {
+		return manifest, err
+	}
+	manifest = image.Manifest
+	return manifest, s.layout().Tag(oci.WithOrigin(manifest, ref, manifest.Digest), ref.String())
+}
+
+// pushBlobs sends the configuration and the layers, some at a time. After an error no other is
+// begun, and those that are on their way go on.
+func (t *transfer) pushBlobs(ctx context.Context, image *oci.Image) error {
+	config, err := t.store.layout().Read(image.ID)
+	if err != nil {
+		return err
+	}
+	blobs := append([]ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageConfig,
+		Digest: image.ID, Size: int64(len(config))}}, image.Blobs...)
+	from := t.store.layout().OtherRepository(image.Manifest.Digest, t.ref)
+	group, failed := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, blob := range blobs {
+		group.Go(func() error {
+			if failed.Err() != nil {
+				return context.Cause(failed)
+			}
+			return t.pushBlob(ctx, blob, from)
+		})
+	}
+	return group.Wait()
+}
+
+func (t *transfer) pushBlob(ctx context.Context, blob ocispec.Descriptor, from string) error {
+	file, err := os.Open(t.store.layout().Path(blob.Digest))
+	if err != nil {
+		return fmt.Errorf("the blob %s: %w; pull or load its image again", blob.Digest, err)
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.Size() != blob.Size {
+		return cmp.Or(err, t.store.layout().Damaged(blob.Digest))
+	}
+	label := short(blob.Digest)
+	update := func(n int64) { t.show.Update(label, n, blob.Size) }
+	how, err := t.registry.Push(ctx, t.ref.Repository, blob, file, from, update)
+	if err != nil { // a registry refuses a damaged blob, and does not say which
+		return cmp.Or(t.store.layout().Check(blob.Digest), err)
+	}
+	t.show.Event(label, map[registry.Outcome]string{
+		registry.Exists:  "Layer already exists",
+		registry.Mounted: "Mounted from another repository",
+		registry.Pushed:  "Pushed",
+	}[how])
+	return nil
+}
+
+// compressed returns the image with compressed layers: the same layers, and so the same id, under a
+// new manifest, which takes over the name and the annotations.
+func (s Store) compressed(
+	image *oci.Image, name string, show *progress.Display,
+) (*oci.Image, error) {
+	blobs := slices.Clone(image.Blobs)
+	for i, diffID := range image.Config.RootFS.DiffIDs {
+		if blobs[i].Digest != diffID {
+			continue
+		}
+		show.Event(short(diffID), "Compressing")
+		var err error
+		if blobs[i], err = s.compressLayer(diffID); err != nil {
+			return nil, fmt.Errorf("compress the layer %s: %w", short(diffID), err)
+		}
+	}
+	same := func(a, b ocispec.Descriptor) bool { return a.Digest == b.Digest }
+	if slices.EqualFunc(blobs, image.Blobs, same) {
+		return image, nil
+	}
+	return s.layout().Replace(image, blobs, name)
+}

@@ -1,0 +1,302 @@
+// Package report translates the output of commands of box, and what the engine has read, into the
+// answers of the Docker Engine API. No lesson reads it.
+package report
+
+import (
+	"archive/tar"
+	"encoding/base64"
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/stats"
+	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage05-images/imageview"
+	"stagebox/stage05-images/oci"
+	"stagebox/stage09-daemon/commandline"
+	"stagebox/stage09-daemon/rest"
+)
+
+// Change is a file that a container has changed: 0 is modified, 1 added, 2 deleted.
+type Change struct {
+	Path string
+	Kind int
+}
+
+// Changes reads what box diff prints.
+func Changes(out string) []Change {
+	list := []Change{}
+	for line := range strings.Lines(out) {
+		if kind, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " "); ok {
+			list = append(list, Change{path, strings.Index("CAD", kind)})
+		}
+	}
+	return list
+}
+
+// Top is the table of a container's processes.
+type Top struct {
+	Titles    []string
+	Processes [][]string
+}
+
+// Processes reads what box top prints. The last column may have spaces in it.
+func Processes(out string) (t Top) {
+	for i, line := range strings.Split(strings.TrimSpace(out), "\n") {
+		if i == 0 {
+			t.Titles = strings.Fields(line)
+			continue
+		}
+		words := strings.Fields(line)
+		if last := len(t.Titles) - 1; len(words) > last+1 {
+			words = append(words[:last:last], strings.Join(words[last:], " "))
+		}
+		t.Processes = append(t.Processes, words)
+	}
+	return t
+}
+
+// Removed reads the lines that box rmi and box image prune print, and how much room was made.
+func Removed(out string) (list []map[string]string, freed int64) {
+	list = []map[string]string{}
+	for line := range strings.Lines(out) {
+		what, name, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch what {
+		case "Untagged", "Deleted":
+			list = append(list, map[string]string{what: name})
+		case "Total reclaimed space":
+			freed = Size(name)
+		}
+	}
+	return list, freed
+}
+
+// Size reads a size that was printed for people.
+func Size(text string) int64 {
+	var size units.Size
+	if size.UnmarshalText([]byte(strings.ReplaceAll(text, " ", ""))) != nil {
+		return 0
+	}
+	return int64(size)
+}
+
+// PathStat is the header X-Docker-Container-Path-Stat for the first entry of an archive.
+func PathStat(h *tar.Header, path string) string {
+	info := h.FileInfo()
+	name := info.Name()
+	if strings.Trim(path, "/") == "" {
+		name = "/"
+	}
+	text, err := json.Marshal(struct {
+		Name       string      `json:"name"`
+		Size       int64       `json:"size"`
+		Mode       fs.FileMode `json:"mode"`
+		Mtime      time.Time   `json:"mtime"`
+		LinkTarget string      `json:"linkTarget"`
+	}{name, info.Size(), info.Mode(), h.ModTime, h.Linkname})
+	if err != nil { // numbers and strings
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(text)
+}
+
+// Ports are published ports in the form of a list of containers.
+func Ports(all map[string][]api.PortBinding) []any {
+	type port struct {
+		IP          string `json:",omitempty"`
+		PrivatePort int
+		PublicPort  int `json:",omitempty"`
+		Type        string
+	}
+	list := []any{}
+	for _, inside := range slices.Sorted(maps.Keys(all)) {
+		number, kind, _ := strings.Cut(inside, "/")
+		private, _ := strconv.Atoi(number) // checked when it was published
+		if len(all[inside]) == 0 {
+			list = append(list, port{PrivatePort: private, Type: kind})
+		}
+		for _, b := range all[inside] {
+			public, _ := strconv.Atoi(b.HostPort)
+			list = append(list, port{b.HostIP, private, public, kind})
+		}
+	}
+	return list
+}
+
+// Step is a step of an image's history.
+type Step struct {
+	ID        string `json:"Id"`
+	Created   int64
+	CreatedBy string
+	Tags      []string
+	Size      int64
+	Comment   string
+}
+
+// History is an image's history, the latest step first.
+func History(image *oci.Image, sizeOf func(digest.Digest) int64) []Step {
+	list, layers := []Step{}, image.Config.RootFS.DiffIDs
+	for _, h := range image.Config.History {
+		s := Step{ID: "<missing>", CreatedBy: h.CreatedBy, Comment: h.Comment}
+		if h.Created != nil {
+			s.Created = h.Created.Unix()
+		}
+		if !h.EmptyLayer && len(layers) > 0 {
+			s.Size, layers = sizeOf(layers[0]), layers[1:]
+		}
+		list = append(list, s)
+	}
+	slices.Reverse(list)
+	if len(list) > 0 {
+		list[0].ID = image.ID.String()
+		for _, name := range image.Familiar() {
+			list[0].Tags = append(list[0].Tags, name[0]+":"+name[1])
+		}
+	}
+	return list
+}
+
+// ImageSummary is an image in a list.
+type ImageSummary struct {
+	ID          string `json:"Id"`
+	ParentID    string `json:"ParentId"`
+	RepoTags    []string
+	RepoDigests []string
+	Created     int64
+	Size        int64
+	SharedSize  int64
+	VirtualSize int64
+	Labels      map[string]string
+	Containers  int64
+}
+
+// Image is an image as a list shows it; users are the containers that are made of it.
+func Image(image *oci.Image, all []*oci.Image, sizes imageview.Sizes, users int) ImageSummary {
+	tags, digests := imageview.Names(image, all)
+	size := sizes.Of(image)
+	return ImageSummary{ID: image.ID.String(), RepoTags: tags, RepoDigests: digests, Created: image.Created().Unix(), Size: size,
+		SharedSize: -1, VirtualSize: size, Labels: image.Config.Config.Labels, Containers: int64(users)}
+}
+
+// Usage is a reading of what a container uses, in the form of GET /containers/NAME/stats.
+func Usage(id, name string, now, before *stats.Usage) any {
+	cpu := func(u *stats.Usage) any {
+		if u == nil {
+			return map[string]any{"cpu_usage": map[string]any{"total_usage": 0}}
+		}
+		return map[string]any{"cpu_usage": map[string]any{"total_usage": u.Used.Nanoseconds()}, "online_cpus": runtime.NumCPU(),
+			"system_cpu_usage": u.At.UnixNano() * int64(runtime.NumCPU())} // all that the CPUs could have done until then
+	}
+	preread := time.Time{}
+	if before != nil {
+		preread = before.At
+	}
+	limit := now.MemoryLimit
+	if limit == 0 {
+		limit = Memory()
+	}
+	return map[string]any{"id": id, "name": "/" + name, "read": now.At.UTC(), "preread": preread.UTC(), "num_procs": 0,
+		"cpu_stats": cpu(now), "precpu_stats": cpu(before), "pids_stats": map[string]any{"current": now.Pids, "limit": now.PidsLimit},
+		"memory_stats": map[string]any{"usage": now.Memory, "limit": limit, "stats": map[string]int64{}},
+		"networks":     map[string]any{"eth0": map[string]int64{"rx_bytes": now.Received, "tx_bytes": now.Sent}},
+		"blkio_stats": map[string]any{"io_service_bytes_recursive": []any{
+			map[string]any{"op": "read", "value": now.Read}, map[string]any{"op": "write", "value": now.Written}}}}
+}
+
+// Memory is how much the host has.
+func Memory() int64 {
+	var host unix.Sysinfo_t
+	if unix.Sysinfo(&host) != nil {
+		return 0
+	}
+	return int64(host.Totalram) * int64(host.Unit)
+}
+
+// Kernel is the release of the kernel.
+func Kernel() string {
+	var host unix.Utsname
+	if unix.Uname(&host) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(host.Release[:])
+}
+
+// Architecture is the kernel's word for the processor.
+func Architecture() string {
+	var host unix.Utsname
+	if unix.Uname(&host) != nil {
+		return runtime.GOARCH
+	}
+	return unix.ByteSliceToString(host.Machine[:])
+}
+
+// Hostname is the host's name.
+func Hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
+
+// Exec is a command in a container, in the form of GET /exec/NAME/json.
+func Exec(id, container string, e *commandline.Exec, started bool, exit *int) any {
+	return map[string]any{"ID": id, "ContainerID": container, "Running": started && exit == nil, "ExitCode": exit, "CanRemove": exit != nil,
+		"ProcessConfig": map[string]any{"entrypoint": e.Cmd[0], "arguments": e.Cmd[1:], "tty": e.Tty, "privileged": e.Privileged, "user": e.User},
+		"OpenStdin":     e.AttachStdin, "OpenStdout": e.AttachStdout, "OpenStderr": e.AttachStderr, "Pid": 0}
+}
+
+// Matches reports whether an image passes filters, each NAME=VALUE.
+func (s ImageSummary) Matches(filters []string) (bool, error) {
+	for _, f := range filters {
+		name, value, _ := strings.Cut(f, "=")
+		is := false
+		switch name {
+		case "reference":
+			for _, tag := range s.RepoTags {
+				repository := tag[:strings.LastIndexByte(tag, ':')]
+				whole, _ := path.Match(value, tag)
+				without, _ := path.Match(value, repository)
+				is = is || whole || without
+			}
+		case "label":
+			key, want, exact := strings.Cut(value, "=")
+			has, ok := s.Labels[key]
+			is = ok && (!exact || has == want)
+		case "dangling":
+			is = (value == "true" || value == "1") == (len(s.RepoTags) == 0)
+		default:
+			return false, rest.Errorf(http.StatusBadRequest, "images: box has no filter %q", name)
+		}
+		if !is {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Pruned reads what box volume prune prints.
+func Pruned(out string) (names []string, freed int64) {
+	names = []string{}
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if size, is := strings.CutPrefix(line, "Total reclaimed space: "); is {
+			freed = Size(size)
+		} else if line != "" && line != "Deleted Volumes:" {
+			names = append(names, line)
+		}
+	}
+	return names, freed
+}

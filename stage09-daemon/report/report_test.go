@@ -1,0 +1,49 @@
+package report_test
+
+import (
+	"archive/tar"
+	"encoding/base64"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage09-daemon/report"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+func TestOutputs(t *testing.T) {
+	require.Equal(t, []report.Change{{"/etc", 0}, {"/a b", 1}, {"/x", 2}}, report.Changes("C /etc\nA /a b\nD /x"))
+	require.Equal(t, report.Top{Titles: []string{"PID", "CMD"}, Processes: [][]string{{"1", "sh -c x"}, {"2", "y"}}}, report.Processes("PID CMD\n1   sh -c  x\n2 y\n"))
+	list, freed := report.Removed("Untagged: a:latest\nDeleted: sha256:1\nTotal reclaimed space: 2kB\n")
+	require.Equal(t, []map[string]string{{"Untagged": "a:latest"}, {"Deleted": "sha256:1"}}, list)
+	require.Positive(t, freed)
+	names, _ := report.Pruned("Deleted Volumes:\nv1\nv2\n\nTotal reclaimed space: 0B\n")
+	require.Equal(t, []string{"v1", "v2"}, names)
+}
+
+func TestPorts(t *testing.T) {
+	text, err := json.Marshal(report.Ports(map[string][]api.PortBinding{"80/tcp": {{HostIP: "0.0.0.0", HostPort: "8080"}}, "53/udp": nil}))
+	require.NoError(t, err)
+	require.JSONEq(t, `[{"PrivatePort":53,"Type":"udp"},{"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"tcp"}]`, string(text))
+}
+
+func TestPathStat(t *testing.T) {
+	text, err := base64.StdEncoding.DecodeString(report.PathStat(&tar.Header{Name: "d/", Typeflag: tar.TypeDir, Mode: 0o755}, "/x/d"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"name":"d","size":0,"mode":2147484141`) // as package fs has it
+}
+
+func TestImagesMatch(t *testing.T) {
+	s := report.ImageSummary{RepoTags: []string{"localhost:5000/a:1"}, Labels: map[string]string{"k": "v"}}
+	for filter, want := range map[string]bool{"reference=localhost:5000/a": true, "reference=*/a:1": true, "reference=b": false, "label=k": true, "label=k=w": false, "dangling=true": false, "dangling=false": true} {
+		is, err := s.Matches([]string{filter})
+		require.NoError(t, err)
+		require.Equal(t, want, is, filter)
+	}
+	_, err := s.Matches([]string{"nonsense=1"})
+	require.Error(t, err)
+}

@@ -1,0 +1,94 @@
+package rest_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/stage09-daemon/rest"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+func TestUnversioned(t *testing.T) {
+	for path, want := range map[string]string{"/v1.24/x": "/x", "/v1.47/x/y": "/x/y", "/x": "/x", "/v2/x": "/v2/x", "/v1.x/y": "/v1.x/y", "/v1.47": "/v1.47"} {
+		got, err := rest.Unversioned(path)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	for path, words := range map[string]string{"/v1.23/x": "too old", "/v1.48/x": "too new"} {
+		_, err := rest.Unversioned(path)
+		require.ErrorContains(t, err, words)
+	}
+}
+
+// Filters come in two forms; what is neither is refused.
+func TestFilters(t *testing.T) {
+	filters := func(text string) ([]string, error) {
+		list, err := (&rest.Request{Request: httptest.NewRequest("GET", "/?filters="+url.QueryEscape(text), nil)}).Filters()
+		slices.Sort(list)
+		return list, err
+	}
+	for _, text := range []string{`{"a":{"x":true,"y":true},"b":["z"]}`, `{"a":["y","x"],"b":{"z":true}}`} {
+		list, err := filters(text)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a=x", "a=y", "b=z"}, list)
+	}
+	list, err := filters("")
+	require.NoError(t, err)
+	require.Empty(t, list)
+	for _, text := range []string{"x", `{"a":1}`, `[]`} {
+		_, err := filters(text)
+		require.Error(t, err, text)
+	}
+}
+
+func TestBodiesAreBounded(t *testing.T) {
+	body := func(text string) error {
+		return (&rest.Request{Request: httptest.NewRequest("POST", "/", strings.NewReader(text))}).Decode(&struct{ A string }{})
+	}
+	require.NoError(t, body(""))
+	require.NoError(t, body(`{"A":"x","Unknown":1}`))
+	var problem rest.Problem
+	require.ErrorAs(t, body(`{"A":1}`), &problem)
+	require.Equal(t, http.StatusBadRequest, problem.Status)
+	require.ErrorAs(t, body(`{"A":"`+strings.Repeat("x", rest.MaxJSON)+`"}`), &problem)
+	require.Equal(t, http.StatusRequestEntityTooLarge, problem.Status)
+}
+
+func TestFrames(t *testing.T) {
+	var out bytes.Buffer
+	f := rest.Frames{To: &out}
+	for number, text := range map[byte]string{rest.Stdout: "out"} {
+		n, err := f.Stream(number).Write([]byte(text))
+		require.NoError(t, err)
+		require.Equal(t, len(text), n)
+	}
+	require.Equal(t, "\x01\x00\x00\x00\x00\x00\x00\x03out", out.String())
+}
+
+func TestLines(t *testing.T) {
+	var got []string
+	l := rest.Lines{Do: func(line string) { got = append(got, line) }}
+	for _, piece := range []string{"on", "e\ntwo\r", "three"} {
+		_, err := l.Write([]byte(piece))
+		require.NoError(t, err)
+	}
+	l.Close()
+	require.Equal(t, []string{"one", "two", "three"}, got)
+}
+
+func TestFail(t *testing.T) {
+	answer := httptest.NewRecorder()
+	rest.Fail(answer, errors.New("x"))
+	require.Equal(t, 500, answer.Code)
+	require.JSONEq(t, `{"message":"x"}`, answer.Body.String())
+}

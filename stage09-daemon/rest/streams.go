@@ -1,0 +1,112 @@
+package rest
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// Flushing sends at once what is written.
+type Flushing struct{ http.ResponseWriter }
+
+func (f Flushing) Write(p []byte) (int, error) {
+	n, err := f.ResponseWriter.Write(p)
+	if err == nil {
+		err = http.NewResponseController(f.ResponseWriter).Flush()
+	}
+	return n, err
+}
+
+// Begin sends the header of an answer at once, before there is anything to say.
+func Begin(w http.ResponseWriter, kind string) (Flushing, error) {
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(http.StatusOK)
+	return Flushing{w}, http.NewResponseController(w).Flush()
+}
+
+// Frames share a connection between two streams: each piece has a header of eight bytes, which are
+// the number of the stream, three zeros, and the length.
+type Frames struct {
+	To io.Writer
+	mu sync.Mutex
+}
+
+// The numbers of the streams.
+const (
+	Stdout = 1
+	Stderr = 2
+)
+
+// Stream is the writer of one of the streams.
+func (f *Frames) Stream(number byte) io.Writer { return stream{f, number} }
+
+type stream struct {
+	*Frames
+	number byte
+}
+
+func (s stream) Write(p []byte) (int, error) {
+	frame := make([]byte, 8, 8+len(p))
+	frame[0] = s.number
+	binary.BigEndian.PutUint32(frame[4:], uint32(len(p)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.To.Write(append(frame, p...)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Messages are the answer of a request that takes long: objects of JSON, a line each.
+type Messages struct{ *json.Encoder }
+
+// NewMessages begins such an answer.
+func NewMessages(w http.ResponseWriter) Messages {
+	w.Header().Set("Content-Type", "application/json")
+	return Messages{json.NewEncoder(Flushing{w})}
+}
+
+// Say sends a line of text under a key, such as status or stream.
+func (m Messages) Say(key, text string) error { return m.Encode(map[string]string{key: text}) }
+
+// Fail sends an error. The status of the answer was sent before.
+func (m Messages) Fail(text string) error {
+	return m.Encode(map[string]any{"error": text, "errorDetail": map[string]string{"message": text}})
+}
+
+// Lines is a writer that calls Do with each line.
+type Lines struct {
+	Do   func(line string)
+	rest []byte
+}
+
+func (l *Lines) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		i := indexEnd(l.rest)
+		if i < 0 {
+			return len(p), nil
+		}
+		l.Do(string(l.rest[:i]))
+		l.rest = l.rest[i+1:]
+	}
+}
+
+// Close calls Do with a last line that has no end.
+func (l *Lines) Close() {
+	if len(l.rest) > 0 {
+		l.Do(string(l.rest))
+	}
+	l.rest = nil
+}
+
+func indexEnd(p []byte) int {
+	for i, c := range p {
+		if c == '\n' || c == '\r' {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,166 @@
+// The daemon is a process that does for others, over HTTP, what the command does. It listens on a
+// unix socket (unix(7)), whose mode decides who may use it: a user who can write to it is root. A
+// request goes through a route (router.go) to a handler (handlers_*.go), which answers from the
+// store or starts a job (job.go). Read Store.serve, then daemon.ServeHTTP.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage09-daemon/rest"
+)
+
+// daemon is what the handlers share. Whatever lasts is in the store: these are the connections,
+// and the commands that exec was asked for.
+type daemon struct {
+	Store
+	*watch
+	explain  bool
+	narrated atomic.Int64 // requests
+	print    sync.Mutex   // a line of the narration at a time
+
+	mutex sync.Mutex
+	early map[string][]*visit   // clients of containers that are yet to be started, by id
+	execs map[string]*execution // by id
+}
+
+// serve answers requests on a socket until the context ends. Then those that are under way get a
+// moment.
+func (s Store) serve(ctx context.Context, socket net.Listener, explain bool) error {
+	w, err := s.watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.inotify.Close()
+	d := &daemon{Store: s, watch: w, explain: explain,
+		early: map[string][]*visit{}, execs: map[string]*execution{}}
+	d.startAfterBoot()
+	server := &http.Server{Handler: d, ReadHeaderTimeout: 30 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx }} // waiters end with it too
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			server.Close()
+		}
+	}()
+	if err := server.Serve(socket); err != http.ErrServerClosed {
+		return err
+	}
+	<-stopped
+	return nil
+}
+
+// ServeHTTP answers one request.
+func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Api-Version", rest.Version)
+	h.Set("Server", "Stagebox/"+version+" (linux)")
+	h.Set("Ostype", "linux")
+	h.Set("Docker-Experimental", "false")
+	h.Set("Builder-Version", "1") // the classic builder
+	h.Set("Swarm", "inactive")
+	path, err := rest.Unversioned(r.URL.Path)
+	if err == nil {
+		request := &rest.Request{Request: r}
+		var to *route
+		if to, request.Name, err = findRoute(r.Method, path); err == nil {
+			d.narrateRequest(request, to)
+			err = to.handle(d, w, request)
+		}
+	}
+	if err != nil {
+		rest.Fail(w, withStatus(err))
+	}
+}
+
+// listenAt makes a unix socket that its owner and a group alone may use. One that another daemon
+// listens on is left alone; one that a dead daemon has left is replaced.
+func listenAt(path, group string) (net.Listener, error) {
+	lock, err := state.TryLock(path+".lock", state.Exclusive)
+	if err == state.ErrBusy {
+		return nil, fmt.Errorf("listen %s: another daemon does already", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode().Type() != os.ModeSocket {
+		err = fmt.Errorf("listen %s: a file of another kind has this name; remove it", path)
+	} else if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, errors.Join(err, lock.Close())
+	}
+	mask := unix.Umask(0o177)
+	defer unix.Umask(mask)
+	socket, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	if err := admit(path, group); err != nil {
+		return nil, errors.Join(err, socket.Close(), lock.Close())
+	}
+	return &lockedListener{socket, lock}, nil
+}
+
+// admit lets a group use a socket.
+func admit(path, name string) error {
+	if name == "" {
+		return nil
+	}
+	id, err := strconv.Atoi(name)
+	if err != nil {
+		group, err := user.LookupGroup(name)
+		if err != nil {
+			return fmt.Errorf("--group %s: %w", name, err)
+		}
+		if id, err = strconv.Atoi(group.Gid); err != nil {
+			return fmt.Errorf("--group %s: %w", name, err)
+		}
+	}
+	return errors.Join(os.Chown(path, -1, id), os.Chmod(path, 0o660))
+}
+
+// lockedListener gives up the lock of the socket when it is closed.
+type lockedListener struct {
+	net.Listener
+	lock *os.File
+}
+
+func (l *lockedListener) Close() error {
+	return errors.Join(l.Listener.Close(), os.Remove(l.lock.Name()), l.lock.Close())
+}
+
+// startAfterBoot starts the containers whose restart policy says so: those that the end of the
+// machine, and not a user, has ended. All others go on without the daemon, and need it for nothing.
+func (d *daemon) startAfterBoot() {
+	all, err := d.all()
+	complain(err)
+	for _, r := range all {
+		policy, _ := r.Run.Restart.split()
+		always := policy == "always" || policy == "unless-stopped" && !r.isStopped()
+		if always && !r.isLive() && r.State.Status == "exited" {
+			_, err := d.run(&rest.Request{Request: &http.Request{}}, "start", r.ID)
+			complain(err)
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/boxtest"
+)
+
+// The files of the stages before are the same to the byte, which `lessons verify` checks: their
+// tests are there.
+
+// box is the program under test.
+var box string
+
+func TestMain(m *testing.M) {
+	boxtest.Main(m, func(dir string) error {
+		box = filepath.Join(dir, "box")
+		cmd := exec.Command("go", "run", "-buildvcs=false", "-exec", "install", ".", box)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
+		}
+		return nil
+	})
+}
+
+// client is a client of a daemon with a store of its own.
+type client struct {
+	*testing.T
+	http.Client
+	socket, root string
+}
+
+// ask starts a daemon, in which tiny is an image already.
+func ask(t *testing.T) *client {
+	dir, err := os.MkdirTemp("", "box") // the path of a socket has 107 bytes at most
+	require.NoError(t, err)
+	c := &client{T: t, socket: filepath.Join(dir, "sock"), root: filepath.Join(dir, "store")}
+	c.Transport = &http.Transport{DisableKeepAlives: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", c.socket) }}
+	c.box("run", "--rm", "--network", "none", "tiny", "true")
+	daemon := exec.Command(box, "daemon", "-H", "unix://"+c.socket)
+	daemon.Env = append(os.Environ(), "BOX_ROOT="+c.root, "STAGEBOX_SECRET=1")
+	daemon.Stderr = os.Stderr
+	require.NoError(t, daemon.Start())
+	t.Cleanup(func() {
+		require.NoError(t, daemon.Process.Signal(unix.SIGTERM))
+		require.NoError(t, daemon.Wait(), "SIGTERM ends a daemon")
+		if names := strings.Fields(c.box("ps", "-aq")); len(names) > 0 {
+			c.box(append([]string{"rm", "-f"}, names...)...)
+		}
+		require.NoError(t, removeTree(dir))
+	})
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("unix", c.socket)
+		return err == nil && conn.Close() == nil
+	}, time.Minute, 5*time.Millisecond)
+	return c
+}
+
+// box runs the command on the same store.
+func (c *client) box(args ...string) string {
+	c.Helper()
+	cmd := exec.Command(box, args...)
+	cmd.Env = append(os.Environ(), "BOX_ROOT="+c.root)
+	out, err := cmd.CombinedOutput()
+	require.NoError(c, err, "%v: %s", args, out)
+	return string(out)
+}
+
+// do asks, and returns the status and the body.
+func (c *client) do(method, path string, body any) (int, string) {
+	c.Helper()
+	reader, ok := body.(io.Reader)
+	if !ok && body != nil {
+		text, err := json.Marshal(body)
+		require.NoError(c, err)
+		reader = bytes.NewReader(text)
+	}
+	request, err := http.NewRequest(method, "http://box/v1.47"+path, reader)
+	require.NoError(c, err)
+	answer, err := c.Do(request)
+	require.NoError(c, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(c, err)
+	return answer.StatusCode, strings.TrimSpace(string(text))
+}
+
+// ok asks, and wants a status.
+func (c *client) ok(status int, method, path string, body any) string {
+	c.Helper()
+	got, text := c.do(method, path, body)
+	require.Equal(c, status, got, "%s %s: %s", method, path, text)
+	return text
+}
+
+// create makes a container of tiny.
+func (c *client) create(name string, more map[string]any, script string) {
+	c.Helper()
+	body := map[string]any{"Image": "tiny", "Cmd": []string{"sh", "-c", script}, "HostConfig": map[string]any{"NetworkMode": "none"}}
+	for key, value := range more {
+		body[key] = value
+	}
+	c.ok(201, "POST", "/containers/create?name="+name, body)
+}
+
+// hijack sends a request that takes the connection over.
+func (c *client) hijack(path, body string) (conn *net.UnixConn, in io.Reader) {
+	c.Helper()
+	raw, err := net.Dial("unix", c.socket)
+	require.NoError(c, err)
+	c.Cleanup(func() { raw.Close() })
+	_, err = fmt.Fprintf(raw, "POST %s HTTP/1.1\r\nHost: box\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		path, len(body), body)
+	require.NoError(c, err)
+	var head []byte
+	for one := make([]byte, 1); !bytes.HasSuffix(head, []byte("\r\n\r\n")); head = append(head, one...) {
+		_, err := io.ReadFull(raw, one)
+		require.NoError(c, err, "%s", head)
+	}
+	require.Contains(c, string(head), "HTTP/1.1 101 UPGRADED\r\n")
+	return raw.(*net.UnixConn), raw
+}
+
+// frames reads frames to the end, and returns the streams.
+func (c *client) frames(in io.Reader) (stdout, stderr string) {
+	c.Helper()
+	var streams [3]strings.Builder
+	header := make([]byte, 8)
+	for {
+		_, err := io.ReadFull(in, header)
+		if err == io.EOF {
+			return streams[1].String(), streams[2].String()
+		}
+		require.NoError(c, err)
+		_, err = io.CopyN(&streams[header[0]], in, int64(binary.BigEndian.Uint32(header[4:])))
+		require.NoError(c, err)
+	}
+}
+
+// TestLife: what a client is attached to before the start reaches it whole, its input has an end,
+// and wait answers before the start and after the end.
+func TestLife(t *testing.T) {
+	c := ask(t)
+	status, text := c.do("POST", "/containers/create", map[string]any{"Image": "nosuch"})
+	require.Equal(t, 404, status, text)
+	c.create("web", map[string]any{"OpenStdin": true, "Env": []string{"A=1", "STAGEBOX_SECRET"}},
+		"echo first; cat; echo $A.$STAGEBOX_SECRET >&2; exit 9")
+	conn, in := c.hijack("/containers/web/attach?stream=1&stdin=1&stdout=1&stderr=1", "")
+	other, inToo := c.hijack("/containers/web/attach?stream=1&stdout=1", "")
+	waits := make(chan string, 2)
+	for _, condition := range []string{"next-exit", "removed"} {
+		go func() {
+			_, text := c.do("POST", "/containers/web/wait?condition="+condition, nil)
+			waits <- text
+		}()
+	}
+	c.ok(204, "POST", "/containers/web/start", nil)
+	c.ok(304, "POST", "/containers/web/start", nil)
+	_, err := io.WriteString(conn, "typed\n")
+	require.NoError(t, errors.Join(err, conn.CloseWrite()))
+	stdout, stderr := c.frames(in)
+	require.Equal(t, []string{"first\ntyped\n", "1.\n"}, []string{stdout, stderr})
+	stdout, stderr = c.frames(inToo)
+	require.Equal(t, []string{"first\ntyped\n", ""}, []string{stdout, stderr})
+	require.NoError(t, other.Close())
+	require.JSONEq(t, `{"StatusCode":9,"Error":null}`, <-waits)
+	require.Contains(t, c.ok(200, "GET", "/containers/json?all=1", nil), `"Status":"Exited (9)`)
+	require.Equal(t, "[]", c.ok(200, "GET", `/containers/json?filters={"name":["web"]}`, nil))
+	logs := c.ok(200, "GET", "/containers/web/logs?stdout=1&follow=1", nil)
+	stdout, _ = c.frames(strings.NewReader(logs + "\n")) // trimmed
+	require.Equal(t, "first\ntyped\n", stdout)
+	c.ok(409, "POST", "/containers/web/kill", nil)
+	c.ok(204, "POST", "/containers/web/rename?name=gone", nil)
+	c.ok(204, "DELETE", "/containers/gone", nil)
+	require.JSONEq(t, `{"StatusCode":9,"Error":null}`, <-waits)
+}
+
+// TestShortRuns: the exit status of a container that removes itself at once is never lost.
+func TestShortRuns(t *testing.T) {
+	c := ask(t)
+	for i := range 5 {
+		name := fmt.Sprint("short", i)
+		c.create(name, map[string]any{"HostConfig": map[string]any{"NetworkMode": "none", "AutoRemove": true}}, fmt.Sprint("exit ", 10+i))
+		done := make(chan string)
+		answer, err := c.Post("http://box/containers/"+name+"/wait?condition=removed", "", nil)
+		require.NoError(t, err)
+		go func() {
+			text, _ := io.ReadAll(answer.Body)
+			done <- string(text)
+		}()
+		c.ok(204, "POST", "/containers/"+name+"/start", nil)
+		require.JSONEq(t, fmt.Sprintf(`{"StatusCode":%d,"Error":null}`, 10+i), <-done)
+		c.ok(404, "GET", "/containers/"+name+"/json", nil)
+	}
+}
+
+// tarOf is a tar archive with one file.
+func tarOf(t *testing.T, name, text string) *bytes.Buffer {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), ModTime: time.Unix(1e9, 0)}))
+	_, err := io.WriteString(w, text)
+	require.NoError(t, errors.Join(err, w.Close()))
+	return &out
+}
+
+// TestInside: commands in a container, its processes, and its files.
+func TestInside(t *testing.T) {
+	c := ask(t)
+	c.create("web", nil, "trap exit TERM; while :; do sleep 0.05; done")
+	c.ok(409, "POST", "/containers/web/exec", map[string]any{"Cmd": []string{"true"}})
+	c.ok(204, "POST", "/containers/web/start", nil)
+	c.ok(200, "PUT", "/containers/web/archive?path=/tmp", tarOf(t, "x", "hello\n"))
+	c.ok(404, "PUT", "/containers/web/archive?path=/none", tarOf(t, "x", ""))
+	var e struct{ ID string }
+	made := c.ok(201, "POST", "/containers/web/exec", map[string]any{"Cmd": []string{"sh", "-c", "cat /tmp/x -; exit 5"}, "AttachStdin": true, "AttachStdout": true})
+	require.NoError(t, json.Unmarshal([]byte(made), &e))
+	conn, in := c.hijack("/exec/"+e.ID+"/start", `{}`)
+	_, err := io.WriteString(conn, "typed\n")
+	require.NoError(t, errors.Join(err, conn.CloseWrite()))
+	stdout, _ := c.frames(in)
+	require.Equal(t, "hello\ntyped\n", stdout)
+	require.Contains(t, c.ok(200, "GET", "/exec/"+e.ID+"/json", nil), `"ExitCode":5`)
+	c.ok(409, "POST", "/exec/"+e.ID+"/start", map[string]any{})
+	require.Contains(t, c.ok(200, "GET", "/containers/web/top", nil), "while :; do")
+	require.Contains(t, c.ok(200, "GET", "/containers/web/changes", nil), `{"Path":"/tmp/x","Kind":1}`)
+	header, err := tar.NewReader(strings.NewReader(c.ok(200, "GET", "/containers/web/archive?path=/tmp/x", nil))).Next()
+	require.NoError(t, err)
+	require.Equal(t, "x", header.Name)
+	c.ok(404, "GET", "/containers/web/archive?path=/tmp/y", nil)
+	if os.Geteuid() == 0 {
+		require.Contains(t, c.ok(200, "GET", "/containers/web/stats?stream=0", nil), `"pids_stats":{"current":`)
+	}
+	c.ok(204, "POST", "/containers/web/stop?t=20", nil)
+	c.ok(304, "POST", "/containers/web/stop", nil)
+}
+
+// TestImages: a build, which is a job with the context as its input, and what is made of an image.
+func TestImages(t *testing.T) {
+	c := ask(t)
+	out := c.ok(200, "POST", "/build?t=built&buildargs="+`{"A":"1"}`, tarOf(t, "Dockerfile", "FROM tiny\nARG A\nLABEL a=$A\nCMD cat /etc/os-release\n"))
+	require.Contains(t, out, "Successfully tagged built")
+	out = c.ok(200, "POST", "/build?t=built", tarOf(t, "Dockerfile", "FROM tiny\nNONSENSE\n"))
+	require.Contains(t, out, `"errorDetail"`)
+	require.Contains(t, c.ok(200, "GET", `/images/json?filters={"label":{"a=1":true}}`, nil), `"RepoTags":["built:latest"]`)
+	require.Contains(t, c.ok(200, "GET", "/images/built/history", nil), "LABEL")
+	c.ok(201, "POST", "/images/built/tag?repo=a/b&tag=c", nil)
+	saved := c.ok(200, "GET", "/images/a/b:c/get", nil)
+	require.Contains(t, c.ok(200, "DELETE", "/images/a/b:c", nil), `{"Untagged":"a/b:c"}`)
+	require.Contains(t, c.ok(200, "POST", "/images/load", strings.NewReader(saved)), "Loaded image: a/b:c")
+	c.ok(404, "GET", "/images/nosuch/json", nil)
+	c.ok(501, "POST", "/build?version=2", nil)
+}
+
+// TestEvents: also what a plain box does is seen.
+func TestEvents(t *testing.T) {
+	c := ask(t)
+	answer, err := c.Get(`http://box/events?filters={"type":{"container":true}}`)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	c.box("run", "-d", "--name", "one", "--network", "none", "tiny", "sh", "-c", "exit 3")
+	c.box("wait", "one")
+	c.box("rename", "one", "two")
+	c.box("rm", "two")
+	events := json.NewDecoder(answer.Body)
+	var seen []string
+	for range 5 {
+		var e struct {
+			Action string
+			Actor  struct{ Attributes map[string]string }
+		}
+		require.NoError(t, events.Decode(&e))
+		seen = append(seen, strings.TrimSpace(e.Action+" "+e.Actor.Attributes["name"]+" "+e.Actor.Attributes["exitCode"]))
+	}
+	require.Equal(t, []string{"create one", "start one", "die one 3", "rename two", "destroy two"}, seen)
+}
+
+// TestClientsLeave: of a client that has left, nothing stays in the daemon.
+func TestClientsLeave(t *testing.T) {
+	c := ask(t)
+	c.create("web", map[string]any{"OpenStdin": true}, "cat")
+	c.create("idle", nil, "true")
+	c.ok(204, "POST", "/containers/web/start", nil)
+	goroutines := func() int {
+		var info struct{ NGoroutines int }
+		require.NoError(t, json.Unmarshal([]byte(c.ok(200, "GET", "/info", nil)), &info))
+		return info.NGoroutines
+	}
+	before := goroutines()
+	var all []net.Conn
+	for range 10 {
+		for _, name := range []string{"web", "idle"} {
+			conn, _ := c.hijack("/containers/"+name+"/attach?stream=1&stdin=1&stdout=1", "")
+			all = append(all, conn)
+		}
+		for _, path := range []string{"POST /containers/web/wait", "GET /containers/web/logs?follow=1&stdout=1", "GET /events"} {
+			conn, err := net.Dial("unix", c.socket)
+			require.NoError(t, err)
+			_, err = io.WriteString(conn, path+" HTTP/1.1\r\nHost: box\r\n\r\n")
+			require.NoError(t, err)
+			_, err = io.ReadFull(conn, make([]byte, 12))
+			require.NoError(t, err)
+			all = append(all, conn)
+		}
+	}
+	require.Greater(t, goroutines(), before+40)
+	for _, conn := range all {
+		require.NoError(t, conn.Close())
+	}
+	require.Eventually(t, func() bool { return goroutines() <= before+5 }, time.Minute, 50*time.Millisecond)
+	c.ok(204, "DELETE", "/containers/web?force=1", nil)
+}
+
+// TestListen: a socket of a daemon that runs is left alone, and so is a file of another kind.
+func TestListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	first, err := listenAt(path, "")
+	require.NoError(t, err)
+	_, err = listenAt(path, "")
+	require.ErrorContains(t, err, "another daemon does already")
+	require.NoError(t, first.Close())
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	_, err = listenAt(path, "")
+	require.ErrorContains(t, err, "of another kind")
+	_, err = (&daemonCmd{Host: "tcp://0.0.0.0:2375"}).socket()
+	require.ErrorContains(t, err, "unix sockets only")
+}

@@ -1,0 +1,307 @@
+// Everything that box keeps is in plain files of the store. They are written so that a kill at any
+// instant loses nothing and leaves no half-written file under its final name: under a temporary
+// name first, then to the disk (fsync(2)), then under their own name (rename(2)). Locks are
+// fcntl(2) locks of open file descriptions: they end with the last process that has the file open.
+// The package state has both.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/state"
+)
+
+// path returns a path in the store.
+func (s Store) path(names ...string) string {
+	return filepath.Join(append([]string{s.dir()}, names...)...)
+}
+
+// open makes the missing directories of the store, and cleans up after boxes that were killed.
+// The directories are for their owner alone: a container's files may have setuid programs
+// (CVE-2021-41091).
+func (s Store) open() (err error) {
+	for _, dir := range []string{"containers", "running", "volumes"} {
+		err = errors.Join(err, os.MkdirAll(s.path(dir), 0o700))
+	}
+	if err = errors.Join(err, s.makeMountPoints()); err != nil {
+		return fmt.Errorf("the store: %w; "+
+			"another place for it is given by --root DIR or BOX_ROOT", err)
+	}
+	return s.sweep()
+}
+
+// makeMountPoints makes the layer below all others: the files and directories that every
+// container mounts something on. A root that lacks one of them need not be changed for it.
+func (s Store) makeMountPoints() error {
+	for _, name := range []string{"", "etc", "etc/hostname", "etc/hosts", "etc/resolv.conf",
+		"dev", "proc", "sys"} {
+		path, isFile := s.path("mountpoints", name), strings.HasPrefix(name, "etc/")
+		info, err := os.Lstat(path)
+		switch {
+		case err == nil && (isFile != info.Mode().IsRegular() || isFile == info.IsDir()):
+			err = fmt.Errorf("%s: unexpected type of file: remove it", path)
+		case err == nil:
+			continue
+		case isFile:
+			err = os.WriteFile(path, nil, 0o644)
+		default:
+			err = errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) // whatever the umask
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// make makes a file or directory that is not there yet: all of it, or nothing.
+func (s Store) make(path string, fill func(build string) error) error {
+	build, done, err := s.noteUnfinished(path)
+	if err != nil {
+		return err
+	}
+	if err = fill(build); err == nil {
+		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+	}
+	if err != nil {
+		return errors.Join(err, removeTree(build), done())
+	}
+	return errors.Join(state.SyncDir(filepath.Dir(path)), done())
+}
+
+// noteUnfinished notes a path that is being made or removed, and returns the temporary name
+// beside it. If box is killed before it calls done, the next box removes what has that name. The
+// file cgroup.freeze means processes that are stopped: the next box lets them go on.
+func (s Store) noteUnfinished(path string) (build string, done func() error, err error) {
+	return state.Note(s.path("running"), ids.New(), path)
+}
+
+// sweep cleans up after boxes that were killed. A file in running/ without a lock is of a dead
+// box; the kernel has ended its container with it. An error here is only a warning: it must not
+// keep the user from other containers.
+func (s Store) sweep() error {
+	entries, err := os.ReadDir(s.path("running"))
+	for _, entry := range entries {
+		if !ids.IsID(strings.TrimPrefix(entry.Name(), state.Unfinished)) {
+			continue // not box's
+		}
+		held, err := state.TryLock(s.path("running", entry.Name()), state.Exclusive)
+		if err == state.ErrBusy {
+			continue
+		}
+		if err == nil && strings.HasPrefix(entry.Name(), state.Unfinished) {
+			err = removeUnfinished(held)
+		} else if err == nil {
+			err = s.repair(entry.Name(), held)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "box: what a box that was killed has left: %v\n", err)
+		}
+	}
+	return err
+}
+
+// removeUnfinished removes what a note is about, and the note.
+func removeUnfinished(held *os.File) error {
+	path, build, err := state.ReadNote(held)
+	switch {
+	case path == "": // it never did anything
+	case filepath.Base(path) == "cgroup.freeze":
+		err = thaw(path)
+	default:
+		err = removeTree(build)
+	}
+	if err == nil {
+		err = os.Remove(held.Name())
+	}
+	return errors.Join(err, held.Close())
+}
+
+// thaw lets the processes of a cgroup go on, if it is still there.
+func thaw(file string) error {
+	var fs unix.Statfs_t
+	err := unix.Statfs(file, &fs)
+	if err == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC {
+		err = os.WriteFile(file, []byte("0"), 0)
+	}
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+// about adds the operation and the file to an error.
+func about(operation, path string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", operation, path, err)
+	}
+	return nil
+}
+
+// repair brings a container that a killed box left to one of its regular states. It releases
+// the lock in any case.
+func (s Store) repair(id string, held *os.File) (err error) {
+	defer func() {
+		if err != nil {
+			held.Close()
+		}
+	}()
+	r, err := s.read(id)
+	gone := errors.Is(err, fs.ErrNotExist)
+	if gone {
+		if r, err = s.read("." + id); err != nil {
+			r = &Record{}
+		}
+	} else if err != nil { // damaged: it cannot be repaired
+		return errors.Join(err, os.Remove(held.Name()))
+	}
+	r.ID, r.store, r.lock = id, s, held
+	complain(s.networks().forget(id))
+	if gone || r.autoRemove() {
+		return r.remove()
+	}
+	if r.State.isLive() {
+		r.State.abandon()
+		if err := r.write(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(state.Sweep(r.path()), r.release())
+}
+
+// read reads a record. A container whose directory is there and whose record is not is damaged;
+// one that is removed meanwhile is not.
+func (s Store) read(id string) (*Record, error) {
+	r, dir := &Record{}, s.path("containers", id)
+	err := state.ReadJSON(filepath.Join(dir, "container.json"), r)
+	if id, unfinished := strings.CutPrefix(id, "."); err == nil && !unfinished {
+		err = s.checkRecord(id, r)
+	}
+	if _, gone := os.Lstat(dir); errors.Is(gone, fs.ErrNotExist) {
+		return nil, gone
+	}
+	if err != nil {
+		return nil, damage(id, err)
+	}
+	r.store, r.Run.Store, r.Run.record = s, s, r
+	return r, nil
+}
+
+// known reads a record. One that says "running", though its lock is free, is from before the
+// machine went down.
+func (s Store) known(id string) (*Record, error) {
+	r, err := s.present(id)
+	if err != nil || !r.State.isLive() || state.Held(r.livePath()) {
+		return r, err
+	}
+	held, err := state.TryLock(r.livePath(), state.Exclusive)
+	if err == nil {
+		err = s.repair(id, held)
+	}
+	if err == state.ErrBusy {
+		return r, nil
+	}
+	if err != nil { // the disk is full, perhaps
+		r.State.abandon()
+		return r, nil
+	}
+	return s.present(id) // if it was not to be removed
+}
+
+// present reads the record of a container that may be removed at the same time.
+func (s Store) present(id string) (*Record, error) {
+	r, err := s.read(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w any more: %s", errNoContainer, id)
+	}
+	return r, err
+}
+
+// all returns the containers. Those that are damaged are reported, and left out.
+func (s Store) all() ([]*Record, error) {
+	list, damaged, err := s.records()
+	for _, err := range damaged {
+		fmt.Fprintf(os.Stderr, "box: %v\n", err)
+	}
+	return list, err
+}
+
+// records returns the containers, and the errors of those that are damaged.
+func (s Store) records() (list []*Record, damaged []error, err error) {
+	if err := s.open(); err != nil {
+		return nil, nil, err
+	}
+	all, err := s.ids().List()
+	for _, id := range all {
+		r, err := s.known(id)
+		if errors.Is(err, errNoContainer) { // removed meanwhile
+			continue
+		}
+		if err != nil {
+			damaged = append(damaged, err)
+			continue
+		}
+		list = append(list, r)
+	}
+	return list, damaged, err
+}
+
+// errNoContainer means that no container has a name.
+var errNoContainer = errors.New("there is no such container")
+
+// find finds a container by its name, its id, or the beginning of its id.
+func (s Store) find(text string) (*Record, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	text = strings.TrimPrefix(text, "/") // as Docker prints it
+	id, err := s.ids().Find(text)
+	if err != nil {
+		return nil, err
+	}
+	if id == "" {
+		return s.named(text)
+	}
+	return s.known(id)
+}
+
+// ids finds the ids and names of the containers.
+func (s Store) ids() ids.Dir {
+	return ids.Dir{Path: s.path("containers"), Running: s.path("running")}
+}
+
+// take finds a container that does not run and locks it for a change.
+func (s Store) take(text string) (*Record, error) {
+	r, err := s.find(text)
+	if err != nil {
+		return nil, err
+	}
+	hope := func() bool { return !r.isLive() }
+	held, err := state.LockSoon(context.Background(), r.livePath(), hope)
+	if err == state.ErrBusy {
+		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it",
+			r.Name, state.ErrBusy, r.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.present(r.ID) // again, now that it is locked
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(held.Name()), held.Close())
+	}
+	now.lock = held
+	if err := state.Sweep(r.path()); err != nil {
+		return nil, errors.Join(err, now.release())
+	}
+	return now, nil
+}

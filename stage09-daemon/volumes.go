@@ -1,0 +1,240 @@
+// A volume is a directory of the store that is bound into containers, and outlives them. A named
+// volume can be shared by several containers; one without a name gets a random name, and is removed
+// with its container by --rm and rm -v. A new volume begins with what the layers hold at its place,
+// as in Docker.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/mountspec"
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
+	"stagebox/stage04-unionfs/volume"
+)
+
+// nameVolumes gives volumes without a name a random one, so that the container has the same ones
+// when it is started again.
+func (c *Container) nameVolumes(r *Record) error {
+	random := func() string {
+		r.Volumes = append(r.Volumes, ids.New())
+		return r.Volumes[len(r.Volumes)-1]
+	}
+	for i, spec := range c.Volume {
+		if !strings.Contains(spec, ":") {
+			c.Volume[i] = random() + ":" + spec
+		}
+	}
+	for i, spec := range c.Mount {
+		if m, err := mountTypes.Mount(spec); err == nil && m.Type == "volume" && m.Source == "" {
+			c.Mount[i] += ",src=" + random()
+		}
+	}
+	_, err := c.binds()
+	return err
+}
+
+// requestedMounts returns the mounts that the flags ask for, whether or not their sources exist.
+func (f *Files) requestedMounts() []mountspec.Spec {
+	list, _ := mountTypes.Parse(f.Volume, f.Mount, f.Tmpfs) // they were checked before
+	return list
+}
+
+// openVolumes replaces the names of volumes by their directories, and makes missing ones.
+func (c *Container) openVolumes(binds []bind) error {
+	for i, b := range binds {
+		if b.Type == "image" {
+			layers, err := c.layersOf(b.Source)
+			if err != nil {
+				return fmt.Errorf("%s: %w", b.Text, err)
+			}
+			binds[i].Layers = layers
+			if binds[i].IsDir, err = union.IsDir(layers, b.Subpath); err != nil {
+				return fmt.Errorf("%s: %w", b.Text, err)
+			}
+		}
+		if b.Type != "volume" {
+			continue
+		}
+		if !c.DryRun {
+			if err := c.prepareVolume(b); err != nil {
+				return fmt.Errorf("the volume %s: %w", b.Source, err)
+			}
+		}
+		binds[i].Source, binds[i].IsDir = c.Store.path("volumes", b.Source, "_data"), true
+		if b.Subpath != "" && !c.DryRun {
+			isDir, err := files.IsDirIn(binds[i].Source, b.Subpath)
+			if err != nil {
+				return fmt.Errorf("%s: %w; make it in the volume first", b.Text, err)
+			}
+			binds[i].IsDir = isDir
+		}
+	}
+	return nil
+}
+
+// createVolume makes an empty volume, unless there is one of this name.
+func (s Store) createVolume(name string, labels map[string]string) error {
+	return s.makeVolume(name, func(build string) error {
+		if err := os.Mkdir(filepath.Join(build, "_data"), 0o755); err != nil || len(labels) == 0 {
+			return err
+		}
+		return state.WriteJSON(filepath.Join(build, "labels.json"), labels, state.Durable)
+	})
+}
+
+// makeVolume makes a volume: all of it, or nothing. If two processes do it at once, the second
+// finds it made.
+func (s Store) makeVolume(name string, fill func(build string) error) error {
+	dir := s.path("volumes", name)
+	if _, err := os.Lstat(dir); err == nil {
+		return volume.Check(s.path("volumes"), name)
+	}
+	err := s.make(dir, func(build string) error {
+		return errors.Join(os.Mkdir(build, 0o755), fill(build))
+	})
+	if _, made := os.Stat(dir); errors.Is(err, unix.EEXIST) && made == nil {
+		return nil
+	}
+	return err
+}
+
+// prepareVolume makes a volume with what the layers hold at its place. One that is there and
+// empty gets that when the container starts for the first time, as in Docker.
+func (c *Container) prepareVolume(b bind) error {
+	err := c.Store.makeVolume(b.Source, func(build string) error {
+		data := filepath.Join(build, "_data")
+		if err := os.Mkdir(data, 0o755); err != nil || b.NoCopy || b.Subpath != "" {
+			return err
+		}
+		return c.fillVolume(data, b.Target)
+	})
+	if err != nil || b.NoCopy || b.Subpath != "" || !c.record.State.StartedAt.IsZero() {
+		return err
+	}
+	return c.refill(c.Store.path("volumes", b.Source), b.Target)
+}
+
+// refill fills an empty volume, which other containers may use at this moment: what it is to get
+// is made beside it first, and then moved. If box is killed, the next one goes on.
+func (c *Container) refill(dir, target string) error {
+	data, ready := filepath.Join(dir, "_data"), filepath.Join(dir, "ready")
+	_, err := os.Stat(ready)
+	if err != nil && !files.IsEmpty(data) {
+		return nil
+	}
+	held, err := state.Lock(context.Background(), filepath.Join(dir, "lock"), state.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	if _, err := os.Stat(ready); err != nil && files.IsEmpty(data) {
+		err := c.Store.make(ready, func(build string) error {
+			return errors.Join(os.Mkdir(build, 0o755), c.fillVolume(build, target))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(files.MoveInto(data, ready), removeTree(ready))
+}
+
+// fillVolume copies what the layers hold at a path, with the attributes of the directory.
+func (c *Container) fillVolume(data, target string) error {
+	u, err := c.record.overlay().union()
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	n, err := u.Find(target, true)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !n.IsDir() {
+		return fmt.Errorf("%s is a file in the container, and a volume is a directory", target)
+	}
+	return n.Copy(data)
+}
+
+// removeVolumes removes the container's volumes that have no name, unless another has them.
+func (r *Record) removeVolumes() error {
+	for _, name := range r.Volumes {
+		err := r.store.removeVolume(name, r.ID)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) &&
+			!errors.As(err, new(damaged)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// volumes are the names of all volumes of a container.
+func (r *Record) volumes() (names []string) {
+	for _, b := range r.Run.requestedMounts() {
+		if b.Type == "volume" {
+			names = append(names, b.Source)
+		}
+	}
+	return names
+}
+
+// errInUse means that a container has a volume.
+var errInUse = errors.New("it belongs to container")
+
+// removeVolume renames the volume first: from then on no container can get it.
+func (s Store) removeVolume(name, except string) error {
+	dir := s.path("volumes", name)
+	if err := s.checkUnused(name, except); err != nil {
+		return err
+	}
+	gone, done, err := s.noteUnfinished(dir)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(dir, gone); err != nil {
+		return errors.Join(err, done())
+	}
+	if err := s.checkUnused(name, except); err != nil { // a container got it at the last moment
+		back := unix.Renameat2(unix.AT_FDCWD, gone, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
+		return errors.Join(err, back, done())
+	}
+	return errors.Join(removeTree(gone), done())
+}
+
+// checkUnused refuses a volume that a container has.
+func (s Store) checkUnused(name, except string) error {
+	all, unknown, err := s.records()
+	if err != nil {
+		return err
+	}
+	if len(unknown) > 0 { // what volumes these have is not known
+		return fmt.Errorf("the volume %s may be one of this container: %w",
+			name, errors.Join(unknown...))
+	}
+	var users []string
+	for _, r := range all {
+		if r.ID != except && slices.Contains(r.volumes(), name) {
+			users = append(users, r.Name)
+		}
+	}
+	if len(users) > 0 {
+		return fmt.Errorf("the volume %s: %w %s; box rm removes that",
+			name, errInUse, strings.Join(users, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,542 @@
+// How a container is connected: which network it is in, by which address and names it is found
+// there, and which of its ports the host publishes. The bridge, the rules and the address are
+// prepared before the process is made; while it is held, the host puts one end of a veth pair
+// into its network namespace, enters it for a moment with setns(2), and configures that end.
+
+package main
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage08-network/dns"
+	"stagebox/stage08-network/forwarding"
+	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/nft"
+	"stagebox/stage08-network/portmap"
+	"stagebox/stage08-network/proxy"
+)
+
+// networkOptions are the flags. Without one, a container of an image has the default network; one
+// on a directory, or the host's files, has loopback alone.
+func (c *Container) networkOptions() NetworkOptions {
+	w := c.NetworkOptions
+	if c.record != nil && c.record.ImageID != "" && w.Network == "" {
+		w.Network = "default"
+	}
+	return w
+}
+
+// connect connects a container to its network.
+func (c *Container) connect(p *Plan) (*link, error) {
+	w := c.networkOptions()
+	who, err := c.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	link, err := w.attach(p, c.Isolation, c.Store.networks(), who)
+	if err != nil {
+		if c.record != nil {
+			c.record.Kept = true // a port that is in use now may be free at the next start
+		}
+		return nil, err
+	}
+	if err := link.printNotes(); err != nil {
+		return nil, errors.Join(err, link.disconnect())
+	}
+	started := p.started
+	p.started = func(pid int) error {
+		if err := link.startResolver(); err != nil {
+			return err
+		}
+		return started(pid)
+	}
+	c.link = link
+	if err := c.writeNames(); err != nil {
+		return nil, errors.Join(err, link.disconnect())
+	}
+	return link, nil
+}
+
+func (l *link) printNotes() error {
+	var all []error
+	for _, note := range l.Notes {
+		if !l.dry {
+			all = append(all, l.dir.PrintOnce(os.Stderr, note))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// shareNames gives a container that shares a network the host name there. It shares another
+// container's files of /etc too, so none of the flags about them makes sense.
+func (c *Container) shareNames() (err error) {
+	if c.Network == "host" && c.Hostname == "box" { // the default
+		c.Hostname, err = os.Hostname()
+	}
+	name, shares := strings.CutPrefix(c.Network, "container:")
+	if !shares {
+		return err
+	}
+	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"),
+		"--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0}
+	if flag := c.firstGiven(conflict); flag != "" {
+		return fmt.Errorf("%s and --network %s exclude one another:"+
+			" a container that shares a network shares its names too", flag, c.Network)
+	}
+	other, err := c.Store.find(name)
+	if err != nil {
+		return fmt.Errorf("--network %s: %w", c.Network, err)
+	}
+	c.Hostname = other.Run.Hostname
+	return nil
+}
+
+// endpoint describes the container to its network.
+func (c *Container) endpoint() (endpoint, error) {
+	who := endpoint{id: ids.New(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.running}
+	if c.record == nil {
+		return who, nil
+	}
+	who.id, who.name = c.record.ID, c.record.Name
+	if !c.PublishAll || c.record.ImageID == "" {
+		return who, nil
+	}
+	image, err := c.Store.layout().Find(c.record.ImageID.String())
+	if err != nil {
+		return who, err
+	}
+	who.exposed = slices.Sorted(maps.Keys(image.Config.Config.ExposedPorts))
+	return who, nil
+}
+
+// running finds a container that runs.
+func (s Store) running(name string) (r *Record, err error) {
+	if r, err = s.find(name); err == nil && !r.isRunning() {
+		err = fmt.Errorf("it does not run: box start %s starts it", r.Name)
+	}
+	return r, err
+}
+
+// endpoint is the container at the end of a link.
+type endpoint struct {
+	id, name, hostname string
+	exposed            []string // ports of the image, such as 80/tcp
+	dry                bool     // only list the calls
+
+	other func(name string) (*Record, error) // finds another container that runs
+}
+
+// link is a container's connection to its network.
+type link struct {
+	Ports []portmap.Mapping // as published, for box ps
+	Addr  netip.Addr        // invalid without one
+	Notes []string          // for the user
+
+	shared       bool // in the network namespace of the host, or of another container
+	dir          networks
+	network      *ipam.Network // nil without a bridge
+	lease        ipam.Lease
+	held         *os.File // while it is open, the lease counts
+	veth         string   // the name of the veth pair's end on the host
+	proxies      []*proxy.Proxy
+	resolver     *resolver
+	stack        *userStack
+	hostNS, back *plan.Call // open the host's network namespace; return to it
+	hosts        string
+	servers      []netip.Addr
+	dry          bool
+	other        *Record // whose network is shared
+}
+
+// attach decides how a container is connected, and prepares it. It comes before the namespaces,
+// to which it adds what is shared; whileHeld comes after them. disconnect undoes both.
+func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoint) (*link, error) {
+	l := &link{dir: dir, dry: who.dry}
+	mode, other, err := w.mode(iso)
+	if err != nil {
+		return nil, err
+	}
+	if l.Ports, err = w.ports(who.exposed); err != nil {
+		return nil, err
+	}
+	if l.servers, err = dns.ParseServers(w.DNS); err != nil {
+		return nil, err
+	}
+	bridged := !slices.Contains([]string{"none", "host", "container", "default"}, mode)
+	if err := w.check(mode, bridged, len(l.Ports)); err != nil {
+		return nil, err
+	}
+	switch {
+	case mode == "host":
+		l.shared = true
+	case mode == "container":
+		err = l.join(p, other, who)
+	case mode == "default":
+		err = l.userNetwork()
+	case bridged:
+		err = l.prepare(mode, w, p, who)
+	}
+	if err == nil && mode != "container" {
+		l.hosts, err = w.hostsFile(l, who)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.disconnect())
+	}
+	return l, nil
+}
+
+// join lets the container share the network of another.
+func (l *link) join(p *Plan, name string, who endpoint) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("--network container:NAME: another container's network belongs to its" +
+			" user namespace; only root may join it")
+	}
+	if l.other, err = who.other(name); err == nil && l.other.State.Address != "" {
+		l.Addr, err = netip.ParseAddr(l.other.State.Address)
+	}
+	if err != nil {
+		return fmt.Errorf("--network container:%s: %w", name, err)
+	}
+	l.shared = true
+	pidfd := p.before.PidfdOpen(l.other.State.PID).Why("whose network is shared").Result()
+	p.Setns(pidfd, unix.CLONE_NEWNET).Why("into its network")
+	return nil
+}
+
+// userNetwork prepares the network of an ordinary user, by a program that has to be installed.
+func (l *link) userNetwork() error {
+	stack, err := findUserStack(l.Ports)
+	if err != nil && len(l.Ports) == 0 {
+		l.Notes = append(l.Notes, err.Error()+"; this container has none")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.stack = stack
+	return nil
+}
+
+// whileHeld adds what the host does while the process is held: its namespaces exist by then,
+// and its user ids are mapped.
+func (l *link) whileHeld(p *Plan) {
+	switch {
+	case l.stack != nil:
+		p.WhileHeld(l.stack.plan)
+	case l.resolver != nil:
+		p.WhileHeld(l.addVeth)
+	}
+}
+
+const networkSection = "network: a link to a bridge, an address, a way out"
+
+// prepare makes everything on the host's side that does not need the process.
+func (l *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (err error) {
+	p.Section(networkSection)
+	if err := l.allocate(name, w, who); err != nil {
+		return err
+	}
+	there, err := readyTable(l.dry) // after the lease, which keeps others from removing it
+	if err != nil {
+		return err
+	}
+	// Never the same name twice: the veth pair of a container's last run may be there for a few
+	// more milliseconds.
+	unique := make([]byte, 3)
+	rand.Read(unique)
+	l.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
+	if l.network.Internal && len(l.Ports) > 0 {
+		return fmt.Errorf("--publish: network %s is internal, and cannot be reached from outside",
+			l.network.Name)
+	}
+	if err := l.listenPorts(); err != nil {
+		return err
+	}
+	if err := l.enableForwarding(p.before); err != nil {
+		return err
+	}
+	if err := l.noteFirewalls(); err != nil {
+		return err
+	}
+	l.prepareBridge(p.before, there)
+	l.resolver = &resolver{dir: l.dir, network: l.network, servers: l.servers}
+	return nil
+}
+
+// allocate finds the network and leases an address.
+func (l *link) allocate(name string, w *NetworkOptions, who endpoint) (err error) {
+	var wanted netip.Addr
+	if w.IP != "" {
+		if wanted, err = netip.ParseAddr(w.IP); err != nil || !wanted.Is4() {
+			return fmt.Errorf("--ip %s is not an IPv4 address", w.IP)
+		}
+	}
+	names := slices.Clone(w.NetworkAlias)
+	if who.name != "" {
+		names = append([]string{who.name}, names...)
+	}
+	for {
+		n, err := l.dir.findOrCreate(name, l.dry)
+		if err != nil {
+			return err
+		}
+		l.lease, l.held, err = l.dir.acquire(n, who.id, wanted, names, l.dry)
+		switch {
+		case err == nil:
+			l.network, l.Addr = n, l.lease.Addr
+			return nil
+		case name != defaultNetwork || !errors.Is(err, ipam.ErrNoNetwork): // else removed meanwhile
+			return err
+		}
+	}
+}
+
+// listenPorts opens the proxies of the published ports on the host.
+func (l *link) listenPorts() error {
+	for i := range l.Ports {
+		if l.dry {
+			continue
+		}
+		list, err := listen(&l.Ports[i], l.lease, l.dir)
+		if err != nil {
+			return err
+		}
+		l.proxies = append(l.proxies, list...)
+	}
+	for _, p := range l.proxies {
+		go p.Serve()
+	}
+	return nil
+}
+
+// enableForwarding makes the host a router, if it is none yet, and keeps the old settings.
+func (l *link) enableForwarding(h *Plan) error {
+	missing, err := settings(l.lease.Addr6.IsValid())
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 && !l.dry {
+		remember := func() error { return forwarding.Remember(l.dir.File("settings"), missing) }
+		if err := l.dir.Locked(remember); err != nil {
+			return err
+		}
+	}
+	for _, s := range missing {
+		h.WriteFile(s.Path, s.Value).Why(s.Why)
+		open := h.Calls[len(h.Calls)-3] // of openat, write, close
+		open.Hint(unix.EROFS, "forwarding is off, and may not be switched on from here:"+
+			" sysctl -w, as the host's root").
+			Hint(unix.EACCES, "forwarding is off, and only root may switch it on")
+	}
+	return nil
+}
+
+// noteFirewalls notes the chains of other programs that would drop forwarded packets.
+func (l *link) noteFirewalls() error {
+	chains, err := blockingChains()
+	if err != nil {
+		return err
+	}
+	if advice := forwarding.Advice(l.network.Bridge, chains); advice != "" {
+		l.Notes = append(l.Notes, advice)
+	}
+	return nil
+}
+
+// prepareBridge makes the bridge and the rules, as far as they are not there already.
+func (l *link) prepareBridge(h *Plan, hasTable bool) {
+	n := l.network
+	addresses := []nlMessage{newAddress(n.Bridge, 0, n.Gateway, n.Subnet.Bits())}
+	if l.lease.Addr6.IsValid() {
+		addresses = append(addresses, newAddress(n.Bridge, 0, n.Gateway6, n.Subnet6.Bits()))
+	}
+	var gateway []byte
+	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
+	h.Netlink(socket, "a bridge: a switch for all containers of the network", func(e error) error {
+		bridge, err := linkNamed(n.Bridge)
+		nameLink(gateway, bridge.Index)
+		return cmp.Or(e, err)
+	}, newBridge(n))
+	gateway = h.Netlink(socket, "the host's addresses on it, the containers' gateway", nil,
+		addresses...)
+	h.Close(socket)
+	h.WriteFile("/proc/sys/net/ipv4/conf/"+n.Bridge+"/route_localnet", "1").
+		Why("so that 127.0.0.1 can be published")
+	l.prepareRules(h, hasTable)
+}
+
+// prepareRules adds the network and the ports of this container to the rules, in one
+// transaction. Since the table was looked for, a box with another store may have removed it: then
+// it is made again.
+func (l *link) prepareRules(h *Plan, hasTable bool) {
+	own := append(natTable.AddElements(elementsFor(l.network)),
+		natTable.AddElements(l.portElements())...)
+	withTable := append(newTable(), own...)
+	again := func(err error) error {
+		if errors.Is(err, unix.ENOENT) {
+			return sendNat(withTable...)
+		}
+		return err
+	}
+	changes := withTable
+	if hasTable {
+		changes = own
+	}
+	socket := h.NetlinkSocket(unix.NETLINK_NETFILTER, "NETLINK_NETFILTER")
+	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports",
+		again, transaction(changes)...)
+	h.Close(socket)
+}
+
+func (l *link) portElements() (list []nft.Element) {
+	for _, m := range l.Ports {
+		for _, to := range []netip.Addr{l.lease.Addr, l.lease.Addr6} {
+			if e, ok := m.Element(to, l.lease.ID); ok {
+				list = append(list, e)
+			}
+		}
+	}
+	return list
+}
+
+// addVeth makes the veth pair and configures the end inside, while the process is held.
+func (l *link) addVeth(h *Plan, pid string) {
+	h.Section(networkSection)
+	n, lease := l.network, l.lease
+	bridge, err := linkNamed(n.Bridge)
+	if err != nil && !l.dry {
+		h.Fail(err)
+		return
+	}
+	// The messages for the end inside are composed before the kernel has numbered it: once the
+	// pair exists, numberPeer writes the number into them.
+	var inside []byte
+	numberPeer := func(e error) error {
+		veth, err := linkNamed(l.veth)
+		if err == nil {
+			nameLink(inside, veth.Peer)
+		}
+		return cmp.Or(e, err)
+	}
+	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
+	h.Netlink(socket, "a veth pair: one end in the bridge, the other inside, as eth0", numberPeer,
+		newVeth(l.veth, n, lease, bridge.Index, pid), hairpin(l.veth))
+	h.Close(socket)
+	l.enterNetns(h, pid)
+	socket = h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
+	inside = h.Netlink(socket, "its addresses and the way out", nil, insideMessages(n, lease)...)
+	h.Close(socket)
+	l.resolver.plan(h)
+	l.back = h.Setns(l.hostNS.Result(), unix.CLONE_NEWNET).Why("and back to the host's network")
+}
+
+// insideMessages configure the container's end: its addresses, and a route to everywhere.
+func insideMessages(n *ipam.Network, l ipam.Lease) []nlMessage {
+	list := []nlMessage{
+		linkUp("lo"), newAddress("eth0", 0, l.Addr, n.Subnet.Bits()), linkUp("eth0")}
+	if l.Addr6.IsValid() {
+		list = append(list, newAddress("eth0", 0, l.Addr6, n.Subnet6.Bits()))
+	}
+	if !n.Internal {
+		list = append(list, defaultRoute(n.Gateway))
+		if l.Addr6.IsValid() {
+			list = append(list, defaultRoute(n.Gateway6))
+		}
+	}
+	return list
+}
+
+// enterNetns enters the network namespace of the process, for the calls that follow.
+func (l *link) enterNetns(h *Plan, pid string) {
+	open := func(path string) *plan.Call {
+		return h.Add("openat", unix.SYS_OPENAT, plan.Cwd, path,
+			plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
+	}
+	l.hostNS = open("/proc/thread-self/ns/net").Why("to find the way back")
+	l.hostNS.Result() // addVeth ends with it
+	theirs := open("/proc/" + pid + "/ns/net").Result()
+	h.Setns(theirs, unix.CLONE_NEWNET).Why("this thread of box steps into the container's network")
+	h.Close(theirs)
+}
+
+// startResolver answers questions from now on. It is called when the process runs.
+func (l *link) startResolver() error {
+	if l.resolver == nil || l.dry {
+		return nil
+	}
+	return l.resolver.start()
+}
+
+// disconnect undoes attach and the plan. The veth pair went with the container's namespace.
+func (l *link) disconnect() error {
+	var all []error
+	if l.hostNS != nil && l.hostNS.Done() && !l.back.Done() { // a failure has left us inside
+		all = append(all, unix.Setns(int(l.hostNS.Ret), unix.CLONE_NEWNET))
+	}
+	if l.resolver != nil {
+		l.resolver.stop()
+	}
+	closeAll(l.proxies)
+	if l.stack != nil {
+		all = append(all, l.stack.stop())
+	}
+	if l.network == nil || l.dry {
+		return errors.Join(all...)
+	}
+	if len(l.Ports) > 0 {
+		all = append(all, unpublish([]ipam.Lease{l.lease}))
+	}
+	return errors.Join(append(all, l.dir.Release(l.network, l.lease.ID), l.held.Close())...)
+}
+
+// isShared reports whether the container has no network namespace of its own.
+func (l *link) isShared() bool { return l != nil && l.shared }
+
+// address and published are for the record of a running container.
+func (l *link) address() string {
+	if l == nil || !l.Addr.IsValid() {
+		return ""
+	}
+	return l.Addr.String()
+}
+
+func (l *link) published() (list []string) {
+	if l == nil {
+		return nil
+	}
+	for _, m := range l.Ports {
+		list = append(list, m.Published(hasIPv6())...)
+	}
+	return list
+}
+
+// resolvConf returns /etc/resolv.conf of the container.
+func (l *link) resolvConf() string {
+	host := etc.ResolvConf()
+	switch {
+	case l.resolver != nil:
+		conf := dns.WithNameservers(host, resolverAddr)
+		if l.network.Name != defaultNetwork {
+			conf = dns.NamesFirst(conf)
+		}
+		return conf
+	case len(l.servers) > 0:
+		return dns.WithNameservers(host, l.servers...)
+	case l.stack != nil:
+		return dns.WithNameservers(host, l.stack.DNS())
+	}
+	return host
+}
