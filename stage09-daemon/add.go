@@ -88,7 +88,7 @@ func (c *copying) fetchInto(dir, source string) error {
 		return err
 	}
 	if got.Name == "" && c.isDir {
-		return errors.New("the address has no file's name at its end")
+		return errors.New("the URL has no file name at its end")
 	}
 	at, err := http.ParseTime(got.LastModified)
 	if err != nil {

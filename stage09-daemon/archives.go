@@ -150,7 +150,7 @@ func (s Store) importTar(in io.Reader, name string, changes []string) (*oci.Imag
 	defer stream.Close()
 	files := bufio.NewReaderSize(stream, 1<<18)
 	if !layer.IsLayer(files) {
-		return nil, errors.New("it is not a tar archive")
+		return nil, errors.New("not a tar archive")
 	}
 	l := newLoading(s)
 	defer func() { complain(l.Drop()) }()

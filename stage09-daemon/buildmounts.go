@@ -63,7 +63,7 @@ func (m *stepMounts) add() error {
 			err = m.bind(mount)
 		case "ssh":
 			if mount.Required {
-				err = errors.New("type=ssh: box hands no agent on")
+				err = errors.New("type=ssh: not supported: box does not forward an SSH agent")
 			}
 		}
 		if err != nil {

@@ -369,8 +369,8 @@ func joinGroup(pid int, p *Plan) error {
 		}
 		dir := filepath.Join(t.Mount, t.Place)
 		if cgroupfs.Field(filepath.Join(dir, "cgroup.events"), "frozen") == 1 {
-			return fmt.Errorf("process %d is paused, and so would be the command: "+
-				"box unpause %[1]d lets it go on", pid)
+			return fmt.Errorf("process %d is paused, and the command would be too: box "+
+				"unpause %[1]d resumes it", pid)
 		}
 		if !t.V2 {
 			p.WriteFile(filepath.Join(dir, "tasks"), "0").

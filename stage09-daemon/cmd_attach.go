@@ -36,7 +36,7 @@ func (c *attachCmd) Run() error {
 		return fmt.Errorf("container %s does not run: box start -a %s starts it", r.Name, r.Name)
 	}
 	if r.isPaused() {
-		return fmt.Errorf("container %s is paused: box unpause %s lets it go on", r.Name, r.Name)
+		return fmt.Errorf("container %s is paused: box unpause %s resumes it", r.Name, r.Name)
 	}
 	if err = r.attach(c.attachOptions); err == attach.ErrDetached {
 		return plan.ExitStatus(attach.PrintLeft())
@@ -52,7 +52,7 @@ func (r *Record) attach(c attachOptions) error {
 	}
 	typed := r.Run.Interactive && !c.NoStdin
 	if typed && r.Run.TTY && !term.IsTerminal(0) {
-		return fmt.Errorf("container %s has a terminal, and standard input is none: add --no-stdin", r.Name)
+		return fmt.Errorf("container %s has a terminal, and standard input is not one: add --no-stdin", r.Name)
 	}
 	wait, err := r.watchEnd()
 	if err != nil {

@@ -52,7 +52,7 @@ func (b *bundle) sortNamespaces() error {
 		case err != nil:
 			return fmt.Errorf("linux.namespaces[%d].type: %w", i, err)
 		case seen&flag != 0:
-			return fmt.Errorf("linux.namespaces[%d].type: %s is there twice", i, ns.Type)
+			return fmt.Errorf("linux.namespaces[%d].type: duplicate %s", i, ns.Type)
 		case ns.Path == "":
 			b.fresh |= flag
 		default:
@@ -259,8 +259,8 @@ func (b *bundle) reportExecve() {
 		return
 	}
 	b.Calls[len(b.Calls)-1].Tolerate(plan.AnyError)
-	b.Write(plan.Num(2), "box: execve "+b.Process.Args[0]+": it is not a program for this machine, "+
-		"or the interpreter that it names is missing\n")
+	b.Write(plan.Num(2), "box: execve "+b.Process.Args[0]+": not a program for this machine, "+
+		"or its interpreter is missing\n")
 }
 
 // idNamespace makes a user namespace for the ids of a mount, and of nothing else: its process ends

@@ -54,7 +54,7 @@ func (o *bundleOptions) prepare(id string, waits, dryRun bool) (*runtimeContaine
 // load reads the bundle, and refuses what cannot be made of it.
 func (o *bundleOptions) load(id string, waits bool) (*runtimeContainer, error) {
 	if o.NoPivot {
-		return nil, errors.New("--no-pivot: not supported: a root that is only changed can be left")
+		return nil, errors.New("--no-pivot: not supported: a process can escape from a chroot")
 	}
 	dir, err := filepath.Abs(o.Bundle)
 	if err != nil {

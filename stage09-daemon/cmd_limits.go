@@ -43,7 +43,7 @@ func (l *Limits) check() error {
 	case l.Memory < 0 || l.MemoryReservation < 0:
 		return fmt.Errorf("--memory and --memory-reservation take a number of bytes; 0 is no limit")
 	case l.Memory > 0 && l.Memory < minMemory:
-		return fmt.Errorf("--memory %s is too little to start a process in: the least is 6m", l.Memory)
+		return fmt.Errorf("--memory %s is too small to start a process: the minimum is 6m", l.Memory)
 	case l.MemorySwap > 0 && l.MemorySwap < l.Memory:
 		return fmt.Errorf("--memory-swap counts memory and swap together, so it cannot be less than --memory")
 	case l.MemorySwap > 0 && l.Memory == 0:

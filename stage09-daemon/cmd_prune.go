@@ -95,7 +95,7 @@ func (s Store) layersOfImages() (map[digest.Digest]bool, error) {
 func (s Store) pruneFiles(age time.Duration) (freed int64, err error) {
 	alone, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
 	if err == state.ErrBusy {
-		return 0, errors.New("a build or a pull is on its way, so only steps were forgotten: prune again afterwards")
+		return 0, errors.New("a build or a pull is running, so only steps were removed: prune again afterwards")
 	}
 	if err != nil {
 		return 0, err

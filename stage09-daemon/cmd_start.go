@@ -96,7 +96,7 @@ func (c *startCmd) Run() error {
 		return batch.Print(c.Names, c.start)
 	}
 	if len(c.Names) > 1 {
-		return errors.New("--attach and --interactive stay with one container: name one only")
+		return errors.New("--attach and --interactive take only one container")
 	}
 	if r, err := c.Store.find(c.Names[0]); err != nil {
 		return err

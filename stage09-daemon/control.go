@@ -18,7 +18,7 @@ import (
 func groupOf(pid int) (*group, error) {
 	all, err := cgroupfs.Trees(pid)
 	if err != nil {
-		return nil, fmt.Errorf("no process has the number %d: %w", pid, err)
+		return nil, fmt.Errorf("no such process: %d: %w", pid, err)
 	}
 	g := &group{}
 	for _, t := range all {

@@ -83,11 +83,11 @@ func foreign(pid int) (uint64, error) {
 		switch {
 		case errOurs != nil: // a kernel without this kind
 		case errors.Is(err, os.ErrNotExist):
-			return 0, fmt.Errorf("no process has the number %d: "+
-				"box lsns lists those that live in other namespaces", pid)
+			return 0, fmt.Errorf("no such process: %d; box lsns lists processes in other "+
+				"namespaces", pid)
 		case errors.Is(err, os.ErrPermission):
-			return 0, fmt.Errorf("process %d is not yours to join: "+
-				"it belongs to another user, so become that user, or root", pid)
+			return 0, fmt.Errorf("process %d belongs to another user: join it as that user, "+
+				"or as root", pid)
 		case err != nil:
 			return 0, err
 		case ours != theirs:
@@ -95,8 +95,8 @@ func foreign(pid int) (uint64, error) {
 		}
 	}
 	if flags == 0 {
-		return 0, fmt.Errorf("process %d lives in no namespace but ours, "+
-			"so there is none to join: box lsns lists those that do", pid)
+		return 0, fmt.Errorf("process %d is in no other namespace than ours, so there is "+
+			"none to join: box lsns lists those that are", pid)
 	}
 	return flags, nil
 }

@@ -50,7 +50,7 @@ func forgetFlows(list []nft.Element) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("the flows of a port that is taken back: %w", err)
+		return fmt.Errorf("the flows of an unpublished port: %w", err)
 	}
 	return nil
 }

@@ -229,8 +229,8 @@ func findTable() (found, whole bool, err error) {
 		return false, false, nil
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL),
 		errors.Is(err, unix.EOPNOTSUPP):
-		return false, false, fmt.Errorf("the kernel has no nf_tables, without which there is no"+
-			" way out and no published port: modprobe nf_tables (%w)", err)
+		return false, false, fmt.Errorf("the kernel has no nf_tables, which bridges and "+
+			"published ports need: modprobe nf_tables (%w)", err)
 	case errors.Is(err, unix.EPERM):
 		return false, false, fmt.Errorf("only root may change the host's network:"+
 			" --network none does without (%w)", err)

@@ -40,8 +40,8 @@ func (c *Container) layers() error {
 		return nil
 	}
 	if len(c.Layer) >= maxLayers {
-		return fmt.Errorf("%d layers are more than the %d "+
-			"that the kernel can lay over one another: box commit makes one of some",
+		return fmt.Errorf("%d layers are more than the %d that the kernel can stack: box "+
+			"commit merges some into one",
 			len(c.Layer)+1, maxLayers)
 	}
 	var err error

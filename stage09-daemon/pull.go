@@ -102,7 +102,7 @@ func (t *transfer) pull(
 func (t *transfer) config(ctx context.Context, m ocispec.Manifest) (oci.Config, error) {
 	var config oci.Config
 	if m.Config.Size > registry.MaxDocument {
-		return config, fmt.Errorf("its configuration has %s, and may have %s",
+		return config, fmt.Errorf("its configuration is %s; the maximum is %s",
 			units.FormatSize(m.Config.Size), units.FormatSize(registry.MaxDocument))
 	}
 	if err := registry.CheckDigest(m.Config.Digest); err != nil {
@@ -118,7 +118,7 @@ func (t *transfer) config(ctx context.Context, m ocispec.Manifest) (oci.Config, 
 	}
 	if n := len(config.RootFS.DiffIDs); n != len(m.Layers) {
 		return config, fmt.Errorf("its manifest has %d layers, and its configuration names %d: "+
-			"it is not an image to run", len(m.Layers), n)
+			"not an image to run", len(m.Layers), n)
 	}
 	for _, diffID := range config.RootFS.DiffIDs {
 		if err := registry.CheckDigest(diffID); err != nil {

@@ -289,7 +289,7 @@ func (s Store) take(text string) (*Record, error) {
 	hope := func() bool { return !r.isLive() }
 	held, err := state.LockSoon(context.Background(), r.livePath(), hope)
 	if err == state.ErrBusy {
-		return nil, fmt.Errorf("container %s runs, or %w: box stop %s ends it",
+		return nil, fmt.Errorf("container %s is running, or %w: box stop %s stops it",
 			r.Name, state.ErrBusy, r.Name)
 	}
 	if err != nil {
