@@ -31,7 +31,7 @@ func Pages(all []stages.Stage) (pages []Page) {
 		pages = append(pages, Page{s.Lesson(), s, Programs[s.Topic]})
 	}
 	last := all[len(all)-1]
-	return append(pages, Page{"README.md", last, nil}, Page{Surprises, last, []string{"lessons/ask"}})
+	return append(pages, Page{"README.md", last, nil}, Page{Surprises, last, []string{"lessons/ask", "lessons/web"}})
 }
 
 // Transcripts runs the sessions of all pages, or of one stage's lesson. It returns how many
