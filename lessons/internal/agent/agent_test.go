@@ -58,8 +58,7 @@ func TestTerminal(t *testing.T) {
 	require.NoError(t, p.Resize(Size{Rows: 33, Cols: 44}))
 	_, err = p.Write([]byte("\n"))
 	require.NoError(t, err)
-	until(t, p, "33 44")
-	until(t, p, "ready")
+	require.Contains(t, until(t, p, "ready"), "33 44")
 	_, err = p.Write([]byte{3})
 	require.NoError(t, err)
 	until(t, p, "got INT")
@@ -68,8 +67,8 @@ func TestTerminal(t *testing.T) {
 	require.Equal(t, 3, status)
 }
 
-// until reads up to some words.
-func until(t *testing.T, p *Process, words string) {
+// until reads up to some words, and returns all that it has read: more may have come with them.
+func until(t *testing.T, p *Process, words string) string {
 	t.Helper()
 	var seen strings.Builder
 	for buf := make([]byte, 100); !strings.Contains(seen.String(), words); {
@@ -77,6 +76,7 @@ func until(t *testing.T, p *Process, words string) {
 		seen.Write(buf[:n])
 		require.NoError(t, err, seen.String())
 	}
+	return seen.String()
 }
 
 // A terminal that is left hangs up: its program does not go on without it.
