@@ -94,32 +94,30 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // listenAt makes a unix socket that its owner and a group alone may use. One that another daemon
 // listens on is left alone; one that a dead daemon has left is replaced.
 func listenAt(path, group string) (net.Listener, error) {
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode().Type() != os.ModeSocket {
+		return nil, fmt.Errorf("listen %s: the file is not a socket; name another path", path)
+	}
 	lock, err := state.TryLock(path+".lock", state.Exclusive)
 	if err == state.ErrBusy {
 		return nil, fmt.Errorf("listen %s: another daemon does already", path)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listen %s: %w", path, err)
 	}
-	info, err := os.Lstat(path)
-	if err == nil && info.Mode().Type() != os.ModeSocket {
-		err = fmt.Errorf("listen %s: a file of another kind has this name; remove it", path)
-	} else if err == nil {
-		err = os.Remove(path)
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, errors.Join(err, lock.Close())
+	l := &lockedListener{lock: lock}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, errors.Join(err, l.unlock())
 	}
 	mask := unix.Umask(0o177)
 	defer unix.Umask(mask)
-	socket, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+	if l.Listener, err = net.Listen("unix", path); err != nil {
+		return nil, errors.Join(err, l.unlock())
 	}
 	if err := admit(path, group); err != nil {
-		return nil, errors.Join(err, socket.Close(), lock.Close())
+		return nil, errors.Join(err, l.Close())
 	}
-	return &lockedListener{socket, lock}, nil
+	return l, nil
 }
 
 // admit lets a group use a socket.
@@ -147,7 +145,11 @@ type lockedListener struct {
 }
 
 func (l *lockedListener) Close() error {
-	return errors.Join(l.Listener.Close(), os.Remove(l.lock.Name()), l.lock.Close())
+	return errors.Join(l.Listener.Close(), l.unlock())
+}
+
+func (l *lockedListener) unlock() error {
+	return errors.Join(os.Remove(l.lock.Name()), l.lock.Close())
 }
 
 // startAfterBoot starts the containers whose restart policy says so: those that the end of the

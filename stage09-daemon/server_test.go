@@ -341,7 +341,11 @@ func TestListen(t *testing.T) {
 	require.NoError(t, first.Close())
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	_, err = listenAt(path, "")
-	require.ErrorContains(t, err, "of another kind")
+	require.ErrorContains(t, err, "is not a socket")
+	require.NoFileExists(t, path+".lock", "/etc/passwd.lock would keep other programs out")
+	_, err = listenAt(path+".group", "no such group")
+	require.Error(t, err)
+	require.NoFileExists(t, path+".group.lock")
 	_, err = (&daemonCmd{Host: "tcp://0.0.0.0:2375"}).socket()
 	require.ErrorContains(t, err, "unix sockets only")
 }
