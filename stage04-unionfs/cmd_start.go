@@ -128,7 +128,7 @@ func (s Store) start(name string) error {
 	return (&startCmd{someContainers: someContainers{Store: s}}).start(name)
 }
 
-// start does it as the flags say.
+// start starts a container in the background, as the flags say, unless it runs.
 func (c *startCmd) start(name string) error {
 	r, err := c.Store.takeEnded(name)
 	if err != nil || r.lock == nil {

@@ -76,38 +76,25 @@ func cgroupVersion() string {
 
 // getEvents streams events, those that are past first.
 func getEvents(d *daemon, w http.ResponseWriter, r *rest.Request) error {
-	filters, err := r.Filters()
+	filters, since, until, err := eventsWanted(r)
 	if err != nil {
 		return err
 	}
-	for _, f := range filters {
-		if name, _, _ := strings.Cut(f, "="); !slices.Contains(broker.Known, name) {
-			return rest.Errorf(http.StatusBadRequest, "events: invalid filter '%s'", name)
-		}
-	}
-	var times [2]time.Time
-	for i, key := range []string{"since", "until"} {
-		if r.Param(key) != "" {
-			if times[i], err = pastTime(r.Param(key)); err != nil {
-				return err
-			}
-		}
-	}
-	events, past := d.Subscribe(times[0], func(e broker.Event) bool { return e.Matches(filters) })
+	events, past := d.Subscribe(since, func(e broker.Event) bool { return e.Matches(filters) })
 	defer d.Leave(events)
 	out, err := rest.Begin(w, "application/json")
 	if err != nil {
 		return nil // the client has left
 	}
-	var until <-chan time.Time
-	if !times[1].IsZero() {
-		until = time.After(time.Until(times[1]))
-	}
 	lines := json.NewEncoder(out)
 	for _, e := range past {
-		if times[1].IsZero() || e.TimeNano <= times[1].UnixNano() {
+		if until.IsZero() || e.TimeNano <= until.UnixNano() {
 			err = lines.Encode(e)
 		}
+	}
+	var end <-chan time.Time
+	if !until.IsZero() {
+		end = time.After(time.Until(until))
 	}
 	for open := true; open && err == nil; {
 		var e broker.Event
@@ -116,13 +103,35 @@ func getEvents(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 			if open {
 				err = lines.Encode(e)
 			}
-		case <-until:
+		case <-end:
 			return nil
 		case <-r.Context().Done():
 			return nil
 		}
 	}
 	return nil
+}
+
+// eventsWanted reads which events a client asks for. A time that is not given is zero.
+func eventsWanted(r *rest.Request) (filters []string, since, until time.Time, err error) {
+	if filters, err = r.Filters(); err != nil {
+		return nil, since, until, err
+	}
+	for _, f := range filters {
+		if name, _, _ := strings.Cut(f, "="); !slices.Contains(broker.Known, name) {
+			err = rest.Errorf(http.StatusBadRequest, "events: invalid filter '%s'", name)
+			return nil, since, until, err
+		}
+	}
+	for key, to := range map[string]*time.Time{"since": &since, "until": &until} {
+		if r.Param(key) == "" {
+			continue
+		}
+		if *to, err = pastTime(r.Param(key)); err != nil {
+			return nil, since, until, err
+		}
+	}
+	return filters, since, until, nil
 }
 
 // pastTime reads a time as clients send it: seconds since 1970 with a fraction, a date, or how long

@@ -32,7 +32,7 @@ type Options struct {
 var withValue = []string{"--root", "--log", "--log-format", "--rootless", "--criu"}
 
 // Args returns the words after the program's name as box takes them: "runtime", the command, and
-// behind it the flags that runc has before it. It returns nil unless the program is called runc, or
+// after it the flags that runc has before it. It returns nil unless the program is called runc, or
 // its first word is runtime.
 func Args(args []string) []string {
 	rest := args[1:]
