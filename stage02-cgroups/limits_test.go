@@ -70,7 +70,8 @@ func TestCgroupsThatCannotBeWritten(t *testing.T) {
 
 // As in Docker, any amount of swap can be asked for without a limit of memory.
 func TestAnySwapNeedsNoMemory(t *testing.T) {
-	list, err := (&Limits{MemorySwap: -1}).settings()
-	require.NoError(t, err)
-	require.Equal(t, []setting{{"--memory-swap", "memory", "memory.swap.max", "max", "memory.memsw.limit_in_bytes", "-1"}}, list)
+	limits := Limits{MemorySwap: -1}
+	require.NoError(t, limits.resolve())
+	require.Equal(t, []setting{{"--memory-swap", "memory",
+		file{"memory.swap.max", "max"}, file{"memory.memsw.limit_in_bytes", "-1"}}}, limits.settings())
 }
