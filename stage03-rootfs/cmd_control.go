@@ -17,14 +17,14 @@ type pauseCmd struct {
 }
 
 // Run is `box pause`.
-func (c *pauseCmd) Run() error { return freeze(c.PID, true) }
+func (c *pauseCmd) Run() error { return setFrozen(c.PID, true) }
 
 type unpauseCmd struct {
 	PID int `arg:"" name:"pid" help:"A process in the container, by its PID on the host."`
 }
 
 // Run is `box unpause`.
-func (c *unpauseCmd) Run() error { return freeze(c.PID, false) }
+func (c *unpauseCmd) Run() error { return setFrozen(c.PID, false) }
 
 type updateCmd struct {
 	PID int `arg:"" name:"pid" help:"A process in the container, by its PID on the host."`
@@ -50,10 +50,10 @@ func (c *updateCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	settings, err := c.settings()
-	if err != nil {
+	if err := c.resolve(); err != nil {
 		return err
 	}
+	settings := c.settings()
 	for _, flag := range c.lifted {
 		settings = append(settings, unlimited[flag])
 	}
@@ -73,7 +73,8 @@ func (c *updateCmd) Run() error {
 // swapFirst lifts the limit of memory and swap together, if there is one, before that of memory
 // rises above it: version 1 takes no other order.
 func (c *updateCmd) swapFirst(g *group, settings []setting) []setting {
-	lift := setting{"--memory-swap", "memory", "memory.swap.max", "max", "memory.memsw.limit_in_bytes", "-1"}
+	lift := setting{"--memory-swap", "memory",
+		file{"memory.swap.max", "max"}, file{"memory.memsw.limit_in_bytes", "-1"}}
 	path, _, err := g.file(lift)
 	if err != nil || unix.Access(path, unix.F_OK) != nil {
 		return settings

@@ -38,17 +38,17 @@ func (t target) find(s Store) (pid int, r *Record, err error) {
 	return r.State.PID, r, nil
 }
 
-// freeze stops a container or lets it go on. It returns the record of one of the store.
-func (t target) freeze(s Store, stop bool) (*Record, error) {
+// setFrozen stops a container or lets it go on. It returns the record of one of the store.
+func (t target) setFrozen(s Store, frozen bool) (*Record, error) {
 	pid, r, err := t.find(s)
 	if err != nil {
 		return nil, err
 	}
-	if r != nil && r.isPaused() == stop {
+	if r != nil && r.isPaused() == frozen {
 		return nil, fmt.Errorf("container %s %s", r.Name,
-			map[bool]string{true: "is paused already", false: "is not paused"}[stop])
+			map[bool]string{true: "is paused already", false: "is not paused"}[frozen])
 	}
-	return r, freeze(pid, stop)
+	return r, setFrozen(pid, frozen)
 }
 
 // guest describes the command as a container of its own: its terminal, its user and its

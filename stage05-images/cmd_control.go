@@ -22,18 +22,18 @@ type pauseCmd struct {
 }
 
 // Run is `box pause`.
-func (c *pauseCmd) Run() error { return c.freeze(true) }
+func (c *pauseCmd) Run() error { return c.setFrozen(true) }
 
 type unpauseCmd struct{ pauseCmd }
 
 // Run is `box unpause`.
-func (c *unpauseCmd) Run() error { return c.freeze(false) }
+func (c *unpauseCmd) Run() error { return c.setFrozen(false) }
 
-// freeze stops the containers or lets them go on, and prints their names.
-func (c *pauseCmd) freeze(stop bool) error {
+// setFrozen stops the containers or lets them go on, and prints their names.
+func (c *pauseCmd) setFrozen(frozen bool) error {
 	var all []error
 	for _, t := range c.PIDs {
-		r, err := t.freeze(c.Store, stop)
+		r, err := t.setFrozen(c.Store, frozen)
 		if err == nil && r != nil {
 			_, err = fmt.Println(t)
 		}
@@ -68,10 +68,10 @@ func (c *updateCmd) AfterApply(k *kong.Context) error {
 
 // Run is `box update`.
 func (c *updateCmd) Run() error {
-	settings, err := c.settings()
-	if err != nil {
+	if err := c.resolve(); err != nil {
 		return err
 	}
+	settings := c.settings()
 	for _, flag := range c.lifted {
 		settings = append(settings, unlimited[flag])
 	}
@@ -157,7 +157,8 @@ func (c *updateCmd) apply(pid int, settings []setting) error {
 // swapFirst lifts the limit of memory and swap together, if there is one, before that of memory
 // rises above it: version 1 takes no other order.
 func (c *updateCmd) swapFirst(g *group, settings []setting) []setting {
-	lift := setting{"--memory-swap", "memory", "memory.swap.max", "max", "memory.memsw.limit_in_bytes", "-1"}
+	lift := setting{"--memory-swap", "memory",
+		file{"memory.swap.max", "max"}, file{"memory.memsw.limit_in_bytes", "-1"}}
 	path, _, err := g.file(lift)
 	if err != nil || unix.Access(path, unix.F_OK) != nil {
 		return settings

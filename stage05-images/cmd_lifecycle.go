@@ -203,7 +203,7 @@ func (c *runtimeContainer) exec(process *specs.Process, detach bool) error {
 // delete ends the container, and removes what is left of it.
 func (c *runtimeContainer) delete() error {
 	if c.state.Status == runtimestate.Paused {
-		freezeIn(c.state.GroupWith("cgroup.freeze"), false)
+		setFrozenIn(c.state.GroupWith("cgroup.freeze"), false)
 	}
 	c.state.Kill()
 	err := c.remove()

@@ -171,7 +171,7 @@ func (r *Record) whileFrozen(do func() error) error {
 	if err != nil {
 		return err
 	}
-	err = freeze(r.State.PID, true)
+	err = setFrozen(r.State.PID, true)
 	if err == nil || unix.Kill(r.State.PID, 0) == unix.ESRCH { // with its last process
 		err = do()
 	}

@@ -66,10 +66,10 @@ func isCounted(t cgroupfs.Tree) bool {
 // cgroup decides what the container may use: its group is made and given the limits
 // before there is a process, which is then born inside, or joins first of all.
 func cgroup(c *Container, p *Plan) (*group, error) {
-	settings, err := c.settings()
-	if err != nil {
+	if err := c.resolve(); err != nil {
 		return nil, err
 	}
+	settings := c.settings()
 	g, err := findGroup(c.CgroupParent, settings)
 	if err != nil {
 		return nil, err
@@ -173,16 +173,16 @@ func (g *group) file(s setting) (path, value string, err error) {
 		switch {
 		case !s.isIn(p.Tree):
 		case p.V2:
-			return filepath.Join(p.dir, g.name, s.v2), s.value2, nil
+			return filepath.Join(p.dir, g.name, s.v2.name), s.v2.value, nil
 		default:
-			return filepath.Join(p.dir, g.name, s.v1), s.value1, nil
+			return filepath.Join(p.dir, g.name, s.v1.name), s.v1.value, nil
 		}
 	}
 	if os.Geteuid() != 0 {
 		return "", "", fmt.Errorf("%s needs a cgroup that you may write to; "+
 			"systemd makes you one: systemd-run --user --scope -p Delegate=yes box run …", s.flag)
 	}
-	v1, _, _ := strings.Cut(s.v1, ".")
+	v1, _, _ := strings.Cut(s.v1.name, ".")
 	return "", "", fmt.Errorf("%s: no cgroup tree that box can write to has the %s controller; "+
 		"where the kernel has it (see /proc/cgroups), root mounts it: "+
 		"mount -t cgroup -o %s none DIR", s.flag, s.controller, v1)

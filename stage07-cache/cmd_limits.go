@@ -5,7 +5,9 @@ package main
 
 import (
 	"fmt"
+	"math"
 
+	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage02-cgroups/units"
 )
 
@@ -32,6 +34,22 @@ type CgroupOptions struct {
 
 // minMemory is Docker's: less, and a process cannot even start.
 const minMemory = 6 << 20
+
+// resolve checks the limits, and sets Docker's default: as much swap as memory.
+func (l *Limits) resolve() error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	if l.MemorySwap == 0 && l.Memory < math.MaxInt64/2 && hasSwap() {
+		l.MemorySwap = 2 * l.Memory
+	}
+	return nil
+}
+
+// hasSwap reports whether the host has any swap: a line of /proc/swaps after the heading.
+func hasSwap() bool {
+	return len(cgroupfs.Words("/proc/swaps")) > 5
+}
 
 // check refuses limits that contradict each other or that this host cannot have.
 func (l *Limits) check() error {

@@ -252,7 +252,7 @@ func freezeContainer(o *runtimecli.Options, id string, stop bool) error {
 		return errors.New("pause needs a cgroup tree of version 2; " +
 			"it may be mounted beside version 1: mount -t cgroup2 none DIR")
 	}
-	return freezeIn(s.GroupWith("cgroup.freeze"), stop)
+	return setFrozenIn(s.GroupWith("cgroup.freeze"), stop)
 }
 
 type runtimeListCmd struct {

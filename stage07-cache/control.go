@@ -46,9 +46,9 @@ func (g *group) dir(controller string) (path string, v2 bool) {
 	return "", false
 }
 
-// freeze stops a group or lets it go on, and waits until that has happened. cgroup.freeze
+// setFrozen stops a group or lets it go on, and waits until that has happened. cgroup.freeze
 // of version 2 needs no controller, so it also serves where the controllers are on version 1.
-func freeze(pid int, stop bool) error {
+func setFrozen(pid int, frozen bool) error {
 	g, err := groupOf(pid)
 	if err != nil {
 		return err
@@ -58,13 +58,13 @@ func freeze(pid int, stop bool) error {
 		return errors.New("pause needs a cgroup tree of version 2; " +
 			"it may be mounted beside version 1: mount -t cgroup2 none DIR")
 	}
-	return freezeIn(path, stop)
+	return setFrozenIn(path, frozen)
 }
 
-// freezeIn is freeze for the group's directory in the tree of version 2.
-func freezeIn(path string, stop bool) error {
+// setFrozenIn is setFrozen for the group's directory in the tree of version 2.
+func setFrozenIn(path string, frozen bool) error {
 	text, want := "0", "frozen 0"
-	if stop {
+	if frozen {
 		text, want = "1", "frozen 1"
 	}
 	host := hostPlan()

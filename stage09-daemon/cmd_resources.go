@@ -46,7 +46,7 @@ func resourceSettings(r *specs.LinuxResources) []setting {
 type resources []setting
 
 func (s *resources) add(field, controller, v2, value2, v1, value1 string) {
-	*s = append(*s, setting{"linux.resources." + field, controller, v2, value2, v1, value1})
+	*s = append(*s, setting{"linux.resources." + field, controller, file{v2, value2}, file{v1, value1}})
 }
 
 // orUnlimited is a number, or the word for no limit.
