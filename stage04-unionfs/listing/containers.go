@@ -45,6 +45,7 @@ type Container struct {
 	Mounts                []string // their sources, or their targets where they have none
 	Volumes               int      // how many of the mounts are volumes
 	Layers                []string // the directories of its root, its own first
+	Health                string   // starting, healthy or unhealthy; "" without a check
 }
 
 func (c Container) isRunning() bool {
@@ -66,6 +67,7 @@ var filters = map[string]func(c Container, value string) bool{
 		return filter.Text(c.Name)(name) || filter.Text("/"+c.Name)(name)
 	},
 	"status": func(c Container, word string) bool { return c.State == word },
+	"health": func(c Container, word string) bool { return cmp.Or(c.Health, "none") == word },
 	"exited": func(c Container, code string) bool {
 		return c.State == "exited" && strconv.Itoa(c.ExitCode) == code
 	},
@@ -117,6 +119,7 @@ func (o Options) filters(more []string) (filter.Filters, error) {
 		return nil, err
 	}
 	err = f.OneOf("status", "created", "running", "paused", "exited", "restarting", "removing", "dead")
+	err = errors.Join(err, f.OneOf("health", "starting", "healthy", "unhealthy", "none"))
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +207,7 @@ func (c Container) status() string {
 	case "paused":
 		return "Up " + units.FormatAge(c.StartedAt) + " (Paused)"
 	case "running":
-		return "Up " + units.FormatAge(c.StartedAt)
+		return "Up " + units.FormatAge(c.StartedAt) + healthWords[c.Health]
 	case "created":
 		return "Created"
 	case "restarting":
@@ -212,6 +215,8 @@ func (c Container) status() string {
 	}
 	return fmt.Sprintf("Exited (%d) %s ago", c.ExitCode, units.FormatAge(c.FinishedAt))
 }
+
+var healthWords = map[string]string{"starting": " (health: starting)", "healthy": " (healthy)", "unhealthy": " (unhealthy)"}
 
 // size is what a container has written, and that with the layers below it.
 func (c Container) size() string {

@@ -24,7 +24,8 @@ func containers() (all []listing.Container) {
 		name := []string{"old", "web", "webby", "new"}[i]
 		all = append(all, listing.Container{ID: strings.Repeat(string('a'+rune(i)), 64), Name: name, State: state, ExitCode: 3,
 			Command: []string{"sh", "-c", "echo a long command"}, Created: begin.Add(time.Duration(i) * time.Minute),
-			StartedAt: begin, FinishedAt: begin, Labels: map[string]string{"tier": name[:1]}, Mounts: []string{"data", "/tmp"}, Volumes: 1})
+			StartedAt: begin, FinishedAt: begin, Labels: map[string]string{"tier": name[:1]}, Mounts: []string{"data", "/tmp"}, Volumes: 1,
+			Health: []string{"", "healthy", "", ""}[i]})
 	}
 	return all
 }
@@ -57,6 +58,8 @@ func TestSelect(t *testing.T) {
 		{listing.Options{Last: 3}, "new webby web"},
 		{listing.Options{Last: -1, Latest: true}, "new"},
 		{listing.Options{Last: -1, Filter: []string{"status=exited", "status=paused"}}, "webby old"},
+		{listing.Options{Last: -1, Filter: []string{"health=healthy"}}, "web"},
+		{listing.Options{Last: -1, Filter: []string{"health=none"}}, "webby"},
 		{listing.Options{Last: -1, All: true, Filter: []string{"exited=3"}}, "old"},
 		{listing.Options{Last: -1, All: true, Filter: []string{"name=^/web$"}}, "web"},
 		{listing.Options{Last: -1, All: true, Filter: []string{"id=^d"}}, "new"},
@@ -74,8 +77,9 @@ func TestSelect(t *testing.T) {
 		require.Equal(t, c.want, strings.Join(names, " "), c.o)
 	}
 	for flag, says := range map[string]string{
-		"nope=1":      `--filter nope=1: invalid filter "nope"; available: before, label, since, exited, id, kind, name, status`,
+		"nope=1":      `--filter nope=1: invalid filter "nope"; available: before, label, since, exited, health, id, kind, name, status`,
 		"status=gone": "--filter status=gone: invalid value; available: created, running, paused, exited, restarting, removing, dead",
+		"health=bad":  "--filter health=bad: invalid value; available: starting, healthy, unhealthy, none",
 		"exited=x":    "--filter exited=x: give an exit status",
 		"since=gone":  "--filter: none: gone",
 	} {
@@ -103,7 +107,7 @@ func TestRows(t *testing.T) {
 	all := containers()
 	require.Equal(t, "CONTAINER ID   IMAGE   COMMAND                  STATUS                    NAMES\n"+
 		"aaaaaaaaaaaa   tiny    \"sh -c echo a long c…\"   Exited (3) 3 months ago   old\n", print(listing.Options{}, all[0]))
-	require.Equal(t, "Up 3 months\n", print(listing.Options{Format: "{{.Status}}"}, all[1]))
+	require.Equal(t, "Up 3 months (healthy)\n", print(listing.Options{Format: "{{.Status}}"}, all[1]))
 	require.Equal(t, "Up 3 months (Paused)\n", print(listing.Options{Format: "{{.Status}}"}, all[2]))
 	require.Equal(t, "Created\n", print(listing.Options{Format: "{{.Status}}"}, all[3]))
 	require.Equal(t, all[0].ID+"\n", print(listing.Options{Quiet: true, NoTrunc: true}, all[0]))

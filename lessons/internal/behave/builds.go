@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // The rows about images that are built from a Dockerfile. All begin with the image tiny.
@@ -102,6 +103,11 @@ exec "$BOX" "$@"`,
 		return all(status(0, e), holds(strings.Contains(checked.Stdout, "MaintainerDeprecated") && strings.Contains(checked.Stdout, "MultipleInstructionsDisallowed"), "two warnings", checked.String()))
 	},
 	Broken: `[ "$2" = --check ] && exit; exec "$BOX" "$@"`,
+}, {
+	Name: "HEALTHCHECK: starting, then unhealthy, then healthy, in ps and inspect; --health-cmd and --no-healthcheck win", Since: 6,
+	Check: (*Box).checkedHealth,
+	Broken: `[ "$1" = run ] && { shift; set -- run --no-healthcheck "$@"; }
+exec "$BOX" "$@"`,
 }}
 
 func (b *Box) context() string { return filepath.Join(b.Dir, "context") }
@@ -134,4 +140,34 @@ func (b *Box) buildAndRun(expected, words string, lines ...string) Seen {
 		return status(0, e)
 	}
 	return printed(expected, b.Run(append([]string{"run", "--rm", "built"}, strings.Fields(words)...)...).oneLine())
+}
+
+// checkedHealth runs containers of an image that has a health check.
+func (b *Box) checkedHealth() Seen {
+	built := b.build("FROM tiny", "HEALTHCHECK --interval=50ms --retries=2 --start-period=1ms CMD test -e /works || ! echo it does not", `CMD ["sleep", "1000"]`)
+	if built.Status != 0 {
+		return status(0, built)
+	}
+	start := all(status(0, b.Run("run", "-d", "--name", "one", "built")), status(0, b.Run("run", "-d", "--name", "own", "--health-cmd", `["test", "-e", "/works"]`, "built")),
+		status(0, b.Run("run", "-d", "--name", "none", "--no-healthcheck", "built")))
+	defer b.Run("rm", "-f", "one", "own", "none")
+	if !start.Holds {
+		return start
+	}
+	seen := all(b.becomes("one", "unhealthy"), printed("it does not 1", b.Run("inspect", "-f", "{{with index .State.Health.Log 0}}{{.Output}}{{.ExitCode}}{{end}}", "one").oneLine()),
+		printed("none", b.Run("ps", "--filter", "health=none", "--format", "{{.Names}}")), b.becomes("own", "unhealthy"))
+	status := b.Run("ps", "--filter", "name=^one$", "--format", "{{.Status}}")
+	return all(seen, ended(strings.HasSuffix(status.Line(), " (unhealthy)"), "the health in the list", status), printed("", b.Run("exec", "one", "touch", "/works")),
+		b.becomes("one", "healthy"), printed("", b.Run("exec", "own", "touch", "/works")), b.becomes("own", "healthy"),
+		printed("0", b.Run("inspect", "-f", "{{.State.Health.FailingStreak}}", "one")))
+}
+
+// becomes waits until a container's health has a word.
+func (b *Box) becomes(name, word string) Seen {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		now := b.Run("inspect", "-f", "{{with .State.Health}}{{.Status}}{{end}}", name)
+		if now.Line() == word || now.Status != 0 || now.Line() == "" || time.Now().After(end) {
+			return printed(word, now)
+		}
+	}
 }
