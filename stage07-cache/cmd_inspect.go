@@ -120,7 +120,8 @@ func (r *Record) describe() (*api.Container, error) {
 func (r *Record) describeState() api.State {
 	running := r.isLive()
 	return api.State{Status: r.stateWord(), Running: running, Restarting: running && !r.isRunning(), Paused: r.isRunning() && r.isPaused(), OOMKilled: r.State.OOMKilled, Pid: r.State.PID,
-		ExitCode: r.State.ExitCode, Error: r.State.Error, StartedAt: api.Time(r.State.StartedAt), FinishedAt: api.Time(r.State.FinishedAt)}
+		ExitCode: r.State.ExitCode, Error: r.State.Error, StartedAt: api.Time(r.State.StartedAt), FinishedAt: api.Time(r.State.FinishedAt),
+		Health: r.health()}
 }
 
 func (r *Record) describeConfig() api.Config {
@@ -135,6 +136,9 @@ func (r *Record) describeConfig() api.Config {
 	}
 	if r.ImageConfig != nil {
 		imageview.Inherit(&d, *r.ImageConfig, c.Entrypoint, c.StopSignal)
+	}
+	if check := c.healthcheck(); check != nil {
+		d.Healthcheck = check
 	}
 	return d
 }

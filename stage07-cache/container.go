@@ -39,6 +39,8 @@ type Container struct {
 	Store `json:"-"`
 
 	ImageOptions
+
+	HealthOptions
 }
 
 // Run is `box run`.
@@ -80,6 +82,12 @@ func (c *Container) Run() (err error) {
 	}
 
 	command(c, p, who)
+
+	stop, err := c.watchHealth(p)
+	if err != nil {
+		return err
+	}
+	defer stop()
 
 	return p.live(&c.Narration)
 }

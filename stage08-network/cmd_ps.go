@@ -74,6 +74,9 @@ func (r *Record) summary() listing.Container {
 	for _, m := range r.Run.requestedMounts() {
 		s.Mounts = append(s.Mounts, cmp.Or(m.Source, m.Target))
 	}
+	if found := r.health(); found != nil {
+		s.Health = found.Status
+	}
 	return s
 }
 

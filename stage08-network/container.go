@@ -40,6 +40,8 @@ type Container struct {
 
 	ImageOptions
 
+	HealthOptions
+
 	NetworkOptions
 }
 
@@ -93,6 +95,12 @@ func (c *Container) Run() (err error) {
 	}
 
 	command(c, p, who)
+
+	stop, err := c.watchHealth(p)
+	if err != nil {
+		return err
+	}
+	defer stop()
 
 	return p.live(&c.Narration)
 }

@@ -24,6 +24,7 @@ import (
 
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage06-dockerfile/health"
 	"stagebox/stage09-daemon/broker"
 )
 
@@ -45,6 +46,7 @@ type sight struct {
 	record  *Record
 	live    *os.File  // the file in running/: open, its content outlives its name
 	started time.Time // when the run began that was published, and has not ended
+	health  string    // as published during this run
 }
 
 // watched are the directories that are always watched.
@@ -133,6 +135,8 @@ func (w *watch) see(dir, name string, mask uint32) {
 		w.look(name)
 	case filepath.Dir(dir) == "containers" && came && name == "container.json":
 		w.look(filepath.Base(dir))
+	case filepath.Dir(dir) == "containers" && came && name == "health.json":
+		w.of(filepath.Base(dir)).lookAtHealth(w)
 	case dir == "running" && ids.IsID(name) && came:
 		w.open(name)
 	case dir == "running" && ids.IsID(name):
@@ -175,11 +179,23 @@ func (w *watch) look(id string) {
 		s.publish(w, "rename", map[string]string{"oldName": "/" + old.Name})
 	}
 	if r.State.Status == "running" && !r.State.StartedAt.Equal(s.started) {
-		s.started = r.State.StartedAt
+		s.started, s.health = r.State.StartedAt, ""
 		s.publish(w, "start", nil)
 	}
 	if r.State.Status == "restarting" {
 		s.died(w, r.State.ExitCode)
+	}
+}
+
+// lookAtHealth publishes what a health check has found, if that is new.
+func (s *sight) lookAtHealth(w *watch) {
+	if s.record == nil || !s.record.isRunning() {
+		return
+	}
+	found := s.record.health()
+	if found != nil && found.Status != health.Starting && found.Status != s.health {
+		s.health = found.Status
+		s.publish(w, "health_status: "+s.health, nil)
 	}
 }
 

@@ -42,6 +42,9 @@ func TestCreate(t *testing.T) {
 		`{"HostConfig":{"CpuQuota":50000}}`:                                                                          "--cpus=0.50000 tiny",
 		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`:                               "--restart=on-failure:3 tiny",
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:                    "--mount=type=bind,dst=/b,src=/a,readonly tiny",
+		`{"Healthcheck":{"Test":["CMD","a","b c"],"Interval":1500000000,"Retries":2}}`:                               "--health-cmd=[\"a\",\"b c\"] --health-interval=1.5s --health-retries=2 tiny",
+		`{"Healthcheck":{"Test":["CMD-SHELL","a || b"]}}`:                                                            "--health-cmd=a || b tiny",
+		`{"Healthcheck":{"Test":["NONE"]}}`:                                                                          "--no-healthcheck tiny",
 		`{"NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}}}`: "--network-alias=x --ip=10.0.0.9 --network=red tiny",
 	} {
 		line, err := words(t, strings.Replace(body, "{", `{"Image":"tiny",`, 1))

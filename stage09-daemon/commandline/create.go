@@ -1,6 +1,7 @@
 package commandline
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage05-images/oci"
 )
 
 // Create is the body of POST /containers/create. A client sends all fields: zero means the default.
@@ -22,7 +24,7 @@ type Create struct {
 	Labels      map[string]string
 	StopTimeout *int
 	Volumes     map[string]struct{}
-	Healthcheck *struct{ Test []string }
+	Healthcheck *oci.Healthcheck
 
 	HostConfig       HostConfig
 	NetworkingConfig struct {
@@ -110,6 +112,7 @@ func (c *Create) Words(name string) ([]string, error) {
 	l.pairs("--label", "=", c.Labels)
 	l.Add("--volume", slices.Sorted(maps.Keys(c.Volumes))...)
 	c.HostConfig.flags(&l)
+	c.health(&l)
 	c.network(&l)
 	words := c.Cmd
 	if len(c.Entrypoint) > 0 {
@@ -117,6 +120,30 @@ func (c *Create) Words(name string) ([]string, error) {
 		words = slices.Concat(c.Entrypoint[1:], words)
 	}
 	return append(append(l, c.Image), words...), nil
+}
+
+// health adds the health check.
+func (c *Create) health(l *Words) {
+	h := c.Healthcheck
+	if h == nil {
+		return
+	}
+	if len(h.Test) > 0 {
+		switch words := h.Test[1:]; h.Test[0] {
+		case "NONE":
+			*l = append(*l, "--no-healthcheck")
+		case "CMD-SHELL":
+			l.Add("--health-cmd", strings.Join(words, " "))
+		default:
+			text, _ := json.Marshal(words) // of strings
+			l.Add("--health-cmd", string(text))
+		}
+	}
+	l.duration("--health-interval", h.Interval)
+	l.duration("--health-timeout", h.Timeout)
+	l.duration("--health-start-period", h.StartPeriod)
+	l.duration("--health-start-interval", h.StartInterval)
+	l.number("--health-retries", int64(h.Retries))
 }
 
 // network adds what the container wants of its one network.
@@ -147,7 +174,6 @@ func (c *Create) check() error {
 	h := &c.HostConfig
 	given := map[string]bool{
 		"Domainname": c.Domainname != "", "MacAddress": c.MacAddress != "",
-		"Healthcheck":                              c.Healthcheck != nil && len(c.Healthcheck.Test) > 0 && c.Healthcheck.Test[0] != "NONE",
 		"NetworkingConfig: a second network":       len(c.NetworkingConfig.EndpointsConfig) > 1,
 		"HostConfig.ShmSize":                       h.ShmSize != 0 && h.ShmSize != 64<<20,
 		"HostConfig.VolumesFrom":                   len(h.VolumesFrom) > 0,

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage09-daemon/rest"
@@ -39,6 +40,13 @@ func (l *Words) On(flag string, is bool) {
 func (l *Words) number(flag string, n int64) {
 	if n != 0 {
 		l.Add(flag, strconv.FormatInt(n, 10))
+	}
+}
+
+// duration adds a flag with a time, but for 0, which means the default.
+func (l *Words) duration(flag string, d time.Duration) {
+	if d != 0 {
+		l.Add(flag, d.String())
 	}
 }
 
