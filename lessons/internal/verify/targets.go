@@ -12,7 +12,7 @@ var targets = map[string]target{
 	"rootfs":     {1710, 365},
 	"unionfs":    {1960, 1560},
 	"images":     {1875, 1850},
-	"dockerfile": {2110, 330},
+	"dockerfile": {2110, 390},
 	"cache":      {1085, 320},
 	"network":    {1905, 775},
 	"daemon":     {1500, 1150},
