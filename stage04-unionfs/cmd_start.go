@@ -100,8 +100,8 @@ func (c *startCmd) Run() error {
 	}
 	if r, err := c.Store.find(c.Names[0]); err != nil {
 		return err
-	} else if c.Interactive && c.IsToFront(r.Run.TTY, r.Run.Interactive) && !r.Run.Rm {
-		return attach.Front(os.Args[1:])
+	} else if c.Interactive && c.CanDetach(r.Run.TTY, r.Run.Interactive) && !r.Run.Rm {
+		return attach.RunDetachable(os.Args[1:])
 	}
 	r, err := c.Store.takeEnded(c.Names[0])
 	if err != nil {

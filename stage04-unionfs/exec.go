@@ -21,17 +21,17 @@ func (e *Entry) Run() error {
 	if e.Detach && !e.Monitor && !e.DryRun {
 		return e.detach()
 	}
-	if e.IsToFront(e.TTY, e.Interactive) && !e.DryRun && !e.Monitor {
-		return attach.Front(os.Args[1:])
+	if e.CanDetach(e.TTY, e.Interactive) && !e.DryRun && !e.Monitor {
+		return attach.RunDetachable(os.Args[1:])
 	}
 	if e.Monitor {
 		os.Stderr = os.NewFile(3, "stderr")
 	}
-	g, err := e.guest()
+	x, err := e.resolve()
 	if err != nil {
 		return err
 	}
-	pid := g.pid
+	pid := x.pid
 	flags, err := foreign(pid)
 	if err != nil {
 		return err
@@ -50,14 +50,14 @@ func (e *Entry) Run() error {
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
-	confine, err := p.securityOf(pid, flags, g.profile, e.Privileged)
+	confine, err := p.securityOf(pid, flags, x.profile, e.Privileged)
 	if err != nil {
 		return err
 	}
 	if p.passInput, err = e.Input(attach.PrintLeft); err != nil {
 		return err
 	}
-	if err := g.stdio(p); err != nil {
+	if err := x.stdio(p); err != nil {
 		return err
 	}
 	p.Setns(pidfd, flags).Why("into all its namespaces at once")
@@ -66,10 +66,10 @@ func (e *Entry) Run() error {
 	if flags&unix.CLONE_NEWUSER != 0 {
 		p.Setresid(0, 0)
 	}
-	if err := g.prepare(p, confine); err != nil {
+	if err := x.prepare(p, confine); err != nil {
 		return err
 	}
-	p.Execve(e.Command.argv(), g.who.env, pathIn(g.who.env))
+	p.Execve(e.Command.argv(), x.who.env, pathIn(x.who.env))
 	return p.live(&e.Narration)
 }
 

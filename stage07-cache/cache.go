@@ -52,7 +52,8 @@ type stageCache struct {
 	hit    *stepstore.Entry            // of the current step
 	at     time.Time                   // when the step was made
 	missed int                         // the number of the first step that was not in the cache
-	drawn  []buildpicture.Step
+
+	pictureSteps []buildpicture.Step
 }
 
 // startFrom continues where an earlier stage ended.
@@ -204,7 +205,7 @@ func (s *stageBuild) remember(c *cacheStep, e *stepstore.Entry) {
 			s.b.cacheBroken(err)
 		}
 	}
-	if err := c.rememberInputs(); err != nil {
+	if err := c.saveLastInputs(); err != nil {
 		s.b.cacheBroken(err)
 	}
 	c.release()
@@ -276,8 +277,8 @@ func (s *stageBuild) slot() string {
 	return s.b.cachePath("slots", fmt.Sprintf("%x.json", sha256.Sum256([]byte(place)))[32:])
 }
 
-// cached does a step, or takes it from the cache.
-func (s *stageBuild) cached(
+// runOrReuse runs a step, or takes it from the cache.
+func (s *stageBuild) runOrReuse(
 	in *dockerfile.Instruction, do func(in *dockerfile.Instruction) error,
 ) error {
 	inputs, err := s.inputs(in)
@@ -344,7 +345,7 @@ func (s *stageBuild) announce(c *cacheStep, in *dockerfile.Instruction) {
 		}
 	}
 	s.shown.Announce(note)
-	s.drawn = append(s.drawn, buildpicture.Step{
+	s.pictureSteps = append(s.pictureSteps, buildpicture.Step{
 		Text: strings.Join(strings.Fields(in.Text), " "), Why: c.why, Cached: c.hit != nil,
 	})
 }

@@ -48,7 +48,7 @@ func (c *Container) Run() (err error) {
 	p := newPlan()
 
 	record, err := begin(c, p)
-	if err != nil || record.isElsewhere() {
+	if err != nil || record.runsInMonitor() {
 		return err
 	}
 	defer func() { err = record.end(err) }()

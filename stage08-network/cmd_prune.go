@@ -58,7 +58,7 @@ func (s Store) prune(p stepstore.Pruning) (freed int64, err error) {
 			return 0, err
 		}
 	}
-	steps, err := s.remembered()
+	steps, err := s.cachedSteps()
 	if err != nil {
 		return 0, err
 	}
@@ -130,7 +130,7 @@ func sizeOf(path string) int64 {
 }
 
 // remembered returns the steps of the cache, the one used last first.
-func (s Store) remembered() ([]stepstore.Kept, error) { return stepstore.List(s.path("cache")) }
+func (s Store) cachedSteps() ([]stepstore.Kept, error) { return stepstore.List(s.path("cache")) }
 
 type systemCmd struct {
 	Df dfCmd `cmd:"" help:"Show disk usage of the store."`
@@ -200,7 +200,7 @@ func (c *dfCmd) cacheUsage() (total int, active any, size int64, err error) {
 	if err != nil {
 		return 0, nil, 0, err
 	}
-	steps, err := c.Store.remembered()
+	steps, err := c.Store.cachedSteps()
 	size = sizeOf(c.Store.path("cache", "mounts")) + sizeOf(c.Store.path("cache", "urls"))
 	for _, step := range steps {
 		if step.Layer != nil && !counted[step.Layer.Digest] {

@@ -51,9 +51,9 @@ func (t target) setFrozen(s Store, frozen bool) (*Record, error) {
 	return r, setFrozen(pid, frozen)
 }
 
-// guest describes the command as a container of its own: its terminal, its user and its
+// execProcess describes the command as a container of its own: its terminal, its user and its
 // directory.
-type guest struct {
+type execProcess struct {
 	*Container
 	pid     int
 	who     *identity
@@ -61,7 +61,7 @@ type guest struct {
 	host    *Record // the container, if it is one of the store
 }
 
-func (e *Entry) guest() (*guest, error) {
+func (e *Entry) resolve() (*execProcess, error) {
 	pid, r, err := e.PID.find(e.Store)
 	if err != nil {
 		return nil, err
@@ -73,13 +73,13 @@ func (e *Entry) guest() (*guest, error) {
 		return nil, err
 	}
 	c.Hostname, c.Rootfs = "box", fmt.Sprintf("/proc/%d/root", pid)
-	g := &guest{Container: c, pid: pid, who: &identity{home: "/root"}}
+	x := &execProcess{Container: c, pid: pid, who: &identity{home: "/root"}}
 	if r != nil {
 		s, err := seccomp.ParseOptions(r.Run.SecurityOpt)
 		if err != nil {
 			return nil, err
 		}
-		g.profile, g.host, c.Ulimit = s.Profile, r, r.Run.Ulimit
+		x.profile, x.host, c.Ulimit = s.Profile, r, r.Run.Ulimit
 		c.Hostname, c.GroupAdd = r.Run.Hostname, r.Run.GroupAdd
 		c.Env = append(slices.Clone(r.Run.Env), c.Env...)
 		if e.User == "" {
@@ -89,40 +89,40 @@ func (e *Entry) guest() (*guest, error) {
 			c.Workdir = r.Run.Workdir
 		}
 	}
-	if g.who.given = r != nil || e.User != ""; g.who.given {
-		if err := g.who.lookUp(c); err != nil {
+	if x.who.given = r != nil || e.User != ""; x.who.given {
+		if err := x.who.lookUp(c); err != nil {
 			return nil, err
 		}
 	}
 	if r == nil && !e.TTY {
-		g.who.env = envfile.Set(environment("box"), c.Env)
-		return g, nil
+		x.who.env = envfile.Set(environment("box"), c.Env)
+		return x, nil
 	}
-	g.who.env, err = c.environment(g.who.home)
-	return g, err
+	x.who.env, err = c.environment(x.who.home)
+	return x, err
 }
 
 // stdio gives the command a terminal with --tty, and else leaves it the caller's files.
-func (g *guest) stdio(p *Plan) error {
-	if !g.TTY {
+func (x *execProcess) stdio(p *Plan) error {
+	if !x.TTY {
 		return nil
 	}
-	return stdio(g.Container, p)
+	return stdio(x.Container, p)
 }
 
 // prepare gives the command its terminal and directory, the restrictions of the others, and its
 // user.
-func (g *guest) prepare(p *Plan, confine func(who *identity)) error {
-	if g.TTY {
-		p.openPair(plan.Cwd, "/dev/ptmx", g.who.uid)
-		g.session(p)
+func (x *execProcess) prepare(p *Plan, confine func(who *identity)) error {
+	if x.TTY {
+		p.openPair(plan.Cwd, "/dev/ptmx", x.who.uid)
+		x.session(p)
 	}
-	if err := g.workdir(p); err != nil {
+	if err := x.workdir(p); err != nil {
 		return err
 	}
-	if err := g.rlimits(p); err != nil {
+	if err := x.rlimits(p); err != nil {
 		return err
 	}
-	confine(g.who)
+	confine(x.who)
 	return nil
 }

@@ -39,7 +39,7 @@ func (s *stageBuild) instruction(in *dockerfile.Instruction) error {
 	if err != nil {
 		return err
 	}
-	return s.cached(expanded, s.apply)
+	return s.runOrReuse(expanded, s.apply)
 }
 
 // apply does an instruction whose variables were replaced.

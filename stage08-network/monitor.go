@@ -181,7 +181,7 @@ func (r *Record) closeLog() error {
 	if r.log == nil {
 		return nil
 	}
-	if (r.ready != nil || r.Run.Front) && r.State.Status == "running" {
+	if (r.ready != nil || r.Run.Detachable) && r.State.Status == "running" {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if err == nil {
 			err = unix.Dup2(int(null.Fd()), 2) // box's own errors: the last writer

@@ -11,15 +11,15 @@ import (
 	"stagebox/stage07-cache/inputs"
 )
 
-// slotted is the last key and inputs of the step at a place.
-type slotted struct {
+// lastInputs is the key and the inputs that the step at a place had last.
+type lastInputs struct {
 	Key    string
 	Inputs []inputs.Input
 }
 
-// rememberInputs writes the inputs of the step at this place, for the next reason. If they are
+// saveLastInputs writes the inputs of the step at this place, for the next reason. If they are
 // there already, the beginning of the file shows it.
-func (c *cacheStep) rememberInputs() error {
+func (c *cacheStep) saveLastInputs() error {
 	begin := `{"Key":"` + c.key + `"`
 	if file, err := os.Open(c.slot); err == nil {
 		is := make([]byte, len(begin))
@@ -29,7 +29,7 @@ func (c *cacheStep) rememberInputs() error {
 			return nil
 		}
 	}
-	data, err := json.Marshal(slotted{c.key, c.inputs})
+	data, err := json.Marshal(lastInputs{c.key, c.inputs})
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (c *cacheStep) rememberInputs() error {
 // reason returns why a step is not in the cache: how its inputs differ from the last ones, or if
 // they do not, what is wrong with its entry.
 func (b *builder) reason(c *cacheStep, wrong string) string {
-	var before slotted
+	var before lastInputs
 	if err := state.ReadJSON(c.slot, &before); err != nil {
 		return isNew
 	}

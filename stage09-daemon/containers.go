@@ -91,8 +91,9 @@ func begin(c *Container, p *Plan) (*Record, error) {
 		if err := c.checkRestart(); err != nil {
 			return nil, err
 		}
-		if !c.Rm && !c.Detach && !c.DryRun && c.IsToFront(c.TTY, c.Interactive) {
-			return nil, attach.Front(os.Args[1:])
+		if !c.Rm && !c.Detach && !c.DryRun && c.CanDetach(c.TTY, c.Interactive) {
+			// A second process stays with the container, so that ctrl-p ctrl-q can end this one.
+			return nil, attach.RunDetachable(os.Args[1:])
 		}
 		if err := c.createIfKept(); err != nil || c.record == nil {
 			return nil, err
@@ -101,7 +102,7 @@ func begin(c *Container, p *Plan) (*Record, error) {
 		return nil, c.record.end(err)
 	}
 	r := c.record
-	if r.isElsewhere() {
+	if r.runsInMonitor() {
 		return r, r.runDetached()
 	}
 	if err := r.openLog(p); err != nil {
@@ -127,8 +128,8 @@ func (c *Container) createIfKept() error {
 	return c.create()
 }
 
-// isElsewhere reports whether another process, the monitor, runs the container.
-func (r *Record) isElsewhere() bool {
+// runsInMonitor reports whether another process, the monitor, runs the container.
+func (r *Record) runsInMonitor() bool {
 	return r != nil && r.Run.Detach && r.ready == nil && !r.Run.DryRun
 }
 
@@ -185,14 +186,14 @@ func (r *Record) make() error {
 	if err := os.Rename(dir, r.path()); err != nil {
 		return err
 	}
-	if r.isDurable() {
+	if r.durability() {
 		return state.SyncDir(r.store.path("containers"))
 	}
 	return nil
 }
 
-// isDurable reports whether the record has to outlive the machine.
-func (r *Record) isDurable() state.Durability { return state.Durability(!r.Run.Rm) }
+// durability says whether the record has to survive a crash of the machine.
+func (r *Record) durability() state.Durability { return state.Durability(!r.Run.Rm) }
 
 // takeName makes the link that is the name: of two containers, only one can. The record is
 // written before it, so that the link can be found and removed if box is killed.
@@ -206,7 +207,7 @@ func (r *Record) takeName() error {
 			r.Name = ids.TwoWords()
 		}
 		file := filepath.Join(r.newPath(), "container.json")
-		if err := state.WriteJSON(file, r, r.isDurable()); err != nil {
+		if err := state.WriteJSON(file, r, r.durability()); err != nil {
 			return err
 		}
 		err := os.Symlink(r.ID, r.store.path("containers", r.Name))
@@ -302,7 +303,7 @@ func (r *Record) limitedBy(g *group) {
 }
 
 func (r *Record) write() error {
-	return state.WriteJSON(r.path("container.json"), r, r.isDurable())
+	return state.WriteJSON(r.path("container.json"), r, r.durability())
 }
 
 // end records how the process has ended, and releases the container. One that never ran leaves

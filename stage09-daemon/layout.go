@@ -178,7 +178,7 @@ func (s Store) needed(gone ...digest.Digest) (map[string]bool, error) {
 		}
 		s.keep(image, needed)
 	}
-	steps, err := s.remembered()
+	steps, err := s.cachedSteps()
 	if err != nil {
 		return nil, err
 	}

@@ -20,13 +20,13 @@ import (
 // LeaveOptions are for a command at a terminal in which keys can be typed to leave a container.
 type LeaveOptions struct {
 	DetachKeys string `help:"Key sequence that detaches you from a container with -i and -t (default: ctrl-p,ctrl-q). Not for containers run with --rm." placeholder:"KEYS" group:"Terminal:"`
-	Front      bool   `hidden:"" help:"Internal: the process that the caller waits for."`
+	Detachable bool   `hidden:"" help:"Internal: the process that stays with the container or command."`
 }
 
-// IsToFront reports whether the caller is to wait for Front, given whether keys are typed at a
-// terminal of the container's.
-func (c *LeaveOptions) IsToFront(tty, typed bool) bool {
-	return tty && typed && term.IsTerminal(0) && !c.Front
+// CanDetach reports whether the detach keys can be typed, given whether the container has a terminal
+// and gets what is typed, and no second process is there for them yet (RunDetachable).
+func (c *LeaveOptions) CanDetach(tty, typed bool) bool {
+	return tty && typed && term.IsTerminal(0) && !c.Detachable
 }
 
 // Keys are those that are typed to leave.
@@ -46,7 +46,7 @@ func (c *LeaveOptions) Input(end func() (status byte)) (func(to io.Writer, resto
 	if err != nil {
 		return nil, err
 	}
-	if !c.Front {
+	if !c.Detachable {
 		return func(to io.Writer, _ func()) { io.Copy(to, os.Stdin) }, nil
 	}
 	back := NewBack()
@@ -67,20 +67,20 @@ func PrintLeft() (status byte) {
 	return 1
 }
 
-// FrontFlag is the flag after the verb by which a program knows that Front runs it.
-const FrontFlag = "--front"
+// DetachableFlag is the flag after the verb by which a program knows that RunDetachable runs it.
+const DetachableFlag = "--detachable"
 
-// Front runs this program again, with the same files, and waits for it. A program at a terminal
-// that stays with a container cannot end before the container, and a shell prompts again when
-// the program ends that it has started: that is Front, which returns when the program ends or
-// leaves (Back.Leave), with the status of that. The first of args is the verb.
-func Front(args []string) error {
+// RunDetachable runs this program again, with the same files, and waits for it. The second process
+// stays with the container until its end. The first, for which the caller's shell waits, can end
+// earlier: RunDetachable returns when the second one ends or leaves the terminal (Back.Leave), with
+// its exit status. The first of args is the verb.
+func RunDetachable(args []string) error {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socketpair", err)
 	}
 	ours, theirs := os.NewFile(uintptr(ends[0]), "back"), os.NewFile(uintptr(ends[1]), "front")
-	back := exec.Command("/proc/self/exe", append([]string{args[0], FrontFlag}, args[1:]...)...)
+	back := exec.Command("/proc/self/exe", append([]string{args[0], DetachableFlag}, args[1:]...)...)
 	back.Stdin, back.Stdout, back.Stderr = os.Stdin, os.Stdout, os.Stderr
 	back.ExtraFiles = []*os.File{theirs}
 	if err := errors.Join(back.Start(), theirs.Close()); err != nil {
@@ -108,14 +108,13 @@ func Front(args []string) error {
 	return plan.ExitStatus(128 + int(exit.Sys().(syscall.WaitStatus).Signal()))
 }
 
-// Back is the program that Front runs.
+// Back is the process that RunDetachable starts, and its connection to the first one.
 type Back struct {
 	front *os.File
 	left  atomic.Bool
 }
 
-// NewBack takes the connection to Front, without which this program ends as if it had been killed
-// too.
+// NewBack takes over the connection. If the first process is killed, this one kills itself.
 func NewBack() *Back {
 	b := &Back{front: os.NewFile(3, "front")}
 	unix.CloseOnExec(3)
@@ -127,8 +126,8 @@ func NewBack() *Back {
 	return b
 }
 
-// Leave gives the terminal back to the caller, with an exit status for Front, and has a session of
-// its own from then on. Its later output, errors too, is lost.
+// Leave gives the terminal back to the caller, with an exit status for the first process, and has a
+// session of its own from then on. Its later output, errors too, is lost.
 func (b *Back) Leave(status byte) error {
 	b.left.Store(true)
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
