@@ -19,6 +19,9 @@ import (
 // reportOOM prints that a process of the group was killed when its memory was used up.
 func (g *group) reportOOM() {
 	for _, p := range g.parents {
+		if !p.V2 && !has(p.Tree, "memory") {
+			continue
+		}
 		dir := filepath.Join(p.dir, g.name)
 		kills, peak := "memory.oom_control", "memory.max_usage_in_bytes"
 		limit := "memory.limit_in_bytes"

@@ -275,12 +275,13 @@ func (g *group) set(h *Plan, s setting) {
 func (g *group) sweep() {
 	alive := map[string]bool{} // by name: one lock is enough
 	for _, p := range g.parents {
-		groups, _ := filepath.Glob(filepath.Join(p.dir, "box-*"))
-		for _, dir := range groups {
-			name := filepath.Base(dir)
+		groups, _ := os.ReadDir(p.dir)
+		for _, entry := range groups {
+			name := entry.Name()
 			if !isGroup(name) || alive[name] {
 				continue
 			}
+			dir := filepath.Join(p.dir, name)
 			fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 			if err != nil { // it was removed meanwhile
 				continue

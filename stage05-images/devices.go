@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage01-namespaces/rawfile"
 	"stagebox/stage03-rootfs/devnode"
 )
 
@@ -48,7 +49,7 @@ func (r *newRoot) devices() error {
 	r.inDev("shm", func() plan.Arg {
 		return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", "size=65536k")
 	})
-	filesystems, err := os.ReadFile("/proc/filesystems")
+	filesystems, err := rawfile.Read("/proc/filesystems")
 	hasQueues := err == nil && strings.Contains(string(filesystems), "\tmqueue\n")
 	if hasQueues && r.owns(unix.CLONE_NEWIPC) {
 		r.inDev("mqueue", func() plan.Arg { return r.NewMount("mqueue", noSuid|noDev|noExec) })

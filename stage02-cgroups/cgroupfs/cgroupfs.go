@@ -7,11 +7,12 @@ package cgroupfs
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"stagebox/stage01-namespaces/rawfile"
 )
 
 // Tree is a mounted hierarchy of cgroups.
@@ -25,11 +26,11 @@ type Tree struct {
 // Trees returns the hierarchies with the place of a process in each. Where they are mounted is
 // the host's choice, so they are found in /proc/self/mountinfo.
 func Trees(pid int) ([]Tree, error) {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := rawfile.Read("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	places, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	places, err := rawfile.Read(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
 		return nil, err
 	}
@@ -91,13 +92,13 @@ func Chain(root, dir string) []string {
 
 // Words returns the words of a file; none if it cannot be read.
 func Words(path string) []string {
-	data, _ := os.ReadFile(path)
+	data, _ := rawfile.Read(path)
 	return strings.Fields(string(data))
 }
 
 // Field returns the number after a word in a file of lines "word number"; 0 if there is none.
 func Field(path, word string) int64 {
-	data, _ := os.ReadFile(path)
+	data, _ := rawfile.Read(path)
 	for line := range strings.Lines(string(data)) {
 		if f := strings.Fields(line); len(f) == 2 && f[0] == word {
 			n, _ := strconv.ParseInt(f[1], 10, 64)
@@ -109,7 +110,7 @@ func Field(path, word string) int64 {
 
 // Number returns the number in a file; -1 for "max", and if there is none.
 func Number(path string) int64 {
-	data, _ := os.ReadFile(path)
+	data, _ := rawfile.Read(path)
 	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
 	if err != nil {
 		return -1

@@ -3,16 +3,17 @@ package units
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/rawfile"
 )
 
 // OnlineCPUs returns the numbers of the host's CPUs that work.
 func OnlineCPUs() ([]int, error) {
-	text, err := os.ReadFile("/sys/devices/system/cpu/online")
+	text, err := rawfile.Read("/sys/devices/system/cpu/online")
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,9 @@
 package etc
 
 import (
-	"os"
 	"strings"
+
+	"stagebox/stage01-namespaces/rawfile"
 )
 
 // localhost are the first lines of /etc/hosts, as in Docker.
@@ -45,7 +46,7 @@ func ParseHost(spec string) (name, ip string) {
 
 // ResolvConf returns the host's /etc/resolv.conf, "" if it cannot be read.
 func ResolvConf() string {
-	data, err := os.ReadFile("/etc/resolv.conf")
+	data, err := rawfile.Read("/etc/resolv.conf")
 	if err != nil {
 		return ""
 	}

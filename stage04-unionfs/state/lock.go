@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/rawfile"
 )
 
 // ErrBusy means that another process holds a lock.
@@ -53,7 +55,7 @@ func LockName(ctx context.Context, path, name string, kind Kind) (*os.File, erro
 // open opens a file until the lock that it acquires is on the file that has the name.
 func open(path string, acquire func(*os.File) error) (*os.File, error) {
 	for {
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		file, err := rawfile.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW, 0o600)
 		if irregular := replaceable(path); err != nil && irregular != nil {
 			err = fmt.Errorf("lock %s: %w", path, errIrregular)
 		}
@@ -111,7 +113,7 @@ func Held(path string) bool { return HeldName(path, "") }
 // HeldName reports whether another process, or another opening of the file in this one, holds
 // the lock of a name in a file.
 func HeldName(path, name string) bool {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	file, err := rawfile.Open(path, unix.O_RDWR, 0)
 	if err != nil {
 		return false
 	}

@@ -31,6 +31,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/rawfile"
 )
 
 // Durability says what a file survives once it is written: the end of the process, or that of
@@ -58,7 +60,7 @@ const temporary = ".new-"
 func Create(dir string) (*Pending, error) {
 	for {
 		path := filepath.Join(dir, temporary+rand.Text())
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		file, err := rawfile.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
 		if err != nil {
 			return nil, err
 		}
@@ -164,7 +166,7 @@ func WriteJSON(path string, value any, d Durability) error {
 
 // ReadJSON reads a record.
 func ReadJSON(path string, value any) error {
-	data, err := os.ReadFile(path)
+	data, err := rawfile.Read(path)
 	if err != nil {
 		return err
 	}

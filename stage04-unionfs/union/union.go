@@ -26,6 +26,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/rawfile"
 	"stagebox/stage04-unionfs/files"
 )
 
@@ -163,7 +164,7 @@ func IsOpaque(fd int) bool {
 func OpaqueMark() string { return opaqueMark() }
 
 var opaqueMark = sync.OnceValue(func() string {
-	ids, err := os.ReadFile("/proc/self/uid_map")
+	ids, err := rawfile.Read("/proc/self/uid_map")
 	if err == nil && os.Geteuid() == 0 && bytes.Contains(ids, []byte(" 4294967295")) {
 		return "trusted.overlay.opaque"
 	}
