@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/term"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 )

@@ -19,12 +19,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/state"

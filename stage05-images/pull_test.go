@@ -5,9 +5,10 @@ import (
 	mathrand "math/rand/v2"
 	"testing"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 )
 
 const someDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -17,10 +17,9 @@ import (
 	"strings"
 	"time"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/buildflags"

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/ocispec"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )

@@ -19,12 +19,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/ocispec"
 )
 
 // builtImage is what an image comes to: its configuration without what is empty, and each

@@ -18,11 +18,11 @@ import (
 	"testing"
 	"time"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 	"stagebox/lessons/boxtest"
 
 	"stagebox/stage03-rootfs/tiny"
+	"stagebox/stage05-images/ocispec"
 )
 
 // record names a program that builds with BuildKit, and its first arguments: then the tests

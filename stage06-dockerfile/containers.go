@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
@@ -25,6 +24,7 @@ import (
 	"stagebox/stage04-unionfs/journal"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/oci"
 )
 

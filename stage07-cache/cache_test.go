@@ -17,12 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 
 	"stagebox/lessons/boxtest"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/oci"
 )
 

@@ -9,10 +9,9 @@ import (
 	"os"
 	"slices"
 
-	"github.com/opencontainers/go-digest"
-
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/imageview"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
@@ -25,6 +24,7 @@ import (
 	"stagebox/stage05-images/interrupt"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
 )

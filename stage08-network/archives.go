@@ -13,13 +13,12 @@ import (
 	"io"
 	"os"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/archive"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
 

@@ -13,11 +13,10 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage07-cache/stepstore"
 )
 

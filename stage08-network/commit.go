@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/ocispec"
 )
 
 // unusedImage returns an error if a container was made of an image.

@@ -12,9 +12,8 @@ import (
 	"os"
 	"sync"
 
-	"github.com/opencontainers/go-digest"
-
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage06-dockerfile/download"
 )
 

@@ -18,13 +18,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/digest"
 )
 
 // wreck is a store with something of every kind in it, copies of which are damaged. Programs run

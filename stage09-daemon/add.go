@@ -14,10 +14,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/union"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/download"

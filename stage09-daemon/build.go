@@ -18,11 +18,11 @@ import (
 	"sync"
 	"time"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/buildflags"

@@ -14,10 +14,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 )

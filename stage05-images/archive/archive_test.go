@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
 

@@ -8,11 +8,10 @@ import (
 	"io"
 	"os"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
 

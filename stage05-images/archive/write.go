@@ -12,10 +12,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
 
@@ -51,7 +49,7 @@ type Writer struct {
 
 // NewWriter returns a Writer of an archive without images.
 func NewWriter(w io.Writer) *Writer {
-	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2},
+	index := ocispec.Index{SchemaVersion: 2,
 		MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
 	return &Writer{tar: tar.NewWriter(w), written: map[string]bool{}, index: index}
 }

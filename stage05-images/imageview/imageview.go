@@ -13,10 +13,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layertree"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"

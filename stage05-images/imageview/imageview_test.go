@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
 	"stagebox/lessons/boxtest"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/ocispec"
 )
 
 func TestMain(m *testing.M) { boxtest.Main(m, nil) }

@@ -22,7 +22,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
+	"stagebox/stage05-images/digest"
 )
 
 const (

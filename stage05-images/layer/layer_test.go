@@ -16,12 +16,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 	"stagebox/lessons/boxtest"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage05-images/digest"
 )
 
 // limited is a Limit. Without signs, a count that has overflowed is more than any number.

@@ -8,8 +8,8 @@ import (
 	"io"
 	"os"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 )
 
 // Receive unpacks a layer like Unpack, and writes its blob to file, a new one, which gets the mode

@@ -8,9 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage05-images/digest"
 )
 
 // Tree is the layers of images. The zero value has none.

@@ -4,8 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
+
+	"stagebox/stage05-images/digest"
 )
 
 // TestBranches draws an image, one made from it, and one that shares only its lowest layer.

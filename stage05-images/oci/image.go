@@ -10,10 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
 
@@ -196,7 +194,7 @@ func (l Layout) write(
 func NewManifest(
 	config []byte, layers []ocispec.Descriptor, annotations map[string]string,
 ) (d ocispec.Descriptor, data []byte, err error) {
-	data, err = json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2},
+	data, err = json.Marshal(ocispec.Manifest{SchemaVersion: 2,
 		MediaType: ocispec.MediaTypeImageManifest,
 		Config:    descriptorOf(ocispec.MediaTypeImageConfig, config),
 		Layers:    append([]ocispec.Descriptor{}, layers...), Annotations: annotations})

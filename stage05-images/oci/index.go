@@ -11,16 +11,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
 
 func emptyIndex() ocispec.Index {
-	return ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2},
+	return ocispec.Index{SchemaVersion: 2,
 		MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
 }
 

@@ -11,8 +11,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 )
 
 // Download is a blob that is fetched as it is read. A broken connection is resumed where it broke.

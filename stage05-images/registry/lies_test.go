@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 )
 
 // liar serves an image, and one request of those that a pull needs it answers with a lie.

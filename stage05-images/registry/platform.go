@@ -16,9 +16,10 @@ import (
 	"strconv"
 	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/cpu"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage05-images/ocispec"
 )
 
 // ParsePlatform parses OS[/ARCH[/VARIANT]] or ARCH[/VARIANT]. "" is this machine's platform, and

@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
+	"stagebox/stage05-images/digest"
 )
 
 // The default registry is at other addresses than the one in its images' names.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/stretchr/testify/require"
+
+	"stagebox/stage05-images/digest"
 )
 
 const someDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -145,7 +147,7 @@ func referenceByLibrary(name string) (ref Reference) {
 		ref.Tag = tagged.Tag()
 	}
 	if digested, ok := named.(reference.Digested); ok {
-		ref.Digest = digested.Digest()
+		ref.Digest = digest.Digest(digested.Digest())
 	}
 	return ref
 }

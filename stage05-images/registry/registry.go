@@ -21,8 +21,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 )
 
 // manifestTypes are the media types that can describe an image: an index (several platforms) or a

@@ -32,11 +32,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 	"stagebox/lessons/boxtest"
+
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 )
 
 // noConfig keeps the caller's own credentials and certificates out of a test.
@@ -118,7 +118,7 @@ func tags(t *testing.T, r *Client, repo string) ([]string, error) {
 func pushImage(t *testing.T, r *Client, ref Reference, layer []byte) (index ocispec.Descriptor) {
 	config, err := json.Marshal(ocispec.Image{Platform: ocispec.Platform{Architecture: "amd64", OS: "linux"}, RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(layer)}}})
 	require.NoError(t, err)
-	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: blobOf(config)}
+	manifest := ocispec.Manifest{SchemaVersion: 2, MediaType: ocispec.MediaTypeImageManifest, Config: blobOf(config)}
 	manifest.Config.MediaType = ocispec.MediaTypeImageConfig
 	manifest.Layers = []ocispec.Descriptor{blobOf(layer)}
 	for _, data := range [][]byte{config, layer} {

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"stagebox/stage05-images/ocispec"
 )
 
 // chunkSize is how many bytes of an upload go in one request, if it cannot go as a whole.

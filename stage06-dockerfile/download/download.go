@@ -20,7 +20,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
+	"stagebox/stage05-images/digest"
 )
 
 // Request is a file that is wanted.

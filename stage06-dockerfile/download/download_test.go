@@ -15,8 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
+
+	"stagebox/stage05-images/digest"
 )
 
 // request is for a file of a server, of at most a MiB.
@@ -43,12 +44,12 @@ func TestFetch(t *testing.T) {
 	require.Equal(t, Answer{Name: "file.txt", ETag: `"one"`, LastModified: "Sun, 09 Sep 2001 01:46:40 GMT", Digest: digest.FromString("content"), Size: 7}, a)
 	require.Equal(t, "content", out.String())
 	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA384, digest.SHA512} {
-		r.Checksum = algorithm.FromString("content")
+		r.Checksum = algorithm.FromBytes([]byte("content"))
 		_, err = r.Fetch(t.Context(), io.Discard)
 		require.NoError(t, err)
-		r.Checksum = algorithm.FromString("other")
+		r.Checksum = algorithm.FromBytes([]byte("other"))
 		_, err = r.Fetch(t.Context(), io.Discard)
-		require.ErrorContains(t, err, "its checksum is "+algorithm.FromString("content").String())
+		require.ErrorContains(t, err, "its checksum is "+algorithm.FromBytes([]byte("content")).String())
 	}
 	r.Checksum = "sha256:12"
 	_, err = r.Fetch(t.Context(), io.Discard)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
+	"stagebox/stage05-images/digest"
 )
 
 // Kept is a step that is on the disk.

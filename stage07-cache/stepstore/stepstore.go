@@ -17,11 +17,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 	"stagebox/stage06-dockerfile/ui"
 )
 

@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 )
 
 // write puts a step with a layer into a cache, last used so long ago.

@@ -17,12 +17,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/stats"
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/imageview"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage09-daemon/commandline"
