@@ -40,7 +40,7 @@ func (l *Limits) resolve() error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	if l.MemorySwap == 0 && l.Memory < math.MaxInt64/2 && hasSwap() {
+	if l.Memory > 0 && l.MemorySwap == 0 && l.Memory < math.MaxInt64/2 && hasSwap() {
 		l.MemorySwap = 2 * l.Memory
 	}
 	return nil
