@@ -52,7 +52,7 @@ func (c *daemonCmd) socket() (string, error) {
 	}
 	path, isUnix := strings.CutPrefix(c.Host, "unix://")
 	if !isUnix || path == "" {
-		return "", fmt.Errorf("-H %s: box listens on unix sockets only: unix:///run/stagebox.sock", c.Host)
+		return "", fmt.Errorf("-H %s: not the address of a unix socket; use unix://PATH", c.Host)
 	}
 	return path, nil
 }

@@ -237,26 +237,46 @@ func (w *watch) awaitKill(id string) {
 	}
 }
 
-// ended takes the end of a run, or of another command that had the container to itself.
+// ended handles the end of a run, or of another command that had the container to itself.
 func (w *watch) ended(id string) {
 	s := w.of(id)
+	if s.live != nil && w.isCurrent(id, s.live) {
+		return // the end is that of an earlier command: the kernel's report of it has come late
+	}
 	if s.live != nil {
-		text, _ := io.ReadAll(io.NewSectionReader(s.live, 0, 16))
-		status, err := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err == nil && s.started.IsZero() && s.record != nil { // so short that look has missed it
-			s.started = time.Now()
-			s.publish(w, "start", nil)
-		} else if err != nil {
-			status = 128 + int(unix.SIGKILL)
-		}
-		s.died(w, status)
-		s.live.Close()
-		s.live = nil
+		w.publishEnd(s)
 	}
 	if !exists(w.in.path("containers", id)) {
 		s.publish(w, "destroy", nil)
 		delete(w.seen, id)
 	}
+}
+
+// isCurrent reports whether an open file still has its name in running/.
+func (w *watch) isCurrent(id string, live *os.File) bool {
+	file, err := os.Open(w.in.path("running", id))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return isSameFile(live, file)
+}
+
+// publishEnd publishes the exit status in the file of a run, and closes it. The file of a command
+// that ran nothing is empty.
+func (w *watch) publishEnd(s *sight) {
+	text, _ := io.ReadAll(io.NewSectionReader(s.live, 0, 16))
+	status, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	switch {
+	case err != nil: // killed, if anything ran at all
+		status = 128 + int(unix.SIGKILL)
+	case s.started.IsZero() && s.record != nil: // so short that look has missed its start
+		s.started = time.Now()
+		s.publish(w, "start", nil)
+	}
+	s.died(w, status)
+	s.live.Close()
+	s.live = nil
 }
 
 // died publishes the end of a run, once.

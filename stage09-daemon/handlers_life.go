@@ -188,7 +188,8 @@ func waitContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		return nil // the client has left
 	}
 	now, err := d.present(c.ID)
-	if err != nil || !now.isLive() && (condition == "" || condition == "not-running") {
+	over := err != nil || !now.isLive() && condition != "next-exit" && condition != "removed"
+	if over { // or never begun
 		return json.NewEncoder(out).Encode(waited{StatusCode: c.State.ExitCode})
 	}
 	status, err := awaitEnd(r.Context(), events, condition, c.State.ExitCode)
@@ -209,7 +210,10 @@ func awaitEnd(ctx context.Context, events *broker.Reader, condition string, stat
 	int, error) {
 	for {
 		select {
-		case e := <-events.C:
+		case e, open := <-events.C:
+			if !open {
+				return 0, errors.New("too many events at once")
+			}
 			if e.Action == "die" {
 				status, _ = strconv.Atoi(e.Actor.Attributes["exitCode"])
 			}

@@ -13,8 +13,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"reflect"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -23,7 +21,7 @@ import (
 	"stagebox/stage09-daemon/rest"
 )
 
-// job is a command that was not started yet.
+// job is a box command that runs for one request.
 type job struct {
 	*exec.Cmd
 	errors bytes.Buffer // what it prints on standard error, its narration left out
@@ -92,18 +90,20 @@ var statusWords = []struct {
 	words  string
 	status int
 }{
+	{"no such signal", http.StatusBadRequest},
+	{"execve(", http.StatusBadRequest},
+	{"faccessat(", http.StatusBadRequest},
 	{"no such ", http.StatusNotFound},
 	{"there is no volume", http.StatusNotFound},
-	{"no network", http.StatusNotFound},
+	{"there is no network", http.StatusNotFound},
 	{"has this name", http.StatusConflict},
-	{"runs, or", http.StatusConflict},
-	{"in use", http.StatusConflict},
+	{"another box is using it", http.StatusConflict},
+	{"belongs to container", http.StatusConflict},
+	{"is in container", http.StatusConflict},
+	{"stop them first", http.StatusForbidden},
 	{"does not run", http.StatusConflict},
 	{"is paused", http.StatusConflict},
-	{"is used by", http.StatusConflict},
-	{"execve(", http.StatusBadRequest},
 	{"--", http.StatusBadRequest},
-	{"not a valid", http.StatusBadRequest},
 	{"a name is made of", http.StatusBadRequest},
 }
 
@@ -133,10 +133,8 @@ func done(w http.ResponseWriter, status int, err error) error {
 func (d *daemon) narrateRequest(r *rest.Request, to *route) {
 	if d.explain {
 		r.Number = d.narrated.Add(1)
-		name := runtime.FuncForPC(reflect.ValueOf(to.handle).Pointer()).Name()
-		name = strings.TrimSuffix(strings.TrimPrefix(name, "main."), ".func1")
 		d.narrate(r, 0, r.Method+" "+r.URL.RequestURI())
-		d.narrate(r, 1, name)
+		d.narrate(r, 1, to.handle.name())
 	}
 }
 

@@ -6,7 +6,9 @@ package main
 
 import (
 	"net/http"
+	"reflect"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -54,7 +56,7 @@ var routes = []route{
 	{"HEAD", "/containers/NAME/archive", getArchive},
 	{"PUT", "/containers/NAME/archive", putArchive},
 	{"DELETE", "/containers/NAME", removeContainer},
-	{"GET", "/containers/NAME/attach/ws", refuse("attach without a web socket")},
+	{"GET", "/containers/NAME/attach/ws", refuse("use POST /containers/NAME/attach")},
 	{"POST", "/containers/NAME/copy", refuse("GET the archive instead")},
 	{"", "/containers/NAME/checkpoints", refuse("box makes no checkpoints")},
 	{"", "/containers/NAME/checkpoints/NAME", refuse("box makes no checkpoints")},
@@ -99,7 +101,7 @@ var routes = []route{
 
 	{"POST", "/session", refuse("box has no BuildKit: set DOCKER_BUILDKIT=0")},
 	{"POST", "/grpc", refuse("box has no BuildKit: set DOCKER_BUILDKIT=0")},
-	{"", "/(swarm|nodes|services|tasks|secrets|configs)(/.*)?", refuse("box is not a swarm")},
+	{"", "/(swarm|nodes|services|tasks|secrets|configs)(/.*)?", refuse("swarm mode is not supported")},
 	{"", "/plugins(/.*)?", refuse("box has no plugins")},
 }
 
@@ -132,6 +134,15 @@ func findRoute(method, path string) (to *route, name string, err error) {
 		return &routes[i], name, nil
 	}
 	return nil, "", err
+}
+
+// name is the name of the handler's function; a closure has that of the function which made it.
+func (h handler) name() string {
+	words := strings.Split(runtime.FuncForPC(reflect.ValueOf(h).Pointer()).Name(), ".")
+	for len(words) > 1 && strings.HasPrefix(words[len(words)-1], "func") {
+		words = words[:len(words)-1]
+	}
+	return words[len(words)-1]
 }
 
 // refuse answers with a sentence.

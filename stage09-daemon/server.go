@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -98,9 +99,12 @@ func listenAt(path, group string) (net.Listener, error) {
 	if err == nil && info.Mode().Type() != os.ModeSocket {
 		return nil, fmt.Errorf("listen %s: the file is not a socket; name another path", path)
 	}
+	if dir := filepath.Dir(path); !exists(dir) {
+		return nil, fmt.Errorf("listen %s: there is no directory %s", path, dir)
+	}
 	lock, err := state.TryLock(path+".lock", state.Exclusive)
 	if err == state.ErrBusy {
-		return nil, fmt.Errorf("listen %s: another daemon does already", path)
+		return nil, fmt.Errorf("listen %s: another daemon uses this socket", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", path, err)

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,6 +61,9 @@ func ask(t *testing.T) *client {
 	daemon := exec.Command(box, "daemon", "-H", "unix://"+c.socket)
 	daemon.Env = append(os.Environ(), "BOX_ROOT="+c.root, "STAGEBOX_SECRET=1")
 	daemon.Stderr = os.Stderr
+	if os.Geteuid() == 0 { // its networks are not the host's
+		daemon.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	}
 	require.NoError(t, daemon.Start())
 	t.Cleanup(func() {
 		require.NoError(t, daemon.Process.Signal(unix.SIGTERM))
@@ -214,6 +218,55 @@ func TestShortRuns(t *testing.T) {
 	}
 }
 
+// TestStatuses: the words of a job's error decide about the status, so each of them is provoked by
+// the real command: one that is worded anew is noticed here.
+func TestStatuses(t *testing.T) {
+	c := ask(t)
+	c.ok(201, "POST", "/networks/create", map[string]any{"Name": "ours"})
+	c.ok(201, "POST", "/networks/create", map[string]any{"Name": "gone"})
+	c.create("web", map[string]any{"HostConfig": map[string]any{"NetworkMode": "ours", "Binds": []string{"data:/data"}}}, "while :; do sleep 0.05; done")
+	c.create("idle", nil, "true")
+	c.create("lost", map[string]any{"HostConfig": map[string]any{"NetworkMode": "gone"}}, "true")
+	c.ok(204, "POST", "/containers/web/start", nil)
+	c.ok(204, "DELETE", "/networks/gone", nil)
+	for _, program := range []string{"nosuch", "/nosuch"} {
+		body := map[string]any{"Image": "tiny", "Cmd": []string{program}, "HostConfig": map[string]any{"NetworkMode": "none"}}
+		c.ok(201, "POST", "/containers/create?name=runs-"+strings.Trim(program, "/")+fmt.Sprint(len(program)), body)
+	}
+	used := map[string]bool{}
+	for _, ask := range []struct {
+		method, path string
+		body         any
+		status       int
+		words        string
+	}{
+		{"POST", "/containers/web/kill?signal=FOO", nil, 400, "no such signal"},
+		{"POST", "/containers/runs-nosuch6/start", nil, 400, "faccessat("},
+		{"POST", "/containers/runs-nosuch7/start", nil, 400, "execve("},
+		{"DELETE", "/containers/nosuch", nil, 404, "no such "},
+		{"DELETE", "/volumes/nosuch", nil, 404, "there is no volume"},
+		{"POST", "/containers/lost/start", nil, 404, "there is no network"},
+		{"DELETE", "/networks/ours", nil, 403, "stop them first"},
+		{"POST", "/containers/web/pause", nil, 204, ""},
+		{"POST", "/containers/web/pause", nil, 409, "is paused"},
+		{"POST", "/containers/idle/update", map[string]any{"Memory": 1}, 400, "--"},
+		{"POST", "/containers/idle/rename?name=web", nil, 409, "has this name"},
+		{"DELETE", "/containers/web", nil, 409, "another box is using it"},
+		{"DELETE", "/volumes/data", nil, 409, "belongs to container"},
+		{"DELETE", "/images/tiny", nil, 409, "is in container"},
+		{"POST", "/containers/idle/kill", nil, 409, "does not run"},
+		{"POST", "/containers/idle/rename?name=a:b", nil, 400, "a name is made of"},
+	} {
+		status, text := c.do(ask.method, ask.path, ask.body)
+		require.Equal(t, ask.status, status, "%s %s: %s", ask.method, ask.path, text)
+		require.Contains(t, text, ask.words)
+		used[ask.words] = true
+	}
+	for _, s := range statusWords {
+		require.True(t, used[s.words], "nothing provokes %q", s.words)
+	}
+}
+
 // tarOf is a tar archive with one file.
 func tarOf(t *testing.T, name, text string) *bytes.Buffer {
 	var out bytes.Buffer
@@ -337,7 +390,7 @@ func TestListen(t *testing.T) {
 	first, err := listenAt(path, "")
 	require.NoError(t, err)
 	_, err = listenAt(path, "")
-	require.ErrorContains(t, err, "another daemon does already")
+	require.ErrorContains(t, err, "another daemon uses this socket")
 	require.NoError(t, first.Close())
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	_, err = listenAt(path, "")
@@ -347,5 +400,5 @@ func TestListen(t *testing.T) {
 	require.Error(t, err)
 	require.NoFileExists(t, path+".group.lock")
 	_, err = (&daemonCmd{Host: "tcp://0.0.0.0:2375"}).socket()
-	require.ErrorContains(t, err, "unix sockets only")
+	require.ErrorContains(t, err, "not the address of a unix socket")
 }

@@ -62,7 +62,7 @@ func TestRefused(t *testing.T) {
 	for _, field := range []string{`"VolumesFrom":["x"]`, `"ShmSize":1`, `"Links":["x"]`, `"PidMode":"container:x"`, `"IpcMode":"container:x"`, `"LogConfig":{"Type":"syslog"}`,
 		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {
 		_, err := words(t, `{"Image":"tiny","HostConfig":{`+field+`}}`)
-		require.ErrorContains(t, err, "box has no such setting", field)
+		require.ErrorContains(t, err, "is not supported", field)
 	}
 }
 

@@ -64,7 +64,7 @@ func (l Words) With(args ...string) []string { return append(append(l, "--"), ar
 func refuse(given map[string]bool) error {
 	for _, field := range slices.Sorted(maps.Keys(given)) {
 		if given[field] {
-			return rest.Errorf(http.StatusNotImplemented, "%s: box has no such setting: leave it out", field)
+			return rest.Errorf(http.StatusNotImplemented, "%s is not supported", field)
 		}
 	}
 	return nil
@@ -73,7 +73,10 @@ func refuse(given map[string]bool) error {
 // CheckImage refuses a text that cannot name an image, and that box would take for a path or a
 // flag.
 func CheckImage(name string) error {
-	if name == "" || strings.ContainsAny(name[:1], "/.-") || strings.ContainsAny(name, " \t\n\x00") {
+	if name == "" {
+		return rest.Errorf(http.StatusBadRequest, "no image is named")
+	}
+	if strings.ContainsAny(name[:1], "/.-") || strings.ContainsAny(name, " \t\n\x00") {
 		return rest.Errorf(http.StatusBadRequest, "image %q: invalid reference format", name)
 	}
 	return nil
