@@ -101,7 +101,7 @@ var routes = []route{
 
 	{"POST", "/session", refuse("box has no BuildKit: set DOCKER_BUILDKIT=0")},
 	{"POST", "/grpc", refuse("box has no BuildKit: set DOCKER_BUILDKIT=0")},
-	{"", "/(swarm|nodes|services|tasks|secrets|configs)(/.*)?", refuse("swarm mode is not supported")},
+	{"", "/(swarm|nodes|services|tasks|secrets|configs)(/.*)?", refuse("swarm is not supported")},
 	{"", "/plugins(/.*)?", refuse("box has no plugins")},
 }
 

@@ -34,7 +34,7 @@ func TestRoutes(t *testing.T) {
 		"GET /v1.24/version":             `200 "MinAPIVersion":"1.24"`,
 		"GET /v1.23/_ping":               "400 client version 1.23 is too old",
 		"GET /v1.48/_ping":               "400 client version 1.48 is too new",
-		"POST /v1.41/swarm/init":         "501 swarm mode is not supported",
+		"POST /v1.41/swarm/init":         "501 swarm is not supported",
 		"GET /v1.41/plugins":             "501 box has no plugins",
 		"POST /session":                  "501 box has no BuildKit: set DOCKER_BUILDKIT=0",
 		"PATCH /containers/x/json":       "405 method not allowed",
