@@ -36,7 +36,7 @@ type Record struct {
 	Run     *Container // as it was requested
 	Volumes []string   // those that the user gave no name
 	State   State
-	Kept    bool `json:",omitempty"` // also if it has never run
+	Kept    bool `json:",omitempty"` // keep it at the end, even if it never ran
 
 	Image   string        // as it was asked for
 	ImageID digest.Digest // "" for a container of plain directories
@@ -45,7 +45,7 @@ type Record struct {
 
 	NewName string `json:",omitempty"` // while it is renamed
 
-	Restarts bool `json:",omitempty"` // its next end is not its last: --rm waits
+	Restarts bool `json:",omitempty"` // it will be started again: --rm does not remove it yet
 
 	store Store
 	lock  *os.File  // while this box works on it
@@ -54,11 +54,11 @@ type Record struct {
 
 	log    *journal.Writer // while it runs, with all who are attached
 	hub    *attach.Hub
-	errors *os.File // with it, where box's own errors go
+	errors *os.File // standard error of the container; box's own errors go there too
 
 	group *group // while it runs
 
-	hold bool // its start, until clients are attached
+	hold bool // set by the hidden --hold: an API server attaches its clients before the start
 }
 
 // State is the state of the process.
@@ -191,34 +191,39 @@ func (r *Record) make() error {
 // durability says whether the record has to survive a crash of the machine.
 func (r *Record) durability() state.Durability { return state.Durability(!r.Run.Rm) }
 
-// takeName makes the link that is the name: of two containers, only one can. The record is
-// written before it, so that the link can be found and removed if box is killed.
+// takeName gives the container the name that was asked for, or else a random one that is free.
 func (r *Record) takeName() error {
-	random := r.Name == ""
-	if err := checkName(r.Name); !random && err != nil {
+	if r.Name == "" {
+		err := fs.ErrExist
+		for errors.Is(err, fs.ErrExist) {
+			r.Name = ids.TwoWords()
+			err = r.linkName()
+		}
+		return err
+	}
+	if err := checkName(r.Name); err != nil {
 		return fmt.Errorf("--name %w", err)
 	}
-	for {
-		if random {
-			r.Name = ids.TwoWords()
-		}
-		file := filepath.Join(r.newPath(), "container.json")
-		if err := state.WriteJSON(file, r, r.durability()); err != nil {
-			return err
-		}
-		err := os.Symlink(r.ID, r.store.path("containers", r.Name))
-		if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		if !random && !r.store.ids().IsTaken(r.Name) {
-			return fmt.Errorf("--name %s: %s is not a container's name; box rm -f %s removes it",
-				r.Name, r.store.path("containers", r.Name), r.Name)
-		}
-		if !random {
-			return fmt.Errorf("--name %s: a container has this name already; "+
-				"box rm %s removes it, if it has ended", r.Name, r.Name)
-		}
+	err := r.linkName()
+	if !errors.Is(err, fs.ErrExist) {
+		return err
 	}
+	if !r.store.ids().IsTaken(r.Name) {
+		return fmt.Errorf("--name %s: %s is not a container's name; box rm -f %s removes it",
+			r.Name, r.store.path("containers", r.Name), r.Name)
+	}
+	return fmt.Errorf("--name %s: a container has this name already; "+
+		"box rm %s removes it, if it has ended", r.Name, r.Name)
+}
+
+// linkName makes the link that is the name: of two containers, only one can. The record is
+// written before it, so that the link can be found and removed if box is killed.
+func (r *Record) linkName() error {
+	file := filepath.Join(r.newPath(), "container.json")
+	if err := state.WriteJSON(file, r, r.durability()); err != nil {
+		return err
+	}
+	return os.Symlink(r.ID, r.store.path("containers", r.Name))
 }
 
 // checkName refuses a text that cannot be a container's name.
@@ -317,40 +322,46 @@ func (r *Record) end(how error) error {
 	return how
 }
 
-func (r *Record) finish(how error) (err error) {
+// finish closes the log, then removes the container or saves how it ended.
+func (r *Record) finish(how error) error {
 	var step plan.StepError
 	r.Kept = r.Kept || errors.As(how, &step)
 	if now, err := r.store.read(r.ID); err == nil && r.Run.Rm {
 		r.Restarts = now.Restarts
 	}
-	remove, ran := r.autoRemove(), r.State.Status == "running"
-	err = r.closeLog()
+	ran := r.State.Status == "running"
+	err := r.closeLog()
 	if ran {
 		err = errors.Join(err, r.noteExit(how))
 	}
 	if ran && r.State.ExitCode == 0 && r.Run.harvest != nil {
 		err = errors.Join(err, r.Run.harvest(r.path("upper")))
 	}
-	if remove {
+	if r.autoRemove() {
 		return errors.Join(err, r.remove())
 	}
-	if !ran && r.Kept && how != nil {
-		r.State.Error = how.Error()
-	}
 	if ran || r.Kept {
-		keep := func(now *Record) error {
-			if ran && endedItself(how) {
-				r.planRestart(now.Run.Restart)
-			}
-			now.State, now.Kept = r.State, r.Kept
-			return nil
-		}
-		err = errors.Join(err, r.store.amend(r.ID, keep)) // it may have been renamed
+		err = errors.Join(err, r.saveEnd(how, ran))
 	}
 	if err != nil || r.State.Status == "restarting" {
 		return err
 	}
 	return r.release()
+}
+
+// saveEnd writes the state to the record, which another box may have changed meanwhile, and plans
+// a restart if the container ran.
+func (r *Record) saveEnd(how error, ran bool) error {
+	if !ran && how != nil {
+		r.State.Error = how.Error()
+	}
+	return r.store.amend(r.ID, func(now *Record) error {
+		if ran && endedItself(how) {
+			r.planRestart(now.Run.Restart)
+		}
+		now.State, now.Kept = r.State, r.Kept
+		return nil
+	})
 }
 
 // noteExit notes how the command ended, in the record and, for box wait, in the lock's file.

@@ -57,7 +57,7 @@ func (c *Container) layers() error {
 }
 
 // mount makes the process mount the union. The kernel takes all directories in one string. Without
-// an upper directory it is read-only, and needs two lower ones.
+// an upper directory the mount is read-only, and the kernel wants at least two lower directories.
 func (o *overlay) mount(p *Plan) {
 	p.Section("layers: several directories, seen as one")
 	dirs := slices.Clone(o.lowers)
@@ -74,7 +74,7 @@ func (o *overlay) mount(p *Plan) {
 		options += ",upperdir=" + dirs[len(lowers)] + ",workdir=" + dirs[len(lowers)+1]
 	}
 	if p.Clone.Flags&unix.CLONE_NEWUSER != 0 {
-		options += ",userxattr" // overlay's marks are in attributes that a user may set
+		options += ",userxattr" // user.* attributes instead of trusted.*, which need CAP_SYS_ADMIN
 	} else {
 		options += ",redirect_dir=off,metacopy=off" // changed files are whole in the upper one
 	}
@@ -101,7 +101,7 @@ func fits(dirs []string) bool {
 // openLayers makes the process open the directories under numbers that are known before: short
 // names, however long the paths are.
 func (p *Plan) openLayers(dirs []string) []string {
-	const first = 200
+	const first = 200 // above any descriptor that is open by then
 	names := make([]string, len(dirs))
 	for i, dir := range dirs {
 		flags := plan.Bits(unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, openFlags)

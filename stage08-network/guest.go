@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -45,8 +46,10 @@ func (t target) setFrozen(s Store, frozen bool) (*Record, error) {
 		return nil, err
 	}
 	if r != nil && r.isPaused() == frozen {
-		return nil, fmt.Errorf("container %s %s", r.Name,
-			map[bool]string{true: "is paused already", false: "is not paused"}[frozen])
+		if frozen {
+			return nil, fmt.Errorf("container %s is paused already", r.Name)
+		}
+		return nil, fmt.Errorf("container %s is not paused", r.Name)
 	}
 	return r, setFrozen(pid, frozen)
 }
@@ -61,6 +64,8 @@ type execProcess struct {
 	host    *Record // the container, if it is one of the store
 }
 
+// resolve finds the process to join, and describes the command. From the record of a container it
+// takes what no flag gives: user, directory, environment, seccomp profile.
 func (e *Entry) resolve() (*execProcess, error) {
 	pid, r, err := e.PID.find(e.Store)
 	if err != nil {
@@ -75,18 +80,8 @@ func (e *Entry) resolve() (*execProcess, error) {
 	c.Hostname, c.Rootfs = "box", fmt.Sprintf("/proc/%d/root", pid)
 	x := &execProcess{Container: c, pid: pid, who: &identity{home: "/root"}}
 	if r != nil {
-		s, err := seccomp.ParseOptions(r.Run.SecurityOpt)
-		if err != nil {
+		if err := x.inherit(r); err != nil {
 			return nil, err
-		}
-		x.profile, x.host, c.Ulimit = s.Profile, r, r.Run.Ulimit
-		c.Hostname, c.GroupAdd = r.Run.Hostname, r.Run.GroupAdd
-		c.Env = append(slices.Clone(r.Run.Env), c.Env...)
-		if e.User == "" {
-			c.User = r.Run.User
-		}
-		if e.Workdir == "" {
-			c.Workdir = r.Run.Workdir
 		}
 	}
 	if x.who.given = r != nil || e.User != ""; x.who.given {
@@ -100,6 +95,19 @@ func (e *Entry) resolve() (*execProcess, error) {
 	}
 	x.who.env, err = c.environment(x.who.home)
 	return x, err
+}
+
+// inherit takes over from the container's record what no flag gives.
+func (x *execProcess) inherit(r *Record) error {
+	s, err := seccomp.ParseOptions(r.Run.SecurityOpt)
+	if err != nil {
+		return err
+	}
+	x.profile, x.host, x.Ulimit = s.Profile, r, r.Run.Ulimit
+	x.Hostname, x.GroupAdd = r.Run.Hostname, r.Run.GroupAdd
+	x.Env = append(slices.Clone(r.Run.Env), x.Env...)
+	x.User, x.Workdir = cmp.Or(x.User, r.Run.User), cmp.Or(x.Workdir, r.Run.Workdir)
+	return nil
 }
 
 // stdio gives the command a terminal with --tty, and else leaves it the caller's files.

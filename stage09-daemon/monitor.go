@@ -99,13 +99,14 @@ func (r *Record) announce() error {
 		return fmt.Errorf("dup2(%d, 2): %w", errors, err)
 	}
 	if _, err := r.ready.Write([]byte("!")); err != nil {
-		return fmt.Errorf("nobody waits for the container: %w", err)
+		return fmt.Errorf("report that the container is running: %w", err)
 	}
 	return r.ready.Close()
 }
 
-// openLog has what the process prints go through box: into the log, to all who are attached, and
-// in the foreground to the caller. Only one that leaves nothing has the caller's own files.
+// openLog has what the process prints go through box: into the log, to all attached clients, and
+// in the foreground to the caller. With --rm in the foreground there is no log: the process keeps
+// the caller's own files.
 func (r *Record) openLog(p *Plan) (err error) {
 	if r.Run.output != nil {
 		p.stdio = [3]int{int(r.Run.input.Fd()), int(r.Run.output.Fd()), int(r.Run.output.Fd())}
@@ -124,17 +125,29 @@ func (r *Record) openLog(p *Plan) (err error) {
 	if r.hold {
 		defer func() { err = errors.Join(err, holdForClients()) }()
 	}
-	if r.ready == nil {
+	if r.ready == nil { // in the foreground, the caller is the first client
 		p.Broken = r.hub.Caller()
 	}
 	if r.Run.TTY {
-		if p.passInput, err = r.Run.Input(r.hub.LeaveCaller); err == nil {
-			p.output, err = r.log.Pipe("stdout")
-		}
-		p.opened = r.hub.Input
-		r.errors = p.output
-		return err
+		return r.openTerminalLog(p)
 	}
+	return r.openPipeLog(p)
+}
+
+// openTerminalLog has the log record what box reads from the container's terminal. What clients
+// type goes to that terminal, and so does what the caller types until the detach keys.
+func (r *Record) openTerminalLog(p *Plan) (err error) {
+	if p.passInput, err = r.Run.Input(r.hub.LeaveCaller); err == nil {
+		p.output, err = r.log.Pipe("stdout")
+	}
+	p.opened = r.hub.Input
+	r.errors = p.output
+	return err
+}
+
+// openPipeLog gives the process a pipe to the log as standard output, and another as standard
+// error.
+func (r *Record) openPipeLog(p *Plan) error {
 	for i, stream := range []string{"stdout", "stderr"} {
 		end, err := r.log.Pipe(stream)
 		if err != nil {
@@ -266,9 +279,9 @@ func (r *Record) hasEndedWithin(timeout time.Duration) bool {
 // stopTimeout is how many seconds a container has to end, if it was not given another number.
 const stopTimeout = 10
 
-// stop asks the container to end with a signal, and kills it after some seconds. With 0 and nil
-// they are its own; and with nil, one whose first process neither handles nor blocks the signal,
-// and so would never get it (pid_namespaces(7)), is killed at once.
+// stop sends the signal request (0: SIGTERM), waits seconds (nil: the container's --stop-timeout,
+// or 10), and then kills the container. If seconds is nil and its first process neither handles nor
+// blocks the signal, the kernel would drop it (pid_namespaces(7)), so stop kills at once.
 func (r *Record) stop(request unix.Signal, seconds *int) error {
 	if !r.isLive() {
 		return nil

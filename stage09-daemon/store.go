@@ -86,8 +86,8 @@ func (s Store) noteUnfinished(path string) (build string, done func() error, err
 	return state.Note(s.path("running"), ids.New(), path)
 }
 
-// sweep cleans up after boxes that were killed. A file in running/ without a lock is of a dead
-// box; the kernel has ended its container with it. An error here is only a warning: it must not
+// sweep cleans up after boxes that were killed. An unlocked file in running/ belongs to a box that
+// died; the kernel has ended its container with it. An error here is only a warning: it must not
 // keep the user from other containers.
 func (s Store) sweep() error {
 	entries, err := os.ReadDir(s.path("running"))
@@ -105,7 +105,7 @@ func (s Store) sweep() error {
 			err = s.repair(entry.Name(), held)
 		}
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "box: what a box that was killed has left: %v\n", err)
+			fmt.Fprintf(os.Stderr, "box: clean up after a killed box: %v\n", err)
 		}
 	}
 	return err
