@@ -71,7 +71,7 @@ func TestCgroupsThatCannotBeWritten(t *testing.T) {
 // As in Docker, any amount of swap can be asked for without a limit of memory.
 func TestAnySwapNeedsNoMemory(t *testing.T) {
 	limits := Limits{MemorySwap: -1}
-	require.NoError(t, limits.resolve())
+	require.NoError(t, limits.completeLimits())
 	require.Equal(t, []setting{{"--memory-swap", "memory",
 		file{"memory.swap.max", "max"}, file{"memory.memsw.limit_in_bytes", "-1"}}}, limits.settings())
 }

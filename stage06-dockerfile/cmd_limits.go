@@ -35,8 +35,8 @@ type CgroupOptions struct {
 // minMemory is Docker's: less, and a process cannot even start.
 const minMemory = 6 << 20
 
-// resolve checks the limits, and sets Docker's default: as much swap as memory.
-func (l *Limits) resolve() error {
+// completeLimits checks the limits, and sets Docker's default: as much swap as memory.
+func (l *Limits) completeLimits() error {
 	if err := l.check(); err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func (c *updateCmd) AfterApply(k *kong.Context) error {
 
 // Run is `box update`.
 func (c *updateCmd) Run() error {
-	if err := c.resolve(); err != nil {
+	if err := c.completeLimits(); err != nil {
 		return err
 	}
 	settings := c.settings()
