@@ -94,28 +94,36 @@ func limits(path string) ([]limit, error) {
 	return all, nil
 }
 
-// limitOf reads a setting: add(isSet, flag, controller, v2, value2, v1, value1), or the same
-// without isSet as a literal of the type.
+// limitOf reads a setting: add(isSet, flag, controller, v2, v1), or the same without isSet as a
+// literal of the type.
 func limitOf(n ast.Node) (limit, bool) {
 	var fields []ast.Expr
 	switch n := n.(type) {
 	case *ast.CallExpr:
-		if isNamed(n.Fun, "add") && len(n.Args) == 7 {
+		if isNamed(n.Fun, "add") && len(n.Args) == 5 {
 			fields = n.Args[1:]
 		}
 	case *ast.CompositeLit:
-		if isNamed(n.Type, "setting") && len(n.Elts) == 6 {
+		if isNamed(n.Type, "setting") && len(n.Elts) == 4 {
 			fields = n.Elts
 		}
 	}
 	if fields == nil || written(fields[1]) == "…" {
 		return limit{}, false
 	}
-	l := limit{written(fields[0]), written(fields[1]), written(fields[2]), written(fields[4])}
+	l := limit{written(fields[0]), written(fields[1]), fileName(fields[2]), fileName(fields[3])}
 	if l.controller == "io" {
 		l.flag = "--device-…" // one literal stands for four flags
 	}
 	return l, true
+}
+
+// fileName is the name in a literal of a file and its value.
+func fileName(e ast.Expr) string {
+	if file, ok := e.(*ast.CompositeLit); ok && len(file.Elts) == 2 {
+		return written(file.Elts[0])
+	}
+	return "…"
 }
 
 func isNamed(e ast.Expr, name string) bool {
