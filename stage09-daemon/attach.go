@@ -6,6 +6,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -184,6 +185,9 @@ func (v *visit) drain() {
 
 // hasLeft reports whether the other end of a connection is closed, both ways (poll(2)).
 func hasLeft(conn net.Conn) bool {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
 		return true

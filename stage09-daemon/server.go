@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/state"
@@ -39,9 +40,9 @@ type daemon struct {
 	execs map[string]*execution // by id
 }
 
-// serve answers requests on a socket until the context ends. Then those that are under way get a
+// serve answers requests on sockets until the context ends. Then those that are under way get a
 // moment.
-func (s Store) serve(ctx context.Context, socket net.Listener, explain bool) error {
+func (s Store) serve(ctx context.Context, sockets []net.Listener, explain bool) error {
 	w, err := s.watch(ctx)
 	if err != nil {
 		return err
@@ -52,20 +53,22 @@ func (s Store) serve(ctx context.Context, socket net.Listener, explain bool) err
 	d.startAfterBoot()
 	server := &http.Server{Handler: d, ReadHeaderTimeout: 30 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }} // waiters end with it too
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		<-ctx.Done()
+	all, ended := errgroup.WithContext(ctx)
+	for _, l := range sockets {
+		all.Go(func() error { return server.Serve(l) })
+	}
+	all.Go(func() error {
+		<-ended.Done()
 		grace, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if server.Shutdown(grace) != nil {
 			server.Close()
 		}
-	}()
-	if err := server.Serve(socket); err != http.ErrServerClosed {
+		return http.ErrServerClosed
+	})
+	if err := all.Wait(); err != http.ErrServerClosed {
 		return err
 	}
-	<-stopped
 	return nil
 }
 

@@ -399,6 +399,33 @@ func TestListen(t *testing.T) {
 	_, err = listenAt(path+".group", "no such group")
 	require.Error(t, err)
 	require.NoFileExists(t, path+".group.lock")
-	_, err = (&daemonCmd{Host: "tcp://0.0.0.0:2375"}).socket()
-	require.ErrorContains(t, err, "not the address of a unix socket")
+	for host, says := range map[string]string{
+		"tcp://127.0.0.1:0": "has to show a certificate", "npipe://x": "not an address", "unix://": "not an address",
+		"fd://": "systemd has opened no socket",
+	} {
+		_, err = (&daemonCmd{Hosts: []string{"unix://" + path + ".first", host}}).listen()
+		require.ErrorContains(t, err, says)
+		require.NoFileExists(t, path+".first.lock", "the others are closed")
+	}
+}
+
+// TestInherited: a daemon serves the socket that systemd has opened, and leaves it there.
+func TestInherited(t *testing.T) {
+	dir, err := os.MkdirTemp("", "box")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "sock")})
+	require.NoError(t, err)
+	defer l.Close()
+	file, err := l.File()
+	require.NoError(t, err)
+	daemon := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" daemon -H fd://`, box)
+	daemon.Env = append(os.Environ(), "BOX_ROOT="+filepath.Join(dir, "store"))
+	daemon.ExtraFiles = []*os.File{file}
+	require.NoError(t, errors.Join(daemon.Start(), file.Close()))
+	c := &client{T: t, socket: filepath.Join(dir, "sock")}
+	c.Transport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", c.socket) }}
+	require.Equal(t, "OK", c.ok(200, "GET", "/_ping", nil))
+	require.NoError(t, errors.Join(daemon.Process.Signal(unix.SIGTERM), daemon.Wait()))
+	require.FileExists(t, c.socket, "the next daemon gets it")
 }
