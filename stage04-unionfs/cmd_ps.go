@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 
@@ -75,6 +76,14 @@ func (r *Record) isPaused() bool {
 	}
 	dir, _ := g.dir("")
 	return cgroupfs.Field(dir+"/cgroup.events", "frozen") == 1
+}
+
+// rejectPaused is an error for a paused container, in which nothing would happen.
+func (r *Record) rejectPaused() error {
+	if r.isPaused() {
+		return fmt.Errorf("container %s is paused: box unpause %s resumes it", r.Name, r.Name)
+	}
+	return nil
 }
 
 type rmCmd struct {

@@ -54,7 +54,7 @@ func (c *Container) checkAutoRemove() error {
 	return nil
 }
 
-// sendSignal is for kill. A signal that ends every program keeps the container from starting again.
+// sendSignal is for kill. SIGKILL and the signal of stop keep the container from starting again.
 func (r *Record) sendSignal(s unix.Signal) error {
 	if s != unix.SIGKILL && s != unix.SIGTERM {
 		return r.signal(s)

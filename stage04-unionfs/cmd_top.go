@@ -2,7 +2,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -25,7 +24,7 @@ func (c *topCmd) Run() error {
 		return err
 	}
 	if !r.isRunning() {
-		return fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
+		return r.notRunning()
 	}
 	list, err := format.PS(words[1:])
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -32,6 +33,46 @@ func TestMonitorKilledBetweenRuns(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(l.store, "running"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// TestBetweenRuns: what needs a process says that the container is restarting, and how that ends.
+func TestBetweenRuns(t *testing.T) {
+	l := newLife(t)
+	l.box("run", "-d", "--name", "again", "--restart", "always", "--rootfs", l.tiny, "false")
+	for _, verb := range [][]string{{"attach", "again"}, {"exec", "again", "true"}, {"top", "again"}, {"pause", "again"}, {"kill", "-s", "HUP", "again"}} {
+		says := func() bool {
+			out, err := l.command(verb...).CombinedOutput()
+			return err != nil && strings.Contains(string(out), "box: container again is restarting and does not run now: wait until it runs, or end its restarts with box stop again\n")
+		}
+		require.Eventually(t, says, time.Minute, time.Millisecond, verb)
+	}
+	l.box("kill", "again") // as in Docker, no failure
+	require.Equal(t, "1", l.box("wait", "again"))
+	l.box("rm", "again")
+}
+
+// TestAttachBetweenRuns: attach ends with the run that it joined, or says that there is none, and the
+// container is started again whatever it did.
+func TestAttachBetweenRuns(t *testing.T) {
+	l := newLife(t)
+	l.box("run", "-d", "-t", "--name", "again", "--restart", "always", "--rootfs", l.tiny, "sh", "-c", "sleep 0.02; echo ran; exit 3")
+	count := func() string { return l.box("inspect", "-f", "{{.RestartCount}}", "again") }
+	var joined int
+	begin := time.Now()
+	for joined < 3 && time.Since(begin) < time.Minute {
+		out, err := l.command("attach", "again").CombinedOutput()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+		if exit.ExitCode() == 3 {
+			joined++
+			continue
+		}
+		require.Equal(t, 1, exit.ExitCode(), "%s", out)
+		require.Contains(t, string(out), "does not run")
+	}
+	require.Equal(t, 3, joined)
+	last := count()
+	require.Eventually(t, func() bool { return count() != last }, time.Minute, 10*time.Millisecond)
 }
 
 // TestUpdateOfAPolicy: the policy that counts is the one at the end of the run.

@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -33,10 +34,10 @@ func (c *attachCmd) Run() error {
 		return err
 	}
 	if !r.isRunning() {
-		return fmt.Errorf("container %s does not run: box start -a %s starts it", r.Name, r.Name)
+		return r.notRunning()
 	}
-	if r.isPaused() {
-		return fmt.Errorf("container %s is paused: box unpause %s resumes it", r.Name, r.Name)
+	if err := r.rejectPaused(); err != nil {
+		return err
 	}
 	if err = r.attach(c.attachOptions); err == attach.ErrDetached {
 		return plan.ExitStatus(attach.PrintLeft())
@@ -67,8 +68,11 @@ func (r *Record) attach(c attachOptions) error {
 		size, _ = unix.IoctlGetWinsize(1, unix.TIOCGWINSZ) // nil where there is no terminal
 	}
 	client, err := attach.Dial(r.path(), size, streams...)
-	if errors.Is(err, unix.ENOENT) {
+	if errors.Is(err, unix.ENOENT) && r.Run.Rm && !r.Run.Detach {
 		return fmt.Errorf("container %s was started with --rm and without -d: it prints to its caller alone", r.Name)
+	}
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) { // it is just ending
+		return r.notRunning()
 	}
 	if err != nil {
 		return fmt.Errorf("container %s: %w", r.Name, err)
@@ -79,9 +83,24 @@ func (r *Record) attach(c attachOptions) error {
 	if err := v.Show(); err != nil {
 		return err
 	}
-	status, err := wait()
+	status, err := r.waitForRun(wait)
 	if err != nil {
 		return err
 	}
 	return plan.ExitStatus(status)
+}
+
+// waitForRun waits for the end of this run of the container; wait does so for that of the last one.
+func (r *Record) waitForRun(wait func() (int, error)) (status int, err error) {
+	for r.Run.Restart != "" {
+		now, err := r.store.known(r.ID)
+		if err != nil || !now.isLive() {
+			break
+		}
+		if now.State.Status == "restarting" || now.State.RestartCount != r.State.RestartCount {
+			return now.State.ExitCode, nil
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return wait()
 }

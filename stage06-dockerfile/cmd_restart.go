@@ -54,9 +54,9 @@ func (c *Container) checkAutoRemove() error {
 	return nil
 }
 
-// sendSignal is for kill. A signal that ends every program keeps the container from starting again.
+// sendSignal is for kill. SIGKILL and the signal of stop keep the container from starting again.
 func (r *Record) sendSignal(s unix.Signal) error {
-	if s != unix.SIGKILL && s != unix.SIGTERM {
+	if s != unix.SIGKILL && s != r.Run.stopSignal() {
 		return r.signal(s)
 	}
 	wasLive := r.isLive()

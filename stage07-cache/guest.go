@@ -33,8 +33,7 @@ func (t target) find(s Store) (pid int, r *Record, err error) {
 		return 0, nil, err
 	}
 	if !r.isRunning() {
-		return 0, r, fmt.Errorf("container %s %w: box start %s starts it",
-			r.Name, errEnded, r.Name)
+		return 0, r, r.notRunning()
 	}
 	return r.State.PID, r, nil
 }
@@ -68,6 +67,9 @@ type execProcess struct {
 // takes what no flag gives: user, directory, environment, seccomp profile.
 func (e *Entry) resolve() (*execProcess, error) {
 	pid, r, err := e.PID.find(e.Store)
+	if err == nil && r != nil {
+		err = r.rejectPaused()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -213,6 +213,15 @@ func (r *Record) closeLog() error {
 // errEnded means that there is no process to send a signal to.
 var errEnded = errors.New("does not run")
 
+// notRunning is errEnded of this container, and how it gets a process.
+func (r *Record) notRunning() error {
+	if r.State.Status == "restarting" {
+		return fmt.Errorf("container %s is restarting and %w now: wait until it runs, or end its "+
+			"restarts with box stop %s", r.Name, errEnded, r.Name)
+	}
+	return fmt.Errorf("container %s %w: box start %s starts it", r.Name, errEnded, r.Name)
+}
+
 // signal sends a signal to the container's first process, and to no other that has its number:
 // the process is opened (pidfd_open(2)) before the lock proves that it still runs.
 func (r *Record) signal(s unix.Signal) error {
@@ -221,7 +230,7 @@ func (r *Record) signal(s unix.Signal) error {
 		defer unix.Close(fd)
 	}
 	if err != nil || !r.isRunning() {
-		return fmt.Errorf("container %s %w: box start %s starts it", r.Name, errEnded, r.Name)
+		return r.notRunning()
 	}
 	if err := unix.PidfdSendSignal(fd, s, nil, 0); err != nil && err != unix.ESRCH {
 		return fmt.Errorf("pidfd_send_signal(%d, %s): %w", r.State.PID, unix.SignalName(s), err)

@@ -61,7 +61,9 @@ func (r *Record) restart() error {
 		return r.endRestarts(err)
 	}
 	_, err = unix.FcntlInt(r.lock.Fd(), unix.F_SETFD, 0) // stays open, and so the lock
-	err = errors.Join(err, r.lock.Truncate(0), unix.Dup2(int(null.Fd()), monitorReady))
+	// It may have the number itself, and dup3(2) refuses to make a descriptor of the same one.
+	other, errOther := unix.FcntlInt(null.Fd(), unix.F_DUPFD_CLOEXEC, monitorReady+1)
+	err = errors.Join(err, errOther, r.lock.Truncate(0), unix.Dup2(other, monitorReady))
 	if err == nil {
 		_, err = r.lock.Seek(0, 0)
 	}
