@@ -82,10 +82,10 @@ func main() {
 		args[0] = "version"
 	}
 	run, err := read(args)
-	if err == nil {
-		err = run()
+	if err != nil {
+		exit("run", err) // 125, whichever the command is, as in Docker
 	}
-	os.Exit(status(err))
+	exit(args[0], run())
 }
 
 // read returns the Run of the command that args name. Describing a command to kong takes longer
@@ -153,24 +153,33 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 	return err
 }
 
-// status prints an error as a sentence and returns Docker's exit status for it: 125 when
-// box could not do its part, 127 for a command that does not exist, 126 for one that
-// exists and cannot be run, else the command's own.
-func status(err error) int {
+// exit ends box after a command. An error is printed, unless it is only how the program ended.
+func exit(command string, err error) {
+	if err != nil && !errors.As(err, new(plan.ExitStatus)) {
+		fmt.Fprintln(os.Stderr, "box:", err)
+	}
+	os.Exit(status(command, err))
+}
+
+// status is Docker's exit status for the end of a command: the program's own; 127 for a program
+// that does not exist, 126 for one that cannot be run, 125 when run has failed before that, and 1
+// when another command has failed.
+func status(command string, err error) int {
 	var ended plan.ExitStatus
-	if err == nil || errors.As(err, &ended) {
-		return int(ended)
-	}
-	fmt.Fprintln(os.Stderr, "box:", err)
 	var step plan.StepError
-	if !errors.As(err, &step) || !step.AtExecve() {
-		return 125
-	}
-	switch step.Errno {
-	case unix.ENOENT, unix.ENOTDIR:
+	inPlan := errors.As(err, &step)
+	atExecve := inPlan && step.AtExecve() && step.Errno != unix.E2BIG
+	switch {
+	case err == nil || errors.As(err, &ended):
+		return int(ended)
+	case command != "run" && command != "exec":
+		return 1
+	case atExecve && (step.Errno == unix.ENOENT || step.Errno == unix.ENOTDIR):
 		return 127
-	case unix.E2BIG:
-		return 125
+	case atExecve || inPlan && command == "exec":
+		return 126
+	case command == "exec":
+		return 1
 	}
-	return 126
+	return 125
 }

@@ -100,9 +100,9 @@ func TestBadInputGetsASentence(t *testing.T) {
 		{[]string{"run", "--hostname", string(bytes.Repeat([]byte("x"), 65)), "/bin/true"}, 125, "a host name has at most 64 bytes"},
 		{[]string{"run", "/no/such/program"}, 127, `execve("/no/such/program", ["/no/such/program"], …): no such file or directory`},
 		{[]string{"run", "/etc/passwd"}, 126, "it is not executable, or a directory"},
-		{[]string{"exec", "4194305", "true"}, 125, "no such process: 4194305"},
+		{[]string{"exec", "4194305", "true"}, 1, "no such process: 4194305"},
 		{[]string{"exec", "-1", "true"}, 125, ""},
-		{[]string{"exec", "me", "true"}, 125, "there is no such container"},
+		{[]string{"exec", "me", "true"}, 1, "there is no such container"},
 		{[]string{"run", "--label", "a=b", "/bin/true"}, 125, "--label is for a container with a root of its own"},
 		{[]string{"run", "--stop-signal", "INT", "/bin/true"}, 125, "--stop-signal is for a container with a root of its own"},
 		{[]string{"run", "--max-layer-files", "5", "/bin/true"}, 125, "--max-layer-files is for an image"},
@@ -124,7 +124,8 @@ func TestArgumentListTooLongIsNoFailureOfTheProgram(t *testing.T) {
 	p.Execve([]string{"/bin/echo", strings.Repeat("x", 1<<18)}, nil, "")
 	_, err := (&plan.Narration{}).Start(p.Plan)
 	require.ErrorIs(t, err, unix.E2BIG)
-	require.Equal(t, 125, status(err))
+	require.Equal(t, 125, status("run", err))
+	require.Equal(t, 126, status("exec", err), "as in Docker, for all that goes wrong inside")
 }
 
 func TestBrokenScriptNamesItsInterpreter(t *testing.T) {

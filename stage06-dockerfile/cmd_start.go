@@ -87,7 +87,7 @@ func (c *startCmd) Run() error {
 			return err
 		}
 		r.Run.Narration, r.hold = c.Narration, c.Hold
-		return r.monitor()
+		exit("run", r.monitor()) // which may have started it
 	}
 	if c.DryRun || c.Pause != "" {
 		return errors.New("start shows its system calls with --explain; --dry-run and --pause are for run")
@@ -135,7 +135,10 @@ func (c *startCmd) start(name string) error {
 		return err
 	}
 	r.Run.Detach, r.Run.Narration, r.hold = true, c.Narration, c.Hold
-	return r.detach()
+	if err = r.detach(); errors.As(err, new(plan.ExitStatus)) {
+		return plan.ExitStatus(1) // as in Docker, whatever was wrong; the monitor has printed it
+	}
+	return err
 }
 
 // takeEnded is take; but it returns a container that runs too, without a lock.

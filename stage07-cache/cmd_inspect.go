@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/batch"
@@ -46,7 +45,7 @@ func (c *inspectCmd) Run() error {
 	return showObjects(c.Names, c.Format, func(name string) (any, error) { return c.Store.object(name, c.Type) })
 }
 
-// showObjects prints the objects that are found, also if others are not; the status is then 1.
+// showObjects prints the objects that are found, also if others are not.
 func showObjects(names []string, template string, find func(name string) (any, error)) error {
 	list := []any{}
 	missing := batch.Each(names, func(name string) error {
@@ -56,11 +55,7 @@ func showObjects(names []string, template string, find func(name string) (any, e
 		}
 		return err
 	})
-	if err := errors.Join(format.Objects(os.Stdout, list, template), missing); err != nil {
-		fmt.Fprintln(os.Stderr, "box:", err)
-		return plan.ExitStatus(1)
-	}
-	return nil
+	return cmp.Or(format.Objects(os.Stdout, list, template), missing)
 }
 
 // objects are what a name may mean, in the order of docker inspect. For a name that nothing has,

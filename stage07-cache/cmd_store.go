@@ -55,7 +55,7 @@ func rootFirst() {
 	if err == nil {
 		err = unix.Exec("/proc/self/exe", append(os.Args[:1:1], rest...), os.Environ())
 	}
-	os.Exit(status(err))
+	exit("run", err)
 }
 
 // StoreOptions are the flags for what is kept of a container, and for how long.

@@ -358,7 +358,7 @@ func (r *Record) finish(how error) error {
 // a restart if the container ran.
 func (r *Record) saveEnd(how error, ran bool) error {
 	if !ran && how != nil {
-		r.State.Error = how.Error()
+		r.State.Error, r.State.ExitCode = how.Error(), status("run", how)
 	}
 	return r.store.amend(r.ID, func(now *Record) error {
 		if ran && endedItself(how) {

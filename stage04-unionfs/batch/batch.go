@@ -6,40 +6,40 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
-// errSkipped is what Skip returns.
-var errSkipped = errors.New("nothing to do")
+// skipped is what Skip returns.
+type skipped struct{ error }
 
-// Skip prints why there is nothing to do for a name. The error returned is not a failure of the command,
-// and the name is not printed as one that was dealt with.
-func Skip(why error) error {
-	fmt.Fprintln(os.Stderr, "box:", why)
-	return errSkipped
-}
+// Skip says why there is nothing to do for a name: it is printed, and is no failure of the command.
+func Skip(why error) error { return skipped{why} }
 
-// Each does something with every name, and returns all errors: a single one as it is.
-func Each(names []string, do func(name string) error) error {
-	var all []error
+// Each does something with every name. The error with a single one is returned as it is; with
+// several, each error is printed when its turn comes, and the result is the exit status 1.
+func Each(names []string, do func(name string) error) (failed error) {
 	for _, name := range names {
-		if err := do(name); err != nil {
-			all = append(all, err)
+		err := do(name)
+		skip := errors.As(err, new(skipped))
+		if err != nil && !skip && len(names) == 1 {
+			return err
+		}
+		if err != nil && !errors.As(err, new(plan.ExitStatus)) {
+			fmt.Fprintln(os.Stderr, "box:", err)
+		}
+		if err != nil && !skip {
+			failed = plan.ExitStatus(1)
 		}
 	}
-	if len(all) == 1 {
-		return all[0]
-	}
-	return errors.Join(all...)
+	return failed
 }
 
 // Print is Each, and prints on standard output the names that it has succeeded with.
 func Print(names []string, do func(name string) error) error {
 	return Each(names, func(name string) error {
 		err := do(name)
-		switch {
-		case errors.Is(err, errSkipped):
-			return nil
-		case err == nil:
+		if err == nil {
 			_, err = fmt.Println(name)
 		}
 		return err

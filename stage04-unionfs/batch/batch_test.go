@@ -9,19 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/batch"
 )
 
 func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
-// printed returns what do prints on standard output.
+// printed returns what do prints on standard output and standard error.
 func printed(t *testing.T, do func()) string {
 	file, err := os.CreateTemp(t.TempDir(), "")
 	require.NoError(t, err)
 	defer file.Close()
-	old := os.Stdout
-	os.Stdout = file
-	defer func() { os.Stdout = old }()
+	out, errs := os.Stdout, os.Stderr
+	os.Stdout, os.Stderr = file, file
+	defer func() { os.Stdout, os.Stderr = out, errs }()
 	do()
 	data, err := os.ReadFile(file.Name())
 	require.NoError(t, err)
@@ -37,19 +38,21 @@ func TestOneFails(t *testing.T) {
 		return nil
 	}
 	for _, run := range []func([]string, func(string) error) error{batch.Print, batch.SideBySide} {
-		require.Equal(t, "a\nc\n", printed(t, func() {
-			require.Same(t, bad, run([]string{"a", "b", "c"}, do), "a single error is not wrapped")
-			require.EqualError(t, run([]string{"b", "b"}, do), "bad\nbad")
+		require.Equal(t, "a\nbox: bad\nc\n", printed(t, func() {
+			require.Equal(t, plan.ExitStatus(1), run([]string{"a", "b", "c"}, do))
+			require.Same(t, bad, run([]string{"b"}, do), "the caller prints it")
 		}))
 	}
 	require.NoError(t, batch.Each(nil, do))
 
-	require.Equal(t, "b\n", printed(t, func() {
-		require.NoError(t, batch.SideBySide([]string{"a", "b"}, func(name string) error {
-			if name == "a" {
-				return batch.Skip(bad)
-			}
-			return nil
+	skip := func(string) error { return batch.Skip(bad) }
+	require.Equal(t, "box: bad\nbox: bad\nbox: bad\n", printed(t, func() {
+		require.NoError(t, batch.Print([]string{"a"}, skip))
+		require.NoError(t, batch.SideBySide([]string{"a", "b"}, skip))
+	}))
+	require.Equal(t, "box: bad\n", printed(t, func() { // the exit status of a box that has printed why
+		require.Equal(t, plan.ExitStatus(1), batch.Each([]string{"a", "b"}, func(name string) error {
+			return map[string]error{"a": plan.ExitStatus(127), "b": bad}[name]
 		}))
 	}))
 }

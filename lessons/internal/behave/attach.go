@@ -2,6 +2,7 @@ package behave
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -48,7 +49,8 @@ var attachRows = []Row{{
 	Name: "a run whose command cannot be started stays as created, and is removed with --rm", Since: 4,
 	Check: func(b *Box) Seen {
 		kept, gone := b.inRoot([]string{"--name", "still"}, "stagebox-none"), b.inRoot([]string{"--rm"}, "stagebox-none")
-		return all(status(127, kept), status(127, gone), printed("created", b.Run("inspect", "-f", "{{.State.Status}}", "still")),
+		return all(status(127, kept), status(127, gone), printed("created 127", b.Run("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "still")),
+			status(1, b.Run("start", "still")), status(1, b.Run("start", "-a", "still")), status(1, b.Run("restart", "still")),
 			holds(len(b.Run("ps", "-aq").Line()) == 12, "one container", b.Run("ps", "-a").Stdout))
 	},
 	Broken: `[ "$1" = run ] && { "$BOX" "$@"; status=$?; "$BOX" rm still >/dev/null 2>&1; exit $status; }; exec "$BOX" "$@"`,
@@ -120,6 +122,39 @@ var attachRows = []Row{{
 case "$*" in *ctrl*) ;; *) exec "$BOX" "$@" ;; esac
 "$BOX" "$@"; status=$?; "$BOX" kill still other >/dev/null 2>&1; exit $status`,
 }, {
+	Name: "exec has the exit statuses 127, 126 and, where there is no process to join, 1", Since: 4,
+	Check: func(b *Box) Seen {
+		return b.detached("sleep 100", func() Seen {
+			return all(status(127, b.Run("exec", "still", "stagebox-none")), status(126, b.Run("exec", "still", "/etc")),
+				status(126, b.Run("exec", "-w", "/stagebox-none", "still", "true")), status(126, b.Run("exec", "-w", "/bin/sh", "still", "true")),
+				status(1, b.Run("exec", "stagebox-none", "true")))
+		})
+	},
+	Broken: `"$BOX" "$@"; status=$?; [ $status = 126 ] && exit 125; exit $status`,
+}, {
+	Name: "a command that does not find a container fails with 1, and goes on with the others", Since: 4,
+	Check: func(b *Box) Seen {
+		var parts []Seen
+		for _, line := range []string{"start", "start -a", "stop", "restart", "kill", "wait", "logs", "attach", "rename none", "top", "pause", "unpause", "update -m 64m",
+			"diff", "inspect", "export -o file", "cp file", "rm", "volume rm", "volume inspect"} {
+			words := append(strings.Fields(line), "none")
+			if words[0] == "cp" {
+				words[2] = "none:/"
+			}
+			e := b.Run(words...)
+			parts = append(parts, ended(e.Status == 1 && strings.HasPrefix(e.Stderr, "box: "), `exit 1, standard error "box: …"`, e))
+		}
+		root, err := b.root()
+		if err != nil {
+			return failed(err)
+		}
+		b.Run("create", "--rootfs", root, "--name", "still", "true")
+		both := b.Run("rm", "first", "still", "second")
+		says := regexp.MustCompile(`^box: [^\n]*"first"[^\n]*\nbox: [^\n]*"second"[^\n]*\n$`)
+		return all(append(parts, status(1, both), same("still\n", both.Stdout), holds(says.MatchString(both.Stderr), "an error for each", both.Stderr))...)
+	},
+	Broken: `"$BOX" "$@"; status=$?; [ $status = 1 ] && exit 125; exit $status`,
+}, {
 	Name: "start of a container that runs is harmless, and restart runs it again", Since: 4,
 	Check: func(b *Box) Seen {
 		return b.detached("sleep 100", func() Seen {
@@ -164,11 +199,14 @@ case "$*" in *ctrl*) ;; *) exec "$BOX" "$@" ;; esac
 	},
 	Broken: `[ "$1 $2" = "exec -d" ] && { shift 2; exec "$BOX" exec "$@"; }; exec "$BOX" "$@"`,
 }, {
-	Name: "pause says that a container is paused already", Since: 4, For: Root,
+	Name: "pause says that a container is paused already, and exec and attach how it goes on", Since: 4, For: Root,
 	Check: func(b *Box) Seen {
 		return b.detached("sleep 100", func() Seen {
-			both, back := b.Run("pause", "still", "still"), b.Run("unpause", "still")
-			return all(ended(both.Status == 125 && both.Line() == "still" && strings.Contains(both.Stderr, "already"), "still, once", both), printed("still", back))
+			both := b.Run("pause", "still", "still")
+			exec, attach, back := b.Run("exec", "still", "true"), b.Run("attach", "still"), b.Run("unpause", "still")
+			const says = "box: container still is paused: box unpause still resumes it\n"
+			return all(ended(both.Status == 1 && both.Line() == "still" && strings.Contains(both.Stderr, "already"), "still, once", both),
+				status(1, exec), same(says, exec.Stderr), status(1, attach), same(says, attach.Stderr), printed("still", back))
 		})
 	},
 	Broken: `[ "$1" = pause ] && { "$BOX" pause still; exit; }; exec "$BOX" "$@"`,

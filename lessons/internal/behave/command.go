@@ -48,6 +48,13 @@ var commandRows = []Row{{
 	Check:  func(b *Box) Seen { return refused(b.Run("run", "--no-such-flag", "/bin/true")) },
 	Broken: one,
 }, {
+	Name: "a run that fails before its program begins has the exit status 125, and another command 1", Since: 1,
+	Check: func(b *Box) Seen {
+		long := b.Run("run", "--hostname", strings.Repeat("x", 65), "/bin/true")
+		return all(status(125, long), refused(long), status(1, b.Run("exec", "4194305", "true")), status(125, b.Run("exec", "--no-such-flag", "1", "true")))
+	},
+	Broken: `"$BOX" "$@"; status=$?; [ $status = 1 ] && exit 125; exit $status`,
+}, {
 	Name: "a namespace that does not exist is refused", Since: 1,
 	Check:  func(b *Box) Seen { return refused(b.Run("run", "--share", "nonsense", "/bin/true")) },
 	Broken: one,
@@ -79,10 +86,13 @@ var commandRows = []Row{{
 	Broken: before(`trap "" USR1`),
 }}
 
-// refused is what bad input gets: 125, and a sentence.
+// refused is what bad input gets: a sentence and 125, or, from another command than run, 1.
 func refused(e Ended) Seen {
 	sentence := strings.HasPrefix(e.Stderr, "box: ") && e.Stdout == ""
-	return ended(e.Status == 125 && sentence, `exit 125, standard error "box: …"`, e)
+	if e.Command == "run" {
+		return ended(e.Status == 125 && sentence, `exit 125, standard error "box: …"`, e)
+	}
+	return ended((e.Status == 1 || e.Status == 125) && sentence, `exit 1 or 125, standard error "box: …"`, e)
 }
 
 // killed kills the command from outside. From inside it cannot be: it is process 1.

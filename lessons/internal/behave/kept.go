@@ -150,6 +150,28 @@ var keptRows = []Row{{
 	},
 	Broken: `for a; do shift; case $a in always|on-failure:2) a=no; esac; set -- "$@" "$a"; done; exec "$BOX" "$@"`,
 }, {
+	Name: "kill with the container's own stop signal ends its restarts, and with another does not", Since: 5,
+	Check: func(b *Box) Seen {
+		flags := []string{"-d", "--name", "still", "--restart", "always", "--stop-signal", "USR1"}
+		return b.withStill(flags, `trap "exit 3" USR1 TERM; echo ready; while :; do sleep 0.05; done`, func() Seen {
+			is := func(runs int, state string) string {
+				var seen Ended
+				for begin := time.Now(); time.Since(begin) < patience; time.Sleep(10 * time.Millisecond) {
+					seen = b.Run("inspect", "-f", "{{.RestartCount}} {{.State.Status}}", "still")
+					ready := strings.Count(b.Run("logs", "still").Stdout, "ready") >= runs
+					if count, now, _ := strings.Cut(seen.Line(), " "); ready && now == state || count > itoa(runs-1) {
+						break
+					}
+				}
+				return seen.Line()
+			}
+			first, term := is(1, "running"), b.Run("kill", "-s", "TERM", "still")
+			second, own := is(2, "running"), b.Run("kill", "-s", "USR1", "still")
+			return all(same("0 running", first), status(0, term), same("1 running", second), status(0, own), same("1 exited", is(2, "exited")))
+		})
+	},
+	Broken: `[ "$1" = kill ] && exec "$BOX" kill -s TERM still; exec "$BOX" "$@"`,
+}, {
 	Name: "rm -f of a container that is not there is no error, says so, and prints no name", Since: 4,
 	Check: func(b *Box) Seen {
 		start := b.script("true", "--name", "one")

@@ -84,11 +84,12 @@ type Ended struct {
 	Status         int            // as a shell has it: 128+n for signal n
 	By             syscall.Signal // the signal that ended the binary itself, or 0
 	Err            error          // why there is no status: it did not start, or did not end
+	Command        string         // run, exec, …
 }
 
 // ended puts together what is known. err is that of Wait.
 func (r run) ended(err error, stdout, stderr string) Ended {
-	e := Ended{Stdout: stdout, Stderr: stderr, Status: -1}
+	e := Ended{Stdout: stdout, Stderr: stderr, Status: -1, Command: r.Args[min(1, len(r.Args)-1)]}
 	var exit *exec.ExitError
 	if r.ctx.Err() != nil {
 		err = fmt.Errorf("it does not end: %w", context.Cause(r.ctx))
