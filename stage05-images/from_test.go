@@ -1,11 +1,28 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// Only a word that is no image, here or elsewhere, may have been meant for a program of the host.
+func TestHintOfAPath(t *testing.T) {
+	s := newStore(t)
+	hint := "a program of this host is named by its path"
+	_, stderr, status := run(t, "run", "--root", s.Root, "--pull", "never", "nosuch")
+	require.Equal(t, 125, status)
+	require.Contains(t, stderr, hint)
+	partial := filepath.Join(s.Root, "images", "partial")
+	require.NoError(t, os.RemoveAll(partial))
+	require.NoError(t, os.WriteFile(partial, nil, 0o600))
+	_, stderr, status = run(t, "run", "--root", s.Root, "tiny", "true")
+	require.Equal(t, 125, status)
+	require.Contains(t, stderr, partial)
+	require.NotContains(t, stderr, hint)
+}
 
 // A dry run makes and pulls no image, and says where it would come from.
 func TestDryRunGetsNoImage(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -49,7 +50,8 @@ func (c *Container) fromImage() (done func() error, err error) {
 	switch {
 	case err == nil:
 		err = c.useImage(words, image)
-	case errHere == nil || errors.Is(errHere, oci.ErrNoImage):
+	case isTiny(words[0]) || errors.As(err, new(*fs.PathError)): // an image; the disk is full
+	case errors.Is(errHere, oci.ErrNoImage):
 		err = fmt.Errorf("%w\n     a program of this host is named by its path, such as %s",
 			err, pathOf(words[0]))
 	}
