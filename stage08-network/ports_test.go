@@ -63,6 +63,19 @@ func TestAllAddressesOfAFamily(t *testing.T) {
 	}
 }
 
+// lease leases an address to a container of a test.
+func lease(dir networks, n *ipam.Network, id string, wanted netip.Addr, dry bool, names ...string) (ipam.Lease, *os.File, error) {
+	l := ipam.Lease{ID: id, Keeper: ipam.Keeper(os.Getpid()), Names: names}
+	held, err := dir.acquire(n, &l, wanted, true, dry)
+	return l, held, err
+}
+
+// newNetwork makes a network of a test.
+func newNetwork(dir networks, name string, subnet netip.Prefix, internal bool) (*ipam.Network, error) {
+	n := &ipam.Network{Name: name, Internal: internal}
+	return n, dir.create(n, subnet, false)
+}
+
 func TestLeases(t *testing.T) {
 	dir := networksIn(filepath.Join(t.TempDir(), "networks"))
 	require.NoError(t, os.Mkdir(dir.Path, 0o755))
@@ -70,16 +83,16 @@ func TestLeases(t *testing.T) {
 	require.NoError(t, os.WriteFile(dir.File("small.json"), []byte(`{"name":"small","bridge":"box-0","subnet":"10.9.8.0/29","gateway":"10.9.8.1","mtu":1500}`), 0o644))
 	var keepers []*os.File
 	for i := 2; i <= 6; i++ {
-		l, held, err := dir.acquire(n, fmt.Sprint("id", i), netip.Addr{}, []string{fmt.Sprint("name", i)}, false)
+		l, held, err := lease(dir, n, fmt.Sprint("id", i), netip.Addr{}, false, fmt.Sprint("name", i))
 		require.NoError(t, err)
 		keepers = append(keepers, held)
 		require.Equal(t, fmt.Sprint("10.9.8.", i), l.Addr.String())
 	}
-	_, _, err := dir.acquire(n, "id7", netip.Addr{}, nil, false)
+	_, _, err := lease(dir, n, "id7", netip.Addr{}, false)
 	require.ErrorContains(t, err, "network small has no address left: all of 10.9.8.0/29 are taken")
 	require.NoError(t, dir.Release(n, "id5"))
 	require.NoError(t, dir.Release(n, "id3"))
-	l, _, err := dir.acquire(n, "id8", netip.Addr{}, nil, true)
+	l, _, err := lease(dir, n, "id8", netip.Addr{}, true)
 	require.NoError(t, err)
 	require.Equal(t, "10.9.8.3", l.Addr.String(), "the lowest that is free")
 	list, dead, err := dir.Leases(n)
@@ -87,7 +100,7 @@ func TestLeases(t *testing.T) {
 	require.Len(t, list, 3, "a dry run takes none")
 	require.Empty(t, dead)
 	for _, bad := range []string{"10.9.8.1", "10.9.8.7", "10.9.8.0", "10.9.9.2", "10.9.8.2"} {
-		_, _, err := dir.acquire(n, "id9", netip.MustParseAddr(bad), nil, false)
+		_, _, err := lease(dir, n, "id9", netip.MustParseAddr(bad), false)
 		require.ErrorContains(t, err, "--ip "+bad+" is ")
 	}
 
@@ -118,13 +131,13 @@ func TestNetworksAreNamed(t *testing.T) {
 	for _, name := range []string{"", "../x", "a b", "-x", strings.Repeat("x", 64), "a/b"} {
 		_, err := dir.Find(name)
 		require.ErrorContains(t, err, "a name has letters, digits")
-		_, err = dir.create(name, netip.Prefix{}, false, false)
+		_, err = newNetwork(dir, name, netip.Prefix{}, false)
 		require.ErrorContains(t, err, "a name has letters, digits")
 	}
 	_, err := dir.Find("absent")
 	require.ErrorIs(t, err, ipam.ErrNoNetwork)
 	for _, subnet := range []string{"fd00::/64", "10.0.0.0/30", "0.0.0.0/0", "127.0.0.0/16", "224.0.0.0/16"} {
-		_, err := dir.create("x", netip.MustParsePrefix(subnet), false, false)
+		_, err := newNetwork(dir, "x", netip.MustParsePrefix(subnet), false)
 		require.ErrorContains(t, err, "give an IPv4 subnet for hosts", subnet)
 	}
 	require.NoError(t, os.WriteFile(dir.File("broken.json"), []byte(`{"name":"broken"}`), 0o644))
@@ -135,7 +148,10 @@ func TestNetworksAreNamed(t *testing.T) {
 // TestNamesComeFromTheLeases asks for the names of two containers.
 func TestNamesComeFromTheLeases(t *testing.T) {
 	dir := networksIn(t.TempDir())
-	n := &ipam.Network{Name: "Net"}
+	n, err := newNetwork(dir, "Net", netip.Prefix{}, false)
+	require.NoError(t, err)
+	elsewhere, err := newNetwork(dir, "elsewhere", netip.Prefix{}, true)
+	require.NoError(t, err)
 	web := ipam.Lease{Addr: netip.MustParseAddr("10.0.0.2"), Addr6: netip.MustParseAddr("fd00::2"), ID: "0123456789abcdef", Keeper: ipam.Keeper(os.Getpid()), Names: []string{"web", "Shared"}}
 	db := ipam.Lease{Addr: netip.MustParseAddr("10.0.0.3"), ID: "fedcba9876543210", Keeper: web.Keeper, Names: []string{"db", "shared"}}
 	require.NoError(t, ipam.Write(dir.LeaseFile(n.Name), []ipam.Lease{web, db}))
@@ -144,7 +160,8 @@ func TestNamesComeFromTheLeases(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { held.Close() })
 	}
-	r := &resolver{dir: dir, network: n}
+	require.NoError(t, ipam.Write(dir.LeaseFile(elsewhere.Name), []ipam.Lease{{Addr: db.Addr, ID: db.ID, Keeper: db.Keeper, Names: []string{"hidden"}}}))
+	r := &resolver{dir: dir, id: web.ID}
 	for name, want := range map[string]dns.Records{
 		"web":                      {Addrs: []netip.Addr{web.Addr, web.Addr6}},
 		"db":                       {Addrs: []netip.Addr{db.Addr}},
@@ -160,12 +177,12 @@ func TestNamesComeFromTheLeases(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, want, found, name)
 	}
-	for _, name := range []string{"", "x", "net", ".net", "web.other", "web.net.net", "0123456789a", "0123456789abcdef", dns.ReverseName(netip.MustParseAddr("10.0.0.4"))} {
-		n.Internal = false
-		_, err := r.lookUp(name)
-		require.ErrorIs(t, err, dns.ErrUnknown, name)
-		n.Internal = true
-		_, err = r.lookUp(name)
-		require.ErrorIs(t, err, dns.ErrNoName, name)
+	for _, name := range []string{"", "x", "net", ".net", "web.other", "web.net.net", "hidden", "0123456789a", "0123456789abcdef", dns.ReverseName(netip.MustParseAddr("10.0.0.4"))} {
+		for internal, want := range map[bool]error{false: dns.ErrUnknown, true: dns.ErrNoName} {
+			n.Internal = internal
+			require.NoError(t, state.WriteJSON(dir.File("Net.json"), n, state.Volatile))
+			_, err := r.lookUp(name)
+			require.ErrorIs(t, err, want, name)
+		}
 	}
 }

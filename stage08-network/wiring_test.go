@@ -324,7 +324,7 @@ func TestNetwork(t *testing.T) {
 
 // testElsewhere asks for the removal of a network whose bridge is in another namespace.
 func testElsewhere(t *testing.T, dir networks) {
-	n, err := dir.create("far", netip.Prefix{}, false, false)
+	n, err := newNetwork(dir, "far", netip.Prefix{}, false)
 	require.NoError(t, err)
 	ours := n.Netns
 	n.Netns = "net:[1]"
@@ -339,7 +339,7 @@ func testElsewhere(t *testing.T, dir networks) {
 }
 
 func testBridge(t *testing.T, dir networks, outside int) {
-	c := startWired(t, dir, "web", NetworkOptions{Network: "default"})
+	c := startWired(t, dir, "web", NetworkOptions{Network: []string{"default"}})
 	n := c.network
 
 	var addrs []struct {
@@ -407,7 +407,7 @@ func testFlows(t *testing.T, dir networks, outside int) {
 		answers("first")
 		first.end(t)
 		answer()
-		other := startWired(t, dir, "other", NetworkOptions{Network: "default"})
+		other := startWired(t, dir, "other", NetworkOptions{Network: []string{"default"}})
 		require.Equal(t, addr, other.Addr, "this check would not see anything")
 		third := startWired(t, dir, "third", publish)
 		answers("third")
@@ -419,7 +419,7 @@ func testFlows(t *testing.T, dir networks, outside int) {
 
 func testPublished(t *testing.T, dir networks, outside int) {
 	c := startWired(t, dir, "web", NetworkOptions{Publish: []string{"8080:80", "8080:80/udp", "127.0.0.1:8081:80", "[::1]:8082:80", "198.18.0.1:8083:80", "[2001:db8::1]:8084:80", "80"}})
-	neighbour := startWired(t, dir, "neighbour", NetworkOptions{Network: "default"})
+	neighbour := startWired(t, dir, "neighbour", NetworkOptions{Network: []string{"default"}})
 	self := os.Getpid()
 	for _, network := range []string{"tcp", "udp"} {
 		says(t, outside, network, "198.18.0.1:8080", "web 198.18.0.2:")
@@ -493,15 +493,15 @@ func testPublished(t *testing.T, dir networks, outside int) {
 }
 
 func testApart(t *testing.T, dir networks, outside int) {
-	n, err := dir.create("red", netip.MustParsePrefix("10.99.0.0/24"), false, false)
+	n, err := newNetwork(dir, "red", netip.MustParsePrefix("10.99.0.0/24"), false)
 	require.NoError(t, err)
-	_, err = dir.create("secret", netip.Prefix{}, true, false)
+	_, err = newNetwork(dir, "secret", netip.Prefix{}, true)
 	require.NoError(t, err)
-	red := startWired(t, dir, "r1", NetworkOptions{Network: "red", IP: "10.99.0.77"})
-	red2 := startWired(t, dir, "r2", NetworkOptions{Network: "red", Publish: []string{"8090:80"}})
-	blue := startWired(t, dir, "b1", NetworkOptions{Network: "default"})
-	secret := startWired(t, dir, "s1", NetworkOptions{Network: "secret"})
-	secret2 := startWired(t, dir, "s2", NetworkOptions{Network: "secret"})
+	red := startWired(t, dir, "r1", NetworkOptions{Network: []string{"red"}, IP: "10.99.0.77"})
+	red2 := startWired(t, dir, "r2", NetworkOptions{Network: []string{"red"}, Publish: []string{"8090:80"}})
+	blue := startWired(t, dir, "b1", NetworkOptions{Network: []string{"default"}})
+	secret := startWired(t, dir, "s1", NetworkOptions{Network: []string{"secret"}})
+	secret2 := startWired(t, dir, "s2", NetworkOptions{Network: []string{"secret"}})
 	require.Equal(t, "10.99.0.77", red.Addr.String())
 	require.Equal(t, "10.99.0.2", red2.Addr.String())
 	says(t, red.PID, "tcp", "10.99.0.2:80", "r2 10.99.0.77:")
@@ -518,12 +518,12 @@ func testApart(t *testing.T, dir networks, outside int) {
 	says(t, blue.PID, "tcp", "10.99.0.2:80", "r2 ") // it was the rules that kept them apart
 	require.NoError(t, sendNat(newTable()...))
 
-	_, err = launchWired(dir, "r3", NetworkOptions{Network: "red", IP: "10.99.0.77"})
+	_, err = launchWired(dir, "r3", NetworkOptions{Network: []string{"red"}, IP: "10.99.0.77"})
 	require.EqualError(t, err, "--ip 10.99.0.77 is taken: by container r1")
 	require.ErrorContains(t, dir.remove("red", false), "network red is in use by r2, r1: stop them first")
-	_, err = dir.create("green", netip.MustParsePrefix("10.99.0.128/25"), false, false)
+	_, err = newNetwork(dir, "green", netip.MustParsePrefix("10.99.0.128/25"), false)
 	require.EqualError(t, err, "--subnet 10.99.0.128/25 overlaps with 10.99.0.0/24 of network red: choose another, or leave --subnet out")
-	_, err = dir.create("green", netip.MustParsePrefix("198.18.0.0/24"), false, false)
+	_, err = newNetwork(dir, "green", netip.MustParsePrefix("198.18.0.0/24"), false)
 	require.EqualError(t, err, "--subnet 198.18.0.0/24 overlaps with the host's route to 198.18.0.0/30: choose another, or leave --subnet out")
 	red.end(t)
 	red2.end(t)
@@ -643,11 +643,11 @@ func hostResolver(t *testing.T) {
 
 func testNames(t *testing.T, dir networks) {
 	hostResolver(t)
-	_, err := dir.create("named", netip.Prefix{}, false, false)
+	_, err := newNetwork(dir, "named", netip.Prefix{}, false)
 	require.NoError(t, err)
-	a := startWired(t, dir, "alpha", NetworkOptions{Network: "named", NetworkAlias: []string{"db", "shared"}})
-	b := startWired(t, dir, "beta", NetworkOptions{Network: "named", NetworkAlias: []string{"shared"}})
-	elsewhere := startWired(t, dir, "gamma", NetworkOptions{Network: "default"})
+	a := startWired(t, dir, "alpha", NetworkOptions{Network: []string{"named"}, NetworkAlias: []string{"db", "shared"}})
+	b := startWired(t, dir, "beta", NetworkOptions{Network: []string{"named"}, NetworkAlias: []string{"shared"}})
+	elsewhere := startWired(t, dir, "gamma", NetworkOptions{Network: []string{"default"}})
 	for _, over := range []string{"udp", "tcp"} {
 		for _, name := range []string{"alpha.", "DB.", a.lease.ID[:min(12, len(a.lease.ID))] + "."} {
 			answers, _ := query(t, b.PID, over, name, dnsmessage.TypeA)
@@ -674,7 +674,7 @@ func testNames(t *testing.T, dir networks) {
 	}
 	require.Equal(t, "nameserver 127.0.0.11\nsearch example.org\noptions ndots:2\n", a.resolvConf())
 	require.Contains(t, a.hosts, a.Addr.String()+"\talpha\n")
-	_, err = launchWired(dir, "delta", NetworkOptions{Network: "named", AddHost: []string{"x"}})
+	_, err = launchWired(dir, "delta", NetworkOptions{Network: []string{"named"}, AddHost: []string{"x"}})
 	require.EqualError(t, err, "--add-host x: give NAME:IP, or NAME:host-gateway for the host on a bridge")
 	a.end(t)
 	answers, _ := query(t, b.PID, "udp", "alpha.", dnsmessage.TypeA)
@@ -746,13 +746,13 @@ func testTable(t *testing.T, dir networks) {
 // testTableIsMended harms the table, makes it as older and newer boxes do, and has another
 // program make one of its name.
 func testTableIsMended(t *testing.T, dir networks, outside int) {
-	other, err := dir.create("adjacent", netip.Prefix{}, false, false)
+	other, err := newNetwork(dir, "adjacent", netip.Prefix{}, false)
 	require.NoError(t, err)
 	web := startWired(t, dir, "web", NetworkOptions{Publish: []string{"8080:80", "127.0.0.1:8081:80/udp"}})
-	more := startWired(t, dir, "more", NetworkOptions{Network: "adjacent"})
+	more := startWired(t, dir, "more", NetworkOptions{Network: []string{"adjacent"}})
 	next := func() {
 		t.Helper()
-		c := startWired(t, dir, "next", NetworkOptions{Network: "default"})
+		c := startWired(t, dir, "next", NetworkOptions{Network: []string{"default"}})
 		says(t, c.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
 		says(t, more.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
 		says(t, outside, "tcp", "198.18.0.1:8080", "web ")
@@ -796,7 +796,7 @@ func testTableIsMended(t *testing.T, dir networks, outside int) {
 	refused := func(why string) {
 		t.Helper()
 		before := listing()
-		_, err := launchWired(dir, "refused", NetworkOptions{Network: "default"})
+		_, err := launchWired(dir, "refused", NetworkOptions{Network: []string{"default"}})
 		require.EqualError(t, err, why+"; nft delete table inet stagebox removes it")
 		require.Equal(t, before, listing())
 	}
@@ -807,7 +807,7 @@ func testTableIsMended(t *testing.T, dir networks, outside int) {
 	sh(t, "nft flush ruleset; nft add table inet stagebox; nft add chain inet stagebox forward '{ type nat hook prerouting priority 7; }'")
 	refused("table inet stagebox was made by another program")
 	sh(t, "nft delete table inet stagebox")
-	next = func() { startWired(t, dir, "next", NetworkOptions{Network: "default"}).end(t) }
+	next = func() { startWired(t, dir, "next", NetworkOptions{Network: []string{"default"}}).end(t) }
 	next()
 	web.end(t)
 }
@@ -870,11 +870,11 @@ func testRemovedMeanwhile(t *testing.T) {
 					count++
 				}
 			}
-			dir.create("other", netip.Prefix{}, false, false)
+			newNetwork(dir, "other", netip.Prefix{}, false)
 		}
 	}()
 	for range 20 {
-		c, err := launchWired(dir, "passing", NetworkOptions{Network: "default"})
+		c, err := launchWired(dir, "passing", NetworkOptions{Network: []string{"default"}})
 		require.NoError(t, err)
 		says(t, c.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
 		(&wired{c.link, c.Process}).end(t)
@@ -917,10 +917,10 @@ func TestTwoStores(t *testing.T) {
 	}
 
 	// The table goes after the second store's box has seen it.
-	startWired(t, first, "before", NetworkOptions{Network: "default"}).end(t)
+	startWired(t, first, "before", NetworkOptions{Network: []string{"default"}}).end(t)
 	var removed error
 	beforeStart = func() { removed = first.remove(defaultNetwork, false) }
-	c, err := launchWired(second, "between", NetworkOptions{Network: "default"})
+	c, err := launchWired(second, "between", NetworkOptions{Network: []string{"default"}})
 	beforeStart = func() {}
 	require.NoError(t, removed)
 	require.NoError(t, err)
@@ -931,7 +931,7 @@ func TestTwoStores(t *testing.T) {
 	// Another network comes after a box has seen that its own is the last one.
 	generation, err := natGeneration()
 	require.NoError(t, err)
-	other := startWired(t, first, "other", NetworkOptions{Network: "default"})
+	other := startWired(t, first, "other", NetworkOptions{Network: []string{"default"}})
 	require.ErrorIs(t, sendNatUnless(generation, natTable.Delete()), unix.ERESTART)
 	online(other)
 	between.end(t)
@@ -956,7 +956,7 @@ func TestDroppersAreSeen(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "[ip filter FORWARD]", fmt.Sprint(found))
 	dir := networksIn(t.TempDir())
-	c := startWired(t, dir, "web", NetworkOptions{Network: "default"})
+	c := startWired(t, dir, "web", NetworkOptions{Network: []string{"default"}})
 	require.Len(t, c.Notes, 1)
 	require.Contains(t, c.Notes[0], "(chain ip filter FORWARD)")
 	silent(t, c.PID, "tcp", "198.18.0.2:80")
@@ -1009,7 +1009,7 @@ func TestOwnNetwork(t *testing.T) {
 		t.Skip("for an ordinary user: root has a bridge")
 	}
 	dir := networksIn(t.TempDir())
-	_, err := launchWired(dir, "x", NetworkOptions{Network: "bridge"})
+	_, err := launchWired(dir, "x", NetworkOptions{Network: []string{"bridge"}})
 	require.ErrorContains(t, err, "only root may make a bridge")
 	_, err = launchWired(dir, "x", NetworkOptions{Publish: []string{"80:80"}})
 	require.Error(t, err)
@@ -1021,7 +1021,7 @@ func TestOwnNetwork(t *testing.T) {
 		t.Skip("neither pasta nor slirp4netns is installed")
 	}
 	if pasta != nil {
-		c := startWired(t, dir, "web", NetworkOptions{Network: "default"})
+		c := startWired(t, dir, "web", NetworkOptions{Network: []string{"default"}})
 		require.NotNil(t, c.stack)
 		return
 	}
@@ -1048,12 +1048,12 @@ func TestIPv6IsOffForNewLinks(t *testing.T) {
 		return
 	}
 	dir := networksIn(t.TempDir())
-	before, err := dir.create("before", netip.Prefix{}, false, false)
+	before, err := newNetwork(dir, "before", netip.Prefix{}, false)
 	require.NoError(t, err)
 	require.True(t, before.Subnet6.IsValid())
 	sh(t, "sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
 	for _, network := range []string{"before", "bridge"} {
-		c := startWired(t, dir, network, NetworkOptions{Network: network, Publish: []string{"8080:80"}})
+		c := startWired(t, dir, network, NetworkOptions{Network: []string{network}, Publish: []string{"8080:80"}})
 		require.False(t, c.lease.Addr6.IsValid())
 		says(t, outside, "tcp", "198.18.0.1:8080", network+" ")
 		c.end(t)

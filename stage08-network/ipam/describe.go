@@ -31,6 +31,9 @@ func (d Dir) Describe(n *Network) (*api.Network, error) {
 		IPAM: api.IPAM{Driver: "default", Config: []api.Pool{{Subnet: n.Subnet.String(), Gateway: n.Gateway.String()}}}, Internal: n.Internal,
 		Containers: map[string]api.Member{}, Labels: map[string]string{},
 		Options: map[string]string{"com.docker.network.bridge.name": n.Bridge, "com.docker.network.driver.mtu": strconv.Itoa(int(n.MTU))}}
+	if n.Labels != nil {
+		a.Labels = n.Labels
+	}
 	if n.Subnet6.IsValid() {
 		a.IPAM.Config = append(a.IPAM.Config, api.Pool{Subnet: n.Subnet6.String(), Gateway: n.Gateway6.String()})
 	}

@@ -27,6 +27,8 @@ type Network struct {
 	MTU      uint32       `json:"mtu"`
 	Internal bool         `json:"internal,omitempty"` // no way out
 	Netns    string       `json:"netns,omitempty"`    // where it was made: a link of /proc/PID/ns
+
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // isWhole reports whether a network that was read has all its fields.
@@ -187,7 +189,22 @@ func (d Dir) Assign(n *Network, l *Lease, wanted netip.Addr, v6 bool) (
 // dead boxes are dropped, once release has undone what else those boxes left.
 func (d Dir) Acquire(n *Network, l *Lease, wanted netip.Addr, v6 bool, release func([]Lease) error,
 ) (held *os.File, err error) {
-	err = d.Locked(func() (err error) {
+	err = d.acquire(n, l, wanted, v6, release, func() (err error) {
+		held, err = state.TryLockName(d.File("keepers"), l.ID, state.Exclusive)
+		return err
+	})
+	return held, err
+}
+
+// AcquireMore gives a container that has a lease already one on another network.
+func (d Dir) AcquireMore(n *Network, l *Lease, wanted netip.Addr, v6 bool,
+	release func([]Lease) error) error {
+	return d.acquire(n, l, wanted, v6, release, func() error { return nil })
+}
+
+func (d Dir) acquire(n *Network, l *Lease, wanted netip.Addr, v6 bool,
+	release func([]Lease) error, hold func() error) error {
+	return d.Locked(func() (err error) {
 		now, err := d.Find(n.Name)
 		if err != nil { // removed meanwhile
 			return err
@@ -200,13 +217,14 @@ func (d Dir) Acquire(n *Network, l *Lease, wanted netip.Addr, v6 bool, release f
 		if err := release(dead); err != nil {
 			return err
 		}
-		held, err = state.TryLockName(d.File("keepers"), l.ID, state.Exclusive)
-		if err != nil {
+		if err := hold(); err != nil {
 			return fmt.Errorf("the lease of container %s: %w", l.Label(), err)
+		}
+		if slices.ContainsFunc(live, func(other Lease) bool { return other.ID == l.ID }) {
+			return fmt.Errorf("container %s is on network %s already", l.Label(), n.Name)
 		}
 		return Write(d.LeaseFile(n.Name), append(live, *l))
 	})
-	return held, err
 }
 
 // Release ends the lease of a container.

@@ -88,6 +88,10 @@ exec "$BOX" "$@"`,
 	}),
 	Broken: drop("--network-alias | db"),
 }, {
+	Name: "--network twice: a container on two networks is found and finds others on both; network connect and disconnect do it later", Since: 8, For: Root,
+	Check:  inNetwork(onTwoNetworks),
+	Broken: `[ "$1 $2" = "network connect" ] && exit; exec "$BOX" "$@"`,
+}, {
 	Name: "networks are apart, and an internal one has no way out", Since: 8, For: Root,
 	Check: inNetwork(func(n *testNet) Seen {
 		if e := n.Run("network", "create", "--internal", "inside"); e.Status != 0 {
@@ -421,4 +425,29 @@ func afterKill(n *testNet) Seen {
 	}
 	return all(same("first sees 198.18.0.2", reached), same(address, addressOf(second)),
 		same("", n.heard(n.outside, "198.18.0.1:8080")), same("1", itoa(cables)))
+}
+
+// onTwoNetworks has a server on two networks, one of them internal, and clients on one each.
+func onTwoNetworks(n *testNet) Seen {
+	made := all(status(0, n.Run("network", "create", "red")), status(0, n.Run("network", "create", "--internal", "--label", "tier=store", "inside")))
+	if !made.Holds {
+		return made
+	}
+	_, err := n.server("web", "--network", "inside", "--network", "name=red,alias=shop", "--name", "web")
+	if err != nil {
+		return failed(err)
+	}
+	links := n.Run("exec", "web", "sh", "-c", "ip -4 -o route show default | cut -d' ' -f3; ls /sys/class/net")
+	parts := []Seen{same("shop", strings.Join(strings.Fields(n.Run("network", "inspect", "-f", "{{if eq .Labels.tier \"store\"}}shop{{end}}", "inside").Stdout), " ")),
+		printed("10.201.0.1 eth0 eth1 lo", links.oneLine()), begins("web sees ", n.script(get("shop", 80), "--network", "red").Stdout),
+		begins("web sees ", n.script(get("web", 80), "--network", "inside").Stdout), same("", n.script(get("shop", 80), "--network", "inside").Stdout)}
+	_, err = n.server("other", "--network", "bridge", "--name", "other")
+	if err != nil {
+		return failed(err)
+	}
+	hears := func() string { return n.script(get("late", 80), "--network", "red").Stdout }
+	parts = append(parts, same("", hears()), status(0, n.Run("network", "connect", "--alias", "late", "red", "other")), begins("other sees ", hears()),
+		refused(n.Run("network", "connect", "red", "other")), status(0, n.Run("network", "disconnect", "red", "other")), same("", hears()),
+		refused(n.Run("network", "disconnect", "red", "other")), printed("bridge", n.Run("ps", "--filter", "name=other", "--format", "{{.Networks}}")))
+	return all(parts...)
 }

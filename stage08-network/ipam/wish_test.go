@@ -1,0 +1,25 @@
+package ipam
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWish(t *testing.T) {
+	for _, text := range []string{"red", "name=red,alias=db,alias=store,ip=10.0.0.9", "container:web"} {
+		w, err := ParseWish(text)
+		require.NoError(t, err)
+		require.Equal(t, text, w.String())
+	}
+	w, err := ParseWish("name=red,alias=db,ip=10.0.0.9")
+	require.NoError(t, err)
+	require.Equal(t, []string{"red", "db", "10.0.0.9"}, []string{w.Network, w.Aliases[0], w.IP.String()})
+	for text, says := range map[string]string{
+		"alias=x": "name is missing", "name=red,ip=::1": "is not an IPv4 address", "name=red,ip=x": "is not an IPv4 address",
+		"name=red,mac=1": `invalid key "mac"`, "name=red,alias=a b": `"a b": a name has letters`,
+	} {
+		_, err := ParseWish(text)
+		require.ErrorContains(t, err, says, text)
+	}
+}
