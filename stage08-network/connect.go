@@ -20,35 +20,6 @@ import (
 	"stagebox/stage08-network/ipam"
 )
 
-// connectTo connects a container to one more network: now, if it runs, and whenever it starts.
-func (r *Record) connectTo(wish ipam.Wish) error {
-	names := r.Run.networkNames()
-	left := names[0] == "none" && !r.isRunning() // it was disconnected from all, perhaps
-	switch {
-	case slices.Contains(names, wish.Network):
-		return fmt.Errorf("network connect %s: container %s is on it already", wish.Network, r.Name)
-	case slices.Contains(noBridge, names[0]) && !left:
-		return fmt.Errorf("network connect %s: container %s is on %s, and has no second network",
-			wish.Network, r.Name, names[0])
-	}
-	if _, err := r.store.networks().findOrCreate(wish.Network, false); err != nil {
-		return err
-	}
-	if r.isRunning() {
-		if err := r.plugIn(wish); err != nil {
-			return err
-		}
-	}
-	return r.store.amend(r.ID, func(now *Record) error {
-		w := now.Run.networkOptions()
-		if left {
-			w.Network = nil
-		}
-		now.Run.Network = append(w.Network, wish.String())
-		return nil
-	})
-}
-
 // plugIn connects a container that runs.
 func (r *Record) plugIn(wish ipam.Wish) (err error) {
 	runtime.LockOSThread() // the thread enters the container's network
@@ -115,31 +86,7 @@ func freeLink(pid int) (string, error) {
 	return "", err
 }
 
-// disconnectFrom takes a container off a network: now, if it runs, and whenever it starts.
-func (r *Record) disconnectFrom(name string) error {
-	names := r.Run.networkNames()
-	at := slices.Index(names, name)
-	if at < 0 || slices.Contains(noBridge, name) {
-		return fmt.Errorf("network disconnect %s: container %s is not on it", name, r.Name)
-	}
-	if r.isRunning() {
-		if err := r.unplug(name); err != nil {
-			return err
-		}
-	}
-	return r.store.amend(r.ID, func(now *Record) error {
-		w := now.Run.networkOptions()
-		if now.Run.Network = slices.Delete(w.Network, at, at+1); at == 0 {
-			now.Run.NetworkAlias, now.Run.IP = nil, ""
-		}
-		if len(now.Run.Network) == 0 {
-			now.Run.Network = []string{"none"}
-		}
-		return nil
-	})
-}
-
-// unplug removes the cable of a container that runs. The end inside goes with the one in the bridge.
+// unplug removes the cable of a container that runs. The end inside goes with that in the bridge.
 func (r *Record) unplug(name string) error {
 	dir := r.store.networks()
 	n, err := dir.Find(name)
@@ -174,5 +121,6 @@ func vethOf(n *ipam.Network, id string) (string, error) {
 			return link.Name, nil
 		}
 	}
-	return "", fmt.Errorf("network %s: no link of container %.12s in bridge %s", n.Name, id, n.Bridge)
+	return "", fmt.Errorf("network %s: no link of container %.12s in bridge %s",
+		n.Name, id, n.Bridge)
 }

@@ -39,17 +39,18 @@ func newBridge(n *ipam.Network) nlMessage {
 }
 
 // newVeth makes a veth pair from a bridge to the network namespace of a process.
-func newVeth(name string, n *ipam.Network, l ipam.Lease, bridge int, pid string) nlMessage {
+func newVeth(a *attachment, bridge int, pid string) nlMessage {
+	n := a.network
 	number, _ := strconv.Atoi(pid)                           // 0 in a dry run: pid is the word PID
 	body := nlBody{data: make([]byte, unix.SizeofIfInfomsg)} // not up: it has no other end yet
 	peer := body.
-		str(unix.IFLA_IFNAME, "IFLA_IFNAME", "eth0").
+		str(unix.IFLA_IFNAME, "IFLA_IFNAME", a.inside).
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
-		mac(l.Addr).
+		mac(a.lease.Addr).
 		u32(unix.IFLA_NET_NS_PID, "IFLA_NET_NS_PID", uint32(number), pid)
 	const flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, flags, linkBody().
-		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name).
+		str(unix.IFLA_IFNAME, "IFLA_IFNAME", a.veth).
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
 		u32(unix.IFLA_MASTER, "IFLA_MASTER", uint32(bridge), `if_nametoindex("`+n.Bridge+`")`).
 		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", linkKind("veth").

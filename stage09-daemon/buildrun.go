@@ -75,9 +75,10 @@ func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error
 		return in.ErrorAt("--device", "--device=%s: it is required, and RUN has no devices"+
 			" but those of every container", device)
 	}
-	c.Network = s.b.networkOf(in)
+	network := s.b.networkOf(in)
+	c.Network = []string{network}
 	c.AddHost = []string{c.Hostname + "=127.0.0.1"} // as in BuildKit, on every network
-	if c.Network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
+	if network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
 		return in.ErrorAt("--network",
 			"--network=host: box build --allow network.host allows it")
 	}

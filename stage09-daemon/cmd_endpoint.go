@@ -55,7 +55,14 @@ func (r *Record) describeNetwork(d *api.Container) error {
 	if mode == "container" {
 		return nil
 	}
-	settings.Networks[mode] = &api.Endpoint{Aliases: w.NetworkAlias}
+	list, err := w.wishes()
+	if err != nil {
+		return err
+	}
+	list[0].Network = mode
+	for _, wish := range list {
+		settings.Networks[wish.Network] = &api.Endpoint{Aliases: wish.Aliases}
+	}
 	if !r.isRunning() {
 		return nil
 	}
@@ -67,7 +74,12 @@ func (r *Record) describeNetwork(d *api.Container) error {
 		settings.Ports[port] = append(settings.Ports[port], binding)
 	}
 	settings.SandboxKey = fmt.Sprintf("/proc/%d/ns/net", r.State.PID)
-	return r.describeEndpoint(settings, mode)
+	for _, wish := range list {
+		if err := r.describeEndpoint(settings, wish); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // describePorts adds the ports that the flags publish one by one.
@@ -83,8 +95,8 @@ func (w NetworkOptions) describePorts(d *api.Container) error {
 }
 
 // describeEndpoint adds the addresses that a running container has on a network with a bridge.
-func (r *Record) describeEndpoint(settings *api.NetworkSettings, name string) error {
-	dir := r.store.networks()
+func (r *Record) describeEndpoint(settings *api.NetworkSettings, wish ipam.Wish) error {
+	dir, name := r.store.networks(), wish.Network
 	n, err := dir.Find(name)
 	if errors.Is(err, ipam.ErrNoNetwork) {
 		return nil
@@ -101,7 +113,7 @@ func (r *Record) describeEndpoint(settings *api.NetworkSettings, name string) er
 			continue
 		}
 		e := dir.Endpoint(n, l)
-		e.Aliases = r.Run.NetworkAlias
+		e.Aliases = wish.Aliases
 		settings.Networks[name] = e
 		if name == defaultNetwork { // as Docker: the addresses on the default one are here too
 			settings.EndpointID, settings.Gateway, settings.IPAddress, settings.IPPrefixLen = e.EndpointID, e.Gateway, e.IPAddress, e.IPPrefixLen

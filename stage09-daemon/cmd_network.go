@@ -15,6 +15,7 @@ import (
 
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/picture"
@@ -26,6 +27,9 @@ type networkCmd struct {
 	Ls      networkLsCmd      `cmd:"" help:"List networks."`
 	Inspect networkInspectCmd `cmd:"" help:"Show details of networks, or draw them."`
 	Rm      networkRmCmd      `cmd:"" help:"Remove networks that no container uses."`
+
+	Connect    networkConnectCmd    `cmd:"" help:"Connect a container to one more network."`
+	Disconnect networkDisconnectCmd `cmd:"" help:"Disconnect a container from a network."`
 }
 
 func (s Store) networks() networks { return networksIn(s.path("networks")) }
@@ -34,6 +38,8 @@ type networkCreateCmd struct {
 	Name     string `arg:"" help:"Name of the network."`
 	Subnet   string `help:"IPv4 subnet of the network (default: an unused one)." placeholder:"IP/BITS"`
 	Internal bool   `help:"Give the network no route to the outside."`
+
+	Label []string `help:"Set a label." placeholder:"KEY=VALUE" sep:"none"`
 
 	Store
 }
@@ -52,8 +58,12 @@ func (c *networkCreateCmd) Run() error {
 				" such as 10.20.0.0/16", c.Subnet)
 		}
 	}
-	n, err := c.networks().create(c.Name, subnet, c.Internal, false)
+	list, err := labels.Read(nil, c.Label)
 	if err != nil {
+		return err
+	}
+	n := &ipam.Network{Name: c.Name, Internal: c.Internal, Labels: labels.Map(list)}
+	if err := c.networks().create(n, subnet, false); err != nil {
 		return err
 	}
 	_, err = fmt.Println(n.Name)
@@ -113,7 +123,7 @@ func (c *networkRmCmd) Run() error {
 
 // NetworkOptions are the flags about a container's network.
 type NetworkOptions struct {
-	Network      string   `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta)." placeholder:"NET" group:"Network:"`
+	Network      []string `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta). More than once: to several; name=NET,alias=NAME,ip=IP says more of one." placeholder:"NET" sep:"none" group:"Network:"`
 	Publish      []string `short:"p" help:"Publish a container's port on the host: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone picks a free port." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
 	PublishAll   bool     `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
 	DNS          []string `help:"DNS server to use instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
@@ -124,19 +134,53 @@ type NetworkOptions struct {
 	link *link
 }
 
+// wishes are the networks that the flags name. The flags about one network are about the first.
+func (w *NetworkOptions) wishes() (list []ipam.Wish, err error) {
+	for _, text := range w.Network {
+		wish, err := ipam.ParseWish(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, wish)
+	}
+	if len(list) == 0 {
+		list = []ipam.Wish{{}}
+	}
+	first := &list[0]
+	if err := first.SetIP(w.IP); err != nil {
+		return nil, fmt.Errorf("--%w", err)
+	}
+	first.Aliases = append(first.Aliases, w.NetworkAlias...)
+	return list, first.CheckAliases("--network-alias")
+}
+
+// first is the first of the networks that the flags name, "" without one.
+func (w *NetworkOptions) first() string {
+	list, err := w.wishes()
+	if err != nil { // it was an error when the container was made
+		return ""
+	}
+	return list[0].Network
+}
+
 // mode returns the kind of network that the flags ask for: none, host, container (and of which),
 // default for an ordinary user's own, or the name of one with a bridge.
 func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
-	mode, other, found := strings.Cut(w.Network, ":")
-	asks := len(w.Publish) > 0 || w.PublishAll || len(w.NetworkAlias) > 0 || w.IP != ""
+	list, err := w.wishes()
+	if err != nil {
+		return "", "", err
+	}
+	name := list[0].Network
+	mode, other, found := strings.Cut(name, ":")
+	asks := len(w.Publish) > 0 || w.PublishAll || len(list[0].Aliases) > 0 || list[0].IP.IsValid()
 	switch {
 	case slices.Contains(iso.Share, "net") && mode != "" && mode != "host" && mode != "default":
-		err = fmt.Errorf("--network %s and --share net exclude one another", w.Network)
+		err = fmt.Errorf("--network %s and --share net exclude one another", name)
 	case slices.Contains(iso.Share, "net"):
 		return "host", "", nil
 	case (mode == "container") != found || found && other == "":
 		err = fmt.Errorf("--network %s: give bridge, none, host, container:NAME,"+
-			" or the name of a network", w.Network)
+			" or the name of a network", name)
 	case mode == "" && !asks:
 		mode = "none"
 	case (mode == "" || mode == "default") && os.Geteuid() == 0:
@@ -149,8 +193,22 @@ func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
 
 // isOn reports whether a container is made for a network.
 func (r *Record) isOn(network string) bool {
-	mode, _, err := r.Run.mode(r.Run.Isolation)
-	return err == nil && mode == network
+	return slices.Contains(r.Run.networkNames(), network)
+}
+
+// networkNames are the networks that a container is made for.
+func (c *Container) networkNames() []string {
+	w := c.networkOptions()
+	mode, _, err := w.mode(c.Isolation)
+	list, errList := w.wishes()
+	if err != nil || errList != nil {
+		return nil
+	}
+	names := []string{mode}
+	for _, wish := range list[1:] {
+		names = append(names, wish.Network)
+	}
+	return names
 }
 
 func (w *NetworkOptions) ports(exposed []string) ([]portmap.Mapping, error) {
@@ -162,30 +220,33 @@ func (w *NetworkOptions) ports(exposed []string) ([]portmap.Mapping, error) {
 }
 
 // check refuses what a kind of network cannot have.
-func (w *NetworkOptions) check(mode string, bridged bool, ports int) error {
+func (w *NetworkOptions) check(mode string, bridged bool, ports int, list []ipam.Wish) error {
+	asks := list[0].IP.IsValid() || len(list[0].Aliases) > 0
 	switch {
 	case bridged && os.Geteuid() != 0:
 		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network"+
-			" of your own, through pasta or slirp4netns", w.Network)
+			" of your own, through pasta or slirp4netns", list[0].Network)
 	case ports > 0 && !bridged && mode != "default":
 		return fmt.Errorf("--publish with --network %s: there is no network of its own to publish from",
-			w.Network)
-	case !bridged && (w.IP != "" || len(w.NetworkAlias) > 0):
+			list[0].Network)
+	case !bridged && asks:
 		return errors.New("--ip and --network-alias need a network that box has made: box network create")
 	}
-	for _, alias := range w.NetworkAlias {
-		if !ipam.IsLabel(alias) {
-			return fmt.Errorf("--network-alias %q: a name has letters, digits, and inside also _ . and -",
-				alias)
+	for _, more := range list[1:] {
+		if !bridged || slices.Contains(noBridge, more.Network) {
+			return fmt.Errorf("--network %s: a container on %s has no second network", more.Network, mode)
 		}
 	}
 	return nil
 }
 
+// noBridge are the kinds of networks that box makes no bridge for.
+var noBridge = []string{"none", "host", "container", "default"}
+
 // hostsFile returns /etc/hosts: the container itself, and the lines of --add-host. As in Docker,
 // --network none leaves out the container, and --network host shows the host's file.
 func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
-	if w.Network == "host" && len(w.AddHost) == 0 {
+	if w.first() == "host" && len(w.AddHost) == 0 {
 		data, err := os.ReadFile("/etc/hosts")
 		if errors.Is(err, os.ErrNotExist) {
 			err = nil
@@ -195,7 +256,7 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	names := strings.Fields(etc.HostNames(who.hostname) + " " + who.name)
 	var own []string
 	switch {
-	case w.Network == "none" || w.Network == "host":
+	case w.first() == "none" || w.first() == "host":
 	case !c.Addr.IsValid():
 		own = []string{"127.0.1.1"}
 	case c.lease.Addr6.IsValid():

@@ -62,7 +62,7 @@ type psRow struct {
 func (c *psCmd) row(r *Record) psRow {
 	row := psRow{Row: c.Options.Row(r.summary())}
 	row.Image = cmp.Or(r.Image, "-")
-	row.Networks, _, _ = r.Run.mode(r.Run.Isolation)
+	row.Networks = strings.Join(r.Run.networkNames(), ",")
 	row.Ports = strings.Join(r.State.Ports, ", ")
 	return row
 }

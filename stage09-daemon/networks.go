@@ -29,17 +29,14 @@ func networksIn(path string) networks { return networks{ipam.Dir{Path: path, War
 // defaultNetwork is made when it is first needed.
 const defaultNetwork = "bridge"
 
-// create records a network, with a subnet that is free unless one is given. The bridge
-// is made with the first container. Nothing is written when dry.
-func (dir networks) create(
-	name string, subnet netip.Prefix, internal, dry bool,
-) (*ipam.Network, error) {
-	netns, err := ipam.Netns()
-	if err != nil {
-		return nil, err
+// create records a network that has a name, with a subnet that is free unless one is given. The
+// bridge is made with the first container. Nothing is written when dry.
+func (dir networks) create(n *ipam.Network, subnet netip.Prefix, dry bool) (err error) {
+	if n.Netns, err = ipam.Netns(); err != nil {
+		return err
 	}
-	n := &ipam.Network{Name: name, Bridge: dir.bridgeOf(name), Internal: internal, Netns: netns}
-	return n, dir.Add(n, dry, func(others []*ipam.Network) error {
+	n.Bridge = dir.bridgeOf(n.Name)
+	return dir.Add(n, dry, func(others []*ipam.Network) error {
 		return assignSubnets(n, subnet, others)
 	})
 }
@@ -50,7 +47,8 @@ func (dir networks) findOrCreate(name string, dry bool) (*ipam.Network, error) {
 	if name != defaultNetwork || !errors.Is(err, ipam.ErrNoNetwork) {
 		return n, err
 	}
-	n, err = dir.create(name, netip.Prefix{}, false, dry)
+	n = &ipam.Network{Name: name}
+	err = dir.create(n, netip.Prefix{}, dry)
 	if again, gone := dir.Find(name); gone == nil { // another box was faster
 		return again, nil
 	}
@@ -104,18 +102,20 @@ func inUse(others []*ipam.Network, routes []rtnl.Route) (uses []ipam.Use) {
 	return uses
 }
 
-// acquire leases the lowest free address, or the wanted one, to this process's container, and
-// removes the leases and ports of dead boxes. The lease counts until held is closed. Nothing is
-// written when dry, and held is nil.
-func (dir networks) acquire(n *ipam.Network, id string, wanted netip.Addr, names []string,
-	dry bool) (l ipam.Lease, held *os.File, err error) {
-	l = ipam.Lease{ID: id, Keeper: ipam.Keeper(os.Getpid()), Names: names}
-	if dry {
-		_, _, err = dir.Assign(n, &l, wanted, hasIPv6())
-		return l, nil, err
+// acquire leases the lowest free address, or the wanted one, and removes the leases and ports of
+// dead boxes. A container's first lease counts until held is closed, and so do its others. Nothing
+// is written when dry.
+func (dir networks) acquire(n *ipam.Network, l *ipam.Lease, wanted netip.Addr, isFirst, dry bool) (
+	held *os.File, err error) {
+	switch {
+	case dry:
+		_, _, err = dir.Assign(n, l, wanted, hasIPv6())
+	case isFirst:
+		held, err = dir.Acquire(n, l, wanted, hasIPv6(), unpublish)
+	default:
+		err = dir.AcquireMore(n, l, wanted, hasIPv6(), unpublish)
 	}
-	held, err = dir.Acquire(n, &l, wanted, hasIPv6(), unpublish)
-	return l, held, err
+	return held, err
 }
 
 // remove removes a network: bridge, rules and files. With the last one goes the table, and the
@@ -208,14 +208,17 @@ func (dir networks) networksInRules(n *ipam.Network) (in, others bool, err error
 	return slices.ContainsFunc(bridges, own), others, err
 }
 
-// forget removes the lease and the ports that a killed box has left of a container.
-func (dir networks) forget(id string) error {
+// forget removes the leases and the ports that a killed box has left of a container.
+func (dir networks) forget(id string) error { return dir.release(id, unpublish) }
+
+// release ends the leases of a container on all networks, once undo has taken its ports away.
+func (dir networks) release(id string, undo func([]ipam.Lease) error) error {
 	all, err := dir.List()
 	for _, n := range all {
 		live, dead, errRead := dir.Leases(n)
 		isIts := func(l ipam.Lease) bool { return l.ID == id }
 		if slices.ContainsFunc(append(live, dead...), isIts) {
-			err = errors.Join(err, unpublish([]ipam.Lease{{ID: id}}), dir.Release(n, id))
+			err = errors.Join(err, undo([]ipam.Lease{{ID: id}}), dir.Release(n, id))
 		}
 		err = errors.Join(err, errRead)
 	}

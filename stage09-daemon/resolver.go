@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -29,7 +30,7 @@ var resolverAddr = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 // resolver answers the questions of one container.
 type resolver struct {
 	dir     networks
-	network *ipam.Network
+	id      string       // of the container
 	servers []netip.Addr // given with --dns; else the host's
 	udp     *plan.Call   // the calls that open the sockets
 	tcp     *plan.Call
@@ -86,16 +87,39 @@ func (r *resolver) stop() {
 	}
 }
 
-// lookUp answers from the leases, which list the containers on the network at this moment, by
-// NAME and NAME.NETWORK. A name that several containers share has the addresses of all. Other
-// names are ErrUnknown, which forwards the question; on an internal network, which questions may
-// not leave either, they are ErrNoName.
+// lookUp answers from the leases, which list the containers on a network at this moment, by NAME
+// and NAME.NETWORK: those of all networks that the container is on. A name that several containers
+// share has the addresses of all. Other names are ErrUnknown, which forwards the question; where
+// all networks are internal, which questions may not leave either, they are ErrNoName.
 func (r *resolver) lookUp(name string) (found dns.Records, err error) {
-	list, _, err := r.dir.Leases(r.network)
+	all, err := r.dir.List()
 	if err != nil {
 		return found, err
 	}
-	suffix := "." + r.network.Name
+	internal := true
+	for _, n := range all {
+		list, _, err := r.dir.Leases(n)
+		if err != nil {
+			return found, err
+		}
+		isOwn := func(l ipam.Lease) bool { return l.ID == r.id }
+		if slices.ContainsFunc(list, isOwn) {
+			lookUpIn(n, list, name, &found)
+			internal = internal && n.Internal
+		}
+	}
+	switch {
+	case len(found.Names)+len(found.Addrs) > 0:
+		return found, nil
+	case internal:
+		return found, dns.ErrNoName
+	}
+	return found, dns.ErrUnknown
+}
+
+// lookUpIn adds what the leases of one network say of a name.
+func lookUpIn(n *ipam.Network, list []ipam.Lease, name string, found *dns.Records) {
+	suffix := "." + n.Name
 	short := strings.TrimSuffix(name, strings.ToLower(suffix))
 	for _, l := range list {
 		switch matches := l.HasName(name) || l.HasName(short); {
@@ -107,13 +131,6 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 			found.Addrs = append(found.Addrs, l.Addr)
 		}
 	}
-	switch {
-	case len(found.Names)+len(found.Addrs) > 0:
-		return found, nil
-	case r.network.Internal:
-		return found, dns.ErrNoName
-	}
-	return found, dns.ErrUnknown
 }
 
 // hasAddress reports whether a question asks for the name of one of a container's addresses.

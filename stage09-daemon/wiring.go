@@ -33,8 +33,8 @@ import (
 // on a directory, or the host's files, has loopback alone.
 func (c *Container) networkOptions() NetworkOptions {
 	w := c.NetworkOptions
-	if c.record != nil && c.record.ImageID != "" && w.Network == "" {
-		w.Network = "default"
+	if c.record != nil && c.record.ImageID != "" && w.first() == "" {
+		w.Network = []string{"default"}
 	}
 	return w
 }
@@ -83,10 +83,11 @@ func (l *link) printNotes() error {
 // shareNames gives a container that shares a network the host name there. It shares another
 // container's files of /etc too, so none of the flags about them makes sense.
 func (c *Container) shareNames() (err error) {
-	if c.Network == "host" && c.Hostname == "box" { // the default
+	network := c.first()
+	if network == "host" && c.Hostname == "box" { // the default
 		c.Hostname, err = os.Hostname()
 	}
-	name, shares := strings.CutPrefix(c.Network, "container:")
+	name, shares := strings.CutPrefix(network, "container:")
 	if !shares {
 		return err
 	}
@@ -94,11 +95,11 @@ func (c *Container) shareNames() (err error) {
 		"--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0}
 	if flag := c.firstGiven(conflict); flag != "" {
 		return fmt.Errorf("%s and --network %s exclude one another:"+
-			" a container that shares a network shares its names too", flag, c.Network)
+			" a container that shares a network shares its names too", flag, network)
 	}
 	other, err := c.Store.find(name)
 	if err != nil {
-		return fmt.Errorf("--network %s: %w", c.Network, err)
+		return fmt.Errorf("--network %s: %w", network, err)
 	}
 	c.Hostname = other.Run.Hostname
 	return nil
@@ -135,22 +136,33 @@ type endpoint struct {
 	id, name, hostname string
 	exposed            []string // ports of the image, such as 80/tcp
 	dry                bool     // only list the calls
+	keeper             string   // of its leases, if it is another box
 
 	other func(name string) (*Record, error) // finds another container that runs
 }
 
-// link is a container's connection to its network.
+// attachment is a container's place on one network.
+type attachment struct {
+	network *ipam.Network
+	lease   ipam.Lease
+	veth    string // the name of the veth pair's end on the host
+	inside  string // of the end inside: eth0
+	wayOut  bool   // whether the way out leads through it
+}
+
+// link is a container's connection to its networks.
 type link struct {
+	attachment // to the first: its ports and its way out are there
+
 	Ports []portmap.Mapping // as published, for box ps
 	Addr  netip.Addr        // invalid without one
 	Notes []string          // for the user
 
+	id           string
 	shared       bool // in the network namespace of the host, or of another container
 	dir          networks
-	network      *ipam.Network // nil without a bridge
-	lease        ipam.Lease
-	held         *os.File // while it is open, the lease counts
-	veth         string   // the name of the veth pair's end on the host
+	more         []attachment // to further networks
+	held         *os.File     // while it is open, the leases count
 	proxies      []*proxy.Proxy
 	resolver     *resolver
 	stack        *userStack
@@ -164,8 +176,12 @@ type link struct {
 // attach decides how a container is connected, and prepares it. It comes before the namespaces,
 // to which it adds what is shared; whileHeld comes after them. disconnect undoes both.
 func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoint) (*link, error) {
-	l := &link{dir: dir, dry: who.dry}
+	l := &link{dir: dir, id: who.id, dry: who.dry}
 	mode, other, err := w.mode(iso)
+	if err != nil {
+		return nil, err
+	}
+	list, err := w.wishes()
 	if err != nil {
 		return nil, err
 	}
@@ -175,8 +191,8 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 	if l.servers, err = dns.ParseServers(w.DNS); err != nil {
 		return nil, err
 	}
-	bridged := !slices.Contains([]string{"none", "host", "container", "default"}, mode)
-	if err := w.check(mode, bridged, len(l.Ports)); err != nil {
+	bridged := !slices.Contains(noBridge, mode)
+	if err := w.check(mode, bridged, len(l.Ports), list); err != nil {
 		return nil, err
 	}
 	switch {
@@ -187,7 +203,8 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 	case mode == "default":
 		err = l.userNetwork()
 	case bridged:
-		err = l.prepare(mode, w, p, who)
+		list[0].Network = mode
+		err = l.prepare(list, p, who)
 	}
 	if err == nil && mode != "container" {
 		l.hosts, err = w.hostsFile(l, who)
@@ -244,20 +261,15 @@ func (l *link) whileHeld(p *Plan) {
 const networkSection = "network: a link to a bridge, an address, a way out"
 
 // prepare makes everything on the host's side that does not need the process.
-func (l *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (err error) {
+func (l *link) prepare(list []ipam.Wish, p *Plan, who endpoint) (err error) {
 	p.Section(networkSection)
-	if err := l.allocate(name, w, who); err != nil {
+	if err := l.allocateAll(list, who); err != nil {
 		return err
 	}
 	there, err := readyTable(l.dry) // after the lease, which keeps others from removing it
 	if err != nil {
 		return err
 	}
-	// Never the same name twice: the veth pair of a container's last run may be there for a few
-	// more milliseconds.
-	unique := make([]byte, 3)
-	rand.Read(unique)
-	l.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
 	if l.network.Internal && len(l.Ports) > 0 {
 		return fmt.Errorf("--publish: network %s is internal, and cannot be reached from outside",
 			l.network.Name)
@@ -271,35 +283,72 @@ func (l *link) prepare(name string, w *NetworkOptions, p *Plan, who endpoint) (e
 	if err := l.noteFirewalls(); err != nil {
 		return err
 	}
-	l.prepareBridge(p.before, there)
-	l.resolver = &resolver{dir: l.dir, network: l.network, servers: l.servers}
+	for _, a := range l.attachments() {
+		l.prepareBridge(p.before, a, there)
+		there = true
+	}
+	l.resolver = &resolver{dir: l.dir, id: who.id, servers: l.servers}
 	return nil
 }
 
-// allocate finds the network and leases an address.
-func (l *link) allocate(name string, w *NetworkOptions, who endpoint) (err error) {
-	var wanted netip.Addr
-	if w.IP != "" {
-		if wanted, err = netip.ParseAddr(w.IP); err != nil || !wanted.Is4() {
-			return fmt.Errorf("--ip %s is not an IPv4 address", w.IP)
-		}
+// attachments are those to all networks.
+func (l *link) attachments() []*attachment {
+	list := []*attachment{&l.attachment}
+	for i := range l.more {
+		list = append(list, &l.more[i])
 	}
-	names := slices.Clone(w.NetworkAlias)
-	if who.name != "" {
-		names = append([]string{who.name}, names...)
-	}
-	for {
-		n, err := l.dir.findOrCreate(name, l.dry)
+	return list
+}
+
+// allocateAll leases an address on each network. The first that is not internal comes first: the
+// way out leads through it.
+func (l *link) allocateAll(list []ipam.Wish, who endpoint) error {
+	var all []attachment
+	for _, wish := range list {
+		a, err := l.allocate(wish, who)
 		if err != nil {
 			return err
 		}
-		l.lease, l.held, err = l.dir.acquire(n, who.id, wanted, names, l.dry)
+		all = append(all, a)
+	}
+	isOpen := func(a attachment) bool { return !a.network.Internal }
+	first := max(0, slices.IndexFunc(all, isOpen))
+	l.attachment = all[first]
+	l.more = slices.Delete(all, first, first+1)
+	for i, a := range l.attachments() {
+		a.inside = fmt.Sprintf("eth%d", i)
+	}
+	l.wayOut, l.Addr = isOpen(l.attachment), l.lease.Addr
+	return nil
+}
+
+// allocate finds a network and leases an address.
+func (l *link) allocate(wish ipam.Wish, who endpoint) (a attachment, err error) {
+	names := wish.Aliases
+	if who.name != "" {
+		names = append([]string{who.name}, names...)
+	}
+	// Never the same name twice: the veth pair of a container's last run may be there for a few
+	// more milliseconds.
+	unique := make([]byte, 3)
+	rand.Read(unique)
+	a.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
+	a.lease = ipam.Lease{ID: who.id, Keeper: who.keeper, Names: names}
+	if who.keeper == "" {
+		a.lease.Keeper = ipam.Keeper(os.Getpid())
+	}
+	isFirst := l.held == nil && who.keeper == ""
+	for {
+		if a.network, err = l.dir.findOrCreate(wish.Network, l.dry); err != nil {
+			return a, err
+		}
+		held, err := l.dir.acquire(a.network, &a.lease, wish.IP, isFirst, l.dry)
 		switch {
 		case err == nil:
-			l.network, l.Addr = n, l.lease.Addr
-			return nil
-		case name != defaultNetwork || !errors.Is(err, ipam.ErrNoNetwork): // else removed meanwhile
-			return err
+			l.held = cmp.Or(l.held, held)
+			return a, nil
+		case wish.Network != defaultNetwork || !errors.Is(err, ipam.ErrNoNetwork):
+			return a, err // else it was removed meanwhile
 		}
 	}
 }
@@ -350,17 +399,19 @@ func (l *link) noteFirewalls() error {
 	if err != nil {
 		return err
 	}
-	if advice := forwarding.Advice(l.network.Bridge, chains); advice != "" {
-		l.Notes = append(l.Notes, advice)
+	for _, a := range l.attachments() {
+		if advice := forwarding.Advice(a.network.Bridge, chains); advice != "" {
+			l.Notes = append(l.Notes, advice)
+		}
 	}
 	return nil
 }
 
-// prepareBridge makes the bridge and the rules, as far as they are not there already.
-func (l *link) prepareBridge(h *Plan, hasTable bool) {
-	n := l.network
+// prepareBridge makes a bridge and the rules, as far as they are not there already.
+func (l *link) prepareBridge(h *Plan, a *attachment, hasTable bool) {
+	n := a.network
 	addresses := []nlMessage{newAddress(n.Bridge, 0, n.Gateway, n.Subnet.Bits())}
-	if l.lease.Addr6.IsValid() {
+	if a.lease.Addr6.IsValid() {
 		addresses = append(addresses, newAddress(n.Bridge, 0, n.Gateway6, n.Subnet6.Bits()))
 	}
 	var gateway []byte
@@ -375,15 +426,17 @@ func (l *link) prepareBridge(h *Plan, hasTable bool) {
 	h.Close(socket)
 	h.WriteFile("/proc/sys/net/ipv4/conf/"+n.Bridge+"/route_localnet", "1").
 		Why("so that 127.0.0.1 can be published")
-	l.prepareRules(h, hasTable)
+	l.prepareRules(h, a, hasTable)
 }
 
-// prepareRules adds the network and the ports of this container to the rules, in one
+// prepareRules adds a network and, with the first, the ports of this container to the rules, in one
 // transaction. Since the table was looked for, a box with another store may have removed it: then
 // it is made again.
-func (l *link) prepareRules(h *Plan, hasTable bool) {
-	own := append(natTable.AddElements(elementsFor(l.network)),
-		natTable.AddElements(l.portElements())...)
+func (l *link) prepareRules(h *Plan, a *attachment, hasTable bool) {
+	own := natTable.AddElements(elementsFor(a.network))
+	if a == &l.attachment {
+		own = append(own, natTable.AddElements(l.portElements())...)
+	}
 	withTable := append(newTable(), own...)
 	again := func(err error) error {
 		if errors.Is(err, unix.ENOENT) {
@@ -412,45 +465,55 @@ func (l *link) portElements() (list []nft.Element) {
 	return list
 }
 
-// addVeth makes the veth pair and configures the end inside, while the process is held.
+// addVeth makes the veth pairs and configures the ends inside, while the process is held.
 func (l *link) addVeth(h *Plan, pid string) {
 	h.Section(networkSection)
-	n, lease := l.network, l.lease
-	bridge, err := linkNamed(n.Bridge)
-	if err != nil && !l.dry {
-		h.Fail(err)
-		return
-	}
-	// The messages for the end inside are composed before the kernel has numbered it: once the
-	// pair exists, numberPeer writes the number into them.
-	var inside []byte
-	numberPeer := func(e error) error {
-		veth, err := linkNamed(l.veth)
-		if err == nil {
-			nameLink(inside, veth.Peer)
-		}
-		return cmp.Or(e, err)
-	}
 	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
-	h.Netlink(socket, "a veth pair: one end in the bridge, the other inside, as eth0", numberPeer,
-		newVeth(l.veth, n, lease, bridge.Index, pid), hairpin(l.veth))
+	// The messages for the ends inside are composed before the kernel has numbered them.
+	inside := make([][]byte, len(l.attachments()))
+	for i, a := range l.attachments() {
+		if err := a.plug(h, socket, pid, &inside[i]); err != nil && !l.dry {
+			h.Fail(err)
+			return
+		}
+	}
 	h.Close(socket)
 	l.enterNetns(h, pid)
 	socket = h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
-	inside = h.Netlink(socket, "its addresses and the way out", nil, insideMessages(n, lease)...)
+	for i, a := range l.attachments() {
+		inside[i] = h.Netlink(socket, "its addresses and the way out", nil, a.insideMessages()...)
+	}
 	h.Close(socket)
-	l.resolver.plan(h)
+	if l.resolver != nil {
+		l.resolver.plan(h)
+	}
 	l.back = h.Setns(l.hostNS.Result(), unix.CLONE_NEWNET).Why("and back to the host's network")
 }
 
-// insideMessages configure the container's end: its addresses, and a route to everywhere.
-func insideMessages(n *ipam.Network, l ipam.Lease) []nlMessage {
-	list := []nlMessage{
-		linkUp("lo"), newAddress("eth0", 0, l.Addr, n.Subnet.Bits()), linkUp("eth0")}
-	if l.Addr6.IsValid() {
-		list = append(list, newAddress("eth0", 0, l.Addr6, n.Subnet6.Bits()))
+// plug makes a veth pair, and then writes the number of the end inside into messages.
+func (a *attachment) plug(h *Plan, socket plan.Arg, pid string, messages *[]byte) error {
+	bridge, err := linkNamed(a.network.Bridge)
+	numberPeer := func(e error) error {
+		veth, err := linkNamed(a.veth)
+		if err == nil {
+			nameLink(*messages, veth.Peer)
+		}
+		return cmp.Or(e, err)
 	}
-	if !n.Internal {
+	h.Netlink(socket, "a veth pair: one end in the bridge, the other inside, as "+a.inside,
+		numberPeer, newVeth(a, bridge.Index, pid), hairpin(a.veth))
+	return err
+}
+
+// insideMessages configure the container's end: its addresses, and a route to everywhere.
+func (a *attachment) insideMessages() []nlMessage {
+	n, l := a.network, a.lease
+	list := []nlMessage{
+		linkUp("lo"), newAddress(a.inside, 0, l.Addr, n.Subnet.Bits()), linkUp(a.inside)}
+	if l.Addr6.IsValid() {
+		list = append(list, newAddress(a.inside, 0, l.Addr6, n.Subnet6.Bits()))
+	}
+	if a.wayOut {
 		list = append(list, defaultRoute(n.Gateway))
 		if l.Addr6.IsValid() {
 			list = append(list, defaultRoute(n.Gateway6))
@@ -493,13 +556,14 @@ func (l *link) disconnect() error {
 	if l.stack != nil {
 		all = append(all, l.stack.stop())
 	}
-	if l.network == nil || l.dry {
+	if l.held == nil || l.dry {
 		return errors.Join(all...)
 	}
-	if len(l.Ports) > 0 {
-		all = append(all, unpublish([]ipam.Lease{l.lease}))
+	undo := unpublish
+	if len(l.Ports) == 0 {
+		undo = func([]ipam.Lease) error { return nil }
 	}
-	return errors.Join(append(all, l.dir.Release(l.network, l.lease.ID), l.held.Close())...)
+	return errors.Join(append(all, l.dir.release(l.id, undo), l.held.Close())...)
 }
 
 // isShared reports whether the container has no network namespace of its own.

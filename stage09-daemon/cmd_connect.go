@@ -1,0 +1,106 @@
+// The commands that connect a container to a network and disconnect it, and what they note in its
+// record. connect.go does it in the kernel, while the container runs.
+
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"stagebox/stage08-network/ipam"
+)
+
+type networkConnectCmd struct {
+	Network string   `arg:"" help:"A network, by name."`
+	Name    string   `arg:"" name:"container" help:"A container, by name, id or id prefix."`
+	IP      string   `name:"ip" help:"IPv4 address of the container there; it must be free." placeholder:"IP"`
+	Alias   []string `help:"Additional name of the container there." placeholder:"NAME" sep:"none"`
+
+	Store
+}
+
+// Run is `box network connect`.
+func (c *networkConnectCmd) Run() error {
+	wish := ipam.Wish{Network: c.Network, Aliases: c.Alias}
+	if err := wish.SetIP(c.IP); err != nil {
+		return fmt.Errorf("--%w", err)
+	}
+	if err := wish.CheckAliases("--alias"); err != nil {
+		return err
+	}
+	r, err := c.Store.find(c.Name)
+	if err != nil {
+		return err
+	}
+	return r.connectTo(wish)
+}
+
+type networkDisconnectCmd struct {
+	Network string `arg:"" help:"A network, by name."`
+	Name    string `arg:"" name:"container" help:"A container, by name, id or id prefix."`
+	Force   bool   `short:"f" help:"Succeed if the container is not on the network."`
+
+	Store
+}
+
+// Run is `box network disconnect`.
+func (c *networkDisconnectCmd) Run() error {
+	r, err := c.Store.find(c.Name)
+	if err == nil && !(c.Force && !r.isOn(c.Network)) {
+		err = r.disconnectFrom(c.Network)
+	}
+	return err
+}
+
+// connectTo connects a container to one more network: now, if it runs, and whenever it starts.
+func (r *Record) connectTo(wish ipam.Wish) error {
+	names := r.Run.networkNames()
+	left := names[0] == "none" && !r.isRunning() // it was disconnected from all, perhaps
+	switch {
+	case slices.Contains(names, wish.Network):
+		return fmt.Errorf("network connect %s: container %s is on it already", wish.Network, r.Name)
+	case slices.Contains(noBridge, names[0]) && !left:
+		return fmt.Errorf("network connect %s: container %s is on %s, and has no second network",
+			wish.Network, r.Name, names[0])
+	}
+	if _, err := r.store.networks().findOrCreate(wish.Network, false); err != nil {
+		return err
+	}
+	if r.isRunning() {
+		if err := r.plugIn(wish); err != nil {
+			return err
+		}
+	}
+	return r.store.amend(r.ID, func(now *Record) error {
+		w := now.Run.networkOptions()
+		if left {
+			w.Network = nil
+		}
+		now.Run.Network = append(w.Network, wish.String())
+		return nil
+	})
+}
+
+// disconnectFrom takes a container off a network: now, if it runs, and whenever it starts.
+func (r *Record) disconnectFrom(name string) error {
+	names := r.Run.networkNames()
+	at := slices.Index(names, name)
+	if at < 0 || slices.Contains(noBridge, name) {
+		return fmt.Errorf("network disconnect %s: container %s is not on it", name, r.Name)
+	}
+	if r.isRunning() {
+		if err := r.unplug(name); err != nil {
+			return err
+		}
+	}
+	return r.store.amend(r.ID, func(now *Record) error {
+		w := now.Run.networkOptions()
+		if now.Run.Network = slices.Delete(w.Network, at, at+1); at == 0 {
+			now.Run.NetworkAlias, now.Run.IP = nil, ""
+		}
+		if len(now.Run.Network) == 0 {
+			now.Run.Network = []string{"none"}
+		}
+		return nil
+	})
+}
