@@ -50,3 +50,65 @@ func TestDocker(t *testing.T) {
 	docker(0, "", "rm", "-f", "web")
 	require.Empty(t, docker(0, "", "ps", "-aq"))
 }
+
+// project has what a usual project has: an image that is built, a volume, a service that waits until
+// another is healthy, and two networks, on one of which is no way out.
+const project = `
+services:
+  db:
+    build: {context: db}
+    volumes: ["data:/data"]
+    networks: {back: {aliases: [store]}}
+  web:
+    image: tiny
+    command: ["sh", "-c", "echo begun; exec sleep 1000"]
+    depends_on: {db: {condition: service_healthy}}
+    networks: [front, back]
+    ports: ["80"]
+volumes: {data: {}}
+networks: {front: {}, back: {internal: true}}
+`
+
+// TestCompose: a project comes up in order, is looked at, and leaves nothing.
+func TestCompose(t *testing.T) {
+	if exec.Command("docker", "compose", "version").Run() != nil {
+		t.Skip("there is no docker compose: package docker-compose-plugin")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root may make the networks of a project")
+	}
+	c := ask(t)
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "db"), 0o755))
+	for name, text := range map[string]string{"compose.yaml": project, "db/Dockerfile": "FROM tiny\n" +
+		"HEALTHCHECK --interval=100ms --start-period=60s --start-interval=100ms CMD test -e /data/ready\n" +
+		`CMD ["sh", "-c", "echo made >/data/made; sleep 1; touch /data/ready; echo ready; exec sleep 1000"]`} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	compose := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("docker", append([]string{"compose", "--project-name", "shop", "--project-directory", dir, "--ansi", "never"}, args...)...)
+		cmd.Env = append(os.Environ(), "DOCKER_HOST=unix://"+c.socket, "DOCKER_BUILDKIT=0")
+		var said strings.Builder
+		cmd.Stderr = &said
+		out, err := cmd.Output()
+		require.NoError(t, err, "docker compose %v: %s", args, &said)
+		return strings.TrimSpace(string(out))
+	}
+	defer compose("down", "--volumes", "--timeout", "0") // also when something below fails
+	compose("up", "--detach")
+	require.Equal(t, "running healthy", compose("ps", "--format", "{{.State}} {{.Health}}", "db"))
+	require.Contains(t, compose("logs", "--no-log-prefix", "web", "db"), "ready")
+	require.Equal(t, "made", compose("exec", "-T", "db", "cat", "/data/made"))
+	require.Equal(t, "eth0 eth1 lo", strings.Join(strings.Fields(compose("exec", "-T", "web", "ls", "/sys/class/net")), " "))
+	require.Contains(t, c.box("inspect", "-f", "{{json .NetworkSettings.Networks.shop_back.Aliases}}", "shop-db-1"), `"store"`)
+	require.Regexp(t, `^0\.0\.0\.0:\d+$`, compose("port", "web", "80"))
+	began := c.box("inspect", "-f", "{{.State.StartedAt}}", "shop-web-1")
+	compose("restart", "--timeout", "0", "web")
+	require.NotEqual(t, began, c.box("inspect", "-f", "{{.State.StartedAt}}", "shop-web-1"))
+	id := c.box("ps", "-q", "--filter", "name=db")
+	compose("up", "--detach")
+	require.Equal(t, id, c.box("ps", "-q", "--filter", "name=db"), "a second up changes nothing")
+	compose("down", "--volumes", "--timeout", "0")
+	require.Empty(t, c.box("ps", "-aq")+c.box("volume", "ls", "-q")+c.box("network", "ls", "-q"))
+}

@@ -95,6 +95,37 @@ func createNetwork(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	return rest.Answer(w, http.StatusCreated, answer)
 }
 
+func connectNetwork(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	var body commandline.Connect
+	if err := r.Decode(&body); err != nil {
+		return err
+	}
+	n, err := d.findNetwork(r.Name)
+	if err != nil {
+		return err
+	}
+	line, err := body.Words(n.Name)
+	if err == nil {
+		_, err = d.run(r, line...)
+	}
+	return done(w, http.StatusOK, err)
+}
+
+func disconnectNetwork(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	var body commandline.Connect
+	if err := r.Decode(&body); err != nil {
+		return err
+	}
+	n, err := d.findNetwork(r.Name)
+	if err != nil {
+		return err
+	}
+	line := commandline.Words{"network", "disconnect"}
+	line.On("--force", body.Force)
+	_, err = d.run(r, line.With(n.Name, body.Container)...)
+	return done(w, http.StatusOK, err)
+}
+
 func removeNetwork(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	n, err := d.findNetwork(r.Name)
 	if err == nil {

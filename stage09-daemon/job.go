@@ -101,6 +101,7 @@ var statusWords = []struct {
 	{"belongs to container", http.StatusConflict},
 	{"is in container", http.StatusConflict},
 	{"stop them first", http.StatusForbidden},
+	{"exists already", http.StatusConflict},
 	{"does not run", http.StatusConflict},
 	{"is paused", http.StatusConflict},
 	{"--", http.StatusBadRequest},

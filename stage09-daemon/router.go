@@ -87,8 +87,8 @@ var routes = []route{
 	{"GET", "/networks", listNetworks},
 	{"POST", "/networks/create", createNetwork},
 	{"POST", "/networks/prune", pruneNetworks},
-	{"POST", "/networks/NAME/connect", refuse("a container keeps its one network")},
-	{"POST", "/networks/NAME/disconnect", refuse("a container keeps its one network")},
+	{"POST", "/networks/NAME/connect", connectNetwork},
+	{"POST", "/networks/NAME/disconnect", disconnectNetwork},
 	{"GET", "/networks/NAME", inspectNetwork},
 	{"DELETE", "/networks/NAME", removeNetwork},
 

@@ -47,7 +47,7 @@ func TestRoutes(t *testing.T) {
 		"POST /containers/create":        "400 no image is named",
 		"GET /events?until=x":            "400 invalid time",
 		"POST /containers/x/wait":        "404 no such container",
-		"POST /networks/x/connect":       "501 a container keeps its one network",
+		"POST /networks/x/connect":       "404 network x not found",
 		"GET /containers/json?filters=x": "400 filters",
 	} {
 		status, text := answerOf(d, strings.Replace(request, " ", " http://box", 1), "")

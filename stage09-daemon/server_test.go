@@ -348,6 +348,25 @@ func TestEvents(t *testing.T) {
 	require.Equal(t, []string{"create one", "start one", "die one 3", "rename two", "destroy two"}, seen)
 }
 
+// TestHealth: what a health check finds is an event, once.
+func TestHealth(t *testing.T) {
+	c := ask(t)
+	answer, err := c.Get(`http://box/events?filters={"event":{"health_status":true}}`)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	c.create("web", map[string]any{"Healthcheck": map[string]any{"Test": []string{"CMD", "test", "-e", "/works"}, "Interval": 50e6, "Retries": 1}}, "exec sleep 1000")
+	c.ok(204, "POST", "/containers/web/start", nil)
+	events := json.NewDecoder(answer.Body)
+	for _, want := range []string{"health_status: unhealthy", "health_status: healthy"} {
+		var e struct{ Action string }
+		require.NoError(t, events.Decode(&e))
+		require.Equal(t, want, e.Action)
+		c.box("exec", "web", "touch", "/works")
+	}
+	require.Contains(t, c.ok(200, "GET", "/containers/web/json", nil), `"Health":{"Status":"healthy","FailingStreak":0`)
+	require.Contains(t, c.ok(200, "GET", "/containers/json?filters="+`{"health":{"healthy":true}}`, nil), `(healthy)`)
+}
+
 // TestClientsLeave: of a client that has left, nothing stays in the daemon.
 func TestClientsLeave(t *testing.T) {
 	c := ask(t)

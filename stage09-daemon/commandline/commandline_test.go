@@ -34,18 +34,19 @@ func TestZeroIsDefault(t *testing.T) {
 
 func TestCreate(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"Cmd":["-x"],"Entrypoint":["sh","-c"]}`:                                                                    "--entrypoint=sh tiny -c -x",
-		`{"Env":["A=1","B"],"Labels":{"b":"","a":"1"}}`:                                                              "--env=A=1 --env=B --label=a=1 --label=b tiny",
-		`{"HostConfig":{"Binds":["v:/d:ro"],"AutoRemove":true,"NetworkMode":"none"}}`:                                "--volume=v:/d:ro --rm --network=none tiny",
-		`{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"","HostPort":"8080"},{"HostIp":"::1"}]}}}`:              "--publish=8080:80/tcp --publish=[::1]::80/tcp tiny",
-		`{"HostConfig":{"NanoCpus":1500000000,"Memory":1048576,"PidsLimit":-1}}`:                                     "--memory=1048576 --cpus=1.5 --pids-limit=-1 tiny",
-		`{"HostConfig":{"CpuQuota":50000}}`:                                                                          "--cpus=0.50000 tiny",
-		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`:                               "--restart=on-failure:3 tiny",
-		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:                    "--mount=type=bind,dst=/b,src=/a,readonly tiny",
-		`{"Healthcheck":{"Test":["CMD","a","b c"],"Interval":1500000000,"Retries":2}}`:                               "--health-cmd=[\"a\",\"b c\"] --health-interval=1.5s --health-retries=2 tiny",
-		`{"Healthcheck":{"Test":["CMD-SHELL","a || b"]}}`:                                                            "--health-cmd=a || b tiny",
-		`{"Healthcheck":{"Test":["NONE"]}}`:                                                                          "--no-healthcheck tiny",
-		`{"NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}}}`: "--network-alias=x --ip=10.0.0.9 --network=red tiny",
+		`{"Cmd":["-x"],"Entrypoint":["sh","-c"]}`:                                                                               "--entrypoint=sh tiny -c -x",
+		`{"Env":["A=1","B"],"Labels":{"b":"","a":"1"}}`:                                                                         "--env=A=1 --env=B --label=a=1 --label=b tiny",
+		`{"HostConfig":{"Binds":["v:/d:ro"],"AutoRemove":true,"NetworkMode":"none"}}`:                                           "--volume=v:/d:ro --rm --network=none tiny",
+		`{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"","HostPort":"8080"},{"HostIp":"::1"}]}}}`:                         "--publish=8080:80/tcp --publish=[::1]::80/tcp tiny",
+		`{"HostConfig":{"NanoCpus":1500000000,"Memory":1048576,"PidsLimit":-1}}`:                                                "--memory=1048576 --cpus=1.5 --pids-limit=-1 tiny",
+		`{"HostConfig":{"CpuQuota":50000}}`:                                                                                     "--cpus=0.50000 tiny",
+		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`:                                          "--restart=on-failure:3 tiny",
+		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:                               "--mount=type=bind,dst=/b,src=/a,readonly tiny",
+		`{"Healthcheck":{"Test":["CMD","a","b c"],"Interval":1500000000,"Retries":2}}`:                                          "--health-cmd=[\"a\",\"b c\"] --health-interval=1.5s --health-retries=2 tiny",
+		`{"Healthcheck":{"Test":["CMD-SHELL","a || b"]}}`:                                                                       "--health-cmd=a || b tiny",
+		`{"Healthcheck":{"Test":["NONE"]}}`:                                                                                     "--no-healthcheck tiny",
+		`{"HostConfig":{"NetworkMode":"red"},"NetworkingConfig":{"EndpointsConfig":{"blue":null,"red":{"Aliases":["x","y"]}}}}`: "--network=name=red,alias=x,alias=y --network=blue tiny",
+		`{"NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}}}`:            "--network=name=red,alias=x,ip=10.0.0.9 tiny",
 	} {
 		line, err := words(t, strings.Replace(body, "{", `{"Image":"tiny",`, 1))
 		require.NoError(t, err, body)
@@ -78,4 +79,15 @@ func TestBuild(t *testing.T) {
 		_, err := line(query)
 		require.Error(t, err, query)
 	}
+}
+
+func TestNetwork(t *testing.T) {
+	line, err := (&commandline.Network{Name: "red", Internal: true, Labels: map[string]string{"a": "1"}}).Words()
+	require.NoError(t, err)
+	require.Equal(t, "network create --internal --label=a=1 -- red", strings.Join(line, " "))
+	var c commandline.Connect
+	require.NoError(t, json.Unmarshal([]byte(`{"Container":"web","EndpointConfig":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}`), &c))
+	line, err = c.Words("red")
+	require.NoError(t, err)
+	require.Equal(t, "network connect --alias=x --ip=10.0.0.9 -- red web", strings.Join(line, " "))
 }

@@ -4,12 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage05-images/oci"
+	"stagebox/stage08-network/ipam"
+	"stagebox/stage09-daemon/rest"
 )
 
 // Create is the body of POST /containers/create. A client sends all fields: zero means the default.
@@ -146,27 +150,44 @@ func (c *Create) health(l *Words) {
 	l.number("--health-retries", int64(h.Retries))
 }
 
-// network adds what the container wants of its one network.
+// network adds the networks that the container wants: first the one that the mode names.
 func (c *Create) network(l *Words) {
-	mode := c.HostConfig.NetworkMode
+	mode, all := c.HostConfig.NetworkMode, c.NetworkingConfig.EndpointsConfig
 	if c.NetworkDisabled {
 		mode = "none"
 	}
-	for name, e := range c.NetworkingConfig.EndpointsConfig {
-		if mode == "" || mode == "default" {
-			mode = name
-		}
-		if e == nil {
-			continue
-		}
-		l.Add("--network-alias", e.Aliases...)
-		if e.IPAMConfig != nil {
-			l.Add("--ip", e.IPAMConfig.IPv4Address)
+	names := slices.Sorted(maps.Keys(all))
+	if (mode == "" || mode == "default") && len(names) > 0 {
+		mode = names[0]
+	}
+	for _, name := range append([]string{mode}, slices.DeleteFunc(names, func(name string) bool { return name == mode })...) {
+		if name != "default" || len(all) > 1 {
+			l.Add("--network", all[name].wish(name))
 		}
 	}
-	if mode != "default" {
-		l.Add("--network", mode)
+}
+
+// wish is what the container wants of a network, as box run --network has it.
+func (e *Endpoint) wish(network string) string {
+	w := ipam.Wish{Network: network}
+	if e != nil {
+		w.Aliases = e.Aliases
+		w.IP, _ = netip.ParseAddr(e.ip()) // checked before
 	}
+	return w.String()
+}
+
+// ip is the address that the container wants, "" for any.
+func (e *Endpoint) ip() string {
+	if e.IPAMConfig == nil {
+		return ""
+	}
+	return e.IPAMConfig.IPv4Address
+}
+
+// check refuses what box has no flag for.
+func (e *Endpoint) check() error {
+	return refuse(map[string]bool{"IPv6Address": e.IPAMConfig != nil && e.IPAMConfig.IPv6Address != "", "MacAddress": e.MacAddress != ""})
 }
 
 // check refuses what box create has no flag for.
@@ -174,7 +195,6 @@ func (c *Create) check() error {
 	h := &c.HostConfig
 	given := map[string]bool{
 		"Domainname": c.Domainname != "", "MacAddress": c.MacAddress != "",
-		"NetworkingConfig: a second network":       len(c.NetworkingConfig.EndpointsConfig) > 1,
 		"HostConfig.ShmSize":                       h.ShmSize != 0 && h.ShmSize != 64<<20,
 		"HostConfig.VolumesFrom":                   len(h.VolumesFrom) > 0,
 		"HostConfig.Links":                         len(h.Links) > 0,
@@ -189,8 +209,15 @@ func (c *Create) check() error {
 		"HostConfig.LogConfig " + h.LogConfig.Type: !slices.Contains([]string{"", "json-file"}, h.LogConfig.Type),
 	}
 	for _, e := range c.NetworkingConfig.EndpointsConfig {
-		given["IPv6Address"] = e != nil && e.IPAMConfig != nil && e.IPAMConfig.IPv6Address != ""
-		given["MacAddress"] = given["MacAddress"] || e != nil && e.MacAddress != ""
+		if e == nil {
+			continue
+		}
+		if err := e.check(); err != nil {
+			return err
+		}
+		if ip, err := netip.ParseAddr(e.ip()); e.ip() != "" && (err != nil || !ip.Is4()) {
+			return rest.Errorf(http.StatusBadRequest, "IPv4Address %s: invalid address", e.ip())
+		}
 	}
 	for _, m := range h.Mounts {
 		given["Mounts: type "+m.Type] = !slices.Contains([]string{"bind", "volume", "tmpfs"}, m.Type)

@@ -215,19 +215,40 @@ func (n *Network) Words() ([]string, error) {
 	if n.Driver != "" && n.Driver != "bridge" && n.Driver != "default" {
 		return nil, rest.Errorf(http.StatusNotFound, "could not find plugin %s: box has the driver bridge only", n.Driver)
 	}
-	err := refuse(map[string]bool{"Ingress": n.Ingress, "ConfigOnly": n.ConfigOnly, "Options": len(n.Options) > 0, "Labels": len(n.Labels) > 0,
+	err := refuse(map[string]bool{"Ingress": n.Ingress, "ConfigOnly": n.ConfigOnly, "Options": len(n.Options) > 0,
 		"EnableIPv6": n.EnableIPv6 != nil && *n.EnableIPv6, "IPAM: a second range": n.IPAM != nil && len(n.IPAM.Config) > 1})
 	if err != nil {
 		return nil, err
 	}
 	l := Words{"network", "create"}
 	l.On("--internal", n.Internal)
+	l.pairs("--label", "=", n.Labels)
 	if n.IPAM != nil {
 		for _, pool := range n.IPAM.Config {
 			l.Add("--subnet", pool.Subnet)
 		}
 	}
 	return l.With(n.Name), nil
+}
+
+// Connect is the body of POST /networks/NAME/connect and of disconnect.
+type Connect struct {
+	Container      string
+	EndpointConfig *Endpoint
+	Force          bool
+}
+
+// Words is the line of box network connect.
+func (c *Connect) Words(network string) ([]string, error) {
+	l := Words{"network", "connect"}
+	if e := c.EndpointConfig; e != nil {
+		if err := e.check(); err != nil {
+			return nil, err
+		}
+		l.Add("--alias", e.Aliases...)
+		l.Add("--ip", e.ip())
+	}
+	return l.With(network, c.Container), nil
 }
 
 // Volume is the body of POST /volumes/create.
