@@ -102,6 +102,8 @@ var statusWords = []struct {
 	{"is in container", http.StatusConflict},
 	{"stop them first", http.StatusForbidden},
 	{"exists already", http.StatusConflict},
+	{"is on it already", http.StatusForbidden},
+	{"is not on it", http.StatusNotFound},
 	{"does not run", http.StatusConflict},
 	{"is paused", http.StatusConflict},
 	{"--", http.StatusBadRequest},
