@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"stagebox/stage02-cgroups/units"
 	"stagebox/stage03-rootfs/mountspec"
 )
 
@@ -23,6 +24,8 @@ type Files struct {
 	Tmpfs    []string `help:"Mount a tmpfs, with options of tmpfs(5): /tmp:size=64m,mode=1777,uid=0." placeholder:"DST[:OPTIONS]" sep:"none" group:"Files:"`
 	Device   []string `help:"Add a device of the host; r, w and m permit read, write and mknod." placeholder:"DEV[:DEV][:rwm]" sep:"none" group:"Files:"`
 	Sysctl   []string `help:"Set a kernel parameter in the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
+
+	ShmSize units.Size `json:",omitempty" help:"Size of /dev/shm (default: 64m)." placeholder:"BYTES" group:"Files:"`
 
 	given []string // all flags, in the order of the command line
 }
@@ -48,7 +51,7 @@ func (f *Files) AfterApply(ctx *kong.Context) error {
 // needsRoot names a flag that makes no sense on the host's files.
 func (c *Container) needsRoot() error {
 	flag := c.firstGiven(map[string]bool{"--sysctl": len(c.Sysctl) > 0, "--read-only": c.ReadOnly, "--volume": len(c.Volume) > 0, "--mount": len(c.Mount) > 0,
-		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY})
+		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY, "--shm-size": c.ShmSize != 0})
 	if flag == "" {
 		return nil
 	}

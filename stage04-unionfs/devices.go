@@ -5,6 +5,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -31,6 +33,9 @@ func (r *newRoot) devices() error {
 	if err != nil {
 		return err
 	}
+	if r.ShmSize < 0 {
+		return errors.New("--shm-size: give a size, such as 128m")
+	}
 	r.dev = r.NewMount("tmpfs", noSuid|noExec, "mode=755", "size=65536k")
 	r.queueMount(pendingMount{mount: r.dev, target: "/dev", isDir: true, exact: true})
 	for _, d := range nodes {
@@ -46,8 +51,9 @@ func (r *newRoot) devices() error {
 		options = append(options, "gid=5") // the group of terminals
 	}
 	r.inDev("pts", func() plan.Arg { return r.NewMount("devpts", noSuid|noExec, options...) })
+	shm := fmt.Sprintf("size=%dk", (cmp.Or(r.ShmSize, 64<<20)+1023)/1024)
 	r.inDev("shm", func() plan.Arg {
-		return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", "size=65536k")
+		return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", shm)
 	})
 	filesystems, err := rawfile.Read("/proc/filesystems")
 	hasQueues := err == nil && strings.Contains(string(filesystems), "\tmqueue\n")

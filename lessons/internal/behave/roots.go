@@ -127,6 +127,13 @@ exec "$BOX" "$@"`,
 	},
 	Broken: drop("--tmpfs | /scratch:size=1m"),
 }, {
+	Name: "--shm-size is the size of /dev/shm, and 64 MiB without it", Since: 3,
+	Check: func(b *Box) Seen {
+		size := `df -k /dev/shm | awk 'NR==2 {print $2}'`
+		return all(printed("65536", b.script(size)), printed("1024", b.script(size, "--shm-size", "1m")), refused(b.script("true", "--shm-size", "-1")))
+	},
+	Broken: drop("--shm-size | 1m"),
+}, {
 	Name: "--read-only: the root cannot be written to, and volumes can", Since: 3,
 	Check: func(b *Box) Seen {
 		e := b.script("touch /file 2>/dev/null && echo written; touch /data/file /dev/shm/file && echo volume", "--read-only", "-v", b.Dir+":/data")
