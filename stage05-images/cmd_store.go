@@ -75,6 +75,8 @@ type StoreOptions struct {
 
 	attach.LeaveOptions `json:"-"`
 
+	VolumesFrom []string `json:",omitempty" help:"Mount what another container has mounted with --volume and --mount." placeholder:"CONTAINER[:ro]" sep:"none" group:"Store:"`
+
 	record  *Record
 	noInput bool // standard input is not the caller's
 
@@ -84,7 +86,7 @@ type StoreOptions struct {
 
 // rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.
 func (c *Container) rejectStoreFlags() error {
-	flag := c.firstGiven(map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil,
+	flag := c.firstGiven(map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil, "--volumes-from": len(c.VolumesFrom) > 0,
 		"--label": len(c.Label) > 0, "--label-file": len(c.LabelFile) > 0, "--restart": c.Restart != "", "--detach-keys": c.DetachKeys != "", "--stop-signal": c.StopSignal != ""})
 	if flag == "" {
 		return nil
@@ -110,7 +112,7 @@ func (c *Container) resolve() error {
 	if err := c.readEnvFiles(); err != nil {
 		return err
 	}
-	if err := c.readLabelFiles(); err != nil {
+	if err := errors.Join(c.readLabelFiles(), c.takeVolumes()); err != nil {
 		return err
 	}
 	for i, name := range c.Env {

@@ -142,7 +142,7 @@ func (r *Record) describeConfig() api.Config {
 func (c *Container) hostConfig() api.HostConfig {
 	h := api.NewHostConfig()
 	h.AutoRemove, h.Privileged, h.ReadonlyRootfs, h.SecurityOpt = c.Rm, c.Privileged, c.ReadOnly, c.SecurityOpt
-	h.GroupAdd = c.GroupAdd
+	h.GroupAdd, h.VolumesFrom, h.ShmSize = c.GroupAdd, c.VolumesFrom, cmp.Or(int64(c.ShmSize), h.ShmSize)
 	h.RestartPolicy.Name, h.RestartPolicy.MaximumRetryCount = c.Restart.split()
 	h.CapAdd, h.CapDrop = api.Capabilities(c.CapAdd), api.Capabilities(c.CapDrop)
 	h.Tmpfs, h.Sysctls = api.Pairs(c.Tmpfs, ":"), api.Pairs(c.Sysctl, "=")

@@ -39,6 +39,7 @@ func TestCreate(t *testing.T) {
 		`{"HostConfig":{"Binds":["v:/d:ro"],"AutoRemove":true,"NetworkMode":"none"}}`:                                           "--volume=v:/d:ro --rm --network=none tiny",
 		`{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"","HostPort":"8080"},{"HostIp":"::1"}]}}}`:                         "--publish=8080:80/tcp --publish=[::1]::80/tcp tiny",
 		`{"HostConfig":{"NanoCpus":1500000000,"Memory":1048576,"PidsLimit":-1}}`:                                                "--memory=1048576 --cpus=1.5 --pids-limit=-1 tiny",
+		`{"HostConfig":{"VolumesFrom":["web:ro"],"ShmSize":1048576}}`:                                                           "--volumes-from=web:ro --shm-size=1048576 tiny",
 		`{"HostConfig":{"CpuQuota":50000}}`:                                                                                     "--cpus=0.50000 tiny",
 		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`:                                          "--restart=on-failure:3 tiny",
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:                               "--mount=type=bind,dst=/b,src=/a,readonly tiny",
@@ -60,7 +61,7 @@ func TestRefused(t *testing.T) {
 		_, err := (&commandline.Create{Image: image}).Words("")
 		require.ErrorContains(t, err, "invalid reference format", image)
 	}
-	for _, field := range []string{`"VolumesFrom":["x"]`, `"ShmSize":1`, `"Links":["x"]`, `"PidMode":"container:x"`, `"IpcMode":"container:x"`, `"LogConfig":{"Type":"syslog"}`,
+	for _, field := range []string{`"Links":["x"]`, `"PidMode":"container:x"`, `"IpcMode":"container:x"`, `"LogConfig":{"Type":"syslog"}`,
 		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {
 		_, err := words(t, `{"Image":"tiny","HostConfig":{`+field+`}}`)
 		require.ErrorContains(t, err, "is not supported", field)

@@ -195,8 +195,6 @@ func (c *Create) check() error {
 	h := &c.HostConfig
 	given := map[string]bool{
 		"Domainname": c.Domainname != "", "MacAddress": c.MacAddress != "",
-		"HostConfig.ShmSize":                       h.ShmSize != 0 && h.ShmSize != 64<<20,
-		"HostConfig.VolumesFrom":                   len(h.VolumesFrom) > 0,
 		"HostConfig.Links":                         len(h.Links) > 0,
 		"HostConfig.DnsOptions":                    len(h.DNSOptions) > 0,
 		"HostConfig.DnsSearch":                     len(h.DNSSearch) > 0,
@@ -240,6 +238,8 @@ func (r *Resources) check() error {
 func (h *HostConfig) flags(l *Words) {
 	h.Resources.flags(l)
 	l.Add("--volume", h.Binds...)
+	l.Add("--volumes-from", h.VolumesFrom...)
+	l.number("--shm-size", h.ShmSize)
 	l.Add("--cap-add", h.CapAdd...)
 	l.Add("--cap-drop", h.CapDrop...)
 	l.Add("--group-add", h.GroupAdd...)

@@ -172,6 +172,15 @@ var keptRows = []Row{{
 	},
 	Broken: `[ "$1" = kill ] && exec "$BOX" kill -s TERM still; exec "$BOX" "$@"`,
 }, {
+	Name: "--volumes-from: the volumes of another container, its nameless ones too, and read-only with ro; one's own win", Since: 4,
+	Check: func(b *Box) Seen {
+		first := b.script("echo named >/a/file; echo nameless >/b/file; echo hidden >/c/file", "--name", "first", "-v", "data:/a", "-v", "/b", "-v", "other:/c")
+		second := b.script("cat /a/file /b/file; ls /c; echo no 2>/dev/null >/a/file || echo refused; echo more >/c/new", "--name", "second", "--volumes-from", "first:ro", "-v", "/b", "-v", "own:/c")
+		return all(status(0, first), printed("named nameless refused", second.oneLine()), printed("new file", b.script("echo $(ls /c) $(ls /b)", "--rm", "--volumes-from", "second").oneLine()),
+			refused(b.script("true", "--volumes-from", "nosuch")), refused(b.script("true", "--volumes-from", "first:x")))
+	},
+	Broken: drop("--volumes-from | first:ro"),
+}, {
 	Name: "rm -f of a container that is not there is no error, says so, and prints no name", Since: 4,
 	Check: func(b *Box) Seen {
 		start := b.script("true", "--name", "one")
