@@ -850,7 +850,7 @@ func TestImagePrune(t *testing.T) {
 		return image
 	}
 	prune := func(args ...string) string {
-		out, stderr, status := run(t, append([]string{"image", "prune", "--root", s.Root}, args...)...)
+		out, stderr, status := run(t, append([]string{"image", "prune", "--force", "--root", s.Root}, args...)...)
 		require.Zero(t, status, stderr)
 		return out
 	}
@@ -859,6 +859,9 @@ func TestImagePrune(t *testing.T) {
 	used, err := s.layout().Find("tiny")
 	require.NoError(t, err)
 	old, kept := load("tiny", "old", layers...), load("tiny", "kept", layers[0]) // each takes the name from the one before
+	asked, stderr, status := run(t, "image", "prune", "--root", s.Root)
+	require.Zero(t, status, stderr)
+	require.Equal(t, "WARNING! This will remove all dangling images.\nAre you sure you want to continue? [y/N] ", asked, "no answer is no")
 	require.Equal(t, "Deleted: "+old.ID.String()+"\nTotal reclaimed space: 6 B\n", prune(), "the upper layer")
 	require.Equal(t, "Total reclaimed space: 0 B\n", prune())
 	require.Equal(t, "Untagged: tiny:latest\nDeleted: "+kept.ID.String()+"\nTotal reclaimed space: 5 B\n", prune("-a"), "the lower one")
