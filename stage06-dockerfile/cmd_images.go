@@ -135,6 +135,13 @@ type imagePruneCmd struct {
 // Run is `box image prune`. It has freed the layers that are gone afterwards: others
 // may be those of an image that stays.
 func (c *imagePruneCmd) Run() error {
+	kind := "dangling images"
+	if c.All {
+		kind = "images without at least one container associated to them"
+	}
+	if !c.Force && !confirm("WARNING! This will remove all "+kind+".") {
+		return nil
+	}
 	if err := c.Store.openImages(); err != nil {
 		return err
 	}
