@@ -83,7 +83,7 @@ func (c *copying) fetchInto(dir, source string) error {
 	if err != nil {
 		return err
 	}
-	got, err := c.get(source, file)
+	got, err := c.request(source).Fetch(c.s.b.ctx, file)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
@@ -107,11 +107,6 @@ func (c *copying) request(source string) download.Request {
 	return download.Request{
 		URL: source, Checksum: digest.Digest(c.in.Flag("checksum")), Limit: limit,
 	}
-}
-
-// get fetches the content of a URL.
-func (c *copying) get(source string, to *os.File) (download.Answer, error) {
-	return c.request(source).Fetch(c.s.b.ctx, to)
 }
 
 // fetched copies the file that was fetched, or with --unpack its content.

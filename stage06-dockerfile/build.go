@@ -58,6 +58,7 @@ type stageBuild struct {
 
 	hasCmd bool // of its own
 	shown  *ui.Step
+	at     time.Time // when the current step was made
 }
 
 // run builds the image of a Dockerfile that was parsed.
@@ -118,7 +119,9 @@ func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
 }
 
 // uncached reports whether a stage must not use what earlier builds have left.
-func (b *builder) uncached(*stageBuild) bool { return b.NoCache }
+func (b *builder) uncached(s *stageBuild) bool {
+	return b.NoCache
+}
 
 // onBuild returns how many ONBUILD steps an image has. One that is not here yet is not pulled for
 // that: its are counted when it is.
@@ -146,7 +149,9 @@ func (b *builder) stage(stage *dockerfile.Stage) (*stageBuild, error) {
 }
 
 // built returns a stage that is built already.
-func (b *builder) built(stage *dockerfile.Stage) *stageBuild { return b.done[stage] }
+func (b *builder) built(stage *dockerfile.Stage) *stageBuild {
+	return b.done[stage]
+}
 
 // build does the steps of a stage: FROM, the triggers of its base, and its instructions.
 func (s *stageBuild) build() error {
@@ -201,7 +206,7 @@ func (s *stageBuild) do(
 	if err := s.b.ctx.Err(); err != nil {
 		return errors.New("the build was interrupted")
 	}
-	s.shown = s.b.show.Begin(s.label(), in.Text)
+	s.at, s.shown = time.Now().UTC(), s.b.show.Begin(s.label(), in.Text)
 	s.shown.Announce("")
 	err := step(in)
 	s.shown.End(err)

@@ -8,7 +8,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage05-images/oci"
@@ -73,9 +72,9 @@ func envMap(env []string) map[string]string {
 	return m
 }
 
-// history adds a step to the history.
+// history adds a step to the history, with the time at which it was made.
 func (s *stageBuild) history(in *dockerfile.Instruction, empty bool) {
-	at := time.Now().UTC()
+	at := s.at
 	if s.b.epoch != nil {
 		at = *s.b.epoch
 	}

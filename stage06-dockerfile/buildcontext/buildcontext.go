@@ -57,12 +57,15 @@ func Open(ctx context.Context, dir, file string, a Archive) (*Context, error) {
 		return a.open(file)
 	}
 	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("build context %s: no such directory", dir)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the context: %w", err)
+		return nil, fmt.Errorf("build context: %w", err)
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("the context %s is a file:"+
-			" give the directory that it is in, and the file with -f", dir)
+		return nil, fmt.Errorf("build context %s: not a directory: "+
+			"give the directory that the file is in, and the file with -f", dir)
 	}
 	c := &Context{Dir: dir}
 	if file == "-" {
@@ -169,7 +172,7 @@ func (a Archive) open(file string) (*Context, error) {
 		return c, c.closeOn(err)
 	}
 	if err := a.unpack(in, dir); err != nil {
-		return nil, c.closeOn(fmt.Errorf("the context on standard input: %w", err))
+		return nil, c.closeOn(fmt.Errorf("build context on standard input: %w", err))
 	}
 	if file != "" {
 		file = filepath.Join(dir, filepath.Join("/", file))

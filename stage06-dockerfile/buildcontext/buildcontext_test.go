@@ -87,6 +87,14 @@ func TestIgnoreFileBesideTheDockerfileGoesFirst(t *testing.T) {
 	require.True(t, hides(filepath.Join(dir, "x/Dockerfile"), "a"))
 }
 
+func TestContextIsADirectory(t *testing.T) {
+	dir := makeDir(t, map[string]string{"file": ""})
+	for name, says := range map[string]string{"none": "no such directory", "file": "not a directory: give the directory that the file is in, and the file with -f"} {
+		_, err := open(t, filepath.Join(dir, name), "", strings.NewReader(""))
+		require.EqualError(t, err, "build context "+filepath.Join(dir, name)+": "+says)
+	}
+}
+
 func TestIgnoreFilesAreSmallAndInside(t *testing.T) {
 	for name, file := range map[string]string{".dockerignore": "-", "Dockerfile.dockerignore": "Dockerfile"} {
 		for says, make := range map[string]func(path string) error{
