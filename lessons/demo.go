@@ -48,7 +48,7 @@ var scenes = []scene{
 	{"What there is now: the container, what it uses, its layers:",
 		"box ps; STATSbox inspect --picture text web; box images --tree"},
 	{"Gone again:",
-		"box rm -f web; box rmi site tiny >/dev/null; box builder prune -aCLEAN"},
+		"box rm -f web; box rmi site tiny >/dev/null; box builder prune -afCLEAN"},
 }
 
 // Run builds the last stage and plays the scenes with it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -56,6 +57,44 @@ func (b *bench) build(args ...string) (id digest.Digest, told string) {
 	id, told, err := b.try(args...)
 	require.NoError(b.t, err, told)
 	return id, told
+}
+
+// A context that gets or loses a file while a step reads it: the file is named, or the list, and the
+// step is not kept.
+func TestContextChangesMeanwhile(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(b *bench) error
+		says   string
+	}{
+		"a new file":  {func(b *bench) error { return os.WriteFile(b.path("new"), nil, 0o644) }, "new changed while the step ran"},
+		"one is gone": {func(b *bench) error { return os.Remove(b.path("old")) }, "the list of files changed while the step ran"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, "FROM tiny\nRUN --mount=type=bind,target=/c --mount=type=cache,target=/cache echo wait''ing; until [ -e /cache/go ]; do sleep 0.01; done\n")
+			b.write("old", "x")
+			cmd := exec.Command(box, "build", "--progress", "plain", b.dir)
+			cmd.Env = append(os.Environ(), "BOX_ROOT="+b.Root)
+			out, err := cmd.StderrPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			var told strings.Builder
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				told.WriteString(lines.Text() + "\n")
+				if strings.Contains(lines.Text(), "waiting") {
+					require.NoError(t, c.change(b))
+					mounts, err := filepath.Glob(b.Store.path("cache/mounts/*"))
+					require.NoError(t, err)
+					require.Len(t, mounts, 1)
+					require.NoError(t, os.WriteFile(filepath.Join(mounts[0], "go"), nil, 0o644))
+				}
+			}
+			require.NoError(t, cmd.Wait(), told.String())
+			require.Contains(t, told.String(), ": "+c.says+"; this step is not kept in the cache")
+			entries, err := os.ReadDir(b.Store.path("cache/steps"))
+			require.NoError(t, err)
+			require.Empty(t, entries)
+		})
+	}
 }
 
 func (b *bench) try(args ...string) (digest.Digest, string, error) {

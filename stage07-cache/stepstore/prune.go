@@ -14,14 +14,14 @@ import (
 	"stagebox/stage05-images/digest"
 )
 
-// Kept is a step that is on the disk.
+// Kept is a step that is on the disk. If its file is damaged, its Entry is empty.
 type Kept struct {
 	*Entry
 	Path string
 	Used time.Time // last
 }
 
-// List returns the steps of a cache, the one used last first. Files that cannot be read are left out.
+// List returns the steps of a cache, the one used last first.
 func List(dir string) ([]Kept, error) {
 	files, err := os.ReadDir(filepath.Join(dir, "steps"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -34,9 +34,11 @@ func List(dir string) ([]Kept, error) {
 		if err != nil || !strings.HasSuffix(path, ".json") {
 			continue // being written
 		}
-		if e, err := Read(path); err == nil {
-			list = append(list, Kept{e, path, info.ModTime()})
+		e, err := Read(path)
+		if err != nil {
+			e = &Entry{}
 		}
+		list = append(list, Kept{e, path, info.ModTime()})
 	}
 	slices.SortFunc(list, func(a, b Kept) int {
 		return cmp.Or(b.Used.Compare(a.Used), strings.Compare(a.Path, b.Path))
@@ -58,7 +60,8 @@ func (p *Pruning) Filter(text string) (err error) {
 	}
 	until, is := strings.CutPrefix(text, "until=")
 	if !is {
-		return fmt.Errorf("--filter %s: there is until=DURATION", text)
+		name, _, _ := strings.Cut(text, "=")
+		return fmt.Errorf("--filter %s: invalid filter %q; available: until", text, name)
 	}
 	if p.Age, err = time.ParseDuration(until); err != nil {
 		return fmt.Errorf("--filter %s: %w", text, err)
@@ -75,7 +78,7 @@ func (p Pruning) Forget(steps []Kept, inImages map[digest.Digest]bool) (freed in
 		switch {
 		case inImage && !p.All, time.Since(step.Used) < p.Age:
 			continue
-		case p.Keep > 0 && kept+step.Bytes <= p.Keep:
+		case p.Keep > 0 && kept+step.Bytes <= p.Keep && step.Version == Version:
 			kept += step.Bytes
 			continue
 		}

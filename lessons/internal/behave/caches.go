@@ -69,13 +69,28 @@ exec "$BOX" "$@"`,
 	Name: "cache: builder prune --all forgets all steps, and the image goes on", Since: 7,
 	Check: func(b *Box) Seen {
 		first := b.uuid("FROM tiny", newUUID)
-		pruned := b.Run("builder", "prune", "--all")
+		pruned := b.Run("builder", "prune", "--all", "--force")
 		again := b.Run("run", "--rm", "built", "cat", "/uuid")
 		second := b.uuid("FROM tiny", newUUID)
 		return all(status(0, pruned), printed(first.Line(), again), ended(second.Status == 0 && second.Line() != first.Line(), "another uuid", second))
 	},
 	Broken: `[ "$1" = builder ] && exit 0
 exec "$BOX" "$@"`,
+}, {
+	Name: "image prune and builder prune ask first, unless --force is given", Since: 7,
+	Check: func(b *Box) Seen {
+		first := b.uuid("FROM tiny", newUUID)
+		const question = "Are you sure you want to continue? [y/N] "
+		asked := func(words ...string) Seen {
+			no := b.Feed("n\n", words...)
+			return all(status(0, no), holds(strings.HasSuffix(no.Stdout, question), question, no.Stdout))
+		}
+		kept := all(asked("builder", "prune", "--all"), asked("image", "prune", "--all"), printed(first.Line(), b.uuid("FROM tiny", newUUID)))
+		yes := b.Feed("y\n", "builder", "prune", "--all")
+		again := b.uuid("FROM tiny", newUUID)
+		return all(kept, status(0, yes), ended(again.Status == 0 && again.Line() != first.Line(), "another uuid", again))
+	},
+	Broken: `[ "$2" = prune ] && exec "$BOX" "$@" --force; exec "$BOX" "$@"`,
 }}
 
 // uuid builds, and shows what its steps have written.
