@@ -72,6 +72,7 @@ type stageBuild struct {
 
 	hasCmd bool // of its own
 	shown  *ui.Step
+	at     time.Time // when the current step was made
 
 	once sync.Once // builds it
 	err  error     // of that
@@ -120,8 +121,7 @@ func (b *builder) build() (*oci.Image, error) {
 
 // finish makes a stage an image, with the names of --tag.
 func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
-	notes, err := s.cacheNotes()
-	if err != nil {
+	if err := s.addCacheNote(); err != nil {
 		return nil, err
 	}
 	names := b.Tag
@@ -136,11 +136,16 @@ func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
 			}
 			name = ref.String()
 		}
-		if image, err = b.Store.layout().Write(s.config, s.blobs, name, notes); err != nil {
+		if image, err = b.Store.layout().Write(s.config, s.blobs, name, b.notes); err != nil {
 			return nil, err
 		}
 	}
 	return image, nil
+}
+
+// uncached reports whether a stage must not use what earlier builds have left.
+func (b *builder) uncached(s *stageBuild) bool {
+	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, s.isCalled)
 }
 
 // onBuild returns how many ONBUILD steps an image has. One that is not here yet is not pulled for
@@ -237,7 +242,7 @@ func (s *stageBuild) do(
 	if err := s.b.ctx.Err(); err != nil {
 		return errors.New("the build was interrupted")
 	}
-	s.shown = s.b.show.Begin(s.label(), in.Text)
+	s.at, s.shown = time.Now().UTC(), s.b.show.Begin(s.label(), in.Text)
 	if in.Name == "FROM" { // which is not looked up
 		s.shown.Announce("")
 	}
@@ -356,7 +361,7 @@ func (s Store) dirsOrNothing(image *oci.Image) ([]string, error) {
 
 // layer makes a layer of the files that write writes; if there are none, no layer.
 func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *copyup.Writer) error) error {
-	if s.hit != nil {
+	if s.step.hit != nil {
 		return s.reuse(in)
 	}
 	dirs, err := s.dirs()

@@ -41,17 +41,22 @@ type checksums struct {
 
 // sum is the digest of a file, and the result of stat(2) with which it is valid.
 type sum struct {
+	fileStat
+	digest string
+}
+
+// fileStat is what stat(2) says of a file that changes with its content.
+type fileStat struct {
 	size, mtime, ctime int64
 	inode              uint64
-	digest             string
 }
 
 // freshness is how old a change has to be for a file's times to tell a later one apart:
 // there are file systems that count in steps of two seconds.
 const freshness = 2 * time.Second
 
-func sumOf(st *unix.Stat_t) sum {
-	return sum{st.Size, st.Mtim.Nano(), st.Ctim.Nano(), st.Ino, ""}
+func statOf(st *unix.Stat_t) fileStat {
+	return fileStat{st.Size, st.Mtim.Nano(), st.Ctim.Nano(), st.Ino}
 }
 
 // openChecksums reads the digests of the context's files, a line each. There are none of a
@@ -106,16 +111,28 @@ func (c *checksums) close() error {
 	return state.Write(c.path, []byte(b.String()), 0o600, state.Volatile)
 }
 
-// of returns the digest of a file of the context. It is an error if the file changes meanwhile.
-func (c *checksums) of(n *union.Node, name string) (string, error) {
-	is := sumOf(&n.Stat_t)
+// digest returns the digest of a file of the context: the one that is known, if stat(2) says the
+// same as then.
+func (c *checksums) digest(n *union.Node, name string) (string, error) {
+	st := statOf(&n.Stat_t)
 	c.Lock()
 	known, found := c.known[name]
 	c.Unlock()
-	if is.digest = known.digest; found && known == is {
+	if found && known.fileStat == st {
 		return known.digest, nil
 	}
 	began := time.Now()
+	digest, err := hashFile(n, name)
+	if err == nil && began.Sub(time.Unix(0, st.ctime)) > freshness {
+		c.Lock()
+		c.known[name], c.changed = sum{st, digest}, true
+		c.Unlock()
+	}
+	return digest, err
+}
+
+// hashFile reads a file. It is an error if the file changes meanwhile.
+func hashFile(n *union.Node, name string) (string, error) {
 	fd, err := n.Open(unix.O_RDONLY)
 	if err != nil {
 		return "", err
@@ -130,18 +147,11 @@ func (c *checksums) of(n *union.Node, name string) (string, error) {
 	if err := unix.Fstat(int(file.Fd()), &after); err != nil {
 		return "", about("stat", name, err)
 	}
-	is.digest = ""
-	if sumOf(&after) != is {
+	if statOf(&after) != statOf(&n.Stat_t) {
 		return "", fmt.Errorf("%s changed while it was read:"+
 			" build again when no process writes to it", name)
 	}
-	is.digest = fmt.Sprintf("%x", h.Sum(nil))
-	if began.Sub(time.Unix(0, is.ctime)) > freshness {
-		c.Lock()
-		c.known[name], c.changed = is, true
-		c.Unlock()
-	}
-	return is.digest, nil
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }
 
 // copyInputs returns the inputs of a COPY or ADD, besides its words: the files of the context,
@@ -252,7 +262,7 @@ func (l *inputList) describe(n *union.Node, rel string) (string, error) {
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		sum, err := l.s.b.sums.of(n, rel)
+		sum, err := l.s.b.sums.digest(n, rel)
 		return text + " " + sum, err
 	case unix.S_IFLNK:
 		target, err := n.ReadLink()

@@ -48,8 +48,7 @@ type stageCache struct {
 	base   []inputs.Input              // of FROM
 	slots  int                         // steps so far
 	steps  map[string]*stepstore.Entry // so far, by key
-	hit    *stepstore.Entry            // of the current step
-	at     time.Time                   // when the step was made
+	step   *cacheStep                  // the current one
 	missed int                         // the number of the first step that was not in the cache
 
 	pictureSteps []buildpicture.Step
@@ -58,7 +57,7 @@ type stageCache struct {
 // startFrom continues where an earlier stage ended.
 func (s *stageBuild) startFrom(p *stageBuild) {
 	s.chain, s.base, s.steps = p.chain, p.base, maps.Clone(p.steps)
-	s.at, s.missed = p.at, p.missed
+	s.missed = p.missed
 }
 
 // cacheStep is a step that is looked up, and then made or taken from the cache.
@@ -174,15 +173,12 @@ func (b *builder) waitFor(name, message string) (*os.File, error) {
 // find finds an entry whose layer is there. Anything that is wrong with it is a miss.
 func (b *builder) find(key string) (e *stepstore.Entry, wrong string) {
 	path := b.cachePath("steps", key+".json")
-	e, err := stepstore.Read(path)
-	if errors.Is(err, fs.ErrNotExist) || err != nil && b.imported[key] != nil {
-		e, err = b.imported[key], nil
-	}
+	e, err := b.readEntry(key, path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, "it is no longer in the cache"
 	case err != nil:
 		return nil, "its entry in the cache is damaged"
-	case e == nil:
-		return nil, "it is no longer in the cache"
 	case e.Layer != nil && (e.Layer.Digest.Validate() != nil ||
 		!b.Store.hasLayer(e.Layer.Digest)):
 		return nil, "its layer was removed"
@@ -191,6 +187,15 @@ func (b *builder) find(key string) (e *stepstore.Entry, wrong string) {
 		complain(os.Chtimes(path, now, now)) // the last use, for prune
 	}
 	return e, ""
+}
+
+// readEntry reads the entry of a key, or else takes the one of --cache-from.
+func (b *builder) readEntry(key, path string) (*stepstore.Entry, error) {
+	e, err := stepstore.Read(path)
+	if imported := b.imported[key]; err != nil && imported != nil {
+		return imported, nil
+	}
+	return e, err
 }
 
 func (b *builder) cachePath(names ...string) string {
@@ -247,7 +252,7 @@ func (b *builder) openCache() (err error) {
 	for _, name := range b.CacheFrom {
 		if err := b.importCache(strings.TrimPrefix(name, "type=registry,ref=")); err != nil {
 			fmt.Fprintf(os.Stderr,
-				"box: --cache-from %s: %v; the build goes on without\n", name, err)
+				"box: warning: --cache-from %s: %v; building without it\n", name, err)
 		}
 	}
 	return nil
@@ -327,7 +332,7 @@ func (s *stageBuild) result(c *cacheStep, in *dockerfile.Instruction, layers int
 
 // announce shows whether the step was made before, and if not, why.
 func (s *stageBuild) announce(c *cacheStep, in *dockerfile.Instruction) {
-	s.hit, s.at = c.hit, time.Now().UTC()
+	s.step = c
 	note := ""
 	if c.hit != nil {
 		s.at = c.hit.Created
@@ -363,34 +368,41 @@ func (s *stageBuild) recheck(c *cacheStep, in *dockerfile.Instruction) error {
 	for _, input := range c.inputs {
 		before[input] = true
 	}
+	changed := ""
+	if len(again) != len(c.inputs) {
+		changed = "the list of files"
+	}
 	for _, input := range again {
-		name, isFile := strings.CutPrefix(input.Name, "file ")
-		if isFile && !before[input] || len(again) != len(c.inputs) {
-			fmt.Fprintf(os.Stderr, "box: %s: %s changed while it was copied;"+
-				" this step is not kept in the cache\n", in.Text, name)
-			c.racy = true
+		if name, isFile := strings.CutPrefix(input.Name, "file "); isFile && !before[input] {
+			changed = name
 			break
 		}
+	}
+	if c.racy = changed != ""; c.racy {
+		fmt.Fprintf(os.Stderr, "box: %s: %s changed while the step ran;"+
+			" this step is not kept in the cache\n", in.Text, changed)
 	}
 	return nil
 }
 
-// cacheNotes returns the annotations of the manifest, with that for --cache-to.
-func (s *stageBuild) cacheNotes() (map[string]string, error) {
+// addCacheNote adds the annotation for --cache-to to those of the manifest.
+func (s *stageBuild) addCacheNote() error {
 	if s.b.CacheTo == "" || len(s.steps) == 0 {
-		return s.b.notes, nil
+		return nil
 	}
 	data, err := json.Marshal(s.steps)
-	return withKey(maps.Clone(s.b.notes), cacheNote, string(data)), err
+	s.b.notes = withKey(s.b.notes, cacheNote, string(data))
+	return err
 }
 
 // reuse takes a step's result from the cache.
 func (s *stageBuild) reuse(in *dockerfile.Instruction) error {
-	if s.hit.Layer == nil {
+	layer := s.step.hit.Layer
+	if layer == nil {
 		s.history(in, true)
 		return nil
 	}
-	s.add(in, *s.hit.Layer)
+	s.add(in, *layer)
 	return nil
 }
 

@@ -63,14 +63,9 @@ func (b *builder) picture(form string) string {
 	return buildpicture.Text(list)
 }
 
-// uncached reports whether a stage must not use the cache.
-func (b *builder) uncached(s *stageBuild) bool {
-	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, func(name string) bool {
-		return isCalled(s.Stage, name)
-	})
-}
-
 // isCalled reports whether a stage has a name or number.
+func (s *stageBuild) isCalled(name string) bool { return isCalled(s.Stage, name) }
+
 func isCalled(s *dockerfile.Stage, name string) bool {
 	return s.Name != "" && strings.EqualFold(name, s.Name) || name == fmt.Sprint(s.Index)
 }

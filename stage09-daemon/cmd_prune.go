@@ -21,7 +21,7 @@ import (
 )
 
 type builderCmd struct {
-	Prune pruneCmd `cmd:"" help:"Remove the build cache."`
+	Prune pruneCmd `cmd:"" help:"Remove cached build steps that no image uses."`
 }
 
 type pruneCmd struct {
@@ -37,6 +37,13 @@ type pruneCmd struct {
 func (c *pruneCmd) Run() error {
 	if err := c.Store.openImages(); err != nil {
 		return err
+	}
+	kind := "dangling build cache"
+	if c.All {
+		kind = "build cache"
+	}
+	if !c.Force && !confirm("WARNING! This will remove all "+kind+".") {
+		return nil
 	}
 	p := stepstore.Pruning{All: c.All, Keep: int64(c.KeepStorage)}
 	if err := p.Filter(c.Filter); err != nil {
@@ -128,7 +135,7 @@ func sizeOf(path string) int64 {
 	return size
 }
 
-// remembered returns the steps of the cache, the one used last first.
+// cachedSteps returns the steps of the cache, the one used last first.
 func (s Store) cachedSteps() ([]stepstore.Kept, error) { return stepstore.List(s.path("cache")) }
 
 type systemCmd struct {

@@ -72,7 +72,7 @@ func envMap(env []string) map[string]string {
 	return m
 }
 
-// history adds a step to the history, with the time at which it was made first.
+// history adds a step to the history, with the time at which it was made.
 func (s *stageBuild) history(in *dockerfile.Instruction, empty bool) {
 	at := s.at
 	if s.b.epoch != nil {
