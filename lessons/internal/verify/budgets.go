@@ -66,7 +66,7 @@ var budgets = map[string]budget{
 	},
 	"cache": {
 		adds: []string{"cache.go", "reasons.go", "checksum.go", "download.go", "cmd_cache.go", "cmd_prune.go"},
-		edits: map[string]edit{"main.go": {7, 5}, "cmd_build.go": {5, 0}, "build.go": {75, 16}, "instructions.go": {3, 4}, "add.go": {0, 17},
+		edits: map[string]edit{"main.go": {7, 5}, "cmd_build.go": {5, 0}, "build.go": {75, 12}, "instructions.go": {1, 1}, "add.go": {1, 1},
 			"layout.go": {10, 0}},
 	},
 	"network": {
