@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -106,13 +107,12 @@ func (n *Narration) Start(p *Plan) (*Process, error) {
 // printed before the program's first word, and before every call where --pause stops.
 func (p *Plan) addGates(pause stops) error {
 	calls, found := p.Calls, map[string]bool{"": true, "all": true}
+	var last Call // before which it could stop
 	p.Calls = nil
 	for i, c := range calls {
-		inSync := c.syncs || calls[min(i+1, len(calls)-1)].syncs
-		inSearch := c.try && calls[i-1].try
-		if i > 0 && !inSync && !inSearch {
-			name, stop := pause.at(c, calls[i-1].topic)
-			c.stop, found[name] = stop, true
+		if canStop(calls, i) {
+			name, stop := pause.at(c, last.topic)
+			c.stop, found[name], last = stop, true, *c
 		}
 		if c.Name == "execve" || c.stop {
 			p.topic = c.topic
@@ -123,11 +123,36 @@ func (p *Plan) addGates(pause stops) error {
 	}
 	for name := range strings.SplitSeq(string(pause), ",") {
 		if !found[name] {
-			return fmt.Errorf("--pause=%s: there is no such call to stop at, nor such a section; "+
-				"the sections are %s", name, strings.Join(sectionsOf(calls), ", "))
+			return p.cannotStop(name, calls)
 		}
 	}
 	return nil
+}
+
+// canStop reports whether the process can stop before a call. It cannot before its first, within
+// a sync, or between two places of a search.
+func canStop(calls []*Call, i int) bool {
+	inSync := calls[i].syncs || calls[min(i+1, len(calls)-1)].syncs
+	return i > 0 && !inSync && !(calls[i].try && calls[i-1].try)
+}
+
+// cannotStop is the error for a name at which --pause stops nowhere.
+func (p *Plan) cannotStop(name string, calls []*Call) error {
+	why := "the process makes no such call and has no such section"
+	for _, c := range append(slices.Clone(p.before.Calls), cloneCall(&p.Clone)) {
+		if c.Name == name || strings.HasPrefix(c.topic, name+":") {
+			why = "the host does this before there is a process to stop"
+		}
+	}
+	var sections []string
+	for i, c := range calls {
+		section, _, named := strings.Cut(c.topic, ":")
+		if named && canStop(calls, i) && !slices.Contains(sections, section) {
+			sections = append(sections, section)
+		}
+	}
+	return fmt.Errorf("--pause=%s: %s; sections to stop at: %s",
+		name, why, strings.Join(sections, ", "))
 }
 
 // follow prints what the process has done since the last time.
@@ -214,7 +239,7 @@ func (n *Narration) print(w io.Writer, side string, c *Call) {
 		fmt.Fprintf(w, "%s\n", c.json(side))
 		return
 	case "outline":
-		n.outline.add(c)
+		n.outline.add(side, c)
 		return
 	}
 	s := screenOf(w)

@@ -35,7 +35,10 @@ func TestLineHasColours(t *testing.T) {
 // TestPauseStopsAt: at each call of a name, or where a section begins.
 func TestPauseStopsAt(t *testing.T) {
 	list := func() *Plan {
-		p, _ := New()
+		p, host := New()
+		host.Close(Num(9))
+		p.Section("early: by the host alone")
+		host.Add("mkdirat", unix.SYS_MKDIRAT, Cwd, "x", 0)
 		p.Handshake()
 		p.Section("first: things")
 		p.Prctl(Num(1), Num(2))
@@ -60,8 +63,45 @@ func TestPauseStopsAt(t *testing.T) {
 	require.Equal(t, []string{"close(7)", "close(8)", "execve(\"/bin/true\", [\"/bin/true\"], [])"}, stopped("close,execve"))
 	require.Empty(t, stopped(""))
 	require.Greater(t, len(stopped("all")), 4)
-	require.EqualError(t, list().addGates("close,third"), "--pause=third: there is no such call to stop at, nor such a section; "+
-		"the sections are process, handshake, first, second, command")
+	require.EqualError(t, list().addGates("close,third"), "--pause=third: the process makes no such call and has no such section; "+
+		"sections to stop at: handshake, first, second, command")
+	for _, host := range []stops{"early", "mkdirat", "process", "clone3"} {
+		require.EqualError(t, list().addGates(host), "--pause="+string(host)+": the host does this before there is a process to stop; "+
+			"sections to stop at: handshake, first, second, command")
+	}
+}
+
+// TestOutlineNamesStops: each section is marked as the host's, or --pause stops in it.
+func TestOutlineNamesStops(t *testing.T) {
+	list := func() *Plan {
+		p, host := New()
+		p.Section("early: by the host alone")
+		host.Close(Num(9))
+		p.Section("both: the host first")
+		host.Close(Num(8))
+		p.Close(Num(8))
+		p.Handshake()
+		p.Execve([]string{"true"}, nil, "/bin")
+		return p
+	}
+	p, marked := list(), []string{}
+	var o outline
+	for _, c := range p.before.Calls {
+		o.add("host", c)
+	}
+	for _, c := range p.Calls {
+		o.add("box", c)
+	}
+	for _, part := range o.sections {
+		name, _, _ := strings.Cut(part.topic, ":")
+		if !part.stoppable {
+			marked = append(marked, name)
+			require.Error(t, list().addGates(stops(name)))
+			continue
+		}
+		require.NoError(t, list().addGates(stops(name)))
+	}
+	require.Equal(t, []string{"process", "early"}, marked)
 }
 
 // TestOutlineCounts: each call is in one section, the host's and the process's together.
@@ -72,14 +112,17 @@ func TestOutlineCounts(t *testing.T) {
 	p.WriteFile("/y", "2")
 	p.Add("umask", unix.SYS_UMASK, 0).Why("exactly the mode that is named")
 	var o outline
-	for _, c := range append(host.Calls, p.Calls...) {
-		o.add(c)
+	for _, c := range host.Calls {
+		o.add("host", c)
+	}
+	for _, c := range p.Calls {
+		o.add("box", c)
 	}
 	var b strings.Builder
 	o.flush(&b)
-	require.Equal(t, `process       2  a copy of box, and a socket to agree with it: socketpair close
-files         7  what is set: umask
-              9  calls: --explain shows each, --pause=SECTION stops at one
+	require.Equal(t, `process (host)   2  a copy of box, and a socket to agree with it: socketpair close
+files            7  what is set: umask
+                 9  calls: --explain shows each, --pause=SECTION stops at one
 `, b.String())
 	require.Zero(t, o)
 }
