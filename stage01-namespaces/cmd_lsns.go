@@ -16,8 +16,11 @@ type lsnsCmd struct{}
 // Run is `box lsns`. A namespace that is ours too is shown as a dash.
 func (lsnsCmd) Run() error {
 	hidden, err := nslist.Write(os.Stdout, strings.Split(kindNames(), ", "))
-	if hidden > 0 {
-		fmt.Fprintf(os.Stderr, "box: left out, because they do not show this user their namespaces: %d\n", hidden)
+	switch {
+	case hidden == 1:
+		fmt.Fprintln(os.Stderr, "box: 1 process left out: its namespaces could not be read")
+	case hidden > 1:
+		fmt.Fprintf(os.Stderr, "box: %d processes left out: their namespaces could not be read\n", hidden)
 	}
 	return err
 }

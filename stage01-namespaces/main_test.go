@@ -66,6 +66,23 @@ func TestVersionIsAFlagToo(t *testing.T) {
 	require.Equal(t, command, flag)
 }
 
+// TestLsnsSaysWhatItLeavesOut: an ordinary user may not look at the processes of others. The column
+// of their numbers has another name than that of PID namespaces.
+func TestLsnsSaysWhatItLeavesOut(t *testing.T) {
+	cmd := exec.Command(box, "lsns")
+	if os.Geteuid() == 0 {
+		cmd = exec.Command("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", box, "lsns")
+	}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	require.NoError(t, cmd.Run(), errs.String())
+	heading, _, _ := strings.Cut(out.String(), "\n")
+	require.Equal(t, []string{"PROCESS", "MNT", "PID"}, strings.Fields(heading)[:3])
+	if _, err := os.Readlink("/proc/1/ns/pid"); os.Geteuid() == 0 || errors.Is(err, os.ErrPermission) {
+		require.Regexp(t, `^box: (1 process left out: its|\d+ processes left out: their) namespaces could not be read\n$`, errs.String())
+	}
+}
+
 func TestBadInputGetsASentence(t *testing.T) {
 	for _, c := range []struct {
 		args   []string

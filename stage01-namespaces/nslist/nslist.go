@@ -21,7 +21,7 @@ import (
 // that do not show this user their namespaces.
 func Write(w io.Writer, kinds []string) (hidden int, err error) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PID\t"+strings.ToUpper(strings.Join(kinds, "\t"))+"\tCOMMAND")
+	fmt.Fprintln(table, "PROCESS\t"+strings.ToUpper(strings.Join(kinds, "\t"))+"\tCOMMAND")
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0, err
