@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -25,14 +26,15 @@ type psCmd struct {
 
 // Run is `box ps`.
 func (c *psCmd) Run() error {
+	debug.SetGCPercent(400) // the list is printed before collecting would pay
 	source := listing.Source[*Record]{All: c.Store.all, Find: c.Store.find, Describe: (*Record).summary, Filters: psFilters}
 	list, err := source.Select(c.Options)
 	if err != nil {
 		return err
 	}
 	rows := []any{}
-	for _, r := range list {
-		rows = append(rows, c.row(r))
+	for _, d := range list {
+		rows = append(rows, c.row(d.Item, d.Container))
 	}
 	return c.Options.Write(os.Stdout, rows, psLine)
 }
@@ -52,8 +54,8 @@ type psRow struct {
 	listing.Row
 }
 
-func (c *psCmd) row(r *Record) psRow {
-	row := psRow{Row: c.Options.Row(r.summary())}
+func (c *psCmd) row(r *Record, summary listing.Container) psRow {
+	row := psRow{Row: c.Options.Row(summary)}
 	return row
 }
 

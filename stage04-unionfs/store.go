@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 )
@@ -186,10 +187,10 @@ func (s Store) read(id string) (*Record, error) {
 	if id, unfinished := strings.CutPrefix(id, "."); err == nil && !unfinished {
 		err = s.checkRecord(id, r)
 	}
-	if _, gone := os.Lstat(dir); errors.Is(gone, fs.ErrNotExist) {
-		return nil, gone
-	}
 	if err != nil {
+		if _, gone := os.Lstat(dir); errors.Is(gone, fs.ErrNotExist) {
+			return nil, gone
+		}
 		return nil, damage(id, err)
 	}
 	r.store, r.Run.Store, r.Run.record = s, s, r
@@ -241,16 +242,15 @@ func (s Store) records() (list []*Record, damaged []error, err error) {
 		return nil, nil, err
 	}
 	all, err := s.ids().List()
-	for _, id := range all {
-		r, err := s.known(id)
-		if errors.Is(err, errNoContainer) { // removed meanwhile
-			continue
+	records, errs := make([]*Record, len(all)), make([]error, len(all))
+	batch.Spread(len(all), func(i int) { records[i], errs[i] = s.known(all[i]) })
+	for i, r := range records {
+		switch {
+		case errs[i] == nil:
+			list = append(list, r)
+		case !errors.Is(errs[i], errNoContainer): // else removed meanwhile
+			damaged = append(damaged, errs[i])
 		}
-		if err != nil {
-			damaged = append(damaged, err)
-			continue
-		}
-		list = append(list, r)
 	}
 	return list, damaged, err
 }

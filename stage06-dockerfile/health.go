@@ -80,6 +80,9 @@ func (r *Record) writeHealth(check *health.Check) error {
 // health is what the check of a container has found, nil without one. One that has ended does not
 // work.
 func (r *Record) health() *api.Health {
+	if health.New(r.Run.healthcheck()) == nil {
+		return nil
+	}
 	found := &api.Health{}
 	if err := state.ReadJSON(r.path("health.json"), found); err != nil {
 		return nil

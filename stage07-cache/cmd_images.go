@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 
 	"stagebox/stage02-cgroups/units"
@@ -25,6 +26,7 @@ type imagesCmd struct {
 
 // Run is `box images`.
 func (c *imagesCmd) Run() error {
+	debug.SetGCPercent(400) // the list is printed before collecting would pay
 	all, err := c.Store.layout().Images()
 	if err != nil {
 		return err

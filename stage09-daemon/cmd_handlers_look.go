@@ -47,7 +47,12 @@ func listContainers(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 func (s Store) selected(o listing.Options) ([]*Record, error) {
 	from := listing.Source[*Record]{All: s.all, Find: s.find,
 		Describe: (*Record).summary, Filters: psFilters}
-	return from.Select(o)
+	found, err := from.Select(o)
+	var list []*Record
+	for _, d := range found {
+		list = append(list, d.Item)
+	}
+	return list, err
 }
 
 // line is a container in a list.

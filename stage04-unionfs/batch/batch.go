@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"stagebox/stage01-namespaces/plan"
 )
@@ -44,6 +47,20 @@ func Print(names []string, do func(name string) error) error {
 		}
 		return err
 	})
+}
+
+// Spread calls do with every number below n, on all processors.
+func Spread(n int, do func(i int)) {
+	var all sync.WaitGroup
+	var next atomic.Int64
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // SideBySide is Print with all names at once. What it prints is in their order.

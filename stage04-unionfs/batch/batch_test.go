@@ -3,6 +3,7 @@ package batch_test
 import (
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -69,4 +70,21 @@ func TestSideBySide(t *testing.T) {
 			return nil
 		}))
 	}))
+}
+
+// Every number is met once, and not all by one goroutine where there are several processors.
+func TestSpread(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 1000} {
+		met := make([]int, n)
+		batch.Spread(n, func(i int) { met[i]++ })
+		for i, times := range met {
+			require.Equal(t, 1, times, i)
+		}
+	}
+	if runtime.GOMAXPROCS(0) < 2 {
+		return
+	}
+	var both sync.WaitGroup
+	both.Add(2)
+	batch.Spread(2, func(int) { both.Done(); both.Wait() }) // one alone would wait forever
 }

@@ -14,6 +14,8 @@ import (
 	"text/tabwriter"
 	"text/template"
 	"unicode"
+
+	"stagebox/stage04-unionfs/batch"
 )
 
 // Header holds the titles of a table's columns, by the names of the fields.
@@ -45,11 +47,13 @@ func (t Table) Write(w io.Writer, format string, rows []any) error {
 		return about(format, err)
 	}
 	var lines, out bytes.Buffer
-	for _, object := range rows {
-		if err := row.Execute(&lines, object); err != nil {
-			return about(format, err)
+	texts, errs := make([]bytes.Buffer, len(rows)), make([]error, len(rows))
+	batch.Spread(len(rows), func(i int) { errs[i] = row.Execute(&texts[i], rows[i]) })
+	for i, text := range texts {
+		if errs[i] != nil {
+			return about(format, errs[i])
 		}
-		lines.WriteByte('\n')
+		lines.Write(append(text.Bytes(), '\n'))
 	}
 	if !isTable {
 		_, err := lines.WriteTo(w)

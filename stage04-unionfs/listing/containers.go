@@ -74,7 +74,7 @@ var filters = map[string]func(c Container, value string) bool{
 }
 
 // Select returns the containers that the flags ask for, the one created last first.
-func (s Source[T]) Select(o Options) (list []T, err error) {
+func (s Source[T]) Select(o Options) (list []Described[T], err error) {
 	f, err := o.filters(slices.Collect(maps.Keys(s.Filters)))
 	if err != nil {
 		return nil, err
@@ -83,11 +83,11 @@ func (s Source[T]) Select(o Options) (list []T, err error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]described[T], len(items))
+	all := make([]Described[T], len(items))
 	for i, item := range items {
-		all[i] = described[T]{s.Describe(item), item}
+		all[i] = Described[T]{s.Describe(item), item}
 	}
-	slices.SortFunc(all, func(a, b described[T]) int {
+	slices.SortFunc(all, func(a, b Described[T]) int {
 		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
 	})
 	if all, err = s.between(all, f); err != nil {
@@ -99,15 +99,16 @@ func (s Source[T]) Select(o Options) (list []T, err error) {
 	always := o.All || o.Last > 0 || len(f["status"]) > 0
 	for _, d := range all {
 		if (always || d.isRunning()) && s.matches(d, f) && (o.Last <= 0 || len(list) < o.Last) {
-			list = append(list, d.item)
+			list = append(list, d)
 		}
 	}
 	return list, nil
 }
 
-type described[T any] struct {
+// Described is what the caller has for a container, and what is known of it.
+type Described[T any] struct {
 	Container
-	item T
+	Item T
 }
 
 // filters reads the --filter flags; more are the names of the caller's own.
@@ -132,14 +133,14 @@ func (o Options) filters(more []string) (filter.Filters, error) {
 }
 
 // between leaves the containers created before and since those that the filters name.
-func (s Source[T]) between(all []described[T], f filter.Filters) ([]described[T], error) {
+func (s Source[T]) between(all []Described[T], f filter.Filters) ([]Described[T], error) {
 	for _, name := range append(slices.Clone(f["before"]), f["since"]...) {
 		edge, err := s.Find(name)
 		if err != nil {
 			return nil, fmt.Errorf("--filter: %w", err)
 		}
 		id := s.Describe(edge).ID
-		at := slices.IndexFunc(all, func(d described[T]) bool { return d.ID == id })
+		at := slices.IndexFunc(all, func(d Described[T]) bool { return d.ID == id })
 		switch isBefore := slices.Contains(f["before"], name); {
 		case isBefore:
 			all = all[at+1:]
@@ -151,14 +152,14 @@ func (s Source[T]) between(all []described[T], f filter.Filters) ([]described[T]
 }
 
 // matches reports whether a container passes the filters.
-func (s Source[T]) matches(d described[T], f filter.Filters) bool {
+func (s Source[T]) matches(d Described[T], f filter.Filters) bool {
 	for name, match := range filters {
 		if !f.Any(name, func(value string) bool { return match(d.Container, value) }) {
 			return false
 		}
 	}
 	for name, match := range s.Filters {
-		if !f.Any(name, func(value string) bool { return match(d.item, value) }) {
+		if !f.Any(name, func(value string) bool { return match(d.Item, value) }) {
 			return false
 		}
 	}

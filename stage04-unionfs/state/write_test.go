@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -241,4 +242,35 @@ func TestJSON(t *testing.T) {
 	require.EqualError(t, state.ReadJSON(path, &got), path+": unexpected end of JSON input")
 	require.ErrorIs(t, state.ReadJSON(path+"x", &got), os.ErrNotExist)
 	require.ErrorContains(t, state.WriteJSON(path, func() {}, state.Durable), path+": json: unsupported type")
+}
+
+type record struct {
+	Text    string
+	Number  int
+	Pointer *int
+	None    []string
+	Empty   []string
+	When    time.Duration
+	At      time.Time
+	Below   struct{ Flag bool }
+}
+
+// Of a struct, what is zero is left out; all else is as encoding/json writes and reads it.
+func TestJSONOfAStruct(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record.json")
+	want := record{Text: "a\xff<b>", Pointer: new(int), Empty: []string{}, When: time.Second, At: time.Unix(1, 5).UTC()}
+	require.NoError(t, state.WriteJSON(path, want, state.Volatile))
+	require.Equal(t, "{\n  \"Text\": \"a\ufffd\\u003cb\\u003e\",\n  \"Pointer\": 0,\n  \"Empty\": [],\n  \"When\": 1000000000,\n"+
+		"  \"At\": \"1970-01-01T00:00:01.000000005Z\"\n}\n", contentOf(t, path))
+	var got, theirs record
+	require.NoError(t, state.ReadJSON(path, &got))
+	require.NoError(t, json.Unmarshal([]byte(contentOf(t, path)), &theirs))
+	require.Equal(t, theirs, got)
+	want.Text = "a\ufffd<b>"
+	require.Equal(t, want, got)
+	old := `{"text":"x","Number":3,"Pointer":null,"None":null,"Unknown":[{}],"Below":{"Flag":true},"Number":4}`
+	require.NoError(t, os.WriteFile(path, []byte(old), 0o600))
+	require.NoError(t, state.ReadJSON(path, &got))
+	require.NoError(t, json.Unmarshal([]byte(old), &theirs))
+	require.Equal(t, theirs, got, "a record of an older box, which has every field")
 }

@@ -4,6 +4,7 @@
 package imageview
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -83,11 +84,14 @@ func tree(all []*oci.Image) *layertree.Tree {
 }
 
 func table(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	var out bytes.Buffer // a tabwriter writes every cell by itself
+	t := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
 	for _, cells := range rows {
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
-	return t.Flush()
+	t.Flush()
+	_, err := out.WriteTo(w)
+	return err
 }
 
 // age is how long ago something was made. Tools that want the same bytes again set no time, or the

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
@@ -64,24 +65,40 @@ func (l Layout) Images() (list []*Image, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var manifests []ocispec.Descriptor // each once, although it may have several names
+	place := map[digest.Digest]int{}
 	for _, d := range index {
-		same := func(o *Image) bool { return o.Manifest.Digest == d.Digest }
-		i := slices.IndexFunc(list, same)
-		if i < 0 {
-			image, err := l.Image(unnamed(d))
-			if err != nil {
-				l.Warn(err)
-				continue
-			}
-			list, i = append(list, image), len(list)
-			image.Origins = nil
+		if _, seen := place[d.Digest]; !seen {
+			place[d.Digest] = len(manifests)
+			manifests = append(manifests, unnamed(d))
+		}
+	}
+	list = l.images(manifests)
+	for _, d := range index {
+		image := list[place[d.Digest]]
+		if image == nil {
+			continue
 		}
 		if name := nameOf(d); name != "" {
-			list[i].Names = append(list[i].Names, name)
+			image.Names = append(image.Names, name)
 		}
-		list[i].Origins = append(list[i].Origins, originOf(d))
+		image.Origins = append(image.Origins, originOf(d))
 	}
-	return list, nil
+	return slices.DeleteFunc(list, func(image *Image) bool { return image == nil }), nil
+}
+
+// images reads the images of manifests, and leaves nil for one that is damaged.
+func (l Layout) images(manifests []ocispec.Descriptor) []*Image {
+	list, errs := make([]*Image, len(manifests)), make([]error, len(manifests))
+	batch.Spread(len(manifests), func(i int) { list[i], errs[i] = l.Image(manifests[i]) })
+	for i, err := range errs {
+		if err != nil {
+			l.Warn(err)
+			continue
+		}
+		list[i].Origins = nil
+	}
+	return list
 }
 
 // Tagged returns the name with a tag that a text is: nil for a digest, and for the beginning of an

@@ -18,7 +18,6 @@ package oci
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +25,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"stagebox/stage01-namespaces/rawfile"
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/digest"
@@ -156,7 +156,7 @@ func (l Layout) Read(d digest.Digest) ([]byte, error) {
 		return nil, fmt.Errorf("blob %s is %s; an image description is at most %s",
 			d, units.FormatSize(info.Size()), units.FormatSize(registry.MaxDocument))
 	}
-	data, err := os.ReadFile(l.Path(d))
+	data, err := rawfile.Read(l.Path(d))
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func (l Layout) Read(d digest.Digest) ([]byte, error) {
 func (l Layout) ReadJSON(d digest.Digest, value any) error {
 	data, err := l.Read(d)
 	if err == nil {
-		err = json.Unmarshal(data, value)
+		err = state.Unmarshal(data, value)
 	}
 	if err != nil {
 		return fmt.Errorf("read %q: %w", d, err)

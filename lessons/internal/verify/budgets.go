@@ -43,6 +43,7 @@ var budgets = map[string]budget{
 			"hardening.go": {15, 7}, "console.go": {24, 5}, "rootfs.go": {8, 6}, "binds.go": {5, 0}, "cmd_binds.go": {12, 2}, "users.go": {5, 9},
 			"cmd_exec.go":    {41, 2},
 			"cmd_control.go": {96, 12}, "cmd_stats.go": {8, 2}, "cgroups.go": {3, 0}},
+		imports: []string{"github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext", "github.com/go-json-experiment/json/v1"},
 	},
 	"images": {
 		adds: []string{"cmd_login.go", "cmd_images.go", "cmd_pull.go", "cmd_from.go", "cmd_archives.go", "cmd_inside.go", "layers.go",
