@@ -26,7 +26,8 @@ type benchCmd struct {
 	Dir    string   `help:"Directory to work in, on the file system to measure." default:"/var/tmp" placeholder:"DIR"`
 }
 
-// apart is set in the environment of the run that has a network namespace of its own.
+// apart names, in the environment of the run that has namespaces of its own, the directory with the
+// boxes to time. They are built before: what an older one needs may have to be downloaded.
 const apart = "STAGEBOX_BENCH_APART"
 
 // Run is `lessons bench`.
@@ -37,20 +38,36 @@ func (c *benchCmd) Run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if os.Geteuid() == 0 {
-		if os.Getenv(apart) == "" {
-			return again(ctx)
-		}
+	if dir := os.Getenv(apart); dir != "" {
 		if err := hideSecondTree(); err != nil {
 			return err
 		}
+		b := c.boxesIn(dir)
+		return errors.Join(c.time(ctx, b, rows), unmount(b.Dir))
 	}
 	dir, err := os.MkdirTemp(c.Dir, "stagebox-bench-")
 	if err != nil {
 		return err
 	}
-	b := &bench.Bench{Dir: dir}
-	return errors.Join(c.time(ctx, b, rows), clean(b))
+	b := c.boxesIn(dir)
+	err = c.build(ctx, b)
+	switch {
+	case err != nil:
+	case os.Geteuid() == 0:
+		err = again(ctx, dir)
+	default:
+		err = c.time(ctx, b, rows)
+	}
+	return errors.Join(err, unmount(dir), os.RemoveAll(dir))
+}
+
+// boxesIn says where in a directory the boxes are.
+func (c *benchCmd) boxesIn(dir string) *bench.Bench {
+	b := &bench.Bench{Dir: dir, Third: filepath.Join(dir, "box3"), Last: filepath.Join(dir, "box-last")}
+	if c.Base != "" {
+		b.Base = filepath.Join(dir, "box-base")
+	}
+	return b
 }
 
 // rows are those that were asked for.
@@ -80,9 +97,9 @@ func benchRows() string {
 
 // again runs this command in a network namespace of its own, so that bridges and rules that box
 // makes there go with it, and in a mount namespace of its own.
-func again(ctx context.Context) error {
+func again(ctx context.Context, dir string) error {
 	self := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
-	self.Env = append(os.Environ(), apart+"=yes")
+	self.Env = append(os.Environ(), apart+"="+dir)
 	self.Stdin, self.Stdout, self.Stderr = os.Stdin, os.Stdout, os.Stderr
 	self.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGTERM}
 	self.Cancel = func() error { return self.Process.Signal(unix.SIGTERM) }
@@ -107,11 +124,8 @@ func hideSecondTree() error {
 	return nil
 }
 
-// time builds what is timed, and prints a table for each row.
+// time prints a table for each row.
 func (c *benchCmd) time(ctx context.Context, b *bench.Bench, rows []bench.Row) error {
-	if err := c.build(ctx, b); err != nil {
-		return err
-	}
 	for _, line := range bench.Versions(ctx) {
 		fmt.Println(line)
 	}
@@ -147,7 +161,6 @@ func (c *benchCmd) build(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	b.Third, b.Last = filepath.Join(b.Dir, "box3"), filepath.Join(b.Dir, "box-last")
 	fmt.Println("building …")
 	if err := errors.Join(all[2].Build(ctx, b.Third), all[len(all)-1].Build(ctx, b.Last)); err != nil || c.Base == "" {
 		return err
@@ -169,20 +182,20 @@ func (c *benchCmd) buildBase(ctx context.Context, b *bench.Bench, root string) e
 	if err != nil {
 		return fmt.Errorf("--base %s: %w", c.Base, err)
 	}
-	b.Base = filepath.Join(b.Dir, "box-base")
 	return older[len(older)-1].Build(ctx, b.Base)
 }
 
-// clean removes what the rows have made, mounts in a store that was left in a hurry included.
-func clean(b *bench.Bench) error {
+// unmount takes away mounts in a store that was left in a hurry: RemoveAll says what is still in the
+// way.
+func unmount(dir string) error {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		return err
 	}
 	for line := range strings.Lines(string(mounts)) {
-		if words := strings.Fields(line); len(words) > 1 && strings.HasPrefix(words[1], b.Dir+"/") {
-			unix.Unmount(words[1], unix.MNT_DETACH) // RemoveAll says what is still in the way
+		if words := strings.Fields(line); len(words) > 1 && strings.HasPrefix(words[1], dir+"/") {
+			unix.Unmount(words[1], unix.MNT_DETACH)
 		}
 	}
-	return os.RemoveAll(b.Dir)
+	return nil
 }
