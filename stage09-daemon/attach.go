@@ -21,8 +21,8 @@ import (
 	"stagebox/stage09-daemon/rest"
 )
 
-// visit is a client with a connection of its own.
-type visit struct {
+// clientConn is a client with a connection of its own.
+type clientConn struct {
 	conn     net.Conn
 	in       io.Reader // what HTTP has read already, and the rest
 	out, err io.Writer
@@ -32,7 +32,7 @@ type visit struct {
 }
 
 // hijack takes the connection over. A terminal's output has no frames.
-func hijack(w http.ResponseWriter, r *rest.Request, tty bool) (*visit, error) {
+func hijack(w http.ResponseWriter, r *rest.Request, tty bool) (*clientConn, error) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func hijack(w http.ResponseWriter, r *rest.Request, tty bool) (*visit, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	frames := &rest.Frames{To: conn}
-	v := &visit{conn: conn, in: buffered.Reader, gone: make(chan struct{}),
+	v := &clientConn{conn: conn, in: buffered.Reader, gone: make(chan struct{}),
 		attached: make(chan *attach.Client, 1),
 		out:      frames.Stream(rest.Stdout), err: frames.Stream(rest.Stderr)}
 	if tty {
@@ -86,7 +86,7 @@ func attachContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if !typed {
 		go v.drain()
 	}
-	d.join(c, v)
+	d.attachOrQueue(c, v)
 	defer d.leave(c.ID, v)
 	select {
 	case client := <-v.attached:
@@ -98,44 +98,44 @@ func attachContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	return nil
 }
 
-// join attaches a client at once, or leaves it to the start of the container.
-func (d *daemon) join(c *Record, v *visit) {
+// attachOrQueue attaches a client at once, or leaves it to the start of the container.
+func (d *daemon) attachOrQueue(c *Record, v *clientConn) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if now, err := d.present(c.ID); err == nil && now.isRunning() {
 		v.dial(now)
 		return
 	}
-	d.early[c.ID] = append(d.early[c.ID], v)
+	d.pending[c.ID] = append(d.pending[c.ID], v)
 }
 
 // leave forgets a client that still waits.
-func (d *daemon) leave(id string, v *visit) {
+func (d *daemon) leave(id string, v *clientConn) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	rest := d.early[id][:0:0]
-	for _, other := range d.early[id] {
+	rest := d.pending[id][:0:0]
+	for _, other := range d.pending[id] {
 		if other != v {
 			rest = append(rest, other)
 		}
 	}
-	if d.early[id] = rest; len(rest) == 0 {
-		delete(d.early, id)
+	if d.pending[id] = rest; len(rest) == 0 {
+		delete(d.pending, id)
 	}
 }
 
-// attachEarly attaches those who wait for the start of a container, which is held meanwhile.
-func (d *daemon) attachEarly(c *Record) {
+// attachPending attaches those who wait for the start of a container, which is held meanwhile.
+func (d *daemon) attachPending(c *Record) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	for _, v := range d.early[c.ID] {
+	for _, v := range d.pending[c.ID] {
 		v.dial(c)
 	}
-	delete(d.early, c.ID)
+	delete(d.pending, c.ID)
 }
 
 // dial gives the monitor of a container pipes for the client.
-func (v *visit) dial(c *Record) {
+func (v *clientConn) dial(c *Record) {
 	streams := []string{"stdout", "stderr"}
 	if c.Run.Interactive {
 		streams = append(streams, "stdin")
@@ -151,7 +151,7 @@ func (v *visit) dial(c *Record) {
 }
 
 // serve copies the streams until the container closes them or the keys are typed.
-func (v *visit) serve(client *attach.Client, typed, tty bool, keys attach.Keys) {
+func (v *clientConn) serve(client *attach.Client, typed, tty bool, keys attach.Keys) {
 	defer client.Close()
 	if !tty {
 		keys = nil
@@ -175,7 +175,7 @@ func (v *visit) serve(client *attach.Client, typed, tty bool, keys attach.Keys) 
 
 // drain waits until the client has left. The end of what it sends does not mean that: it may have
 // closed its half of the connection, and still read.
-func (v *visit) drain() {
+func (v *clientConn) drain() {
 	io.Copy(io.Discard, v.in)
 	for !hasLeft(v.conn) {
 		time.Sleep(200 * time.Millisecond)

@@ -1,7 +1,8 @@
 // Events say what happens to containers, volumes, networks and images. They are seen in the store,
 // with inotify(7): so it makes no difference whether a client of the daemon or a plain box has done
 // something. As long as a container runs, its monitor holds a lock on a file in running/. At the
-// end it writes the exit status there, and removes the file. Read watch.see, then watch.ended.
+// end it writes the exit status there, and removes the file. Read watch.handleEvent, then
+// watch.ended.
 
 package main
 
@@ -31,18 +32,18 @@ import (
 // watch sees changes of the store, and publishes them.
 type watch struct {
 	broker.Broker
-	in      Store
+	store   Store
 	ctx     context.Context
 	inotify *os.File
 
 	lock sync.Mutex
-	dirs map[int32]string  // that are watched, below the store
-	seen map[string]*sight // by id
-	tags map[string]string // ids of images, by name
+	dirs map[int32]string     // that are watched, below the store
+	seen map[string]*lastSeen // by id
+	tags map[string]string    // ids of images, by name
 }
 
-// sight is what was seen of a container.
-type sight struct {
+// lastSeen is what was seen of a container.
+type lastSeen struct {
 	record  *Record
 	live    *os.File  // the file in running/: open, its content outlives its name
 	started time.Time // when the run began that was published, and has not ended
@@ -58,8 +59,8 @@ func (s Store) watch(ctx context.Context) (*watch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inotify_init1: %w", err)
 	}
-	w := &watch{in: s, ctx: ctx, inotify: os.NewFile(uintptr(fd), "inotify"),
-		dirs: map[int32]string{}, seen: map[string]*sight{}}
+	w := &watch{store: s, ctx: ctx, inotify: os.NewFile(uintptr(fd), "inotify"),
+		dirs: map[int32]string{}, seen: map[string]*lastSeen{}}
 	for _, dir := range watched {
 		err = errors.Join(err, os.MkdirAll(s.path(dir), 0o700), w.add(dir))
 	}
@@ -68,7 +69,7 @@ func (s Store) watch(ctx context.Context) (*watch, error) {
 		return nil, errors.Join(err, w.inotify.Close())
 	}
 	for _, r := range all {
-		w.seen[r.ID] = &sight{record: r}
+		w.seen[r.ID] = &lastSeen{record: r}
 		complain(w.add("containers/" + r.ID))
 		if r.isLive() {
 			w.seen[r.ID].started = r.State.StartedAt
@@ -89,7 +90,7 @@ func (w *watch) add(dir string) error {
 	}
 	number := 0
 	errControl := raw.Control(func(fd uintptr) {
-		number, err = unix.InotifyAddWatch(int(fd), w.in.path(dir), changes|unix.IN_ONLYDIR)
+		number, err = unix.InotifyAddWatch(int(fd), w.store.path(dir), changes|unix.IN_ONLYDIR)
 	})
 	if err == unix.ENOENT {
 		return nil
@@ -114,7 +115,7 @@ func (w *watch) read() {
 			end := unix.SizeofInotifyEvent + int(e.Len)
 			name := strings.TrimRight(string(rest[unix.SizeofInotifyEvent:end]), "\x00")
 			w.lock.Lock()
-			w.see(w.dirs[e.Wd], name, e.Mask)
+			w.handleEvent(w.dirs[e.Wd], name, e.Mask)
 			if e.Mask&unix.IN_IGNORED != 0 { // the directory is gone
 				delete(w.dirs, e.Wd)
 			}
@@ -124,17 +125,17 @@ func (w *watch) read() {
 	}
 }
 
-// see takes a change of a name in a directory of the store.
-func (w *watch) see(dir, name string, mask uint32) {
+// handleEvent takes a change of a name in a directory of the store.
+func (w *watch) handleEvent(dir, name string, mask uint32) {
 	came := mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0
 	switch {
 	case mask&unix.IN_Q_OVERFLOW != 0:
-		w.lookAgain()
+		w.rescan()
 	case dir == "containers" && came && ids.IsID(name):
 		complain(w.add("containers/" + name))
-		w.look(name)
+		w.compare(name)
 	case filepath.Dir(dir) == "containers" && came && name == "container.json":
-		w.look(filepath.Base(dir))
+		w.compare(filepath.Base(dir))
 	case filepath.Dir(dir) == "containers" && came && name == "health.json":
 		w.of(filepath.Base(dir)).lookAtHealth(w)
 	case dir == "running" && ids.IsID(name) && came:
@@ -148,7 +149,7 @@ func (w *watch) see(dir, name string, mask uint32) {
 	case dir == "networks" && filepath.Ext(name) == ".json" && mask&unix.IN_CREATE == 0:
 		name = strings.TrimSuffix(name, ".json")
 		about := map[string]string{"name": name, "type": "bridge"}
-		w.Publish(broker.New("network", made[came], w.in.networks().ID(name), about))
+		w.Publish(broker.New("network", made[came], w.store.networks().ID(name), about))
 	}
 }
 
@@ -156,16 +157,16 @@ func (w *watch) see(dir, name string, mask uint32) {
 var made = map[bool]string{true: "create", false: "destroy"}
 
 // of is what was seen of a container.
-func (w *watch) of(id string) *sight {
+func (w *watch) of(id string) *lastSeen {
 	if w.seen[id] == nil {
-		w.seen[id] = &sight{}
+		w.seen[id] = &lastSeen{}
 	}
 	return w.seen[id]
 }
 
-// look compares the record of a container with what was seen of it.
-func (w *watch) look(id string) {
-	r, err := w.in.read(id)
+// compare compares the record of a container with what was seen of it.
+func (w *watch) compare(id string) {
+	r, err := w.store.read(id)
 	if err != nil {
 		return // it is gone, or damaged: every command says so
 	}
@@ -188,7 +189,7 @@ func (w *watch) look(id string) {
 }
 
 // lookAtHealth publishes what a health check has found, if that is new.
-func (s *sight) lookAtHealth(w *watch) {
+func (s *lastSeen) lookAtHealth(w *watch) {
 	if s.record == nil || !s.record.isRunning() {
 		return
 	}
@@ -201,7 +202,7 @@ func (s *sight) lookAtHealth(w *watch) {
 
 // open opens the file that says that a container runs.
 func (w *watch) open(id string) {
-	file, err := os.Open(w.in.path("running", id))
+	file, err := os.Open(w.store.path("running", id))
 	if err != nil {
 		return // it has ended
 	}
@@ -226,14 +227,14 @@ func isSameFile(a, b *os.File) bool {
 // awaitKill waits for the lock on the file. A monitor that ends removes the file first; if it is
 // still there, the monitor was killed, and what it has left is repaired as by any other box.
 func (w *watch) awaitKill(id string) {
-	file, err := os.Open(w.in.path("running", id))
+	file, err := os.Open(w.store.path("running", id))
 	if err != nil {
 		return
 	}
 	err = state.Await(w.ctx, file, state.Shared)
 	file.Close()
-	if err == nil && exists(w.in.path("running", id)) {
-		w.in.known(id)
+	if err == nil && exists(w.store.path("running", id)) {
+		w.store.known(id)
 	}
 }
 
@@ -246,7 +247,7 @@ func (w *watch) ended(id string) {
 	if s.live != nil {
 		w.publishEnd(s)
 	}
-	if !exists(w.in.path("containers", id)) {
+	if !exists(w.store.path("containers", id)) {
 		s.publish(w, "destroy", nil)
 		delete(w.seen, id)
 	}
@@ -254,7 +255,7 @@ func (w *watch) ended(id string) {
 
 // isCurrent reports whether an open file still has its name in running/.
 func (w *watch) isCurrent(id string, live *os.File) bool {
-	file, err := os.Open(w.in.path("running", id))
+	file, err := os.Open(w.store.path("running", id))
 	if err != nil {
 		return false
 	}
@@ -264,13 +265,13 @@ func (w *watch) isCurrent(id string, live *os.File) bool {
 
 // publishEnd publishes the exit status in the file of a run, and closes it. The file of a command
 // that ran nothing is empty.
-func (w *watch) publishEnd(s *sight) {
+func (w *watch) publishEnd(s *lastSeen) {
 	text, _ := io.ReadAll(io.NewSectionReader(s.live, 0, 16))
 	status, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	switch {
 	case err != nil: // killed, if anything ran at all
 		status = 128 + int(unix.SIGKILL)
-	case s.started.IsZero() && s.record != nil: // so short that look has missed its start
+	case s.started.IsZero() && s.record != nil: // so short that compare has missed its start
 		s.started = time.Now()
 		s.publish(w, "start", nil)
 	}
@@ -280,7 +281,7 @@ func (w *watch) publishEnd(s *sight) {
 }
 
 // died publishes the end of a run, once.
-func (s *sight) died(w *watch, status int) {
+func (s *lastSeen) died(w *watch, status int) {
 	if !s.started.IsZero() {
 		s.started = time.Time{}
 		s.publish(w, "die", map[string]string{"exitCode": strconv.Itoa(status)})
@@ -288,7 +289,7 @@ func (s *sight) died(w *watch, status int) {
 }
 
 // publish publishes an event of a container.
-func (s *sight) publish(w *watch, action string, more map[string]string) {
+func (s *lastSeen) publish(w *watch, action string, more map[string]string) {
 	if s.record == nil {
 		return
 	}
@@ -303,19 +304,19 @@ func (s *sight) publish(w *watch, action string, more map[string]string) {
 
 // emit publishes what a handler has done and the store does not show.
 func (w *watch) emit(action string, r *Record, more map[string]string) {
-	(&sight{record: r}).publish(w, action, more)
+	(&lastSeen{record: r}).publish(w, action, more)
 }
 
-// lookAgain looks at everything, when so much has happened that the kernel has dropped some of it.
-func (w *watch) lookAgain() {
-	all, err := w.in.all()
+// rescan looks at everything, when so much has happened that the kernel has dropped some of it.
+func (w *watch) rescan() {
+	all, err := w.store.all()
 	complain(err)
 	for _, r := range all {
 		complain(w.add("containers/" + r.ID))
-		w.look(r.ID)
+		w.compare(r.ID)
 	}
 	for _, id := range slices.Collect(maps.Keys(w.seen)) {
-		if !exists(w.in.path("running", id)) {
+		if !exists(w.store.path("running", id)) {
 			w.ended(id)
 		}
 	}
@@ -324,7 +325,7 @@ func (w *watch) lookAgain() {
 
 // tagged are the names of images, and the images' ids.
 func (w *watch) tagged() map[string]string {
-	images, err := w.in.layout().Images()
+	images, err := w.store.layout().Images()
 	complain(err)
 	tags := map[string]string{}
 	for _, image := range images {

@@ -23,14 +23,14 @@ func TestLateReport(t *testing.T) {
 	var seen []string
 	r, _ := w.Subscribe(time.Time{}, func(broker.Event) bool { return true })
 	id := ids.New()
-	w.seen[id] = &sight{record: &Record{ID: id, Run: &Container{}}}
+	w.seen[id] = &lastSeen{record: &Record{ID: id, Run: &Container{}}}
 	live := s.path("running", id)
 	require.NoError(t, os.WriteFile(live, nil, 0o600))
 	w.watchRun(id)
-	w.see("running", id, unix.IN_DELETE) // that of `box create`
+	w.handleEvent("running", id, unix.IN_DELETE) // that of `box create`
 	require.NoError(t, os.WriteFile(live, []byte("10\n"), 0o600))
 	require.NoError(t, os.Rename(live, filepath.Join(s.Root, "gone")))
-	w.see("running", id, unix.IN_DELETE)
+	w.handleEvent("running", id, unix.IN_DELETE)
 	for len(r.C) > 0 {
 		e := <-r.C
 		seen = append(seen, e.Action+e.Actor.Attributes["exitCode"])

@@ -20,9 +20,9 @@ import (
 	"stagebox/stage09-daemon/rest"
 )
 
-// execution is a command in a container. It is forgotten with the daemon, or when there is no
+// execInstance is a command in a container. It is forgotten with the daemon, or when there is no
 // such container any more.
-type execution struct {
+type execInstance struct {
 	id        string
 	container *Record
 	request   commandline.Exec
@@ -38,7 +38,7 @@ func createExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err != nil {
 		return err
 	}
-	e := &execution{id: ids.New(), container: c}
+	e := &execInstance{id: ids.New(), container: c}
 	if err := r.Decode(&e.request); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func createExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	return rest.Answer(w, http.StatusCreated, map[string]string{"Id": e.id})
 }
 
-func (d *daemon) findExec(id string) (*execution, error) {
+func (d *daemon) findExec(id string) (*execInstance, error) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if e := d.execs[id]; e != nil {
@@ -107,7 +107,7 @@ func startExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 }
 
 // runOnPipes gives the job pipes. Its own errors are for the client too.
-func (e *execution) runOnPipes(job *job, v *visit) error {
+func (e *execInstance) runOnPipes(job *job, v *clientConn) error {
 	job.Stdout = v.out
 	job.Stderr = v.err
 	if e.request.AttachStdin {
@@ -124,7 +124,7 @@ func (e *execution) runOnPipes(job *job, v *visit) error {
 }
 
 // runOnTerminal gives the job a terminal (pty(7)), of which the daemon has the other side.
-func (e *execution) runOnTerminal(job *job, v *visit) error {
+func (e *execInstance) runOnTerminal(job *job, v *clientConn) error {
 	ours, theirs, err := openTerminal()
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func openTerminal() (ours, theirs *os.File, err error) {
 }
 
 // begin reports whether the command is to be started: once.
-func (e *execution) begin() bool {
+func (e *execInstance) begin() bool {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	first := !e.started
@@ -178,7 +178,7 @@ func (e *execution) begin() bool {
 }
 
 // endExec keeps how a command has ended.
-func (d *daemon) endExec(e *execution, err error) {
+func (d *daemon) endExec(e *execInstance, err error) {
 	status := 0
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

@@ -62,7 +62,7 @@ func startContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		return err
 	}
 	if n, _ := ours.Read(make([]byte, 1)); n == 1 { // else it has failed before
-		d.attachEarly(c)
+		d.attachPending(c)
 		d.watchRun(c.ID)
 		ours.WriteString("+") // an error means that it has died
 	}

@@ -39,15 +39,15 @@ func (d *daemon) command(ctx context.Context, r *rest.Request, args ...string) *
 	j := &job{Cmd: exec.CommandContext(ctx, program, args...)}
 	j.Env = []string{"BOX_ROOT=" + d.dir(), "PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}
 	j.Dir = "/"
-	j.Stderr = &rest.Lines{Do: func(line string) { d.sort(r, &j.errors, line) }}
+	j.Stderr = &rest.Lines{Do: func(line string) { d.splitStderr(r, &j.errors, line) }}
 	j.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	j.Cancel = func() error { return j.Process.Signal(unix.SIGTERM) }
 	d.narrate(r, 2, "box "+strings.Join(args, " "))
 	return j
 }
 
-// sort keeps a line that a job has printed as an error of it, unless it is of its narration.
-func (d *daemon) sort(r *rest.Request, errors io.Writer, line string) {
+// splitStderr keeps a line that a job has printed as an error of it, unless it is of its narration.
+func (d *daemon) splitStderr(r *rest.Request, errors io.Writer, line string) {
 	for _, side := range []string{"host│", "box │", "── "} {
 		if d.explain && strings.HasPrefix(line, side) {
 			d.narrate(r, 3, line)

@@ -22,7 +22,7 @@ func idle(t testing.TB) *daemon {
 	w, err := s.watch(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.inotify.Close()) })
-	return &daemon{Store: s, watch: w, early: map[string][]*visit{}, execs: map[string]*execution{}}
+	return &daemon{Store: s, watch: w, pending: map[string][]*clientConn{}, execs: map[string]*execInstance{}}
 }
 
 // TestRoutes: what is not served is refused with 501 and a sentence, and versions with 400.

@@ -35,9 +35,9 @@ type daemon struct {
 	narrated atomic.Int64 // requests
 	print    sync.Mutex   // a line of the narration at a time
 
-	mutex sync.Mutex
-	early map[string][]*visit   // clients of containers that are yet to be started, by id
-	execs map[string]*execution // by id
+	mutex   sync.Mutex
+	pending map[string][]*clientConn // clients of containers that are yet to be started, by id
+	execs   map[string]*execInstance // by id
 }
 
 // serve answers requests on sockets until the context ends. Then those that are under way get a
@@ -49,8 +49,8 @@ func (s Store) serve(ctx context.Context, sockets []net.Listener, explain bool) 
 	}
 	defer w.inotify.Close()
 	d := &daemon{Store: s, watch: w, explain: explain,
-		early: map[string][]*visit{}, execs: map[string]*execution{}}
-	d.startAfterBoot()
+		pending: map[string][]*clientConn{}, execs: map[string]*execInstance{}}
+	d.applyRestartPolicies()
 	server := &http.Server{Handler: d, ReadHeaderTimeout: 30 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }} // waiters end with it too
 	all, ended := errgroup.WithContext(ctx)
@@ -159,9 +159,10 @@ func (l *lockedListener) unlock() error {
 	return errors.Join(os.Remove(l.lock.Name()), l.lock.Close())
 }
 
-// startAfterBoot starts the containers whose restart policy says so: those that the end of the
-// machine, and not a user, has ended. All others go on without the daemon, and need it for nothing.
-func (d *daemon) startAfterBoot() {
+// applyRestartPolicies starts the containers whose restart policy says so: those that the end of
+// the machine, and not a user, has ended. All others go on without the daemon, and need it for
+// nothing.
+func (d *daemon) applyRestartPolicies() {
 	all, err := d.all()
 	complain(err)
 	for _, r := range all {
