@@ -22,7 +22,7 @@ type Container struct {
 }
 
 // Run is `box run`.
-func (c *Container) Run() error {
+func (c *Container) Run() (err error) {
 	p := newPlan()
 
 	if err := namespaces(c, p); err != nil {

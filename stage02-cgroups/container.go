@@ -26,7 +26,7 @@ type Container struct {
 }
 
 // Run is `box run`.
-func (c *Container) Run() error {
+func (c *Container) Run() (err error) {
 	p := newPlan()
 
 	group, err := cgroup(c, p)

@@ -34,7 +34,7 @@ type Container struct {
 }
 
 // Run is `box run`.
-func (c *Container) Run() error {
+func (c *Container) Run() (err error) {
 	p := newPlan()
 
 	who, err := identify(c)

@@ -16,7 +16,6 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/passwd"
-	"stagebox/stage03-rootfs/rootdir"
 )
 
 // identity is what the kernel and the environment need to know of a user.
@@ -30,12 +29,8 @@ type identity struct {
 
 // identify looks up the user that the program runs as, and makes its environment.
 func identify(c *Container) (*identity, error) {
-	if c.Rootfs != "" {
-		dir, err := rootdir.Check(c.Rootfs)
-		if err != nil {
-			return nil, err
-		}
-		c.Rootfs = dir
+	if err := c.checkRoot(); err != nil {
+		return nil, err
 	}
 	id := &identity{home: "/root"}
 	if c.isChanged() {

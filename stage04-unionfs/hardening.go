@@ -117,8 +117,9 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged
 			who.become(p)
 		}
 		if who.uid != 0 {
-			p.Capset(0)
-		} else if keep != known {
+			keep = 0
+		}
+		if keep != known {
 			p.Capset(keep & known)
 		}
 	}, nil

@@ -268,6 +268,14 @@ func (c *Container) openInside(path string, flags uint64) (int, error) {
 	return rootdir.Open(cmp.Or(c.Rootfs, "/"), path, flags)
 }
 
+// checkRoot replaces the path of the root by the one without links.
+func (c *Container) checkRoot() (err error) {
+	if c.Rootfs != "" {
+		c.Rootfs, err = rootdir.Check(c.Rootfs)
+	}
+	return err
+}
+
 // linkTarget is where a file has to lie that is mounted on name: distributions ship an
 // /etc/resolv.conf that is a link to nowhere.
 func (c *Container) linkTarget(name string) string { return rootdir.Target(name, c.openInside) }

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage03-rootfs/rootdir"
 	"stagebox/stage04-unionfs/union"
 )
 
@@ -44,10 +43,10 @@ func (c *Container) layers() error {
 			"commit merges some into one",
 			len(c.Layer)+1, maxLayers)
 	}
-	var err error
-	if c.Rootfs, err = rootdir.Check(c.Rootfs); err != nil {
+	if err := c.checkRoot(); err != nil {
 		return err
 	}
+	var err error
 	for i, dir := range c.Layer {
 		if c.Layer[i], err = union.LayerDir(dir); err != nil {
 			return fmt.Errorf("--layer %s: %w", dir, err)
