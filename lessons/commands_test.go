@@ -64,7 +64,7 @@ func TestCommands(t *testing.T) {
 	}{
 		{[]string{"list"}, 0, `stage01-namespaces +\d+ +\d+ +\d+ +\d+ +\d+ +Box runs a command in namespaces of its own`},
 		{[]string{"read", "1", "--list"}, 0, `(?s)^\nFrom the command line to the list\nmain\.go:commands +\d+  What box can do.*plan/spawn\.go:replay +\d+  All that runs`},
-		{[]string{"read", "1"}, 0, `(?s)── plan/spawn\.go:replay\n   All that runs .*\n\n// replay .*\nfunc replay\(steps \[\]step, .*\n}\n`},
+		{[]string{"read", "1"}, 0, `(?s)\n══ From the list to a process ══\n.*── plan/spawn\.go:replay\n   All that runs .*\n\n// replay .*\nfunc replay\(steps \[\]step, .*\n}\n`},
 		{[]string{"read", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
 		{[]string{"diff", "1", "--stat"}, 0, `plan\.go \(new\)`},
 		{[]string{"diff", "1"}, 0, `\+ func \(c \*Container\) Run\(\) error \{`},

@@ -70,7 +70,7 @@ func (c *readCmd) read(w io.Writer, p paths.Path) error {
 	fmt.Fprintf(w, "%s\n", paint(c.Color, "1", fmt.Sprintf("%s: %d lines to read", p.Stage.Name(), p.Lines())))
 	for _, e := range p.Entries {
 		if e.Section != "" {
-			fmt.Fprintf(w, "\n%s\n", paint(c.Color, "1;7", " "+e.Section+" "))
+			fmt.Fprintf(w, "\n%s\n", paint(c.Color, "1", "══ "+e.Section+" ══"))
 		}
 		fmt.Fprintf(w, "\n%s\n", paint(c.Color, "1", "── "+e.String()))
 		for _, line := range wrap(e.Sentence, 96) {
