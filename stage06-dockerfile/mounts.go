@@ -47,6 +47,7 @@ func (p *Plan) CopyMountAlone(dir plan.Arg, path string) *plan.Call {
 	return p.copyMount(dir, path, 0)
 }
 
+// copyMount is open_tree(2): a copy of a mount, attached nowhere yet. An empty path is dir itself.
 func (p *Plan) copyMount(dir plan.Arg, path string, flags uint64) *plan.Call {
 	flags |= unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
 	if path == "" {
@@ -90,13 +91,13 @@ func (p *Plan) Attach(mount, dir plan.Arg, path string) *plan.Call {
 		plan.Bits(flags, moveMountFlags))
 }
 
-// OpenPath is openat2(2) of a path as a handle only. Magic links, such as /proc/PID/fd/N,
-// are never followed: they could lead out of the root.
+// OpenPath opens a path as OpenPathIn does, in the working directory.
 func (p *Plan) OpenPath(path string, flags, resolve uint64) *plan.Call {
 	return p.OpenPathIn(plan.Cwd, path, flags, resolve)
 }
 
-// OpenPathIn is OpenPath in a directory.
+// OpenPathIn is openat2(2) of a path in a directory, as a handle only. Magic links, such as
+// /proc/PID/fd/N, are never followed: they could lead out of the root.
 func (p *Plan) OpenPathIn(dir plan.Arg, path string, flags, resolve uint64) *plan.Call {
 	flags |= unix.O_PATH | unix.O_CLOEXEC
 	resolve |= unix.RESOLVE_NO_MAGICLINKS

@@ -12,14 +12,14 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// Seccomp is seccomp(2). No code plans nothing.
+// Seccomp installs a filter. No code plans nothing.
 func (p *Plan) Seccomp(code []unix.SockFilter) {
 	if len(code) > 0 {
 		p.SeccompWith(code, 0)
 	}
 }
 
-// SeccompWith is Seccomp with flags.
+// SeccompWith is seccomp(2). The process cannot remove the filter again.
 func (p *Plan) SeccompWith(code []unix.SockFilter, flags int) {
 	program := &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
 	p.Add("seccomp", unix.SYS_SECCOMP,

@@ -37,7 +37,8 @@ func dropSame(build string, below []string) error {
 	return err
 }
 
-// dropSameIn does so in a directory, and returns how many entries are left in it.
+// dropSameIn removes from a directory of the layer, at any depth, the empty directories that differ
+// from those below in their times alone. It returns how many entries are left in it.
 func dropSameIn(dir *os.File, below *union.Node) (left int, err error) {
 	var before unix.Stat_t
 	if err := unix.Fstat(int(dir.Fd()), &before); err != nil {

@@ -4,7 +4,7 @@
 // something is put into it. The kernel calls that a copy-up (overlayfs in the kernel's
 // Documentation/filesystems); here it is done by hand, so it needs neither a mount nor root.
 //
-// The lesson reads Writer.Stat, Writer.Resolve and Writer.Mkdir. Writer.Unpack, for ADD of an
+// The lesson reads Writer.Stat, Writer.resolveIn and Writer.Mkdir. Writer.Unpack, for ADD of an
 // archive, is in archive.go.
 package copyup
 

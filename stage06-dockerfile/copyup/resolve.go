@@ -19,7 +19,8 @@ func (w *Writer) Resolve(name string, make bool, who Owner) (string, error) {
 	return w.resolveIn(".", name, make, who)
 }
 
-// resolveIn does so in a directory that nothing leads out of, as if it were the root.
+// resolveIn follows the links of a path in a directory that nothing leads out of, as if it were the
+// root. With make, all of the path is made directories, and new ones get the owner.
 func (w *Writer) resolveIn(root, name string, make bool, who Owner) (string, error) {
 	real, links := root, 0
 	for rest := strings.Split(name, "/"); len(rest) > 0; {

@@ -116,7 +116,8 @@ func Parse(name string, src []byte) (*File, error) {
 	return f, nil
 }
 
-// ParseUpTo is Parse, and with an error it returns the instructions that precede it, for Check.
+// ParseUpTo parses a Dockerfile. With an error it returns the instructions that precede it, for
+// Check.
 func ParseUpTo(name string, src []byte) (*File, error) {
 	text := strings.TrimPrefix(string(src), "\uFEFF")
 	f := &File{Name: name, Escape: '\\', lines: strings.SplitAfter(text, "\n")}
