@@ -3,6 +3,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"stagebox/stage05-images/oci"
@@ -18,6 +20,23 @@ type HealthOptions struct {
 	HealthStartPeriod   time.Duration `json:",omitempty" help:"Time to start, in which failures do not count." placeholder:"TIME" group:"Health:"`
 	HealthStartInterval time.Duration `json:",omitempty" help:"Time between two runs of the check in the start period (default: 5s)." placeholder:"TIME" group:"Health:"`
 	NoHealthcheck       bool          `json:",omitempty" help:"Run no health check, whatever the image says." group:"Health:"`
+}
+
+// AfterApply refuses times that would leave no pause between two checks.
+func (h *HealthOptions) AfterApply() error {
+	for flag, time := range map[string]time.Duration{"--health-interval": h.HealthInterval, "--health-timeout": h.HealthTimeout,
+		"--health-start-period": h.HealthStartPeriod, "--health-start-interval": h.HealthStartInterval} {
+		if time != 0 && time < health.Shortest {
+			return fmt.Errorf("%s %v: the shortest time is %v", flag, time, health.Shortest)
+		}
+	}
+	if h.HealthRetries < 0 {
+		return fmt.Errorf("--health-retries %d: give a positive number", h.HealthRetries)
+	}
+	if h.NoHealthcheck && h.HealthCmd != "" {
+		return errors.New("--no-healthcheck and --health-cmd exclude one another")
+	}
+	return nil
 }
 
 // healthcheck is what the flags and the image say of the check together; nil if they say nothing.

@@ -16,6 +16,7 @@ import (
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/listing"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage09-daemon/commandline"
 	"stagebox/stage09-daemon/report"
 	"stagebox/stage09-daemon/rest"
@@ -300,8 +301,13 @@ func putArchive(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err != nil {
 		return err
 	}
+	archive, _, err := layer.Decompress(r.Body) // some clients send it compressed
+	if err != nil {
+		return rest.Errorf(http.StatusBadRequest, "the archive: %v", err)
+	}
+	defer archive.Close()
 	job := d.command(r.Context(), r, "cp", "--", "-", c.ID+":"+r.Param("path"))
-	job.Stdin = r.Body
+	job.Stdin = archive
 	_, err = job.output()
 	if err != nil && strings.Contains(err.Error(), "no such file") {
 		return rest.Errorf(http.StatusNotFound, "Could not find the file %s in container %s", r.Param("path"), c.Name)

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -287,12 +288,18 @@ func TestInside(t *testing.T) {
 	c.ok(409, "POST", "/containers/web/exec", map[string]any{"Cmd": []string{"true"}})
 	c.ok(204, "POST", "/containers/web/start", nil)
 	c.ok(200, "PUT", "/containers/web/archive?path=/tmp", tarOf(t, "x", "hello\n"))
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, err := io.Copy(z, tarOf(t, "z", "zipped\n"))
+	require.NoError(t, errors.Join(err, z.Close()))
+	c.ok(200, "PUT", "/containers/web/archive?path=/tmp", &zipped)
+	require.Equal(t, "zipped\n", c.box("exec", "web", "cat", "/tmp/z"))
 	c.ok(404, "PUT", "/containers/web/archive?path=/none", tarOf(t, "x", ""))
 	var e struct{ ID string }
 	made := c.ok(201, "POST", "/containers/web/exec", map[string]any{"Cmd": []string{"sh", "-c", "cat /tmp/x -; exit 5"}, "AttachStdin": true, "AttachStdout": true})
 	require.NoError(t, json.Unmarshal([]byte(made), &e))
 	conn, in := c.hijack("/exec/"+e.ID+"/start", `{}`)
-	_, err := io.WriteString(conn, "typed\n")
+	_, err = io.WriteString(conn, "typed\n")
 	require.NoError(t, errors.Join(err, conn.CloseWrite()))
 	stdout, _ := c.frames(in)
 	require.Equal(t, "hello\ntyped\n", stdout)

@@ -23,6 +23,9 @@ const (
 	Unhealthy = "unhealthy"
 )
 
+// Shortest is the shortest time that is not 0, as in Docker.
+const Shortest = time.Millisecond
+
 // none is the Test of a container that is not to be checked, though its image says how.
 const none = "NONE"
 

@@ -82,6 +82,17 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// TestBadRequests: what is not JSON's to refuse.
+func TestBadRequests(t *testing.T) {
+	for _, body := range []string{`{"Image":"tiny","Healthcheck":{"Test":["x"]}}`, `{"Image":"tiny","Healthcheck":{"Test":["CMD"]}}`,
+		`{"Image":"tiny","NetworkingConfig":{"EndpointsConfig":{"red":{"IPAMConfig":{"IPv4Address":"x"}}}}}`, `{"Image":"tiny","NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["a,ip=10.0.0.9"]}}}}`} {
+		_, err := words(t, body)
+		var problem rest.Problem
+		require.ErrorAs(t, err, &problem, body)
+		require.Equal(t, 400, problem.Status)
+	}
+}
+
 func TestNetwork(t *testing.T) {
 	line, err := (&commandline.Network{Name: "red", Internal: true, Labels: map[string]string{"a": "1"}}).Words()
 	require.NoError(t, err)

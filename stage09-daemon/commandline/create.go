@@ -133,10 +133,10 @@ func (c *Create) health(l *Words) {
 		return
 	}
 	if len(h.Test) > 0 {
-		switch words := h.Test[1:]; h.Test[0] {
-		case "NONE":
+		switch words := h.Test[1:]; {
+		case h.Test[0] == "NONE":
 			*l = append(*l, "--no-healthcheck")
-		case "CMD-SHELL":
+		case h.Test[0] == "CMD-SHELL":
 			l.Add("--health-cmd", strings.Join(words, " "))
 		default:
 			text, _ := json.Marshal(words) // of strings
@@ -187,6 +187,9 @@ func (e *Endpoint) ip() string {
 
 // check refuses what box has no flag for.
 func (e *Endpoint) check() error {
+	if err := (ipam.Wish{Aliases: e.Aliases}).CheckAliases("alias"); err != nil {
+		return rest.Errorf(http.StatusBadRequest, "%v", err)
+	}
 	return refuse(map[string]bool{"IPv6Address": e.IPAMConfig != nil && e.IPAMConfig.IPv6Address != "", "MacAddress": e.MacAddress != ""})
 }
 
@@ -205,6 +208,9 @@ func (c *Create) check() error {
 		"HostConfig.IpcMode " + h.IpcMode:          !slices.Contains([]string{"", "private", "shareable", "host"}, h.IpcMode),
 		"HostConfig.UsernsMode":                    h.UsernsMode != "" && h.UsernsMode != "host",
 		"HostConfig.LogConfig " + h.LogConfig.Type: !slices.Contains([]string{"", "json-file"}, h.LogConfig.Type),
+	}
+	if h := c.Healthcheck; h != nil && len(h.Test) > 0 && !(h.Test[0] == "NONE" || len(h.Test) > 1 && strings.HasPrefix(h.Test[0], "CMD")) {
+		return rest.Errorf(http.StatusBadRequest, "Healthcheck %q: give NONE, CMD or CMD-SHELL, and a command", h.Test)
 	}
 	for _, e := range c.NetworkingConfig.EndpointsConfig {
 		if e == nil {

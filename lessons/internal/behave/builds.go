@@ -158,6 +158,7 @@ func (b *Box) checkedHealth() Seen {
 		printed("none", b.Run("ps", "--filter", "health=none", "--format", "{{.Names}}")), b.becomes("own", "unhealthy"))
 	status := b.Run("ps", "--filter", "name=^one$", "--format", "{{.Status}}")
 	return all(seen, ended(strings.HasSuffix(status.Line(), " (unhealthy)"), "the health in the list", status), printed("", b.Run("exec", "one", "touch", "/works")),
+		refused(b.Run("run", "--health-interval", "-1s", "built")), refused(b.Run("run", "--health-cmd", "true", "--no-healthcheck", "built")),
 		b.becomes("one", "healthy"), printed("", b.Run("exec", "own", "touch", "/works")), b.becomes("own", "healthy"),
 		printed("0", b.Run("inspect", "-f", "{{.State.Health.FailingStreak}}", "one")))
 }
