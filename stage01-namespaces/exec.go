@@ -24,7 +24,7 @@ func (e *Entry) Run() error {
 	}
 	p := newPlan()
 	pidfd := p.before.PidfdOpen(pid).
-		Why("a handle on the process, which its number is not").Result()
+		Why("a handle on the process; a number may be reused").Result()
 	p.Setns(pidfd, flags).Why("into all its namespaces at once")
 	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")
 	p.Handshake()

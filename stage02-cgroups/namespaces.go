@@ -154,7 +154,7 @@ func mapIDs(p *Plan) error {
 	case len(uids) == 0:
 		p.WhileHeld(func(h *Plan, pid string) {
 			h.WriteFile("/proc/"+pid+"/setgroups", "deny").
-				Why("or a user could drop a group that is denied something")
+				Why("needed before gid_map: a user must not drop a group that is denied access")
 			writeMaps(h, pid, mapText(uid, nil), mapText(gid, nil))
 		})
 	case uid == 0:
@@ -174,7 +174,7 @@ func mapIDs(p *Plan) error {
 }
 
 func writeMaps(h *Plan, pid, uids, gids string) {
-	h.WriteFile("/proc/"+pid+"/uid_map", uids).Why("user 0 inside is who outside?")
+	h.WriteFile("/proc/"+pid+"/uid_map", uids).Why("user 0 inside is this user outside")
 	h.WriteFile("/proc/"+pid+"/gid_map", gids).Why("and group 0")
 }
 

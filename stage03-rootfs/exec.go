@@ -29,7 +29,7 @@ func (e *Entry) Run() error {
 	}
 	p := newPlan()
 	pidfd := p.before.PidfdOpen(pid).
-		Why("a handle on the process, which its number is not").Result()
+		Why("a handle on the process; a number may be reused").Result()
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (b *bundle) restrict(process *specs.Process) (file plan.Arg, err error) {
 		filter()
 	}
 	p.Prctl(plan.Sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), plan.Num(0)).
-		Why("from here on it may outlive box")
+		Why("from here on it may outlive the parent")
 	return file, nil
 }
 

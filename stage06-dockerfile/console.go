@@ -75,7 +75,7 @@ func (p *Plan) openPair(dev plan.Arg, ptmx string, owner int) (slave plan.Arg) {
 		pair.SetText(3, fmt.Sprintf("[%d, %d]", c.ends[0], c.ends[1]))
 	})
 	master := p.Open(dev, ptmx, unix.O_RDWR|unix.O_NOCTTY).
-		Why("a new terminal: the end that box will hold").
+		Why("a new terminal: the end that the host will hold").
 		Look("ls /proc/PID/root/dev/pts").Result()
 	p.Ioctl(master, unix.TIOCSPTLCK, "TIOCSPTLCK", plan.Ptr(unsafe.Pointer(new(int32)), "[0]"))
 	slave = p.Ioctl(master, unix.TIOCGPTPEER, "TIOCGPTPEER",

@@ -152,5 +152,5 @@ func (id *identity) ownPipes(p *Plan) {
 func (p *Plan) renewDeathSignal() {
 	p.Prctl(plan.Sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"),
 		plan.Sym(uintptr(unix.SIGKILL), "SIGKILL")).Why("the kernel has forgotten it with the user")
-	p.Write(p.SyncEnd(), "a").Expect(1).Why("is box still there?")
+	p.Write(p.SyncEnd(), "a").Expect(1).Why("is the parent still there?")
 }

@@ -156,7 +156,7 @@ func (b *bundle) insideNamespaces() {
 		if isNew(unix.CLONE_NEWUSER) {
 			if os.Geteuid() != 0 {
 				h.WriteFile("/proc/"+pid+"/setgroups", "deny").
-					Why("or a user could drop a group that is denied something")
+					Why("needed before gid_map: a user must not drop a group that is denied access")
 			}
 			writeMaps(h, pid, runtimespec.IDMap(b.Linux.UIDMappings),
 				runtimespec.IDMap(b.Linux.GIDMappings))

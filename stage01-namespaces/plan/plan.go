@@ -56,7 +56,7 @@ func New() (process, host *Plan) {
 		p.box.Set(uintptr(p.ends[1]))
 		pair.SetText(3, fmt.Sprintf("[%d, %d]", p.ends[0], p.ends[1]))
 	})
-	p.Close(p.host.Arg()).Why("the host's end is the host's alone: it closes when box dies")
+	p.Close(p.host.Arg()).Why("the host's end is the host's alone: it closes when the parent dies")
 	return p, p.before
 }
 
@@ -123,7 +123,7 @@ func (p *Plan) Prctl(option, arg Arg) *Call { return p.Add("prctl", unix.SYS_PRC
 func (p *Plan) Handshake() {
 	p.Section(handshake)
 	p.Prctl(Sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), Sym(uintptr(unix.SIGKILL), "SIGKILL")).
-		Why("when box dies, the kernel kills this process")
+		Why("when the parent dies, the kernel kills this process")
 	if p.tty.ours {
 		p.takeTerminal()
 	}
@@ -203,14 +203,14 @@ func (p *Plan) Execve(argv, env []string, path string) {
 func (p *Plan) CloseFrom(fd int) {
 	p.Add("close_range", unix.SYS_CLOSE_RANGE, fd, 1<<32-1,
 		Sym(unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC")).
-		Why("nothing that box has open goes along")
+		Why("close all other descriptors at execve")
 }
 
 // Become is the last part of Execve, for a list in which something comes before it.
 func (p *Plan) Become(file Arg, argv, env []string) {
 	p.Add("rt_sigprocmask", unix.SYS_RT_SIGPROCMASK, Sym(sigSetmask, "SIG_SETMASK"),
 		Ptr(unsafe.Pointer(new(uint64)), "[]"), nil, 8).
-		Why("signals were held back until here")
+		Why("unblock the signals, blocked since clone3")
 	p.Add("execve", unix.SYS_EXECVE, file, p.strs(argv), p.strs(env)).
 		Why("become the program").Look("ls -l /proc/PID/ns").
 		Hint(unix.ENOENT, "no such file in the container; or it exists, and the interpreter"+

@@ -250,7 +250,7 @@ func (p *Plan) takeTerminal() {
 		h.Add("ioctl", unix.SYS_IOCTL, p.tty.fd, Sym(unix.TIOCSPGRP, "TIOCSPGRP"),
 			Ptr(unsafe.Pointer(&[]int32{int32(n)}[0]), "["+pid+"]")).
 			Why("what is typed goes to the container")
-		h.Add("setpgid", unix.SYS_SETPGID, 0, group).Why("and Ctrl-C to box too")
+		h.Add("setpgid", unix.SYS_SETPGID, 0, group).Why("and Ctrl-C reaches the parent too")
 	})
 }
 
