@@ -248,6 +248,10 @@ func (c *diffCmd) plans(before, after stages.Stage) error {
 	}
 	return paged(func(w io.Writer) error {
 		c.out = w
+		if slices.Equal(old, now) {
+			_, err := fmt.Fprintf(w, "no difference: %s makes the same calls as %s\n", after.Name(), before.Name())
+			return err
+		}
 		c.lines(difference.Lines(old, now))
 		return nil
 	})

@@ -2,7 +2,8 @@
 // a network or a package manager. A root file system is only files: for each program there
 // are the program itself, the loader that its ELF header names (elf(5)), and the libraries
 // that this loader lists (ld.so(8)), at the same paths as on the host. Around them are a few
-// directories and files of /etc. [Make] does all of it; the lesson reads root.addLibraries.
+// directories and files of /etc. The lesson reads Make, which does all of it,
+// and root.addLibraries.
 package tiny
 
 import (

@@ -11,8 +11,8 @@
 // index.json is replaced under a lock. The package removes no blobs: its user knows what else
 // refers to them.
 //
-// The lesson reads Layout.Read, which compares a blob with its name each time, Layout.Put,
-// Layout.Edit and Layout.Find.
+// The lesson reads Image, Layout.Find, Layout.Read, which compares a blob with its name each time,
+// Layout.Put and Layout.Edit.
 package oci
 
 import (

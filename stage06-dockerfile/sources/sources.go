@@ -5,7 +5,7 @@
 //
 // A Search is one COPY or ADD. Find returns the files that a source names, and EachWanted walks
 // through one of them that is a directory. A copy and the checksum of its files use both, so that
-// they are about the same files. No lesson reads this package.
+// they are about the same files. The lesson reads Search.Find.
 package sources
 
 import (

@@ -1,6 +1,6 @@
 // Package commandline translates requests of the Docker Engine API into command lines of box. It
-// checks what the API allows and box has no flag for, and leaves the rest to the command. No lesson
-// reads it.
+// checks what the API allows and box has no flag for, and leaves the rest to the command. The
+// lesson reads Create.Words.
 package commandline
 
 import (

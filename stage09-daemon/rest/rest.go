@@ -1,6 +1,7 @@
 // Package rest has the conventions that the Docker Engine API adds to HTTP: the version in front
 // of a path, errors as JSON with a status, parameters that are true in several ways, filters, and
-// the frames in which two streams share a connection. The lesson reads Frames.
+// the frames in which two streams share a connection. The lesson reads
+// Unversioned and Frames.
 package rest
 
 import (

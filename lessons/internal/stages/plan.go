@@ -10,7 +10,7 @@ import (
 )
 
 // passing is what a run makes up, a name or an address: two runs of one stage differ in it.
-var passing = regexp.MustCompile(`\b(box-)\d+|(/containers/)[0-9a-f]{12,}|(filter=)0x[0-9a-f]+`)
+var passing = regexp.MustCompile(`\b(box-)(?:[0-9a-f]{12}|\d+)\b|(/containers/)[0-9a-f]{12,}|(filter=)0x[0-9a-f]+`)
 
 // Plan is the list of system calls with which the stage would run `true`, a line each, as
 // `box run --dry-run --explain` prints it, with the title of each section above it. The stage is built in dir, which must exist. What differs

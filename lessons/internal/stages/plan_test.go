@@ -27,6 +27,19 @@ func TestPlan(t *testing.T) {
 	require.Regexp(t, `^box │ execve\(FOUND, \["true"\]`, first[len(first)-1])
 }
 
+// TestPlanOfStored: a container of the store has names made of its random id; two runs are alike.
+func TestPlanOfStored(t *testing.T) {
+	root, err := Root()
+	require.NoError(t, err)
+	stage, err := Get(root, 4)
+	require.NoError(t, err)
+	first, err := stage.Plan(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	second, err := stage.Plan(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	require.Equal(t, first, second)
+}
+
 func TestPlanOfWhatDoesNotBuild(t *testing.T) {
 	_, err := Stage{Number: 1, Topic: "none", Dir: t.TempDir()}.Plan(t.Context(), t.TempDir())
 	require.ErrorContains(t, err, "go build")

@@ -48,3 +48,20 @@ func TestSaidOfPaths(t *testing.T) {
 	files["lessons/01-a.md"] = page("under 100 lines") + "New\n"
 	require.Equal(t, "lessons/01-a.md: says that its path has under 100 lines, and it has 100", findings(t, paths, files))
 }
+
+// TestToolsOnPaths: a path's stop in a tool is among what the tool's comment says that is read.
+func TestToolsOnPaths(t *testing.T) {
+	files := map[string]string{
+		"stage01-a/main.go":    "package main\n\nfunc main() {}\n",
+		"stage01-a/tool/a.go":  "// Package tool is one. The lesson reads Box.Run and b.go.\npackage tool\n\ntype Box int\n\nfunc (Box) Run() {}\n\nfunc (Box) Stop() {}\n",
+		"stage01-a/tool/b.go":  "package tool\n\nfunc Other() {}\n",
+		"lessons/paths/01.txt": "main.go:main  It.\ntool/a.go:Box.Run  The one.\ntool/b.go:Other  In a file that is read.\n",
+		"lessons/01-a.md":      "# 1\n",
+	}
+	require.Empty(t, findings(t, paths, files))
+	files["lessons/paths/01.txt"] += "tool/a.go:Box.Stop  The other.\n"
+	require.Equal(t, "lessons/paths/01.txt:4: has Box.Stop, which the package comment of the tool tool leaves out of what a lesson reads", findings(t, paths, files))
+	files["lessons/paths/01.txt"] = "main.go:main  It.\ntool/a.go:Box.Run  The one.\n"
+	files["stage01-a/tool/a.go"] = "// Package tool is one. No lesson reads it.\npackage tool\n\ntype Box int\n\nfunc (Box) Run() {}\n"
+	require.Contains(t, findings(t, paths, files), "has Box.Run, which the package comment of the tool tool leaves out of what a lesson reads")
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,11 @@ func said(root string, p readingpaths.Path) ([]Finding, error) {
 		return nil, err
 	}
 	unread, err := unreadInTools(p.Stage, string(text)+string(read))
-	return append(lengthSaid(page, string(text), p.Lines()), unread...), err
+	if err != nil {
+		return nil, err
+	}
+	unsaid, err := unsaidOfTools(p)
+	return slices.Concat(lengthSaid(page, string(text), p.Lines()), unread, unsaid), err
 }
 
 // length is how a lesson says how much its path is.
@@ -59,6 +64,46 @@ var (
 
 	exported = regexp.MustCompile(`\b[A-Z]\w*(?:\.\w+)?\b`)
 )
+
+// unsaidOfTools finds names of tools that are on a path, while the package comment says that no
+// lesson reads the tool, or which names a lesson reads, and not these. A file's name stands for all
+// that is in it.
+func unsaidOfTools(p readingpaths.Path) (found []Finding, err error) {
+	comments, err := toolComments(p.Stage)
+	for _, e := range p.Entries {
+		tool, file, isTool := strings.Cut(e.File, "/")
+		says := lessonReads.FindAllStringSubmatch(comments[tool], -1)
+		if !isTool || e.Name == "" || len(says) == 0 {
+			continue
+		}
+		last := e.Name[strings.LastIndex(e.Name, ".")+1:]
+		named := regexp.MustCompile(`\b(` + regexp.QuoteMeta(last) + `|` + regexp.QuoteMeta(file) + `)\b`)
+		if !slices.ContainsFunc(says, func(m []string) bool { return named.MatchString(m[1]) }) {
+			found = append(found, Finding{e.Where,
+				fmt.Sprintf("has %s, which the package comment of the tool %s leaves out of what a lesson reads", e.Name, tool)})
+		}
+	}
+	return found, err
+}
+
+// toolComments returns the package comments of a stage's own tools, by name.
+func toolComments(s stages.Stage) (map[string]string, error) {
+	comments := map[string]string{}
+	tools, err := s.Tools()
+	for _, t := range tools {
+		files, err := t.Files(false)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range files {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(t.Dir(), name), nil, parser.ParseComments|parser.PackageClauseOnly)
+			if err == nil && file.Doc != nil {
+				comments[filepath.Base(t.Path())] += strings.Join(strings.Fields(file.Doc.Text()), " ") + " "
+			}
+		}
+	}
+	return comments, err
+}
 
 // unreadInTools finds names that the package comment of a tool says a lesson reads, and that
 // neither the lesson nor its path has.
