@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/ocispec"
 )
@@ -17,7 +19,9 @@ import (
 func Receive(
 	r io.Reader, file *os.File, dir string, limit Limit,
 ) (blob ocispec.Descriptor, diffID digest.Digest, err error) {
-	tee := io.TeeReader(r, file)
+	early := &earlyWriter{File: file, busy: make(chan struct{}, 1)}
+	defer early.wait()
+	tee := io.TeeReader(r, early)
 	sum, err := Unpack(tee, dir, limit)
 	if err == nil {
 		_, err = io.Copy(io.Discard, tee)
@@ -43,3 +47,29 @@ func digestOf(file *os.File) (digest.Digest, error) {
 	}
 	return digest.SHA256.FromReader(file)
 }
+
+// earlyWriter has the disk write what came while more comes: the wait at the end is shorter then.
+// Nothing depends on it, so errors are left to that wait.
+type earlyWriter struct {
+	*os.File
+	written, begun int64
+	busy           chan struct{} // has an element while syncfs(2) runs
+}
+
+func (w *earlyWriter) Write(data []byte) (int, error) {
+	n, err := w.File.Write(data)
+	if w.written += int64(n); w.written-w.begun >= 16<<20 {
+		w.begun = w.written
+		select {
+		case w.busy <- struct{}{}:
+			go func() {
+				unix.Syncfs(int(w.Fd()))
+				<-w.busy
+			}()
+		default: // the disk is not done with what came before
+		}
+	}
+	return n, err
+}
+
+func (w *earlyWriter) wait() { w.busy <- struct{}{} }
