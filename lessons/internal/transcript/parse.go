@@ -10,7 +10,8 @@
 //
 // A line that begins with "$ " or "# " is a prompt and what is typed at it. A line "^C" or
 // "^Z" is that key, typed while a command runs. A line that ends in "[Enter]" is a prompt
-// that Enter is the answer to. All others are what the terminal shows. In them, "…" stands
+// that Enter is the answer to; at the end of a block Enter is pressed where the next block of the
+// same terminal begins, so that another terminal can look at what waits. All others are what the terminal shows. In them, "…" stands
 // for any text, a line "…" for any number of lines, and ‹name› for digits that are kept
 // under this name: later, also in what is typed, ‹name› is what was seen first. Two blanks
 // or more stand for as many as there are.
@@ -25,6 +26,7 @@ package transcript
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -83,7 +85,31 @@ func Parse(text string) ([]Block, error) {
 	if inside {
 		return nil, fmt.Errorf("line %d: the console block is not closed", blocks[len(blocks)-1].Line)
 	}
+	for i := range blocks {
+		delayEnter(&blocks[i], blocks[i+1:])
+	}
 	return blocks, nil
+}
+
+// delayEnter moves an Enter at the end of a block to the beginning of the session's next one.
+func delayEnter(b *Block, later []Block) {
+	end := len(b.Steps) - 1
+	if end < 1 || b.Steps[end].Typed == nil || *b.Steps[end].Typed != "" || len(b.Steps[end].Expect) > 0 {
+		return
+	}
+	next := slices.IndexFunc(later, func(other Block) bool {
+		return other.Terminal == b.Terminal && other.As == b.As && other.NoRun == "" && len(other.Steps) > 0
+	})
+	if next < 0 {
+		return
+	}
+	press, steps := b.Steps[end], &later[next].Steps
+	b.Steps = b.Steps[:end]
+	if (*steps)[0].Typed == nil {
+		(*steps)[0].Typed = press.Typed
+	} else {
+		*steps = slices.Insert(*steps, 0, press)
+	}
 }
 
 // open reads the info string of a block.

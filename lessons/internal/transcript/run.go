@@ -170,8 +170,8 @@ func (r *runner) step(b Block, i int) error {
 	switch {
 	case !last && b.Steps[i+1].Key:
 		return t.running(r.Patience)
-	case last && step.Typed != nil && *step.Typed == "":
-		return t.settle(r.Patience) // what Enter brings is in a later block
+	case last && step.Typed != nil && *step.Typed == "" && len(step.Expect) == 0:
+		return t.settle(r.Patience) // no block shows what Enter brings
 	}
 	return r.compare(t, b, step)
 }

@@ -38,6 +38,7 @@ func TestSessionsThatAreTrue(t *testing.T) {
 		"a key":             "'''console\n$ sleep 100\n^C\n$ echo $?\n130\n'''",
 		"a stopped command": "'''console\n$ sleep 100\n^Z\n[1]…Stopped…\n$ kill %1\n…\n'''",
 		"Enter":             "'''console\n$ printf '      [Enter] '; read x; printf '      look: y   [Enter] '; read x; echo done\n      [Enter]\n      look: y   [Enter]\n'''\n'''console\ndone\n$ true\n'''",
+		"Enter, later":      "'''console\n$ printf '      [Enter] '; read x; echo done >made; printf '      [Enter] '; read x; PS1='# ' sh\n      [Enter]\n'''\n'''console terminal=2\n$ cat made\ncat: made: No such file or directory\n'''\n'''console\n      [Enter]\n'''\n'''console terminal=2\n$ cat made\ndone\n'''\n'''console\n# echo inside\ninside\n# exit\n'''",
 		"not run":           "'''console norun=\"needs a registry\"\n$ rm -rf /\n'''",
 		"other fences":      "'''sh\n$ false\n'''\n'''console\n$ echo yes\nyes\n'''",
 	} {
