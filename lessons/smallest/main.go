@@ -1,7 +1,7 @@
 // Smallest is a container on one screen: a process that sees only itself, in a root of its own.
 //
-//	go build -o /tmp/smallest ./lessons/smallest
-//	sudo /tmp/smallest DIR PROGRAM [ARG …]
+//	go build -o smallest ./lessons/smallest
+//	sudo ./smallest DIR PROGRAM [ARG …]
 //
 // DIR is a directory that holds a root filesystem with an empty directory proc. It runs itself a
 // second time, inside the new namespaces, because a Go program cannot fork: it has several
