@@ -16,7 +16,7 @@
 // digest, so that the next pull finds it; and whole directories are renamed by their owners, who
 // can mark one that is not on the disk yet (Mark, SyncMarked).
 //
-// The lesson reads Write, Pending.Commit and TryLock.
+// The lesson reads Write and TryLock.
 package state
 
 import (
