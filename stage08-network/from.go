@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,6 +33,9 @@ import (
 // word that begins with / or . is a program of the host. Every other word is an image, even when
 // the store is damaged. The layers are kept until done is called: by then the record names them.
 func (c *Container) fromImage() (done func() error, err error) {
+	if err := c.checkStopSignal(); err != nil {
+		return nil, err
+	}
 	if err := c.pullMounted(); err != nil {
 		return nil, err
 	}
@@ -80,14 +82,6 @@ func (c *Container) useImage(words []string, image *oci.Image) error {
 // with / or a dot.
 func isPath(word string) bool {
 	return strings.HasPrefix(word, "/") || strings.HasPrefix(word, ".")
-}
-
-// pathOf returns how to name the program of the host that a shell would find, else an example.
-func pathOf(word string) string {
-	if path, err := exec.LookPath(word); err == nil && filepath.IsAbs(path) {
-		return path
-	}
-	return "/bin/sh"
 }
 
 // obtain returns the image, from here or from its registry, as --pull and --platform say. local and

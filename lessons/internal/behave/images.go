@@ -32,6 +32,12 @@ var imageRows = []Row{{
 	Check:  damagedIndex,
 	Broken: `[ "$2" = touch ] && { shift; exec "$BOX" run "/bin/$@"; }; exec "$BOX" "$@"`,
 }, {
+	Name: "a stop signal that there is not is refused, for an image and for a root", Since: 5,
+	Check: func(b *Box) Seen {
+		return all(refused(b.Run("run", "--rm", "--stop-signal", "NONSENSE", "tiny", "true")), refused(b.script("true", "--stop-signal", "NONSENSE")))
+	},
+	Broken: `for a; do shift; [ "$a" = NONSENSE ] && a=INT; set -- "$@" "$a"; done; exec "$BOX" "$@"`,
+}, {
 	Name: "a flag for an image is refused by its name where there is none", Since: 5,
 	Check: func(b *Box) Seen {
 		var seen []Seen
