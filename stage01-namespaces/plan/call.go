@@ -20,32 +20,32 @@ type Call struct {
 	Ret   uintptr
 	Errno unix.Errno
 
-	nr        uintptr
-	args      []Arg
-	topic     string // the section of the list
-	why       string
-	look      string                // a command for a second terminal; PID is the process
-	hints     map[unix.Errno]string // what an error most likely means here
-	out       *Value                // where later calls find the result
-	want      *uintptr              // the one result with which the list goes on
-	tolerated unix.Errno            // an error that does not stop the list
-	retry     bool                  // is made again while it fails with EAGAIN
-	try       bool                  // one of several places: a failure moves on to the next
-	forks     bool                  // makes the process that replays the rest
-	before    func()                // what the process does first
-	parent    func(child uintptr)   // forks too, and this is what its maker does afterwards
-	syncs     bool                  // waits for the host
-	parks     bool                  // waits for another process; the host need not stay
-	held      []held                // what the host does meanwhile
-	gate      bool                  // waits so that --explain can print
-	stop      bool                  // --pause stops before it
-	run       []string              // instead of a call: a program that the host runs
-	runner    func() error          // how it runs it, if not by exec
-	then      func()                // what the host does after its success
+	nr            uintptr
+	args          []Arg
+	topic         string // the section of the list
+	why           string
+	look          string                // a command for a second terminal; PID is the process
+	hints         map[unix.Errno]string // what an error most likely means here
+	out           *Value                // where later calls find the result
+	want          *uintptr              // the one result with which the list goes on
+	tolerated     unix.Errno            // an error that does not stop the list
+	retry         bool                  // is made again while it fails with EAGAIN
+	isCandidate   bool                  // one of several places: a failure moves on to the next
+	forks         bool                  // makes the process that replays the rest
+	before        func()                // what the process does first
+	parent        func(child uintptr)   // forks too, and this is what its maker does afterwards
+	syncs         bool                  // waits for the host
+	waitsForOther bool                  // waits for another process; the host need not stay
+	held          []held                // what the host does meanwhile
+	gate          bool                  // waits so that --explain can print
+	stop          bool                  // --pause stops before it
+	run           []string              // instead of a call: a program that the host runs
+	runner        func() error          // how it runs it, if not by exec
+	then          func()                // what the host does after its success
 
-	done  bool
-	said  string // instead of the error: the output of a program, or why its success was rejected
-	wrong error  // why its success was rejected
+	done    bool
+	message string // instead of the error: the output of a program, or why its success was rejected
+	wrong   error  // why its success was rejected
 }
 
 // Why says what the call is for.
@@ -97,7 +97,7 @@ func (c *Call) SetText(arg int, text string) { c.args[arg].text, c.args[arg].say
 // result, and is found by errors.Is. It is for Then.
 func (c *Call) Reject(why error) {
 	other := c.Ret + 1
-	c.want, c.said, c.wrong = &other, why.Error(), why
+	c.want, c.message, c.wrong = &other, why.Error(), why
 }
 
 // Result is what the call will return, as an argument of a later one.
@@ -137,13 +137,13 @@ func (c *Call) RunBy(do func() error) *Call { c.runner = do; return c }
 func (c *Call) runProgram() {
 	if c.runner != nil {
 		if c.done, c.wrong = true, c.runner(); c.wrong != nil {
-			c.Errno, c.said = unix.EIO, c.wrong.Error()
+			c.Errno, c.message = unix.EIO, c.wrong.Error()
 		}
 		return
 	}
 	out, err := exec.Command(c.run[0], c.run[1:]...).CombinedOutput()
 	if c.done = true; err != nil {
-		c.Errno, c.said = unix.EIO, strings.TrimSpace(string(out)+" ("+err.Error()+")")
+		c.Errno, c.message = unix.EIO, strings.TrimSpace(string(out)+" ("+err.Error()+")")
 	}
 }
 
@@ -152,7 +152,7 @@ func (c *Call) finish(ret uintptr, errno unix.Errno) {
 	c.done, c.Ret, c.Errno = true, ret, errno
 	switch {
 	case c.out == nil || errno != 0:
-	case c.try:
+	case c.isCandidate:
 		c.out.text = c.args[1].String()
 	default:
 		c.out.Set(ret)
@@ -174,8 +174,8 @@ type StepError struct{ *Call }
 func (e StepError) Error() string {
 	text := e.Errno.Error()
 	switch {
-	case e.said != "":
-		text = e.said
+	case e.message != "":
+		text = e.message
 	case e.Errno == 0:
 		text = fmt.Sprintf("returned %d instead of %d", e.Ret, *e.want)
 	}

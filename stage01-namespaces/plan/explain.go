@@ -133,7 +133,7 @@ func (p *Plan) addGates(pause stops) error {
 // a sync, or between two places of a search.
 func canStop(calls []*Call, i int) bool {
 	inSync := calls[i].syncs || calls[min(i+1, len(calls)-1)].syncs
-	return i > 0 && !inSync && !(calls[i].try && calls[i-1].try)
+	return i > 0 && !inSync && !(calls[i].isCandidate && calls[i-1].isCandidate)
 }
 
 // cannotStop is the error for a name at which --pause stops nowhere.
@@ -209,7 +209,7 @@ func (n *Narration) List(p *Plan) error {
 		n.print(os.Stdout, "host", c)
 	}
 	for _, c := range p.Calls {
-		if c.syncs && !c.parks {
+		if c.syncs && !c.waitsForOther {
 			answer := p.answer("PID", c)
 			if answer.err != nil {
 				return answer.err

@@ -117,9 +117,9 @@ func (p *Plan) WriteFile(path, data string) *Call {
 func (p *Plan) Prctl(option, arg Arg) *Call { return p.Add("prctl", unix.SYS_PRCTL, option, arg) }
 
 // Handshake ties the life of the process to the host's, without a gap. The kernel is told
-// to kill the process when its parent dies; then the process waits for the host, which
-// proves that the parent had not died before. While the process waits, the host does what
-// WhileHeld has added.
+// to kill the process when its parent dies; then the process waits for a byte from the host.
+// If the parent has already died, the read gets end of file and the list stops. While the
+// process waits, the host does what WhileHeld has added.
 func (p *Plan) Handshake() {
 	p.Section(handshake)
 	p.Prctl(Sym(unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"), Sym(uintptr(unix.SIGKILL), "SIGKILL")).
@@ -151,7 +151,7 @@ func (p *Plan) Sync(do func(h *Plan, pid string)) { p.sync().held = []held{do} }
 func (p *Plan) Park(fd Arg) *Call {
 	p.Write(p.SyncEnd(), "b").Expect(1).Why("tell the host: ready")
 	c := p.Add("read", unix.SYS_READ, fd, Ptr(unsafe.Pointer(new([1]byte)), `"g"`), 1).Expect(1)
-	c.syncs, c.parks = true, true
+	c.syncs, c.waitsForOther = true, true
 	return c
 }
 
@@ -225,7 +225,7 @@ func (p *Plan) Search(name, path string) Arg {
 	found := Pending("FOUND")
 	for _, dir := range strings.Split(path, ":") {
 		c := p.Add("faccessat", unix.SYS_FACCESSAT, Cwd, dir+"/"+name, Sym(unix.X_OK, "X_OK"))
-		c.try, c.out = true, found
+		c.isCandidate, c.out = true, found
 		c.Why("is it here?").Hint(unix.ENOENT, name+" is in no directory of PATH="+path)
 	}
 	return found.Arg()

@@ -37,7 +37,7 @@ func (c *Process) forward() {
 		unix.SIGALRM, unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
 		unix.SIGWINCH)
 	close(c.listening)
-	<-c.numbered
+	<-c.pidKnown
 	for s := range signals {
 		c.pass(s.(unix.Signal), c.plan.tty)
 	}

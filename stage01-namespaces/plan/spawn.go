@@ -78,19 +78,19 @@ func (p *Plan) Fork(flags uint64) *Call {
 
 // step is a Call as numbers. A slot is a place for a result; slot 0 is never read.
 type step struct {
-	nr        uintptr
-	args      [6]uintptr
-	from      [6]int // the slot to take the argument from, or 0
-	into      int    // the slot to put the result in
-	left      int    // how many more places there are to look in
-	want      uintptr
-	exact     bool // the result has to be want
-	try       bool
-	forks     bool
-	tolerated uintptr
-	before    func()              // before the call
-	parent    func(child uintptr) // after the fork
-	retry     bool                // while it fails with EAGAIN
+	nr             uintptr
+	args           [6]uintptr
+	from           [6]int // the slot to take the argument from, or 0
+	into           int    // the slot to put the result in
+	candidatesLeft int    // how many more places there are to look in
+	want           uintptr
+	exact          bool // the result has to be want
+	isCandidate    bool // one of several places to look in
+	forks          bool
+	tolerated      uintptr
+	before         func()              // before the call
+	parent         func(child uintptr) // after the fork
+	retry          bool                // while it fails with EAGAIN
 }
 
 // result is what came of a step. It is complete when done is 1.
@@ -105,7 +105,7 @@ type Process struct {
 	ended   atomic.Int32 // the signal for which box killed it
 
 	listening chan struct{} // closed when signals no longer end box
-	numbered  chan struct{} // closed when pid is known for good
+	pidKnown  chan struct{} // closed when pid is known for good
 
 	passing sync.Mutex // of signals
 	reaped  bool       // its number may be another's
@@ -119,13 +119,13 @@ func (p *Plan) launch(n *Narration) (*Process, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	c := &Process{plan: p, numbered: make(chan struct{}), listening: make(chan struct{})}
+	c := &Process{plan: p, pidKnown: make(chan struct{}), listening: make(chan struct{})}
 	if n.Pause == "" { // Ctrl-C at a pause is for box
 		go c.forward()
 	}
 	err := c.become(n)
-	p.cut(&p.ends[0]) // a process that still waits at its end gives up
-	p.cut(&p.ends[1])
+	p.closeEnd(&p.ends[0]) // a process that still waits at its end gives up
+	p.closeEnd(&p.ends[1])
 	if err != nil && c.PID != 0 {
 		c.reap()
 	}
@@ -137,23 +137,23 @@ func (c *Process) become(n *Narration) error {
 	if err := c.plan.before.Perform(n); err != nil {
 		return err
 	}
-	if len(c.plan.held) == 0 && !n.narrates() && !c.plan.talks() {
-		// The answer is there before the process is: it need not wait for a parent whose
-		// every page is copied at the first touch after the clone.
+	if len(c.plan.held) == 0 && !n.narrates() && !c.plan.hasLaterSyncs() {
+		// Nothing to do during the handshake: the byte is sent before clone3. So the child need not
+		// wait for a parent that is slow after it: each page is copied at the first write.
 		if err := c.plan.answer("", c.plan.firstSync()).Perform(n); err != nil {
 			return err
 		}
 	}
 	err := c.start(n)
-	c.plan.cut(&c.plan.ends[1])
+	c.plan.closeEnd(&c.plan.ends[1])
 	if err != nil {
 		return err
 	}
 	return c.follow(n)
 }
 
-// cut closes an end of the sync socket, once.
-func (p *Plan) cut(end *int32) {
+// closeEnd closes an end of the sync socket, once.
+func (p *Plan) closeEnd(end *int32) {
 	if *end != 0 {
 		unix.Close(int(*end))
 		*end = 0
@@ -182,7 +182,7 @@ func (c *Process) start(n *Narration) error {
 	syscall.ForkLock.Unlock()
 	runtime.KeepAlive(c.plan)
 	if c.PID = int(pid); !c.plan.forks() {
-		close(c.numbered)
+		close(c.pidKnown)
 	}
 	call.finish(pid, errno)
 	n.tell("host", call)
@@ -241,15 +241,15 @@ func replay(steps []step, slots []uintptr, results []result) {
 		if s.parent != nil && errno == 0 {
 			s.parent(r)
 		}
-		if errno != 0 && s.left > 0 {
+		if errno != 0 && s.candidatesLeft > 0 {
 			continue // there are more places to try
 		}
 		failed := errno != 0 && uintptr(errno) != s.tolerated && s.tolerated != uintptr(AnyError)
 		if failed || s.forks || s.exact && r != s.want {
 			break
 		}
-		if s.try {
-			r, i = args[1], i+s.left // the path that was found; no need to look further
+		if s.isCandidate {
+			r, i = args[1], i+s.candidatesLeft // the path that was found; no need to look further
 		}
 		slots[s.into] = r
 	}
@@ -275,7 +275,7 @@ func (p *Plan) steps() ([]step, []uintptr) {
 	steps := make([]step, len(p.Calls))
 	for i, c := range p.Calls {
 		s := step{
-			nr: c.nr, into: c.out.place(), try: c.try, exact: c.want != nil,
+			nr: c.nr, into: c.out.place(), isCandidate: c.isCandidate, exact: c.want != nil,
 			forks:     c.forks || c.parent != nil,
 			tolerated: uintptr(c.tolerated),
 			before:    c.before, parent: c.parent, retry: c.retry,
@@ -286,8 +286,8 @@ func (p *Plan) steps() ([]step, []uintptr) {
 		if s.exact {
 			s.want = *c.want
 		}
-		for s.try && p.Calls[i+1+s.left].try { // an execve follows at the latest
-			s.left++
+		for s.isCandidate && p.Calls[i+1+s.candidatesLeft].isCandidate { // an execve follows at the latest
+			s.candidatesLeft++
 		}
 		steps[i] = s
 	}
@@ -309,14 +309,14 @@ func (c *Process) follow(n *Narration) error {
 	defer unix.MunmapPtr(unsafe.Pointer(&c.results[0]), size)
 
 	// Else there is nothing to wait for.
-	waits := n.narrates() || len(c.plan.held) > 0 && c.plan.forks() || c.plan.talks()
+	waits := n.narrates() || len(c.plan.held) > 0 && c.plan.forks() || c.plan.hasLaterSyncs()
 	if len(c.plan.held) > 0 && !waits {
 		answer := c.plan.answer(fmt.Sprint(c.PID), c.plan.firstSync())
 		if err := c.say(answer, n); err != nil {
 			return err
 		}
 	}
-	for c.awaitSync() && !c.plan.Calls[c.at].parks {
+	for c.awaitSync() && !c.plan.Calls[c.at].waitsForOther {
 		if waits {
 			n.follow(c.plan.Calls[:c.at])
 			answer := c.plan.answer(fmt.Sprint(c.PID), c.plan.Calls[c.at])
@@ -329,15 +329,15 @@ func (c *Process) follow(n *Narration) error {
 	return c.outcome()
 }
 
-// talks reports whether the process waits for the host after the handshake too.
-func (p *Plan) talks() bool {
+// hasLaterSyncs reports whether the process waits for the host after the handshake too.
+func (p *Plan) hasLaterSyncs() bool {
 	return slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.held != nil })
 }
 
 // firstSync is the handshake, or an empty call if the list has none.
 func (p *Plan) firstSync() *Call {
 	i := slices.IndexFunc(p.Calls, func(c *Call) bool { return c.syncs })
-	if i < 0 || p.Calls[i].parks {
+	if i < 0 || p.Calls[i].waitsForOther {
 		return &Call{topic: handshake}
 	}
 	return p.Calls[i]
@@ -401,7 +401,7 @@ func (c *Process) readResults() {
 		call.finish(m.ret, unix.Errno(m.errno))
 		if call.forks && call.Errno == 0 {
 			c.PID = int(call.Ret)
-			close(c.numbered)
+			close(c.pidKnown)
 		}
 	}
 }
