@@ -35,7 +35,7 @@ var namespaceRows = slices.Concat(
 		Check:  processOne,
 		Broken: share("pid"),
 	}, {
-		Name: "the command cannot be killed from inside, as nobody can kill process 1", Since: 1,
+		Name: "process 1 cannot be killed from inside", Since: 1,
 		Check: func(b *Box) Seen {
 			return printed("alive", b.Run("run", "/bin/sh", "-c", "kill -KILL $$; echo alive"))
 		},

@@ -136,7 +136,7 @@ var leftOut = map[string][]string{
 		"a mount made inside is not seen outside, though the host's mounts are shared",
 		"/proc shows the container's processes and no others", "exec's command is beside the container's process 1"},
 	"pid": {"the PID namespace is its own", "the command is process 1 inside, and has another number outside",
-		"the command cannot be killed from inside, as nobody can kill process 1",
+		"process 1 cannot be killed from inside",
 		"/proc shows the container's processes and no others", "exec's command is beside the container's process 1",
 		"lsns shows a running container by its process and its PID namespace", "when the binary is killed, no process is left inside"},
 	"uts": {"the UTS namespace is its own", "the hostname inside is its own", "the hostname inside is what --hostname or -h says",
