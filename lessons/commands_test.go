@@ -67,7 +67,7 @@ func TestCommands(t *testing.T) {
 		{[]string{"read", "1"}, 0, `(?s)\n══ From the list to a process ══\n.*── plan/spawn\.go:replay\n   All that runs .*\n\n// replay .*\nfunc replay\(steps \[\]step, .*\n}\n`},
 		{[]string{"read", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
 		{[]string{"diff", "1", "--stat"}, 0, `plan\.go \(new\)`},
-		{[]string{"diff", "1"}, 0, `\+ func \(c \*Container\) Run\(\) error \{`},
+		{[]string{"diff", "1"}, 0, `\+ func \(c \*Container\) Run\(\) \(err error\) \{`},
 		{[]string{"diff", "1", "--plan"}, 0, `(?m)^\+ box │ execve\(FOUND, \["true"\]`},
 		{[]string{"diff", "2", "--changed"}, 0, `(?s)^container\.go:Container\.Run +\+\d+ −0 +\n.*cgroups\.go:cgroup +\+\d+ −0 +new\n.*\nnot on the reading path\n.*main\.go:commands`},
 		{[]string{"diff", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
