@@ -84,7 +84,7 @@ func (c *rmiCmd) remove(text string) error {
 		}
 	}
 	if errors.Is(err, oci.ErrNoImage) && c.Force {
-		return nil
+		return batch.Skip(err)
 	}
 	if err == nil && r.Last && !c.Force {
 		err = c.Store.unusedImage(r.Image)
