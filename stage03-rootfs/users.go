@@ -51,7 +51,7 @@ func (c *Container) isChanged() bool {
 // lookUp finds the user and the groups of the flags.
 func (id *identity) lookUp(c *Container) error {
 	if err := id.find(c.readInside, c.User); err != nil {
-		return fmt.Errorf("--user %s: %w", c.User, err)
+		return fmt.Errorf("user %s: %w", c.User, err) // of --user, or of an image
 	}
 	added, err := passwd.Groups(c.readInside, c.GroupAdd)
 	if err != nil {

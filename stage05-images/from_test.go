@@ -24,6 +24,15 @@ func TestHintOfAPath(t *testing.T) {
 	require.NotContains(t, stderr, hint)
 }
 
+// Nothing listens on port 1, so what is seen is the line before the first request.
+func TestPullIsAnnounced(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "store")
+	t.Cleanup(func() { require.NoError(t, removeTree(root)) })
+	_, stderr, status := run(t, "run", "--root", root, "localhost:1/x:1")
+	require.Equal(t, 125, status)
+	require.True(t, strings.HasPrefix(stderr, "box: pulling localhost:1/x:1 from localhost:1\n"), stderr)
+}
+
 // A dry run makes and pulls no image, and says where it would come from.
 func TestDryRunGetsNoImage(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "store")

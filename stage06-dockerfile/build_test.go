@@ -99,6 +99,9 @@ func TestWarningsAfterABuild(t *testing.T) {
 	_, stderr, _ = buildFile(t, text, "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all")
 	require.NotContains(t, stderr, "warning:")
 
+	_, stderr, _ = buildFile(t, "FROM scratch\nCMD [\"a\"\n")
+	require.Contains(t, stderr, "BrokenJSON: this looks like a JSON array of strings but is not valid JSON, so it is taken as plain text\n")
+
 	out, stderr, status = buildFile(t, text, "--check")
 	require.Equal(t, 1, status)
 	require.Equal(t, 2, strings.Count(out, "\n"))
@@ -237,6 +240,9 @@ func TestRefusedByName(t *testing.T) {
 	}{
 		{"FROM --platform=linux/nothing scratch\n", "--platform=linux/nothing: platform linux/nothing: unknown architecture nothing", []string{"--check"}},
 		{"ARG NONE\nFROM --platform=$NONE scratch\n", "--platform=$NONE: it is empty when its variables are replaced", nil},
+		{"FROM tiny\nUSER nosuch\nRUN true\n", `Dockerfile:3: user nosuch: no such user "nosuch" in the container's /etc/passwd`, nil},
+		{"FROM tiny\nRUN --network=host true\n", "Dockerfile:2: --network=host: not allowed; use box build --allow network.host\n", nil},
+		{"FROM tiny\nRUN --security=insecure true\n", "Dockerfile:2: --security=insecure: not allowed; use box build --allow security.insecure\n", nil},
 		{"FROM scratch\n", "--max-layer-window 4 GiB: give 1k to 2g", []string{"--max-layer-window", "4g"}},
 	} {
 		_, stderr, status := buildFile(t, c.text, c.flags...)

@@ -78,14 +78,14 @@ func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error
 	if network := s.b.networkOf(in); network == "host" {
 		if s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
 			return in.ErrorAt("--network",
-				"--network=host: box build --allow network.host allows it")
+				"--network=host: not allowed; use box build --allow network.host")
 		}
 		c.Share = []string{"net"}
 	}
 	if in.Flag("security") == "insecure" {
 		if !slices.Contains(s.b.Allow, "security.insecure") {
 			return in.ErrorAt("--security",
-				"--security=insecure: box build --allow security.insecure allows it")
+				"--security=insecure: not allowed; use box build --allow security.insecure")
 		}
 		c.Privileged = true
 	}

@@ -80,12 +80,12 @@ func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error
 	c.AddHost = []string{c.Hostname + "=127.0.0.1"} // as in BuildKit, on every network
 	if network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
 		return in.ErrorAt("--network",
-			"--network=host: box build --allow network.host allows it")
+			"--network=host: not allowed; use box build --allow network.host")
 	}
 	if in.Flag("security") == "insecure" {
 		if !slices.Contains(s.b.Allow, "security.insecure") {
 			return in.ErrorAt("--security",
-				"--security=insecure: box build --allow security.insecure allows it")
+				"--security=insecure: not allowed; use box build --allow security.insecure")
 		}
 		c.Privileged = true
 	}

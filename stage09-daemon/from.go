@@ -134,7 +134,7 @@ func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 	}
 	ctx, stop := interrupt.Context()
 	defer stop()
-	fmt.Fprintf(os.Stderr, "box: the image %s is pulled from %s\n", ref.Familiar(), ref.Host)
+	fmt.Fprintf(os.Stderr, "box: pulling %s from %s\n", ref.Familiar(), ref.Host)
 	show := progress.New(os.Stderr, false, c.Explain != "")
 	defer show.Finish()
 	if c.LimitFlags != (layer.LimitFlags{}) { // a build has set its own

@@ -93,6 +93,9 @@ func Make(dir string) (Contents, error) {
 		parent = dir
 	}
 	build, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+"-*")
+	if errors.Is(err, os.ErrNotExist) {
+		return Contents{}, fmt.Errorf("parent directory %s does not exist", parent)
+	}
 	if err != nil {
 		return Contents{}, err
 	}

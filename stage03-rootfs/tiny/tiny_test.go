@@ -41,6 +41,9 @@ func TestMakeLeavesNothingHalfMade(t *testing.T) {
 	_, err = Make("")
 	require.ErrorContains(t, err, "give the name of a new directory")
 
+	_, err = Make(filepath.Join(base, "no/such"))
+	require.EqualError(t, err, "parent directory "+filepath.Join(base, "no")+" does not exist")
+
 	t.Setenv("PATH", "/nowhere")
 	_, err = Make(filepath.Join(base, "none"))
 	require.ErrorContains(t, err, "this host has no shell in PATH")

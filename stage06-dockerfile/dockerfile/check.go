@@ -173,7 +173,7 @@ func (c *checker) form() {
 		}
 		if in.brokenJSON() {
 			c.warn(in, "BrokenJSON",
-				"what begins with [ and a quote is not a JSON list of strings, "+
+				"this looks like a JSON array of strings but is not valid JSON, "+
 					"so it is taken as plain text")
 		}
 		if in.Name == "MAINTAINER" {

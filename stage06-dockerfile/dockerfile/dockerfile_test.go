@@ -271,7 +271,7 @@ func TestExpansionErrorsShowTheirPlace(t *testing.T) {
 	_, err = steps[1].Expand(noVariables)
 	require.Equal(t, "Dockerfile:4: ${U:?who runs it}: U: who runs it\n  4 | USER ${U:?who runs it}\n    |      ^^^^^^^^^^^^^^^^^\n", requireError(t, err).Show())
 	_, err = steps[2].Expand(noVariables)
-	require.ErrorContains(t, err, "there are bind, cache, tmpfs, secret, ssh")
+	require.ErrorContains(t, err, `: --mount=type=cach,target=/x: unknown mount type "cach"; available: bind, cache, tmpfs, secret, ssh`)
 }
 
 func TestTriggersAreKeptAndReadAgain(t *testing.T) {

@@ -373,9 +373,11 @@ func (m *Mount) set(key, value string, chosen *bool) (err error) {
 func (m *Mount) setChecked(key, value string) (err error) {
 	switch key {
 	case "type":
-		m.Type, err = mountChoice(value, "bind", "cache", "tmpfs", "secret", "ssh")
+		m.Type, err = mountChoice("mount type", value, "bind", "cache", "tmpfs", "secret", "ssh")
+		return err
 	case "sharing":
-		m.Sharing, err = mountChoice(value, "shared", "private", "locked")
+		m.Sharing, err = mountChoice("sharing", value, "shared", "private", "locked")
+		return err
 	case "mode":
 		m.Mode, err = mountNumber(value, 8)
 	case "uid":
@@ -413,10 +415,10 @@ func aboutWord(key, value string, err error) error {
 var mountKeys = []string{"type", "from", "source", "target", "readonly", "readwrite", "id",
 	"sharing", "required", "size", "mode", "uid", "gid", "env"}
 
-func mountChoice(value string, values ...string) (string, error) {
+func mountChoice(what, value string, values ...string) (string, error) {
 	value = strings.ToLower(value)
 	if !slices.Contains(values, value) {
-		return "", fmt.Errorf("there are %s", strings.Join(values, ", "))
+		return "", fmt.Errorf("unknown %s %q; available: %s", what, value, strings.Join(values, ", "))
 	}
 	return value, nil
 }
