@@ -30,7 +30,7 @@ func TestPullIsAnnounced(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, removeTree(root)) })
 	_, stderr, status := run(t, "run", "--root", root, "localhost:1/x:1")
 	require.Equal(t, 125, status)
-	require.True(t, strings.HasPrefix(stderr, "box: pulling localhost:1/x:1 from localhost:1\n"), stderr)
+	require.Regexp(t, `^box: pulling localhost:1/x:1 from localhost:1\n`, stderr)
 }
 
 // A dry run makes and pulls no image, and says where it would come from.
