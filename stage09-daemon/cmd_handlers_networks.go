@@ -74,6 +74,15 @@ func (d *daemon) findNetwork(text string) (*api.Network, error) {
 	return nil, rest.Errorf(http.StatusNotFound, "network %s not found", text)
 }
 
+// networkName is the name of a network that is given by name or id. Other modes, such as default or
+// container:NAME, stay as they are.
+func (d *daemon) networkName(text string) string {
+	if n, err := d.findNetwork(text); err == nil {
+		return n.Name
+	}
+	return text
+}
+
 func inspectNetwork(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	n, err := d.findNetwork(r.Name)
 	return errorOr(err, func() error { return rest.Answer(w, http.StatusOK, n) })

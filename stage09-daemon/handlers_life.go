@@ -25,6 +25,7 @@ func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err := r.Decode(&body); err != nil {
 		return err
 	}
+	body.NameNetworks(d.networkName)
 	line, err := body.Words(strings.TrimPrefix(r.Param("name"), "/"))
 	if err != nil {
 		return err

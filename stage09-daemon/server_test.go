@@ -219,6 +219,16 @@ func TestShortRuns(t *testing.T) {
 	}
 }
 
+// TestNetworkByID: clients name a network by its id too.
+func TestNetworkByID(t *testing.T) {
+	c := ask(t)
+	var made struct{ Id string }
+	require.NoError(t, json.Unmarshal([]byte(c.ok(201, "POST", "/networks/create", map[string]any{"Name": "ours"})), &made))
+	c.create("web", map[string]any{"HostConfig": map[string]any{"NetworkMode": made.Id},
+		"NetworkingConfig": map[string]any{"EndpointsConfig": map[string]any{made.Id: map[string]any{"Aliases": []string{"www"}}}}}, "true")
+	require.Contains(t, c.ok(200, "GET", "/containers/web/json", nil), `"NetworkMode":"ours"`)
+}
+
 // TestStatuses: the words of a job's error decide about the status, so each of them is provoked by
 // the real command: one that is worded anew is noticed here.
 func TestStatuses(t *testing.T) {

@@ -167,6 +167,16 @@ func (c *Create) network(l *Words) {
 	}
 }
 
+// NameNetworks has networks that are given by their ids go by their names.
+func (c *Create) NameNetworks(nameOf func(text string) string) {
+	c.HostConfig.NetworkMode = nameOf(c.HostConfig.NetworkMode)
+	named := map[string]*Endpoint{}
+	for text, e := range c.NetworkingConfig.EndpointsConfig {
+		named[nameOf(text)] = e
+	}
+	c.NetworkingConfig.EndpointsConfig = named
+}
+
 // wish is what the container wants of a network, as box run --network has it.
 func (e *Endpoint) wish(network string) string {
 	w := ipam.Wish{Network: network}
