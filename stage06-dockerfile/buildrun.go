@@ -108,7 +108,7 @@ const proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
 func (s *stageBuild) runEnv() (env []string) {
 	for name := range strings.FieldsSeq(proxies) {
 		value := ""
-		for _, arg := range slices.Sorted(maps.Keys(s.b.args)) { // small letters come last
+		for _, arg := range slices.Sorted(maps.Keys(s.b.args)) { // lower case sorts last, and wins
 			if strings.EqualFold(arg, name) {
 				value = s.b.args[arg]
 			}
@@ -143,11 +143,11 @@ func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error
 	if s.b.ctx.Err() != nil {
 		return errors.New("the build was interrupted")
 	}
+	if err == plan.ExitStatus(0) {
+		return nil
+	}
 	var ended plan.ExitStatus
-	if !errors.As(err, &ended) || ended == 0 {
-		if ended == 0 && err == plan.ExitStatus(0) {
-			return nil
-		}
+	if !errors.As(err, &ended) || ended == 0 { // box has failed, not the command
 		return err
 	}
 	out.Close()

@@ -393,29 +393,31 @@ func (s *stageBuild) linked(in *dockerfile.Instruction) bool {
 
 // adopt makes a directory that was filled the stage's next layer. It is moved, not copied, and
 // its tar is only hashed: the blob is made when it is pushed or saved.
-func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
-	dirs, err := s.dirs()
-	slices.Reverse(dirs)
-	if err == nil {
-		err = dropSame(build, dirs)
+func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.b.Store.dropLayer(build))
+		}
+	}()
+	below, err := s.dirs()
+	if err != nil {
+		return err
 	}
-	names, errRead := os.ReadDir(build)
-	if err = errors.Join(err, errRead); err != nil {
-		return errors.Join(err, s.b.Store.dropLayer(build))
+	slices.Reverse(below)
+	if err := dropSame(build, below); err != nil {
+		return err
+	}
+	names, err := os.ReadDir(build)
+	if err != nil {
+		return err
 	}
 	if len(names) == 0 {
 		s.history(in, true)
 		return s.b.Store.dropLayer(build)
 	}
-	var packed layer.Sum
-	if err = inheritOwners(build, dirs); err == nil && s.b.RewriteTimestamp {
-		err = lowerTimes(build, *s.b.epoch)
-	}
-	if err == nil {
-		packed, err = packLayer(io.Discard, build, build+layer.OwnersSuffix)
-	}
+	packed, err := s.pack(build, below)
 	if err != nil {
-		return errors.Join(err, s.b.Store.dropLayer(build))
+		return err
 	}
 	if err := s.b.Store.keepLayer(build, packed.DiffID); err != nil {
 		return err
@@ -424,6 +426,19 @@ func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) error {
 		MediaType: ocispec.MediaTypeImageLayer, Digest: packed.DiffID, Size: packed.Bytes,
 	})
 	return nil
+}
+
+// pack hashes the tar of a layer, once its owners and times are as they are to be.
+func (s *stageBuild) pack(build string, below []string) (layer.Sum, error) {
+	if err := inheritOwners(build, below); err != nil {
+		return layer.Sum{}, err
+	}
+	if s.b.RewriteTimestamp {
+		if err := lowerTimes(build, *s.b.epoch); err != nil {
+			return layer.Sum{}, err
+		}
+	}
+	return packLayer(io.Discard, build, build+layer.OwnersSuffix)
 }
 
 // inheritOwners copies, for an ordinary user, the notes on owners of the layers below that are
