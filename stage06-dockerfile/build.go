@@ -299,7 +299,7 @@ func (s *stageBuild) dirs() ([]string, error) {
 func (s Store) dirsOrNothing(image *oci.Image) ([]string, error) {
 	dirs, err := s.dirs(image)
 	if err == nil && len(dirs) == 0 {
-		return s.nothing()
+		return s.emptyLayer()
 	}
 	return dirs, err
 }
@@ -307,8 +307,8 @@ func (s Store) dirsOrNothing(image *oci.Image) ([]string, error) {
 // layer makes a layer of the files that write writes; if there are none, no layer.
 func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *copyup.Writer) error) error {
 	dirs, err := s.dirs()
-	if s.linked(in) {
-		dirs, err = s.b.Store.nothing()
+	if s.hasLink(in) {
+		dirs, err = s.b.Store.emptyLayer()
 	}
 	if err != nil {
 		return err
@@ -327,9 +327,9 @@ func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *copyup.Writ
 	return s.adopt(in, build)
 }
 
-// linked reports whether a COPY or ADD makes the same layer, whatever is below. With --chmod it
+// hasLink reports whether a COPY or ADD makes the same layer, whatever is below. With --chmod it
 // does not, as in BuildKit.
-func (s *stageBuild) linked(in *dockerfile.Instruction) bool {
+func (s *stageBuild) hasLink(in *dockerfile.Instruction) bool {
 	return in.Flag("link") == "true" && in.Flag("chmod") == ""
 }
 

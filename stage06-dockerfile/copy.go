@@ -53,7 +53,7 @@ func (c *copying) prepare() (err error) {
 	in := c.in
 	if text := in.Flag("chown"); text != "" {
 		c.chown = true
-		if s := c.s; s.linked(in) && strings.Trim(text, "0123456789:") != "" {
+		if s := c.s; s.hasLink(in) && strings.Trim(text, "0123456789:") != "" {
 			return in.ErrorAt("--chown", "--chown=%s: with --link it takes numbers, UID:GID:"+
 				" the layer must not depend on the passwd below", text)
 		}
@@ -132,7 +132,7 @@ func (b *builder) dirsOf(in *dockerfile.Instruction, ref string) ([]string, erro
 		return b.built(stage).dirs()
 	}
 	if ref == "scratch" {
-		return b.Store.nothing()
+		return b.Store.emptyLayer()
 	}
 	image, err := b.image(ref, b.want)
 	if err != nil {
@@ -172,7 +172,7 @@ func (c *copying) all() error {
 		}
 	}
 	for _, source := range c.in.Args[:len(c.in.Args)-1] {
-		if err := c.one(source); err != nil {
+		if err := c.copySource(source); err != nil {
 			return c.in.ErrorAt(source, "%s %s: %v", c.in.Name, source, err)
 		}
 	}
@@ -192,8 +192,8 @@ func (c *copying) heredoc(doc dockerfile.Heredoc) error {
 	return c.w.Write(target, []byte(doc.Content), mode, c.owner, time.Now())
 }
 
-// one copies one source, which may be a pattern.
-func (c *copying) one(source string) error {
+// copySource copies one source, which may be a pattern.
+func (c *copying) copySource(source string) error {
 	if c.in.Name == "ADD" && isURL(source) {
 		return c.fetch(source)
 	}

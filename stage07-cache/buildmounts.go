@@ -370,7 +370,7 @@ func (m *stepMounts) fill(to string, mount dockerfile.Mount) error {
 	if err != nil {
 		return fmt.Errorf("type=%s: there is no %s", mount.Type, mount.Source)
 	}
-	nothing, err := m.s.b.Store.nothing()
+	nothing, err := m.s.b.Store.emptyLayer()
 	if err != nil {
 		return err
 	}

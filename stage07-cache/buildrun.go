@@ -47,7 +47,7 @@ func (s *stageBuild) run(in *dockerfile.Instruction) error {
 		return err
 	}
 	build := s.b.Store.path("images/partial", "layer-"+ids.New()[:12])
-	c.harvest = func(upper string) error {
+	c.takeLayer = func(upper string) error {
 		c.Rm = true // only a failed one is kept
 		return os.Rename(upper, build)
 	}

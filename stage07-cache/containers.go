@@ -334,8 +334,8 @@ func (r *Record) finish(how error) error {
 	if ran {
 		err = errors.Join(err, r.noteExit(how))
 	}
-	if ran && r.State.ExitCode == 0 && r.Run.harvest != nil {
-		err = errors.Join(err, r.Run.harvest(r.path("upper")))
+	if ran && r.State.ExitCode == 0 && r.Run.takeLayer != nil {
+		err = errors.Join(err, r.Run.takeLayer(r.path("upper")))
 	}
 	if r.autoRemove() {
 		return errors.Join(err, r.remove())

@@ -84,7 +84,7 @@ type StoreOptions struct {
 	imageName string
 
 	input, output *os.File                 // of a step of a build, in place of the caller's
-	harvest       func(upper string) error // takes its layer away, when it has ended well
+	takeLayer     func(upper string) error // takes its layer away, when it has ended well
 	shown         map[string][]string      // directories that it mounts as if they were images
 }
 

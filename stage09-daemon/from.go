@@ -69,7 +69,7 @@ func (c *Container) useImage(words []string, image *oci.Image) error {
 		return err
 	}
 	if len(dirs) == 0 {
-		if dirs, err = c.Store.nothing(); err != nil {
+		if dirs, err = c.Store.emptyLayer(); err != nil {
 			return err
 		}
 	}
@@ -169,7 +169,7 @@ func (c *Container) layersOf(name string) ([]string, error) {
 		return nil, err
 	}
 	slices.Reverse(layers)
-	empty, err := c.Store.nothing()
+	empty, err := c.Store.emptyLayer()
 	return append(layers, empty...), err
 }
 
@@ -188,8 +188,8 @@ func (r *newRoot) image(b bind) plan.Arg {
 	return mount
 }
 
-// nothing is an empty layer, for an image that has none.
-func (s Store) nothing() ([]string, error) {
+// emptyLayer is an empty layer, for an image that has none.
+func (s Store) emptyLayer() ([]string, error) {
 	dir := s.path("layers", "nothing")
 	return []string{dir}, os.MkdirAll(dir, 0o755)
 }
