@@ -152,7 +152,7 @@ func (s *stageBuild) words(in *dockerfile.Instruction) []string {
 
 func (s *stageBuild) cmd(in *dockerfile.Instruction) error {
 	s.config.Config.Cmd, s.hasCmd = s.words(in), true
-	//lint:ignore SA1019 BuildKit sets it for every CMD, and only Windows reads it
+	// BuildKit sets this for every CMD; only Windows reads it.
 	s.config.Config.ArgsEscaped = true
 	return nil
 }
