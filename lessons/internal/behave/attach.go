@@ -96,7 +96,7 @@ var attachRows = []Row{{
 				status(1, e), printed("running", b.Run("inspect", "-f", "{{.State.Status}}", "still")))
 		})
 	},
-	Broken: `[ "$1" = attach ] && { "$BOX" "$@"; status=$?; "$BOX" kill still >/dev/null; exit $status; }; exec "$BOX" "$@"`,
+	Broken: `[ "$1" = attach ] && { "$BOX" "$@"; status=$?; "$BOX" stop -t 0 still >/dev/null; exit $status; }; exec "$BOX" "$@"`,
 }, {
 	Name: "the keys to detach leave run -it, start -ai and exec -it, and what they run goes on", Since: 4,
 	Check: func(b *Box) Seen {
