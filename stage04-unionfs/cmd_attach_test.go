@@ -41,7 +41,7 @@ func TestAnIDOfDigits(t *testing.T) {
 	for _, verb := range [][]string{{"exec", pid, "true"}, {"pause", pid}, {"stats", "--no-stream", pid}} {
 		out, err := l.command(verb...).CombinedOutput()
 		require.Error(t, err)
-		require.Contains(t, string(out), "container digits does not run", verb)
+		require.Contains(t, string(out), "container digits is not running", verb)
 	}
 	l.box("update", pid, "--cpu-shares", "512") // it is for the next start
 	require.Equal(t, "512", l.box("inspect", "-f", "{{.HostConfig.CpuShares}}", "digits"))

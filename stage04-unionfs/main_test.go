@@ -102,7 +102,7 @@ func TestBadInputGetsASentence(t *testing.T) {
 		{[]string{"run", "/etc/passwd"}, 126, "it is not executable, or a directory"},
 		{[]string{"exec", "4194305", "true"}, 1, "no such process: 4194305"},
 		{[]string{"exec", "-1", "true"}, 125, ""},
-		{[]string{"exec", "me", "true"}, 1, "there is no such container"},
+		{[]string{"exec", "me", "true"}, 1, "no such container"},
 		{[]string{"run", "--label", "a=b", "/bin/true"}, 125, "--label is for a container with a root of its own"},
 	} {
 		t.Run(fmt.Sprint(c.args), func(t *testing.T) {

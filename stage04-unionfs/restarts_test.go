@@ -42,7 +42,7 @@ func TestBetweenRuns(t *testing.T) {
 	for _, verb := range [][]string{{"attach", "again"}, {"exec", "again", "true"}, {"top", "again"}, {"pause", "again"}, {"kill", "-s", "HUP", "again"}} {
 		says := func() bool {
 			out, err := l.command(verb...).CombinedOutput()
-			return err != nil && strings.Contains(string(out), "box: container again is restarting and does not run now: wait until it runs, or end its restarts with box stop again\n")
+			return err != nil && strings.Contains(string(out), "box: container again is restarting and is not running now: wait until it runs, or end its restarts with box stop again\n")
 		}
 		require.Eventually(t, says, time.Minute, time.Millisecond, verb)
 	}
@@ -68,7 +68,7 @@ func TestAttachBetweenRuns(t *testing.T) {
 			continue
 		}
 		require.Equal(t, 1, exit.ExitCode(), "%s", out)
-		require.Contains(t, string(out), "does not run")
+		require.Contains(t, string(out), "is not running")
 	}
 	require.Equal(t, 3, joined)
 	last := count()

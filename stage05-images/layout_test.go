@@ -726,7 +726,7 @@ func TestMountedImages(t *testing.T) {
 	}
 	_, stderr, status = shown("", "/m/etc/name", "--pull", "never")
 	require.Equal(t, 125, status)
-	require.Contains(t, stderr, "there is no such image here")
+	require.Contains(t, stderr, "no such image here")
 	for _, c := range [][2]string{{"", "/m/etc/name"}, {"", "/m/link"}, {",image-subpath=etc", "/m/name"}, {",image-subpath=etc/name", "/m"}, {",image-subpath=link", "/m"}} {
 		stdout, stderr, status := shown(c[0], c[1])
 		require.Zero(t, status, stderr)
@@ -1009,7 +1009,7 @@ func TestOtherPlatforms(t *testing.T) {
 		require.Equal(t, []string{address + "/app@" + index.String()}, origins)
 	}
 	_, err := obtain(address+"/app", "linux/amd64", "never")
-	require.ErrorContains(t, err, "there is no such image here for linux/amd64: this one is for linux/arm64")
+	require.ErrorContains(t, err, "no such image here for linux/amd64: this one is for linux/arm64")
 	_, err = obtain(address+"/app", "linux/riscv64", "missing")
 	require.ErrorContains(t, err, "this one is for linux/arm64, and it cannot be pulled: no image for platform linux/riscv64; available: linux/amd64, linux/arm/v6, linux/arm64")
 	_, err = obtain(address+"/app", "linux/amd64,linux/arm64", "missing")

@@ -118,7 +118,7 @@ func (c *volumeInspectCmd) Run() error {
 }
 
 func noVolume(name string) error {
-	return fmt.Errorf("there is no volume %q: box volume ls lists them", name)
+	return fmt.Errorf("no such volume: %q; box volume ls lists them", name)
 }
 
 type volumePruneCmd struct {

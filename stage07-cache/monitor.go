@@ -211,7 +211,7 @@ func (r *Record) closeLog() error {
 }
 
 // errEnded means that there is no process to send a signal to.
-var errEnded = errors.New("does not run")
+var errEnded = errors.New("is not running")
 
 // notRunning is errEnded of this container, and how it gets a process.
 func (r *Record) notRunning() error {

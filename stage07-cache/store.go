@@ -256,7 +256,7 @@ func (s Store) records() (list []*Record, damaged []error, err error) {
 }
 
 // errNoContainer means that no container has a name.
-var errNoContainer = errors.New("there is no such container")
+var errNoContainer = errors.New("no such container")
 
 // find finds a container by its name, its id, or the beginning of its id.
 func (s Store) find(text string) (*Record, error) {

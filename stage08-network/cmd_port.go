@@ -22,7 +22,7 @@ func (c *portCmd) Run() error {
 		return err
 	}
 	if !r.isRunning() {
-		return fmt.Errorf("container %s does not run: box start %s starts it", r.Name, r.Name)
+		return fmt.Errorf("container %s is not running: box start %s starts it", r.Name, r.Name)
 	}
 	lines := portmap.Lines(r.State.Ports, c.Port)
 	if c.Port != "" && lines == nil {

@@ -215,7 +215,7 @@ func resizeContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		return err
 	}
 	if !c.isRunning() {
-		return rest.Errorf(http.StatusConflict, "container %s does not run", c.Name)
+		return rest.Errorf(http.StatusConflict, "container %s is not running", c.Name)
 	}
 	client, err := attach.Dial(c.path(), nil)
 	if err == nil {

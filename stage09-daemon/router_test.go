@@ -40,7 +40,7 @@ func TestRoutes(t *testing.T) {
 		"PATCH /containers/x/json":       "405 method not allowed",
 		"GET /nonsense":                  "404 page not found",
 		"GET /exec/x/json":               "404 No such exec instance: x",
-		"GET /containers/x/json":         "404 there is no such container",
+		"GET /containers/x/json":         "404 no such container",
 		"GET /images/a/b:c/json":         "404 No such image: a/b:c",
 		"GET /volumes/none":              "404 No such volume: none",
 		"GET /networks/none":             `200 "Driver":"null"`,

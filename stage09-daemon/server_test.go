@@ -255,8 +255,8 @@ func TestStatuses(t *testing.T) {
 		{"POST", "/containers/runs-nosuch6/start", nil, 400, "faccessat("},
 		{"POST", "/containers/runs-nosuch7/start", nil, 400, "execve("},
 		{"DELETE", "/containers/nosuch", nil, 404, "no such "},
-		{"DELETE", "/volumes/nosuch", nil, 404, "there is no volume"},
-		{"POST", "/containers/lost/start", nil, 404, "there is no network"},
+		{"DELETE", "/volumes/nosuch", nil, 404, "no such volume"},
+		{"POST", "/containers/lost/start", nil, 404, "no such network"},
 		{"DELETE", "/networks/ours", nil, 403, "stop them first"},
 		{"POST", "/networks/create", map[string]any{"Name": "ours"}, 409, "exists already"},
 		{"POST", "/networks/ours/connect", map[string]any{"Container": "web"}, 403, "is on it already"},
@@ -268,7 +268,7 @@ func TestStatuses(t *testing.T) {
 		{"DELETE", "/containers/web", nil, 409, "another box is using it"},
 		{"DELETE", "/volumes/data", nil, 409, "belongs to container"},
 		{"DELETE", "/images/tiny", nil, 409, "is in container"},
-		{"POST", "/containers/idle/kill", nil, 409, "does not run"},
+		{"POST", "/containers/idle/kill", nil, 409, "is not running"},
 		{"POST", "/containers/idle/rename?name=a:b", nil, 400, "a name is made of"},
 	} {
 		status, text := c.do(ask.method, ask.path, ask.body)

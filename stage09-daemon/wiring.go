@@ -126,7 +126,7 @@ func (c *Container) endpoint() (endpoint, error) {
 // running finds a container that runs.
 func (s Store) running(name string) (r *Record, err error) {
 	if r, err = s.find(name); err == nil && !r.isRunning() {
-		err = fmt.Errorf("it does not run: box start %s starts it", r.Name)
+		err = fmt.Errorf("it is not running: box start %s starts it", r.Name)
 	}
 	return r, err
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // ErrNoImage means that the layout has no image of this name or id.
-var ErrNoImage = errors.New("there is no such image here")
+var ErrNoImage = errors.New("no such image here")
 
 // Find finds an image by its name, its id, or the beginning of its id.
 func (l Layout) Find(text string) (*Image, error) {

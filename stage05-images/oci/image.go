@@ -111,7 +111,7 @@ func Here() ocispec.Platform {
 type OtherPlatform struct{ want, is string }
 
 func (o OtherPlatform) Error() string {
-	return fmt.Sprintf("there is no such image here for %s: this one is for %s", o.want, o.is)
+	return fmt.Sprintf("no such image here for %s: this one is for %s", o.want, o.is)
 }
 
 func (o OtherPlatform) Unwrap() error { return ErrNoImage }

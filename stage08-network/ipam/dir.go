@@ -77,7 +77,7 @@ func (d Dir) Locked(do func() error) error {
 }
 
 // ErrNoNetwork means that no network has a name.
-var ErrNoNetwork = errors.New("there is no network")
+var ErrNoNetwork = errors.New("no such network")
 
 // Find reads a network.
 func (d Dir) Find(name string) (*Network, error) {
@@ -88,7 +88,7 @@ func (d Dir) Find(name string) (*Network, error) {
 	n := &Network{}
 	err := state.ReadJSON(d.File(name+".json"), n)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%w %s: box network ls lists those that exist,"+
+		return nil, fmt.Errorf("%w: %s; box network ls lists those that exist,"+
 			" box network create %s makes it", ErrNoNetwork, name, name)
 	}
 	if err == nil && (n.Name != name || !n.isWhole()) {
