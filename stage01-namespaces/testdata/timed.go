@@ -11,11 +11,11 @@ func (p *Plan) LaunchTimed(n *Narration) (time.Duration, error) {
 	if err := errors.Join(p.before.Perform(nil), p.answer("", p.firstSync()).Perform(nil)); err != nil {
 		return 0, err
 	}
-	process := &Process{plan: p, listening: make(chan struct{}), numbered: make(chan struct{})}
+	process := &Process{plan: p, listening: make(chan struct{}), pidKnown: make(chan struct{})}
 	close(process.listening)
 	start := time.Now()
 	err := process.start(n)
-	p.cut(&p.ends[1])
+	p.closeEnd(&p.ends[1])
 	err = errors.Join(err, process.follow(n))
 	took := time.Since(start)
 	if err != nil {
