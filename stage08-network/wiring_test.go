@@ -29,6 +29,7 @@ import (
 	"stagebox/lessons/boxtest"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
@@ -1111,3 +1112,16 @@ var (
 		"NFNL_MSG_BATCH_BEGIN": "0x10", "NFNL_MSG_BATCH_END": "0x11", "NFT_MSG_NEWTABLE": "0xa00", "NFT_MSG_NEWSET": "0xa09",
 		"NFT_MSG_NEWCHAIN": "0xa03", "NFT_MSG_DELRULE": "0xa08", "NFT_MSG_NEWRULE": "0xa06", "NFT_MSG_NEWSETELEM": "0xa0c"}
 )
+
+// TestRecordOfOneNetwork: a container that an older box has made is still there.
+func TestRecordOfOneNetwork(t *testing.T) {
+	for text, names := range map[string]networkNames{
+		`{"Network": "red"}`: {"red"}, `{"Network": ""}`: {}, `{"Network": ["a", "b"]}`: {"a", "b"}, `{}`: nil,
+	} {
+		path := filepath.Join(t.TempDir(), "record")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		var options NetworkOptions
+		require.NoError(t, state.ReadJSON(path, &options), text)
+		require.Equal(t, names, options.Network, text)
+	}
+}

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -123,13 +124,13 @@ func (c *networkRmCmd) Run() error {
 
 // NetworkOptions are the flags about a container's network.
 type NetworkOptions struct {
-	Network      []string `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta). More than once: to several; name=NET,alias=NAME,ip=IP says more of one." placeholder:"NET" sep:"none" group:"Network:"`
-	Publish      []string `short:"p" help:"Publish a container's port on the host: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone picks a free port." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
-	PublishAll   bool     `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
-	DNS          []string `help:"DNS server to use instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
-	AddHost      []string `help:"Add a line to /etc/hosts; host-gateway is the host's address." placeholder:"NAME:IP|NAME=IP" sep:"none" group:"Network:"`
-	NetworkAlias []string `help:"Additional name of the container on the network." placeholder:"NAME" sep:"none" group:"Network:"`
-	IP           string   `name:"ip" help:"IPv4 address of the container; it must be free." placeholder:"IP" group:"Network:"`
+	Network      networkNames `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta). More than once: to several; name=NET,alias=NAME,ip=IP says more of one." placeholder:"NET" sep:"none" group:"Network:"`
+	Publish      []string     `short:"p" help:"Publish a container's port on the host: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone picks a free port." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
+	PublishAll   bool         `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
+	DNS          []string     `help:"DNS server to use instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
+	AddHost      []string     `help:"Add a line to /etc/hosts; host-gateway is the host's address." placeholder:"NAME:IP|NAME=IP" sep:"none" group:"Network:"`
+	NetworkAlias []string     `help:"Additional name of the container on the network." placeholder:"NAME" sep:"none" group:"Network:"`
+	IP           string       `name:"ip" help:"IPv4 address of the container; it must be free." placeholder:"IP" group:"Network:"`
 
 	link *link
 }
@@ -152,6 +153,19 @@ func (w *NetworkOptions) wishes() (list []ipam.Wish, err error) {
 	}
 	first.Aliases = append(first.Aliases, w.NetworkAlias...)
 	return list, first.CheckAliases("--network-alias")
+}
+
+// networkNames are the values of --network.
+type networkNames []string
+
+// UnmarshalJSON also takes a single name: that of a record from before there could be several.
+func (n *networkNames) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) != nil {
+		return json.Unmarshal(data, (*[]string)(n))
+	}
+	*n = slices.DeleteFunc(networkNames{one}, func(name string) bool { return name == "" })
+	return nil
 }
 
 // first is the first of the networks that the flags name, "" without one.
