@@ -94,6 +94,7 @@ var statusWords = []struct {
 	{"execve(", http.StatusBadRequest},
 	{"faccessat(", http.StatusBadRequest},
 	{"no such ", http.StatusNotFound},
+	{"only root may", http.StatusForbidden},
 	{"has this name", http.StatusConflict},
 	{"another box is using it", http.StatusConflict},
 	{"belongs to container", http.StatusConflict},
