@@ -5,7 +5,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,9 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/batch"
@@ -158,14 +160,16 @@ func (w *NetworkOptions) wishes() (list []ipam.Wish, err error) {
 // networkNames are the values of --network.
 type networkNames []string
 
-// UnmarshalJSON also takes a single name: that of a record from before there could be several.
-func (n *networkNames) UnmarshalJSON(data []byte) error {
-	var one string
-	if json.Unmarshal(data, &one) != nil {
-		return json.Unmarshal(data, (*[]string)(n))
+// UnmarshalJSONFrom also takes a single name: that of a record from before there could be several.
+// (kong would call UnmarshalJSON for the flag.)
+func (n *networkNames) UnmarshalJSONFrom(from *jsontext.Decoder) error {
+	if from.PeekKind() != '"' {
+		return json.UnmarshalDecode(from, (*[]string)(n))
 	}
+	var one string
+	err := json.UnmarshalDecode(from, &one)
 	*n = slices.DeleteFunc(networkNames{one}, func(name string) bool { return name == "" })
-	return nil
+	return err
 }
 
 // first is the first of the networks that the flags name, "" without one.

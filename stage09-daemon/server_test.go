@@ -247,16 +247,13 @@ type provoking struct {
 	words        string
 }
 
-// mistakes need no network, and the others a bridge.
+// mistakes are everybody's; those of root need a bridge or a cgroup.
 var mistakes = []provoking{
 	{"POST", "/containers/web/kill?signal=FOO", nil, 400, "no such signal"},
 	{"POST", "/containers/runs-nosuch6/start", nil, 400, "faccessat("},
 	{"POST", "/containers/runs-nosuch7/start", nil, 400, "execve("},
 	{"DELETE", "/containers/nosuch", nil, 404, "no such "},
 	{"DELETE", "/volumes/nosuch", nil, 404, "no such volume"},
-	{"POST", "/containers/web/pause", nil, 204, ""},
-	{"POST", "/containers/web/pause", nil, 409, "is paused"},
-	{"POST", "/containers/web/unpause", nil, 204, ""},
 	{"POST", "/containers/idle/update", map[string]any{"Memory": 1}, 400, "--"},
 	{"POST", "/containers/idle/rename?name=web", nil, 409, "has this name"},
 	{"DELETE", "/containers/web", nil, 409, "another box is using it"},
@@ -266,7 +263,10 @@ var mistakes = []provoking{
 	{"POST", "/containers/idle/rename?name=a:b", nil, 400, "a name is made of"},
 }
 
-var networkMistakes = []provoking{
+var mistakesOfRoot = []provoking{
+	{"POST", "/containers/web/pause", nil, 204, ""},
+	{"POST", "/containers/web/pause", nil, 409, "is paused"},
+	{"POST", "/containers/web/unpause", nil, 204, ""},
 	{"POST", "/containers/lost/start", nil, 404, "no such network"},
 	{"DELETE", "/networks/ours", nil, 403, "stop them first"},
 	{"POST", "/networks/create", map[string]any{"Name": "ours"}, 409, "exists already"},
@@ -296,7 +296,7 @@ func TestStatuses(t *testing.T) {
 	}
 	c.all(mistakes)
 	used := map[string]bool{"only root may": true} // by askAsRoot
-	for _, p := range append(mistakes, networkMistakes...) {
+	for _, p := range append(mistakes, mistakesOfRoot...) {
 		used[p.words] = true
 	}
 	for _, s := range statusWords {
@@ -304,7 +304,7 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-func TestStatusesOfNetworks(t *testing.T) {
+func TestStatusesForRoot(t *testing.T) {
 	c := askAsRoot(t)
 	c.ok(201, "POST", "/networks/create", map[string]any{"Name": "ours"})
 	c.ok(201, "POST", "/networks/create", map[string]any{"Name": "gone"})
@@ -313,7 +313,7 @@ func TestStatusesOfNetworks(t *testing.T) {
 	c.create("lost", map[string]any{"HostConfig": map[string]any{"NetworkMode": "gone"}}, "true")
 	c.ok(204, "POST", "/containers/web/start", nil)
 	c.ok(204, "DELETE", "/networks/gone", nil)
-	c.all(networkMistakes)
+	c.all(mistakesOfRoot)
 }
 
 // tarOf is a tar archive with one file.
