@@ -442,3 +442,105 @@ func TestBundleSendsItsTerminal(t *testing.T) {
 	require.ErrorAs(t, cmd.Wait(), &ended)
 	require.Equal(t, 7, ended.ExitCode())
 }
+
+// probeScript prints what a process sees of its container, in the words of which the file system
+// that holds the root is none.
+const probeScript = `hostname; id; pwd; env | sort; umask; cat /etc/hostname /etc/hosts /proc/sys/net/ipv4/ping_group_range
+grep -E '^(Cap|Seccomp:|NoNewPrivs)' /proc/self/status
+cut -d' ' -f2 /proc/self/mounts | grep -v ^/sys/fs/cgroup/ | sort; ls /dev | grep -v core`
+
+// TestOtherRuntimesTakeABundleOfAnImage compares what a process sees in box run with what it sees in
+// the runtimes that are installed.
+func TestOtherRuntimesTakeABundleOfAnImage(t *testing.T) {
+	dir := t.TempDir()
+	want, said, status := run(t, "run", "--rm", "tiny", "sh", "-c", probeScript)
+	require.Zero(t, status, said)
+	_, said, status = run(t, "bundle", "tiny", dir, "sh", "-c", probeScript)
+	require.Zero(t, status, said)
+	for _, engine := range []string{"box", "crun", "runc"} {
+		t.Run(engine, func(t *testing.T) {
+			if _, err := exec.LookPath(engine); err != nil && engine != "box" {
+				t.Skip("it is not installed")
+			}
+			argv := []string{engine, "--root", filepath.Join(t.TempDir(), "states"), "run", "--bundle", dir, filepath.Base(filepath.Dir(dir)) + engine}
+			if engine == "box" {
+				argv = append([]string{box, "runtime"}, argv[1:]...)
+			}
+			out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+			if engine == "crun" && err != nil && strings.Contains(string(out), "cgroups in hybrid mode not supported") {
+				if os.Geteuid() != 0 {
+					t.Skip("crun does not run on this host's cgroups, and only root can hide a part of them")
+				}
+				hidden := []string{"-m", "sh", "-c", `umount /sys/fs/cgroup/unified && exec "$@"`, "sh"}
+				out, err = exec.Command("unshare", append(hidden, argv...)...).CombinedOutput()
+			}
+			require.NoError(t, err, string(out))
+			require.Equal(t, want, string(out))
+		})
+	}
+}
+
+func TestBundleOfAnImageIsWholeOrNotThere(t *testing.T) {
+	_, said, status := run(t, "run", "--rm", "tiny", "true")
+	require.Zero(t, status, said)
+	dir := t.TempDir()
+	full, file := filepath.Join(dir, "full"), filepath.Join(dir, "full", "file")
+	require.NoError(t, os.Mkdir(full, 0o755))
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	for _, c := range []struct{ image, dir, said string }{
+		{"127.0.0.1:1/none", "new", "there is no image 127.0.0.1:1/none:latest here"},
+		{"Tiny", "new", "Tiny"},
+		{"/bin/sh", "new", "a bundle is made of an image"},
+		{"tiny", "full", "it is there already, and is not an empty directory"},
+		{"tiny", "full/file", "it is there already, and is not an empty directory"},
+		{"tiny", "none/new", "parent directory " + filepath.Join(dir, "none") + " does not exist"},
+	} {
+		_, said, status := run(t, "bundle", c.image, filepath.Join(dir, c.dir))
+		require.Equal(t, 1, status)
+		require.Contains(t, said, c.said)
+	}
+	image := filepath.Join(dir, "image.tar")
+	require.NoError(t, exec.Command("sh", "-ec", `cd "$1"; mkdir etc; echo damaged:x:none:0::/: >etc/passwd; tar cf image.tar etc; rm -r etc`, "sh", dir).Run())
+	_, said, status = run(t, "import", image, "damaged")
+	require.Zero(t, status, said)
+	t.Cleanup(func() { run(t, "rmi", "damaged") })
+	_, said, status = run(t, "bundle", "damaged", filepath.Join(dir, "new"))
+	require.Equal(t, 1, status, "it has no command: "+said)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 2, "the directory full and the archive, nothing half-written")
+	empty := filepath.Join(dir, "empty")
+	require.NoError(t, os.Mkdir(empty, 0o700))
+	_, said, status = run(t, "bundle", "tiny", empty)
+	require.Zero(t, status, said)
+	require.FileExists(t, filepath.Join(empty, "config.json"))
+}
+
+// TestBundleOfAnImageHasItsFiles has a file deleted by a layer, and owners and modes that a user's
+// single id cannot keep.
+func TestBundleOfAnImageHasItsFiles(t *testing.T) {
+	script := `"$box" run --name made tiny sh -c 'rm /bin/wc; echo x >/root/x; chown 7:8 /root/x; chmod 4710 /root/x; chmod 2 /tmp'
+		"$box" commit made changed >/dev/null; "$box" bundle changed b
+		stat -c '%a %u %g' b/rootfs/root/x b/rootfs/tmp; ls b/rootfs/bin/wc 2>/dev/null || echo gone
+		id -u; "$box" runtime --root states run -b b files-$$ <<-END
+			stat -c '%a %u %g' /root/x; echo last
+		END
+		"$box" rm made >/dev/null; rm -rf b`
+	t.Run("root", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("a test of root's")
+		}
+		dir := t.TempDir()
+		require.Equal(t, "4710 7 8\n2 0 0\ngone\n0\n4710 7 8\nlast", sh(t, dir, "export BOX_ROOT=$PWD/store box="+box+"\n"+script))
+	})
+	t.Run("a user with subordinate ids", func(t *testing.T) {
+		out := asManyUsers(t, script)
+		fields := strings.Fields(out)
+		require.Len(t, fields, 12, out)
+		uid := fields[7]
+		require.Equal(t, []string{"4710", uid}, fields[:2], out)
+		require.Equal(t, []string{"2", uid}, fields[3:5], out)
+		require.Equal(t, "gone", fields[6])
+		require.Equal(t, []string{"4710", "0", "0", "last"}, fields[8:])
+	})
+}

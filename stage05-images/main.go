@@ -68,6 +68,7 @@ var commands = []struct {
 	{"import", "Create an image from an archive of files.", &importCmd{}},
 	{"inside", "", &insideCmd{}},
 	{"runtime", "Make containers of OCI bundles, as runc does.", &runtimeCmd{}},
+	{"bundle", "Write an OCI bundle of an image: its files and a config.json.", &bundleCmd{}},
 }
 
 func main() {

@@ -105,6 +105,10 @@ var imageRows = []Row{{
 	},
 	Broken: drop("--mount | type=image*"),
 }, {
+	Name: "bundle writes what run makes of an image, for an OCI runtime", Since: 5,
+	Check:  bundled,
+	Broken: `"$BOX" "$@"; status=$?; [ "$1" = bundle ] && [ $status = 0 ] && sed -i /CAP_NET_RAW/d "$3/config.json"; exit $status`,
+}, {
 	Name: "bad names of images are refused with a sentence", Since: 5,
 	Check: func(b *Box) Seen {
 		var parts []Seen
@@ -115,6 +119,23 @@ var imageRows = []Row{{
 	},
 	Broken: one,
 }}
+
+// bundled compares a container of a bundle with one of box run, and with what the image holds.
+func bundled(b *Box) Seen {
+	script := "hostname; id; pwd; echo $HOME $HOSTNAME; umask; cat /etc/hosts; grep -E '^(Cap|Seccomp:)' /proc/self/status; cut -d' ' -f2 /proc/self/mounts | sort"
+	dir, kept := filepath.Join(b.Dir, "bundle"), filepath.Join(b.Dir, "kept")
+	runtime := func(name string) Ended {
+		id := filepath.Base(b.Dir) + name
+		return b.Run("runtime", "--root", filepath.Join(b.Dir, "states"), "run", "--bundle", dir, id)
+	}
+	if err := os.WriteFile(kept, nil, 0o644); err != nil {
+		return failed(err)
+	}
+	run, made := b.Run("run", "--rm", "tiny", "sh", "-c", script), b.Run("bundle", "tiny", dir, "sh", "-c", script)
+	return all(status(0, run), status(0, made), same(run.Stdout, runtime("one").Stdout),
+		refused(b.Run("bundle", "tiny", dir)), refused(b.Run("bundle", "tiny", kept)), refused(b.Run("bundle", "Tiny", dir+"-new")),
+		same("no file", contentOrNone(dir+"-new/config.json")))
+}
 
 // emptyInput has a loop read lines beside its containers: each would take all of them.
 func emptyInput(b *Box) Seen {

@@ -11,7 +11,7 @@ var targets = map[string]target{
 	"cgroups":    {740, 310},
 	"rootfs":     {1710, 365},
 	"unionfs":    {1990, 1560},
-	"images":     {1875, 1850},
+	"images":     {1875, 2040},
 	"dockerfile": {2110, 390},
 	"cache":      {1085, 320},
 	"network":    {2120, 775},
