@@ -531,7 +531,7 @@ func TestBundleOfAnImageHasItsFiles(t *testing.T) {
 			t.Skip("a test of root's")
 		}
 		dir := t.TempDir()
-		require.Equal(t, "4710 7 8\n2 0 0\ngone\n0\n4710 7 8\nlast", sh(t, dir, "export BOX_ROOT=$PWD/store box="+box+"\n"+script))
+		require.Equal(t, "4710 7 8\n2 0 0\ngone\n0\n4710 7 8\nlast\n", sh(t, dir, "export BOX_ROOT=$PWD/store box="+box+"\n"+script))
 	})
 	t.Run("a user with subordinate ids", func(t *testing.T) {
 		out := asManyUsers(t, script)

@@ -69,6 +69,7 @@ var commands = []struct {
 	{"build", "Build an image from a Dockerfile.", &buildCmd{}},
 	{"inside", "", &insideCmd{}},
 	{"runtime", "Make containers of OCI bundles, as runc does.", &runtimeCmd{}},
+	{"bundle", "Write an OCI bundle of an image: its files and a config.json.", &bundleCmd{}},
 }
 
 func main() {

@@ -70,6 +70,7 @@ var commands = []struct {
 	{"system", "Manage the store.", &systemCmd{}},
 	{"inside", "", &insideCmd{}},
 	{"runtime", "Make containers of OCI bundles, as runc does.", &runtimeCmd{}},
+	{"bundle", "Write an OCI bundle of an image: its files and a config.json.", &bundleCmd{}},
 }
 
 func main() {

@@ -13,7 +13,7 @@ import (
 )
 
 type insideCmd struct {
-	Do     string   `arg:"" enum:"own,pack,times"`
+	Do     string   `arg:"" enum:"own,pack,times,flatten"`
 	Dir    string   `arg:""`
 	Owners []string `arg:"" optional:""`
 
@@ -30,6 +30,8 @@ func (c *insideCmd) Run() error {
 	case c.Do == "times":
 		most, err := strconv.ParseInt(c.Owners[0], 10, 64)
 		return errors.Join(err, layer.LowerTimes(c.Dir, time.Unix(most, 0)))
+	case c.Do == "flatten":
+		return flatten(c.Dir, c.Owners)
 	default:
 		_, err := layer.Pack(os.Stdout, c.Dir, c.Owners...)
 		return err

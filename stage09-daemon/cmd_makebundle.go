@@ -1,0 +1,214 @@
+// box bundle does an engine's part for an OCI runtime: it writes an image's files and a config.json
+// that says what box run would make of them. Package runtimespec has the form of the file.
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/capability"
+	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage03-rootfs/seccomp"
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
+	"stagebox/stage05-images/runtimespec"
+)
+
+type bundleCmd struct {
+	Image string `arg:"" help:"Image, by name or id; it is pulled if it is missing."`
+	Dir   string `arg:"" help:"Directory to create. It must be empty if it exists."`
+	Args  Argv   `arg:"" name:"command" optional:"" passthrough:"partial" help:"The command and its arguments, instead of the image's."`
+	TTY   bool   `short:"t" name:"tty" help:"Allocate a terminal for the container."`
+
+	Store
+}
+
+// Run is `box bundle`.
+func (c *bundleCmd) Run() error {
+	if isPath(c.Image) {
+		return fmt.Errorf("bundle %s: a bundle is made of an image; name one", c.Image)
+	}
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return err
+	}
+	if err := checkNewDir(dir); err != nil {
+		return fmt.Errorf("bundle %s: %w", c.Dir, err)
+	}
+	done, err := c.Store.using()
+	if err != nil {
+		return err
+	}
+	container, err := c.container()
+	if err != nil {
+		return errors.Join(err, done())
+	}
+	if err := container.makeBundle(dir); err != nil {
+		return errors.Join(fmt.Errorf("bundle %s: %w", c.Dir, err), done())
+	}
+	return done()
+}
+
+// container is the one that box run would make.
+func (c *bundleCmd) container() (*Container, error) {
+	words := append([]string{c.Image}, c.Args.argv()...)
+	made := &Container{Command: words, Store: c.Store}
+	made.Hostname, made.Pull, made.TTY = "box", "missing", c.TTY
+	here, err := c.Store.layout().Find(c.Image)
+	image, err := made.obtain(c.Image, here, err)
+	if err != nil {
+		return nil, err
+	}
+	return made, made.useImage(words, image)
+}
+
+// checkNewDir refuses a directory that cannot be made, or that holds something.
+func checkNewDir(dir string) error {
+	if _, err := os.Stat(filepath.Dir(dir)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("parent directory %s does not exist", filepath.Dir(dir))
+	}
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && files.IsEmpty(dir) {
+		return nil
+	}
+	return errors.New("it is there already, and is not an empty directory; give the name of a new one")
+}
+
+// makeBundle makes the directory under a temporary name beside it. rename(2) then puts it in the
+// place of one that is missing or empty, and of nothing else.
+func (c *Container) makeBundle(dir string) error {
+	build, done, err := c.Store.noteUnfinished(dir)
+	if err != nil {
+		return err
+	}
+	if err = os.Mkdir(build, 0o755); err == nil {
+		err = c.fillBundle(build)
+	}
+	if err == nil {
+		err = unix.Rename(build, dir)
+	}
+	if err != nil {
+		return errors.Join(err, removeTree(build), done())
+	}
+	return errors.Join(state.SyncDir(filepath.Dir(dir)), done())
+}
+
+// fillBundle writes the root, the files that are mounted in its /etc, and config.json.
+func (c *Container) fillBundle(dir string) error {
+	layers := c.topFirst()
+	c.Rootfs, c.Layer = filepath.Join(dir, "rootfs"), nil
+	if err := os.Mkdir(c.Rootfs, 0o755); err != nil {
+		return err
+	}
+	copyFiles := mergeLayers
+	if os.Geteuid() != 0 {
+		copyFiles = func(to string, layers []string) error {
+			return goInside(io.Discard, append([]string{"flatten", to}, layers...)...)
+		}
+	}
+	if err := copyFiles(c.Rootfs, layers); err != nil {
+		return err
+	}
+	spec, err := c.bundleSpec()
+	if err != nil {
+		return err
+	}
+	config, err := json.MarshalIndent(spec, "", "  ")
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string]string{
+		"config.json": string(config) + "\n", "hostname": c.Hostname + "\n",
+		"hosts": etc.Hosts(etc.HostNames(c.Hostname), "127.0.1.1"), "resolv.conf": etc.ResolvConf(),
+	} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+	}
+	return err
+}
+
+// bundleSpec is what box run would make of the container, in the words of config.json.
+func (c *Container) bundleSpec() (*specs.Spec, error) {
+	who, err := identify(c)
+	if err != nil {
+		return nil, err
+	}
+	flags, err := c.flags()
+	if err != nil {
+		return nil, err
+	}
+	caps, err := capability.Select(nil, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	caps &= knownCaps(flags)
+	profile, err := seccomp.Default(caps.Names())
+	if err != nil {
+		return nil, err
+	}
+	thermal, err := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")
+	if err != nil {
+		return nil, err
+	}
+	b := &runtimespec.Bundle{
+		Args: c.Command, Env: who.env, Cwd: c.Workdir, TTY: c.TTY, Hostname: c.Hostname,
+		UID: who.uid, GID: who.gid, Groups: who.groups, Caps: caps, Seccomp: profile,
+		Cgroups: "/sys/fs/cgroup", Masked: slices.Concat(masked, thermal), HostUID: os.Geteuid(), HostGID: os.Getegid(),
+	}
+	for _, k := range kinds {
+		if flags&k.flag != 0 {
+			b.Namespaces = append(b.Namespaces, k.name)
+		}
+	}
+	for _, name := range readOnly {
+		b.ReadOnly = append(b.ReadOnly, "/proc/"+name)
+	}
+	for _, name := range []string{"hostname", "hosts", "resolv.conf"} {
+		b.Files = append(b.Files, [2]string{name, c.linkTarget("/etc/" + name)})
+	}
+	if b.HostUID != 0 && b.UID != 0 {
+		complain(fmt.Errorf("user %d is not mapped in this bundle: an ordinary user's has user 0 alone", b.UID))
+	}
+	return b.Spec(), nil
+}
+
+// mergeLayers copies the files that layers, the top one first, show together.
+func mergeLayers(to string, layers []string) error {
+	u, err := union.Open(layers)
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	return u.Root().Copy(to)
+}
+
+// flatten is mergeLayers in a user namespace, for a container that has its user 0 alone, who is
+// the caller: all files become that user's.
+func flatten(to string, layers []string) error {
+	if err := mergeLayers(to, layers); err != nil {
+		return err
+	}
+	return filepath.WalkDir(to, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		err = os.Lchown(name, 0, 0)
+		if err == nil && info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 { // chown has cleared them
+			err = os.Chmod(name, info.Mode())
+		}
+		return err
+	})
+}
