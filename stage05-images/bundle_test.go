@@ -445,7 +445,7 @@ func TestBundleSendsItsTerminal(t *testing.T) {
 
 // probeScript prints what a process sees of its container, in the words of which the file system
 // that holds the root is none.
-const probeScript = `hostname; id; pwd; env | sort; umask; cat /etc/hostname /etc/hosts /proc/sys/net/ipv4/ping_group_range
+const probeScript = `hostname; id; pwd; env | sort; umask; cat /etc/hostname /etc/hosts /proc/sys/net/ipv4/ip_unprivileged_port_start
 grep -E '^(Cap|Seccomp:|NoNewPrivs)' /proc/self/status
 cut -d' ' -f2 /proc/self/mounts | grep -v ^/sys/fs/cgroup/ | sort; ls /dev | grep -v core`
 

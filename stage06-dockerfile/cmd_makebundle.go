@@ -1,5 +1,6 @@
 // box bundle does an engine's part for an OCI runtime: it writes an image's files and a config.json
-// that says what box run would make of them. Package runtimespec has the form of the file.
+// that says what box run would make of them. Volumes, and a network beside loopback, are left out: no
+// runtime makes these of a bundle. Package runtimespec has the form of the file.
 
 package main
 
