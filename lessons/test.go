@@ -112,7 +112,7 @@ func (c *testCmd) args(events string) []string {
 		"--", "-timeout", "60m",
 		"-count", "1", // no result is taken from go's cache: it knows nothing of the host
 		"-vet", "off", // go vet is .ci/run's, once
-		"-p", strconv.Itoa(runtime.NumCPU() + 1)} // one more than usual: some wait
+		"-p", strconv.Itoa(runtime.NumCPU() + 1)} // one more than by default: some wait
 	if c.Short {
 		args = append(args, "-short")
 	}

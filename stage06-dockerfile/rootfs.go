@@ -1,7 +1,7 @@
 // A root of its own: pivot_root(2) makes a directory the root of everything the container
-// sees, and takes the host's files out of its reach. It is done in three steps. What comes
-// from outside or has to be new is made while the host is still in sight, and attached
-// nowhere. Then the root changes. Only then is everything attached, inside, where no path
+// sees, and takes the host's files out of its reach. It is done in three steps. New
+// mounts, and those that come from outside, are made while the host is still in sight, and
+// attached nowhere. Then the root changes. Only then is everything attached, inside, where no path
 // and no symbolic link of a hostile root can lead out any more.
 
 package main

@@ -1,6 +1,6 @@
 // ADD of a URL, with the cache: the file is kept under the digest of its bytes, and beside it what
 // the server said of it. The next build asks whether its ETag is still the same (If-None-Match of
-// RFC 9110), and the server sends the file only if it is not. What was kept is read and compared
+// RFC 9110), and the server sends the file only if it is not. The kept file is read and compared
 // before it is used.
 
 package main

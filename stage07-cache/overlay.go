@@ -1,7 +1,7 @@
 // A union file system shows several directories as one (overlayfs in the kernel's
 // Documentation/filesystems). The lower ones are only read, and many containers can share
-// them. What a container changes is in its upper directory alone: a file that it writes to
-// is copied up first, and one that it deletes is covered by a whiteout.
+// them. Changes of a container are in its upper directory alone: a file that it writes to is
+// copied up first, and one that it deletes is covered by a whiteout.
 
 package main
 

@@ -47,7 +47,7 @@ func seal() error {
 }
 
 // guardSelf seals box for a run. That is needed only where it could be written to although
-// it runs: usually the kernel refuses that (ETXTBSY), and box lives longer than PID 1, with
+// it runs: most kernels refuse that (ETXTBSY), and box lives longer than PID 1, with
 // which all others inside die. Linux 6.11 and 6.12 did not refuse it.
 func (r *newRoot) guardSelf() error {
 	if r.DryRun {

@@ -371,7 +371,7 @@ func (l *link) listenPorts() error {
 	return nil
 }
 
-// enableForwarding makes the host a router, if it is none yet, and keeps the old settings.
+// enableForwarding makes the host a router, unless it is one, and keeps the old settings.
 func (l *link) enableForwarding(h *Plan) error {
 	missing, err := settings(l.lease.Addr6.IsValid())
 	if err != nil {

@@ -63,7 +63,7 @@ func Spread(n int, do func(i int)) {
 	all.Wait()
 }
 
-// SideBySide is Print with all names at once. What it prints is in their order.
+// SideBySide is Print with all names at once. The output is in their order.
 func SideBySide(names []string, do func(name string) error) error {
 	done := make([]chan error, len(names))
 	for i, name := range names {

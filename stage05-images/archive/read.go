@@ -145,7 +145,7 @@ func (a *Archive) Images(platform ocispec.Platform, keep func(*Image) error) err
 	return err
 }
 
-// fromOCI reads the images of an OCI layout. What is not an image, such as a signature, is skipped. If
+// fromOCI reads the images of an OCI layout. Whatever is not an image, such as a signature, is skipped. If
 // a name has images for several platforms, the one that suits is kept.
 func (a *Archive) fromOCI(
 	entries []ocispec.Descriptor, platform ocispec.Platform, keep func(*Image) error,

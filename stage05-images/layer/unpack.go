@@ -396,7 +396,7 @@ func (u *unpacker) overwrite(name string, create func(dir int, base string) erro
 	return setOpaque(u.top().fd, path.Base(name))
 }
 
-// file makes a regular file. Usually it can have its mode from the beginning.
+// file makes a regular file. Mostly it can have its mode from the beginning.
 func (u *unpacker) file(name string, h *tar.Header) error {
 	made, perm := u.modeOf(h), u.modeOf(h)
 	if made&(u.umask|0o7000) != 0 || hasRecord(h, files.XattrPrefix) {
@@ -482,8 +482,8 @@ func (u *unpacker) modeOf(h *tar.Header) uint32 {
 }
 
 // attributes gives a file its owner, extended attributes, mode and times, in this order: a change
-// of owner takes setuid bits and capabilities away, and a mode may forbid the rest. What cannot be
-// had is written down, and the kind of device that an empty file stands for.
+// of owner takes setuid bits and capabilities away, and a mode may forbid the rest. An attribute that
+// cannot be set is written down, and so is the kind of device that an empty file stands for.
 func (u *unpacker) attributes(name string, h *tar.Header, made, kind uint32) error {
 	dir, base := u.top().fd, path.Base(name)
 	o := &Owner{UID: h.Uid, GID: h.Gid, Have: u.modeOf(h), Want: uint32(h.Mode)&0o7777 | kind}

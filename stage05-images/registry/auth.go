@@ -196,7 +196,7 @@ func (c credential) basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Secret))
 }
 
-// credential is that of Login, or what the user's config.json has for the registry. What is public
+// credential is that of Login, or what the user's config.json has for the registry. A public image
 // needs none: if there is an error in the file, or its helper is missing, that is a warning.
 func (c *Client) credential(ctx context.Context) (credential, error) {
 	if c.login.Secret != "" {

@@ -49,7 +49,7 @@ func (w *Wish) SetIP(text string) (err error) {
 	return nil
 }
 
-// CheckAliases refuses an alias that is no name; flag is what gave it.
+// CheckAliases refuses an alias that is not a name; flag is what gave it.
 func (w Wish) CheckAliases(flag string) error {
 	for _, alias := range w.Aliases {
 		if !IsLabel(alias) {

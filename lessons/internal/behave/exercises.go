@@ -225,8 +225,8 @@ func (n *testNet) eth0(pid int) (address string) {
 	return address
 }
 
-// timeSetBack changes a file and gives it the time that it had. What the kernel notes as the
-// time of the change itself, cannot be set. The file has to be old before it is remembered:
+// timeSetBack changes a file and gives it the time that it had. The time of the change itself
+// (ctime) cannot be set. The file has to be old before it is remembered:
 // hence the wait.
 func timeSetBack(b *Box) Seen {
 	build := func() Ended { return b.build("FROM tiny", "COPY file /file", "RUN cp /file /uuid") }

@@ -358,7 +358,7 @@ func removed(b *Box) Seen {
 		return fmt.Sprint(n, " layers")
 	}
 	none := b.Run("rmi", "-f", "stagebox-none")
-	parts := []Seen{status(0, e), refused(b.Run("rmi", "tiny")), status(0, none), holds(strings.Contains(none.Stderr, "stagebox-none"), "the name that is none", none.Stderr),
+	parts := []Seen{status(0, e), refused(b.Run("rmi", "tiny")), status(0, none), holds(strings.Contains(none.Stderr, "stagebox-none"), "the name that is not one", none.Stderr),
 		status(0, b.Run("rmi", "-f", "tiny")), same("1 layers", count()), status(0, b.Run("start", "-a", "keeper")),
 		status(0, b.Run("rm", "keeper")), status(0, b.Run("run", "--rm", "tiny", "true")), status(0, b.Run("rmi", "tiny"))}
 	return all(append(parts, same("0 layers", count()))...)

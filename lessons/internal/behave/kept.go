@@ -185,7 +185,7 @@ var keptRows = []Row{{
 	Check: func(b *Box) Seen {
 		start := b.script("true", "--name", "one")
 		removed := b.Run("rm", "-f", "typo", "one")
-		return all(status(0, start), printed("one", removed), holds(strings.Contains(removed.Stderr, "typo"), "the name that is none", removed.Stderr))
+		return all(status(0, start), printed("one", removed), holds(strings.Contains(removed.Stderr, "typo"), "the name that is not one", removed.Stderr))
 	},
 	Broken: `[ "$1" = rm ] && { echo typo; echo one; exit; }; exec "$BOX" "$@"`,
 }, {

@@ -15,7 +15,7 @@ import (
 )
 
 // kernel is what the kernel says: /proc, opened before any binary has run, because one
-// that misbehaves may mount another over the path. Paths are relative to it. What cannot
+// that misbehaves may mount another over the path. Paths are relative to it. A file that cannot
 // be read is returned as the error's text, which is then what a check saw.
 type kernel struct {
 	proc    *os.Root

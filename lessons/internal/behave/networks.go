@@ -370,7 +370,7 @@ func visit(pid int, do func()) error {
 // when the server does not get a CPU; and a second request is sent after one second.
 const unheard = 3 * time.Second
 
-// heard is what a server says to a client in the network of a process, or nothing. What has
+// heard is what a server says to a client in the network of a process, or nothing. A server that has
 // answered may take its time to say something.
 func (n *testNet) heard(pid int, addr string) (said string) {
 	err := visit(pid, func() {

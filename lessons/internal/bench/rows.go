@@ -206,7 +206,7 @@ func (b *Bench) layers(context.Context) ([]Entrant, error) {
 	return list, nil
 }
 
-// load takes the Go distribution's sources as a layer. What is written has to reach the disk
+// load takes the Go distribution's sources as a layer. The files have to reach the disk
 // before the next one begins. Nothing is removed meanwhile, each run has a place of its own: ext4
 // looks at all inodes that were deleted in the last minutes before it gives out a new one, and that
 // takes longer than all else.

@@ -48,7 +48,7 @@ func (s Stage) Build(ctx context.Context, binary string) error {
 // tools of earlier stages.
 func (s Stage) Sources() []string { return append([]string{s.Dir}, s.toolDirs()...) }
 
-// toolDirs are the directories of the tools that earlier stages introduce. What cannot be read
+// toolDirs are the directories of the tools that earlier stages introduce. A file that cannot be read
 // is left to the compiler.
 func (s Stage) toolDirs() (dirs []string) {
 	all, _ := All(filepath.Dir(s.Dir)) // a stage that stands alone has none before it
