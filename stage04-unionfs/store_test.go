@@ -272,6 +272,19 @@ func (k *killer) commit(name, to string) {
 	}
 }
 
+// TestCreatedWithRmWaits: box create frees a container's lock by removing its file, and a box that
+// sweeps may have listed the file before and make it anew. --rm is then not yet a reason to remove
+// the container.
+func TestCreatedWithRmWaits(t *testing.T) {
+	l := newLife(t)
+	id := strings.TrimSpace(l.box("create", "--rm", "--name", "waits", "--rootfs", l.tiny, "echo", "ran"))
+	require.NoError(t, os.WriteFile(filepath.Join(l.store, "running", id), nil, 0o600))
+	require.Equal(t, "waits", l.box("ps", "-a", "--format", "{{.Names}}"))
+	require.NoFileExists(t, filepath.Join(l.store, "running", id), "it was swept")
+	require.Equal(t, "ran", l.box("start", "-a", "waits"))
+	require.Empty(t, l.box("ps", "-aq"))
+}
+
 // TestKilledAtAnyInstant kills box and its monitors sixty times, or five hundred in the long
 // form. What was acknowledged is there afterwards, and the next commands clear away what was
 // begun.

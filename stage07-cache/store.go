@@ -167,7 +167,8 @@ func (s Store) repair(id string, held *os.File) (err error) {
 		return errors.Join(err, os.Remove(held.Name()))
 	}
 	r.ID, r.store, r.lock = id, s, held
-	if gone || r.autoRemove() {
+	waits := r.Kept && r.State.Status == "created" // for its start, also with --rm
+	if gone || r.autoRemove() && !waits {
 		return r.remove()
 	}
 	if r.State.isLive() {

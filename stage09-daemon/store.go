@@ -168,7 +168,8 @@ func (s Store) repair(id string, held *os.File) (err error) {
 	}
 	r.ID, r.store, r.lock = id, s, held
 	complain(s.networks().forget(id))
-	if gone || r.autoRemove() {
+	waits := r.Kept && r.State.Status == "created" // for its start, also with --rm
+	if gone || r.autoRemove() && !waits {
 		return r.remove()
 	}
 	if r.State.isLive() {
