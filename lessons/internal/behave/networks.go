@@ -352,7 +352,13 @@ func visit(pid int, do func()) error {
 	}
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never again: the thread ends with the goroutine
+		runtime.LockOSThread()              // for good: the thread ends with the goroutine
+		if unix.Gettid() == unix.Getpid() { // the first one does not: it would keep the network there
+			err := visit(pid, do) // on another, while this one waits
+			runtime.UnlockOSThread()
+			done <- err
+			return
+		}
 		fd, err := unix.PidfdOpen(pid, 0)
 		if err == nil {
 			err = unix.Setns(fd, unix.CLONE_NEWNET)

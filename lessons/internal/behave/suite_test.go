@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -162,4 +164,30 @@ func TestAttacksOfTheLesson(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, attacks, 15)
+}
+
+// TestVisitsLeaveNoThread: after a visit no thread of this process stays in the other network.
+func TestVisitsLeaveNoThread(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may enter another network")
+	}
+	sleep := exec.Command("unshare", "--net", "sleep", "1000")
+	require.NoError(t, sleep.Start())
+	defer func() {
+		require.NoError(t, sleep.Process.Kill())
+		_ = sleep.Wait() // killed
+	}()
+	ours, err := os.Readlink("/proc/self/ns/net")
+	require.NoError(t, err)
+	theirs := func() string {
+		link, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", sleep.Process.Pid))
+		return link
+	}
+	require.Eventually(t, func() bool { return theirs() != ours }, time.Minute, time.Millisecond)
+	for range 300 {
+		require.NoError(t, visit(sleep.Process.Pid, func() {}))
+	}
+	first, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", os.Getpid()))
+	require.NoError(t, err)
+	require.Equal(t, ours, first, "the first thread")
 }

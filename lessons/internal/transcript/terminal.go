@@ -71,7 +71,13 @@ func offNetwork(do func() error) error {
 	}
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for good: it ends with the goroutine
+		runtime.LockOSThread()              // for good: the thread ends with the goroutine
+		if unix.Gettid() == unix.Getpid() { // the first one does not, and is /proc/self
+			err := offNetwork(do) // on another, while this one waits
+			runtime.UnlockOSThread()
+			done <- err
+			return
+		}
 		err := unix.Unshare(unix.CLONE_NEWNET)
 		if err == nil {
 			err = host.LoopbackUp()
