@@ -273,7 +273,7 @@ func (k *killer) commit(name, to string) {
 }
 
 // TestCreatedWithRmWaits: box create frees a container's lock by removing its file, and a box that
-// sweeps may have listed the file before and make it anew. --rm is then not yet a reason to remove
+// sweeps may have listed the file before and make it again. --rm is then not yet a reason to remove
 // the container.
 func TestCreatedWithRmWaits(t *testing.T) {
 	l := newLife(t)

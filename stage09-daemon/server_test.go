@@ -284,7 +284,7 @@ func (c *client) all(list []provoking) {
 }
 
 // TestStatuses: the words of a job's error decide about the status, so each of them is provoked by
-// the real command: one that is worded anew is noticed here.
+// the real command: one that is reworded is noticed here.
 func TestStatuses(t *testing.T) {
 	c := ask(t)
 	c.create("web", map[string]any{"HostConfig": map[string]any{"NetworkMode": "none", "Binds": []string{"data:/data"}}}, "while :; do sleep 0.05; done")
