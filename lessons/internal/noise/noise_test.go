@@ -4,6 +4,7 @@ package noise
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,36 +22,47 @@ import (
 
 func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
+// noise is noise.sh at work: its process, and the directory that its mounts are below. What
+// another run of it makes on this host has other names.
+type noise struct {
+	pid int
+	dir string
+}
+
 // start starts the noise, and returns when it is under way. It ends with the test.
-func start(t *testing.T, box string) {
+func start(t *testing.T, box string) noise {
 	cmd := exec.Command("sh", "noise.sh", box)
+	n := noise{dir: t.TempDir()}
+	cmd.Env = append(os.Environ(), "TMPDIR="+n.dir)
 	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGTERM}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
+	n.pid = cmd.Process.Pid
 	t.Cleanup(func() {
 		require.NoError(t, cmd.Process.Signal(unix.SIGTERM), "the noise has ended before the test")
 		cmd.Wait() // by the signal
-		require.Empty(t, noisy(t), "left by the noise")
+		require.Empty(t, n.seen(t), "left by the noise")
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "ready\n", line)
+	return n
 }
 
-// noisy lists what the noise has made on this host.
-func noisy(t *testing.T) string {
+// seen lists what the noise has on this host now.
+func (n noise) seen(t *testing.T) string {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
 	links, err := os.ReadFile("/proc/net/dev")
 	require.NoError(t, err)
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/box-noise-*")
+	groups, err := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/box-noise-%d", n.pid))
 	require.NoError(t, err)
 	var seen []string
 	for what, there := range map[string]bool{
-		"mount": strings.Contains(string(mounts), "box-noise"),
-		"link":  strings.Contains(string(links), "bxn"),
+		"mount": strings.Contains(string(mounts), n.dir),
+		"link":  strings.Contains(string(links), fmt.Sprintf("bxn%d:", n.pid)),
 		"group": len(groups) > 0,
 	} {
 		if there {
@@ -76,8 +88,8 @@ func TestSuiteBesideNoise(t *testing.T) {
 	last := all[len(all)-1]
 	box := filepath.Join(t.TempDir(), "box")
 	require.NoError(t, last.Build(t.Context(), box))
-	start(t, box)
-	require.Eventually(t, func() bool { return noisy(t) != "" }, time.Minute, 5*time.Millisecond, "the control: the noise is seen")
+	n := start(t, box)
+	require.Eventually(t, func() bool { return n.seen(t) != "" }, time.Minute, 5*time.Millisecond, "the control: the noise is seen")
 	suite := behave.Suite{Binary: box, Stage: last.Number, Every: 8}
 	require.NoError(t, suite.Run(t.Context(), func(r behave.Result) {
 		if r.Skipped == "" && !r.Holds {
