@@ -97,7 +97,10 @@ func startExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		return err
 	}
 	if e.request.Tty {
-		err = e.runOnTerminal(job, v)
+		err = job.runOnTerminal(v.out, func(ours *os.File) {
+			e.setTerminal(ours)
+			go io.Copy(ours, v.in)
+		})
 	} else {
 		err = e.runOnPipes(job, v)
 	}
@@ -123,24 +126,29 @@ func (e *execInstance) runOnPipes(job *job, v *clientConn) error {
 	return job.Run()
 }
 
-// runOnTerminal gives the job a terminal (pty(7)), of which the daemon has the other side.
-func (e *execInstance) runOnTerminal(job *job, v *clientConn) error {
+// runOnTerminal gives the job a terminal (pty(7)), of which the daemon has the other side: opened
+// gets it, to write what is typed to.
+func (j *job) runOnTerminal(out io.Writer, opened func(ours *os.File)) error {
 	ours, theirs, err := openTerminal()
 	if err != nil {
 		return err
 	}
 	defer ours.Close()
-	e.mutex.Lock()
-	e.terminal = ours
-	e.mutex.Unlock()
-	job.Stdin, job.Stdout, job.Stderr = theirs, theirs, theirs
-	job.SysProcAttr.Setctty = true
-	if err := errors.Join(job.Start(), theirs.Close()); err != nil {
+	j.Stdin, j.Stdout, j.Stderr = theirs, theirs, theirs
+	j.SysProcAttr.Setctty = true
+	opened(ours)
+	if err := errors.Join(j.Start(), theirs.Close()); err != nil {
 		return err
 	}
-	go io.Copy(ours, v.in)
-	io.Copy(v.out, ours) // ends with EIO, when no process has the other side
-	return job.Wait()
+	io.Copy(out, ours) // ends with EIO, when no process has the other side
+	return j.Wait()
+}
+
+// setTerminal has resizeExec find the terminal.
+func (e *execInstance) setTerminal(ours *os.File) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	e.terminal = ours
 }
 
 // openTerminal makes a pair of terminals.
@@ -207,14 +215,19 @@ func resizeExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if e.terminal == nil {
 		return done(w, http.StatusOK, nil)
 	}
-	raw, err := e.terminal.SyscallConn()
+	return done(w, http.StatusOK, setSize(e.terminal, size))
+}
+
+// setSize gives a terminal a size.
+func setSize(terminal *os.File, size *unix.Winsize) error {
+	raw, err := terminal.SyscallConn()
 	if err != nil {
 		return err
 	}
 	errControl := raw.Control(func(fd uintptr) {
 		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size)
 	})
-	return done(w, http.StatusOK, errors.Join(err, errControl))
+	return errors.Join(err, errControl)
 }
 
 // sizeIn is the size of a terminal that a request gives.

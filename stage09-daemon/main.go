@@ -75,13 +75,14 @@ var commands = []struct {
 	{"inside", "", &insideCmd{}},
 	{"runtime", "Make containers of OCI bundles, as runc does.", &runtimeCmd{}},
 	{"bundle", "Write an OCI bundle of an image: its files and a config.json.", &bundleCmd{}},
-	{"daemon", "Serve the Docker Engine API on a socket.", &daemonCmd{}},
+	{"daemon", "Serve the Docker Engine API; box -H ADDRESS COMMAND asks a daemon.", &daemonCmd{}},
 }
 
 func main() {
 	args := runtimecli.Args(os.Args)
 	if args == nil {
 		rootFirst()
+		hostFirst()
 		args = os.Args[1:]
 	}
 	if len(args) == 0 {

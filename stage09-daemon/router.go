@@ -99,6 +99,8 @@ var routes = []route{
 	{"PUT", "/volumes/NAME", refuse("box has no cluster volumes")},
 	{"DELETE", "/volumes/NAME", removeVolume},
 
+	{"POST", "/box", runLine},
+
 	{"POST", "/session", refuse("box has no BuildKit: set DOCKER_BUILDKIT=0")},
 	{"POST", "/grpc", refuse("box has no BuildKit: set DOCKER_BUILDKIT=0")},
 	{"", "/(swarm|nodes|services|tasks|secrets|configs)(/.*)?", refuse("swarm is not supported")},

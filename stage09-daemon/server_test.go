@@ -49,6 +49,7 @@ type client struct {
 	*testing.T
 	http.Client
 	socket, root string
+	daemon       int // its number
 }
 
 // ask starts a daemon, in which tiny is an image already.
@@ -66,6 +67,7 @@ func ask(t *testing.T) *client {
 		daemon.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
 	}
 	require.NoError(t, daemon.Start())
+	c.daemon = daemon.Process.Pid
 	t.Cleanup(func() {
 		require.NoError(t, daemon.Process.Signal(unix.SIGTERM))
 		require.NoError(t, daemon.Wait(), "SIGTERM ends a daemon")
