@@ -1,7 +1,9 @@
 package behave
 
 import (
+	"os"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,6 +80,10 @@ exec "$BOX" "$@"`,
 	Check:  execKilled,
 	Broken: detached,
 }, {
+	Name: "root's command in a user's container has none of root's groups, and does not outlive exec", Since: 1, For: Root,
+	Check:  rootVisits,
+	Broken: detached,
+}, {
 	Name: "exec into a process that has ended is refused", Since: 1,
 	Check:  execEnded,
 	Broken: one,
@@ -148,6 +154,31 @@ func execKilled(b *Box) Seen {
 		return failed(err)
 	}
 	return outlived(c)
+}
+
+// rootVisits has an ordinary user's container joined by root, who is also in the group 4.
+func rootVisits(b *Box) Seen {
+	user, err := ordinaryUser("/etc/subuid")
+	if err != nil {
+		return failed(err)
+	}
+	if why := user.obstacle(b.path); why != "" {
+		return Seen{Cannot: why}
+	}
+	if err := os.Chmod(b.Dir, 0o711); err != nil { // where the user's box is to stand
+		return failed(err)
+	}
+	ours, groups := b.credential, &syscall.Credential{Groups: []uint32{4}}
+	b.credential = user.credential
+	c, err := b.Cat("run", "/bin/cat")
+	if b.credential = groups; err == nil {
+		defer c.Stop()
+		c, err = b.Cat("exec", c.pid(), "cat")
+	}
+	if b.credential = ours; err != nil {
+		return failed(err)
+	}
+	return all(same("", b.status(c.pid(), "Groups")), outlived(c))
 }
 
 func execEnded(b *Box) Seen {
