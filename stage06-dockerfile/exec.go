@@ -60,12 +60,15 @@ func (e *Entry) Run() error {
 	if err := x.stdio(p); err != nil {
 		return err
 	}
+	if flags&unix.CLONE_NEWUSER != 0 {
+		p.LeaveGroups()
+	}
 	p.Setns(pidfd, flags).Why("into all its namespaces at once")
+	if flags&unix.CLONE_NEWUSER != 0 {
+		p.Setresid(0, 0) // takes a death signal back, so it comes before the handshake
+	}
 	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")
 	p.Handshake()
-	if flags&unix.CLONE_NEWUSER != 0 {
-		p.Setresid(0, 0)
-	}
 	x.host.input(x.Container, p)
 	if err := x.prepare(p, confine); err != nil {
 		return err
@@ -111,6 +114,13 @@ func (p *Plan) Setns(pidfd plan.Arg, flags uint64) *plan.Call {
 	return p.Add("setns", unix.SYS_SETNS, pidfd, plan.Bits(flags, plan.CloneFlags)).
 		Hint(unix.EPERM, "the namespaces belong to another user: become that user, or root").
 		Hint(unix.ESRCH, "the process has ended meanwhile")
+}
+
+// LeaveGroups is setgroups(2) with no group: root has files of the host's by those it is in. An
+// ordinary user may not leave any, and is in the same ones inside.
+func (p *Plan) LeaveGroups() {
+	p.Add("setgroups", unix.SYS_SETGROUPS, 0, nil).Tolerate(unix.EPERM).
+		Why("none of the caller's groups goes in, if it may leave them")
 }
 
 // Setresid is setresgid(2) and setresuid(2), for the real, effective and saved id alike.
