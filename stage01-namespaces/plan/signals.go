@@ -33,14 +33,23 @@ func (c *Process) forward() {
 	// A write to a closed pipe fails instead of ending box, which has to clean up first.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	signals := make(chan os.Signal, 32)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
-		unix.SIGALRM, unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
-		unix.SIGWINCH)
+	signal.Notify(signals, NotIgnored(passedOn...)...)
 	close(c.listening)
 	<-c.pidKnown
 	for s := range signals {
 		c.pass(s.(unix.Signal), c.plan.tty)
 	}
+}
+
+// passedOn are the signals that forward passes on.
+var passedOn = []os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
+	unix.SIGALRM, unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
+	unix.SIGWINCH}
+
+// NotIgnored leaves out the signals that box was started to ignore: SIGHUP by nohup(1), SIGINT by
+// a shell for what runs in the background. They stay ignored, inside too.
+func NotIgnored(list ...os.Signal) []os.Signal {
+	return slices.DeleteFunc(slices.Clone(list), signal.Ignored)
 }
 
 // Wait waits for the process to end, passing signals on meanwhile, and returns its

@@ -3,6 +3,9 @@ package behave
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,6 +20,11 @@ var signalRows = []Row{
 	aboutSignal("SIGTERM is passed to a command that has a handler", unix.SIGTERM, handles("TERM"), 7),
 	aboutSignal("SIGINT ends a command that has no handler: 130", unix.SIGINT, noHandler, 130),
 	aboutSignal("SIGINT is passed to a command that has a handler", unix.SIGINT, handles("INT"), 7),
+	{
+		Name: "a binary that was started to ignore SIGHUP, as by nohup, goes on ignoring it", Since: 1,
+		Check:  ignoresHangup,
+		Broken: `exec env --default-signal=HUP "$BOX" "$@"`,
+	},
 	{
 		Name: "when the binary is killed, no process is left inside", Since: 1,
 		Check:  nobodyOutlives,
@@ -59,6 +67,29 @@ func (b *Box) signalled(s syscall.Signal, start func(*Box) (*Container, error), 
 		e = c.Wait()
 	}
 	return e
+}
+
+// ignoresHangup asks the kernel what the binary and its command ignore, and then hangs up.
+func ignoresHangup(b *Box) Seen {
+	box := b.path
+	b.path = filepath.Join(b.Dir, "nohup")
+	err := writeProgram(b.path, broken(box, `trap "" HUP; exec "$BOX" "$@"`))
+	var c *Container
+	if err == nil {
+		c, err = b.Cat("run", "/bin/cat")
+	}
+	if b.path = box; err != nil {
+		return failed(err)
+	}
+	var saw []string
+	for _, process := range []string{itoa(c.Process.Pid), c.pid()} {
+		ignored, _ := strconv.ParseUint(b.status(process, "SigIgn"), 16, 64)
+		saw = append(saw, fmt.Sprint(ignored>>(unix.SIGHUP-1)&1))
+	}
+	if err := c.Signal(unix.SIGHUP); err != nil {
+		return failed(err)
+	}
+	return all(same("1 1", strings.Join(saw, " ")), status(0, c.Stop()))
 }
 
 // nobodyOutlives has the command start a child of its own.
