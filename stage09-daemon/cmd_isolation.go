@@ -4,7 +4,10 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 )
@@ -13,7 +16,25 @@ import (
 type Isolation struct {
 	Share    []string `help:"Share these namespaces with the host instead of creating new ones: ${namespaces}." placeholder:"NS" group:"Isolation:"`
 	Unshare  []string `help:"Create these namespaces too: user, which containers of root do not get by default." placeholder:"NS" group:"Isolation:"`
-	Hostname string   `short:"h" help:"Host name of the container." default:"box" group:"Isolation:"`
+	Hostname string   `short:"h" help:"Host name of the container (default: box)." placeholder:"NAME" group:"Isolation:"`
+}
+
+// AfterApply refuses flags that exclude one another, and completes the host name.
+func (iso *Isolation) AfterApply() (err error) {
+	for _, name := range iso.Share {
+		if slices.Contains(iso.Unshare, name) {
+			return fmt.Errorf("--share %s and --unshare %[1]s exclude one another", name)
+		}
+	}
+	switch shares := slices.Contains(iso.Share, "uts"); {
+	case shares && iso.Hostname != "":
+		return errors.New("--hostname and --share uts exclude one another: the name would be the host's")
+	case shares:
+		iso.Hostname, err = os.Hostname()
+	default:
+		iso.Hostname = cmp.Or(iso.Hostname, "box")
+	}
+	return err
 }
 
 // flagOf returns the CLONE_NEW flag of a namespace's name.

@@ -3,6 +3,7 @@ package behave
 import (
 	"fmt"
 	"net"
+	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,14 @@ var namespaceRows = slices.Concat(
 		Name: "root's container has a user namespace of its own with --unshare user", Since: 1, For: Root,
 		Check:  ownNamespace("user", "--unshare", "user"),
 		Broken: drop("--unshare | user"),
+	}, {
+		Name: "--share uts gives the command the host's name in HOSTNAME too, and refuses --hostname", Since: 1,
+		Check:  sharesName,
+		Broken: drop("--hostname | other"),
+	}, {
+		Name: "a namespace that is both shared and unshared is refused", Since: 1,
+		Check:  func(b *Box) Seen { return refused(b.Run("run", "--share", "ipc", "--unshare", "ipc", "/bin/true")) },
+		Broken: drop("--unshare"),
 	}, {
 		Name: "the command is process 1 inside, and has another number outside", Since: 1,
 		Check:  processOne,
@@ -131,6 +140,15 @@ func (b *Box) namespaceOf(kind string, flags []string) (inside, outside string, 
 		return "", "", err
 	}
 	return c.First, b.namespace(c.pid(), kind), nil
+}
+
+func sharesName(b *Box) Seen {
+	name, err := os.Hostname()
+	if err != nil {
+		return failed(err)
+	}
+	return all(printed(name, b.Run("run", "--share", "uts", "/bin/sh", "-c", "echo $HOSTNAME")),
+		refused(b.Run("run", "--share", "uts", "--hostname", "other", "/bin/true")))
 }
 
 func processOne(b *Box) Seen {
