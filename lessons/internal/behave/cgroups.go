@@ -41,6 +41,10 @@ exec "$BOX" "$@"`,
 	Check:  outOfMemory,
 	Broken: drop("--memory | 32m"),
 }, {
+	Name: "a process that is killed for the memory of a cgroup above is not said to have reached its own limit", Since: 2, For: Root,
+	Check:  outOfMemoryAbove,
+	Broken: drop("--cgroup-parent | stagebox-check-*"),
+}, {
 	Name: "a fork beyond --pids-limit is refused, and the kernel has counted it", Since: 2, For: Root,
 	Check:  forkRefused,
 	Broken: drop("--pids-limit | 3"),
@@ -64,6 +68,11 @@ exec "$BOX" "$@"`,
 }, {
 	Name: "a group that a killed binary has left behind is removed by the next run", Since: 2, For: Root,
 	Check: sweptGroup,
+	Broken: `[ "$4" = /bin/true ] && exit
+exec "$BOX" "$@"`,
+}, {
+	Name: "a group that a killed binary has left is removed by a box that does not see the processes in it", Since: 2, For: Root,
+	Check: sweptStranger,
 	Broken: `[ "$4" = /bin/true ] && exit
 exec "$BOX" "$@"`,
 }, {
@@ -354,6 +363,61 @@ func sweptGroup(b *Box) Seen {
 		return ran
 	}
 	return all(holds(strings.Contains(dir, parent), "a group in "+parent, dir), same("gone", gone(dir)))
+}
+
+// sweptStranger has a box remove a group with a process that it has no number for: its own PID
+// namespace is another one.
+func sweptStranger(b *Box) Seen {
+	if _, _, err := b.tree(""); err != nil {
+		return Seen{Cannot: err.Error()}
+	}
+	parent, done, err := b.nursery()
+	if err != nil {
+		return failed(err)
+	}
+	defer done()
+	c, err := b.Start("run", "--cgroup-parent", parent, "--share", "pid", "/bin/sh", "-c", "sleep 1000 & echo ready; exec cat")
+	if err != nil {
+		return failed(err)
+	}
+	dir, _, err := b.group(c.pid(), "")
+	if err == nil {
+		err = c.Signal(unix.SIGKILL)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	c.reap()
+	e := b.prepare("unshare", "-m", "-p", "-f", "--mount-proc", b.path, "run", "--cgroup-parent", parent, "/bin/true").toItsEnd()
+	return all(status(0, e), same("", e.Stderr), holds(strings.Contains(dir, parent), "a group in "+parent, dir), same("gone", gone(dir)))
+}
+
+// outOfMemoryAbove has a group above the container's run out of memory.
+func outOfMemoryAbove(b *Box) Seen {
+	parent, done, err := b.nursery()
+	if err != nil {
+		return failed(err)
+	}
+	defer done()
+	if err := b.limitMemory(parent, "24M"); err != nil {
+		return Seen{Cannot: err.Error()}
+	}
+	args := strings.Fields("run --memory 512m /bin/dd if=/dev/zero of=/dev/null bs=128M count=1")
+	e := b.Run(slices.Insert(args, 1, "--cgroup-parent", parent)...)
+	told := strings.Contains(e.Stderr, "(dd)") && strings.Contains(e.Stderr, "a cgroup above its own")
+	return ended(e.Status == 137 && told, "exit 137, standard error \"… (dd) … a cgroup above its own …\"", e)
+}
+
+// limitMemory limits a group in the root of a tree, in either version.
+func (b *Box) limitMemory(name, value string) error {
+	if mount, _, err := b.tree("memory"); err == nil {
+		return os.WriteFile(filepath.Join(mount, name, "memory.limit_in_bytes"), []byte(value), 0)
+	}
+	mount, _, err := b.tree("")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(mount, name, "memory.max"), []byte(value), 0)
 }
 
 // sparedGroup has two boxes that do not see each other's numbers.
