@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -271,7 +270,7 @@ func (g *group) set(h *Plan, s setting) {
 // sweep removes the groups of boxes that were killed before they could do it.
 func (g *group) sweep() {
 	alive := map[string]bool{} // by name: one lock is enough
-	for _, p := range g.parents {
+	for _, p := range g.v2First() {
 		groups, _ := os.ReadDir(p.dir)
 		for _, entry := range groups {
 			name := entry.Name()
@@ -314,10 +313,20 @@ func (g *group) end() {
 		return p.lock == nil || !p.lock.Done() || p.lock.Errno != 0
 	})
 	g.reportOOM()
-	for _, p := range g.parents {
+	for _, p := range g.v2First() {
 		p.remove(g.name)
 		unix.Close(int(p.lock.Ret))
 	}
+}
+
+// v2First returns the parents in the order in which groups are removed from them: version 2, of
+// which there is one tree at most, can kill what is left in all of them.
+func (g *group) v2First() []parent {
+	list := slices.Clone(g.parents)
+	if i := slices.IndexFunc(list, func(p parent) bool { return p.V2 }); i > 0 {
+		list[0], list[i] = list[i], list[0]
+	}
+	return list
 }
 
 // remove removes a group, and first what still runs in it.
@@ -340,14 +349,23 @@ func removeGroup(dir string) (err error) {
 		for _, procs := range below {
 			removeGroup(filepath.Dir(procs))
 		}
-		for _, pid := range cgroupfs.Words(filepath.Join(dir, "cgroup.procs")) {
-			if n, err := strconv.Atoi(pid); err == nil && n > 0 {
-				unix.Kill(n, unix.SIGKILL)
-			}
-		}
+		killGroup(dir)
 		time.Sleep(time.Millisecond)
 	}
 	return err
+}
+
+// killGroup kills the processes of a group. In version 2 the kernel does it, also with those that
+// are being made, or that have no number in our PID namespace.
+func killGroup(dir string) {
+	if os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0) == nil {
+		return
+	}
+	for _, pid := range cgroupfs.Numbers(dir, "cgroup.procs") {
+		if pid > 0 {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	}
 }
 
 // joinGroup lets a process that exec brings in join the container's group in every tree in which

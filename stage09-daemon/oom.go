@@ -16,42 +16,52 @@ import (
 	"stagebox/stage02-cgroups/units"
 )
 
-// reportOOM prints that a process of the group was killed when its memory was used up.
+// reportOOM prints that a process of the group was killed because memory was used up.
 func (g *group) reportOOM() {
 	for _, p := range g.parents {
 		if !p.V2 && !has(p.Tree, "memory") {
 			continue
 		}
 		dir := filepath.Join(p.dir, g.name)
-		kills, peak := "memory.oom_control", "memory.max_usage_in_bytes"
-		limit := "memory.limit_in_bytes"
-		if p.V2 {
-			kills, peak, limit = "memory.events", "memory.peak", "memory.max"
-		}
-		if cgroupfs.Field(filepath.Join(dir, kills), "oom_kill") == 0 {
+		file := map[bool]string{true: "memory.events", false: "memory.oom_control"}[p.V2]
+		if cgroupfs.Field(filepath.Join(dir, file), "oom_kill") == 0 {
 			continue
 		}
 		g.oomKilled = true
-		most := cgroupfs.Number(filepath.Join(dir, limit))
-		used := cgroupfs.Number(filepath.Join(dir, peak))
-		if used < 0 { // memory.peak is there since Linux 5.19
-			used = most
-		}
 		victim := oomVictim(strings.TrimPrefix(dir, p.Mount))
-		fmt.Fprintf(os.Stderr, "box: the kernel killed the container's process %s: "+
-			"it used %s of %s\n", victim, units.FormatSize(used), units.FormatSize(most))
+		fmt.Fprintf(os.Stderr, "box: the kernel killed the container's process %s: %s\n",
+			victim, shortage(dir, p.V2))
 	}
 }
 
+// shortage says which memory was used up: the group's own, if its limit was reached, or else that
+// of a group above it or of the host.
+func shortage(dir string, v2 bool) string {
+	number := func(file string) int64 { return cgroupfs.Number(filepath.Join(dir, file)) }
+	used, most := number("memory.max_usage_in_bytes"), number("memory.limit_in_bytes")
+	reached := number("memory.failcnt") > 0
+	if v2 {
+		used, most = number("memory.peak"), number("memory.max")
+		reached = cgroupfs.Field(filepath.Join(dir, "memory.events"), "oom") > 0
+	}
+	if !reached {
+		return "the memory of a cgroup above its own, or of the host, was used up"
+	}
+	if used < 0 { // memory.peak is there since Linux 5.19
+		used = most
+	}
+	return fmt.Sprintf("it used %s of %s", units.FormatSize(used), units.FormatSize(most))
+}
+
 // oomVictim returns the pid on the host and the name of the process that was last killed in a
-// cgroup.
+// cgroup, or in one below it.
 func oomVictim(cgroup string) string {
 	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "(the kernel's log, which only root may read, says which)"
 	}
 	defer unix.Close(fd)
-	line := regexp.MustCompile(`oom-kill:.*oom_memcg=([^,]*),.*task=(.*),pid=(\d+),`)
+	line := regexp.MustCompile(`oom-kill:.*,task_memcg=([^,]*),task=(.*),pid=(\d+),`)
 	found, buf := "(the kernel's log does not say which)", make([]byte, 8192)
 	for {
 		n, err := unix.Read(fd, buf) // a record at a time
@@ -61,7 +71,8 @@ func oomVictim(cgroup string) string {
 		if err != nil || n == 0 {
 			return found
 		}
-		if m := line.FindStringSubmatch(string(buf[:n])); m != nil && m[1] == cgroup {
+		m := line.FindStringSubmatch(string(buf[:n]))
+		if m != nil && strings.HasPrefix(m[1]+"/", cgroup+"/") {
 			found = m[3] + " (" + m[2] + ")"
 		}
 	}
