@@ -217,11 +217,14 @@ func (j *job) messages(w http.ResponseWriter, key string, last func(m rest.Messa
 		if !strings.HasPrefix(line, " ") { // the rest is about the line before
 			why = line
 		}
+		if key == "stream" {
+			line = report.BuildLine(line)
+		}
 		m.Say(key, line+end) // an error means that the client has left, which ends the job
 	}}
 	out, err := j.output()
 	if err != nil {
-		return m.Fail(cmp.Or(why, err.Error()))
+		return m.Fail(report.BuildError(cmp.Or(why, err.Error())))
 	}
 	return last(m, out)
 }

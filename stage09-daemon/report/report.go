@@ -25,6 +25,7 @@ import (
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/imageview"
 	"stagebox/stage05-images/oci"
+	"stagebox/stage06-dockerfile/ui"
 	"stagebox/stage09-daemon/commandline"
 	"stagebox/stage09-daemon/rest"
 )
@@ -299,4 +300,37 @@ func Pruned(out string) (names []string, freed int64) {
 		}
 	}
 	return names, freed
+}
+
+// BuildLine is a line that box build prints, in the words of Docker's classic builder, which its
+// clients look for.
+func BuildLine(line string) string {
+	if printed, is := strings.CutPrefix(line, "  "); is {
+		return printed
+	}
+	title, rest, is := strings.Cut(line, "] ")
+	place := strings.Fields(strings.TrimPrefix(title, "[")) // the stage may precede the number
+	if !is || !strings.HasPrefix(title, "[") || len(place) == 0 {
+		return line
+	}
+	text, why, _ := strings.Cut(rest, "  # ")
+	step := "Step " + place[len(place)-1] + " : " + text
+	switch why {
+	case "":
+		return step
+	case ui.Cached:
+		return step + "\n ---> Using cache"
+	}
+	return step + "\n ---> " + why
+}
+
+// BuildError is the error of a build in Docker's words, and the exit status of the program of RUN
+// that has failed, or 0.
+func BuildError(text string) (string, int) {
+	before, status, is := strings.Cut(text, " ended with exit status ")
+	code, err := strconv.Atoi(status)
+	if !is || err != nil {
+		return text, 0
+	}
+	return before + " returned a non-zero code: " + status, code
 }

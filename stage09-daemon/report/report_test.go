@@ -47,3 +47,21 @@ func TestImagesMatch(t *testing.T) {
 	_, err := s.Matches([]string{"nonsense=1"})
 	require.Error(t, err)
 }
+
+func TestBuildWords(t *testing.T) {
+	for line, want := range map[string]string{
+		"[2/4] RUN echo [1/2] x":          "Step 2/4 : RUN echo [1/2] x",
+		"[base 2/4] RUN x  # CACHED":      "Step 2/4 : RUN x\n ---> Using cache",
+		"[1/1] ENV a=b  # parent changed": "Step 1/1 : ENV a=b\n ---> parent changed",
+		"  [1/1] printed":                 "[1/1] printed",
+		"[] x":                            "[] x", "[x": "[x", "": "", "warning: x": "warning: x",
+	} {
+		require.Equal(t, want, report.BuildLine(line))
+	}
+	text, code := report.BuildError("Dockerfile:2: RUN ended with exit status 23")
+	require.Equal(t, "Dockerfile:2: RUN returned a non-zero code: 23", text)
+	require.Equal(t, 23, code)
+	text, code = report.BuildError("no such file")
+	require.Equal(t, "no such file", text)
+	require.Zero(t, code)
+}

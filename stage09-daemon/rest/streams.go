@@ -71,9 +71,10 @@ func NewMessages(w http.ResponseWriter) Messages {
 // Say sends a line of text under a key, such as status or stream.
 func (m Messages) Say(key, text string) error { return m.Encode(map[string]string{key: text}) }
 
-// Fail sends an error. The status of the answer was sent before.
-func (m Messages) Fail(text string) error {
-	return m.Encode(map[string]any{"error": text, "errorDetail": map[string]string{"message": text}})
+// Fail sends an error, with the status that the client is to exit with, or 0 for 1. The status of
+// the answer was sent before.
+func (m Messages) Fail(text string, code int) error {
+	return m.Encode(map[string]any{"error": text, "errorDetail": map[string]any{"code": code, "message": text}})
 }
 
 // Lines is a writer that calls Do with each line.
