@@ -19,3 +19,13 @@ func TestBuildInTheWordsOfTheClassicBuilder(t *testing.T) {
 	}
 	require.Contains(t, out, `"errorDetail":{"code":23,"message":"Dockerfile:3: RUN returned a non-zero code: 23"}`)
 }
+
+// TestSeccompProfileAsText: docker reads the file, and sends what is in it.
+func TestSeccompProfileAsText(t *testing.T) {
+	c := ask(t)
+	profile := `seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}`
+	c.create("strict", map[string]any{"HostConfig": map[string]any{"SecurityOpt": []string{profile}}}, "mkdir /tmp/x || echo refused")
+	c.ok(204, "POST", "/containers/strict/start", nil)
+	c.box("wait", "strict")
+	require.Contains(t, c.box("logs", "strict"), "refused\n")
+}

@@ -3,6 +3,7 @@ package seccomp
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -11,8 +12,9 @@ import (
 )
 
 // Filter returns the program for a process with a set of capabilities: which system calls make
-// sense depends on them. The profile is a file, Docker's default if it is empty, or unconfined,
-// and then there are no instructions and no filter. That of most containers is compiled already.
+// sense depends on them. The profile is a file, or a text that begins with a brace, as docker
+// sends it; Docker's default if it is empty; or unconfined, and then there are no instructions
+// and no filter. That of most containers is compiled already.
 func Filter(profile string, caps capability.Set) ([]unix.SockFilter, error) {
 	switch {
 	case profile == "unconfined":
@@ -27,14 +29,22 @@ func Filter(profile string, caps capability.Set) ([]unix.SockFilter, error) {
 	return Compile(rules)
 }
 
-// loadProfile reads a profile from a file; without a file it is Docker's default.
+// IsFile reports whether a profile is in a file.
+func IsFile(profile string) bool {
+	return profile != "" && profile != "unconfined" && !strings.HasPrefix(profile, "{")
+}
+
+// loadProfile reads a profile from a file or a text; without either it is Docker's default.
 func loadProfile(path string, caps []string) (*specs.LinuxSeccomp, error) {
 	if path == "" {
 		return Default(caps)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("--security-opt seccomp=%s: %w", path, err)
+	data := []byte(path)
+	if IsFile(path) {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("--security-opt seccomp=%s: %w", path, err)
+		}
 	}
 	profile, err := Parse(data, caps)
 	if err != nil {

@@ -8,13 +8,16 @@ import (
 // Options are what --security-opt says.
 type Options struct {
 	NoNewPrivs bool
-	Profile    string // a file, "" for the default, "unconfined"
+	Profile    string // a file or its text, "" for the default, "unconfined"
 }
 
 // ParseOptions reads the values of --security-opt; a later one wins.
 func ParseOptions(list []string) (o Options, err error) {
 	for _, option := range list {
-		name, value, _ := strings.Cut(strings.Replace(option, ":", "=", 1), "=")
+		name, value := option, ""
+		if i := strings.IndexAny(option, "=:"); i >= 0 { // the first: a profile has others in it
+			name, value = option[:i], option[i+1:]
+		}
 		switch {
 		case name == "no-new-privileges" && (value == "" || value == "true"):
 			o.NoNewPrivs = true

@@ -15,6 +15,8 @@ func TestOptions(t *testing.T) {
 		{[]string{"no-new-privileges"}, Options{NoNewPrivs: true}},
 		{[]string{"no-new-privileges:true", "seccomp:unconfined"}, Options{NoNewPrivs: true, Profile: "unconfined"}},
 		{[]string{"no-new-privileges=true", "seccomp=/a=b", "no-new-privileges=false"}, Options{Profile: "/a=b"}},
+		{[]string{"seccomp=/a:b"}, Options{Profile: "/a:b"}},
+		{[]string{`seccomp={"defaultAction":"SCMP_ACT_ALLOW"}`}, Options{Profile: `{"defaultAction":"SCMP_ACT_ALLOW"}`}},
 	} {
 		got, err := ParseOptions(c.list)
 		require.NoError(t, err)
