@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/envfile"
+	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/state"
@@ -126,7 +127,7 @@ func (c *Container) resolve() error {
 		}
 	}
 	for i, option := range c.SecurityOpt {
-		if file, is := strings.CutPrefix(option, "seccomp="); is && file != "unconfined" {
+		if file, is := strings.CutPrefix(option, "seccomp="); is && seccomp.IsFile(file) {
 			path, err := filepath.Abs(file)
 			if err != nil {
 				return err
