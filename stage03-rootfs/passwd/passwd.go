@@ -13,6 +13,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/rawfile"
 )
 
 // User is what the kernel needs to know of a user, and its home directory.
@@ -62,6 +66,9 @@ func Lookup(read func(name string) ([]byte, error), spec string) (User, error) {
 
 // Groups returns the ids of groups, which are names or numbers.
 func Groups(read func(name string) ([]byte, error), list []string) (ids []int, err error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
 	file, err := read("/etc/group")
 	for _, group := range list {
 		f, err := named(file, "group", group, groupIDs)
@@ -153,7 +160,7 @@ func ReadFile(fd int, name string) ([]byte, error) {
 	if !info.Mode().IsRegular() || info.Size() > MaxSize {
 		return nil, fmt.Errorf("%s in the root is not a file of up to %d bytes, so no user can be looked up in it", name, MaxSize)
 	}
-	file, err := os.Open(link)
+	file, err := rawfile.Open(link, unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
