@@ -10,7 +10,7 @@ import (
 	"math"
 	mathbits "math/bits"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -227,6 +227,19 @@ var masked = []string{"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/k
 // readOnly are those of /proc that programs read, and that would change the host.
 var readOnly = []string{"bus", "fs", "irq", "sys", "sysrq-trigger"}
 
+// thermal returns a directory for each processor that counts how often it was too hot.
+func thermal() (dirs []string) {
+	const all = "/sys/devices/system/cpu/"
+	entries, _ := os.ReadDir(all) // half the calls of filepath.Glob, on every processor
+	for _, entry := range entries {
+		number, isCPU := strings.CutPrefix(entry.Name(), "cpu")
+		if _, err := strconv.Atoi(number); isCPU && err == nil {
+			dirs = append(dirs, all+entry.Name()+"/thermal_throttle")
+		}
+	}
+	return dirs
+}
+
 // protect covers the files that a container must not see, and makes the rest of /proc that
 // changes the host read-only.
 func (r *newRoot) protect(proc plan.Arg) error {
@@ -241,11 +254,7 @@ func (r *newRoot) protect(proc plan.Arg) error {
 			r.Attach(mount, proc, name).Why("… to be read only")
 		}
 	}
-	thermal, err := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")
-	if err != nil {
-		return err
-	}
-	for _, path := range append(thermal, masked...) {
+	for _, path := range slices.Concat(thermal(), masked) {
 		r.mask(path)
 	}
 	if r.trees.IsSet() {

@@ -156,14 +156,10 @@ func (c *Container) bundleSpec() (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	thermal, err := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")
-	if err != nil {
-		return nil, err
-	}
 	b := &runtimespec.Bundle{
 		Args: c.Command, Env: who.env, Cwd: c.Workdir, TTY: c.TTY, Hostname: c.Hostname,
 		UID: who.uid, GID: who.gid, Groups: who.groups, Caps: caps, Seccomp: profile,
-		Cgroups: "/sys/fs/cgroup", Masked: slices.Concat(masked, thermal), HostUID: os.Geteuid(), HostGID: os.Getegid(),
+		Cgroups: "/sys/fs/cgroup", Masked: slices.Concat(masked, thermal()), HostUID: os.Geteuid(), HostGID: os.Getegid(),
 	}
 	for _, k := range kinds {
 		if flags&k.flag != 0 {
