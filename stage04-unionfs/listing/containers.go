@@ -180,7 +180,7 @@ func (row Row) Label(key string) string { return row.labels[key] }
 func (o Options) Row(c Container) Row {
 	command := strings.Join(c.Command, " ")
 	row := Row{ID: c.ID, Names: c.Name, Command: strconv.Quote(command), State: c.State,
-		CreatedAt:  c.Created.Format("2006-01-02 15:04:05 -0700 MST"),
+		CreatedAt:  c.Created.Local().Format("2006-01-02 15:04:05 -0700 MST"),
 		RunningFor: units.FormatAge(c.Created) + " ago", Status: c.status(),
 		Mounts: strings.Join(c.Mounts, ","), LocalVolumes: strconv.Itoa(c.Volumes),
 		Labels: strings.Join(labels.List(c.Labels), ","), labels: c.Labels}

@@ -56,7 +56,7 @@ func LockName(ctx context.Context, path, name string, kind Kind) (*os.File, erro
 func open(path string, acquire func(*os.File) error) (*os.File, error) {
 	for {
 		file, err := rawfile.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW, 0o600)
-		if irregular := replaceable(path); err != nil && irregular != nil {
+		if err != nil && replaceable(path) != nil {
 			err = fmt.Errorf("lock %s: %w", path, errIrregular)
 		}
 		if err != nil {
@@ -83,9 +83,7 @@ func isStill(file *os.File, path string) bool {
 // LockSoon tries to take an exclusive lock for a second, for one that others hold only for
 // moments. It returns ErrBusy earlier if hope reports that they will not let go of it soon.
 func LockSoon(ctx context.Context, path string, hope func() bool) (*os.File, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	for {
+	for end := time.Now().Add(time.Second); ; {
 		file, err := TryLock(path, Exclusive)
 		if err != ErrBusy || !hope() {
 			return file, err
@@ -94,6 +92,9 @@ func LockSoon(ctx context.Context, path string, hope func() bool) (*os.File, err
 		case <-ctx.Done():
 			return nil, ErrBusy
 		case <-time.After(2 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			return nil, ErrBusy
 		}
 	}
 }
