@@ -77,7 +77,7 @@ type State struct {
 
 // exit records an exit status.
 func (s *State) exit(status int) {
-	s.Status, s.PID, s.ExitCode, s.FinishedAt = "exited", 0, status, time.Now()
+	s.Status, s.PID, s.ExitCode, s.FinishedAt = "exited", 0, status, time.Now().UTC()
 }
 
 // begin gives a container with a root of its own its place on disk. It returns nil for one that
@@ -133,7 +133,7 @@ func (r *Record) runsInMonitor() bool {
 // its own.
 func (c *Container) create() (err error) {
 	c.Name = strings.TrimPrefix(c.Name, "/") // as Docker prints it
-	r := &Record{ID: ids.New(), Name: c.Name, Created: time.Now(), Run: c, store: c.Store}
+	r := &Record{ID: ids.New(), Name: c.Name, Created: time.Now().UTC(), Run: c, store: c.Store}
 	r.State.Status = "created"
 	if c.source != nil {
 		r.Image, r.ImageID = c.imageName, c.source.ID
@@ -285,7 +285,7 @@ func (r *Record) overlay() *overlay {
 // running records that the process runs.
 func (r *Record) running(pid int) error {
 	before := r.State
-	r.State = State{Status: "running", PID: pid, StartedAt: time.Now(),
+	r.State = State{Status: "running", PID: pid, StartedAt: time.Now().UTC(),
 		FinishedAt: before.FinishedAt, RestartCount: before.RestartCount, Delay: before.Delay}
 	r.Restarts = false
 	if err := r.write(); err != nil {

@@ -80,7 +80,7 @@ type State struct {
 
 // exit records an exit status.
 func (s *State) exit(status int) {
-	s.Status, s.PID, s.ExitCode, s.FinishedAt = "exited", 0, status, time.Now()
+	s.Status, s.PID, s.ExitCode, s.FinishedAt = "exited", 0, status, time.Now().UTC()
 	s.Address, s.Ports = "", nil
 }
 
@@ -137,7 +137,7 @@ func (r *Record) runsInMonitor() bool {
 // its own.
 func (c *Container) create() (err error) {
 	c.Name = strings.TrimPrefix(c.Name, "/") // as Docker prints it
-	r := &Record{ID: ids.New(), Name: c.Name, Created: time.Now(), Run: c, store: c.Store}
+	r := &Record{ID: ids.New(), Name: c.Name, Created: time.Now().UTC(), Run: c, store: c.Store}
 	r.State.Status = "created"
 	if c.source != nil {
 		r.Image, r.ImageID = c.imageName, c.source.ID
@@ -289,7 +289,7 @@ func (r *Record) overlay() *overlay {
 // running records that the process runs.
 func (r *Record) running(pid int) error {
 	before := r.State
-	r.State = State{Status: "running", PID: pid, StartedAt: time.Now(),
+	r.State = State{Status: "running", PID: pid, StartedAt: time.Now().UTC(),
 		FinishedAt: before.FinishedAt, RestartCount: before.RestartCount, Delay: before.Delay}
 	r.Restarts = false
 	r.State.Address, r.State.Ports = r.Run.link.address(), r.Run.link.published()
