@@ -128,6 +128,16 @@ func (n *writes) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// Records have their times in UTC; a list shows them in the reader's zone, as docker ps does.
+func TestTimesOfTheReadersZone(t *testing.T) {
+	here := time.Local
+	defer func() { time.Local = here }()
+	time.Local = time.FixedZone("JST", 9*60*60)
+	created := time.Date(2026, 2, 3, 20, 5, 6, 0, time.UTC)
+	row := listing.Options{}.Row(listing.Container{ID: strings.Repeat("0", 64), Created: created})
+	require.Equal(t, "2026-02-04 05:05:06 +0900 JST", row.CreatedAt)
+}
+
 // A list is one write, however long it is: what reads along never sees a half of it.
 func TestAListIsOneWrite(t *testing.T) {
 	var rows []any
