@@ -39,7 +39,7 @@ type playCmd struct {
 
 // Run ends with Ctrl-C, or with --terminal when the shell ends.
 func (c *playCmd) Run() error {
-	debug.SetGCPercent(20) // it mostly waits, beside a machine that needs the memory
+	debug.SetMemoryLimit(16 << 20) // it mostly waits, beside a machine that needs the memory
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := c.check(); err != nil {

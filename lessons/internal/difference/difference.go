@@ -60,6 +60,15 @@ func Dirs(before, after string, tests bool) ([]File, error) {
 	return files, nil
 }
 
+// Compare compares a file of two directories; before may be "", an empty one.
+func Compare(name, before, after string) (File, error) {
+	exists := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return dir != "" && err == nil // another error is that of reading it
+	}
+	return compare(name, filepath.Join(before, name), filepath.Join(after, name), exists(before), exists(after))
+}
+
 // rank puts new files after those that have changed.
 func rank(f File) int {
 	if f.New {

@@ -120,7 +120,8 @@ func Find(all []stages.Stage, n int, what string) (Entry, error) {
 	if err != nil {
 		return e, fmt.Errorf("%s: %w", file, err)
 	}
-	e.First, e.Code = first, strings.Split(string(text), "\n")[first-1:last]
+	lines := strings.Split(string(text), "\n")[first-1 : last]
+	e.First, e.Code = first, strings.Split(strings.Join(lines, "\n"), "\n") // the rest of the file is not kept
 	return e, nil
 }
 

@@ -62,7 +62,10 @@ func (s *Site) changesPage(st *stage) ([]byte, error) {
 		group, p.Contents = in, append(p.Contents, place)
 	}
 	for _, f := range st.files {
-		c := s.changed(st, f)
+		c, err := s.changed(st, f)
+		if err != nil {
+			return nil, err
+		}
 		data.Added, data.Lesser = data.Added+f.Added, data.Lesser+f.Removed
 		switch {
 		case f.Tier() == stages.Commands:
@@ -77,7 +80,10 @@ func (s *Site) changesPage(st *stage) ([]byte, error) {
 		}
 	}
 	for _, t := range st.tools {
-		shown := s.exhibited(st, t)
+		shown, err := s.exhibited(st, t)
+		if err != nil {
+			return nil, err
+		}
 		data.ToolsAdded += t.Added()
 		data.Tools = append(data.Tools, shown)
 		list(shown.ID, shown.Count, "tools")
@@ -87,7 +93,7 @@ func (s *Site) changesPage(st *stage) ([]byte, error) {
 }
 
 // exhibited is a tool's comment and what it exports; its code is folded below that.
-func (s *Site) exhibited(st *stage, t *tool) exhibited {
+func (s *Site) exhibited(st *stage, t *tool) (exhibited, error) {
 	shown := exhibited{ID: t.Name + "/", Name: t.Name, Count: fmt.Sprintf("%d lines", t.Added())}
 	for _, text := range strings.Split(t.Comment, "\n\n") {
 		shown.Comment = append(shown.Comment, paragraph{text, strings.HasPrefix(text, "\t") || strings.HasPrefix(text, "  ")})
@@ -96,20 +102,28 @@ func (s *Site) exhibited(st *stage, t *tool) exhibited {
 		shown.Exports = append(shown.Exports, export{"#" + anchor(e.File, e.Name), e.Text, e.Synopsis})
 	}
 	for _, f := range t.files {
-		shown.Files = append(shown.Files, s.changed(st, f))
+		c, err := s.changed(st, f)
+		if err != nil {
+			return shown, err
+		}
+		shown.Files = append(shown.Files, c)
 	}
-	return shown
+	return shown, nil
 }
 
-func (s *Site) changed(st *stage, f *file) changed {
+func (s *Site) changed(st *stage, f *file) (changed, error) {
 	c := changed{Name: f.Name, New: f.New, Gone: f.Gone, Count: fmt.Sprintf("+%d −%d", f.Added, f.Removed)}
 	if f.New {
 		c.Count = fmt.Sprintf("%d lines", f.Added)
 	}
 	c.Explained = explanation(f.explained, st)
-	l := &layout{stage: st, file: f, old: colour("go", f.before), now: colour("go", f.after)}
+	both, err := f.sides()
+	if err != nil {
+		return c, err
+	}
+	l := &layout{stage: st, file: f, sides: both, old: colour("go", both.before), now: colour("go", both.after)}
 	c.Body = l.html(l.rows())
-	return c
+	return c, nil
 }
 
 // explanation leads to a passage of a lesson; nil when there is none.
@@ -128,6 +142,7 @@ func explanation(p *passage, st *stage) *link {
 type layout struct {
 	stage    *stage
 	file     *file
+	sides    sides
 	old, now []string
 	b        strings.Builder
 }
@@ -150,7 +165,7 @@ func (l *layout) rows() []rowOf {
 			old, now = old+1, now+1
 		}
 	}
-	for _, line := range l.file.Lines {
+	for _, line := range l.sides.lines {
 		switch line.Kind {
 		case difference.Folded:
 			continue
@@ -167,7 +182,7 @@ func (l *layout) rows() []rowOf {
 		rows = append(rows, rowOf{Line: line})
 	}
 	if !l.file.New && !l.file.Gone {
-		fill(strings.Count(strings.TrimSuffix(l.file.after, "\n"), "\n") + 2 - now)
+		fill(strings.Count(strings.TrimSuffix(l.sides.after, "\n"), "\n") + 2 - now)
 	}
 	show(rows)
 	l.assign(rows)

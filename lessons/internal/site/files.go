@@ -12,12 +12,19 @@ import (
 	"stagebox/lessons/internal/stages"
 )
 
-// file is a Go file that a stage changes, with the text of both sides.
+// file is a Go file that a stage changes. Its text and its comparison are read again for each page
+// that shows them: those of all stages together take more memory than all else.
 type file struct {
-	difference.File
+	difference.File        // without its Lines
+	from, to        string // directories of the two sides; from may be "", an empty one
+	decls           []*decl
+	explained       *passage // which speaks of the file
+}
+
+// sides is what a file consists of.
+type sides struct {
 	before, after string
-	decls         []*decl
-	explained     *passage // which speaks of the file
+	lines         []difference.Line
 }
 
 // decl is a declaration at the top level: the lines from first to last, its comment among
@@ -25,10 +32,11 @@ type file struct {
 type decl struct {
 	names       []string
 	first, last int
+	touched     bool // whether the stage changes it
 	explained   *passage
 }
 
-// loadFiles reads the sides of differences.
+// loadFiles reads the files of differences.
 func loadFiles(list []difference.File, before, after string) ([]*file, error) {
 	var files []*file
 	for _, f := range list {
@@ -41,22 +49,38 @@ func loadFiles(list []difference.File, before, after string) ([]*file, error) {
 	return files, nil
 }
 
-// loadFile reads the sides of a difference; a directory may be "", an empty one.
+// loadFile finds the declarations of a file, and forgets its text.
 func loadFile(f difference.File, before, after string) (*file, error) {
-	loaded := &file{File: f}
-	var err error
-	if !f.New {
-		if loaded.before, err = readText(filepath.Join(before, f.Name)); err != nil {
-			return nil, err
-		}
-	}
+	loaded := &file{File: f, from: before, to: after}
+	text := ""
 	if !f.Gone {
-		if loaded.after, err = readText(filepath.Join(after, f.Name)); err != nil {
+		var err error
+		if text, err = readText(filepath.Join(after, f.Name)); err != nil {
 			return nil, err
 		}
 	}
-	loaded.decls = declarations(loaded.after)
+	for _, d := range declarations(text) {
+		d.touched = touches(f, d)
+		loaded.decls = append(loaded.decls, d)
+	}
+	loaded.Lines = nil
 	return loaded, nil
+}
+
+// sides reads the file and compares it.
+func (f *file) sides() (s sides, err error) {
+	if !f.New {
+		s.before, err = readText(filepath.Join(f.from, f.Name))
+	}
+	if err == nil && !f.Gone {
+		s.after, err = readText(filepath.Join(f.to, f.Name))
+	}
+	if err != nil {
+		return s, err
+	}
+	compared, err := difference.Compare(f.Name, f.from, f.to)
+	s.lines = compared.Lines
+	return s, err
 }
 
 func readText(path string) (string, error) {
@@ -139,9 +163,9 @@ func (d *decl) title() string {
 	return strings.Join(d.names, ", ")
 }
 
-// touches reports whether the stage changes a declaration. A line that was removed counts for
+// touches reports whether a comparison has changes of a declaration. A line that was removed counts for
 // the one that it preceded or was in.
-func (f *file) touches(d *decl) bool {
+func touches(f difference.File, d *decl) bool {
 	if f.New {
 		return true
 	}

@@ -61,7 +61,7 @@ func (s *Site) code() []found {
 		for _, f := range st.all() {
 			add(st, found{Kind: "file", Title: f.Name, Href: st.page() + "#" + f.Name})
 			for _, d := range f.decls {
-				if !f.touches(d) {
+				if !d.touched {
 					continue
 				}
 				for _, name := range d.names {

@@ -36,6 +36,7 @@ type Site struct {
 
 	mu       sync.Mutex
 	rendered map[string][]byte
+	size     int // of all in rendered
 }
 
 // stage is a stage and what it changes.
@@ -108,6 +109,9 @@ func newStage(one stages.Stage, before string) (*stage, error) {
 		if err != nil {
 			return nil, err
 		}
+		for i := range t.Files {
+			t.Files[i].Lines = nil // as the loaded ones
+		}
 		st.tools = append(st.tools, &tool{t, loaded})
 	}
 	return st, nil
@@ -176,10 +180,22 @@ func (s *Site) File(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the page %s: %w", name, err)
 	}
+	s.keep(name, data)
+	return data, nil
+}
+
+// keptPages is how many bytes of pages are kept. Above it, all are rendered again: some pages of
+// changes have megabytes.
+const keptPages = 2 << 20
+
+func (s *Site) keep(name string, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.size += len(data); s.size > keptPages {
+		clear(s.rendered)
+		s.size = len(data)
+	}
 	s.rendered[name] = data
-	return data, nil
 }
 
 func (s *Site) render(ctx context.Context, name string) ([]byte, error) {

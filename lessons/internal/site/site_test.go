@@ -61,8 +61,10 @@ func TestRowsAreBothFiles(t *testing.T) {
 	for _, st := range load(t, "../../..").stages {
 		for _, f := range st.all() {
 			var before, after []string
-			old, now := strings.Split(strings.TrimSuffix(f.before, "\n"), "\n"), strings.Split(strings.TrimSuffix(f.after, "\n"), "\n")
-			for _, r := range (&layout{stage: st, file: f}).rows() {
+			both, err := f.sides()
+			require.NoError(t, err)
+			old, now := strings.Split(strings.TrimSuffix(both.before, "\n"), "\n"), strings.Split(strings.TrimSuffix(both.after, "\n"), "\n")
+			for _, r := range (&layout{stage: st, file: f, sides: both}).rows() {
 				if r.Kind != difference.Added {
 					before = append(before, lineOf(old, r.Old))
 				}
@@ -70,10 +72,28 @@ func TestRowsAreBothFiles(t *testing.T) {
 					after = append(after, lineOf(now, r.New))
 				}
 			}
-			require.Equal(t, f.before, joined(before), "%s %s", st.Name(), f.Name)
-			require.Equal(t, f.after, joined(after), "%s %s", st.Name(), f.Name)
+			require.Equal(t, both.before, joined(before), "%s %s", st.Name(), f.Name)
+			require.Equal(t, both.after, joined(after), "%s %s", st.Name(), f.Name)
 		}
 	}
+}
+
+// TestPagesAreForgotten looks at pages of several stages, whose text is megabytes: only the latest stay.
+func TestPagesAreForgotten(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes large pages: left out with -short")
+	}
+	s := load(t, "../../..")
+	kept, all := 0, 0
+	for _, st := range s.stages {
+		all += len(get(t, s, st.page()))
+		kept = 0
+		for _, data := range s.rendered {
+			kept += len(data)
+		}
+		require.LessOrEqual(t, kept, max(keptPages, len(get(t, s, st.page()))))
+	}
+	require.Greater(t, all, 2*keptPages)
 }
 
 func joined(lines []string) string {
