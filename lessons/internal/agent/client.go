@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 
 	"github.com/hashicorp/yamux"
@@ -69,16 +70,28 @@ func (c *Client) Put(path string, mode uint32, content io.Reader) error {
 
 // Output runs a program to its end and returns what it prints.
 func (c *Client) Output(argv ...string) (string, error) {
+	out := new(strings.Builder)
+	err := c.Stream(out, argv...)
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return out.String(), err
+}
+
+// Stream does the same, and writes what the program prints to out.
+func (c *Client) Stream(out io.Writer, argv ...string) error {
 	process, err := c.Start(Request{Argv: argv})
 	if err != nil {
-		return "", err
+		return err
 	}
-	out, err := io.ReadAll(process)
-	status, waited := process.Wait()
-	if err = errors.Join(err, waited); err == nil && status != 0 {
-		err = fmt.Errorf("%s in the machine: exit status %d: %s", argv[0], status, out)
+	if _, err = io.Copy(out, process); err != nil {
+		return errors.Join(err, process.Close()) // the program may have more to say
 	}
-	return string(out), err
+	status, err := process.Wait()
+	if err == nil && status != 0 {
+		err = fmt.Errorf("%s in the machine: exit status %d", argv[0], status)
+	}
+	return err
 }
 
 func (c *Client) open(r Request) (*yamux.Stream, error) {

@@ -9,6 +9,7 @@ type State struct {
 	Cgroups  string
 	Stage    int      // whose box is box in the machine; 0 when it is the student's
 	Boot     float64  // seconds that the machine took
+	Accel    string   // "kvm" or "tcg"
 	Console  string   // the machine's last words, when it has ended
 	Missing  []string // tools that the host does not have
 	Build    *Build   // of the student's copy; nil without one

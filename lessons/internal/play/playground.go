@@ -4,7 +4,7 @@
 package play
 
 import (
-	"bytes"
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +23,7 @@ type Playground struct {
 	events  events
 
 	ctx       context.Context
-	resetting sync.Mutex // one reset after the other
+	resetting sync.Mutex // one boot or reset after the other
 	doing     sync.Mutex // one build or exercise after the other
 
 	mu        sync.Mutex
@@ -48,6 +48,13 @@ func New(ctx context.Context, root *vm.Root, stage int, o vm.Options) *Playgroun
 
 // Boot boots a machine, and looks after it until it ends.
 func (p *Playground) Boot() error {
+	p.resetting.Lock()
+	defer p.resetting.Unlock()
+	return p.boot()
+}
+
+// boot does so. p.resetting is held.
+func (p *Playground) boot() error {
 	began := time.Now()
 	p.events.set(func(s *State) { s.Phase, s.Console = "booting", "" })
 	m, err := vm.Boot(p.ctx, p.Root, p.Options)
@@ -58,8 +65,9 @@ func (p *Playground) Boot() error {
 		p.events.set(func(s *State) { s.Phase, s.Console = "ended", err.Error() })
 		return err
 	}
+	p.Options.Accel = m.Accel // KVM is tried once
 	p.setMachine(m)
-	p.events.set(func(s *State) { s.Phase, s.Boot = "up", time.Since(began).Seconds() })
+	p.events.set(func(s *State) { s.Phase, s.Boot, s.Accel = "up", time.Since(began).Seconds(), m.Accel })
 	go p.watch(m)
 	return nil
 }
@@ -111,72 +119,47 @@ func (p *Playground) Reset(keep bool) error {
 	p.mu.Lock()
 	old := p.machine
 	p.mu.Unlock()
-	var kept []byte
+	if err := p.keep(old, keep); err != nil {
+		return err
+	}
 	if old != nil {
-		var err error
-		if kept, err = p.takeDown(old, keep); err != nil {
+		if err := p.takeDown(old); err != nil {
 			return err
 		}
 	}
-	if err := p.Boot(); err != nil {
-		return err
+	if err := p.boot(); err != nil {
+		return err // what was kept is for the next one
 	}
-	return p.restore(kept)
+	return p.Root.Forget()
 }
 
-// takeDown switches a machine off, and returns what is to be kept.
-func (p *Playground) takeDown(m *vm.Machine, keep bool) ([]byte, error) {
-	var kept []byte
-	if keep {
-		var err error
-		if kept, err = pack(m); err != nil {
-			return nil, fmt.Errorf("keep %s: %w", home, err)
-		}
+// keep puts the files of a machine's /work into the root of the next one, or none. Without a machine,
+// which has ended or did not come up, what was kept of an earlier one stays there.
+func (p *Playground) keep(m *vm.Machine, keep bool) error {
+	if !keep {
+		return p.Root.Forget()
 	}
+	if m == nil {
+		return nil
+	}
+	files, err := pack(m, int64(p.Options.Memory)<<20/keptPart)
+	if err == nil {
+		err = p.Root.Keep(home, tar.NewReader(files))
+		err = errors.Join(err, files.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("keep %s: %w; to reset the machine without its files, do not keep them", home, err)
+	}
+	return nil
+}
+
+// takeDown switches a machine off, and empties its screens.
+func (p *Playground) takeDown(m *vm.Machine) error {
 	p.setMachine(nil)
 	for _, t := range p.all() {
 		t.clear()
 	}
-	return kept, m.Close()
-}
-
-// packTime is how long a machine may take to pack its files. One that was broken may never answer.
-const packTime = time.Minute
-
-// pack returns the files in /work as an archive.
-func pack(m *vm.Machine) ([]byte, error) {
-	type packed struct {
-		files string
-		err   error
-	}
-	done := make(chan packed, 1)
-	go func() {
-		files, err := m.Output("tar", "-C", home, "-cf", "-", ".")
-		done <- packed{files, err}
-	}()
-	select {
-	case p := <-done:
-		return []byte(p.files), p.err
-	case <-time.After(packTime):
-		return nil, fmt.Errorf("no answer from the machine in %s; to reset it without its files, do not keep them", packTime)
-	}
-}
-
-// restore unpacks what was kept.
-func (p *Playground) restore(kept []byte) error {
-	if kept == nil {
-		return nil
-	}
-	m, err := p.Machine(p.ctx)
-	if err != nil {
-		return err
-	}
-	const archive = "/run/kept.tar"
-	if err := m.Put(archive, 0o600, bytes.NewReader(kept)); err != nil {
-		return err
-	}
-	_, err = m.Output("tar", "-C", home, "-xf", archive)
-	return err
+	return m.Close()
 }
 
 // Choose makes box the lesson's, unless it is the student's.

@@ -93,6 +93,7 @@ func stageBox(stage int) string { return fmt.Sprintf("%s/%d/box", inside, stage)
 
 // addTexts adds the users, and the scripts that stand in for what the machine does not have.
 func addTexts(root *vm.Root) {
+	root.Dir(home, 0o755)
 	root.Text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/sh\n"+
 		"student:x:1000:1000:student:/home/student:/bin/bash\n")
 	root.Text("/etc/group", 0o644, "root:x:0:\ntty:x:5:\nnogroup:x:65534:\nstudent:x:1000:\n")

@@ -40,7 +40,7 @@ func (a *archive) text(name string, mode int, content string) {
 // link adds a symbolic link.
 func (a *archive) link(name, target string) {
 	if a.isNew(name) {
-		a.entry(name, symlink|0o777, int64(len(target)), strings.NewReader(target))
+		a.write(node{name: name, mode: symlink | 0o777, links: 1, target: target})
 	}
 }
 
@@ -64,18 +64,42 @@ func (a *archive) isNew(name string) bool {
 	return true
 }
 
-// entry writes a header of thirteen hexadecimal numbers, the name and the content, each
-// filled up to a multiple of four bytes.
+// entry adds a file of root's.
 func (a *archive) entry(name string, mode int, size int64, content io.Reader) {
-	a.entries++
-	name = name[1:]
-	fields := [13]int64{int64(a.entries), int64(mode), 0, 0, 1, 0, size, 0, 0, 0, 0, int64(len(name) + 1), 0}
+	a.write(node{name: name, mode: mode, links: 1, size: size, content: content})
+}
+
+// node is a file as the archive has it. Those of one number are links to one file, whose content
+// is that of the first; 0 is a new number.
+type node struct {
+	number, mode, uid, gid, links int
+	name                          string
+	time, major, minor            int64 // of the last change, in seconds; and a device's numbers
+	size                          int64
+	content                       io.Reader
+	target                        string // of a symbolic link: its content
+}
+
+// write writes a header of thirteen hexadecimal numbers, the name and the content, each
+// filled up to a multiple of four bytes. It returns the file's number.
+func (a *archive) write(n node) int {
+	if n.number == 0 {
+		a.entries++
+		n.number = a.entries
+	}
+	if n.target != "" {
+		n.size, n.content = int64(len(n.target)), strings.NewReader(n.target)
+	}
+	name := strings.TrimPrefix(n.name, "/")
+	fields := [13]int64{int64(n.number), int64(n.mode), int64(n.uid), int64(n.gid), int64(n.links), n.time, n.size,
+		0, 0, n.major, n.minor, int64(len(name) + 1), 0}
 	header := "070701"
-	for _, n := range fields {
-		header += fmt.Sprintf("%08x", n)
+	for _, f := range fields {
+		header += fmt.Sprintf("%08x", uint32(f))
 	}
 	a.copy(int64(len(header)+len(name)+1), strings.NewReader(header+name+"\x00"))
-	a.copy(size, content)
+	a.copy(n.size, n.content)
+	return n.number
 }
 
 // copy writes so many bytes, and zeros up to a multiple of four.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -34,6 +35,7 @@ type Options struct {
 // Machine is one that runs. Its agent is asked for all that is done in it.
 type Machine struct {
 	*agent.Client
+	Accel   string // "kvm" or "tcg", which is QEMU's own translator
 	console *tail
 	ended   chan struct{}
 	err     error // of QEMU, once ended is closed
@@ -41,8 +43,15 @@ type Machine struct {
 	cause   func() error // for which it was stopped; nil while it was not
 }
 
-// probe is how long a machine with KVM may take: a /dev/kvm that can be opened may still hang.
-const probe = 3 * time.Second
+// How long a machine with KVM may take, since a /dev/kvm that can be opened may still hang: when it
+// is tried, and when it was asked for.
+const (
+	probe    = 3 * time.Second
+	patience = time.Minute
+)
+
+// kvmDevice is that of KVM.
+var kvmDevice = "/dev/kvm"
 
 // Boot boots a machine from a root and waits until it answers. It ends with the context, with
 // Close, and with this process, however that ends.
@@ -53,33 +62,44 @@ func Boot(ctx context.Context, root *Root, o Options) (*Machine, error) {
 	}
 	switch o.Accel {
 	case "kvm":
-		return boot(ctx, h, root, o, "kvm")
+		return bootSoon(ctx, h, root, o, patience)
 	case "auto":
-		if m, err := bootSoon(ctx, h, root, o); err == nil {
+		if m, err := bootSoon(ctx, h, root, o, probe); err == nil {
 			return m, nil
 		}
 	}
-	return boot(ctx, h, root, o, "tcg,thread=multi")
+	return boot(ctx, h, root, o, "tcg")
 }
 
 // bootSoon boots with KVM, or returns an error when that takes too long.
-func bootSoon(ctx context.Context, h host, root *Root, o Options) (*Machine, error) {
-	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-	if err != nil {
+func bootSoon(ctx context.Context, h host, root *Root, o Options, limit time.Duration) (*Machine, error) {
+	if err := mayUseKVM(); err != nil {
 		return nil, err
 	}
-	kvm.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
-	late := time.AfterFunc(probe, func() { cancel(context.DeadlineExceeded) })
+	tooLong := fmt.Errorf("KVM: no machine after %s; leave out --accel to do without", limit)
+	late := time.AfterFunc(limit, func() { cancel(tooLong) })
 	m, err := boot(ctx, h, root, o, "kvm")
 	if !late.Stop() && err == nil {
-		err = errors.Join(context.DeadlineExceeded, m.Close())
+		err = errors.Join(tooLong, m.Close())
 	}
 	if err != nil {
 		cancel(err)
 		return nil, err
 	}
 	return m, nil
+}
+
+// mayUseKVM says why this user cannot use KVM, and how to mend it.
+func mayUseKVM() error {
+	kvm, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("KVM: %w; root gives you access: usermod -aG kvm USER, then log in again", err)
+	case err != nil:
+		return fmt.Errorf("KVM: %w; leave out --accel to do without", err)
+	}
+	return kvm.Close()
 }
 
 // boot starts QEMU and waits for the agent's first word.
@@ -89,7 +109,7 @@ func boot(ctx context.Context, h host, root *Root, o Options, accel string) (*Ma
 		return nil, err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	m := &Machine{console: &tail{}, ended: make(chan struct{}), stop: stop, cause: func() error { return context.Cause(ctx) }}
+	m := &Machine{Accel: accel, console: &tail{}, ended: make(chan struct{}), stop: stop, cause: func() error { return context.Cause(ctx) }}
 	qemu := h.command(ctx, o, accel)
 	qemu.Stdout, qemu.Stderr = m.console, m.console
 	qemu.ExtraFiles = []*os.File{theirs, root.memory} // descriptors 3 and 4
@@ -151,8 +171,11 @@ const commandLine = "console=ttyS0 panic=-1 quiet loglevel=3 mitigations=off no_
 // agent to descriptor 3; descriptor 4 is the root, which is read from its beginning.
 func (h host) command(ctx context.Context, o Options, accel string) *exec.Cmd {
 	cpu := "max"
-	if accel == "kvm" {
+	switch accel {
+	case "kvm":
 		cpu = "host"
+	case "tcg":
+		accel = "tcg,thread=multi"
 	}
 	line := commandLine + " " + agent.Cgroups + o.Cgroups
 	if o.Silence > 0 { // what is left of a machine that hangs

@@ -71,6 +71,9 @@ func (r *Root) keep(err error) {
 // Text adds a file with some text.
 func (r *Root) Text(name string, mode int, text string) { r.text(name, mode, text) }
 
+// Dir adds a directory.
+func (r *Root) Dir(name string, mode int) { r.dir(name, mode) }
+
 // Link adds a symbolic link.
 func (r *Root) Link(name, target string) { r.link(name, target) }
 

@@ -1,7 +1,6 @@
 # What the agent runs before the first request.
-mkdir -p /work /home/student
+mkdir /home/student
 chown 1000:1000 /home/student
-chmod 755 /work
 if [ -e /sys/class/net/eth0 ]; then # --net: QEMU's user-mode network, with its fixed addresses
 	ip link set eth0 up
 	ip addr add 10.0.2.15/24 dev eth0

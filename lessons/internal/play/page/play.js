@@ -168,7 +168,7 @@ function words(s) {
     case "booting": return "booting the machine …";
     case "ended": return "the machine has ended";
   }
-  return `up in ${s.Boot.toFixed(1)} s, cgroup ${s.Cgroups}; box is ${s.Stage ? "that of stage " + s.Stage : "yours"}`;
+  return `up in ${s.Boot.toFixed(1)} s${s.Accel === "kvm" ? " with KVM" : ""}, cgroup ${s.Cgroups}; box is ${s.Stage ? "that of stage " + s.Stage : "yours"}`;
 }
 
 function told(s) {
