@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strconv"
 	"sync"
 	"time"
@@ -191,6 +192,26 @@ func (p *Playground) placeBox(m *vm.Machine) error {
 		return err
 	}
 	p.events.set(func(s *State) { s.Stage = stage })
+	return p.placeTools(m)
+}
+
+// placeTools puts what the lesson needs besides into a machine, as far as the host has it.
+func (p *Playground) placeTools(m *vm.Machine) error {
+	p.mu.Lock()
+	names := later[p.stage]
+	p.mu.Unlock()
+	for _, name := range names {
+		program, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		if _, err := m.Output("test", "-e", program); err == nil {
+			continue
+		}
+		if err := put(m, program, program); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -25,6 +25,10 @@ const tools = `sh bash awk cat chgrp chmod chown chroot cmp cp cut date dd df di
 // wanted are those that a lesson cannot do without.
 var wanted = strings.Fields("sh bash ip nft lsns findmnt strace ps tcpdump curl jq capsh getcap vi less")
 
+// later are programs of the host that one lesson needs. They come into the machine when that lesson
+// is opened, because every boot would have to unpack them.
+var later = map[int][]string{5: {"docker-registry"}}
+
 // extras are files of the host that these tools read.
 var extras = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/protocols", "/etc/services", "/etc/nsswitch.conf",
 	"/usr/share/terminfo/x/xterm-256color", "/lib/terminfo/x/xterm-256color", "/usr/share/terminfo/x/xterm", "/lib/terminfo/x/xterm",
@@ -61,6 +65,11 @@ func MakeRoot(programs Programs) (root *vm.Root, missing []string, err error) {
 	for _, name := range strings.Fields(tools) {
 		if root.Program(name) != nil && slices.Contains(wanted, name) {
 			missing = append(missing, name)
+		}
+	}
+	for _, names := range later {
+		for _, name := range names {
+			_ = root.Libraries(name) // the lesson says where to get it
 		}
 	}
 	addBoxes(root, programs)

@@ -100,11 +100,7 @@ func (r *Root) File(f File) {
 // Program adds a program of the host, and the loader and libraries that it needs, at their
 // paths. A symbolic link, such as vi, becomes a link to the program that it leads to.
 func (r *Root) Program(name string) error {
-	found, err := exec.LookPath(name)
-	if err != nil {
-		return err
-	}
-	program, err := filepath.EvalSymlinks(found)
+	found, program, err := find(name)
 	if err != nil {
 		return err
 	}
@@ -113,6 +109,23 @@ func (r *Root) Program(name string) error {
 		r.link(at, program)
 	}
 	return r.libraries(program)
+}
+
+// Libraries adds only what such a program needs.
+func (r *Root) Libraries(name string) error {
+	_, program, err := find(name)
+	if err != nil {
+		return err
+	}
+	return r.libraries(program)
+}
+
+// find returns a program's path, and that of the file to which it leads.
+func find(name string) (found, program string, err error) {
+	if found, err = exec.LookPath(name); err == nil {
+		program, err = filepath.EvalSymlinks(found)
+	}
+	return found, program, err
 }
 
 // inPlace is a path whose directory has no other name.

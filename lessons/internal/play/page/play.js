@@ -163,7 +163,7 @@ function order(what) {
 // words say what the machine does.
 function words(s) {
   if (s.Lacks) return "no terminals: " + s.Lacks;
-  if (s.Where === "host") return "These shells run on this host, not in a virtual machine.";
+  if (s.Where === "host") return "These shells run on this host itself.";
   switch (s.Phase) {
     case "booting": return "booting the machine …";
     case "ended": return "the machine has ended";
