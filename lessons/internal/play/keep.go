@@ -41,7 +41,7 @@ func pack(m *vm.Machine, limit int64) (*os.File, error) {
 	select {
 	case err = <-done:
 	case <-time.After(packTime):
-		return nil, fmt.Errorf("no answer from the machine in %s", packTime) // the file is closed once nobody writes to it
+		return nil, fmt.Errorf("no answer from the machine in %s", packTime) // the file is closed when the machine is
 	}
 	if err != nil && !errors.Is(err, errTooMuch) {
 		why, _ := m.Output("tail", "-n", "1", packErrors) // without it, the status says what there is to say
