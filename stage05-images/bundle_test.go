@@ -244,6 +244,20 @@ func TestBundleGetsWhatItAsksFor(t *testing.T) {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Options: []string{"ro"}})
 		}, "cd /sys/fs/cgroup; cat $(find . -name memory.max -o -name memory.limit_in_bytes) $(find . -name pids.max); " +
 			"cut -d' ' -f1 $(find . -name cpu.max -o -name cpu.cfs_quota_us)", "67108864\n33\n50000\n"},
+		{"devices", func(s *specs.Spec) {
+			mode, gid := os.FileMode(0o640), uint32(7)
+			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/made/zero", Type: "c", Major: 1, Minor: 5, FileMode: &mode, GID: &gid},
+				{Path: "/dev/fifo", Type: "p"}}
+		}, "stat -c '%F %t:%T %a %u:%g' /dev/made/zero /dev/fifo; dd if=/dev/made/zero bs=4 count=1 2>/dev/null | wc -c",
+			"character special file 1:5 640 0:7\nfifo 0:0 666 0:0\n4\n"},
+		{"masked below masked, and in a mount", func(s *specs.Spec) {
+			bind(s)
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/mnt/file", Type: "bind", Source: "config.json", Options: []string{"bind"}})
+			s.Linux.MaskedPaths = []string{"/mnt/file", "/proc/irq", "/proc/irq/0", "/dev/none"}
+		}, "wc -c </mnt/file; ls /proc/irq; stat -c %t:%T /mnt/file", "0\n1:3\n"},
+		{"address space", func(s *specs.Spec) {
+			s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: "RLIMIT_AS", Soft: 1 << 32, Hard: 1 << 33})
+		}, "ulimit -v; ulimit -Hv", "4194304\n8388608\n"},
 		{"startContainer", func(s *specs.Spec) {
 			s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/sh", Env: []string{"PATH=/bin"},
 				Args: []string{"sh", "-c", `{ grep -o '"status":"[a-z]*"'; hostname; grep -E 'CapEff|NoNew' /proc/self/status; } >/dev/seen`}}}}

@@ -45,6 +45,9 @@ func Rlimits(list []specs.POSIXRlimit) (limits []rlimit.Limit, err error) {
 	for i, l := range list {
 		path := fmt.Sprintf("process.rlimits[%d]", i)
 		limit, err := rlimit.Parse(strings.ToLower(strings.TrimPrefix(l.Type, "RLIMIT_")) + "=0")
+		if l.Type == "RLIMIT_AS" { // which --ulimit, as Docker's, does not have
+			limit, err = rlimit.Limit{Name: "as", Resource: unix.RLIMIT_AS}, nil
+		}
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("%s.type: %w", path, err)
