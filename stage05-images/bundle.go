@@ -154,12 +154,7 @@ func (b *bundle) insideNamespaces() {
 	isNew := func(flag uint64) bool { return b.fresh&flag != 0 }
 	b.WhileHeld(func(h *Plan, pid string) {
 		if isNew(unix.CLONE_NEWUSER) {
-			if os.Geteuid() != 0 {
-				h.WriteFile("/proc/"+pid+"/setgroups", "deny").
-					Why("needed before gid_map: a user must not drop a group that is denied access")
-			}
-			writeMaps(h, pid, runtimespec.IDMap(b.Linux.UIDMappings),
-				runtimespec.IDMap(b.Linux.GIDMappings))
+			b.mapIDs(h, pid)
 		}
 		b.hookAt(h, "prestart", pid)
 		b.hookAt(h, "createRuntime", pid)

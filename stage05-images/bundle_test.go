@@ -558,3 +558,21 @@ func TestBundleOfAnImageHasItsFiles(t *testing.T) {
 		require.Equal(t, []string{"4710", "0", "0", "last"}, fields[8:])
 	})
 }
+
+// TestBundleOfManyUsers has ids of /etc/subuid, which an ordinary user may not map alone.
+func TestBundleOfManyUsers(t *testing.T) {
+	out := asManyUsers(t, `
+		"$box" bundle tiny b sh -c 'tr -s " " </proc/self/uid_map; tr -s " " </proc/self/gid_map | tail -n 1; touch /tmp/f; chown 33:44 /tmp/f; stat -c %u:%g /tmp/f'
+		sed -i -z 's/"uidMappings": \[/&{"containerID": 1, "hostID": 100000, "size": 1000},/; s/"gidMappings": \[/&{"containerID": 1, "hostID": 100000, "size": 1000},/' b/config.json
+		"$box" runtime --root states run -b b many-$$
+		stat -c %u:%g b/rootfs/tmp/f; id -u
+		sed -i 's/"hostID": 100000/"hostID": 5000/' b/config.json
+		"$box" runtime --root states run -b b other-$$ 2>&1 || echo status $?
+		ls states`)
+	lines := strings.Split(out, "\n")
+	require.Greater(t, len(lines), 6, out)
+	uid := lines[5]
+	require.Equal(t, []string{" 1 100000 1000", " 0 " + uid + " 1", " 0 65534 1", "33:44", "100032:100043", uid}, lines[:6])
+	require.Contains(t, out, "newuidmap: uid range [1-1001) -> [5000-6000) not allowed")
+	require.Equal(t, "status 1", strings.TrimSpace(out[strings.LastIndex(out, "status"):]), "no state is left")
+}

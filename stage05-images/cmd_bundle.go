@@ -38,6 +38,26 @@ func (b *bundle) knownCaps() capability.Set {
 	return knownCaps(0)
 }
 
+// mapIDs maps linux.uidMappings and linux.gidMappings. An ordinary user may map the user's own ids
+// alone; newuidmap(1) and newgidmap(1) map the subordinate ones as well.
+func (b *bundle) mapIDs(h *Plan, pid string) {
+	uids, gids := b.Linux.UIDMappings, b.Linux.GIDMappings
+	isOwn := func(list []specs.LinuxIDMapping, id int) bool {
+		return len(list) == 1 && list[0].Size == 1 && int(list[0].HostID) == id
+	}
+	switch {
+	case os.Geteuid() == 0:
+		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
+	case isOwn(uids, os.Geteuid()) && isOwn(gids, os.Getegid()):
+		h.WriteFile("/proc/"+pid+"/setgroups", "deny").
+			Why("needed before gid_map: a user must not drop a group that is denied access")
+		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
+	default:
+		h.Command(append([]string{"newuidmap", pid}, strings.Fields(runtimespec.IDMap(uids))...)...)
+		h.Command(append([]string{"newgidmap", pid}, strings.Fields(runtimespec.IDMap(gids))...)...)
+	}
+}
+
 // joining is a namespace that exists already, and that the container joins.
 type joining struct {
 	path string
