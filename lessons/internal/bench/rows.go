@@ -41,6 +41,7 @@ var Rows = []Row{
 	{"lists", "ps -a of 500 containers", 20, (*Bench).lists},
 	{"cached", "a build of 20 instructions of which nothing changed", 20, (*Bench).cached},
 	{"cold", "a build of ten RUN instructions without the cache", 4, (*Bench).cold},
+	{"bundle", "the bundle that runc spec writes, with cgroups; crun needs a host without hybrid ones", 60, (*Bench).runtimes},
 }
 
 // Versions are those of the peers that the host has, a line each.
@@ -109,6 +110,30 @@ func (b *Bench) start(ctx context.Context) ([]Entrant, error) {
 	return append(list,
 		Entrant{Label: "unshare and chroot", Argv: []string{"unshare", "-mpinuf", "--mount-proc=" + root + "/proc", "chroot", root, "/bin/true"}},
 		Entrant{Label: "box run --rootfs, stage 3", Argv: []string{b.Third, "run", "--rootfs", root, "/bin/true"}}), nil
+}
+
+// runtimes take the same bundle: that of the first of them that the host has and that writes one.
+func (b *Bench) runtimes(ctx context.Context) (list []Entrant, err error) {
+	root, err := b.root()
+	if err != nil {
+		return nil, err
+	}
+	bundle := ""
+	for _, peer := range []string{"runc", "crun"} {
+		if _, err := exec.LookPath(peer); err != nil {
+			continue
+		}
+		if bundle == "" {
+			if bundle, err = b.bundle(ctx, peer, root); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, Entrant{Label: peer + " run", Argv: []string{peer, "run", "-b", bundle, "stagebox-bench-" + peer}})
+	}
+	if bundle == "" {
+		return nil, errors.New("neither runc nor crun is here to write a bundle")
+	}
+	return append(list, Entrant{Label: "box runtime run", Argv: []string{b.Last, "runtime", "run", "-b", bundle, "stagebox-bench-box"}}), nil
 }
 
 // bundle makes what an OCI runtime takes: the config.json that it proposes itself, for true.
