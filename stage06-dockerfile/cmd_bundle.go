@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unsafe"
@@ -18,6 +19,7 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/rlimit"
+	"stagebox/stage03-rootfs/rootdir"
 	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage05-images/runtimespec"
 )
@@ -34,6 +36,26 @@ func (b *bundle) knownCaps() capability.Set {
 		return knownCaps(unix.CLONE_NEWUSER)
 	}
 	return knownCaps(0)
+}
+
+// mapIDs maps linux.uidMappings and linux.gidMappings. An ordinary user may map the user's own ids
+// alone; newuidmap(1) and newgidmap(1) map the subordinate ones as well.
+func (b *bundle) mapIDs(h *Plan, pid string) {
+	uids, gids := b.Linux.UIDMappings, b.Linux.GIDMappings
+	isOwn := func(list []specs.LinuxIDMapping, id int) bool {
+		return len(list) == 1 && list[0].Size == 1 && int(list[0].HostID) == id
+	}
+	switch {
+	case os.Geteuid() == 0:
+		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
+	case isOwn(uids, os.Geteuid()) && isOwn(gids, os.Getegid()):
+		h.WriteFile("/proc/"+pid+"/setgroups", "deny").
+			Why("needed before gid_map: a user must not drop a group that is denied access")
+		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
+	default:
+		h.Command(append([]string{"newuidmap", pid}, strings.Fields(runtimespec.IDMap(uids))...)...)
+		h.Command(append([]string{"newgidmap", pid}, strings.Fields(runtimespec.IDMap(gids))...)...)
+	}
 }
 
 // joining is a namespace that exists already, and that the container joins.
@@ -144,7 +166,8 @@ func (b *bundle) device(d specs.LinuxDevice) error {
 	if d.FileMode != nil {
 		mode = uint32(d.FileMode.Perm())
 	}
-	b.dirs(plan.Cwd, path.Dir(path.Clean("/"+d.Path)))
+	d.Path = path.Clean("/" + d.Path)[1:]
+	b.dirs(plan.Cwd, path.Dir(d.Path))
 	b.Mknod(plan.Cwd, d.Path, kind|mode, uint32(d.Major), uint32(d.Minor)).Tolerate(unix.EEXIST)
 	uid, gid := -1, -1
 	if d.UID != nil {
@@ -159,14 +182,23 @@ func (b *bundle) device(d specs.LinuxDevice) error {
 	return nil
 }
 
-// look reports whether a path is there, and a directory: in the host's /proc and /sys, which are
-// like those inside, or in the root.
+// look reports whether a path is there, and a directory: in the last of mounts that covers it, or in
+// the root. A new file system is empty, but /proc, /sys and the cgroups are like the host's.
 func (b *bundle) look(name string) (there, isDir bool) {
-	if strings.HasPrefix(name, "/proc/") || strings.HasPrefix(name, "/sys/") {
-		info, err := os.Stat(name)
-		return err == nil, err == nil && info.IsDir()
+	root, at := b.Rootfs, name
+	for _, m := range b.Mounts {
+		below, covers := strings.CutPrefix(path.Clean(name)+"/", path.Clean("/"+m.Destination)+"/")
+		switch {
+		case !covers:
+		case isBind(m):
+			root, at = "/", filepath.Join(b.source(m), below)
+		case m.Type == "proc", m.Type == "sysfs", strings.HasPrefix(m.Type, "cgroup"):
+			root, at = "/", name
+		default:
+			root = "" // which cannot be opened
+		}
 	}
-	fd, err := b.openInside(name, unix.O_PATH)
+	fd, err := rootdir.Open(root, at, unix.O_PATH)
 	if err != nil {
 		return false, false
 	}
@@ -174,6 +206,20 @@ func (b *bundle) look(name string) (there, isDir bool) {
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
 	return err == nil, st.Mode&unix.S_IFMT == unix.S_IFDIR
+}
+
+// isBind reports whether one of mounts is a copy of a mount of the host's.
+func isBind(m specs.Mount) bool {
+	o, err := runtimespec.ParseMount(m)
+	return err == nil && o.Bind
+}
+
+// source is what a bind mount is a copy of; the path may be relative to the bundle.
+func (b *bundle) source(m specs.Mount) string {
+	if filepath.IsAbs(m.Source) {
+		return m.Source
+	}
+	return filepath.Join(b.dir, m.Source)
 }
 
 // hookAt has the host run the hooks of a kind.

@@ -154,12 +154,7 @@ func (b *bundle) insideNamespaces() {
 	isNew := func(flag uint64) bool { return b.fresh&flag != 0 }
 	b.WhileHeld(func(h *Plan, pid string) {
 		if isNew(unix.CLONE_NEWUSER) {
-			if os.Geteuid() != 0 {
-				h.WriteFile("/proc/"+pid+"/setgroups", "deny").
-					Why("needed before gid_map: a user must not drop a group that is denied access")
-			}
-			writeMaps(h, pid, runtimespec.IDMap(b.Linux.UIDMappings),
-				runtimespec.IDMap(b.Linux.GIDMappings))
+			b.mapIDs(h, pid)
 		}
 		b.hookAt(h, "prestart", pid)
 		b.hookAt(h, "createRuntime", pid)
@@ -274,9 +269,7 @@ func (b *bundle) mount(m specs.Mount) error {
 // no right to its path or to map its ids.
 func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 	mount plan.Arg, isDir bool, err error) {
-	if !filepath.IsAbs(m.Source) {
-		m.Source = filepath.Join(b.dir, m.Source)
-	}
+	m.Source = b.source(m)
 	info, err := os.Stat(m.Source)
 	if err != nil {
 		return mount, false, fmt.Errorf("source: %w", err)
@@ -346,14 +339,11 @@ func (b *bundle) cgroupMounts(target string, attrs uint64) {
 // nodesInDev makes linux.devices, those that every container has, and the terminal, unless /dev is
 // the host's.
 func (b *bundle) nodesInDev() error {
-	isBind := func(m specs.Mount) bool {
-		o, err := runtimespec.ParseMount(m)
-		return path.Clean(m.Destination) == "/dev" && err == nil && o.Bind
-	}
+	isHosts := func(m specs.Mount) bool { return path.Clean(m.Destination) == "/dev" && isBind(m) }
 	b.Section("dev: the devices that it has")
 	b.MkdirAt(plan.Cwd, "/dev").Tolerate(unix.EEXIST)
 	b.dev = b.OpenPath("/dev", unix.O_DIRECTORY, unix.RESOLVE_NO_SYMLINKS).Result()
-	if !slices.ContainsFunc(b.Mounts, isBind) {
+	if !slices.ContainsFunc(b.Mounts, isHosts) {
 		for _, d := range devnode.Default {
 			if b.hasUserNamespace() {
 				break
@@ -402,7 +392,8 @@ func (b *bundle) hide() error {
 		if isDir {
 			cover = func() plan.Arg { return b.NewMount("tmpfs", rdOnly, "mode=555") }
 		}
-		b.Attach(cover(), plan.Cwd, name).Why(name + " reveals the host")
+		b.Attach(cover(), plan.Cwd, name).Why(name + " reveals the host").
+			Tolerate(unix.ENOENT) // below another one that is covered
 	}
 	return nil
 }
