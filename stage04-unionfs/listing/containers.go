@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/filter"
 	"stagebox/stage04-unionfs/format"
@@ -56,7 +57,7 @@ func (c Container) isRunning() bool {
 type Source[T any] struct {
 	All      func() ([]T, error)
 	Find     func(name string) (T, error)
-	Describe func(T) Container
+	Describe func(T) Container                          // of several items at once
 	Filters  map[string]func(item T, value string) bool // besides those of this package
 }
 
@@ -84,9 +85,7 @@ func (s Source[T]) Select(o Options) (list []Described[T], err error) {
 		return nil, err
 	}
 	all := make([]Described[T], len(items))
-	for i, item := range items {
-		all[i] = Described[T]{s.Describe(item), item}
-	}
+	batch.Spread(len(items), func(i int) { all[i] = Described[T]{s.Describe(items[i]), items[i]} })
 	slices.SortFunc(all, func(a, b Described[T]) int {
 		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
 	})
