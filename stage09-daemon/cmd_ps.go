@@ -33,10 +33,8 @@ func (c *psCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	rows := []any{}
-	for _, d := range list {
-		rows = append(rows, c.row(d.Item, d.Container))
-	}
+	rows := make([]any, len(list))
+	batch.Spread(len(list), func(i int) { rows[i] = c.row(list[i].Item, list[i].Container) })
 	return c.Options.Write(os.Stdout, rows, psLine, "Image", "Networks", "Ports")
 }
 
