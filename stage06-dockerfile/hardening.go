@@ -227,19 +227,6 @@ var masked = []string{"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/k
 // readOnly are those of /proc that programs read, and that would change the host.
 var readOnly = []string{"bus", "fs", "irq", "sys", "sysrq-trigger"}
 
-// thermal returns a directory for each processor that counts how often it was too hot.
-func thermal() (dirs []string) {
-	const all = "/sys/devices/system/cpu/"
-	entries, _ := os.ReadDir(all) // half the calls of filepath.Glob, on every processor
-	for _, entry := range entries {
-		number, isCPU := strings.CutPrefix(entry.Name(), "cpu")
-		if _, err := strconv.Atoi(number); isCPU && err == nil {
-			dirs = append(dirs, all+entry.Name()+"/thermal_throttle")
-		}
-	}
-	return dirs
-}
-
 // protect covers the files that a container must not see, and makes the rest of /proc that
 // changes the host read-only.
 func (r *newRoot) protect(proc plan.Arg) error {
@@ -276,6 +263,19 @@ func (r *newRoot) mask(path string) {
 		cover = r.CopyMount(r.dev, "null").Result()
 	}
 	r.Attach(cover, plan.Cwd, path).Why(path + " reveals the host")
+}
+
+// thermal returns a directory for each processor that counts how often it was too hot.
+func thermal() (dirs []string) {
+	const all = "/sys/devices/system/cpu/"
+	entries, _ := os.ReadDir(all) // half the calls of filepath.Glob, on every processor
+	for _, entry := range entries {
+		number, isCPU := strings.CutPrefix(entry.Name(), "cpu")
+		if _, err := strconv.Atoi(number); isCPU && err == nil {
+			dirs = append(dirs, all+entry.Name()+"/thermal_throttle")
+		}
+	}
+	return dirs
 }
 
 // networkDefaults are Docker's settings of a new network: every user may use ports below 1024, and
