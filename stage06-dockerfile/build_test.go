@@ -254,3 +254,16 @@ func TestRefusedByName(t *testing.T) {
 	require.Equal(t, 1, status)
 	require.Contains(t, stderr, "the download is larger than 1 KiB")
 }
+
+// TestBuildArgsNobodyTakes: a name that is misspelled is noticed, and one that needs no ARG is not.
+func TestBuildArgsNobodyTakes(t *testing.T) {
+	flags := []string{"-t", "args", "--build-arg", "USED=1", "--build-arg", "MISSPELT=1", "--build-arg", "HTTP_PROXY=x", "--build-arg", "TARGETARCH=x", "--build-arg", "BUILDKIT_X=1", "--label", "HOME"}
+	id, stderr, status := buildFile(t, "ARG USED\nFROM tiny\nONBUILD ARG LATER\nRUN true\n", flags...)
+	require.Zero(t, status, stderr)
+	require.Equal(t, 1, strings.Count(stderr, "--build-arg"), stderr)
+	require.Equal(t, map[string]string{"HOME": ""}, config(t, id).Config.Labels, "a label is not of the environment")
+	require.Contains(t, stderr, "warning: --build-arg MISSPELT: the Dockerfile has no ARG MISSPELT\n")
+	_, stderr, status = buildFile(t, "FROM args\nRUN true\n", "--build-arg", "LATER=1")
+	require.Zero(t, status, stderr)
+	require.NotContains(t, stderr, "--build-arg")
+}

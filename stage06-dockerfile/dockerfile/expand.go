@@ -260,3 +260,30 @@ func (f *File) Globals(platform, overrides map[string]string) (map[string]string
 	}
 	return args, nil
 }
+
+// Proxies are ARGs that need no declaration, in small letters or in capitals.
+const Proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
+
+// Undeclared returns the names of build arguments, sorted, that no ARG of the file declares, and
+// that mean nothing without one.
+func (f *File) Undeclared(args, platform map[string]string) (names []string) {
+	declared := map[string]bool{"SOURCE_DATE_EPOCH": true}
+	for _, name := range strings.Fields(Proxies) {
+		declared[name], declared[strings.ToUpper(name)] = true, true
+	}
+	all := slices.Clone(f.Args)
+	for _, s := range f.Stages {
+		all = append(all, s.Steps...)
+	}
+	for _, in := range all {
+		for _, pair := range in.Pairs {
+			declared[pair.Name] = declared[pair.Name] || in.Name == "ARG"
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(args)) {
+		if _, given := platform[name]; !declared[name] && !given && !strings.HasPrefix(name, "BUILDKIT_") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
