@@ -100,13 +100,10 @@ func (s *stageBuild) script(in *dockerfile.Instruction) []string {
 	return append(slices.Clone(s.shellWords()), in.ShellCommand())
 }
 
-// proxies are ARGs that need no declaration. Given in small letters or in capitals, they are set
-// in both: programs differ in what they read.
-const proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
-
-// runEnv returns the environment of RUN: the image's variables, and over them the arguments.
+// runEnv returns the environment of RUN: the image's variables, and over them the arguments. ARGs
+// about proxies are set in small letters and in capitals: programs differ in what they read.
 func (s *stageBuild) runEnv() (env []string) {
-	for name := range strings.FieldsSeq(proxies) {
+	for name := range strings.FieldsSeq(dockerfile.Proxies) {
 		value := ""
 		for _, arg := range slices.Sorted(maps.Keys(s.b.args)) { // lower case sorts last, and wins
 			if strings.EqualFold(arg, name) {

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/ocispec"
@@ -109,11 +110,11 @@ func (b *builder) build() (*oci.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	labels, err := buildflags.KeyValues("--label", b.Label)
+	list, err := labels.Read(nil, b.Label)
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range labels {
+	for name, value := range labels.Map(list) {
 		s.config.Config.Labels = withKey(maps.Clone(s.config.Config.Labels), name, value)
 	}
 	return b.finish(s)

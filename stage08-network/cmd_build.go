@@ -228,7 +228,20 @@ func (b *builder) warn() error {
 	for _, w := range warnings {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
+	for _, name := range b.undeclared() {
+		fmt.Fprintf(os.Stderr, "warning: --build-arg %s: the Dockerfile has no ARG %s\n", name, name)
+	}
 	return err
+}
+
+// undeclared returns the build arguments that no ARG takes. One of an ONBUILD may.
+func (b *builder) undeclared() []string {
+	for _, s := range b.file.Stages {
+		if base, err := b.file.BaseOf(s, b.globals); err != nil || b.onBuild(base) > 0 {
+			return nil
+		}
+	}
+	return b.file.Undeclared(b.args, b.native)
 }
 
 // failOnWarnings refuses to build with warnings, if a directive of the Dockerfile asks for it.
