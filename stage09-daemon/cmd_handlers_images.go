@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -255,6 +256,9 @@ func loadImages(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 }
 
 func commitContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	if err := r.Decode(&struct{}{}); err != nil { // the configuration of clients that know no changes
+		return err
+	}
 	c, err := d.find(r.Param("container"))
 	if err != nil {
 		return err
@@ -295,6 +299,9 @@ func buildImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 			err = m.Say("stream", "Successfully built "+strings.TrimPrefix(id, "sha256:")[:12]+"\n")
 		}
 		for _, name := range r.URL.Query()["t"] {
+			if !strings.Contains(path.Base(name), ":") {
+				name += ":latest"
+			}
 			if err == nil {
 				err = m.Say("stream", "Successfully tagged "+name+"\n")
 			}

@@ -271,7 +271,7 @@ func getArchive(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	var begun strings.Builder
 	first, err := tar.NewReader(io.TeeReader(out, &begun)).Next()
 	if err != nil {
-		return job.notFound(c, r.Param("path"))
+		return job.notFound(r.Name, r.Param("path"))
 	}
 	w.Header().Set("X-Docker-Container-Path-Stat", report.PathStat(first, r.Param("path")))
 	w.Header().Set("Content-Type", "application/x-tar")
@@ -288,12 +288,12 @@ func getArchive(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 }
 
 // notFound is the error of a job that has found no file, in Docker's words.
-func (j *job) notFound(c *Record, path string) error {
+func (j *job) notFound(container, path string) error {
 	err := j.failure(j.Wait())
 	if err != nil && !strings.Contains(err.Error(), "no such file") {
 		return err
 	}
-	return rest.Errorf(http.StatusNotFound, "Could not find the file %s in container %s", path, c.Name)
+	return rest.Errorf(http.StatusNotFound, "Could not find the file %s in container %s", path, container)
 }
 
 func putArchive(d *daemon, w http.ResponseWriter, r *rest.Request) error {
@@ -310,7 +310,7 @@ func putArchive(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	job.Stdin = archive
 	_, err = job.output()
 	if err != nil && strings.Contains(err.Error(), "no such file") {
-		return rest.Errorf(http.StatusNotFound, "Could not find the file %s in container %s", r.Param("path"), c.Name)
+		return rest.Errorf(http.StatusNotFound, "Could not find the file %s in container %s", r.Param("path"), r.Name)
 	}
 	return done(w, http.StatusOK, err)
 }

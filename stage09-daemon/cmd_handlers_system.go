@@ -208,3 +208,13 @@ func diskUsage(d *daemon, w http.ResponseWriter, _ *rest.Request) error {
 	return rest.Answer(w, http.StatusOK, map[string]any{"LayersSize": size, "Images": images, "Containers": containers, "Volumes": list,
 		"BuildCache": []any{}})
 }
+
+// listPlugins says that there are none.
+func listPlugins(_ *daemon, w http.ResponseWriter, _ *rest.Request) error {
+	return rest.Answer(w, http.StatusOK, []string{})
+}
+
+// inspectPlugin is asked last, when docker inspect looks for an object of any kind.
+func inspectPlugin(_ *daemon, _ http.ResponseWriter, r *rest.Request) error {
+	return rest.Errorf(http.StatusNotFound, "plugin %s not found", r.Name)
+}

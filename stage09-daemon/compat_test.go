@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,4 +29,44 @@ func TestSeccompProfileAsText(t *testing.T) {
 	c.ok(204, "POST", "/containers/strict/start", nil)
 	c.box("wait", "strict")
 	require.Contains(t, c.box("logs", "strict"), "refused\n")
+}
+
+// TestDockersWords: programs look for these in an error.
+func TestDockersWords(t *testing.T) {
+	c := ask(t)
+	c.create("web", nil, "while :; do sleep 0.05; done")
+	c.create("removed", map[string]any{"HostConfig": map[string]any{"AutoRemove": true}}, "true")
+	c.ok(204, "POST", "/containers/web/start", nil)
+	for _, p := range []provoking{
+		{"GET", "/containers/nosuch/json", nil, 404, "No such container: nosuch"},
+		{"DELETE", "/containers/web", nil, 409, "container is running: "},
+		{"POST", "/containers/web/rename?name=web", nil, 409, "Renaming a container with the same name as its current name: "},
+		{"POST", "/containers/web/rename?name=a:b", nil, 400, "Invalid container name: "},
+		{"POST", "/containers/web/kill?signal=FOO", nil, 400, "Invalid signal: FOO: "},
+		{"POST", "/containers/removed/update", map[string]any{"RestartPolicy": map[string]any{"Name": "always"}}, 400, "Restart policy cannot be updated because AutoRemove is enabled for the container: "},
+		{"GET", "/containers/web/archive?path=/nosuch", nil, 404, "Could not find the file /nosuch in container web"},
+		{"POST", "/containers/create", map[string]any{"Image": "tiny", "HostConfig": map[string]any{"VolumesFrom": []string{"nosuch"}}}, 400, "nosuch"},
+		{"POST", "/containers/create?platform=linux/s390x", map[string]any{"Image": "tiny", "Cmd": []string{"true"}}, 404, "linux/s390x"},
+		{"GET", "/plugins/nosuch/json", nil, 404, "plugin nosuch not found"},
+		{"GET", "/plugins", nil, 200, "[]"},
+	} {
+		c.all([]provoking{p})
+	}
+}
+
+// TestBodiesOfJSON: a body that is something else is refused before anything is looked for.
+func TestBodiesOfJSON(t *testing.T) {
+	c := ask(t)
+	for _, path := range []string{"/commit", "/containers/create", "/containers/nosuch/exec", "/containers/nosuch/update", "/exec/nosuch/start"} {
+		status, text := c.do("POST", path, strings.NewReader("{} more"))
+		require.Equal(t, 400, status, text)
+		require.Contains(t, text, "unexpected content after JSON")
+		status, text = c.do("POST", path, strings.NewReader("{x"))
+		require.Equal(t, 400, status, text)
+		require.Contains(t, text, "invalid JSON: ")
+		answer, err := c.Post("http://box"+path, "text/plain", strings.NewReader("{}"))
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, 400, answer.StatusCode)
+	}
 }

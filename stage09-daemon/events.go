@@ -333,6 +333,7 @@ func (w *watch) tagged() map[string]string {
 			tags[name[0]+":"+name[1]] = image.ID.String()
 		}
 	}
+	delete(tags, "<none>:<none>")
 	return tags
 }
 

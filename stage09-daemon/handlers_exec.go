@@ -34,14 +34,15 @@ type execInstance struct {
 }
 
 func createExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	e := &execInstance{id: ids.New()}
+	if err := r.Decode(&e.request); err != nil {
+		return err
+	}
 	c, err := d.find(r.Name)
 	if err != nil {
 		return err
 	}
-	e := &execInstance{id: ids.New(), container: c}
-	if err := r.Decode(&e.request); err != nil {
-		return err
-	}
+	e.container = c
 	switch {
 	case len(e.request.Cmd) == 0:
 		return rest.Errorf(http.StatusBadRequest, "No exec command specified")
@@ -73,12 +74,12 @@ func (d *daemon) findExec(id string) (*execInstance, error) {
 
 // startExec runs the command as a job, whose streams are the client's. The client may leave it.
 func startExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
-	e, err := d.findExec(r.Name)
-	if err != nil {
-		return err
-	}
 	var body struct{ Detach, Tty bool }
 	if err := r.Decode(&body); err != nil {
+		return err
+	}
+	e, err := d.findExec(r.Name)
+	if err != nil {
 		return err
 	}
 	if !e.begin() {

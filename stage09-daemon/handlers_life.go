@@ -26,6 +26,7 @@ func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		return err
 	}
 	body.NameNetworks(d.networkName)
+	body.Platform = r.Param("platform")
 	line, err := body.Words(strings.TrimPrefix(r.Param("name"), "/"))
 	if err != nil {
 		return err
@@ -34,6 +35,9 @@ func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		return rest.Errorf(http.StatusNotFound, "No such image: %s", body.Image)
 	}
 	id, err := d.run(r, line...)
+	if err != nil && strings.HasPrefix(err.Error(), "--volumes-from") {
+		err = rest.Errorf(http.StatusBadRequest, "%v", err) // 404 has a client pull the image
+	}
 	if err != nil {
 		return err
 	}
@@ -100,7 +104,11 @@ func restartContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 func killContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	line := commandline.Words{"kill"}
 	line.Add("--signal", r.Param("signal"))
-	return d.change(w, r, "kill", line)
+	err := d.change(w, r, "kill", line)
+	if err != nil && strings.Contains(err.Error(), "no such signal") {
+		err = rest.Errorf(http.StatusBadRequest, "Invalid signal: %s: %v", r.Param("signal"), err)
+	}
+	return err
 }
 
 func pauseContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
@@ -133,12 +141,12 @@ func renameContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 }
 
 func updateContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
-	c, err := d.find(r.Name)
-	if err != nil {
-		return err
-	}
 	var body commandline.Update
 	if err := r.Decode(&body); err != nil {
+		return err
+	}
+	c, err := d.find(r.Name)
+	if err != nil {
 		return err
 	}
 	line, err := body.Words(c.ID)

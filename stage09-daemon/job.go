@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage09-daemon/report"
 	"stagebox/stage09-daemon/rest"
 )
 
@@ -105,6 +106,7 @@ var statusWords = []struct {
 	{"is not on it", http.StatusNotFound},
 	{"is not running", http.StatusConflict},
 	{"is paused", http.StatusConflict},
+	{"does not say what to run", http.StatusBadRequest},
 	{"--", http.StatusBadRequest},
 	{"a name is made of", http.StatusBadRequest},
 }
@@ -117,10 +119,19 @@ func withStatus(err error) error {
 	}
 	for _, s := range statusWords {
 		if strings.Contains(text, s.words) {
-			return rest.Problem{Status: s.status, Text: text}
+			return rest.Problem{Status: s.status, Text: report.Known(text)}
 		}
 	}
-	return rest.Problem{Status: http.StatusInternalServerError, Text: text}
+	return rest.Problem{Status: http.StatusInternalServerError, Text: report.Known(text)}
+}
+
+// find finds a container by its name or id, or the beginning of one.
+func (d *daemon) find(text string) (*Record, error) {
+	c, err := d.Store.find(text)
+	if errors.Is(err, errNoContainer) {
+		err = rest.Errorf(http.StatusNotFound, "No such container: %s", text)
+	}
+	return c, err
 }
 
 // done answers without a body.

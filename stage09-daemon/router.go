@@ -104,6 +104,8 @@ var routes = []route{
 	{"POST", "/session", refuse("box has no BuildKit: set DOCKER_BUILDKIT=0")},
 	{"POST", "/grpc", refuse("box has no BuildKit: set DOCKER_BUILDKIT=0")},
 	{"", "/(swarm|nodes|services|tasks|secrets|configs)(/.*)?", refuse("swarm is not supported")},
+	{"GET", "/plugins", listPlugins},
+	{"GET", "/plugins/NAME/json", inspectPlugin},
 	{"", "/plugins(/.*)?", refuse("box has no plugins")},
 }
 

@@ -254,7 +254,7 @@ var mistakes = []provoking{
 	{"POST", "/containers/web/kill?signal=FOO", nil, 400, "no such signal"},
 	{"POST", "/containers/runs-nosuch6/start", nil, 400, "faccessat("},
 	{"POST", "/containers/runs-nosuch7/start", nil, 400, "execve("},
-	{"DELETE", "/containers/nosuch", nil, 404, "no such "},
+	{"GET", "/containers/nosuch/changes", nil, 404, "no such "},
 	{"DELETE", "/volumes/nosuch", nil, 404, "no such volume"},
 	{"POST", "/containers/idle/update", map[string]any{"Memory": 1}, 400, "--"},
 	{"POST", "/containers/idle/rename?name=web", nil, 409, "has this name"},
@@ -263,6 +263,7 @@ var mistakes = []provoking{
 	{"DELETE", "/images/tiny", nil, 409, "is in container"},
 	{"POST", "/containers/idle/kill", nil, 409, "is not running"},
 	{"POST", "/containers/idle/rename?name=a:b", nil, 400, "a name is made of"},
+	{"POST", "/containers/create", map[string]any{"Image": "mute"}, 400, "does not say what to run"},
 }
 
 var mistakesOfRoot = []provoking{
@@ -296,6 +297,7 @@ func TestStatuses(t *testing.T) {
 		body := map[string]any{"Image": "tiny", "Cmd": []string{program}, "HostConfig": map[string]any{"NetworkMode": "none"}}
 		c.ok(201, "POST", "/containers/create?name=runs-"+strings.Trim(program, "/")+fmt.Sprint(len(program)), body)
 	}
+	c.ok(200, "POST", "/build?t=mute", tarOf(t, "Dockerfile", "FROM scratch\nLABEL a=b\n"))
 	c.all(mistakes)
 	used := map[string]bool{"only root may": true} // by askAsRoot
 	for _, p := range append(mistakes, mistakesOfRoot...) {

@@ -34,18 +34,21 @@ func TestZeroIsDefault(t *testing.T) {
 
 func TestCreate(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"Cmd":["-x"],"Entrypoint":["sh","-c"]}`:                                                                               "--entrypoint=sh tiny -c -x",
-		`{"Env":["A=1","B"],"Labels":{"b":"","a":"1"}}`:                                                                         "--env=A=1 --env=B --label=a=1 --label=b tiny",
-		`{"HostConfig":{"Binds":["v:/d:ro"],"AutoRemove":true,"NetworkMode":"none"}}`:                                           "--volume=v:/d:ro --rm --network=none tiny",
-		`{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"","HostPort":"8080"},{"HostIp":"::1"}]}}}`:                         "--publish=8080:80/tcp --publish=[::1]::80/tcp tiny",
-		`{"HostConfig":{"NanoCpus":1500000000,"Memory":1048576,"PidsLimit":-1}}`:                                                "--memory=1048576 --cpus=1.5 --pids-limit=-1 tiny",
-		`{"HostConfig":{"VolumesFrom":["web:ro"],"ShmSize":1048576}}`:                                                           "--volumes-from=web:ro --shm-size=1048576 tiny",
-		`{"HostConfig":{"CpuQuota":50000}}`:                                                                                     "--cpus=0.50000 tiny",
-		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`:                                          "--restart=on-failure:3 tiny",
-		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:                               "--mount=type=bind,dst=/b,src=/a,readonly tiny",
-		`{"Healthcheck":{"Test":["CMD","a","b c"],"Interval":1500000000,"Retries":2}}`:                                          "--health-cmd=[\"a\",\"b c\"] --health-interval=1.5s --health-retries=2 tiny",
-		`{"Healthcheck":{"Test":["CMD-SHELL","a || b"]}}`:                                                                       "--health-cmd=a || b tiny",
-		`{"Healthcheck":{"Test":["NONE"]}}`:                                                                                     "--no-healthcheck tiny",
+		`{"Cmd":["-x"],"Entrypoint":["sh","-c"]}`:                                                                                                               "--entrypoint=sh tiny -c -x",
+		`{"Env":["A=1","B"],"Labels":{"b":"","a":"1"}}`:                                                                                                         "--env=A=1 --env=B --label=a=1 --label=b tiny",
+		`{"HostConfig":{"Binds":["v:/d:ro"],"AutoRemove":true,"NetworkMode":"none"}}`:                                                                           "--volume=v:/d:ro --rm --network=none tiny",
+		`{"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"","HostPort":"8080"},{"HostIp":"::1"}]}}}`:                                                         "--publish=8080:80/tcp --publish=[::1]::80/tcp tiny",
+		`{"HostConfig":{"NanoCpus":1500000000,"Memory":1048576,"PidsLimit":-1}}`:                                                                                "--memory=1048576 --cpus=1.5 --pids-limit=-1 tiny",
+		`{"HostConfig":{"VolumesFrom":["web:ro"],"ShmSize":1048576}}`:                                                                                           "--volumes-from=web:ro --shm-size=1048576 tiny",
+		`{"HostConfig":{"CpuQuota":50000}}`:                                                                                                                     "--cpus=0.50000 tiny",
+		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`:                                                                          "--restart=on-failure:3 tiny",
+		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:                                                               "--mount=type=bind,dst=/b,src=/a,readonly tiny",
+		`{"Healthcheck":{"Test":["CMD","a","b c"],"Interval":1500000000,"Retries":2}}`:                                                                          "--health-cmd=[\"a\",\"b c\"] --health-interval=1.5s --health-retries=2 tiny",
+		`{"Healthcheck":{"Test":["CMD-SHELL","a || b"]}}`:                                                                                                       "--health-cmd=a || b tiny",
+		`{"WorkingDir":"/tmp/","ExposedPorts":{"80/tcp":{},"53/udp":{}},"HostConfig":{"PublishAllPorts":true,"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`: "--workdir=/tmp --publish-all --publish=8080:80/tcp --publish=53/udp tiny",
+		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","BindOptions":{"NonRecursive":true}},{"Type":"volume","Source":"v","Target":"/d","VolumeOptions":{"NoCopy":true,"Subpath":"x"}}]}}`: "--mount=type=bind,dst=/b,src=/a,bind-recursive=disabled --mount=type=volume,dst=/d,src=v,volume-nocopy,volume-subpath=x tiny",
+		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a,b","Target":"/b","ReadOnly":true,"BindOptions":{"ReadOnlyNonRecursive":true}}]}}`:                                                                  `--mount=type=bind,dst=/b,"src=/a,b",readonly,bind-recursive=writable tiny`,
+		`{"Healthcheck":{"Test":["NONE"]}}`: "--no-healthcheck tiny",
 		`{"HostConfig":{"NetworkMode":"red"},"NetworkingConfig":{"EndpointsConfig":{"blue":null,"red":{"Aliases":["x","y"]}}}}`: "--network=name=red,alias=x,alias=y --network=blue tiny",
 		`{"NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}}}`:            "--network=name=red,alias=x,ip=10.0.0.9 tiny",
 	} {
@@ -62,9 +65,25 @@ func TestRefused(t *testing.T) {
 		require.ErrorContains(t, err, "invalid reference format", image)
 	}
 	for _, field := range []string{`"Links":["x"]`, `"PidMode":"container:x"`, `"IpcMode":"container:x"`, `"LogConfig":{"Type":"syslog"}`,
-		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {
+		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"Annotations":{"a":"b"}`, `"MaskedPaths":[]`, `"ReadonlyPaths":["/x"]`, `"CpuPeriod":50000`,
+		`"MemorySwappiness":0`, `"KernelMemory":1`, `"CpuRealtimePeriod":1`, `"IpcMode":"none"`, `"Mounts":[{"Type":"bind","BindOptions":{"CreateMountpoint":true}}]`,
+		`"Mounts":[{"Type":"volume","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]`, `"Mounts":[{"Type":"tmpfs","TmpfsOptions":{"Options":[["noexec"]]}}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {
 		_, err := words(t, `{"Image":"tiny","HostConfig":{`+field+`}}`)
 		require.ErrorContains(t, err, "is not supported", field)
+	}
+}
+
+// TestInvalid: what Docker refuses, in its words.
+func TestInvalid(t *testing.T) {
+	for body, want := range map[string]string{
+		`"Env":["A=1","=x"]`:                    "invalid environment variable: =x",
+		`"HostConfig":{"PidMode":"container:"}`: "invalid PID mode: container:",
+		`"HostConfig":{"IpcMode":"x"}`:          "invalid IPC mode: x", `"HostConfig":{"UTSMode":"x"}`: "invalid UTS mode: x",
+		`"HostConfig":{"Annotations":{"":"x"}}`: "invalid Annotations: the empty string is not permitted as an annotation key",
+		`"Healthcheck":{"Interval":-1}`:         "Interval in Healthcheck cannot be less than 1ms", `"Healthcheck":{"Retries":-1}`: "Retries in Healthcheck cannot be negative",
+	} {
+		_, err := words(t, `{"Image":"tiny",`+body+`}`)
+		require.EqualError(t, err, want)
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage05-images/oci"
@@ -34,6 +36,9 @@ type Create struct {
 	NetworkingConfig struct {
 		EndpointsConfig map[string]*Endpoint
 	}
+	ExposedPorts map[string]struct{}
+
+	Platform string `json:"-"` // a parameter of the request
 }
 
 // Endpoint is what a container wants of a network.
@@ -61,17 +66,13 @@ type HostConfig struct {
 	StorageOpt    map[string]string
 	RestartPolicy Policy
 	PortBindings  map[string][]api.PortBinding
-	Mounts        []struct {
-		Type, Source, Target, Consistency string
-		ReadOnly                          bool
-		BindOptions                       *struct{ Propagation string }
-		VolumeOptions                     *struct{ Subpath string }
-		TmpfsOptions                      *struct{ SizeBytes, Mode int64 }
-	}
-	LogConfig struct {
+	Mounts        []Mount
+	LogConfig     struct {
 		Type   string
 		Config map[string]string
 	}
+	MaskedPaths, ReadonlyPaths *[]string
+	Annotations                map[string]string
 }
 
 // Resources are limits.
@@ -91,6 +92,10 @@ type Resources struct {
 	Devices           []api.Device
 	DeviceCgroupRules []string
 	Ulimits           []api.Ulimit
+
+	CpuRealtimePeriod, CpuRealtimeRuntime, KernelMemory, KernelMemoryTCP int64
+
+	MemorySwappiness *int64 // -1 for the kernel's
 }
 
 // Words is the line of box create.
@@ -102,10 +107,13 @@ func (c *Create) Words(name string) ([]string, error) {
 		return nil, err
 	}
 	l := Words{"create", "--pull=never"}
+	l.Add("--platform", c.Platform)
 	l.Add("--name", name)
 	l.Add("--hostname", c.Hostname)
 	l.Add("--user", c.User)
-	l.Add("--workdir", c.WorkingDir)
+	if c.WorkingDir != "" {
+		l.Add("--workdir", path.Clean(c.WorkingDir))
+	}
 	l.Add("--stop-signal", c.StopSignal)
 	l.On("--tty", c.Tty)
 	l.On("--interactive", c.OpenStdin)
@@ -116,6 +124,7 @@ func (c *Create) Words(name string) ([]string, error) {
 	l.pairs("--label", "=", c.Labels)
 	l.Add("--volume", slices.Sorted(maps.Keys(c.Volumes))...)
 	c.HostConfig.flags(&l)
+	c.exposed(&l)
 	c.health(&l)
 	c.network(&l)
 	words := c.Cmd
@@ -124,6 +133,15 @@ func (c *Create) Words(name string) ([]string, error) {
 		words = slices.Concat(c.Entrypoint[1:], words)
 	}
 	return append(append(l, c.Image), words...), nil
+}
+
+// exposed publishes the ports of --expose, if all are to be; box does so with those of the image.
+func (c *Create) exposed(l *Words) {
+	for _, port := range slices.Sorted(maps.Keys(c.ExposedPorts)) {
+		if _, bound := c.HostConfig.PortBindings[port]; c.HostConfig.PublishAllPorts && !bound {
+			l.Add("--publish", port)
+		}
+	}
 }
 
 // health adds the health check.
@@ -203,10 +221,62 @@ func (e *Endpoint) check() error {
 	return refuse(map[string]bool{"IPv6Address": e.IPAMConfig != nil && e.IPAMConfig.IPv6Address != "", "MacAddress": e.MacAddress != ""})
 }
 
+// invalid refuses what Docker does, in its words.
+func (c *Create) invalid() error {
+	h := &c.HostConfig
+	var wrong []string
+	for _, variable := range c.Env {
+		if name, _, _ := strings.Cut(variable, "="); name == "" {
+			wrong = append(wrong, "invalid environment variable: "+variable)
+		}
+	}
+	shared := func(mode string) bool { return strings.HasPrefix(mode, "container:") && mode != "container:" }
+	if !slices.Contains([]string{"", "host"}, h.PidMode) && !shared(h.PidMode) {
+		wrong = append(wrong, "invalid PID mode: "+h.PidMode)
+	}
+	if !slices.Contains([]string{"", "none", "private", "shareable", "host"}, h.IpcMode) && !shared(h.IpcMode) {
+		wrong = append(wrong, "invalid IPC mode: "+h.IpcMode)
+	}
+	if !slices.Contains([]string{"", "host"}, h.UTSMode) {
+		wrong = append(wrong, "invalid UTS mode: "+h.UTSMode)
+	}
+	if _, empty := h.Annotations[""]; empty {
+		wrong = append(wrong, "invalid Annotations: the empty string is not permitted as an annotation key")
+	}
+	if len(wrong) == 0 {
+		return c.invalidHealth()
+	}
+	return rest.Errorf(http.StatusBadRequest, "%s", wrong[0])
+}
+
+// invalidHealth refuses times of a health check that are too short, in Docker's words.
+func (c *Create) invalidHealth() error {
+	h := c.Healthcheck
+	if h == nil {
+		return nil
+	}
+	for _, t := range []struct {
+		name string
+		is   time.Duration
+	}{{"Interval", h.Interval}, {"Timeout", h.Timeout}, {"StartPeriod", h.StartPeriod}, {"StartInterval", h.StartInterval}} {
+		if t.is != 0 && t.is < time.Millisecond {
+			return rest.Errorf(http.StatusBadRequest, "%s in Healthcheck cannot be less than %s", t.name, time.Millisecond)
+		}
+	}
+	if h.Retries < 0 {
+		return rest.Errorf(http.StatusBadRequest, "Retries in Healthcheck cannot be negative")
+	}
+	return nil
+}
+
 // check refuses what box create has no flag for.
 func (c *Create) check() error {
 	h := &c.HostConfig
+	if err := c.invalid(); err != nil {
+		return err
+	}
 	given := map[string]bool{
+		"HostConfig.Annotations": len(h.Annotations) > 0, "HostConfig.MaskedPaths": h.MaskedPaths != nil, "HostConfig.ReadonlyPaths": h.ReadonlyPaths != nil,
 		"Domainname": c.Domainname != "", "MacAddress": c.MacAddress != "",
 		"HostConfig.Links":                         len(h.Links) > 0,
 		"HostConfig.DnsOptions":                    len(h.DNSOptions) > 0,
@@ -234,8 +304,7 @@ func (c *Create) check() error {
 		}
 	}
 	for _, m := range h.Mounts {
-		given["Mounts: type "+m.Type] = !slices.Contains([]string{"bind", "volume", "tmpfs"}, m.Type)
-		given["Mounts: Subpath"] = m.VolumeOptions != nil && m.VolumeOptions.Subpath != ""
+		m.unknown(given)
 	}
 	if err := refuse(given); err != nil {
 		return err
@@ -247,7 +316,10 @@ func (c *Create) check() error {
 func (r *Resources) check() error {
 	return refuse(map[string]bool{"CpusetMems": r.CpusetMems != "", "BlkioWeight": r.BlkioWeight != 0,
 		"BlkioWeightDevice": len(r.BlkioWeightDevice) > 0, "DeviceCgroupRules": len(r.DeviceCgroupRules) > 0,
-		"DeviceRequests": len(r.DeviceRequests) > 0, "OomKillDisable": r.OomKillDisable != nil && *r.OomKillDisable})
+		"DeviceRequests": len(r.DeviceRequests) > 0, "OomKillDisable": r.OomKillDisable != nil && *r.OomKillDisable,
+		"CpuPeriod without CpuQuota": r.CpuPeriod > 0 && r.CpuQuota <= 0, "MemorySwappiness": r.MemorySwappiness != nil && *r.MemorySwappiness >= 0,
+		"CpuRealtimePeriod": r.CpuRealtimePeriod > 0, "CpuRealtimeRuntime": r.CpuRealtimeRuntime > 0,
+		"KernelMemory": r.KernelMemory > 0, "KernelMemoryTCP": r.KernelMemoryTCP > 0})
 }
 
 // flags are those about the host's side.
@@ -289,24 +361,8 @@ func (h *HostConfig) flags(l *Words) {
 }
 
 func (h *HostConfig) mounts(l *Words) {
-	for _, m := range h.Mounts {
-		spec := fmt.Sprintf("type=%s,dst=%s", m.Type, m.Target)
-		if m.Source != "" {
-			spec += ",src=" + m.Source
-		}
-		if m.ReadOnly {
-			spec += ",readonly"
-		}
-		if m.BindOptions != nil && m.BindOptions.Propagation != "" {
-			spec += ",bind-propagation=" + m.BindOptions.Propagation
-		}
-		if m.TmpfsOptions != nil && m.TmpfsOptions.SizeBytes > 0 {
-			spec += fmt.Sprintf(",tmpfs-size=%d", m.TmpfsOptions.SizeBytes)
-		}
-		if m.TmpfsOptions != nil && m.TmpfsOptions.Mode > 0 {
-			spec += fmt.Sprintf(",tmpfs-mode=%o", m.TmpfsOptions.Mode)
-		}
-		l.Add("--mount", spec)
+	for i := range h.Mounts {
+		l.Add("--mount", h.Mounts[i].spec())
 	}
 }
 

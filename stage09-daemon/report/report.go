@@ -308,6 +308,10 @@ func BuildLine(line string) string {
 	if printed, is := strings.CutPrefix(line, "  "); is {
 		return printed
 	}
+	if name, is := strings.CutPrefix(line, "warning: --build-arg "); is {
+		name, _, _ = strings.Cut(name, ":")
+		return "[Warning] One or more build-args [" + name + "] were not consumed"
+	}
 	title, rest, is := strings.Cut(line, "] ")
 	place := strings.Fields(strings.TrimPrefix(title, "[")) // the stage may precede the number
 	if !is || !strings.HasPrefix(title, "[") || len(place) == 0 {
@@ -333,4 +337,25 @@ func BuildError(text string) (string, int) {
 		return text, 0
 	}
 	return before + " returned a non-zero code: " + status, code
+}
+
+// known are words of an error of box, and those of Docker for it that programs look for. The first
+// that fits counts.
+var known = [][2]string{
+	{"_ . -, begins with", "Invalid container name"},
+	{"the container has this name already", "Renaming a container with the same name as its current name"},
+	{"another box is using it", "container is running"},
+	{"of the host is in use", "port is already allocated"},
+	{"does not say what to run", "no command specified"},
+	{"--restart and --rm exclude", "Restart policy cannot be updated because AutoRemove is enabled for the container"},
+}
+
+// Known is an error of box, with the words of Docker before it by which programs know it.
+func Known(text string) string {
+	for _, k := range known {
+		if strings.Contains(text, k[0]) {
+			return k[1] + ": " + text
+		}
+	}
+	return text
 }

@@ -55,6 +55,7 @@ func TestBuildWords(t *testing.T) {
 		"[1/1] ENV a=b  # parent changed": "Step 1/1 : ENV a=b\n ---> parent changed",
 		"  [1/1] printed":                 "[1/1] printed",
 		"[] x":                            "[] x", "[x": "[x", "": "", "warning: x": "warning: x",
+		"warning: --build-arg A: x": "[Warning] One or more build-args [A] were not consumed",
 	} {
 		require.Equal(t, want, report.BuildLine(line))
 	}

@@ -55,14 +55,22 @@ func (r *Request) Is(key string) bool {
 	return true
 }
 
-// Decode reads a body of JSON. Unknown fields are ignored, as Docker does; so is a missing body.
+// Decode reads a body of JSON, and nothing after it. Unknown fields are ignored, as Docker does; so
+// is a missing body.
 func (r *Request) Decode(to any) error {
-	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, MaxJSON)).Decode(to)
+	if kind := r.Header.Get("Content-Type"); kind != "" && kind != "application/json" && !strings.HasPrefix(kind, "application/json;") {
+		return Errorf(http.StatusBadRequest, "unsupported Content-Type header (%s): must be 'application/json'", kind)
+	}
+	body := json.NewDecoder(http.MaxBytesReader(nil, r.Body, MaxJSON))
+	err := body.Decode(to)
+	if err == nil && body.More() {
+		return Errorf(http.StatusBadRequest, "body of %s: unexpected content after JSON", r.URL.Path)
+	}
 	if errors.As(err, new(*http.MaxBytesError)) {
 		return Errorf(http.StatusRequestEntityTooLarge, "body of %s: more than %d bytes", r.URL.Path, MaxJSON)
 	}
 	if err != nil && err != io.EOF {
-		return Errorf(http.StatusBadRequest, "body of %s: %v", r.URL.Path, err)
+		return Errorf(http.StatusBadRequest, "body of %s: invalid JSON: %v", r.URL.Path, err)
 	}
 	return nil
 }
