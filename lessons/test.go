@@ -65,8 +65,8 @@ func (c *testCmd) test(env []string) error {
 		Path: tool,
 		Args: append([]string{"go"}, c.args(events)...),
 		// One set of build flags: what the tests import is what the boxes are made of. Without
-		// tables for a debugger (-w), a link takes half the time.
-		Env:      append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+os.Getenv("GOFLAGS")+" -ldflags=-w"), env...),
+		// symbols and tables for a debugger (-s), a link takes half the time.
+		Env:      append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+os.Getenv("GOFLAGS")+" -ldflags=-s"), env...),
 		Patience: time.Minute,
 		Gentle:   true,
 	})
@@ -115,6 +115,11 @@ func (c *testCmd) args(events string) []string {
 		"-p", strconv.Itoa(runtime.NumCPU() + 1)} // one more than by default: some wait
 	if c.Short {
 		args = append(args, "-short")
+	}
+	if c.Short && len(c.Packages) == 0 {
+		// The tag leaves out packages of which -short would skip every test: to link one takes
+		// longer than most tests.
+		args = append(args, "-tags", "short")
 	}
 	if c.Tests != "" {
 		args = append(args, "-run", c.Tests)

@@ -29,6 +29,7 @@ func TestPlan(t *testing.T) {
 
 // TestPlansAreAlike: stage 7 adds no call to a run, and ids that are made up are no difference.
 func TestPlansAreAlike(t *testing.T) {
+	boxtest.Slow(t) // it builds both stages
 	root, err := Root()
 	require.NoError(t, err)
 	plan := func(number int) []string {

@@ -1,3 +1,5 @@
+//go:build !short
+
 package stage06
 
 import (
