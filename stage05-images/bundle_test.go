@@ -255,6 +255,7 @@ func TestBundleGetsWhatItAsksFor(t *testing.T) {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/mnt/file", Type: "bind", Source: "config.json", Options: []string{"bind"}})
 			s.Linux.MaskedPaths = []string{"/mnt/file", "/proc/irq", "/proc/irq/0", "/dev/none"}
 		}, "wc -c </mnt/file; ls /proc/irq; stat -c %t:%T /mnt/file", "0\n1:3\n"},
+		{"no link to nowhere", func(*specs.Spec) {}, "cd /dev; for f in *; do [ -e $f ] || echo $f; done; ls ptmx", "ptmx\n"},
 		{"address space", func(s *specs.Spec) {
 			s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: "RLIMIT_AS", Soft: 1 << 32, Hard: 1 << 33})
 		}, "ulimit -v; ulimit -Hv", "4194304\n8388608\n"},
