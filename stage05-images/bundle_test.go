@@ -179,6 +179,21 @@ func TestBundleIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestBundleNamesTheFieldOfAWrongType(t *testing.T) {
+	for text, said := range map[string]string{
+		`{"process": {"args": ["a", 7]}}`:      "config.json: process.args[1]: it is a number, and has to be string",
+		`{"mounts": [{}, {"type": {}}]}`:       "config.json: mounts[1].type: it is a object, and has to be string",
+		`{"linux": {"sysctl": {"net.a": []}}}`: "config.json: linux.sysctl.net.a: it is a array, and has to be string",
+		`{"root": "`:                           "config.json: unexpected end of JSON input",
+	} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o644))
+		_, stderr, status := run(t, "runtime", "run", "--bundle", dir, "one")
+		require.Equal(t, 1, status)
+		require.Contains(t, stderr, said)
+	}
+}
+
 // TestBundleGetsWhatItAsksFor holds each part of config.json against what the kernel says inside.
 func TestBundleGetsWhatItAsksFor(t *testing.T) {
 	if os.Geteuid() != 0 {

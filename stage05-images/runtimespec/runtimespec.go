@@ -9,22 +9,25 @@
 package runtimespec
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
+	json "github.com/go-json-experiment/json/v1" // its types are read in half the time of encoding/json's
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"stagebox/stage01-namespaces/rawfile"
 )
 
 // Load reads the config.json of a bundle, and makes root.path absolute. A field that is missing,
 // wrong, or asks for what is not supported is an error that names it.
 func Load(dir string) (*specs.Spec, error) {
 	file := filepath.Join(dir, "config.json")
-	data, err := os.ReadFile(file)
+	data, err := rawfile.Read(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s: there is no such file; --bundle names the directory that holds it", file)
 	}
@@ -53,13 +56,22 @@ func Load(dir string) (*specs.Spec, error) {
 	return spec, nil
 }
 
-// wrongType names the field that holds a value of another type.
+// wrongType names the field that holds a value of another type, such as process.args[1].
 func wrongType(err error) error {
 	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		return fmt.Errorf("%s: it is a %s, and has to be %s", wrong.Field, wrong.Value, wrong.Type)
+	if !errors.As(err, &wrong) {
+		return err
 	}
-	return err
+	field := ""
+	for part := range strings.SplitSeq(wrong.Field, ".") {
+		if _, err := strconv.Atoi(part); err == nil {
+			part = "[" + part + "]"
+		} else if field != "" {
+			part = "." + part
+		}
+		field += part
+	}
+	return fmt.Errorf("%s: it is a %s, and has to be %s", field, wrong.Value, wrong.Type)
 }
 
 // check names the fields that have to be there and are not, or that no program can have.

@@ -5,7 +5,6 @@
 package runtimestate
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	json "github.com/go-json-experiment/json/v1" // its types are read in half the time of encoding/json's
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
