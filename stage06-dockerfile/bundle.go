@@ -352,7 +352,9 @@ func (b *bundle) nodesInDev() error {
 				Tolerate(unix.EEXIST)
 		}
 		for _, link := range links {
-			b.Symlink(link[1], b.dev, link[0]).Tolerate(unix.EEXIST)
+			if _, err := os.Stat(link[1]); link[0] != "core" || err == nil {
+				b.Symlink(link[1], b.dev, link[0]).Tolerate(unix.EEXIST)
+			}
 		}
 		for i, d := range b.Linux.Devices {
 			if err := b.device(d); err != nil {
