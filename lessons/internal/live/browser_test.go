@@ -6,10 +6,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -18,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/internal/chromium"
 )
 
 // browser is a tab, and what went wrong in it.
@@ -32,39 +32,8 @@ type browser struct {
 
 // open shows a page of a server in chromium.
 func open(t *testing.T, server *httptest.Server) *browser {
-	if testing.Short() {
-		t.Skip("starts a browser: left out with -short")
-	}
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed: the page is not looked at in a browser")
-	}
 	b := &browser{t: t}
-	home, err := os.MkdirTemp("", "stagebox-browser")
-	require.NoError(t, err)
-	var process *exec.Cmd
-	parent, cancel := context.WithTimeout(t.Context(), 2*patience)
-	t.Cleanup(cancel)
-	alloc, stop := chromedp.NewExecAllocator(parent, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.ExecPath(path), chromedp.UserDataDir(filepath.Join(home, "profile")),
-		chromedp.Env("HOME="+home, "TMPDIR="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.WSURLReadTimeout(patience), chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			process = cmd
-		}))
-	ctx, closeTab := chromedp.NewContext(alloc, chromedp.WithListener(b.hear))
-	t.Cleanup(func() {
-		chromedp.Cancel(ctx) // waits until the browser has ended; its helpers may outlive it
-		closeTab()
-		stop()
-		if process != nil && process.Process != nil {
-			syscall.Kill(-process.Process.Pid, syscall.SIGKILL)
-		}
-		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, patience, interval)
-	})
-	b.ctx = ctx
-	_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
-	require.NoError(t, err)
+	b.ctx = chromium.Start(t, b.hear)
 	b.do(chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.URL+"/below/here/"))
 	return b
 }

@@ -10,16 +10,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"stagebox/lessons/internal/chromium"
 	"stagebox/lessons/internal/site"
 )
 
@@ -36,35 +35,8 @@ type browser struct {
 
 // startBrowser skips the test where there is no chromium.
 func startBrowser(t *testing.T) *browser {
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed: the page is not looked at in a browser")
-	}
-	home, err := os.MkdirTemp("", "stagebox-browser")
-	require.NoError(t, err)
-	var process *exec.Cmd
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.UserDataDir(filepath.Join(home, "profile")),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_RUNTIME_DIR="+home),
-		chromedp.WSURLReadTimeout(calm),
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			process = cmd
-		}))
 	b := &browser{t: t}
-	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
-	b.ctx, _ = chromedp.NewContext(allocator, chromedp.WithListener(b.hear))
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(b.ctx) // asks it to close; what is left is killed below
-		end()
-		if process != nil && process.Process != nil {
-			_ = syscall.Kill(-process.Process.Pid, syscall.SIGKILL)
-		}
-		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, calm, 50*time.Millisecond)
-	})
-	_, err = chromedp.Call(b.ctx, log.Enable, cdp.Empty{})
-	require.NoError(t, err)
+	b.ctx = chromium.Start(t, b.hear)
 	return b
 }
 

@@ -8,17 +8,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -30,13 +26,13 @@ import (
 	"golang.org/x/net/html"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/lessons/internal/chromium"
 	"stagebox/lessons/internal/stages"
 )
 
 func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
-// patience is how long a browser may take for one thing on a busy host.
-const patience = 5 * time.Minute
+const patience = chromium.Patience
 
 // browser is a chromium with one page, which keeps what the page asks for and complains of.
 type browser struct {
@@ -48,48 +44,10 @@ type browser struct {
 	complaints []string
 }
 
-// startBrowser skips the test when this host has no chromium. Everything that it writes is
-// in a directory of the test's, its home too.
+// startBrowser skips the test when this host has no chromium.
 func startBrowser(t *testing.T) *browser {
-	if testing.Short() {
-		t.Skip("starts a browser: left out with -short")
-	}
-	program := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil && program == "" {
-			program = path
-		}
-	}
-	if program == "" {
-		t.Skip("there is no chromium on this host")
-	}
-	home, err := os.MkdirTemp("", "stagebox-browser")
-	require.NoError(t, err)
-	var process *exec.Cmd
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.UserDataDir(filepath.Join(home, "profile")),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_RUNTIME_DIR="+home),
-		chromedp.WSURLReadTimeout(patience), // the first start on a busy machine
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			process = cmd
-		}))
 	b := &browser{}
-	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
-	b.ctx, _ = chromedp.NewContext(allocator, chromedp.WithListener(b.hear))
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(b.ctx) // asks it to close; what is left is killed below
-		end()
-		if process != nil && process.Process != nil {
-			_ = syscall.Kill(-process.Process.Pid, syscall.SIGKILL)
-		}
-		require.Eventually(t, func() bool { return os.RemoveAll(home) == nil }, patience, 50*time.Millisecond)
-	})
-	_, err = chromedp.Call(b.ctx, network.Enable, network.EnableParams{})
-	require.NoError(t, err)
-	_, err = chromedp.Call(b.ctx, log.Enable, cdp.Empty{})
-	require.NoError(t, err)
+	b.ctx = chromium.Start(t, b.hear)
 	b.do(t, desk)
 	return b
 }
