@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -735,6 +736,31 @@ func TestMountedImages(t *testing.T) {
 	for _, bad := range []string{",image-subpath=none", ",image-subpath=../x", ",image-subpath=etc/gone"} {
 		_, _, status := shown(bad, "/m")
 		require.Equal(t, 125, status, bad)
+	}
+}
+
+// TestMountedImagesOfAPlatform mounts an image of an index: it is the one for this machine. One for
+// another that is here already is mounted, as by Docker, and not without a word.
+func TestMountedImagesOfAPlatform(t *testing.T) {
+	noConfig(t)
+	fake := fakeRegistry{}
+	fake.platforms(t, "app", "linux/s390x", "linux/"+runtime.GOARCH)
+	s, name := newStore(t), fake.serve(t)+"/app"
+	for _, c := range []struct{ pulled, warns string }{{"", ""}, {"linux/s390x", "warning: the image is for linux/s390x, not linux/" + runtime.GOARCH}} {
+		arch := runtime.GOARCH
+		if c.pulled != "" {
+			_, stderr, status := run(t, "pull", "--root", s.Root, "--platform", c.pulled, name)
+			require.Zero(t, status, stderr)
+			_, arch, _ = strings.Cut(c.pulled, "/")
+		}
+		stdout, stderr, status := run(t, "run", "--root", s.Root, "--rm", "--mount", "type=image,src="+name+",dst=/m", "tiny", "cat", "/m/etc/name")
+		require.Zero(t, status, stderr)
+		require.Equal(t, "second", stdout)
+		require.Equal(t, c.warns != "", strings.Contains(stderr, "warning"), stderr)
+		require.Contains(t, stderr, c.warns)
+		image, err := s.layout().Find(name)
+		require.NoError(t, err)
+		require.Equal(t, arch, image.Config.Architecture)
 	}
 }
 

@@ -101,6 +101,30 @@ func TestDirectoryAndALinkIntoIt(t *testing.T) {
 	require.FileExists(t, filepath.Join(layers[0], "to/file"))
 }
 
+// TestMountsOfAPlatform: the image of a mount is for the platform that is built for, whatever that of
+// the step is. One for another platform is not taken.
+func TestMountsOfAPlatform(t *testing.T) {
+	s, dir := Store{Root: t.TempDir()}, t.TempDir()
+	t.Chdir(dir)
+	const name = "127.0.0.1:1/app" // no registry
+	build := func(dockerfile string, args ...string) (string, int) {
+		require.NoError(t, os.WriteFile("Dockerfile", []byte(dockerfile), 0o644))
+		_, stderr, status := run(t, append([]string{"build", "--root", s.Root, "--progress", "plain", "."}, args...)...)
+		return stderr, status
+	}
+	require.NoError(t, os.WriteFile("file", []byte("of s390x\n"), 0o644))
+	told, status := build("FROM scratch\nCOPY file /\n", "--platform", "linux/s390x", "-t", name)
+	require.Zero(t, status, told)
+	const step = "FROM --platform=$BUILDPLATFORM tiny\nRUN --mount=from=" + name + ",target=/m cat /m/file; uname -m\n"
+	told, status = build(step, "--platform", "linux/s390x")
+	require.Zero(t, status, told)
+	require.Contains(t, told, "of s390x")
+	told, status = build(step)
+	require.NotZero(t, status)
+	require.Contains(t, told, "this one is for linux/s390x")
+	require.NotContains(t, told, "of s390x")
+}
+
 // TestContextIsShownAsItIs: a step sees the same, whether a mount of the context is an overlay,
 // since it may only be read, or a copy.
 func TestContextIsShownAsItIs(t *testing.T) {
