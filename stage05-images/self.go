@@ -53,11 +53,16 @@ func (r *newRoot) guardSelf() error {
 	if r.DryRun {
 		return nil
 	}
+	return sealUnless(r.Clone.Flags&unix.CLONE_NEWPID != 0)
+}
+
+// sealUnless seals box unless all others die with it, and it cannot be written to until then.
+func sealUnless(diesLast bool) error {
 	fd, err := unix.Open("/proc/self/exe", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		unix.Close(fd)
 	}
-	if err == nil || r.Clone.Flags&unix.CLONE_NEWPID == 0 {
+	if err == nil || !diesLast {
 		return seal()
 	}
 	return nil
