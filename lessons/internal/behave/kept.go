@@ -14,6 +14,15 @@ import (
 // The rows about lists of what a store keeps, and about what can be done to it.
 
 var keptRows = []Row{{
+	Name: "-d --share pid: a container that runs among the host's processes goes on without its caller", Since: 4, For: Root,
+	Check: func(b *Box) Seen {
+		return b.withStill([]string{"-d", "--name", "still", "--share", "pid"}, "echo $$; exec sleep 1000", func() Seen {
+			logs, state := b.Run("logs", "still"), b.Run("inspect", "-f", "{{.State.Pid}} {{.State.Status}}", "still")
+			return all(printed(strings.TrimSpace(logs.Stdout)+" running", state), status(0, b.Run("kill", "still")), printed("137", b.Run("wait", "still")))
+		})
+	},
+	Broken: `[ "$6" = pid ] && exit 125; exec "$BOX" "$@"`,
+}, {
 	Name: "ps chooses by --filter, -n, -l and -q, and prints by --format", Since: 4,
 	Check: func(b *Box) Seen {
 		one := b.script("exit 3", "--name", "one", "-l", "team=red", "--label", "note")
