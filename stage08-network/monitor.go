@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
@@ -64,8 +65,12 @@ func background(box *exec.Cmd) error {
 	return plan.ExitStatus(exit.ExitCode())
 }
 
-// monitor runs in the new process, and takes the two files that detach has passed on.
+// monitor runs in the new process, and takes the two files that detach has passed on. If box has to
+// be sealed, that is done before: they would not outlive another execve.
 func (r *Record) monitor() error {
+	if err := sealUnless(!slices.Contains(r.Run.Share, "pid")); err != nil {
+		return err
+	}
 	r.lock, r.ready = os.NewFile(3, r.livePath()), os.NewFile(monitorReady, "ready")
 	unix.CloseOnExec(3)
 	unix.CloseOnExec(monitorReady)
