@@ -65,11 +65,10 @@ func background(box *exec.Cmd) error {
 	return plan.ExitStatus(exit.ExitCode())
 }
 
-// monitor runs in the new process, and takes the two files that detach has passed on. If box has to
-// be sealed, that is done before: they would not outlive another execve.
+// monitor runs in the new process, and takes the two files that detach has passed on.
 func (r *Record) monitor() error {
 	if err := sealUnless(!slices.Contains(r.Run.Share, "pid")); err != nil {
-		return err
+		return err // later, the files would be closed by execve
 	}
 	r.lock, r.ready = os.NewFile(3, r.livePath()), os.NewFile(monitorReady, "ready")
 	unix.CloseOnExec(3)
