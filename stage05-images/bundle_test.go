@@ -270,6 +270,14 @@ func TestBundleGetsWhatItAsksFor(t *testing.T) {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/mnt/file", Type: "bind", Source: "config.json", Options: []string{"bind"}})
 			s.Linux.MaskedPaths = []string{"/mnt/file", "/proc/irq", "/proc/irq/0", "/dev/none"}
 		}, "wc -c </mnt/file; ls /proc/irq; stat -c %t:%T /mnt/file", "0\n1:3\n"},
+		{"rules for devices", func(s *specs.Spec) {
+			number := func(n int64) *int64 { return &n }
+			s.Linux.Resources = &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Access: "rwm"},
+				{Allow: true, Type: "c", Major: number(10), Minor: number(229), Access: "rw"},
+				{Type: "c", Major: number(1), Minor: number(3), Access: "rwm"}}}
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Options: []string{"ro"}})
+		}, "f=/sys/fs/cgroup/devices/devices.list; [ ! -e $f ] || head -n 1 $f | grep -vx 'c 10:229 rw'; head -c 1 /dev/zero | wc -c; cat /dev/null 2>&1; true",
+			"1\ncat: /dev/null: Operation not permitted\n"},
 		{"no link to nowhere", func(*specs.Spec) {}, "cd /dev; for f in *; do [ -e $f ] || echo $f; done; ls ptmx", "ptmx\n"},
 		{"address space", func(s *specs.Spec) {
 			s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: "RLIMIT_AS", Soft: 1 << 32, Hard: 1 << 33})

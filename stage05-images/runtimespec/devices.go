@@ -10,8 +10,10 @@ import (
 	"stagebox/stage03-rootfs/devcgroup"
 )
 
-// Devices translates linux.resources.devices: what may be opened beside rules, or everything.
+// Devices translates linux.resources.devices: what may be opened, in its order and before rules, or
+// everything.
 func Devices(list []specs.LinuxDeviceCgroup, rules []devcgroup.Rule) (_ []devcgroup.Rule, all bool, err error) {
+	var own []devcgroup.Rule
 	for i, d := range list {
 		isAll := (d.Type == "" || d.Type == "a") && number(d.Major) == devcgroup.Any && number(d.Minor) == devcgroup.Any
 		rule := devcgroup.Rule{Kind: kinds[d.Type], Major: number(d.Major), Minor: number(d.Minor), Access: d.Access}
@@ -21,16 +23,17 @@ func Devices(list []specs.LinuxDeviceCgroup, rules []devcgroup.Rule) (_ []devcgr
 		case rule.Kind == 0:
 			return nil, false, fmt.Errorf("linux.resources.devices[%d].type %q: must be a, b or c", i, d.Type)
 		case d.Allow:
-			rules = append(rules, rule)
+			own = append(own, rule)
 		case all:
 			return nil, false, fmt.Errorf("linux.resources.devices[%d]: denying one device after allowing all is not supported", i)
 		default:
-			rules = slices.DeleteFunc(rules, func(r devcgroup.Rule) bool {
+			isDenied := func(r devcgroup.Rule) bool {
 				return r.Kind == rule.Kind && r.Major == rule.Major && r.Minor == rule.Minor
-			})
+			}
+			own, rules = slices.DeleteFunc(own, isDenied), slices.DeleteFunc(rules, isDenied)
 		}
 	}
-	return rules, all, nil
+	return append(own, rules...), all, nil
 }
 
 // number is a device's number; none, or a negative one, is any.
