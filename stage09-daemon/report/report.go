@@ -328,15 +328,47 @@ func BuildLine(line string) string {
 	return step + "\n ---> " + why
 }
 
-// BuildError is the error of a build in Docker's words, and the exit status of the program of RUN
-// that has failed, or 0.
+// BuildError is the error of a build, with Docker's words where it has others by which programs know
+// it, and the exit status of the program of RUN that has failed, or 0.
 func BuildError(text string) (string, int) {
 	before, status, is := strings.Cut(text, " ended with exit status ")
-	code, err := strconv.Atoi(status)
-	if !is || err != nil {
-		return text, 0
+	if code, err := strconv.Atoi(status); is && err == nil {
+		return before + " returned a non-zero code: " + status, code
 	}
-	return before + " returned a non-zero code: " + status, code
+	if stage, is := strings.CutPrefix(text, "--target "); is {
+		stage, _, _ = strings.Cut(stage, ":")
+		return "target stage \"" + stage + "\" could not be found: " + text, 0
+	}
+	if docker := mistake(text); docker != "" {
+		return docker + " (" + text + ")", 0
+	}
+	return text, 0
+}
+
+// mistake is what Docker says of a mistake in a Dockerfile, "" if that is not known.
+func mistake(text string) string {
+	_, rest, _ := strings.Cut(text, ":") // the file
+	line, what, found := strings.Cut(rest, ": ")
+	words := strings.Fields(what)
+	if _, err := strconv.Atoi(line); !found || err != nil || len(words) < 3 {
+		return ""
+	}
+	says := func(what string) string { return "dockerfile parse error on line " + line + ": " + what }
+	switch {
+	case strings.HasPrefix(what, "unknown instruction "):
+		return says("unknown instruction: " + strings.TrimSuffix(words[2], ":"))
+	case strings.HasPrefix(what, "SHELL needs the JSON form"):
+		return says("SHELL requires the arguments to be in JSON form")
+	case words[1] == "needs" && words[2] == "a":
+		return says(words[0] + " requires at least two arguments")
+	case words[1] == "needs":
+		return says(words[0] + " requires at least one argument")
+	case strings.HasSuffix(what, ": there is no name before the ="):
+		return says(strings.TrimSuffix(words[0], ":") + " names can not be blank")
+	case strings.HasSuffix(what, ": there is no such file in the context"):
+		return "file not found in build context or excluded by .dockerignore: stat " + strings.TrimSuffix(words[1], ":") + ": file does not exist"
+	}
+	return ""
 }
 
 // known are words of an error of box, and those of Docker for it that programs look for. The first
