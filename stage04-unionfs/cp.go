@@ -5,14 +5,15 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/thread"
 	"stagebox/stage04-unionfs/union"
 )
 
@@ -41,27 +42,28 @@ func (s Store) view(name string) (root int, done func() error, err error) {
 	return root, func() error { end(); return r.release() }, nil
 }
 
-// mounted mounts the container's root on a thread of its own, which ends with the mounts.
+// mounted mounts the container's root on a thread of its own, and opens it from here. end waits
+// until the thread has ended, and with it the mounts.
 func (r *Record) mounted() (root int, end func(), err error) {
-	opened, ended, gone := make(chan error), make(chan bool), make(chan bool)
-	go func() {
-		defer close(gone)
-		runtime.LockOSThread() // and never unlock it: the runtime ends such a thread
-		var err error
-		root, err = r.mountHere()
-		opened <- err
+	mounted, ended, tid := make(chan error), make(chan bool), 0
+	thread.Go(func() {
+		tid = unix.Gettid()
+		mounted <- r.mountHere()
 		<-ended
-	}()
-	end = func() { close(ended); <-gone; unix.Close(root) }
-	if err := <-opened; err != nil {
+	})
+	err = <-mounted
+	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+	root, errOpen := unix.Open(fmt.Sprintf("/proc/self/task/%d/root", tid), flags, 0)
+	end = func() { unix.Close(root); close(ended); thread.Await(tid) }
+	if err = cmp.Or(err, errOpen); err != nil {
 		end()
-		return -1, nil, err
 	}
-	return root, end, nil
+	return root, end, err
 }
 
-// mountHere gives the thread a mount namespace with the container's root as its own.
-func (r *Record) mountHere() (int, error) {
+// mountHere gives the thread a mount namespace with the container's root as its own. What it opens
+// for that are its own descriptors, which end with it.
+func (r *Record) mountHere() error {
 	p := hostPlan()
 	p.before = p
 	if union.OpaqueMark() != "trusted.overlay.opaque" {
@@ -72,10 +74,10 @@ func (r *Record) mountHere() (int, error) {
 		err = r.Run.openVolumes(binds)
 	}
 	if err != nil {
-		return -1, err
+		return err
 	}
 	root := &newRoot{Container: r.Run, Plan: p}
-	p.Unshare(unix.CLONE_NEWNS)
+	p.Unshare(unix.CLONE_NEWNS | unix.CLONE_FILES)
 	p.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	root.enter()
 	for _, b := range binds {
@@ -89,10 +91,7 @@ func (r *Record) mountHere() (int, error) {
 	if r.Run.ReadOnly {
 		p.SetMountAlone(p.OpenPath("/", unix.O_DIRECTORY, 0).Result(), rdOnly)
 	}
-	if err := p.Perform(nil); err != nil {
-		return -1, err
-	}
-	return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return p.Perform(nil)
 }
 
 // asInside runs this same command as user 0 of the container's own user namespace, where an

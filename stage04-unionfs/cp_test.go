@@ -62,3 +62,40 @@ func TestCopyOntoAMount(t *testing.T) {
 		l.box("rm", "-f", "one")
 	}
 }
+
+// TestCopyLeavesNoMount: once cp is done with a container that does not run, no thread of the process
+// is in another mount namespace, the first one neither, and no descriptor keeps a mount alive.
+func TestCopyLeavesNoMount(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("an ordinary user's cp runs in a process of its own")
+	}
+	l, dir := newLife(t), t.TempDir()
+	l.box("run", "--rootfs", l.tiny, "--name", "one", "-v", dir+":/data", "true")
+	s := Store{Root: l.store}
+	look := func() (namespaces map[string]bool, files int) {
+		namespaces = map[string]bool{}
+		tasks, err := filepath.Glob("/proc/self/task/*/ns/mnt")
+		require.NoError(t, err)
+		for _, task := range tasks {
+			if link, err := os.Readlink(task); err == nil {
+				namespaces[link] = true
+			}
+		}
+		open, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		return namespaces, len(open)
+	}
+	before, open := look()
+	require.Len(t, before, 1)
+	for range 20 {
+		root, done, err := s.view("one")
+		require.NoError(t, err)
+		inside, _ := look()
+		require.Len(t, inside, 2, "this check would not see anything")
+		require.NoError(t, unix.Faccessat(root, "data", unix.F_OK, 0))
+		require.NoError(t, done())
+		now, left := look()
+		require.Equal(t, before, now)
+		require.Equal(t, open, left)
+	}
+}

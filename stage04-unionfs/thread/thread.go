@@ -1,0 +1,36 @@
+// Package thread runs a function on a thread of its own, for what is a thread's in Linux and a
+// process's to Go: namespaces (setns(2), unshare(2)) and descriptors (CLONE_FILES). No lesson
+// reads it.
+package thread
+
+import (
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Go runs do on a thread that ends with it, and returns at once.
+func Go(do func()) {
+	go func() {
+		runtime.LockOSThread() // and never unlock it: the runtime ends such a thread
+		if unix.Gettid() != os.Getpid() {
+			do()
+			return
+		}
+		// The first thread of a process does not end with its goroutine. While it waits, another
+		// one is taken.
+		defer runtime.UnlockOSThread()
+		done := make(chan bool)
+		Go(func() { defer close(done); do() })
+		<-done
+	}()
+}
+
+// Await waits until a thread of this process has ended, and with it all that was its own.
+func Await(tid int) {
+	for unix.Tgkill(os.Getpid(), tid, 0) == nil {
+		time.Sleep(time.Millisecond)
+	}
+}
