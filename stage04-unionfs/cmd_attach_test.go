@@ -14,15 +14,15 @@ import (
 // Three containers that each end only when all have been asked to.
 func TestStopSideBySide(t *testing.T) {
 	l := newLife(t)
-	names := []string{"x", "y", "z"}
+	names := []string{"xx", "yy", "zz"}
 	for _, name := range names {
-		script := "trap 'touch /all/" + name + "; while ! [ -e /all/x -a -e /all/y -a -e /all/z ]; do sleep 0.02; done; exit 7' TERM; echo ready; while :; do sleep 0.02; done"
+		script := "trap 'touch /all/" + name + "; while ! [ -e /all/xx -a -e /all/yy -a -e /all/zz ]; do sleep 0.02; done; exit 7' TERM; echo ready; while :; do sleep 0.02; done"
 		l.box("run", "-d", "--name", name, "-v", "all:/all", "--rootfs", l.tiny, "sh", "-c", script)
 		l.awaitReady(name)
 	}
-	require.Equal(t, "x\ny\nz", l.box("stop", "-t", "100", "x", "y", "z"))
-	require.Equal(t, "7\n7\n7", l.box("wait", "x", "y", "z"))
-	require.Equal(t, "x\ny\nz", l.box("rm", "x", "y", "z"))
+	require.Equal(t, "xx\nyy\nzz", l.box("stop", "-t", "100", "xx", "yy", "zz"))
+	require.Equal(t, "7\n7\n7", l.box("wait", "xx", "yy", "zz"))
+	require.Equal(t, "xx\nyy\nzz", l.box("rm", "xx", "yy", "zz"))
 }
 
 // A container whose id begins with the number of a process comes before the process, and a number

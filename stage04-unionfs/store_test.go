@@ -350,7 +350,7 @@ func TestFiftyAtOnce(t *testing.T) {
 	boxtest.Slow(t)
 	l := newLife(t)
 	run := slices.Concat([]string{"run", "-d", "--rootfs", l.tiny}, l.ownGroups(), []string{"--name"})
-	for _, name := range []string{"x", "y", "z"} {
+	for _, name := range []string{"xx", "yy", "zz"} {
 		l.box(append(slices.Clone(run), name, "sleep", l.mark)...)
 	}
 	if l.groups != "" {
@@ -364,7 +364,7 @@ func TestFiftyAtOnce(t *testing.T) {
 			group = &all
 		}
 		group.Go(func() {
-			args := append(slices.Clone(verb), []string{"x", "y", "z"}[i%3])
+			args := append(slices.Clone(verb), []string{"xx", "yy", "zz"}[i%3])
 			if verb[0] == "run" {
 				args = append(args, "sleep", l.mark)
 			}

@@ -35,9 +35,9 @@ func asManyUsers(t *testing.T, script string) string {
 func TestManyUsers(t *testing.T) {
 	boxtest.Slow(t)
 	out := asManyUsers(t, `
-		$box run --name c tiny sh -c 'mkdir -m 700 /d; echo secret >/d/f; chown 33:44 /d/f; chmod 4751 /d/f; chown 5 /d'
-		$box commit c changed >/dev/null
-		$box rm c >/dev/null
+		$box run --name one tiny sh -c 'mkdir -m 700 /d; echo secret >/d/f; chown 33:44 /d/f; chmod 4751 /d/f; chown 5 /d'
+		$box commit one changed >/dev/null
+		$box rm one >/dev/null
 		$box save -o changed.tar changed
 		$box rmi changed tiny >/dev/null
 		BOX_ROOT=$PWD/other

@@ -228,8 +228,8 @@ func (r *Record) linkName() error {
 
 // checkName refuses a text that cannot be a container's name.
 func checkName(name string) error {
-	if !ids.IsName(name) || ids.IsID(name) || ids.IsNumber(name) {
-		return fmt.Errorf("%q: a name is made of letters, digits and _ . -, "+
+	if len(name) < 2 || !ids.IsName(name) || ids.IsID(name) || ids.IsNumber(name) {
+		return fmt.Errorf("%q: a name is made of two or more letters, digits and _ . -, "+
 			"begins with a letter or digit, and is neither a number nor an id", name)
 	}
 	return nil

@@ -240,7 +240,7 @@ func badContainers(b *Box) Seen {
 		return status(0, e)
 	}
 	var parts []Seen
-	for _, flags := range []string{"--name taken", "--name a/b", "--name 12", "--layer /stagebox-none", "--layer /etc/passwd",
+	for _, flags := range []string{"--name taken", "--name a/b", "--name 12", "--name a", "--layer /stagebox-none", "--layer /etc/passwd",
 		"--layer " + b.Dir + " --layer " + b.Dir, "-v a/b:/data", "--mount type=volume,src=../x,dst=/data"} {
 		parts = append(parts, refused(b.inRoot(strings.Fields(flags), "true")))
 	}

@@ -14,7 +14,7 @@ var unionFiles = []string{"read", "changed", "removed", "made"}
 // unionScript makes a container on two layers, which prints what it sees in the end.
 const unionScript = `box rootfs tiny >/dev/null; mkdir low
 for f in read changed removed; do echo from low >low/$f; done
-box run --name c --rootfs tiny --layer low sh -c '
+box run --name one --rootfs tiny --layer low sh -c '
 	echo mine >/changed; rm /removed; echo mine >/made
 	for f in read changed removed made; do echo "$f=$(cat /$f 2>/dev/null)"; done'`
 
@@ -37,7 +37,7 @@ func drawOverlay(b *box) (*drawing, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := b.run(0, "box inspect -f '{{.GraphDriver.Data.UpperDir}}' c")
+	dir, err := b.run(0, "box inspect -f '{{.GraphDriver.Data.UpperDir}}' one")
 	if err != nil {
 		return nil, err
 	}
