@@ -474,3 +474,10 @@ func TestNoteRemovesOnlyItsOwn(t *testing.T) {
 	require.Equal(t, "precious", contentOf(t, freezer))
 	require.NoDirExists(t, own, "the control: this one is the note's")
 }
+
+// TestAStoreThatCannotBeMade: the first thing that is in the way is named, and only that.
+func TestAStoreThatCannotBeMade(t *testing.T) {
+	_, stderr, status := run(t, "ps", "--root", "/dev/null/store")
+	require.Equal(t, 1, status)
+	require.Equal(t, "box: the store: mkdir /dev/null: not a directory; another place for it is given by --root DIR or BOX_ROOT\n", stderr)
+}

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,9 +33,9 @@ func (s Store) path(names ...string) string {
 // (CVE-2021-41091).
 func (s Store) open() (err error) {
 	for _, dir := range []string{"containers", "running", "volumes"} {
-		err = errors.Join(err, os.MkdirAll(s.path(dir), 0o700))
+		err = cmp.Or(err, os.MkdirAll(s.path(dir), 0o700))
 	}
-	if err = errors.Join(err, s.makeMountPoints()); err != nil {
+	if err = cmp.Or(err, s.makeMountPoints()); err != nil {
 		return fmt.Errorf("the store: %w; "+
 			"another place for it is given by --root DIR or BOX_ROOT", err)
 	}
@@ -56,7 +57,7 @@ func (s Store) makeMountPoints() error {
 		case isFile:
 			err = os.WriteFile(path, nil, 0o644)
 		default:
-			err = errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) // whatever the umask
+			err = cmp.Or(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) // whatever the umask
 		}
 		if err != nil {
 			return err
