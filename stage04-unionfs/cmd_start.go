@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/attach"
@@ -27,12 +28,23 @@ type someContainers struct {
 // each does something with every container, and prints the names of those it succeeded with.
 func (c *someContainers) each(do func(r *Record) error) error {
 	return batch.SideBySide(c.Names, func(name string) error {
-		r, err := c.find(name)
+		r, err := c.findStarted(name)
 		if err != nil {
 			return err
 		}
 		return do(r)
 	})
+}
+
+// findStarted waits for a container that is just being started: its process may have printed
+// something before the record says that it runs.
+func (s Store) findStarted(text string) (r *Record, err error) {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		r, err = s.find(text)
+		if err != nil || r.State.Status != "created" || !state.Held(r.livePath()) || time.Now().After(end) {
+			return r, err
+		}
+	}
 }
 
 // oneContainer is the argument of a command that takes one.

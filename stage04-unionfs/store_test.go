@@ -481,3 +481,35 @@ func TestAStoreThatCannotBeMade(t *testing.T) {
 	require.Equal(t, 1, status)
 	require.Equal(t, "box: the store: mkdir /dev/null: not a directory; another place for it is given by --root DIR or BOX_ROOT\n", stderr)
 }
+
+// TestWhileItStarts: exec and stop wait for a container that is just being started, as Docker's do.
+// The start waits in turn until its caller has attached clients.
+func TestWhileItStarts(t *testing.T) {
+	for _, command := range []string{"exec one true", "stop one"} {
+		l := newLife(t)
+		l.box("create", "--rootfs", l.tiny, "--name", "one", "sleep", l.mark)
+		ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		ours, theirs := os.NewFile(uintptr(ends[0]), "ours"), os.NewFile(uintptr(ends[1]), "theirs")
+		start := l.command("start", "--hold", "one")
+		start.Stdin = theirs
+		require.NoError(t, start.Start())
+		require.NoError(t, theirs.Close())
+		_, err = ours.Read(make([]byte, 1))
+		require.NoError(t, err)
+
+		ended := make(chan error, 1)
+		waiting := l.command(strings.Fields(command)...)
+		go func() { ended <- waiting.Run() }()
+		select {
+		case err := <-ended:
+			require.Fail(t, "it did not wait", "%s: %v", command, err)
+		case <-time.After(300 * time.Millisecond):
+		}
+		_, err = ours.WriteString("!")
+		require.NoError(t, err)
+		require.NoError(t, start.Wait())
+		require.NoError(t, <-ended, command)
+		require.NoError(t, ours.Close())
+	}
+}

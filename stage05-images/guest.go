@@ -26,7 +26,7 @@ func (t target) find(s Store) (pid int, r *Record, err error) {
 	if _, err := os.Stat(s.path("containers")); err != nil && notNumber == nil {
 		return n, nil, nil // without making a store
 	}
-	if r, err = s.find(string(t)); notNumber == nil && errors.Is(err, errNoContainer) {
+	if r, err = s.findStarted(string(t)); notNumber == nil && errors.Is(err, errNoContainer) {
 		return n, nil, nil
 	}
 	if err != nil {

@@ -37,9 +37,7 @@ func (c *pauseCmd) setFrozen(frozen bool) error {
 		if err == nil && r != nil {
 			_, err = fmt.Println(t)
 		}
-		if err != nil {
-			all = append(all, err)
-		}
+		all = append(all, err)
 	}
 	return errors.Join(all...)
 }

@@ -19,7 +19,7 @@ type topCmd struct {
 // Run is `box top`.
 func (c *topCmd) Run() error {
 	words := c.Words.argv()
-	r, err := c.Store.find(words[0])
+	r, err := c.Store.findStarted(words[0])
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ var targets = map[string]target{
 	"namespaces": {510, 200},
 	"cgroups":    {740, 310},
 	"rootfs":     {1710, 365},
-	"unionfs":    {1990, 1560},
+	"unionfs":    {1990, 1570},
 	"images":     {1875, 2040},
 	"dockerfile": {2110, 390},
 	"cache":      {1085, 320},
