@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -33,10 +34,27 @@ func (s Store) describeNetwork(name string) (any, error) {
 func (r *Record) describeNetwork(d *api.Container) error {
 	w := r.Run.networkOptions()
 	mode, other, err := w.mode(r.Run.Isolation)
-	if err != nil {
+	list, errList := w.wishes()
+	if err := cmp.Or(err, errList, w.describePorts(d)); err != nil {
 		return err
 	}
-	h, settings := &d.HostConfig, &d.NetworkSettings
+	r.describeFlags(&d.HostConfig, w, mode, other)
+	d.NetworkSettings.Networks = map[string]*api.Endpoint{}
+	if mode == "container" {
+		return nil
+	}
+	list[0].Network = mode
+	for _, wish := range list {
+		d.NetworkSettings.Networks[wish.Network] = &api.Endpoint{Aliases: wish.Aliases}
+	}
+	if !r.isRunning() {
+		return nil
+	}
+	return r.describeConnection(d, list)
+}
+
+// describeFlags adds what the flags say that is not about a port or one of the networks.
+func (r *Record) describeFlags(h *api.HostConfig, w NetworkOptions, mode, other string) {
 	h.DNS, h.ExtraHosts, h.PublishAllPorts = append(h.DNS, w.DNS...), nil, w.PublishAll
 	for _, spec := range w.AddHost {
 		name, ip := etc.ParseHost(spec)
@@ -48,24 +66,11 @@ func (r *Record) describeNetwork(d *api.Container) error {
 		}
 		h.NetworkMode += ":" + other
 	}
-	if err := w.describePorts(d); err != nil {
-		return err
-	}
-	settings.Networks = map[string]*api.Endpoint{}
-	if mode == "container" {
-		return nil
-	}
-	list, err := w.wishes()
-	if err != nil {
-		return err
-	}
-	list[0].Network = mode
-	for _, wish := range list {
-		settings.Networks[wish.Network] = &api.Endpoint{Aliases: wish.Aliases}
-	}
-	if !r.isRunning() {
-		return nil
-	}
+}
+
+// describeConnection adds how a container that runs is connected: its ports and its addresses.
+func (r *Record) describeConnection(d *api.Container, list []ipam.Wish) error {
+	settings := &d.NetworkSettings
 	for port := range d.Config.ExposedPorts {
 		settings.Ports[port] = nil
 	}
