@@ -17,7 +17,7 @@ type portCmd struct {
 
 // Run is `box port`.
 func (c *portCmd) Run() error {
-	r, err := c.Store.find(c.Name)
+	r, err := c.Store.findStarted(c.Name)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,19 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 		return err
 	}
 	l.addVeth(veth, strconv.Itoa(r.State.PID))
-	return veth.Perform(nil)
+	if err := veth.Perform(nil); err != nil {
+		return errors.Join(err, l.leaveNetns(), l.removeVeth())
+	}
+	return nil
+}
+
+// removeVeth takes a cable away that was not plugged in to the end.
+func (l *link) removeVeth() error {
+	err := sendNetlink(unix.NETLINK_ROUTE, delLink(l.veth))
+	if errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
 }
 
 // leasesOf are a container's attachments, as far as the leases know them.

@@ -92,10 +92,10 @@ func (c *Container) shareNames() (err error) {
 		return err
 	}
 	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"),
-		"--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0}
+		"--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0, "--publish-all": c.PublishAll}
 	if flag := c.firstGiven(conflict); flag != "" {
 		return fmt.Errorf("%s and --network %s exclude one another:"+
-			" a container that shares a network shares its names too", flag, network)
+			" a container that shares a network shares its names and ports too", flag, network)
 	}
 	other, err := c.Store.find(name)
 	if err != nil {
@@ -125,7 +125,7 @@ func (c *Container) endpoint() (endpoint, error) {
 
 // running finds a container that runs.
 func (s Store) running(name string) (r *Record, err error) {
-	if r, err = s.find(name); err == nil && !r.isRunning() {
+	if r, err = s.findStarted(name); err == nil && !r.isRunning() {
 		err = fmt.Errorf("it is not running: box start %s starts it", r.Name)
 	}
 	return r, err
@@ -481,7 +481,8 @@ func (l *link) addVeth(h *Plan, pid string) {
 	l.enterNetns(h, pid)
 	socket = h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
 	for i, a := range l.attachments() {
-		inside[i] = h.Netlink(socket, "its addresses and the way out", nil, a.insideMessages()...)
+		inside[i] = h.Netlink(socket, "its addresses and the way out", withoutIPv6,
+			a.insideMessages()...)
 	}
 	h.Close(socket)
 	if l.resolver != nil {
@@ -510,16 +511,24 @@ func (a *attachment) insideMessages() []nlMessage {
 	n, l := a.network, a.lease
 	list := []nlMessage{
 		linkUp("lo"), newAddress(a.inside, 0, l.Addr, n.Subnet.Bits()), linkUp(a.inside)}
-	if l.Addr6.IsValid() {
-		list = append(list, newAddress(a.inside, 0, l.Addr6, n.Subnet6.Bits()))
-	}
 	if a.wayOut {
 		list = append(list, defaultRoute(n.Gateway))
-		if l.Addr6.IsValid() {
+	}
+	if l.Addr6.IsValid() { // last: see withoutIPv6
+		list = append(list, newAddress(a.inside, 0, l.Addr6, n.Subnet6.Bits()))
+		if a.wayOut {
 			list = append(list, defaultRoute(n.Gateway6))
 		}
 	}
 	return list
+}
+
+// withoutIPv6 lets a container that runs have IPv6 switched off (net.ipv6.conf.all.disable_ipv6).
+func withoutIPv6(reply error) error {
+	if errors.Is(reply, unix.EACCES) {
+		return nil
+	}
+	return reply
 }
 
 // enterNetns enters the network namespace of the process, for the calls that follow.
@@ -535,6 +544,14 @@ func (l *link) enterNetns(h *Plan, pid string) {
 	h.Close(theirs)
 }
 
+// leaveNetns brings the thread back if a failure has left it inside.
+func (l *link) leaveNetns() error {
+	if l.hostNS == nil || !l.hostNS.Done() || l.back.Done() {
+		return nil
+	}
+	return unix.Setns(int(l.hostNS.Ret), unix.CLONE_NEWNET)
+}
+
 // startResolver answers questions from now on. It is called when the process runs.
 func (l *link) startResolver() error {
 	if l.resolver == nil || l.dry {
@@ -545,10 +562,7 @@ func (l *link) startResolver() error {
 
 // disconnect undoes attach and the plan. The veth pair went with the container's namespace.
 func (l *link) disconnect() error {
-	var all []error
-	if l.hostNS != nil && l.hostNS.Done() && !l.back.Done() { // a failure has left us inside
-		all = append(all, unix.Setns(int(l.hostNS.Ret), unix.CLONE_NEWNET))
-	}
+	all := []error{l.leaveNetns()}
 	if l.resolver != nil {
 		l.resolver.stop()
 	}

@@ -92,6 +92,10 @@ exec "$BOX" "$@"`,
 	Check:  inNetwork(onTwoNetworks),
 	Broken: `[ "$1 $2" = "network connect" ] && exit; exec "$BOX" "$@"`,
 }, {
+	Name: "network connect takes a container that has IPv6 switched off, and leaves no cable behind when it fails", Since: 8, For: Root,
+	Check:  inNetwork(connectsOrLeavesNothing),
+	Broken: `[ "$1 $2" = "network connect" ] && exit; exec "$BOX" "$@"`,
+}, {
 	Name: "networks are apart, and an internal one has no way out", Since: 8, For: Root,
 	Check: inNetwork(func(n *testNet) Seen {
 		if e := n.Run("network", "create", "--internal", "inside"); e.Status != 0 {
@@ -132,7 +136,7 @@ exec "$BOX" "$@"`,
 		return all(begins("web.example.org", web.Stdout), printed(web.Line(), n.script(names, "--network", "container:web")),
 			status(0, n.script("echo '192.0.2.2 added' >>/etc/hosts", "--network", "container:web")), printed("192.0.2.2 added", n.Run("exec", "web", "tail", "-n1", "/etc/hosts")),
 			printed("no", n.script("echo x 2>/dev/null >>/etc/hosts || echo no", "--network", "container:web", "--read-only")),
-			refused(n.script("true", "--network", "container:web", "--hostname", "x")), refused(n.script("true", "--network", "container:web", "--add-host", "a:192.0.2.1")))
+			refused(n.script("true", "--network", "container:web", "--hostname", "x")), refused(n.script("true", "--network", "container:web", "--add-host", "a:192.0.2.1")), refused(n.script("true", "--network", "container:web", "-P")))
 	}),
 	Broken: `for word; do shift; case $word in container:*) word=bridge ;; esac; set -- "$@" "$word"; done
 exec "$BOX" "$@"`,
@@ -431,6 +435,23 @@ func afterKill(n *testNet) Seen {
 	}
 	return all(same("first sees 198.18.0.2", reached), same(address, addressOf(second)),
 		same("", n.heard(n.outside, "198.18.0.1:8080")), same("1", itoa(cables)))
+}
+
+// connectsOrLeavesNothing connects a container that has another default route than box would set.
+func connectsOrLeavesNothing(n *testNet) Seen {
+	made := all(status(0, n.Run("network", "create", "--internal", "inside")), status(0, n.Run("network", "create", "red")))
+	if !made.Holds {
+		return made
+	}
+	for name, flags := range map[string]string{"old": "--sysctl net.ipv6.conf.all.disable_ipv6=1", "own": "--cap-add NET_ADMIN"} {
+		if _, err := n.server(name, append(strings.Fields(flags), "--network", "inside", "--name", name)...); err != nil {
+			return failed(err)
+		}
+	}
+	links := func(name string) Ended { return n.Run("exec", name, "ls", "/sys/class/net").oneLine() }
+	return all(status(0, n.Run("network", "connect", "red", "old")), printed("eth0 eth1 lo", links("old")),
+		status(0, n.Run("exec", "own", "ip", "route", "add", "default", "dev", "eth0")),
+		refused(n.Run("network", "connect", "red", "own")), printed("eth0 lo", links("own")))
 }
 
 // onTwoNetworks has a server on two networks, one of them internal, and clients on one each.
