@@ -18,7 +18,7 @@ func TestBuildInTheWordsOfTheClassicBuilder(t *testing.T) {
 	for _, words := range []string{`"Step 1/3 : FROM tiny\n"`, `"Step 2/3 : ENV a=b\n ---\u003e Using cache\n"`, `"seen\n"`} {
 		require.Contains(t, out, words)
 	}
-	for text, words := range map[string]string{"FROMM x": "unknown instruction: FROMM", "FROM tiny\nENV": "line 2: ENV requires at least one", "FROM tiny\nCOPY": "COPY requires at least two",
+	for text, words := range map[string]string{"FROM": "FROM requires either", "FROMM x": "unknown instruction: FROMM", "FROM tiny\nENV": "line 2: ENV requires at least one", "FROM tiny\nCOPY": "COPY requires at least two",
 		"FROM tiny\nLABEL =": "LABEL names can not be blank", "FROM tiny\nSHELL x": "SHELL requires the arguments", "FROM tiny\nCOPY nosuch /": "stat nosuch: file does not exist"} {
 		require.Contains(t, c.ok(200, "POST", "/build", tarOf(t, "Dockerfile", text+"\n")), words)
 	}

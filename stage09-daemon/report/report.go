@@ -357,6 +357,8 @@ func mistake(text string) string {
 	switch {
 	case strings.HasPrefix(what, "unknown instruction "):
 		return says("unknown instruction: " + strings.TrimSuffix(words[2], ":"))
+	case strings.HasPrefix(what, "FROM takes an image"):
+		return says("FROM requires either one or three arguments")
 	case strings.HasPrefix(what, "SHELL needs the JSON form"):
 		return says("SHELL requires the arguments to be in JSON form")
 	case words[1] == "needs" && words[2] == "a":

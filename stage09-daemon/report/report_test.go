@@ -66,6 +66,7 @@ func TestBuildWords(t *testing.T) {
 		"Dockerfile:3: unknown instruction FROMM: did you mean FROM?": "dockerfile parse error on line 3: unknown instruction: FROMM (Dockerfile:3: unknown instruction FROMM: did you mean FROM?)",
 		"d/D:2: ENV needs an argument":                                "dockerfile parse error on line 2: ENV requires at least one argument (d/D:2: ENV needs an argument)",
 		"D:2: COPY needs a source and a destination":                  "dockerfile parse error on line 2: COPY requires at least two arguments (D:2: COPY needs a source and a destination)",
+		"D:1: FROM takes an image, or an image AS a name":             "dockerfile parse error on line 1: FROM requires either one or three arguments (D:1: FROM takes an image, or an image AS a name)",
 		"D:2: ENV: there is no name before the =":                     "dockerfile parse error on line 2: ENV names can not be blank (D:2: ENV: there is no name before the =)",
 		"D:2: COPY foo: there is no such file in the context":         "file not found in build context or excluded by .dockerignore: stat foo: file does not exist (D:2: COPY foo: there is no such file in the context)",
 		`D:2: SHELL needs the JSON form, such as ["a"]`:               `dockerfile parse error on line 2: SHELL requires the arguments to be in JSON form (D:2: SHELL needs the JSON form, such as ["a"])`,
