@@ -76,6 +76,9 @@ func TestRefused(t *testing.T) {
 // TestInvalid: what Docker refuses, in its words.
 func TestInvalid(t *testing.T) {
 	for body, want := range map[string]string{
+		`"HostConfig":{"NetworkMode":"container:x","Dns":["1.1.1.1"]}`:      "conflicting options: dns and the network mode",
+		`"Hostname":"a","HostConfig":{"NetworkMode":"container:x"}`:         "conflicting options: hostname and the network mode",
+		`"HostConfig":{"NetworkMode":"container:x","PublishAllPorts":true}`: "conflicting options: port publishing and the container type network mode",
 		`"Env":["A=1","=x"]`:                    "invalid environment variable: =x",
 		`"HostConfig":{"PidMode":"container:"}`: "invalid PID mode: container:",
 		`"HostConfig":{"IpcMode":"x"}`:          "invalid IPC mode: x", `"HostConfig":{"UTSMode":"x"}`: "invalid UTS mode: x",

@@ -243,6 +243,16 @@ func (c *Create) invalid() error {
 	if _, empty := h.Annotations[""]; empty {
 		wrong = append(wrong, "invalid Annotations: the empty string is not permitted as an annotation key")
 	}
+	if strings.HasPrefix(h.NetworkMode, "container:") { // all of these are the other container's
+		for what, given := range map[string]bool{"hostname": c.Hostname != "", "dns": len(h.DNS) > 0, "custom host-to-IP mapping": len(h.ExtraHosts) > 0} {
+			if given {
+				wrong = append(wrong, "conflicting options: "+what+" and the network mode")
+			}
+		}
+		if len(h.PortBindings) > 0 || h.PublishAllPorts {
+			wrong = append(wrong, "conflicting options: port publishing and the container type network mode")
+		}
+	}
 	if len(wrong) == 0 {
 		return c.invalidHealth()
 	}
