@@ -707,6 +707,10 @@ func TestLimitsOfARun(t *testing.T) {
 	}
 	_, stderr, _ = run(t, "run", "--root", other.Root, "--rm", name, "/no/such/program")
 	require.Contains(t, stderr, "execve", "the control: without limits the image is here")
+	repository := strings.TrimSuffix(name, ":1")
+	found, stderr, status := run(t, "search", "--format", "{{.Name}} {{.StarCount}}", repository)
+	require.Zero(t, status, stderr)
+	require.Equal(t, repository+" 0\n", found)
 }
 
 // TestMountedImages mounts an image that is not here yet, and parts of it.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 
+	"stagebox/stage04-unionfs/format"
 	"stagebox/stage05-images/interrupt"
 	"stagebox/stage05-images/prompt"
 	"stagebox/stage05-images/registry"
@@ -70,6 +70,8 @@ type searchCmd struct {
 	Word  string `arg:"" help:"What to search for. A registry's address in front lists its repositories instead: localhost:5000/app."`
 	Limit int    `help:"Maximum number of results." default:"25"`
 
+	Format string `help:"Format: table, json, or a Go template such as {{.Name}}." placeholder:"FORMAT"`
+
 	Remote
 }
 
@@ -93,14 +95,25 @@ func (c *searchCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "NAME\tDESCRIPTION\tSTARS\tOFFICIAL")
+	var rows []any
 	for _, f := range found {
-		official := ""
+		row := foundRow{Name: f.Name, Description: f.Description, StarCount: f.Stars}
 		if f.Official {
-			official = "[OK]"
+			row.IsOfficial = "[OK]"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", f.Name, f.Description, f.Stars, official)
+		rows = append(rows, row)
 	}
-	return table.Flush()
+	return foundTable.Write(os.Stdout, c.Format, rows)
+}
+
+// foundRow is a repository as it is shown.
+type foundRow struct {
+	Name, Description string
+	StarCount         int
+	IsOfficial        string // "[OK]", or ""
+}
+
+var foundTable = format.Table{
+	Header: format.Header{"Name": "NAME", "Description": "DESCRIPTION", "StarCount": "STARS", "IsOfficial": "OFFICIAL"},
+	Row:    "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}",
 }
