@@ -277,10 +277,8 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	case w.first() == "none" || w.first() == "host":
 	case !c.Addr.IsValid():
 		own = []string{"127.0.1.1"}
-	case c.lease.Addr6.IsValid():
-		own = []string{c.Addr.String(), c.lease.Addr6.String()}
 	default:
-		own = []string{c.Addr.String()}
+		own = c.ownAddresses()
 	}
 	text := etc.Hosts(strings.Join(slices.Compact(names), " "), own...)
 	for _, spec := range w.AddHost {
@@ -291,6 +289,17 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 		text += line
 	}
 	return text, nil
+}
+
+// ownAddresses are those on all networks.
+func (l *link) ownAddresses() (list []string) {
+	for _, a := range l.attachments() {
+		list = append(list, a.lease.Addr.String())
+		if a.lease.Addr6.IsValid() {
+			list = append(list, a.lease.Addr6.String())
+		}
+	}
+	return list
 }
 
 // nameFiles are the files in /etc that tell a container its names and those of others.

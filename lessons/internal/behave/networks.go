@@ -468,6 +468,10 @@ func onTwoNetworks(n *testNet) Seen {
 	parts := []Seen{same("shop", strings.Join(strings.Fields(n.Run("network", "inspect", "-f", "{{if eq .Labels.tier \"store\"}}shop{{end}}", "inside").Stdout), " ")),
 		printed("10.201.0.1 eth0 eth1 lo", links.oneLine()), begins("web sees ", n.script(get("shop", 80), "--network", "red").Stdout),
 		begins("web sees ", n.script(get("web", 80), "--network", "inside").Stdout), same("", n.script(get("shop", 80), "--network", "inside").Stdout)}
+	hosts := n.Run("exec", "web", "cat", "/etc/hosts").Stdout
+	for _, addr := range strings.Fields(n.Run("exec", "web", "sh", "-c", "ip -4 -o addr show scope global | tr -s ' ' | cut -d' ' -f4 | cut -d/ -f1").Stdout) {
+		parts = append(parts, holds(strings.Contains(hosts, "\n"+addr+"\t"), addr+" in /etc/hosts", hosts))
+	}
 	_, err = n.server("other", "--network", "bridge", "--name", "other")
 	if err != nil {
 		return failed(err)
