@@ -112,3 +112,13 @@ func TestCompose(t *testing.T) {
 	compose("down", "--volumes", "--timeout", "0")
 	require.Empty(t, c.box("ps", "-aq")+c.box("volume", "ls", "-q")+c.box("network", "ls", "-q"))
 }
+
+// TestPython: the Docker SDK for Python.
+func TestPython(t *testing.T) {
+	program, err := exec.LookPath("python3")
+	if err != nil || exec.Command(program, "-c", "import docker").Run() != nil {
+		t.Skip("there is no Docker SDK for Python: package python3-docker")
+	}
+	out, err := exec.Command(program, "testdata/sdk.py", "unix://"+ask(t).socket).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}

@@ -49,8 +49,9 @@ func TestCreate(t *testing.T) {
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","BindOptions":{"NonRecursive":true}},{"Type":"volume","Source":"v","Target":"/d","VolumeOptions":{"NoCopy":true,"Subpath":"x"}}]}}`: "--mount=type=bind,dst=/b,src=/a,bind-recursive=disabled --mount=type=volume,dst=/d,src=v,volume-nocopy,volume-subpath=x tiny",
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a,b","Target":"/b","ReadOnly":true,"BindOptions":{"ReadOnlyNonRecursive":true}}]}}`:                                                                  `--mount=type=bind,dst=/b,"src=/a,b",readonly,bind-recursive=writable tiny`,
 		`{"Healthcheck":{"Test":["NONE"]}}`: "--no-healthcheck tiny",
-		`{"HostConfig":{"NetworkMode":"red"},"NetworkingConfig":{"EndpointsConfig":{"blue":null,"red":{"Aliases":["x","y"]}}}}`: "--network=name=red,alias=x,alias=y --network=blue tiny",
-		`{"NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}}}`:            "--network=name=red,alias=x,ip=10.0.0.9 tiny",
+		`{"Volumes":{"/a":{},"/b":{},"/c/":{},"/d":{}},"HostConfig":{"Binds":["v:/b:rw"],"Tmpfs":{"/c":""},"Mounts":[{"Type":"volume","Target":"/d"}]}}`: "--volume=/a --volume=v:/b:rw --tmpfs=/c --mount=type=volume,dst=/d tiny",
+		`{"HostConfig":{"NetworkMode":"red"},"NetworkingConfig":{"EndpointsConfig":{"blue":null,"red":{"Aliases":["x","y"]}}}}`:                          "--network=name=red,alias=x,alias=y --network=blue tiny",
+		`{"NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}}}`:                                     "--network=name=red,alias=x,ip=10.0.0.9 tiny",
 	} {
 		line, err := words(t, strings.Replace(body, "{", `{"Image":"tiny",`, 1))
 		require.NoError(t, err, body)

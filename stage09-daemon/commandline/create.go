@@ -122,7 +122,7 @@ func (c *Create) Words(name string) ([]string, error) {
 	}
 	l.Add("--env", c.Env...)
 	l.pairs("--label", "=", c.Labels)
-	l.Add("--volume", slices.Sorted(maps.Keys(c.Volumes))...)
+	l.Add("--volume", c.newVolumes()...)
 	c.HostConfig.flags(&l)
 	c.exposed(&l)
 	c.health(&l)
@@ -142,6 +142,24 @@ func (c *Create) exposed(l *Words) {
 			l.Add("--publish", port)
 		}
 	}
+}
+
+// newVolumes are the paths of volumes that are only for this container. Docker's SDK for Python also
+// sends those that a bind has.
+func (c *Create) newVolumes() []string {
+	taken := map[string]bool{}
+	for _, bind := range c.HostConfig.Binds {
+		if fields := strings.Split(bind, ":"); len(fields) > 1 {
+			taken[path.Clean(fields[1])] = true
+		}
+	}
+	for _, m := range c.HostConfig.Mounts {
+		taken[path.Clean(m.Target)] = true
+	}
+	for target := range c.HostConfig.Tmpfs {
+		taken[path.Clean(target)] = true
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(c.Volumes)), func(target string) bool { return taken[path.Clean(target)] })
 }
 
 // health adds the health check.
