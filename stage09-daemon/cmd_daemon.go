@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"stagebox/stage09-daemon/credentials"
 	"stagebox/stage09-daemon/sockets"
 )
 
@@ -30,6 +31,7 @@ func (c *daemonCmd) Run() error {
 	if err := c.Store.openImages(); err != nil {
 		return err
 	}
+	credentials.Sweep()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	all, err := c.listen()

@@ -5,15 +5,12 @@ package main
 
 import (
 	"cmp"
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"stagebox/stage09-daemon/commandline"
+	"stagebox/stage09-daemon/credentials"
 	"stagebox/stage09-daemon/report"
 	"stagebox/stage09-daemon/rest"
 )
@@ -135,9 +132,12 @@ func createImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	}
 	line := commandline.Words{"pull"}
 	line.Add("--platform", r.Param("platform"))
-	return d.withCredentials(r, func(directory string) error {
+	return credentials.With(r.Header.Get("X-Registry-Auth"), func(directory string) error {
 		job := d.command(r.Context(), r, line.With(name)...)
 		job.Env = append(job.Env, "DOCKER_CONFIG="+directory)
+		if strings.HasPrefix(name, "moby/buildkit:") { // a client of BuildKit's is about to run one
+			job.hint = "; box builds images without BuildKit: set DOCKER_BUILDKIT=0"
+		}
 		return job.messages(w, "status", func(m rest.Messages, _ string) error {
 			return m.Say("status", "Status: Image is up to date for "+name)
 		})
@@ -166,43 +166,11 @@ func pushImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if _, err := d.layout().Find(name); err != nil {
 		return rest.Errorf(http.StatusNotFound, "An image does not exist locally with the tag: %s", name)
 	}
-	return d.withCredentials(r, func(directory string) error {
+	return credentials.With(r.Header.Get("X-Registry-Auth"), func(directory string) error {
 		job := d.command(r.Context(), r, "push", "--", name)
 		job.Env = append(job.Env, "DOCKER_CONFIG="+directory)
 		return job.messages(w, "status", func(rest.Messages, string) error { return nil })
 	})
-}
-
-// withCredentials writes the credentials in a request into a directory for a job, as Docker's
-// configuration has them. They are nowhere else, and removed at the end.
-func (d *daemon) withCredentials(r *rest.Request, do func(directory string) error) (err error) {
-	directory, err := os.MkdirTemp("", "stagebox")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(directory)
-	auths := map[string]map[string]string{}
-	if text := r.Header.Get("X-Registry-Auth"); text != "" {
-		var a struct{ Username, Password, Auth, ServerAddress, IdentityToken string }
-		data, err := base64.URLEncoding.DecodeString(text)
-		if err == nil && len(data) > 0 {
-			err = json.Unmarshal(data, &a)
-		}
-		if err != nil {
-			return rest.Errorf(http.StatusBadRequest, "X-Registry-Auth: %v", err)
-		}
-		if a.Username != "" {
-			a.Auth = base64.StdEncoding.EncodeToString([]byte(a.Username + ":" + a.Password))
-		}
-		if a.Auth != "" || a.IdentityToken != "" {
-			auths[a.ServerAddress] = map[string]string{"auth": a.Auth, "identitytoken": a.IdentityToken}
-		}
-	}
-	text, err := json.Marshal(map[string]any{"auths": auths})
-	if err == nil {
-		err = os.WriteFile(filepath.Join(directory, "config.json"), text, 0o600)
-	}
-	return errorOr(err, func() error { return do(directory) })
 }
 
 // messages runs a job, and sends each line that it prints on standard error as a message. At the
@@ -225,7 +193,8 @@ func (j *job) messages(w http.ResponseWriter, key string, last func(m rest.Messa
 	}}
 	out, err := j.output()
 	if err != nil {
-		return m.Fail(report.BuildError(cmp.Or(why, err.Error())))
+		text, code := report.BuildError(cmp.Or(why, err.Error()))
+		return m.Fail(text+j.hint, code)
 	}
 	return last(m, out)
 }
@@ -252,6 +221,26 @@ func loadImages(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	job.Stdin = r.Body
 	return job.messages(w, "stream", func(m rest.Messages, out string) error {
 		return m.Say("stream", out+"\n")
+	})
+}
+
+// searchImages asks a registry what box search does.
+func searchImages(d *daemon, w http.ResponseWriter, r *rest.Request) error {
+	if r.Param("term") == "" {
+		return rest.Errorf(http.StatusBadRequest, "search: no term is given")
+	}
+	if filters, err := r.Filters(); err != nil || len(filters) > 0 {
+		return cmp.Or(err, rest.Errorf(http.StatusNotImplemented, "search: box has no filters"))
+	}
+	line := commandline.Words{"search", "--format=json"}
+	if limit := r.Param("limit"); limit != "0" {
+		line.Add("--limit", limit)
+	}
+	return credentials.With(r.Header.Get("X-Registry-Auth"), func(directory string) error {
+		job := d.command(r.Context(), r, line.With(r.Param("term"))...)
+		job.Env = append(job.Env, "DOCKER_CONFIG="+directory)
+		out, err := job.output()
+		return errorOr(err, func() error { return rest.Answer(w, http.StatusOK, report.Found(out)) })
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stagebox/stage09-daemon/broker"
+	"stagebox/stage09-daemon/credentials"
 	"stagebox/stage09-daemon/report"
 	"stagebox/stage09-daemon/rest"
 )
@@ -63,7 +64,7 @@ func getInfo(d *daemon, w http.ResponseWriter, _ *rest.Request) error {
 		"SecurityOptions": []string{"name=seccomp,profile=builtin"}, "SystemTime": time.Now().Format(time.RFC3339Nano),
 		"IndexServerAddress": "https://index.docker.io/v1/", "RegistryConfig": map[string]any{"IndexConfigs": map[string]any{}},
 		"Swarm": map[string]any{"LocalNodeState": "inactive", "NodeID": ""}, "Warnings": []string{},
-		"NFd": 0, "NGoroutines": runtime.NumGoroutine()})
+		"NFd": report.Files(), "NGoroutines": runtime.NumGoroutine()})
 }
 
 // cgroupVersion is 2 where the memory of containers is limited there.
@@ -157,7 +158,7 @@ func checkAuth(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err := r.Decode(&a); err != nil {
 		return err
 	}
-	return d.withCredentials(r, func(directory string) error {
+	return credentials.With("", func(directory string) error {
 		args := []string{"login", "--password-stdin", "--username=" + a.Username}
 		if a.ServerAddress != "" {
 			args = append(args, "--", a.ServerAddress)

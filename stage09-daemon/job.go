@@ -26,6 +26,7 @@ import (
 type job struct {
 	*exec.Cmd
 	errors bytes.Buffer // what it prints on standard error, its narration left out
+	hint   string       // what follows its error, in messages
 }
 
 // program is what jobs run: this very box.

@@ -71,7 +71,7 @@ var routes = []route{
 	{"POST", "/images/load", loadImages},
 	{"POST", "/images/prune", pruneImages},
 	{"GET", "/images/get", saveImages},
-	{"GET", "/images/search", refuse("box search asks a registry without a daemon")},
+	{"GET", "/images/search", searchImages},
 	{"GET", "/images/NAME/get", saveImages},
 	{"GET", "/images/NAME/json", inspectImage},
 	{"GET", "/images/NAME/history", imageHistory},

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,6 +60,25 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// TestSearch: the answer of a registry in the form of the API.
+func TestSearch(t *testing.T) {
+	d := idle(t)
+	program = filepath.Join(t.TempDir(), "box")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\n[ \"$*\" = 'search --format=json --limit=3 -- word' ] && echo '{\"Name\":\"a\",\"StarCount\":2,\"IsOfficial\":\"[OK]\"}'\n"), 0o755))
+	answer := httptest.NewRecorder()
+	d.ServeHTTP(answer, httptest.NewRequest("GET", "/images/search?limit=3&term=word", nil))
+	require.Equal(t, 200, answer.Code, answer.Body)
+	require.JSONEq(t, `[{"name":"a","description":"","star_count":2,"is_official":true,"is_automated":false}]`, answer.Body.String())
+	status, _ := answerOf(d, "GET http://box/images/search", "")
+	require.Equal(t, "400", status)
+}
+
+// TestHintOfBuildKit: a client of BuildKit's, for which there is none, pulls one to run it.
+func TestHintOfBuildKit(t *testing.T) {
+	_, text := answerOf(idle(t), "POST http://box/images/create?fromImage=moby/buildkit&tag=buildx-stable-1", "")
+	require.Contains(t, text, "set DOCKER_BUILDKIT=0")
+}
+
 // answerOf is the status and the body of the answer to METHOD URL.
 func answerOf(d *daemon, request, body string) (status, text string) {
 	method, target, _ := strings.Cut(request, " ")
@@ -71,13 +93,20 @@ func answerOf(d *daemon, request, body string) (status, text string) {
 	return strings.Fields(answer.Result().Status)[0], answer.Body.String()
 }
 
-// FuzzRouter: whatever is asked, nothing panics, and each refusal has a sentence.
+// FuzzRouter: whatever is asked, nothing panics, and each refusal has a sentence. There is a container
+// x with a command, so that requests about one come to their end.
 func FuzzRouter(f *testing.F) {
 	for _, r := range routes {
-		f.Add(max(r.method, "GET"), strings.ReplaceAll(r.path, "NAME", "x")+"?all=1&filters={}", `{"Image":"tiny"}`)
+		f.Add(cmp.Or(r.method, "GET"), strings.ReplaceAll(r.path, "NAME", "x")+`?all=1&filters={}&path=/&h=1&w=1&fromImage=x&t=1&stdout=1`, `{"Image":"tiny"}`)
 	}
 	f.Add("POST", "/v1.47/containers/create?name=/x", `{"Image":"tiny","HostConfig":{"Binds":["a:/b"],"PortBindings":{"80/tcp":[{}]}}}`)
+	f.Add("POST", "/containers/x/exec", `{"Cmd":["true"]}`)
+	f.Add("POST", "/box", `{"Words":["ps"],"Dir":"/","Env":["A=1"],"Terminal":true}`)
+	f.Add("POST", "/networks/none/connect", `{"Container":"x","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.0.0.1"}}}`)
 	d := idle(f)
+	made := exec.Command(box, "create", "--root", d.Root, "--name", "x", "--network", "none", "tiny", "true")
+	out, err := made.CombinedOutput()
+	require.NoError(f, err, "%s", out)
 	f.Fuzz(func(t *testing.T, method, target, body string) {
 		if !strings.HasPrefix(target, "/") {
 			return
@@ -89,5 +118,6 @@ func FuzzRouter(f *testing.F) {
 		var problem struct{ Message string }
 		require.NoError(t, json.Unmarshal([]byte(text), &problem), text)
 		require.NotEmpty(t, problem.Message)
+		require.NotContains(t, problem.Message, "runtime error")
 	})
 }

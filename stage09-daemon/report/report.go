@@ -47,6 +47,21 @@ func Changes(out string) []Change {
 	return list
 }
 
+// Found reads what box search prints.
+func Found(out string) []any {
+	list := []any{}
+	for line := range strings.Lines(out) {
+		var f struct {
+			Name, Description, IsOfficial string
+			StarCount                     int
+		}
+		if json.Unmarshal([]byte(line), &f) == nil {
+			list = append(list, map[string]any{"name": f.Name, "description": f.Description, "star_count": f.StarCount, "is_official": f.IsOfficial != "", "is_automated": false})
+		}
+	}
+	return list
+}
+
 // Top is the table of a container's processes.
 type Top struct {
 	Titles    []string
@@ -250,6 +265,12 @@ func Hostname() string {
 		return "localhost"
 	}
 	return name
+}
+
+// Files is how many files this process has open.
+func Files() int {
+	all, _ := os.ReadDir("/proc/self/fd") // 0 without /proc
+	return len(all)
 }
 
 // Exec is a command in a container, in the form of GET /exec/NAME/json.
