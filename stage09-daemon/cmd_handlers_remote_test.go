@@ -59,7 +59,7 @@ func TestHost(t *testing.T) {
 
 // jobs are the children of the daemon (proc(5)).
 func (c *client) jobs() (pids []string) {
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", c.daemon))
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", c.daemon.Process.Pid))
 	require.NoError(c, err)
 	for _, list := range lists {
 		text, _ := os.ReadFile(list) // "" of a thread that has ended

@@ -39,10 +39,21 @@ func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		err = rest.Errorf(http.StatusBadRequest, "%v", err) // 404 has a client pull the image
 	}
 	if err != nil {
-		return err
+		return notForPull(err)
 	}
 	answer := map[string]any{"Id": id, "Warnings": []string{}}
 	return rest.Answer(w, http.StatusCreated, answer)
+}
+
+// notForPull gives an error another status than 404, which would have the client pull the image,
+// unless it is the image that is missing.
+func notForPull(err error) error {
+	var p rest.Problem
+	errors.As(withStatus(err), &p) // it is one
+	if p.Status == http.StatusNotFound && !strings.Contains(p.Text, "such image") {
+		p.Status = http.StatusBadRequest
+	}
+	return p
 }
 
 // startContainer has a job start the container. It is held until those who wait are attached, so

@@ -49,7 +49,7 @@ type client struct {
 	*testing.T
 	http.Client
 	socket, root string
-	daemon       int // its number
+	daemon       *exec.Cmd
 }
 
 // ask starts a daemon, in which tiny is an image already.
@@ -60,27 +60,31 @@ func ask(t *testing.T) *client {
 	c.Transport = &http.Transport{DisableKeepAlives: true,
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", c.socket) }}
 	c.box("run", "--rm", "--network", "none", "tiny", "true")
-	daemon := exec.Command(box, "daemon", "-H", "unix://"+c.socket)
-	daemon.Env = append(os.Environ(), "BOX_ROOT="+c.root, "STAGEBOX_SECRET=1")
-	daemon.Stderr = os.Stderr
-	if os.Geteuid() == 0 { // its networks are not the host's
-		daemon.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
-	}
-	require.NoError(t, daemon.Start())
-	c.daemon = daemon.Process.Pid
+	c.startDaemon()
 	t.Cleanup(func() {
-		require.NoError(t, daemon.Process.Signal(unix.SIGTERM))
-		require.NoError(t, daemon.Wait(), "SIGTERM ends a daemon")
+		require.NoError(t, c.daemon.Process.Signal(unix.SIGTERM))
+		require.NoError(t, c.daemon.Wait(), "SIGTERM ends a daemon")
 		if names := strings.Fields(c.box("ps", "-aq")); len(names) > 0 {
 			c.box(append([]string{"rm", "-f"}, names...)...)
 		}
 		require.NoError(t, removeTree(dir))
 	})
-	require.Eventually(t, func() bool {
+	return c
+}
+
+// startDaemon starts a daemon, and waits until it answers.
+func (c *client) startDaemon() {
+	c.daemon = exec.Command(box, "daemon", "-H", "unix://"+c.socket)
+	c.daemon.Env = append(os.Environ(), "BOX_ROOT="+c.root, "STAGEBOX_SECRET=1")
+	c.daemon.Stderr = os.Stderr
+	if os.Geteuid() == 0 { // its networks are not the host's
+		c.daemon.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	}
+	require.NoError(c, c.daemon.Start())
+	require.Eventually(c, func() bool {
 		conn, err := net.Dial("unix", c.socket)
 		return err == nil && conn.Close() == nil
 	}, time.Minute, 5*time.Millisecond)
-	return c
 }
 
 // box runs the command on the same store.
@@ -96,6 +100,14 @@ func (c *client) box(args ...string) string {
 // do asks, and returns the status and the body.
 func (c *client) do(method, path string, body any) (int, string) {
 	c.Helper()
+	status, text, err := c.try(method, path, body)
+	require.NoError(c, err)
+	return status, text
+}
+
+// try asks a daemon that may end meanwhile.
+func (c *client) try(method, path string, body any) (int, string, error) {
+	c.Helper()
 	reader, ok := body.(io.Reader)
 	if !ok && body != nil {
 		text, err := json.Marshal(body)
@@ -105,11 +117,12 @@ func (c *client) do(method, path string, body any) (int, string) {
 	request, err := http.NewRequest(method, "http://box/v1.47"+path, reader)
 	require.NoError(c, err)
 	answer, err := c.Do(request)
-	require.NoError(c, err)
+	if err != nil {
+		return 0, "", err
+	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	require.NoError(c, err)
-	return answer.StatusCode, strings.TrimSpace(string(text))
+	return answer.StatusCode, strings.TrimSpace(string(text)), err
 }
 
 // ok asks, and wants a status.
@@ -170,6 +183,7 @@ func TestLife(t *testing.T) {
 	c := ask(t)
 	status, text := c.do("POST", "/containers/create", map[string]any{"Image": "nosuch"})
 	require.Equal(t, 404, status, text)
+	c.ok(400, "POST", "/containers/create", map[string]any{"Image": "tiny", "HostConfig": map[string]any{"VolumesFrom": []string{"nosuch"}}})
 	c.create("web", map[string]any{"OpenStdin": true, "Env": []string{"A=1", "STAGEBOX_SECRET"}},
 		"echo first; cat; echo $A.$STAGEBOX_SECRET >&2; exit 9")
 	conn, in := c.hijack("/containers/web/attach?stream=1&stdin=1&stdout=1&stderr=1", "")

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+)
+
+// load are clients of a daemon that is killed again and again, and what it has acknowledged.
+type load struct {
+	*client
+	over    atomic.Bool
+	clients sync.WaitGroup
+
+	created, started, built, loaded []string // each list belongs to one client
+}
+
+// repeat does something over and over.
+func (l *load) repeat(do func(i int) error) {
+	l.clients.Go(func() {
+		for i := 0; !l.over.Load(); i++ {
+			if do(i) != nil {
+				time.Sleep(5 * time.Millisecond) // there is no daemon now
+			}
+		}
+	})
+}
+
+// run creates containers and starts them.
+func (l *load) run(i int) error {
+	name := fmt.Sprint("run", i)
+	status, _, err := l.try("POST", "/containers/create?name="+name, map[string]any{"Image": "tiny", "Cmd": []string{"sh", "-c", "echo ran; exit 3"},
+		"HostConfig": map[string]any{"NetworkMode": "none"}})
+	if err != nil || status != 201 {
+		return err
+	}
+	l.created = append(l.created, name)
+	if status, _, err = l.try("POST", "/containers/"+name+"/start", nil); err == nil && status == 204 {
+		l.started = append(l.started, name)
+	}
+	return err
+}
+
+func (l *load) build(i int) error {
+	name := fmt.Sprint("built", i)
+	_, text, err := l.try("POST", "/build?t="+name, tarOf(l.T, "Dockerfile", "FROM tiny\nLABEL i="+name+"\nCOPY Dockerfile /"+name+"\n"))
+	if err == nil && strings.Contains(text, "Successfully tagged") {
+		l.built = append(l.built, name)
+	}
+	return err
+}
+
+// load sends an image, as a registry does with a pull.
+func (l *load) load(archive string) func(i int) error {
+	return func(i int) error {
+		_, text, err := l.try("POST", "/images/load", strings.NewReader(archive))
+		if err != nil || !strings.Contains(text, "Loaded image") {
+			return err
+		}
+		name := fmt.Sprint("loaded", i)
+		status, _, err := l.try("POST", "/images/sent/tag?repo="+name, nil)
+		if err == nil && status == 201 {
+			l.loaded = append(l.loaded, name)
+		}
+		return err
+	}
+}
+
+func (l *load) follow(int) error {
+	answer, err := l.Get("http://box/containers/stays/logs?follow=1&stdout=1")
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	_, err = io.Copy(io.Discard, answer.Body) // until the daemon is killed
+	return err
+}
+
+// TestDaemonKilled kills the daemon three times while clients use it, or a hundred times in the long
+// form. What it has acknowledged is there afterwards, containers go on, and nothing is left over.
+func TestDaemonKilled(t *testing.T) {
+	boxtest.Slow(t)
+	c, r, kills := ask(t), boxtest.Random(t), 3
+	if boxtest.Long() {
+		kills = 100
+	}
+	c.box("tag", "tiny", "sent")
+	archive := c.box("save", "sent")
+	c.create("stays", nil, "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done")
+	c.ok(204, "POST", "/containers/stays/start", nil)
+	began := c.box("inspect", "-f", "{{.State.StartedAt}}", "stays")
+	l := &load{client: c}
+	for _, does := range []func(int) error{l.run, l.build, l.load(archive), l.follow} {
+		l.repeat(does)
+	}
+	for range kills {
+		time.Sleep(time.Duration(r.IntN(400)) * time.Millisecond) // at any instant
+		require.NoError(t, c.daemon.Process.Kill())
+		require.Error(t, c.daemon.Wait())
+		c.startDaemon()
+	}
+	l.over.Store(true)
+	c.box("kill", "stays") // ends those who follow its log
+	l.clients.Wait()
+	t.Logf("killed %d times; acknowledged: %d created, %d started, %d built, %d loaded", kills, len(l.created), len(l.started), len(l.built), len(l.loaded))
+	l.holds(began)
+}
+
+// holds compares the store with what was acknowledged.
+func (l *load) holds(began string) {
+	require.Eventually(l, func() bool { return len(l.jobsOfAll()) == 0 }, time.Minute, 20*time.Millisecond, "%q", l.jobsOfAll())
+	all := l.box("ps", "-a", "--format", "{{.Names}} {{.Status}}")
+	for _, name := range l.created {
+		require.Contains(l, all, name+" ")
+	}
+	for _, name := range l.started {
+		require.Contains(l, all, name+" Exited (3)")
+		require.Equal(l, "ran\n", l.box("logs", name))
+	}
+	for _, name := range slices.Concat(l.built, l.loaded) {
+		l.ok(200, "GET", "/images/"+name+"/json", nil)
+	}
+	require.Equal(l, began, l.box("inspect", "-f", "{{.State.StartedAt}}", "stays"))
+	for i, line := range strings.Fields(l.box("logs", "stays")) {
+		require.Equal(l, strconv.Itoa(i+1), line)
+	}
+	half, err := filepath.Glob(l.root + "/*/.*")
+	require.NoError(l, err)
+	require.Empty(l, half)
+}
+
+// jobsOfAll are the processes that use the store, the daemon left out: jobs and monitors.
+func (l *load) jobsOfAll() (lines []string) {
+	all, err := filepath.Glob("/proc/[0-9]*/environ")
+	require.NoError(l, err)
+	for _, file := range all {
+		text, _ := os.ReadFile(file) // "" of one that has ended, or is another user's
+		line, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
+		if strings.Contains(string(text), "BOX_ROOT="+l.root) && file != fmt.Sprintf("/proc/%d/environ", l.daemon.Process.Pid) {
+			lines = append(lines, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return lines
+}
