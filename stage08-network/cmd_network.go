@@ -291,17 +291,6 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	return text, nil
 }
 
-// ownAddresses are those on all networks.
-func (l *link) ownAddresses() (list []string) {
-	for _, a := range l.attachments() {
-		list = append(list, a.lease.Addr.String())
-		if a.lease.Addr6.IsValid() {
-			list = append(list, a.lease.Addr6.String())
-		}
-	}
-	return list
-}
-
 // nameFiles are the files in /etc that tell a container its names and those of others.
 var nameFiles = []string{"hostname", "hosts", "resolv.conf"}
 

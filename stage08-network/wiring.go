@@ -300,6 +300,17 @@ func (l *link) attachments() []*attachment {
 	return list
 }
 
+// ownAddresses are those on all networks.
+func (l *link) ownAddresses() (list []string) {
+	for _, a := range l.attachments() {
+		list = append(list, a.lease.Addr.String())
+		if a.lease.Addr6.IsValid() {
+			list = append(list, a.lease.Addr6.String())
+		}
+	}
+	return list
+}
+
 // allocateAll leases an address on each network. The first that is not internal comes first: the
 // way out leads through it.
 func (l *link) allocateAll(list []ipam.Wish, who endpoint) error {
