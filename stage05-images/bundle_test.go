@@ -179,6 +179,20 @@ func TestBundleIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestDeleteFreesTheNameOfAKilledCreate(t *testing.T) {
+	dir, call := newBundle(t, nil)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "states", "one"), 0o711)) // as far as it had come
+	_, said, status := call("run", "--bundle", dir, "one")
+	require.Equal(t, 1, status)
+	require.Contains(t, said, "already exists")
+	_, said, status = call("delete", "--force", "one")
+	require.Zero(t, status, said)
+	_, said, status = call("delete", "--force", "../states")
+	require.Zero(t, status, said)
+	_, said, status = call("run", "--bundle", dir, "one")
+	require.Zero(t, status, said)
+}
+
 func TestBundleNamesTheFieldOfAWrongType(t *testing.T) {
 	for text, said := range map[string]string{
 		`{"process": {"args": ["a", 7]}}`:      "config.json: process.args[1]: it is a number, and has to be string",

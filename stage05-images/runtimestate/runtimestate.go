@@ -189,6 +189,14 @@ func (s *State) Shown() Shown {
 // Remove removes the state.
 func (s *State) Remove() error { return os.RemoveAll(s.Dir) }
 
+// Forget removes the directory of a container whose create was killed, so that its name is free again.
+func (s Store) Forget(id string) error {
+	if !isName(id) {
+		return nil
+	}
+	return os.RemoveAll(filepath.Join(string(s), id))
+}
+
 // All are the states of all containers.
 func (s Store) All() (list []*State, err error) {
 	entries, err := os.ReadDir(string(s))
