@@ -204,7 +204,7 @@ func (c *runtimeDeleteCmd) delete() error {
 	s, err := find(&c.Options, c.ID)
 	switch {
 	case errors.Is(err, runtimestate.ErrMissing) && c.Force:
-		return nil
+		return c.States().Forget(c.ID)
 	case err != nil:
 		return err
 	case s.Status != specs.StateStopped && !c.Force:
