@@ -437,7 +437,8 @@ func afterKill(n *testNet) Seen {
 		same("", n.heard(n.outside, "198.18.0.1:8080")), same("1", itoa(cables)))
 }
 
-// connectsOrLeavesNothing connects a container that has another default route than box would set.
+// connectsOrLeavesNothing connects two containers: one without IPv6, and one that has set a default
+// route of its own, so that the kernel refuses box's.
 func connectsOrLeavesNothing(n *testNet) Seen {
 	made := all(status(0, n.Run("network", "create", "--internal", "inside")), status(0, n.Run("network", "create", "red")))
 	if !made.Holds {
