@@ -40,3 +40,14 @@ func TestPackScript(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(text), "none")
 }
+
+func TestTooMuchToKeep(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	w := &limited{&out, 10}
+	_, err := io.Copy(w, strings.NewReader("0123456789"))
+	require.NoError(t, err)
+	_, err = io.Copy(w, strings.NewReader("a"))
+	require.ErrorIs(t, err, errTooMuch)
+	require.Equal(t, "0123456789", out.String())
+}
