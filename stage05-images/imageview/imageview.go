@@ -4,20 +4,16 @@
 package imageview
 
 import (
-	"bytes"
-	"cmp"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage04-unionfs/format"
 	"stagebox/stage05-images/digest"
-	"stagebox/stage05-images/layertree"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 )
@@ -33,67 +29,6 @@ func (s Sizes) Of(image *oci.Image) (size int64) {
 	return size
 }
 
-// Options are the flags of images.
-type Options struct {
-	Quiet   bool `short:"q" help:"Print only ids."`
-	Digests bool `help:"Show digests: the registry's, or else the manifest's."`
-	Tree    bool `help:"Draw the tree of layers that images share."`
-}
-
-// Write prints images, the newest first: a row for each name, or a tree in which an image is a
-// branch of the one that it was made from.
-func (o Options) Write(w io.Writer, all []*oci.Image, sizes Sizes) error {
-	slices.SortStableFunc(all, func(a, b *oci.Image) int { return b.Created().Compare(a.Created()) })
-	if o.Tree {
-		tree(all).Write(w, sizes)
-		return nil
-	}
-	rows := [][]string{{"REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"}}
-	for _, image := range all {
-		for i, name := range image.Familiar() {
-			_, origin, _ := strings.Cut(image.Origins[i], "@")
-			rows = append(rows, []string{name[0], name[1],
-				cmp.Or(origin, image.Manifest.Digest.String()), short(image.ID),
-				age(image.Created()), units.FormatSize(sizes.Of(image))})
-		}
-	}
-	if o.Quiet {
-		rows = rows[1:]
-	}
-	for i, cells := range rows {
-		switch {
-		case o.Quiet:
-			rows[i] = cells[3:4]
-		case !o.Digests:
-			rows[i] = slices.Delete(cells, 2, 3)
-		}
-	}
-	return table(w, rows)
-}
-
-func tree(all []*oci.Image) *layertree.Tree {
-	tree := &layertree.Tree{}
-	for _, image := range all {
-		var names []string
-		for _, name := range image.Familiar() {
-			names = append(names, strings.TrimSuffix(name[0]+":"+name[1], ":<none>"))
-		}
-		tree.Add(image.Config.RootFS.DiffIDs, names)
-	}
-	return tree
-}
-
-func table(w io.Writer, rows [][]string) error {
-	var out bytes.Buffer // a tabwriter writes every cell by itself
-	t := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
-	for _, cells := range rows {
-		fmt.Fprintln(t, strings.Join(cells, "\t"))
-	}
-	t.Flush()
-	_, err := out.WriteTo(w)
-	return err
-}
-
 // age is how long ago something was made. Tools that want the same bytes again set no time, or the
 // beginning of Unix time.
 func age(made time.Time) string {
@@ -106,30 +41,47 @@ func age(made time.Time) string {
 // short returns the beginning of a digest.
 func short(d digest.Digest) string { return d.Encoded()[:12] }
 
-// History prints how an image came to be: the latest step first, and how much each has added. Unless
+// HistoryOptions are the flags of history.
+type HistoryOptions struct {
+	NoTrunc bool   `help:"Do not truncate commands."`
+	Quiet   bool   `short:"q" help:"Print only the ids of layers."`
+	Format  string `help:"Output format: table, table TEMPLATE, json, or a Go template with {{.ID}}, {{.CreatedBy}}, {{.Size}} and others." placeholder:"FORMAT"`
+}
+
+// historyRow is what a template can show of a step.
+type historyRow struct {
+	Comment, CreatedAt, CreatedBy, CreatedSince, ID, Size string
+}
+
+// Write prints how an image came to be: the latest step first, and how much each has added. Unless
 // it is full, a command is cut to 45 characters.
-func History(w io.Writer, image *oci.Image, full bool, sizes Sizes) error {
-	var rows [][]string
+func (o HistoryOptions) Write(w io.Writer, image *oci.Image, sizes Sizes) error {
+	var rows []any
 	layers := image.Config.RootFS.DiffIDs
 	for _, h := range image.Config.History {
-		layer, size, created := "<none>", "0 B", "-"
+		r := historyRow{ID: "<none>", Size: "0 B", CreatedSince: "-", CreatedBy: brief(h.CreatedBy, o.NoTrunc), Comment: h.Comment}
 		if !h.EmptyLayer && len(layers) > 0 {
-			layer, size = short(layers[0]), units.FormatSize(sizes(layers[0]))
+			r.ID, r.Size = short(layers[0]), units.FormatSize(sizes(layers[0]))
 			layers = layers[1:]
 		}
 		if h.Created != nil {
-			created = age(*h.Created)
+			r.CreatedSince, r.CreatedAt = age(*h.Created), h.Created.Local().Format(time.RFC3339)
 		}
-		rows = append(rows, []string{layer, created, brief(h.CreatedBy, full), size, h.Comment})
+		rows = append(rows, r)
 	}
 	for _, diffID := range layers { // of which the history says nothing
-		size := units.FormatSize(sizes(diffID))
-		rows = append(rows, []string{short(diffID), "-", "", size, ""})
+		rows = append(rows, historyRow{ID: short(diffID), Size: units.FormatSize(sizes(diffID)), CreatedSince: "-"})
 	}
-	rows = append(rows, []string{"LAYER", "CREATED", "CREATED BY", "SIZE", "COMMENT"})
 	slices.Reverse(rows)
-	return table(w, rows)
+	if o.Quiet && (o.Format == "" || strings.HasPrefix(o.Format, "table")) {
+		o.Format = "{{.ID}}"
+	}
+	return historyTable.Write(w, o.Format, rows)
 }
+
+var historyTable = format.Table{Header: format.Header{"ID": "LAYER", "CreatedSince": "CREATED", "CreatedAt": "CREATED AT",
+	"CreatedBy": "CREATED BY", "Size": "SIZE", "Comment": "COMMENT"},
+	Row: "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"}
 
 func brief(text string, full bool) string {
 	text = strings.Join(strings.Fields(text), " ")

@@ -2,6 +2,9 @@ package imageview
 
 import (
 	"bytes"
+	"cmp"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +58,7 @@ func TestAge(t *testing.T) {
 func TestTables(t *testing.T) {
 	write := func(o Options) (lines [][]string) {
 		var out bytes.Buffer
-		require.NoError(t, o.Write(&out, images(), sizes))
+		require.NoError(t, o.Write(&out, images(), nil, sizes))
 		for line := range strings.Lines(out.String()) {
 			lines = append(lines, strings.Fields(line))
 		}
@@ -82,7 +85,7 @@ func TestHistoryHasALineForEachLayer(t *testing.T) {
 	long := strings.Repeat("word ", 20)
 	image.Config.History = []ocispec.History{{CreatedBy: long}, {CreatedBy: "ENV", EmptyLayer: true, Comment: "note"}}
 	var out bytes.Buffer
-	require.NoError(t, History(&out, image, false, sizes))
+	require.NoError(t, HistoryOptions{}.Write(&out, image, sizes))
 	lines := strings.Split(out.String(), "\n")
 	require.Contains(t, lines[0], "CREATED BY")
 	require.Contains(t, lines[1], layer(2).Encoded()[:12], "of which the history says nothing")
@@ -91,8 +94,60 @@ func TestHistoryHasALineForEachLayer(t *testing.T) {
 	require.Contains(t, lines[3], layer(1).Encoded()[:12])
 	require.Contains(t, lines[3], "…")
 	out.Reset()
-	require.NoError(t, History(&out, image, true, sizes))
+	require.NoError(t, HistoryOptions{NoTrunc: true}.Write(&out, image, sizes))
 	require.Contains(t, out.String(), strings.TrimSpace(long))
+	out.Reset()
+	require.NoError(t, HistoryOptions{Format: "{{.ID}} {{.Size}} {{.Comment}}"}.Write(&out, image, sizes))
+	require.Equal(t, layer(2).Encoded()[:12]+" 2 KiB \n<none> 0 B note\n"+layer(1).Encoded()[:12]+" 1 KiB \n", out.String())
+	out.Reset()
+	require.NoError(t, HistoryOptions{Quiet: true}.Write(&out, image, sizes))
+	require.Equal(t, layer(2).Encoded()[:12]+"\n<none>\n"+layer(1).Encoded()[:12]+"\n", out.String())
+}
+
+// TestSelection has the flags that leave images out, and the forms of the list.
+func TestSelection(t *testing.T) {
+	all := images()
+	all[0].Config.Config.Labels = map[string]string{"team": "a"}
+	find := func(text string) (*oci.Image, error) {
+		if text == "old:1" {
+			return all[0], nil
+		}
+		return nil, oci.ErrNoImage
+	}
+	write := func(o Options) string {
+		var out bytes.Buffer
+		o.Format = cmp.Or(o.Format, "{{.Repository}}:{{.Tag}}")
+		require.NoError(t, o.Write(&out, slices.Clone(all), find, sizes))
+		return strings.ReplaceAll(strings.TrimSpace(out.String()), "\n", " ")
+	}
+	for _, c := range []struct {
+		options Options
+		shows   string
+	}{
+		{Options{}, "<none>:<none> old:1 h:5/old:<none>"},
+		{Options{Name: "old"}, "old:1"},
+		{Options{Name: "old:1"}, "old:1"},
+		{Options{Name: "old:2"}, ""},
+		{Options{Name: "*/old"}, "h:5/old:<none>"},
+		{Options{Filter: []string{"reference=o?d", "reference=nosuch"}}, "old:1"},
+		{Options{Filter: []string{"dangling=true"}}, "<none>:<none>"},
+		{Options{Filter: []string{"dangling=false", "label=team=a"}}, "old:1 h:5/old:<none>"},
+		{Options{Filter: []string{"label=team=b"}}, ""},
+		{Options{Filter: []string{"since=old:1"}}, "<none>:<none>"},
+		{Options{Filter: []string{"before=old:1"}}, ""},
+		{Options{Name: "old", NoTrunc: true, Format: "{{.ID}}"}, string(digest.FromString("old"))},
+		{Options{Name: "old", Quiet: true, Format: "table"}, digest.FromString("old").Encoded()[:12]},
+		{Options{Name: "old", Format: "table {{.Tag}}\t{{.Size}}"}, "TAG   SIZE 1     1 KiB"},
+	} {
+		require.Equal(t, c.shows, write(c.options), "%+v", c.options)
+	}
+	for says, o := range map[string]Options{
+		"--filter: " + oci.ErrNoImage.Error():                              {Filter: []string{"since=nosuch"}},
+		"images [: syntax error in pattern of a name":                      {Name: "["},
+		"--filter dangling=x: invalid value; available: true, 1, false, 0": {Filter: []string{"dangling=x"}},
+	} {
+		require.EqualError(t, o.Write(io.Discard, all, find, sizes), says)
+	}
 }
 
 func TestDescriptions(t *testing.T) {
