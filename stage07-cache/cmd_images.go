@@ -31,7 +31,7 @@ func (c *imagesCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	return c.Options.Write(os.Stdout, all, c.Store.layerSize)
+	return c.Options.Write(os.Stdout, all, c.Store.layout().Find, c.Store.layerSize)
 }
 
 type tagCmd struct {
@@ -170,8 +170,9 @@ func (c *imagePruneCmd) Run() error {
 }
 
 type historyCmd struct {
-	Image   string `arg:"" help:"An image, by name, id or id prefix."`
-	NoTrunc bool   `help:"Do not truncate commands."`
+	Image string `arg:"" help:"An image, by name, id or id prefix."`
+
+	imageview.HistoryOptions
 
 	Store
 }
@@ -182,7 +183,7 @@ func (c *historyCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	return imageview.History(os.Stdout, image, c.NoTrunc, c.Store.layerSize)
+	return c.HistoryOptions.Write(os.Stdout, image, c.Store.layerSize)
 }
 
 // describeImage is an image in the shape of the API.
