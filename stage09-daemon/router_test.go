@@ -94,17 +94,17 @@ func answerOf(d *daemon, request, body string) (status, text string) {
 }
 
 // FuzzRouter: whatever is asked, nothing panics, and each refusal has a sentence. There is a container
-// x with a command, so that requests about one come to their end.
+// xy with a command, so that requests about one come to their end.
 func FuzzRouter(f *testing.F) {
 	for _, r := range routes {
-		f.Add(cmp.Or(r.method, "GET"), strings.ReplaceAll(r.path, "NAME", "x")+`?all=1&filters={}&path=/&h=1&w=1&fromImage=x&t=1&stdout=1`, `{"Image":"tiny"}`)
+		f.Add(cmp.Or(r.method, "GET"), strings.ReplaceAll(r.path, "NAME", "xy")+`?all=1&filters={}&path=/&h=1&w=1&fromImage=x&t=1&stdout=1`, `{"Image":"tiny"}`)
 	}
-	f.Add("POST", "/v1.47/containers/create?name=/x", `{"Image":"tiny","HostConfig":{"Binds":["a:/b"],"PortBindings":{"80/tcp":[{}]}}}`)
-	f.Add("POST", "/containers/x/exec", `{"Cmd":["true"]}`)
+	f.Add("POST", "/v1.47/containers/create?name=/xy2", `{"Image":"tiny","HostConfig":{"Binds":["a:/b"],"PortBindings":{"80/tcp":[{}]}}}`)
+	f.Add("POST", "/containers/xy/exec", `{"Cmd":["true"]}`)
 	f.Add("POST", "/box", `{"Words":["ps"],"Dir":"/","Env":["A=1"],"Terminal":true}`)
-	f.Add("POST", "/networks/none/connect", `{"Container":"x","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.0.0.1"}}}`)
+	f.Add("POST", "/networks/none/connect", `{"Container":"xy","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.0.0.1"}}}`)
 	d := idle(f)
-	made := exec.Command(box, "create", "--root", d.Root, "--name", "x", "--network", "none", "tiny", "true")
+	made := exec.Command(box, "create", "--root", d.Root, "--name", "xy", "--network", "none", "tiny", "true")
 	out, err := made.CombinedOutput()
 	require.NoError(f, err, "%s", out)
 	f.Fuzz(func(t *testing.T, method, target, body string) {
