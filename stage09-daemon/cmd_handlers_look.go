@@ -4,10 +4,13 @@ package main
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -15,9 +18,10 @@ import (
 	"stagebox/stage02-cgroups/stats"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/journal"
 	"stagebox/stage04-unionfs/listing"
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
-	"stagebox/stage09-daemon/commandline"
 	"stagebox/stage09-daemon/report"
 	"stagebox/stage09-daemon/rest"
 )
@@ -170,41 +174,66 @@ func containerLogs(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if !r.Is("stdout") && !r.Is("stderr") {
 		return rest.Errorf(http.StatusBadRequest, "Bad parameters: you must choose at least one stream")
 	}
-	line := commandline.Words{"logs"}
-	line.On("--follow", r.Is("follow"))
-	line.On("--timestamps", r.Is("timestamps"))
-	if tail := r.Param("tail"); tail != "all" {
-		line.Add("--tail", tail)
+	selection, err := selectionIn(r)
+	if err != nil {
+		return err
 	}
-	for _, key := range []string{"since", "until"} {
-		if value := r.Param(key); value != "0" {
-			line.Add("--"+key, value)
-		}
+	// Open before the answer begins: a client may remove the container as soon as it does.
+	log, err := os.Open(c.path("log"))
+	if err == nil {
+		defer log.Close()
+		err = selection.Seek(log)
 	}
-	job := d.command(r.Context(), r, line.With(c.ID)...)
+	isEmpty := errors.Is(err, os.ErrNotExist) // it has printed nothing
+	if err != nil && !isEmpty {
+		return err
+	}
 	kind := "application/vnd.docker.multiplexed-stream"
 	if c.Run.TTY {
 		kind = "application/vnd.docker.raw-stream"
 	}
 	out, err := rest.Begin(w, kind)
-	if err != nil {
-		return nil // the client has left
+	if err != nil || isEmpty {
+		return nil // no error is left to tell the client of
 	}
-	frames := &rest.Frames{To: out}
-	job.Stdout, job.Stderr = nil, nil
-	switch {
-	case c.Run.TTY:
-		job.Stdout = out
-	default:
-		if r.Is("stdout") {
-			job.Stdout = frames.Stream(rest.Stdout)
-		}
-		if r.Is("stderr") {
-			job.Stderr = frames.Stream(rest.Stderr)
-		}
+	more := func() bool { return state.Held(c.livePath()) && !selection.IsOver(time.Now()) }
+	if !r.Is("follow") {
+		more = nil
 	}
-	job.Run() // how it ends is in the log itself
+	journal.Read(r.Context(), log, more, printTo(out, c.Run.TTY, r, selection)) // nor here
 	return nil
+}
+
+// selectionIn is the part of a log that a request is for.
+func selectionIn(r *rest.Request) (*journal.Selection, error) {
+	s := &journal.Selection{Tail: cmp.Or(r.Param("tail"), "all"), Timestamps: r.Is("timestamps")}
+	for key, to := range map[string]*string{"since": &s.Since, "until": &s.Until} {
+		if value := r.Param(key); value != "0" {
+			*to = value
+		}
+	}
+	if err := s.Parse(time.Now()); err != nil {
+		return nil, rest.Errorf(http.StatusBadRequest, "logs: %v", err)
+	}
+	return s, nil
+}
+
+// printTo prints lines of a log to a client: as they are if a terminal printed them, and else in
+// frames that say which stream they are of.
+func printTo(out io.Writer, isTTY bool, r *rest.Request, s *journal.Selection) func(journal.Line) error {
+	frames := &rest.Frames{To: out}
+	streams := map[string]io.Writer{"stdout": frames.Stream(rest.Stdout), "stderr": frames.Stream(rest.Stderr)}
+	if isTTY {
+		streams["stdout"] = out
+	}
+	return func(line journal.Line) error {
+		to, known := streams[line.Stream]
+		if text := s.Text(line); known && text != "" && r.Is(line.Stream) {
+			_, err := io.WriteString(to, text)
+			return err
+		}
+		return nil
+	}
 }
 
 // containerStats sends a reading each second, or one.

@@ -521,3 +521,18 @@ func TestInherited(t *testing.T) {
 	require.NoError(t, errors.Join(daemon.Process.Signal(unix.SIGTERM), daemon.Wait()))
 	require.FileExists(t, c.socket, "the next daemon gets it")
 }
+
+// TestLogsOfAContainerThatGoes: a client reads when it likes, and removes the container before. The
+// Docker SDK for Python does.
+func TestLogsOfAContainerThatGoes(t *testing.T) {
+	c := ask(t)
+	for range 10 {
+		c.box("run", "--name", "brief", "--network", "none", "tiny", "echo", "said")
+		answer, err := c.Get("http://box/containers/brief/logs?stdout=1&follow=1")
+		require.NoError(t, err)
+		c.ok(204, "DELETE", "/containers/brief", nil)
+		stdout, _ := c.frames(answer.Body)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, "said\n", stdout)
+	}
+}
