@@ -382,7 +382,7 @@ func TestFiftyAtOnce(t *testing.T) {
 	done := make(chan bool)
 	go func() { all.Wait(); close(done) }()
 	for ended := false; !ended; {
-		l.command("rm", "-f", "x", "y", "z").Run() // so that those who wait see an end
+		l.command("rm", "-f", "xx", "yy", "zz").Run() // so that those who wait see an end
 		select {
 		case <-done:
 			ended = true

@@ -39,7 +39,7 @@ assert web.commit("made", tag="1").tags == ["made:1"]
 web.rename("shop")
 web.restart(timeout=0)
 assert [x.name for x in c.containers.list(filters={"label": "l=v"})] == ["shop"]
-assert "start" in {e["Action"] for e in c.events(since=int(time.time()) - 60, until=int(time.time()), decode=True)}
+assert "start" in {e["Action"] for e in c.events(since=int(time.time()) - 60, until=int(time.time()) + 1, decode=True)}
 web.stop(timeout=0)
 assert web.wait()["StatusCode"] == 137
 web.remove()

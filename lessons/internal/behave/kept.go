@@ -80,7 +80,9 @@ var keptRows = []Row{{
 }, {
 	Name: "top lists the processes of a container by their numbers outside", Since: 4,
 	Check: func(b *Box) Seen {
-		return b.detached("sleep 100 & sleep 100", func() Seen {
+		return b.detached("sleep 100 & sleep 100 & echo begun; wait", func() Seen {
+			for begin := time.Now(); b.Run("logs", "still").Stdout == "" && time.Since(begin) < patience; {
+			}
 			pid := b.Run("inspect", "-f", "{{.State.Pid}}", "still").Line()
 			e := b.Run("top", "still", "-o", "pid,comm")
 			lines := strings.Split(e.Line(), "\n")
