@@ -74,6 +74,19 @@ func hairpin(name string) nlMessage {
 			nest(unix.IFLA_INFO_SLAVE_DATA, "IFLA_INFO_SLAVE_DATA", mode))}
 }
 
+// portOff has a bridge neither take from a port nor give to it, and forget the addresses behind it.
+// The message is one of the bridge's own family: it leaves the link itself alone.
+func portOff(index int) nlMessage {
+	data := make([]byte, unix.SizeofIfInfomsg)
+	data[0] = unix.AF_BRIDGE
+	binary.NativeEndian.PutUint32(data[4:], uint32(index))
+	const disabled = 0 // BR_STATE_DISABLED of if_bridge.h
+	off := nlBody{}.attr(unix.IFLA_BRPORT_STATE, "IFLA_BRPORT_STATE", []byte{disabled}, "0").
+		attr(unix.IFLA_BRPORT_FLUSH, "IFLA_BRPORT_FLUSH", nil, "")
+	return nlMessage{"RTM_SETLINK", unix.RTM_SETLINK, 0,
+		nlBody{data: data}.nest(unix.IFLA_PROTINFO, "IFLA_PROTINFO", off)}
+}
+
 // linkUp switches a link on.
 func linkUp(name string) nlMessage {
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, 0, linkBody().

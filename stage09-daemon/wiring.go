@@ -588,7 +588,22 @@ func (l *link) disconnect() error {
 	if len(l.Ports) == 0 {
 		undo = func([]ipam.Lease) error { return nil }
 	}
-	return errors.Join(append(all, l.dir.release(l.id, undo), l.held.Close())...)
+	return errors.Join(append(all, l.silence(), l.dir.release(l.id, undo), l.held.Close())...)
+}
+
+// silence takes a container that has ended off its bridges. The kernel removes a network namespace
+// later, and until then answers in it, also for the next container that has the address.
+func (l *link) silence() (err error) {
+	for _, a := range l.attachments() {
+		veth, errPort := linkNamed(a.veth)
+		if errPort == nil {
+			errPort = sendNetlink(unix.NETLINK_ROUTE, portOff(veth.Index))
+		}
+		if !errors.Is(errPort, unix.ENODEV) { // else it is gone, or was never made
+			err = errors.Join(err, errPort)
+		}
+	}
+	return err
 }
 
 // isShared reports whether the container has no network namespace of its own.
