@@ -105,6 +105,8 @@ func checkBuilt(t *testing.T, out string, names []string) {
 	require.Empty(t, words(out, "torn"), out)
 }
 
+func (w *watched) String() string { return w.text.String() }
+
 // words are what follows a word on the lines that begin with it.
 func words(out, first string) (list []string) {
 	for _, line := range regexp.MustCompile(`(?m)^`+first+` (\w+)\n`).FindAllStringSubmatch(out, -1) {
@@ -113,15 +115,16 @@ func words(out, first string) (list []string) {
 	return list
 }
 
-// watched is a buffer that calls seen once, when a text has been written.
+// watched keeps what is written, and calls seen once, when a text is in it. It embeds no buffer:
+// io.Copy would fill that by its ReadFrom.
 type watched struct {
-	bytes.Buffer
+	text  bytes.Buffer
 	until string
 	seen  func()
 }
 
 func (w *watched) Write(data []byte) (int, error) {
-	n, err := w.Buffer.Write(data)
+	n, err := w.text.Write(data)
 	if w.seen != nil && strings.Contains(w.String(), w.until) {
 		w.seen()
 		w.seen = nil
