@@ -68,6 +68,8 @@ var attachRows = []Row{{
 	Check: func(b *Box) Seen {
 		flags := []string{"-d", "-i", "--name", "still"}
 		return b.withStill(flags, "echo before; read line; echo got $line; echo err >&2; exit 7", func() Seen {
+			for begin := time.Now(); b.Run("logs", "still").Stdout == "" && time.Since(begin) < patience; {
+			}
 			e := b.Feed("hello\n", "attach", "still")
 			return all(same("got hello\n", e.Stdout), same("err\n", e.Stderr), status(7, e), refused(b.Run("attach", "still")))
 		})
