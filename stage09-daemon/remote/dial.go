@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // dial connects to a daemon. To one behind tcp:// this process shows the certificate that the docker
@@ -24,6 +27,9 @@ func dial(address string) (net.Conn, error) {
 		conn, err = dialTLS(rest)
 	default:
 		return nil, fmt.Errorf("-H %s: not an address; use unix://PATH or tcp://HOST:PORT", address)
+	}
+	if errors.Is(err, unix.ENOENT) && scheme == "unix" || errors.Is(err, unix.ECONNREFUSED) {
+		err = fmt.Errorf("%w; no daemon is running there: box daemon -H %s starts one", err, address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("-H %s: %w", address, err)

@@ -112,3 +112,9 @@ func keyOf(t *testing.T, pair tls.Certificate) []byte {
 	require.NoError(t, err)
 	return key
 }
+
+// TestNoDaemon: the sentence says what to start.
+func TestNoDaemon(t *testing.T) {
+	address := "unix://" + t.TempDir() + "/none"
+	require.ErrorContains(t, remote.Run(address, []string{"ps"}), "no daemon is running there: box daemon -H "+address+" starts one")
+}
