@@ -29,7 +29,7 @@ type Options struct {
 	Disk    string // a file of the host that is /dev/vda inside, or ""
 	Net     bool   // whether it has a way out, by the host's user-mode network
 
-	Silence time.Duration // after so long without a word from the agent it is taken to hang; 0: never
+	Silence time.Duration // after so long without a word from the agent, once it is up, it is taken to hang; 0: never
 }
 
 // Machine is one that runs. Its agent is asked for all that is done in it.
@@ -49,6 +49,10 @@ const (
 	probe    = 3 * time.Second
 	patience = time.Minute
 )
+
+// booting is how long any machine may take until its agent speaks: a busy host makes a minute of
+// the 4 seconds.
+const booting = 5 * time.Minute
 
 // kvmDevice is that of KVM.
 var kvmDevice = "/dev/kvm"
@@ -114,6 +118,8 @@ func boot(ctx context.Context, h host, root *Root, o Options, accel string) (*Ma
 	qemu.Stdout, qemu.Stderr = m.console, m.console
 	qemu.ExtraFiles = []*os.File{theirs, root.memory} // descriptors 3 and 4
 	go m.run(qemu, theirs, ours)
+	late := time.AfterFunc(booting, func() { stop(fmt.Errorf("%w: not up after %s", errHangs, booting)) })
+	defer late.Stop()
 	if m.Client, err = agent.Connect(m.watch(ours, o.Silence)); err != nil {
 		return nil, errors.Join(m.Close(), m.why())
 	}
@@ -126,12 +132,13 @@ var (
 	errHangs = errors.New("the virtual machine hangs")
 )
 
-// watch stops the machine when nothing was read from the returned port for too long.
+// watch stops the machine when nothing more was read from the returned port for too long.
 func (m *Machine) watch(port net.Conn, silence time.Duration) io.ReadWriteCloser {
 	if silence == 0 {
 		return port
 	}
 	timer := time.AfterFunc(silence, func() { m.stop(fmt.Errorf("%w: no output for %s", errHangs, silence)) })
+	timer.Stop() // until the first word
 	return watchedPort{port, func() { timer.Reset(silence) }}
 }
 
