@@ -19,6 +19,16 @@ type Found struct {
 	Official    bool   `json:"is_official"`
 }
 
+// SplitSearch returns the address of a registry before the word to search for, "" for the default
+// registry: only a first part that can be an address is one.
+func SplitSearch(text string) (address, word string) {
+	address, word, elsewhere := strings.Cut(text, "/")
+	if !elsewhere || !strings.ContainsAny(address, ".:") && address != "localhost" {
+		return "", text
+	}
+	return address, word
+}
+
 // Search returns at most limit repositories for a word: from the index of the default registry, or
 // from another registry's catalog, those whose name contains it. Not every registry has a catalog.
 func (c *Client) Search(ctx context.Context, word string, limit int) (found []Found, err error) {

@@ -3,8 +3,8 @@
 // which field is wrong or is not supported. It makes no system call for a container.
 //
 // Load reads and checks the file; namespaces.go has what depends on linux.namespaces, mounts.go the
-// options of mounts, devices.go the rules for devices, and names.go capabilities, limits of
-// setrlimit(2) and the like. The lesson reads Refuse. write.go goes the other way: it writes a
+// options of mounts, look.go what they show, devices.go the rules for devices, and names.go capabilities,
+// limits of setrlimit(2) and the like. The lesson reads Refuse. write.go goes the other way: it writes a
 // config.json for a container of box's.
 package runtimespec
 

@@ -2,6 +2,12 @@ package runtimespec
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -9,6 +15,8 @@ import (
 
 	"stagebox/stage01-namespaces/rawfile"
 	"stagebox/stage03-rootfs/capability"
+	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage04-unionfs/files"
 )
 
 // Bundle is a container for which a config.json is written.
@@ -96,4 +104,33 @@ func (b *Bundle) mounts() (list []specs.Mount) {
 		list = append(list, specs.Mount{Destination: file[1], Type: "bind", Source: file[0], Options: []string{"rbind", "rprivate"}})
 	}
 	return list
+}
+
+// EtcFiles are the files of a bundle that are mounted in the container's /etc.
+var EtcFiles = []string{"hostname", "hosts", "resolv.conf"}
+
+// Write writes config.json and EtcFiles to the directory of the bundle.
+func (b *Bundle) Write(dir string) error {
+	config, err := json.MarshalIndent(b.Spec(), "", "  ")
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string]string{
+		"config.json": string(config) + "\n", "hostname": b.Hostname + "\n",
+		"hosts": etc.Hosts(etc.HostNames(b.Hostname), "127.0.1.1"), "resolv.conf": etc.ResolvConf(),
+	} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+	}
+	return err
+}
+
+// CheckNewDir refuses a directory that cannot be made, or that holds something.
+func CheckNewDir(dir string) error {
+	if _, err := os.Stat(filepath.Dir(dir)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("parent directory %s does not exist", filepath.Dir(dir))
+	}
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && files.IsEmpty(dir) {
+		return nil
+	}
+	return errors.New("it is there already, and is not an empty directory; give the name of a new one")
 }

@@ -1,6 +1,7 @@
 package runtimestate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,8 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Input is a file in memory with the state, for the standard input of a hook.
-func Input(shown specs.State) (*os.File, error) {
+// statuses are what a container is called while hooks of a kind run.
+var statuses = map[string]specs.ContainerState{"startContainer": specs.StateCreated,
+	"poststart": specs.StateRunning, "poststop": specs.StateStopped}
+
+// Input is a file in memory with the state, for the standard input of a hook of a kind.
+func Input(kind string, shown specs.State) (*os.File, error) {
+	shown.Version, shown.Status = specs.Version, cmp.Or(statuses[kind], specs.StateCreating)
+	if kind == "poststop" {
+		shown.Pid = 0
+	}
 	data, err := json.Marshal(shown)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,102 @@
+package runtimecli
+
+import (
+	"errors"
+
+	"stagebox/stage01-namespaces/plan"
+)
+
+// BundleOptions are the flags of create and run.
+type BundleOptions struct {
+	Bundle string `short:"b" help:"The directory that holds config.json." default:"." placeholder:"DIR"`
+
+	HandOver
+
+	NoPivot      bool `hidden:""`
+	NoNewKeyring bool `hidden:""`
+	NoSubreaper  bool `hidden:""`
+
+	Options
+}
+
+// CheckConsole refuses a terminal that no process would hold, and a socket for none.
+func (o *BundleOptions) CheckConsole(terminal, waits bool) error {
+	switch {
+	case terminal && waits && o.ConsoleSocket == "":
+		return errors.New("process.terminal: cannot allocate a terminal without --console-socket, " +
+			"as box does not stay to hold it")
+	case !terminal && o.ConsoleSocket != "":
+		return errors.New("--console-socket: process.terminal is false, so there is no terminal to send")
+	}
+	return nil
+}
+
+// Create are the argument and the flags of create.
+type Create struct {
+	ID string `arg:"" name:"container" help:"Its name."`
+
+	BundleOptions
+}
+
+// CreateAndStart are those of run.
+type CreateAndStart struct {
+	ID     string `arg:"" name:"container" help:"Its name."`
+	Detach bool   `short:"d" help:"Leave it running."`
+	Keep   bool   `help:"Keep its state when it has ended."`
+
+	BundleOptions
+
+	plan.Narration
+}
+
+// One are those of a command for one container that has no flags of its own.
+type One struct {
+	ID string `arg:"" name:"container" help:"The container."`
+
+	Options
+}
+
+// Delete are those of delete.
+type Delete struct {
+	ID    string `arg:"" name:"container" help:"The container."`
+	Force bool   `short:"f" help:"Kill it first if it runs; a container that does not exist is not an error."`
+
+	Options
+}
+
+// Kill are those of kill.
+type Kill struct {
+	ID     string `arg:"" name:"container" help:"The container."`
+	Signal string `arg:"" name:"signal" optional:"" default:"TERM" help:"A signal's name or number."`
+	All    bool   `short:"a" help:"Send it to all processes of the container."`
+
+	Options
+}
+
+// List are those of list.
+type List struct {
+	Format string `short:"f" help:"table or json." enum:"table,json" default:"table"`
+	Quiet  bool   `short:"q" help:"Names alone."`
+
+	Options
+}
+
+// Ps are those of ps.
+type Ps struct {
+	ID     string   `arg:"" name:"container" help:"The container."`
+	Args   []string `arg:"" optional:"" passthrough:"" help:"Arguments for ps."`
+	Format string   `short:"f" help:"table or json." enum:"table,json" default:"table"`
+
+	Options
+}
+
+// Exec are the flags of exec.
+type Exec struct {
+	ProcessOptions
+
+	HandOver
+
+	Detach bool `short:"d" help:"Leave it running."`
+
+	Options
+}

@@ -1,0 +1,54 @@
+package runtimespec
+
+import (
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/rootdir"
+)
+
+// IsBind reports whether one of mounts is a copy of a mount of the host's.
+func IsBind(m specs.Mount) bool {
+	o, err := ParseMount(m)
+	return err == nil && o.Bind
+}
+
+// Source is what a bind mount of the bundle in a directory is a copy of; its path may be relative to
+// that.
+func Source(m specs.Mount, dir string) string {
+	if filepath.IsAbs(m.Source) {
+		return m.Source
+	}
+	return filepath.Join(dir, m.Source)
+}
+
+// Look reports whether a path is there in the container, and a directory: in the last of mounts that
+// covers it, or in the root. A new file system is empty, but /proc, /sys and the cgroups are like the
+// host's.
+func Look(spec *specs.Spec, dir, name string) (there, isDir bool) {
+	root, at := spec.Root.Path, name
+	for _, m := range spec.Mounts {
+		below, covers := strings.CutPrefix(path.Clean(name)+"/", path.Clean("/"+m.Destination)+"/")
+		switch {
+		case !covers:
+		case IsBind(m):
+			root, at = "/", filepath.Join(Source(m, dir), below)
+		case m.Type == "proc", m.Type == "sysfs", strings.HasPrefix(m.Type, "cgroup"):
+			root, at = "/", name
+		default:
+			root = "" // which cannot be opened
+		}
+	}
+	fd, err := rootdir.Open(root, at, unix.O_PATH)
+	if err != nil {
+		return false, false
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	return err == nil, st.Mode&unix.S_IFMT == unix.S_IFDIR
+}
