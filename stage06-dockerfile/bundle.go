@@ -269,7 +269,7 @@ func (b *bundle) mount(m specs.Mount) error {
 // no right to its path or to map its ids.
 func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 	mount plan.Arg, isDir bool, err error) {
-	m.Source = b.source(m)
+	m.Source = runtimespec.Source(m, b.dir)
 	info, err := os.Stat(m.Source)
 	if err != nil {
 		return mount, false, fmt.Errorf("source: %w", err)
@@ -339,7 +339,9 @@ func (b *bundle) cgroupMounts(target string, attrs uint64) {
 // nodesInDev makes linux.devices, those that every container has, and the terminal, unless /dev is
 // the host's.
 func (b *bundle) nodesInDev() error {
-	isHosts := func(m specs.Mount) bool { return path.Clean(m.Destination) == "/dev" && isBind(m) }
+	isHosts := func(m specs.Mount) bool {
+		return path.Clean(m.Destination) == "/dev" && runtimespec.IsBind(m)
+	}
 	b.Section("dev: the devices that it has")
 	b.MkdirAt(plan.Cwd, "/dev").Tolerate(unix.EEXIST)
 	b.dev = b.OpenPath("/dev", unix.O_DIRECTORY, unix.RESOLVE_NO_SYMLINKS).Result()
@@ -379,14 +381,14 @@ func (b *bundle) hide() error {
 			Why("linux.sysctl")
 	}
 	for _, name := range b.Linux.ReadonlyPaths {
-		if there, _ := b.look(name); there {
+		if there, _ := runtimespec.Look(b.Spec, b.dir, name); there {
 			mount := b.CopyMount(plan.Cwd, name).Result()
 			b.SetMount(mount, rdOnly)
 			b.Attach(mount, plan.Cwd, name).Why(name + " to be read only")
 		}
 	}
 	for _, name := range b.Linux.MaskedPaths {
-		there, isDir := b.look(name)
+		there, isDir := runtimespec.Look(b.Spec, b.dir, name)
 		if !there {
 			continue
 		}

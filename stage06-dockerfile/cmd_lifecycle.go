@@ -23,16 +23,16 @@ import (
 
 // runtimeContainer is a container of box runtime: what its bundle asks for, and what is kept of it.
 type runtimeContainer struct {
-	*bundleOptions
+	*runtimecli.BundleOptions
 	*bundle
 	state *runtimestate.State
 	p     *Plan
 }
 
-// prepare reads the bundle, claims the name and composes the plan, in which with waits the process
+// prepareContainer reads the bundle, claims the name and composes the plan, in which with waits the process
 // waits for start. For a dry run it leaves nothing behind.
-func (o *bundleOptions) prepare(id string, waits, dryRun bool) (*runtimeContainer, error) {
-	c, err := o.load(id, waits)
+func prepareContainer(o *runtimecli.BundleOptions, id string, waits, dryRun bool) (*runtimeContainer, error) {
+	c, err := loadBundle(o, id, waits)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +51,8 @@ func (o *bundleOptions) prepare(id string, waits, dryRun bool) (*runtimeContaine
 	return c, nil
 }
 
-// load reads the bundle, and refuses what cannot be made of it.
-func (o *bundleOptions) load(id string, waits bool) (*runtimeContainer, error) {
+// loadBundle reads the bundle, and refuses what cannot be made of it.
+func loadBundle(o *runtimecli.BundleOptions, id string, waits bool) (*runtimeContainer, error) {
 	if o.NoPivot {
 		return nil, errors.New("--no-pivot: not supported: a process can escape from a chroot")
 	}
@@ -64,25 +64,13 @@ func (o *bundleOptions) load(id string, waits bool) (*runtimeContainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkConsole(spec.Process.Terminal, waits); err != nil {
+	if err := o.CheckConsole(spec.Process.Terminal, waits); err != nil {
 		return nil, err
 	}
-	c := &runtimeContainer{bundleOptions: o, p: newPlan()}
+	c := &runtimeContainer{BundleOptions: o, p: newPlan()}
 	c.bundle = &bundle{Spec: spec, dir: dir, id: id, keep: o.PreserveFds, warn: o.Warn}
 	c.bundle.hook = c.runHook
 	return c, c.sortNamespaces()
-}
-
-// checkConsole refuses a terminal that no process would hold, and a socket for none.
-func (o *bundleOptions) checkConsole(terminal, waits bool) error {
-	switch {
-	case terminal && waits && o.ConsoleSocket == "":
-		return errors.New("process.terminal: cannot allocate a terminal without --console-socket, " +
-			"as box does not stay to hold it")
-	case !terminal && o.ConsoleSocket != "":
-		return errors.New("--console-socket: process.terminal is false, so there is no terminal to send")
-	}
-	return nil
 }
 
 // claim makes the directory of the container's state, whose name no other may have, and with waits
@@ -114,27 +102,27 @@ func (c *runtimeContainer) launch(n *plan.Narration) (*plan.Process, error) {
 }
 
 // handOver gives the engine the terminal and the number of a process, as far as it wants them.
-func (o *bundleOptions) handOver(c *console, pid int) error {
-	if o.ConsoleSocket != "" {
-		master, err := pty.Receive(c.ends)
+func (c *runtimeContainer) handOver(own *console, pid int) error {
+	if c.ConsoleSocket != "" {
+		master, err := pty.Receive(own.ends)
 		if err != nil {
 			return err
 		}
 		defer master.Close()
-		if err := o.SendMaster(master); err != nil {
+		if err := c.SendMaster(master); err != nil {
 			return err
 		}
 	}
-	return o.WritePID(pid)
+	return c.WritePID(pid)
 }
 
 // connect shows a terminal that no engine has here. end is that of console.serve.
-func (o *bundleOptions) connect(c *console) (end func(), err error) {
-	if c == nil || o.ConsoleSocket != "" {
+func (c *runtimeContainer) connect(own *console) (end func(), err error) {
+	if own == nil || c.ConsoleSocket != "" {
 		return func() {}, nil
 	}
-	c.Terminal = pty.Terminal{Output: os.Stdout, Typed: true}
-	return c.serve()
+	own.Terminal = pty.Terminal{Output: os.Stdout, Typed: true}
+	return own.serve()
 }
 
 // attend waits for the process, and removes what is left unless it is to be kept.
@@ -158,7 +146,7 @@ func reopen(o *runtimecli.Options, s *runtimestate.State) (*runtimeContainer, er
 	if err != nil {
 		return nil, err
 	}
-	c := &runtimeContainer{bundleOptions: &bundleOptions{Options: *o}, state: s}
+	c := &runtimeContainer{BundleOptions: &runtimecli.BundleOptions{Options: *o}, state: s}
 	c.bundle = &bundle{Spec: spec, dir: s.Bundle, id: s.ID, warn: o.Warn}
 	return c, nil
 }

@@ -35,30 +35,13 @@ type runtimeCmd struct {
 	Version  runtimeVersionCmd  `cmd:"" help:"Print the version, and that of the specification (--version, as engines ask)."`
 }
 
-// bundleOptions are the flags of create and run.
-type bundleOptions struct {
-	Bundle string `short:"b" help:"The directory that holds config.json." default:"." placeholder:"DIR"`
-
-	runtimecli.HandOver
-
-	NoPivot      bool `hidden:""`
-	NoNewKeyring bool `hidden:""`
-	NoSubreaper  bool `hidden:""`
-
-	runtimecli.Options
-}
-
-type runtimeCreateCmd struct {
-	ID string `arg:"" name:"container" help:"Its name."`
-
-	bundleOptions
-}
+type runtimeCreateCmd struct{ runtimecli.Create }
 
 // Run is `box runtime create`.
 func (c *runtimeCreateCmd) Run() error { return c.Logged(c.create) }
 
 func (c *runtimeCreateCmd) create() error {
-	made, err := c.prepare(c.ID, true, false)
+	made, err := prepareContainer(&c.BundleOptions, c.ID, true, false)
 	if err != nil {
 		return err
 	}
@@ -68,21 +51,13 @@ func (c *runtimeCreateCmd) create() error {
 	return nil
 }
 
-type runtimeRunCmd struct {
-	ID     string `arg:"" name:"container" help:"Its name."`
-	Detach bool   `short:"d" help:"Leave it running."`
-	Keep   bool   `help:"Keep its state when it has ended."`
-
-	bundleOptions
-
-	plan.Narration
-}
+type runtimeRunCmd struct{ runtimecli.CreateAndStart }
 
 // Run is `box runtime run`.
 func (c *runtimeRunCmd) Run() error { return c.Logged(c.run) }
 
 func (c *runtimeRunCmd) run() error {
-	made, err := c.prepare(c.ID, false, c.DryRun)
+	made, err := prepareContainer(&c.BundleOptions, c.ID, false, c.DryRun)
 	if err != nil {
 		return err
 	}
@@ -90,7 +65,7 @@ func (c *runtimeRunCmd) run() error {
 		return c.List(made.p.Plan)
 	}
 	if c.Detach && made.Process.Terminal && c.ConsoleSocket == "" {
-		return made.undo(made.checkConsole(true, true))
+		return made.undo(made.CheckConsole(true, true))
 	}
 	process, err := made.launch(&c.Narration)
 	if err == nil {
@@ -114,20 +89,23 @@ func find(o *runtimecli.Options, id string) (*runtimestate.State, error) {
 	return s, err
 }
 
-type runtimeStartCmd struct {
-	ID string `arg:"" name:"container" help:"The container."`
-
-	runtimecli.Options
+// withState does something with the container that a command names.
+func withState(o *runtimecli.Options, id string, do func(s *runtimestate.State) error) error {
+	return o.Logged(func() error {
+		s, err := find(o, id)
+		if err != nil {
+			return err
+		}
+		return do(s)
+	})
 }
 
-// Run is `box runtime start`.
-func (c *runtimeStartCmd) Run() error { return c.Logged(c.start) }
+type runtimeStartCmd struct{ runtimecli.One }
 
-func (c *runtimeStartCmd) start() error {
-	s, err := find(&c.Options, c.ID)
-	if err != nil {
-		return err
-	}
+// Run is `box runtime start`.
+func (c *runtimeStartCmd) Run() error { return withState(&c.Options, c.ID, c.start) }
+
+func (c *runtimeStartCmd) start(s *runtimestate.State) error {
 	switch s.Status {
 	case specs.StateStopped:
 		return errors.New("cannot start a container that has stopped")
@@ -142,30 +120,16 @@ func (c *runtimeStartCmd) start() error {
 	return made.start()
 }
 
-type runtimeStateCmd struct {
-	ID string `arg:"" name:"container" help:"The container."`
-
-	runtimecli.Options
-}
+type runtimeStateCmd struct{ runtimecli.One }
 
 // Run is `box runtime state`.
-func (c *runtimeStateCmd) Run() error { return c.Logged(c.print) }
-
-func (c *runtimeStateCmd) print() error {
-	s, err := find(&c.Options, c.ID)
-	if err != nil {
-		return err
-	}
-	return runtimecli.PrintJSON(s.Shown())
+func (c *runtimeStateCmd) Run() error {
+	return withState(&c.Options, c.ID, func(s *runtimestate.State) error {
+		return runtimecli.PrintJSON(s.Shown())
+	})
 }
 
-type runtimeKillCmd struct {
-	ID     string `arg:"" name:"container" help:"The container."`
-	Signal string `arg:"" name:"signal" optional:"" default:"TERM" help:"A signal's name or number."`
-	All    bool   `short:"a" help:"Send it to all processes of the container."`
-
-	runtimecli.Options
-}
+type runtimeKillCmd struct{ runtimecli.Kill }
 
 // Run is `box runtime kill`.
 func (c *runtimeKillCmd) Run() error { return c.Logged(c.kill) }
@@ -190,12 +154,7 @@ func (c *runtimeKillCmd) kill() error {
 	return unix.Kill(s.Pid, signal)
 }
 
-type runtimeDeleteCmd struct {
-	ID    string `arg:"" name:"container" help:"The container."`
-	Force bool   `short:"f" help:"Kill it first if it runs; a container that does not exist is not an error."`
-
-	runtimecli.Options
-}
+type runtimeDeleteCmd struct{ runtimecli.Delete }
 
 // Run is `box runtime delete`.
 func (c *runtimeDeleteCmd) Run() error { return c.Logged(c.delete) }
@@ -217,79 +176,51 @@ func (c *runtimeDeleteCmd) delete() error {
 	return made.delete()
 }
 
-type runtimePauseCmd struct {
-	ID string `arg:"" name:"container" help:"The container."`
-
-	runtimecli.Options
-}
+type runtimePauseCmd struct{ runtimecli.One }
 
 // Run is `box runtime pause`.
-func (c *runtimePauseCmd) Run() error {
-	return c.Logged(func() error { return freezeContainer(&c.Options, c.ID, true) })
-}
+func (c *runtimePauseCmd) Run() error { return freezeContainer(&c.One, true) }
 
-type runtimeResumeCmd struct {
-	ID string `arg:"" name:"container" help:"The container."`
-
-	runtimecli.Options
-}
+type runtimeResumeCmd struct{ runtimecli.One }
 
 // Run is `box runtime resume`.
-func (c *runtimeResumeCmd) Run() error {
-	return c.Logged(func() error { return freezeContainer(&c.Options, c.ID, false) })
+func (c *runtimeResumeCmd) Run() error { return freezeContainer(&c.One, false) }
+
+func freezeContainer(c *runtimecli.One, stop bool) error {
+	return withState(&c.Options, c.ID, func(s *runtimestate.State) error {
+		switch {
+		case stop && s.Status != specs.StateRunning && s.Status != specs.StateCreated:
+			return fmt.Errorf("container not running: it is %s", s.Status)
+		case !stop && s.Status != runtimestate.Paused:
+			return errors.New("container not paused")
+		case s.GroupWith("cgroup.freeze") == "":
+			return errors.New("pause needs a cgroup tree of version 2; " +
+				"it may be mounted beside version 1: mount -t cgroup2 none DIR")
+		}
+		return setFrozenIn(s.GroupWith("cgroup.freeze"), stop)
+	})
 }
 
-func freezeContainer(o *runtimecli.Options, id string, stop bool) error {
-	s, err := find(o, id)
-	switch {
-	case err != nil:
-		return err
-	case stop && s.Status != specs.StateRunning && s.Status != specs.StateCreated:
-		return fmt.Errorf("container not running: it is %s", s.Status)
-	case !stop && s.Status != runtimestate.Paused:
-		return errors.New("container not paused")
-	case s.GroupWith("cgroup.freeze") == "":
-		return errors.New("pause needs a cgroup tree of version 2; " +
-			"it may be mounted beside version 1: mount -t cgroup2 none DIR")
-	}
-	return setFrozenIn(s.GroupWith("cgroup.freeze"), stop)
-}
-
-type runtimeListCmd struct {
-	Format string `short:"f" help:"table or json." enum:"table,json" default:"table"`
-	Quiet  bool   `short:"q" help:"Names alone."`
-
-	runtimecli.Options
-}
+type runtimeListCmd struct{ runtimecli.List }
 
 // Run is `box runtime list`.
-func (c *runtimeListCmd) Run() error { return c.Logged(c.list) }
-
-func (c *runtimeListCmd) list() error {
-	list, err := c.States().All()
-	for _, s := range list {
-		notePause(s)
-	}
-	return errors.Join(runtimecli.PrintList(list, c.Format == "json", c.Quiet), err)
+func (c *runtimeListCmd) Run() error {
+	return c.Logged(func() error {
+		list, err := c.States().All()
+		for _, s := range list {
+			notePause(s)
+		}
+		return errors.Join(runtimecli.PrintList(list, c.Format == "json", c.Quiet), err)
+	})
 }
 
-type runtimePsCmd struct {
-	ID     string   `arg:"" name:"container" help:"The container."`
-	Args   []string `arg:"" optional:"" passthrough:"" help:"Arguments for ps."`
-	Format string   `short:"f" help:"table or json." enum:"table,json" default:"table"`
-
-	runtimecli.Options
-}
+type runtimePsCmd struct{ runtimecli.Ps }
 
 // Run is `box runtime ps`.
-func (c *runtimePsCmd) Run() error { return c.Logged(c.ps) }
-
-func (c *runtimePsCmd) ps() error {
-	s, err := find(&c.Options, c.ID)
-	if err != nil {
-		return err
-	}
-	return runtimecli.PrintProcesses(processes(s), c.Format == "json", c.Args)
+func (c *runtimePsCmd) Run() error {
+	return withState(&c.Options, c.ID, func(s *runtimestate.State) error {
+		return runtimecli.PrintProcesses(processes(s), c.Format == "json", c.Args)
+	})
 }
 
 type runtimeFeaturesCmd struct{ runtimecli.Options }
@@ -312,23 +243,13 @@ type runtimeExecCmd struct {
 	ID   string `arg:"" name:"container" help:"The container."`
 	Args Argv   `arg:"" name:"command" optional:"" passthrough:"partial" help:"The command, if --process names no file."`
 
-	runtimecli.ProcessOptions
-
-	runtimecli.HandOver
-
-	Detach bool `short:"d" help:"Leave it running."`
-
-	runtimecli.Options
+	runtimecli.Exec
 }
 
 // Run is `box runtime exec`.
-func (c *runtimeExecCmd) Run() error { return c.Logged(c.exec) }
+func (c *runtimeExecCmd) Run() error { return withState(&c.Options, c.ID, c.exec) }
 
-func (c *runtimeExecCmd) exec() error {
-	s, err := find(&c.Options, c.ID)
-	if err != nil {
-		return err
-	}
+func (c *runtimeExecCmd) exec(s *runtimestate.State) error {
 	switch s.Status {
 	case specs.StateStopped:
 		return errors.New("cannot exec in a stopped container")
@@ -347,7 +268,7 @@ func (c *runtimeExecCmd) exec() error {
 		return err
 	}
 	made.HandOver, made.keep = c.HandOver, c.PreserveFds
-	if err := made.checkConsole(process.Terminal, c.Detach); err != nil {
+	if err := made.CheckConsole(process.Terminal, c.Detach); err != nil {
 		return err
 	}
 	return made.exec(process, c.Detach)

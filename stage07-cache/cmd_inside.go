@@ -31,7 +31,7 @@ func (c *insideCmd) Run() error {
 		most, err := strconv.ParseInt(c.Owners[0], 10, 64)
 		return errors.Join(err, layer.LowerTimes(c.Dir, time.Unix(most, 0)))
 	case c.Do == "flatten":
-		return flatten(c.Dir, c.Owners)
+		return layer.Flatten(c.Dir, c.Owners)
 	default:
 		_, err := layer.Pack(os.Stdout, c.Dir, c.Owners...)
 		return err

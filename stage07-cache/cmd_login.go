@@ -5,9 +5,8 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 
-	"stagebox/stage04-unionfs/format"
+	"stagebox/stage05-images/imageview"
 	"stagebox/stage05-images/interrupt"
 	"stagebox/stage05-images/prompt"
 	"stagebox/stage05-images/registry"
@@ -79,10 +78,7 @@ type searchCmd struct {
 func (c *searchCmd) Run() error {
 	ctx, stop := interrupt.Context()
 	defer stop()
-	address, word, elsewhere := strings.Cut(c.Word, "/")
-	if !elsewhere || !strings.ContainsAny(address, ".:") && address != "localhost" {
-		address, word = "", c.Word
-	}
+	address, word := registry.SplitSearch(c.Word)
 	host, err := registry.ParseHost(address)
 	if err != nil {
 		return err
@@ -95,25 +91,5 @@ func (c *searchCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	var rows []any
-	for _, f := range found {
-		row := foundRow{Name: f.Name, Description: f.Description, StarCount: f.Stars}
-		if f.Official {
-			row.IsOfficial = "[OK]"
-		}
-		rows = append(rows, row)
-	}
-	return foundTable.Write(os.Stdout, c.Format, rows)
-}
-
-// foundRow is a repository as it is shown.
-type foundRow struct {
-	Name, Description string
-	StarCount         int
-	IsOfficial        string // "[OK]", or ""
-}
-
-var foundTable = format.Table{
-	Header: format.Header{"Name": "NAME", "Description": "DESCRIPTION", "StarCount": "STARS", "IsOfficial": "OFFICIAL"},
-	Row:    "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}",
+	return imageview.WriteFound(os.Stdout, c.Format, found)
 }

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -41,20 +40,12 @@ func (c *runtimeContainer) runPoststop() {
 	}
 }
 
-// statuses are what a container is called while hooks of a kind run.
-var statuses = map[string]specs.ContainerState{"startContainer": specs.StateCreated,
-	"poststart": specs.StateRunning, "poststop": specs.StateStopped}
-
 // runHook runs a hook, with the state on its standard input: those of the container in its
 // namespaces, the others here.
 func (c *runtimeContainer) runHook(kind string, hook specs.Hook, pid string) error {
 	number, _ := strconv.Atoi(pid)
-	shown := specs.State{Version: specs.Version, ID: c.id, Bundle: c.dir, Annotations: c.Annotations,
-		Status: cmp.Or(statuses[kind], specs.StateCreating)}
-	if kind != "poststop" {
-		shown.Pid = number
-	}
-	input, err := runtimestate.Input(shown)
+	shown := specs.State{ID: c.id, Bundle: c.dir, Annotations: c.Annotations, Pid: number}
+	input, err := runtimestate.Input(kind, shown)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unsafe"
@@ -19,7 +18,6 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/rlimit"
-	"stagebox/stage03-rootfs/rootdir"
 	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage05-images/runtimespec"
 )
@@ -180,46 +178,6 @@ func (b *bundle) device(d specs.LinuxDevice) error {
 		b.Add("fchownat", unix.SYS_FCHOWNAT, plan.Cwd, d.Path, uid, gid, 0)
 	}
 	return nil
-}
-
-// look reports whether a path is there, and a directory: in the last of mounts that covers it, or in
-// the root. A new file system is empty, but /proc, /sys and the cgroups are like the host's.
-func (b *bundle) look(name string) (there, isDir bool) {
-	root, at := b.Rootfs, name
-	for _, m := range b.Mounts {
-		below, covers := strings.CutPrefix(path.Clean(name)+"/", path.Clean("/"+m.Destination)+"/")
-		switch {
-		case !covers:
-		case isBind(m):
-			root, at = "/", filepath.Join(b.source(m), below)
-		case m.Type == "proc", m.Type == "sysfs", strings.HasPrefix(m.Type, "cgroup"):
-			root, at = "/", name
-		default:
-			root = "" // which cannot be opened
-		}
-	}
-	fd, err := rootdir.Open(root, at, unix.O_PATH)
-	if err != nil {
-		return false, false
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	err = unix.Fstat(fd, &st)
-	return err == nil, st.Mode&unix.S_IFMT == unix.S_IFDIR
-}
-
-// isBind reports whether one of mounts is a copy of a mount of the host's.
-func isBind(m specs.Mount) bool {
-	o, err := runtimespec.ParseMount(m)
-	return err == nil && o.Bind
-}
-
-// source is what a bind mount is a copy of; the path may be relative to the bundle.
-func (b *bundle) source(m specs.Mount) string {
-	if filepath.IsAbs(m.Source) {
-		return m.Source
-	}
-	return filepath.Join(b.dir, m.Source)
 }
 
 // hookAt has the host run the hooks of a kind.

@@ -5,24 +5,19 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/capability"
-	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage03-rootfs/seccomp"
-	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
-	"stagebox/stage04-unionfs/union"
+	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/runtimespec"
 )
 
@@ -44,7 +39,7 @@ func (c *bundleCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if err := checkNewDir(dir); err != nil {
+	if err := runtimespec.CheckNewDir(dir); err != nil {
 		return fmt.Errorf("bundle %s: %w", c.Dir, err)
 	}
 	done, err := c.Store.using()
@@ -74,17 +69,6 @@ func (c *bundleCmd) container() (*Container, error) {
 	return made, made.useImage(words, image)
 }
 
-// checkNewDir refuses a directory that cannot be made, or that holds something.
-func checkNewDir(dir string) error {
-	if _, err := os.Stat(filepath.Dir(dir)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("parent directory %s does not exist", filepath.Dir(dir))
-	}
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && files.IsEmpty(dir) {
-		return nil
-	}
-	return errors.New("it is there already, and is not an empty directory; give the name of a new one")
-}
-
 // makeBundle makes the directory under a temporary name beside it. rename(2) then puts it in the
 // place of one that is missing or empty, and of nothing else.
 func (c *Container) makeBundle(dir string) error {
@@ -111,7 +95,7 @@ func (c *Container) fillBundle(dir string) error {
 	if err := os.Mkdir(c.Rootfs, 0o755); err != nil {
 		return err
 	}
-	copyFiles := mergeLayers
+	copyFiles := layer.Merge
 	if os.Geteuid() != 0 {
 		copyFiles = func(to string, layers []string) error {
 			return goInside(io.Discard, append([]string{"flatten", to}, layers...)...)
@@ -120,25 +104,15 @@ func (c *Container) fillBundle(dir string) error {
 	if err := copyFiles(c.Rootfs, layers); err != nil {
 		return err
 	}
-	spec, err := c.bundleSpec()
+	b, err := c.describeBundle()
 	if err != nil {
 		return err
 	}
-	config, err := json.MarshalIndent(spec, "", "  ")
-	if err != nil {
-		return err
-	}
-	for name, content := range map[string]string{
-		"config.json": string(config) + "\n", "hostname": c.Hostname + "\n",
-		"hosts": etc.Hosts(etc.HostNames(c.Hostname), "127.0.1.1"), "resolv.conf": etc.ResolvConf(),
-	} {
-		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
-	}
-	return err
+	return b.Write(dir)
 }
 
-// bundleSpec is what box run would make of the container, in the words of config.json.
-func (c *Container) bundleSpec() (*specs.Spec, error) {
+// describeBundle is what box run would make of the container, for its config.json.
+func (c *Container) describeBundle() (*runtimespec.Bundle, error) {
 	who, err := identify(c)
 	if err != nil {
 		return nil, err
@@ -169,43 +143,11 @@ func (c *Container) bundleSpec() (*specs.Spec, error) {
 	for _, name := range readOnly {
 		b.ReadOnly = append(b.ReadOnly, "/proc/"+name)
 	}
-	for _, name := range []string{"hostname", "hosts", "resolv.conf"} {
+	for _, name := range runtimespec.EtcFiles {
 		b.Files = append(b.Files, [2]string{name, c.linkTarget("/etc/" + name)})
 	}
 	if b.HostUID != 0 && b.UID != 0 {
 		complain(fmt.Errorf("user %d is not mapped in this bundle: an ordinary user's has user 0 alone", b.UID))
 	}
-	return b.Spec(), nil
-}
-
-// mergeLayers copies the files that layers, the top one first, show together.
-func mergeLayers(to string, layers []string) error {
-	u, err := union.Open(layers)
-	if err != nil {
-		return err
-	}
-	defer u.Close()
-	return u.Root().Copy(to)
-}
-
-// flatten is mergeLayers in a user namespace, for a container that has its user 0 alone, who is
-// the caller: all files become that user's.
-func flatten(to string, layers []string) error {
-	if err := mergeLayers(to, layers); err != nil {
-		return err
-	}
-	return filepath.WalkDir(to, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		err = os.Lchown(name, 0, 0)
-		if err == nil && info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 { // chown has cleared them
-			err = os.Chmod(name, info.Mode())
-		}
-		return err
-	})
+	return b, nil
 }
