@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,4 +122,33 @@ func TestPython(t *testing.T) {
 	}
 	out, err := exec.Command(program, "testdata/sdk.py", "unix://"+ask(t).socket).CombinedOutput()
 	require.NoError(t, err, "%s", out)
+}
+
+// TestGoClients: programs that use the client that Docker itself is made of, and the library that
+// starts containers for tests. They check what the kernel says.
+func TestGoClients(t *testing.T) {
+	for _, name := range []string{"moby", "testcontainers"} {
+		t.Run(name, func(t *testing.T) {
+			program := filepath.Join(t.TempDir(), name)
+			build := exec.Command("go", "run", "-C", "testdata/clients", "-buildvcs=false", "-exec", "install", "./"+name, program)
+			build.Env = append(os.Environ(), "CGO_ENABLED=0")
+			if out, err := build.CombinedOutput(); err != nil {
+				require.Contains(t, string(out), "dial tcp", "%v", build.Args)
+				t.Skipf("the modules of this client are not here, and there is no network: %s", out)
+			}
+			c := ask(t)
+			client := exec.Command(program, "unix://"+c.socket)
+			if os.Geteuid() == 0 { // the daemon's ports are in its network namespace
+				in := fmt.Sprintf("--net=/proc/%d/ns/net", c.daemon.Process.Pid)
+				out, err := exec.Command("nsenter", in, "ip", "link", "set", "lo", "up").CombinedOutput()
+				require.NoError(t, err, "%s", out)
+				client = exec.Command("nsenter", in, program, "unix://"+c.socket)
+			}
+			client.Env = append(os.Environ(), "DOCKER_CONFIG="+t.TempDir())
+			out, err := client.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			require.Empty(t, c.box("ps", "-aq")+c.box("volume", "ls", "-q"))
+			require.Empty(t, strings.ReplaceAll(c.box("network", "ls", "-q"), "bridge\n", ""), "a network besides the default one")
+		})
+	}
 }

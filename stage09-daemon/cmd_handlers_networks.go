@@ -14,8 +14,8 @@ import (
 	"stagebox/stage09-daemon/rest"
 )
 
-// networksLike are the networks that pass filters: those of the store, and the two that every
-// host has.
+// networksLike are the networks that pass filters: those of the store, and the three that every
+// daemon has. A client may want to see the default one before the first container makes it.
 func (d *daemon) networksLike(filters []string) ([]*api.Network, error) {
 	f, err := filter.Parse(filters, "name", "id", "driver", "type", "scope", "label", "dangling")
 	if err != nil {
@@ -31,8 +31,12 @@ func (d *daemon) networksLike(filters []string) ([]*api.Network, error) {
 			all = append(all, object)
 		}
 	}
-	for name, driver := range map[string]string{"host": "host", "none": "null"} {
-		all = append(all, &api.Network{Name: name, ID: name, Driver: driver, Scope: "local", Created: "0001-01-01T00:00:00Z"})
+	for _, n := range []api.Network{{Name: "host", ID: "host", Driver: "host"}, {Name: "none", ID: "none", Driver: "null"},
+		{Name: defaultNetwork, ID: d.networks().ID(defaultNetwork), Driver: "bridge"}} {
+		n.Scope, n.Created = "local", "0001-01-01T00:00:00Z"
+		if !slices.ContainsFunc(all, func(made *api.Network) bool { return made.Name == n.Name }) {
+			all = append(all, &n)
+		}
 	}
 	own := map[bool]string{true: "custom", false: "builtin"}
 	return slices.DeleteFunc(all, func(n *api.Network) bool {

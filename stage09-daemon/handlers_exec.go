@@ -5,12 +5,16 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +35,8 @@ type execInstance struct {
 	started  bool
 	exit     *int     // once it has ended
 	terminal *os.File // the daemon's side of it
+
+	job atomic.Pointer[job] // once it is started
 }
 
 func createExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
@@ -87,6 +93,7 @@ func startExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	}
 	d.emit("exec_start", e.container, map[string]string{"execID": e.id})
 	job := d.command(context.WithoutCancel(r.Context()), r, e.request.Words(e.container.ID)...)
+	e.job.Store(job)
 	if body.Detach {
 		err := job.Start()
 		go func() { d.endExec(e, errorOr(err, job.Wait)) }()
@@ -124,7 +131,7 @@ func (e *execInstance) runOnPipes(job *job, v *clientConn) error {
 			input.Close()
 		}()
 	}
-	return job.Run()
+	return errorOr(job.Start(), job.Wait)
 }
 
 // runOnTerminal gives the job a terminal (pty(7)), of which the daemon has the other side: opened
@@ -184,6 +191,27 @@ func (e *execInstance) begin() bool {
 	first := !e.started
 	e.started = true
 	return first
+}
+
+// command is the process of the command: the child of the job, once it is another program. 0
+// before that, and when it has ended.
+func (j *job) command() int {
+	if j == nil || j.pid.Load() == 0 {
+		return 0
+	}
+	process := fmt.Sprintf("/proc/%d/", j.pid.Load())
+	box, _ := os.Readlink(process + "exe") // "" of a process that has ended, as below
+	lists, _ := filepath.Glob(process + "task/*/children")
+	for _, list := range lists {
+		children, _ := os.ReadFile(list)
+		for _, child := range strings.Fields(string(children)) {
+			if file, _ := os.Readlink("/proc/" + child + "/exe"); file != "" && file != box {
+				pid, _ := strconv.Atoi(child)
+				return pid
+			}
+		}
+	}
+	return 0
 }
 
 // endExec keeps how a command has ended.
@@ -248,6 +276,10 @@ func inspectExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	}
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
-	answer := report.Exec(e.id, e.container.ID, &e.request, e.started, e.exit)
+	pid := 0
+	if e.exit == nil {
+		pid = e.job.Load().command()
+	}
+	answer := report.Exec(e.id, e.container.ID, &e.request, e.started, e.exit, pid)
 	return rest.Answer(w, http.StatusOK, answer)
 }

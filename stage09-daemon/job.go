@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,16 @@ type job struct {
 	*exec.Cmd
 	errors bytes.Buffer // what it prints on standard error, its narration left out
 	hint   string       // what follows its error, in messages
+	pid    atomic.Int64 // once it has begun
+}
+
+// Start starts the job.
+func (j *job) Start() error {
+	err := j.Cmd.Start()
+	if err == nil {
+		j.pid.Store(int64(j.Process.Pid))
+	}
+	return err
 }
 
 // program is what jobs run: this very box.

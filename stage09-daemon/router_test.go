@@ -47,6 +47,7 @@ func TestRoutes(t *testing.T) {
 		"GET /images/a/b:c/json":         "404 No such image: a/b:c",
 		"GET /volumes/none":              "404 No such volume: none",
 		"GET /networks/none":             `200 "Driver":"null"`,
+		"GET /networks/bridge":           `200 "Driver":"bridge"`, // also before a container has made it
 		"POST /containers/create":        "400 no image is named",
 		"GET /events?until=x":            "400 invalid time",
 		"POST /containers/x/wait":        "404 No such container",

@@ -274,10 +274,10 @@ func Files() int {
 }
 
 // Exec is a command in a container, in the form of GET /exec/NAME/json.
-func Exec(id, container string, e *commandline.Exec, started bool, exit *int) any {
+func Exec(id, container string, e *commandline.Exec, started bool, exit *int, pid int) any {
 	return map[string]any{"ID": id, "ContainerID": container, "Running": started && exit == nil, "ExitCode": exit, "CanRemove": exit != nil,
 		"ProcessConfig": map[string]any{"entrypoint": e.Cmd[0], "arguments": e.Cmd[1:], "tty": e.Tty, "privileged": e.Privileged, "user": e.User},
-		"OpenStdin":     e.AttachStdin, "OpenStdout": e.AttachStdout, "OpenStderr": e.AttachStderr, "Pid": 0}
+		"OpenStdin":     e.AttachStdin, "OpenStdout": e.AttachStdout, "OpenStderr": e.AttachStderr, "Pid": pid}
 }
 
 // Matches reports whether an image passes filters, each NAME=VALUE.
