@@ -129,7 +129,9 @@ func (c *playCmd) playground(ctx context.Context) (*play.Playground, error) {
 	if len(missing) > 0 {
 		fmt.Printf("not installed here, so missing in the machine: %s\n", strings.Join(missing, ", "))
 	}
-	return play.New(ctx, files, c.Lesson, vm.Options{Memory: c.Memory, Cgroups: c.Cgroup, Accel: c.Accel, Net: c.Net}), nil
+	ground := play.New(ctx, files, c.Lesson, vm.Options{Memory: c.Memory, Cgroups: c.Cgroup, Accel: c.Accel, Net: c.Net})
+	ground.Missing(missing)
+	return ground, nil
 }
 
 // inTerminal shows a shell here.

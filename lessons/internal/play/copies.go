@@ -23,6 +23,13 @@ func (p *Playground) Watch(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
 		return fmt.Errorf("--dir %s: no go.mod, so not a copy of a stage; go run ./lessons start N makes one", dir)
 	}
+	stage, err := p.copied(dir)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.ownStage = stage
+	p.mu.Unlock()
 	go func() {
 		for seen := ""; p.ctx.Err() == nil; time.Sleep(300 * time.Millisecond) {
 			if now := sources(dir); now != seen {
@@ -32,6 +39,22 @@ func (p *Playground) Watch(dir string) error {
 		}
 	}()
 	return nil
+}
+
+// copied is the stage that a directory is a copy of, by start's own notes; the lesson's without one.
+func (p *Playground) copied(dir string) (int, error) {
+	memory, err := exercises.Recall()
+	if err != nil {
+		return 0, err
+	}
+	for stage, made := range memory.Copies {
+		if made == dir {
+			return stage, nil
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stage, nil
 }
 
 // sources is a text that changes when a Go file below a directory is saved.

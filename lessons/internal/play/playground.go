@@ -30,6 +30,7 @@ type Playground struct {
 	mu        sync.Mutex
 	stage     int    // whose box is box in the machine
 	own       string // the student's box, which takes its place; "" without one
+	ownStage  int    // of which it is a copy
 	machine   *vm.Machine
 	changed   chan struct{} // closed when the machine has changed
 	terminals map[string]*Terminal
@@ -45,6 +46,11 @@ func New(ctx context.Context, root *vm.Root, stage int, o vm.Options) *Playgroun
 		}
 	})
 	return p
+}
+
+// Missing says which tools of the lessons the host, and so the machine, does not have.
+func (p *Playground) Missing(tools []string) {
+	p.events.set(func(s *State) { s.Missing = tools })
 }
 
 // Boot boots a machine, and looks after it until it ends.
@@ -70,19 +76,31 @@ func (p *Playground) boot() error {
 	p.setMachine(m)
 	p.events.set(func(s *State) { s.Phase, s.Boot, s.Accel = "up", time.Since(began).Seconds(), m.Accel })
 	go p.watch(m)
+	go p.bringTools(m)
 	return nil
+}
+
+// bringTools does placeTools while the shells are in use already.
+func (p *Playground) bringTools(m *vm.Machine) {
+	if err := p.placeTools(m); err != nil && p.has(m) && p.ctx.Err() == nil {
+		p.events.set(func(s *State) { s.Problem = err.Error() })
+	}
 }
 
 // watch reports the end of a machine that was not switched off.
 func (p *Playground) watch(m *vm.Machine) {
 	<-m.Ended()
-	p.mu.Lock()
-	died := p.machine == m
-	p.mu.Unlock()
-	if died && p.ctx.Err() == nil {
+	if p.has(m) && p.ctx.Err() == nil {
 		p.setMachine(nil)
 		p.events.set(func(s *State) { s.Phase, s.Console = "ended", m.Console() })
 	}
+}
+
+// has reports whether a machine is the one in use.
+func (p *Playground) has(m *vm.Machine) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.machine == m
 }
 
 func (p *Playground) setMachine(m *vm.Machine) {
@@ -175,24 +193,27 @@ func (p *Playground) Choose(stage int) error {
 	if m == nil {
 		return nil // the next one to boot begins with it
 	}
-	return p.placeBox(m)
+	return errors.Join(p.placeBox(m), p.placeTools(m))
 }
 
 // placeBox puts box where a machine's shells find it.
 func (p *Playground) placeBox(m *vm.Machine) error {
 	p.mu.Lock()
-	stage, own := p.stage, p.own
+	stage, own, box := p.stage, p.own, stageBox(p.stage)
+	if own != "" {
+		stage, box = 0, yourBox(p.ownStage)
+	}
 	p.mu.Unlock()
 	if own != "" {
-		stage = 0
-		if err := put(m, own, current); err != nil {
+		if err := put(m, own, box); err != nil {
 			return err
 		}
-	} else if _, err := m.Output("ln", "-sfn", stageBox(stage), current); err != nil {
+	}
+	if _, err := m.Output("ln", "-sfn", box, current); err != nil {
 		return err
 	}
 	p.events.set(func(s *State) { s.Stage = stage })
-	return p.placeTools(m)
+	return nil
 }
 
 // placeTools puts what the lesson needs besides into a machine, as far as the host has it.

@@ -20,17 +20,18 @@ const tools = `sh bash awk cat chgrp chmod chown chroot cmp cp cut date dd df di
 	printf prlimit ps pwd readlink realpath rm rmdir script sed seq setpriv sha256sum sleep sort ss stat
 	strace stty sync tail tar tcpdump tee test timeout top touch tr true truncate tty umount uname uniq
 	unshare uptime vi w wc which whoami xargs xz yes curl getent mke2fs losetup newuidmap newgidmap
-	ldd pidof free sysctl dmesg od hexdump clear tput`
+	ldd pidof free getfattr sysctl dmesg od hexdump clear tput`
 
 // wanted are those that a lesson cannot do without.
 var wanted = strings.Fields("sh bash ip nft lsns findmnt strace ps tcpdump curl jq capsh getcap vi less")
 
 // later are programs of the host that one lesson needs. They come into the machine when that lesson
 // is opened, because every boot would have to unpack them.
-var later = map[int][]string{5: {"docker-registry"}}
+var later = map[int][]string{5: {"docker-registry"}, 9: {"docker"}}
 
 // extras are files of the host that these tools read.
-var extras = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/protocols", "/etc/services", "/etc/nsswitch.conf",
+var extras = []string{"/usr/lib/locale/C.utf8/LC_CTYPE", // without it, bash shows what is typed beyond ASCII as numbers
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/protocols", "/etc/services", "/etc/nsswitch.conf",
 	"/usr/share/terminfo/x/xterm-256color", "/lib/terminfo/x/xterm-256color", "/usr/share/terminfo/x/xterm", "/lib/terminfo/x/xterm",
 	"/lib/terminfo/d/dumb", "/usr/share/terminfo/d/dumb"}
 
@@ -100,12 +101,16 @@ func addBoxes(root *vm.Root, programs Programs) {
 // stageBox is where the box of a stage is in the machine.
 func stageBox(stage int) string { return fmt.Sprintf("%s/%d/box", inside, stage) }
 
+// yourBox is where the box of the student's copy of a stage is, which go build finds there.
+func yourBox(stage int) string { return fmt.Sprintf("%s/%d/yours", inside, stage) }
+
 // addTexts adds the users, and the scripts that stand in for what the machine does not have.
 func addTexts(root *vm.Root) {
 	root.Dir(home, 0o755)
 	root.Text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/sh\n"+
-		"student:x:1000:1000:student:/home/student:/bin/bash\n")
-	root.Text("/etc/group", 0o644, "root:x:0:\ntty:x:5:\nnogroup:x:65534:\nstudent:x:1000:\n")
+		"student:x:1000:1000:student:/home/student:/bin/bash\n"+
+		"tcpdump:x:100:100::/:/bin/false\n") // Debian's tcpdump becomes this user
+	root.Text("/etc/group", 0o644, "root:x:0:\ntty:x:5:\nnogroup:x:65534:\nstudent:x:1000:\ntcpdump:x:100:\n")
 	root.Text("/etc/subuid", 0o644, "student:100000:65536\nnobody:200000:65536\n")
 	root.Text("/etc/subgid", 0o644, "student:100000:65536\nnobody:200000:65536\n")
 	root.Text("/etc/hosts", 0o644, "127.0.0.1 localhost stagebox\n::1 localhost\n")

@@ -43,6 +43,9 @@ func (p *prose) fenced(w util.BufWriter, source []byte, node ast.Node, entering 
 	language := string(n.Language(source))
 	if language == "sh" { // commands: the playground types them
 		at += ` data-language="sh"`
+		if _, terminal, named := strings.Cut(info, " terminal="); named {
+			at += ` data-terminal="` + html.EscapeString(terminal) + `"`
+		}
 	}
 	writeCode(w, at, colour(language, text))
 	return ast.WalkContinue, nil

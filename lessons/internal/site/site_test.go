@@ -130,7 +130,7 @@ func TestSessionShowsWhoTypesWhat(t *testing.T) {
 	got, err := session("", `console as=root terminal=2`, "$ echo ‹pid› <x>\n…\nbox │ close(3) = 0    # the end\n      look: ls   [Enter]\n^C\n")
 	require.NoError(t, err)
 	for _, part := range []string{
-		"<figcaption>as root, in a second terminal</figcaption>",
+		`<figure class="session" data-terminal="2" data-as="root"><figcaption>as root, in a second terminal</figcaption>`,
 		`<span class="ps">$</span> <span class="in">echo <var>‹pid›</var> &lt;x&gt;</span>`,
 		`<span class="any">…</span>`,
 		`<span class="box">box │</span> close(3) = 0<span class="why">    # the end</span>`,
@@ -141,6 +141,15 @@ func TestSessionShowsWhoTypesWhat(t *testing.T) {
 	}
 	_, err = session("", "console by=nobody", "")
 	require.ErrorContains(t, err, "there are terminal=, as=, norun=, kernel= and if=")
+}
+
+// The playground types commands into the terminal that their block names.
+func TestCommandsSayWhereTheyAreTyped(t *testing.T) {
+	root := tree(t)
+	put(t, root, "lessons/01-a.md", "# 1. A\n\n```sh\ncd one\n```\n\n```sh terminal=2\ncd two\n```\n")
+	page := get(t, load(t, root), "01-a.html")
+	require.Contains(t, page, `<pre class="wide" data-language="sh"><code>`)
+	require.Contains(t, page, `<pre class="wide" data-language="sh" data-terminal="2"><code>`)
 }
 
 func TestHunksLeadToTheParagraphThatNamesThem(t *testing.T) {

@@ -25,7 +25,11 @@ func session(id, info, text string) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString(`<figure class="session"` + id + ` data-terminal="` + html.EscapeString(blocks[0].Terminal) + `">`)
+	b.WriteString(`<figure class="session"` + id + ` data-terminal="` + html.EscapeString(blocks[0].Terminal) + `"`)
+	if blocks[0].As != "" {
+		b.WriteString(` data-as="` + blocks[0].As + `"`)
+	}
+	b.WriteByte('>')
 	if who := about(blocks[0]); who != "" {
 		b.WriteString(`<figcaption>` + html.EscapeString(who) + `</figcaption>`)
 	}

@@ -1,15 +1,21 @@
 #!/bin/sh
 # There is no Go toolchain in this machine. The programs that the lessons build were built on the
-# host: go build copies them, and go run runs them.
+# host: go build copies them, and go run runs them. A stage of which play watches the student's copy
+# is that copy's.
 built() {
 	case $1 in
-	./stage0[1-9]-*) number=${1#./stage0}; echo "/usr/lib/stagebox/${number%%-*}/box" ;;
+	./stage0[1-9]-*)
+		dir=${1#./stage0}
+		dir=/usr/lib/stagebox/${dir%%-*}
+		[ ! -x "$dir/yours" ] || { echo "$dir/yours"; return; }
+		echo "$dir/box"
+		;;
 	./lessons/*) echo "/usr/lib/stagebox/programs/${1#./lessons/}" ;;
 	esac
 }
 say() { echo "go: $*" >&2; }
 
-verb=$1 out= package=
+verb=$1 out=
 [ $# -gt 0 ] && shift
 if [ "$verb" = build ] && [ "$1" = -o ]; then
 	out=$2
@@ -22,7 +28,9 @@ if [ -z "$program" ] || [ ! -x "$program" ]; then
 fi
 case $verb in
 build)
-	say "there is no toolchain in this machine; ${out:=${program##*/}} is a copy of what play has built from $1"
+	from=$1
+	[ "$program" = "${program%/yours}" ] || { from="your copy of $1"; : "${out:=box}"; }
+	say "there is no toolchain in this machine; ${out:=${program##*/}} is a copy of what play has built from $from"
 	rm -f "$out"
 	exec cp "$program" "$out"
 	;;

@@ -41,7 +41,9 @@ function connect(name, opened) {
 
 const bar = make("div", { class: "play-bar" });
 const note = make("pre", { class: "play-note", tabindex: "0", role: "region", "aria-label": "Messages" });
-const aside = make("aside", { class: "play", "aria-label": "Terminals" }, bar, note);
+const hide = button("Hide", () => { messages.hidden = true; bar.querySelector("input").focus(); }, { "aria-label": "Hide the messages" });
+const messages = make("div", { class: "play-messages", hidden: "" }, note, hide); // until the next one
+const aside = make("aside", { class: "play", "aria-label": "Terminals" }, bar, messages);
 const state = make("p", { class: "play-state", role: "status" }, "connecting …");
 
 // Screen is a terminal of the page.
@@ -49,21 +51,21 @@ class Screen {
   constructor(name) {
     this.name = name;
     this.live = false;
-    this.pending = false; // whether something was typed by a button, without Enter
+    this.pending = null; // the block whose button has typed something here, without Enter
     this.term = new Terminal({ fontSize: 13, fontFamily: "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace", cursorBlink: false,
       scrollback: 5000, theme: { background: "#101418", foreground: "#e6e3dc" } });
     this.fit = new FitAddon();
     this.term.loadAddon(this.fit);
     this.place = make("div", { class: "play-screen" });
     this.section = make("section", { class: "play-terminal", "aria-label": "Terminal " + name }, make("h2", {}, "Terminal " + name), this.place);
-    this.term.attachCustomKeyEventHandler((event) => !shortcut(event));
-    this.term.onData((data) => { this.pending = false; this.send(data); });
+    this.term.attachCustomKeyEventHandler((event) => !shortcut(event) && !leaves(event));
+    this.term.onData((data) => { if (/[\r\x03]/.test(data)) this.settle(); this.send(data); });
     this.term.onBinary((data) => this.send(data));
   }
 
   open() {
     this.term.open(this.place);
-    this.term.textarea.setAttribute("aria-label", "Terminal " + this.name + ": type here. Alt+0 goes back to the text.");
+    this.term.textarea.setAttribute("aria-label", "Terminal " + this.name + ": type here. Alt+0 goes back to the text, Shift+Tab to what is before.");
     new ResizeObserver(() => this.resize()).observe(this.place);
     connect("terminal/" + this.name, (socket) => this.attach(socket));
   }
@@ -91,10 +93,24 @@ class Screen {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ rows: this.term.rows, cols: this.term.cols }));
   }
 
-  // type types a line for the reader, in the place of one that a button has typed before.
-  type(text, withEnter) {
-    this.send((this.pending ? "\x15" : "") + text + (withEnter ? "\r" : ""));
-    this.pending = !withEnter;
+  // type types a line for the reader, in the place of one that a button has typed before. With a
+  // block, Enter is the reader's to press.
+  type(text, block) {
+    this.send((this.pending ? "\x15" : "") + text + (block ? "" : "\r"));
+    this.settle();
+    this.pending = block;
+  }
+
+  // press presses a key for the reader.
+  press(key) {
+    this.settle();
+    this.send(key);
+  }
+
+  // settle is for when nothing waits for Enter any more.
+  settle() {
+    this.pending?.say("");
+    this.pending = null;
   }
 
   // row is the number of the line that the cursor is in, and prompt that line up to the cursor.
@@ -123,15 +139,22 @@ class Screen {
 const screens = [new Screen("1"), new Screen("2")];
 const screenOf = (name) => screens.find((s) => s.name === name) || screens[1];
 
-// shortcut leads from one terminal to the other and back to the text, by keys alone.
+// shortcut leads from one terminal to the other and back to the text, by keys alone. The key's place
+// counts: with Alt, or on some keyboards, it is not a digit that is typed.
 let reading = null; // what had the focus in the text
 function shortcut(event) {
-  if (event.type !== "keydown" || !event.altKey || event.ctrlKey || event.metaKey || !/^[012]$/.test(event.key)) return false;
+  const name = /^Digit([012])$/.exec(event.code)?.[1];
+  if (event.type !== "keydown" || !event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || !name) return false;
   event.preventDefault();
-  if (event.key === "0") (reading || document.querySelector("main button") || document.body).focus();
-  else { show(event.key); screenOf(event.key).term.focus(); }
+  if (name === "0") (reading || document.querySelector("main button") || document.body).focus();
+  else { show(name); screenOf(name).term.focus(); }
   return true;
 }
+
+// leaves reports whether a key leads out of a terminal, as everywhere on a page. Tab itself is for
+// the shell, which completes names with it.
+const leaves = (event) => event.key === "Tab" && event.shiftKey;
+
 document.addEventListener("keydown", (event) => { if (!aside.contains(event.target)) shortcut(event); });
 document.addEventListener("focusin", (event) => { if (!aside.contains(event.target)) reading = event.target; });
 
@@ -171,7 +194,11 @@ function words(s) {
   return `up in ${s.Boot.toFixed(1)} s${s.Accel === "kvm" ? " with KVM" : ""}, cgroup ${s.Cgroups}; box is ${s.Stage ? "that of stage " + s.Stage : "yours"}`;
 }
 
+let where = "machine";
 function told(s) {
+  where = s.Where;
+  missing = (s.Missing || []).join(", ");
+  count();
   state.textContent = words(s);
   root.dataset.play = s.Phase;
   reset.hidden = keeping.hidden = s.Where === "host";
@@ -182,7 +209,9 @@ function told(s) {
   if (s.Build && !s.Build.Good) parts.push(s.Build.Dir, s.Build.Text);
   else if (s.Build) parts.push(s.Build.Text);
   if (s.Exercise) parts.push(...trial(s.Exercise));
-  note.textContent = parts.join("\n");
+  const text = parts.join("\n");
+  if (text !== note.textContent) messages.hidden = !text;
+  note.textContent = text;
   note.dataset.kind = s.Problem || s.Phase === "ended" || s.Build?.Good === false || s.Exercise?.Error ? "bad" : "good";
 }
 
@@ -192,15 +221,18 @@ function trial(t) {
   return lines;
 }
 
-// Blocks: what a session of the lesson has one type, line by line.
+// Blocks: what a session of the lesson has one type, line by line. Where a session is an ordinary
+// user's, the machine's program user runs the line.
+const keyNames = { "\r": "Enter", "\x03": "Ctrl-C", "\x1a": "Ctrl-Z" };
 const progress = recall("play-lesson-" + lesson, []);
 const blocks = [];
 
 class Block {
-  constructor(element, index) {
+  constructor({ element, terminal, steps }, index) {
     this.index = index;
-    this.terminal = element.dataset.terminal === "2" ? "2" : "1";
-    this.steps = steps(element);
+    this.terminal = terminal;
+    this.user = element.dataset.as === "user";
+    this.steps = steps;
     this.next = 0;
     this.said = make("span", { class: "play-said", role: "status" });
     this.button = button("", () => this.type());
@@ -210,7 +242,7 @@ class Block {
     element.after(buttons);
     if (element.matches("figure")) element.append(buttons);
     this.label();
-    if (progress.includes(index)) this.said.textContent = "done before";
+    if (progress.includes(index)) this.say("done before");
   }
 
   // fold hides what the lesson shows, until the reader has seen what came.
@@ -224,21 +256,28 @@ class Block {
   }
 
   label() {
-    const n = this.steps.length, which = n > 1 ? ` line ${this.next + 1} of ${n}` : "";
-    this.button.textContent = `${enterToo.checked ? "Run" : "Type"}${which} in terminal ${this.terminal}`;
+    const n = this.steps.length, which = n > 1 ? ` line ${this.next + 1} of ${n}` : "", key = this.steps[this.next].key;
+    const verb = key ? "Press " + keyNames[key] : (enterToo.checked ? "Run" : "Type") + which;
+    this.button.textContent = `${verb} in terminal ${this.terminal}`;
   }
 
+  // type types the next line. Without Enter the terminal gets the keys, for the reader to press it there.
   type() {
-    const step = this.steps[this.next], screen = screenOf(this.terminal);
+    const step = this.steps[this.next], screen = screenOf(this.terminal), waits = !enterToo.checked && !step.key;
     show(this.terminal);
     for (const s of this.steps) s.element?.classList.remove("play-typed");
     step.element?.classList.add("play-typed");
-    if (step.key) screen.send(step.key);
-    else screen.type(filled(step.text, screen), enterToo.checked);
+    if (step.key) screen.press(step.key);
+    else screen.type((this.user && where === "machine" ? "user " : "") + filled(step.text), waits ? this : null);
     this.next = (this.next + 1) % this.steps.length;
     if (this.next === 0) this.done();
     this.label();
-    this.said.textContent = enterToo.checked || step.key ? "" : "Press Enter in the terminal (Alt+" + this.terminal + ").";
+    this.say(waits ? "Press Enter in the terminal; Alt+0 leads back here." : "");
+    if (waits) screen.term.focus();
+  }
+
+  say(text) {
+    this.said.textContent = text;
   }
 
   done() {
@@ -294,9 +333,24 @@ function sort(code, nodes, list) {
   }
   const shown = make("span", { class: key ? "" : "play-shown" }, ...nodes);
   code.append(shown);
-  if (key) list.push({ key: key.textContent.startsWith("^") ? String.fromCharCode(key.textContent.charCodeAt(1) - 64) : "\r", element: key });
+  if (key) list.push({ key: key.textContent.startsWith("^") ? String.fromCharCode(key.textContent.charCodeAt(1) - 64) : "\r", element: key, line: shown });
   else if (list.length && nodes.length) list[list.length - 1].shown = true;
   if (!key && nodes.length) patterns.push(shown.textContent.trim());
+}
+
+// delayEnter moves an Enter at the end of a block to the beginning of its terminal's next one, where
+// the lesson shows what it brings: until then the other terminal may look at what waits.
+function delayEnter(list) {
+  list.forEach(({ terminal, steps }, i) => {
+    const press = steps.at(-1), next = list.slice(i + 1).find((other) => other.terminal === terminal && other.code);
+    if (press?.key !== "\r" || press.shown || !next) return;
+    steps.pop();
+    press.line.className = "play-shown"; // a part of what the block shows
+    if (steps.length) steps.at(-1).shown = true;
+    const element = make("kbd", {}, "[Enter]");
+    next.steps.unshift({ key: "\r", element, shown: next.code.firstElementChild?.className === "play-shown" });
+    next.code.prepend(element, "\n");
+  });
 }
 
 // patterns are the lines that the lesson shows: from those with a ‹name› and what a terminal
@@ -304,7 +358,7 @@ function sort(code, nodes, list) {
 const patterns = [];
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/…/g, ".*").replace(/ {2,}/g, " +");
 
-function filled(text, screen) {
+function filled(text) {
   return text.replace(/‹([a-z]+)›/g, (mark) => found(mark) ?? mark);
 }
 
@@ -324,16 +378,22 @@ function found(mark) {
 }
 
 const counted = make("p", { class: "play-said" });
+let missing = ""; // tools of the host that the lessons use
 function count() {
   counted.textContent = `${progress.length} of ${blocks.length} blocks of commands done`;
+  if (missing) counted.textContent += `. Not installed on this host, so missing in the machine: ${missing}.`;
 }
 
 // The page: buttons in the text, terminals beside it.
+const parts = [];
 for (const element of document.querySelectorAll("main figure.session, main pre[data-language=sh], main pre.wide:not([data-language])")) {
   if (element.closest("figure.session") !== element && element.closest("figure.session")) continue;
   if (element.matches("pre:not([data-language])") && !/^\$ /m.test(element.textContent)) continue;
-  blocks.push(new Block(element, blocks.length));
+  const code = element.matches("figure") ? element.querySelector("code") : null;
+  parts.push({ element, code, terminal: element.dataset.terminal === "2" ? "2" : "1", steps: steps(element) });
 }
+delayEnter(parts);
+for (const part of parts) if (part.steps.length) blocks.push(new Block(part, blocks.length));
 // Beside the terminals the text is narrower: what is wider scrolls, by keys too.
 for (const pre of document.querySelectorAll("main pre.wide")) pre.tabIndex = 0;
 document.querySelector("main h1")?.after(counted);
