@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/cgroupfs"
+	"stagebox/stage02-cgroups/units"
 )
 
 // An update that the kernel refuses must not leave a container with less of a limit than it had.
@@ -21,7 +22,7 @@ func TestAnUpdateThatFailsLiftsNoLimit(t *testing.T) {
 	all, err := cgroupfs.Trees(os.Getpid())
 	require.NoError(t, err)
 	i := slices.IndexFunc(all, func(t cgroupfs.Tree) bool { return slices.Contains(t.Controllers, "memory") })
-	if i < 0 || os.Geteuid() != 0 || cgroupfs.Number(all[i].Mount+"/memory.memsw.limit_in_bytes") < 0 || hasSwap() {
+	if i < 0 || os.Geteuid() != 0 || cgroupfs.Number(all[i].Mount+"/memory.memsw.limit_in_bytes") < 0 || units.HasSwap() {
 		t.Skip("needs root, and a memory controller of version 1 that counts swap, on a host without any")
 	}
 	cmd := exec.Command(box, "run", "-m", "64m", "--memory-swap", "80m", "sh", "-c", "{ head -c 30000000 /dev/zero; sleep 1000; } | tail -c 30000000")

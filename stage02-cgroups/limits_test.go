@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/stage02-cgroups/units"
 )
 
 // Every limit that cannot be is refused in a sentence, and nothing is made.
@@ -70,8 +72,8 @@ func TestCgroupsThatCannotBeWritten(t *testing.T) {
 
 // As in Docker, any amount of swap can be asked for without a limit of memory.
 func TestAnySwapNeedsNoMemory(t *testing.T) {
-	limits := Limits{MemorySwap: -1}
-	require.NoError(t, limits.completeLimits())
+	limits := Limits{Limits: units.Limits{MemorySwap: -1}}
+	require.NoError(t, limits.Complete())
 	require.Equal(t, []setting{{"--memory-swap", "memory",
 		file{"memory.swap.max", "max"}, file{"memory.memsw.limit_in_bytes", "-1"}}}, limits.settings())
 }

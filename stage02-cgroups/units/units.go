@@ -1,8 +1,9 @@
 // Package units reads and prints the quantities of a command line in Docker's notation:
 // sizes, CPU time, weights, numbers of processes, lists of CPUs, rates of block devices, ages. The
 // types are for flags: they implement [encoding.TextUnmarshaler], and their zero value means that
-// the flag was not given, or is 0, which in Docker says the same: no limit. FormatAge and the
-// methods for JSON are for records of containers, which come in a later stage.
+// the flag was not given, or is 0, which in Docker says the same: no limit. Limits are all flags about
+// limits. FormatAge, Limits.Override and the methods for JSON are for records of containers, which
+// come in a later stage.
 //
 // docker/go-units is not used: it builds tables at every start, turns a size that overflows
 // into a negative one, and takes 0x1p4 for a size.
