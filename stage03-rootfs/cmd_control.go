@@ -50,7 +50,7 @@ func (c *updateCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if err := c.completeLimits(); err != nil {
+	if err := c.Limits.Complete(); err != nil {
 		return err
 	}
 	settings := c.settings()

@@ -70,3 +70,15 @@ func MountPoints(list []mountspec.Spec, volumes string) []MountPoint {
 	}
 	return all
 }
+
+// SetLimits sets what the flags about limits say. Docker's default for memory and swap together is
+// twice the memory.
+func (h *HostConfig) SetLimits(l units.Limits) {
+	h.Memory, h.MemoryReservation, h.MemorySwap = int64(l.Memory), int64(l.MemoryReservation), int64(cmp.Or(l.MemorySwap, 2*l.Memory))
+	h.NanoCPUs, h.CPUShares, h.CpusetCpus = int64(l.CPUs)*(1e9/units.Period), int64(l.CPUShares), l.CPUSetCPUs
+	if most := int64(l.PidsLimit); most != 0 {
+		h.PidsLimit = &most
+	}
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = Throttles(l.DeviceReadBps), Throttles(l.DeviceWriteBps)
+	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = Throttles(l.DeviceReadIOps), Throttles(l.DeviceWriteIOps)
+}

@@ -1,0 +1,46 @@
+package volume
+
+import (
+	"slices"
+	"strings"
+
+	"stagebox/stage03-rootfs/mountspec"
+)
+
+// Specs are the values of --volume, --mount and --tmpfs, which were checked before.
+type Specs struct{ Volume, Mount, Tmpfs []string }
+
+// Take adds the mounts of another container, as --volumes-from does: as they are there or read-only,
+// and but for those at whose place there is one already. A volume that was given no name gives way,
+// as in Docker.
+func (s *Specs) Take(types mountspec.Types, other Specs, readOnly bool) {
+	for _, spec := range other.Volume {
+		s.take(types, &s.Volume, Specs{Volume: []string{spec}}, spec, readOnly, ",ro")
+	}
+	for _, spec := range other.Mount {
+		s.take(types, &s.Mount, Specs{Mount: []string{spec}}, spec, readOnly, ",readonly")
+	}
+}
+
+// take adds the one mount of other to a list.
+func (s *Specs) take(types mountspec.Types, list *[]string, other Specs, spec string, ro bool, readOnly string) {
+	for _, m := range other.parse(types) {
+		isThere := func(own mountspec.Spec) bool { return own.Target == m.Target && own.Source != "" }
+		if m.Type == "tmpfs" || slices.ContainsFunc(s.parse(types), isThere) {
+			return
+		}
+		s.Volume = slices.DeleteFunc(s.Volume, func(own string) bool { return own == m.Target })
+		if readOnly == ",ro" && strings.Count(spec, ":") == 1 {
+			readOnly = ":ro"
+		}
+		if ro && !m.ReadOnly {
+			spec += readOnly
+		}
+		*list = append(*list, spec)
+	}
+}
+
+func (s *Specs) parse(types mountspec.Types) []mountspec.Spec {
+	list, _ := types.Parse(s.Volume, s.Mount, s.Tmpfs)
+	return list
+}
