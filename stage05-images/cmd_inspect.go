@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/format"
@@ -139,7 +138,7 @@ func (c *Container) hostConfig() api.HostConfig {
 	h := api.NewHostConfig()
 	h.AutoRemove, h.Privileged, h.ReadonlyRootfs, h.SecurityOpt = c.Rm, c.Privileged, c.ReadOnly, c.SecurityOpt
 	h.GroupAdd, h.VolumesFrom, h.ShmSize = c.GroupAdd, c.VolumesFrom, cmp.Or(int64(c.ShmSize), h.ShmSize)
-	h.RestartPolicy.Name, h.RestartPolicy.MaximumRetryCount = c.Restart.split()
+	h.RestartPolicy.Name, h.RestartPolicy.MaximumRetryCount = c.Restart.Split()
 	h.CapAdd, h.CapDrop = api.Capabilities(c.CapAdd), api.Capabilities(c.CapDrop)
 	h.Tmpfs, h.Sysctls = api.Pairs(c.Tmpfs, ":"), api.Pairs(c.Sysctl, "=")
 	if c.Init {
@@ -160,20 +159,9 @@ func (c *Container) hostConfig() api.HostConfig {
 		}
 	}
 	h.Mounts = api.Mounts((&Files{Mount: c.Mount}).requestedMounts())
-	c.describeLimits(&h)
+	h.SetLimits(c.Limits.Limits)
+	h.CgroupParent, h.Ulimits, h.Devices = c.CgroupParent, api.Ulimits(c.Ulimit), api.Devices(c.Device)
 	return h
-}
-
-func (c *Container) describeLimits(h *api.HostConfig) {
-	h.Memory, h.MemoryReservation, h.MemorySwap = int64(c.Memory), int64(c.MemoryReservation), int64(cmp.Or(c.MemorySwap, 2*c.Memory))
-	h.NanoCPUs, h.CPUShares, h.CpusetCpus = int64(c.CPUs)*(1e9/units.Period), int64(c.CPUShares), c.CPUSetCPUs
-	if c.PidsLimit != 0 {
-		h.PidsLimit = (*int64)(&c.PidsLimit)
-	}
-	h.CgroupParent = c.CgroupParent
-	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = api.Throttles(c.DeviceReadBps), api.Throttles(c.DeviceWriteBps)
-	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = api.Throttles(c.DeviceReadIOps), api.Throttles(c.DeviceWriteIOps)
-	h.Ulimits, h.Devices = api.Ulimits(c.Ulimit), api.Devices(c.Device)
 }
 
 // stateWord is Docker's word for the state.

@@ -14,17 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/restart"
 	"stagebox/stage04-unionfs/state"
 )
-
-// wants reports whether a container that has ended is started again.
-func (p restartPolicy) wants(s State) bool {
-	name, most := p.split()
-	if name == "on-failure" {
-		return s.ExitCode != 0 && (most == 0 || s.RestartCount < most)
-	}
-	return name != "no"
-}
 
 // The delay before a restart doubles from the shortest to the longest, as in Docker. A run that
 // held for a while resets it.
@@ -36,9 +28,9 @@ const (
 
 // planRestart notes in the state that the container is to be started again, if its policy, which
 // may have been changed while it ran, says so and the container was not stopped.
-func (r *Record) planRestart(policy restartPolicy) {
+func (r *Record) planRestart(policy restart.Policy) {
 	s := &r.State
-	if r.ready == nil || !policy.wants(*s) || r.isStopped() {
+	if r.ready == nil || !policy.Wants(s.ExitCode, s.RestartCount) || r.isStopped() {
 		return
 	}
 	s.Status, s.Delay = "restarting", min(max(2*s.Delay, shortestDelay), longestDelay)

@@ -65,7 +65,7 @@ func isCounted(t cgroupfs.Tree) bool {
 // cgroup decides what the container may use: its group is made and given the limits
 // before there is a process, which is then born inside, or joins first of all.
 func cgroup(c *Container, p *Plan) (*group, error) {
-	if err := c.completeLimits(); err != nil {
+	if err := c.Limits.Complete(); err != nil {
 		return nil, err
 	}
 	settings := c.settings()

@@ -5,14 +5,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/cgroupfs"
+	"stagebox/stage04-unionfs/restart"
 )
 
 type pauseCmd struct {
@@ -49,7 +48,7 @@ type updateCmd struct {
 
 	Store
 
-	Restart *restartPolicy `help:"Restart policy: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
+	Restart *restart.Policy `help:"Restart policy: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
 
 	lifted []string // the flags that were given as 0
 }
@@ -66,7 +65,7 @@ func (c *updateCmd) AfterApply(k *kong.Context) error {
 
 // Run is `box update`.
 func (c *updateCmd) Run() error {
-	if err := c.completeLimits(); err != nil {
+	if err := c.Limits.Complete(); err != nil {
 		return err
 	}
 	settings := c.settings()
@@ -97,14 +96,14 @@ func (c *updateCmd) update(t target, settings []setting) error {
 	}
 	err = c.amend(r.ID, func(now *Record) error {
 		limits := now.Run.Limits
-		limits.override(c.Limits, c.lifted)
+		limits.Override(c.Limits.Limits, c.lifted)
 		if c.Restart != nil {
 			now.Run.Restart = *c.Restart
 			if err := now.Run.checkAutoRemove(); err != nil {
 				return err
 			}
 		}
-		if err := limits.check(); err != nil {
+		if err := limits.Check(); err != nil {
 			return err
 		}
 		if pid != 0 && len(settings) > 0 {
@@ -119,21 +118,6 @@ func (c *updateCmd) update(t target, settings []setting) error {
 		_, err = fmt.Println(t)
 	}
 	return err
-}
-
-// override takes over the limits that are given in another, and those that it lifts.
-func (l *Limits) override(by Limits, lifted []string) {
-	to, from := reflect.ValueOf(l).Elem(), reflect.ValueOf(by)
-	for i := range from.NumField() {
-		name := from.Type().Field(i).Name
-		isLifted := func(flag string) bool { return strings.EqualFold(strings.ReplaceAll(flag, "-", ""), name) }
-		if !from.Field(i).IsZero() || slices.ContainsFunc(lifted, isLifted) {
-			to.Field(i).Set(from.Field(i))
-		}
-	}
-	if slices.Contains(lifted, "memory") {
-		l.MemorySwap = by.MemorySwap
-	}
 }
 
 // apply writes limits to the group of a process.

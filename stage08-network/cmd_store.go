@@ -16,6 +16,7 @@ import (
 	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/labels"
+	"stagebox/stage04-unionfs/restart"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
@@ -72,7 +73,7 @@ type StoreOptions struct {
 	Label     []string `short:"l" help:"Set a label on the container." placeholder:"KEY[=VALUE]" sep:"none" group:"Store:"`
 	LabelFile []string `help:"Read labels from a file, one per line." placeholder:"FILE" sep:"none" group:"Store:"`
 
-	Restart restartPolicy `json:",omitempty" help:"Restart policy: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
+	Restart restart.Policy `json:",omitempty" help:"Restart policy: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
 
 	attach.LeaveOptions `json:"-"`
 

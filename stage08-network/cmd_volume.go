@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"stagebox/stage02-cgroups/units"
-	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/filter"
@@ -199,8 +198,7 @@ func (c *volumeRmCmd) Run() error {
 	})
 }
 
-// takeVolumes adds the mounts of the containers that --volumes-from names, but for those at whose
-// place there is one already. A volume that was given no name gives way, as in Docker.
+// takeVolumes adds the mounts of the containers that --volumes-from names.
 func (c *Container) takeVolumes() error {
 	for _, from := range c.VolumesFrom {
 		name, mode, _ := strings.Cut(from, ":")
@@ -211,30 +209,9 @@ func (c *Container) takeVolumes() error {
 		if err != nil {
 			return fmt.Errorf("--volumes-from %s: %w", from, err)
 		}
-		for _, spec := range other.Run.Volume {
-			c.takeVolume(&c.Volume, Files{Volume: []string{spec}}, spec, mode == "ro", ",ro")
-		}
-		for _, spec := range other.Run.Mount {
-			c.takeVolume(&c.Mount, Files{Mount: []string{spec}}, spec, mode == "ro", ",readonly")
-		}
+		own := volume.Specs{Volume: c.Volume, Mount: c.Mount, Tmpfs: c.Tmpfs}
+		own.Take(mountTypes, volume.Specs{Volume: other.Run.Volume, Mount: other.Run.Mount}, mode == "ro")
+		c.Volume, c.Mount = own.Volume, own.Mount
 	}
 	return nil
-}
-
-// takeVolume adds the one mount of other to a list, as its spec says or read-only.
-func (c *Container) takeVolume(list *[]string, other Files, spec string, ro bool, readOnly string) {
-	for _, m := range other.requestedMounts() {
-		isThere := func(own mountspec.Spec) bool { return own.Target == m.Target && own.Source != "" }
-		if m.Type == "tmpfs" || slices.ContainsFunc(c.requestedMounts(), isThere) {
-			return
-		}
-		c.Volume = slices.DeleteFunc(c.Volume, func(own string) bool { return own == m.Target })
-		if readOnly == ",ro" && strings.Count(spec, ":") == 1 {
-			readOnly = ":ro"
-		}
-		if ro && !m.ReadOnly {
-			spec += readOnly
-		}
-		*list = append(*list, spec)
-	}
 }

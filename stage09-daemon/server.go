@@ -166,7 +166,7 @@ func (d *daemon) applyRestartPolicies() {
 	all, err := d.all()
 	complain(err)
 	for _, r := range all {
-		policy, _ := r.Run.Restart.split()
+		policy, _ := r.Run.Restart.Split()
 		always := policy == "always" || policy == "unless-stopped" && !r.isStopped()
 		if always && !r.isLive() && r.State.Status == "exited" {
 			_, err := d.run(&rest.Request{Request: &http.Request{}}, "start", r.ID)
