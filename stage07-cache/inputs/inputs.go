@@ -47,6 +47,24 @@ func Difference(before, now []Input) string {
 	return strings.Join(list, "; ")
 }
 
+// ChangedFile returns the name of the first file that is not as it was, "the list of files" if there
+// are more or fewer inputs, and "" if nothing of this has changed.
+func ChangedFile(before, now []Input) (changed string) {
+	old := map[Input]bool{}
+	for _, in := range before {
+		old[in] = true
+	}
+	if len(now) != len(before) {
+		changed = "the list of files"
+	}
+	for _, in := range now {
+		if name, isFile := strings.CutPrefix(in.Name, "file "); isFile && !old[in] {
+			return name
+		}
+	}
+	return changed
+}
+
 // differs describes how an input differs.
 func differs(in Input, before string, was bool) string {
 	kind, name, _ := strings.Cut(in.Name, " ")

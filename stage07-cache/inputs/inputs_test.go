@@ -27,3 +27,11 @@ func TestDifference(t *testing.T) {
 		require.Equal(t, want, Difference(c.before, c.now))
 	}
 }
+
+func TestChangedFile(t *testing.T) {
+	before := []Input{{"instruction", "COPY"}, {"file a", "1"}, {"file b", "2"}}
+	require.Empty(t, ChangedFile(before, before), "the control")
+	require.Equal(t, "b", ChangedFile(before, []Input{{"instruction", "COPY"}, {"file a", "1"}, {"file b", "3"}}))
+	require.Equal(t, "the list of files", ChangedFile(before, before[:2]))
+	require.Equal(t, "c", ChangedFile(before, append(before[:3:3], Input{"file c", "1"})))
+}
