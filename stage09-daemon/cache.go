@@ -364,20 +364,7 @@ func (s *stageBuild) recheck(c *cacheStep, in *dockerfile.Instruction) error {
 	if err != nil {
 		return err
 	}
-	before := map[inputs.Input]bool{}
-	for _, input := range c.inputs {
-		before[input] = true
-	}
-	changed := ""
-	if len(again) != len(c.inputs) {
-		changed = "the list of files"
-	}
-	for _, input := range again {
-		if name, isFile := strings.CutPrefix(input.Name, "file "); isFile && !before[input] {
-			changed = name
-			break
-		}
-	}
+	changed := inputs.ChangedFile(c.inputs, again)
 	if c.racy = changed != ""; c.racy {
 		fmt.Fprintf(os.Stderr, "box: %s: %s changed while the step ran;"+
 			" this step is not kept in the cache\n", in.Text, changed)

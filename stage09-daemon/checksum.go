@@ -7,16 +7,13 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,79 +21,36 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
-	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/sources"
 	"stagebox/stage07-cache/inputs"
+	"stagebox/stage07-cache/sumfile"
 )
 
 // checksums remembers the digests of the files of a context.
 type checksums struct {
 	sync.Mutex
 	path    string
-	known   map[string]sum
+	known   map[string]sumfile.Sum
 	changed bool
-}
-
-// sum is the digest of a file, and the result of stat(2) with which it is valid.
-type sum struct {
-	fileStat
-	digest string
-}
-
-// fileStat is what stat(2) says of a file that changes with its content.
-type fileStat struct {
-	size, mtime, ctime int64
-	inode              uint64
 }
 
 // freshness is how old a change has to be for a file's times to tell a later one apart:
 // there are file systems that count in steps of two seconds.
 const freshness = 2 * time.Second
 
-func statOf(st *unix.Stat_t) fileStat {
-	return fileStat{st.Size, st.Mtim.Nano(), st.Ctim.Nano(), st.Ino}
-}
-
-// openChecksums reads the digests of the context's files, a line each. There are none of a
-// context on standard input.
+// openChecksums reads the digests of the context's files. There are none of a context on standard
+// input.
 func (b *builder) openChecksums() *checksums {
-	c := &checksums{known: map[string]sum{}}
+	c := &checksums{known: map[string]sumfile.Sum{}}
 	dir, err := filepath.Abs(b.files.Dir)
 	if err != nil || b.files.Temporary {
 		return c
 	}
 	c.path = b.cachePath("files", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:32])
-	file, err := os.Open(c.path)
-	if err != nil {
-		return c
-	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if name, known, ok := parseSum(lines.Text()); ok {
-			c.known[name] = known
-		}
-	}
+	c.known = sumfile.Read(c.path)
 	return c
-}
-
-// parseSum reads "size mtime ctime inode digest path".
-func parseSum(line string) (name string, s sum, ok bool) {
-	f := strings.SplitN(line, " ", 6)
-	if len(f) != 6 || len(f[4]) != 64 {
-		return "", s, false
-	}
-	var errs [4]error
-	s.size, errs[0] = strconv.ParseInt(f[0], 10, 64)
-	s.mtime, errs[1] = strconv.ParseInt(f[1], 10, 64)
-	s.ctime, errs[2] = strconv.ParseInt(f[2], 10, 64)
-	s.inode, errs[3] = strconv.ParseUint(f[3], 10, 64)
-	s.digest = f[4]
-	name, err := strconv.Unquote(f[5])
-	return name, s, errors.Join(append(errs[:], err)...) == nil
 }
 
 // close writes the digests, if there are new ones.
@@ -104,28 +58,24 @@ func (c *checksums) close() error {
 	if !c.changed || c.path == "" {
 		return nil
 	}
-	var b strings.Builder
-	for name, s := range c.known {
-		fmt.Fprintf(&b, "%d %d %d %d %s %q\n", s.size, s.mtime, s.ctime, s.inode, s.digest, name)
-	}
-	return state.Write(c.path, []byte(b.String()), 0o600, state.Volatile)
+	return sumfile.Write(c.path, c.known)
 }
 
 // digest returns the digest of a file of the context: the one that is known, if stat(2) says the
 // same as then.
 func (c *checksums) digest(n *union.Node, name string) (string, error) {
-	st := statOf(&n.Stat_t)
+	st := sumfile.StatOf(&n.Stat_t)
 	c.Lock()
 	known, found := c.known[name]
 	c.Unlock()
-	if found && known.fileStat == st {
-		return known.digest, nil
+	if found && known.Stat == st {
+		return known.Digest, nil
 	}
 	began := time.Now()
 	digest, err := hashFile(n, name)
-	if err == nil && began.Sub(time.Unix(0, st.ctime)) > freshness {
+	if err == nil && began.Sub(time.Unix(0, st.Ctime)) > freshness {
 		c.Lock()
-		c.known[name], c.changed = sum{st, digest}, true
+		c.known[name], c.changed = sumfile.Sum{Stat: st, Digest: digest}, true
 		c.Unlock()
 	}
 	return digest, err
@@ -147,7 +97,7 @@ func hashFile(n *union.Node, name string) (string, error) {
 	if err := unix.Fstat(int(file.Fd()), &after); err != nil {
 		return "", about("stat", name, err)
 	}
-	if statOf(&after) != statOf(&n.Stat_t) {
+	if sumfile.StatOf(&after) != sumfile.StatOf(&n.Stat_t) {
 		return "", fmt.Errorf("%s changed while it was read:"+
 			" build again when no process writes to it", name)
 	}
