@@ -6,6 +6,7 @@
 package completion
 
 import (
+	"os"
 	"slices"
 	"strings"
 
@@ -34,6 +35,34 @@ func Words(root *kong.Node, before []string, word string, values Values) []strin
 		}
 	}
 	return line.complete(word)
+}
+
+// Split splits what a script passes on, which may begin with --, into the words before and the one to
+// complete.
+func Split(words []string) (before []string, word string) {
+	if len(words) > 0 && words[0] == "--" {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return nil, ""
+	}
+	last := len(words) - 1
+	return words[:last], words[last]
+}
+
+// Entries lists the names in a directory that end with a suffix, without it; none if it cannot be
+// read: an error would only be in the way while a user types.
+func Entries(dir, suffix string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	for _, entry := range entries {
+		if name, is := strings.CutSuffix(entry.Name(), suffix); is {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // line is how far a command line was read.

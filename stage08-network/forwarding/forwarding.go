@@ -22,6 +22,28 @@ func (s Setting) IsSet() bool {
 	return err == nil && string(now) == s.Value+"\n"
 }
 
+// Missing returns what forwarding needs, of IPv4 and with v6 of IPv6 too, and the host does not have
+// yet. learning returns the links whose IPv6 routes come from a router: a host that is a router itself
+// goes on accepting those only with that setting.
+func Missing(v6 bool, learning func() (links []string, err error)) (list []Setting, err error) {
+	v4 := Setting{Path: "/proc/sys/net/ipv4/ip_forward", Value: "1",
+		Why: "the host passes packets on, as a router"}
+	if !v4.IsSet() {
+		list = append(list, v4)
+	}
+	all := Setting{Path: "/proc/sys/net/ipv6/conf/all/forwarding", Value: "1",
+		Why: "IPv6 packets too"}
+	if !v6 || all.IsSet() {
+		return list, nil
+	}
+	links, err := learning()
+	for _, link := range links {
+		list = append(list, Setting{Path: "/proc/sys/net/ipv6/conf/" + link + "/accept_ra", Value: "2",
+			Why: "and goes on learning its own routes"})
+	}
+	return append(list, all), err
+}
+
 // Remember adds the values that settings have now to a file, for Remembered. The caller holds a
 // lock on the file.
 func Remember(file string, list []Setting) error {

@@ -60,3 +60,27 @@ func TestAdvice(t *testing.T) {
 	require.Contains(t, Advice("b", []Chain{firewalld}), "firewall-cmd --permanent --zone=trusted --add-interface=b; firewall-cmd --reload")
 	require.Contains(t, Advice("b", []Chain{own}), "as root: nft insert rule inet mine fwd iifname b accept; nft insert rule inet mine fwd oifname b accept")
 }
+
+// What is missing is what the host does not have; a link that learns its routes comes before IPv6 is
+// forwarded, which would end the learning.
+func TestMissing(t *testing.T) {
+	v4 := Setting{Path: "/proc/sys/net/ipv4/ip_forward", Value: "1"}
+	v6 := Setting{Path: "/proc/sys/net/ipv6/conf/all/forwarding", Value: "1"}
+	var want []string
+	if !v4.IsSet() {
+		want = append(want, v4.Path)
+	}
+	paths := func(v6 bool) (paths []string) {
+		list, err := Missing(v6, func() ([]string, error) { return []string{"eth9"}, nil })
+		require.NoError(t, err)
+		for _, s := range list {
+			paths = append(paths, s.Path)
+		}
+		return paths
+	}
+	require.Equal(t, want, paths(false))
+	if !v6.IsSet() {
+		want = append(want, "/proc/sys/net/ipv6/conf/eth9/accept_ra", v6.Path)
+	}
+	require.Equal(t, want, paths(true))
+}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -54,6 +55,44 @@ func (d Dir) Endpoint(n *Network, l Lease) *api.Endpoint {
 		e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway = l.Addr6.String(), n.Subnet6.Bits(), n.Gateway6.String()
 	}
 	return e
+}
+
+// EndpointOf returns a container on a network, nil if it is not there or there is no such network.
+func (d Dir) EndpointOf(name, id string) (*api.Endpoint, error) {
+	n, err := d.Find(name)
+	if errors.Is(err, ErrNoNetwork) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	live, _, err := d.Leases(n)
+	i := slices.IndexFunc(live, func(l Lease) bool { return l.ID == id })
+	if err != nil || i < 0 {
+		return nil, err
+	}
+	return d.Endpoint(n, live[i]), nil
+}
+
+// Lines says in a picture what a network is: its bridge, its addresses, and the way out.
+func (n *Network) Lines(way string, isUp bool) []string {
+	lines := []string{"network " + n.Name, "bridge " + n.Bridge + "  " + prefix(n.Gateway, n.Subnet)}
+	if n.Gateway6.IsValid() {
+		lines = append(lines, prefix(n.Gateway6, n.Subnet6))
+	}
+	if lines = append(lines, way); !isUp {
+		lines = append(lines, "the bridge is made with the first container")
+	}
+	return lines
+}
+
+// Lines says in a picture which container has a lease, and its addresses.
+func (l Lease) Lines() []string {
+	lines := []string{l.Label(), "eth0 " + l.Addr.String()}
+	if l.Addr6.IsValid() {
+		lines = append(lines, l.Addr6.String())
+	}
+	return lines
 }
 
 // ID is the id of a network of this directory, also of one that is gone.

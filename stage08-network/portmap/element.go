@@ -50,3 +50,13 @@ func Text(e nft.Element) string {
 	return fmt.Sprintf("%s %s:%d -> %d", proto, on, binary.BigEndian.Uint16(key[4:]),
 		binary.BigEndian.Uint16(e.Data[len(e.Data)-4:]))
 }
+
+// Texts are those of the published ports of a container, which is the comment of the elements.
+func Texts(list []nft.Element, comment string) (texts []string) {
+	for _, e := range list {
+		if text := Text(e); e.Comment == comment && text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
