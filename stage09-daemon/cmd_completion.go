@@ -6,8 +6,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -27,15 +25,8 @@ func (c *completionCmd) Run() error {
 		_, err := fmt.Print(completion.Script(c.Shell))
 		return err
 	}
-	words := c.Words
-	if len(words) > 0 && words[0] == "--" {
-		words = words[1:]
-	}
-	if len(words) == 0 {
-		words = []string{""}
-	}
-	last := len(words) - 1
-	for _, word := range completion.Words(parser(nil).Model.Node, words[:last], words[last], c.Store.wordsOf) {
+	before, last := completion.Split(c.Words)
+	for _, word := range completion.Words(parser(nil).Model.Node, before, last, c.Store.wordsOf) {
 		fmt.Println(word)
 	}
 	return nil
@@ -52,7 +43,7 @@ func (s Store) wordsOf(_ *kong.Node, name string) []string {
 	case "name": // of inspect
 		return append(s.ids().Names(), s.imageNames()...)
 	case "volume":
-		return entryNames(s.path("volumes"))
+		return completion.Entries(s.path("volumes"), "")
 	case "network":
 		return s.networkNames()
 	case "--network":
@@ -82,22 +73,4 @@ func (s Store) imageNames() (names []string) {
 	return names
 }
 
-func (s Store) networkNames() (names []string) {
-	for _, name := range entryNames(s.networks().Path) {
-		if name, is := strings.CutSuffix(name, ".json"); is {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func entryNames(dir string) (names []string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	return names
-}
+func (s Store) networkNames() []string { return completion.Entries(s.networks().Path, ".json") }

@@ -101,30 +101,16 @@ func (w NetworkOptions) describePorts(d *api.Container) error {
 
 // describeEndpoint adds the addresses that a running container has on a network with a bridge.
 func (r *Record) describeEndpoint(settings *api.NetworkSettings, wish ipam.Wish) error {
-	dir, name := r.store.networks(), wish.Network
-	n, err := dir.Find(name)
-	if errors.Is(err, ipam.ErrNoNetwork) {
-		return nil
-	}
-	if err != nil {
+	e, err := r.store.networks().EndpointOf(wish.Network, r.ID)
+	if err != nil || e == nil {
 		return err
 	}
-	live, _, err := dir.Leases(n)
-	if err != nil {
-		return err
-	}
-	for _, l := range live {
-		if l.ID != r.ID {
-			continue
-		}
-		e := dir.Endpoint(n, l)
-		e.Aliases = wish.Aliases
-		settings.Networks[name] = e
-		if name == defaultNetwork { // as Docker: the addresses on the default one are here too
-			settings.EndpointID, settings.Gateway, settings.IPAddress, settings.IPPrefixLen = e.EndpointID, e.Gateway, e.IPAddress, e.IPPrefixLen
-			settings.GlobalIPv6Address, settings.GlobalIPv6PrefixLen, settings.IPv6Gateway = e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway
-			settings.MacAddress = e.MacAddress
-		}
+	e.Aliases = wish.Aliases
+	settings.Networks[wish.Network] = e
+	if wish.Network == defaultNetwork { // as Docker: the addresses on the default one are here too
+		settings.EndpointID, settings.Gateway, settings.IPAddress, settings.IPPrefixLen = e.EndpointID, e.Gateway, e.IPAddress, e.IPPrefixLen
+		settings.GlobalIPv6Address, settings.GlobalIPv6PrefixLen, settings.IPv6Gateway = e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway
+		settings.MacAddress = e.MacAddress
 	}
 	return nil
 }

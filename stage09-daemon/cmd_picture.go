@@ -7,7 +7,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage08-network/ipam"
-	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/picture"
 	"stagebox/stage08-network/portmap"
 	"stagebox/stage08-network/rtnl"
@@ -37,11 +35,13 @@ func (dir networks) picture(n *ipam.Network) (*picture.Network, error) {
 	}
 	bridge := slices.IndexFunc(links, func(l rtnl.Link) bool { return l.Name == n.Bridge })
 	p := &picture.Network{}
-	if p.Host, err = hostText(n, bridge >= 0); err != nil {
+	way, err := wayOut(n)
+	if err != nil {
 		return nil, err
 	}
+	p.Host = append([]string{"host's network namespace"}, n.Lines(way, bridge >= 0)...)
 	for _, l := range leases {
-		c := picture.Container{Link: "no link", Lines: leaseText(l, elements)}
+		c := picture.Container{Link: "no link", Lines: append(l.Lines(), portmap.Texts(elements, l.ID)...)}
 		for _, link := range links {
 			if bridge >= 0 && link.Master == links[bridge].Index && owns(l, link) {
 				c.Link = link.Name
@@ -55,34 +55,6 @@ func (dir networks) picture(n *ipam.Network) (*picture.Network, error) {
 // owns reports whether a link is the host's end of a container's veth pair.
 func owns(l ipam.Lease, link rtnl.Link) bool {
 	return strings.HasPrefix(link.Name, fmt.Sprintf("veth%.5s", l.ID))
-}
-
-// hostText returns the lines in the host's box.
-func hostText(n *ipam.Network, isUp bool) ([]string, error) {
-	lines := []string{"host's network namespace", "network " + n.Name,
-		"bridge " + n.Bridge + "  " + netip.PrefixFrom(n.Gateway, n.Subnet.Bits()).String()}
-	if n.Gateway6.IsValid() {
-		lines = append(lines, netip.PrefixFrom(n.Gateway6, n.Subnet6.Bits()).String())
-	}
-	way, err := wayOut(n)
-	if lines = append(lines, way); !isUp {
-		lines = append(lines, "the bridge is made with the first container")
-	}
-	return lines, err
-}
-
-// leaseText returns the lines in a container's box: its addresses, and its published ports.
-func leaseText(l ipam.Lease, elements []nft.Element) []string {
-	lines := []string{l.Label(), "eth0 " + l.Addr.String()}
-	if l.Addr6.IsValid() {
-		lines = append(lines, l.Addr6.String())
-	}
-	for _, e := range elements {
-		if text := portmap.Text(e); e.Comment == l.ID && text != "" {
-			lines = append(lines, text)
-		}
-	}
-	return lines
 }
 
 // wayOut describes how packets of a network leave the host.

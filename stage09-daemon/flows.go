@@ -8,27 +8,24 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/nft"
+	"stagebox/stage08-network/portmap"
 )
 
 const (
-	ctGet, ctDelete        = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1, unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
-	ctaOriginal, ctaReply  = 1, 2 // a flow as it came, and its replies
-	ctaIP, ctaProto        = 1, 2
-	ctaSource4, ctaSource6 = 1, 3
-	ctaNumber              = 1
+	ctGet, ctDelete       = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1, unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
+	ctaOriginal, ctaReply = 1, 2 // a flow as it came, and its replies
 )
 
 // forgetFlows deletes the UDP flows that elements have redirected to containers. A kernel that
 // cannot list flows has none.
 func forgetFlows(list []nft.Element) error {
-	if !slices.ContainsFunc(list, isUDP) {
+	if !slices.ContainsFunc(list, portmap.IsUDP) {
 		return nil
 	}
 	flows, err := askNetlink(unix.NETLINK_NETFILTER, ctGet, unix.NLM_F_DUMP, make([]byte, 4))
@@ -37,8 +34,8 @@ func forgetFlows(list []nft.Element) error {
 	}
 	for _, m := range flows {
 		attrs := attr.Map(m.body, 4)
-		from, proto := flowFrom(attrs[ctaReply])
-		if proto != unix.IPPROTO_UDP || !leadsTo(list, from) {
+		from, proto := portmap.Sender(attrs[ctaReply])
+		if proto != unix.IPPROTO_UDP || !portmap.LeadsTo(list, from) {
 			continue
 		}
 		body := nlBody{data: m.body[:4:4]}.
@@ -53,28 +50,4 @@ func forgetFlows(list []nft.Element) error {
 		return fmt.Errorf("the flows of an unpublished port: %w", err)
 	}
 	return nil
-}
-
-// flowFrom returns the sender in one direction of a flow, and the protocol.
-func flowFrom(tuple []byte) (from netip.Addr, proto byte) {
-	parts := attr.Map(tuple, 0)
-	ip := attr.Map(parts[ctaIP], 0)
-	from, _ = netip.AddrFromSlice(slices.Concat(ip[ctaSource4], ip[ctaSource6]))
-	if number := attr.Map(parts[ctaProto], 0)[ctaNumber]; len(number) > 0 {
-		proto = number[0]
-	}
-	return from, proto
-}
-
-// leadsTo reports whether an element redirects a UDP port to a container.
-func leadsTo(list []nft.Element, container netip.Addr) bool {
-	return slices.ContainsFunc(list, func(e nft.Element) bool {
-		to, _ := netip.AddrFromSlice(e.Data[:max(len(e.Data)-4, 0)]) // the port follows
-		return isUDP(e) && to == container
-	})
-}
-
-// isUDP reports whether an element publishes a UDP port: the key ends with protocol and port.
-func isUDP(e nft.Element) bool {
-	return len(e.Key) >= 8 && e.Key[len(e.Key)-8] == unix.IPPROTO_UDP
 }

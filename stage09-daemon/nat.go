@@ -396,25 +396,8 @@ func blockingChains() (list []forwarding.Chain, err error) {
 	return list, nil
 }
 
-// settings returns what forwarding needs and the host does not have yet.
-func settings(v6 bool) (list []forwarding.Setting, err error) {
-	v4 := forwarding.Setting{Path: "/proc/sys/net/ipv4/ip_forward", Value: "1",
-		Why: "the host passes packets on, as a router"}
-	if !v4.IsSet() {
-		list = append(list, v4)
-	}
-	all := forwarding.Setting{Path: "/proc/sys/net/ipv6/conf/all/forwarding", Value: "1",
-		Why: "IPv6 packets too"}
-	if !v6 || all.IsSet() {
-		return list, nil
-	}
-	learning, err := keepLearning()
-	return append(append(list, learning...), all), err
-}
-
-// keepLearning returns the settings of links whose routes come from a router: a host that is a
-// router itself goes on accepting those only with that setting.
-func keepLearning() (list []forwarding.Setting, err error) {
+// learningLinks returns the names of links whose routes come from a router.
+func learningLinks() (names []string, err error) {
 	routes, err := hostRoutes()
 	if err != nil {
 		return nil, err
@@ -423,12 +406,10 @@ func keepLearning() (list []forwarding.Setting, err error) {
 	for _, l := range links {
 		learned := func(r rtnl.Route) bool { return r.Learned && r.Link == l.Index }
 		if slices.ContainsFunc(routes, learned) {
-			path := "/proc/sys/net/ipv6/conf/" + l.Name + "/accept_ra"
-			list = append(list, forwarding.Setting{Path: path, Value: "2",
-				Why: "and goes on learning its own routes"})
+			names = append(names, l.Name)
 		}
 	}
-	return list, err
+	return names, err
 }
 
 // restoreSettings undoes what enableForwarding changed, unless another program relies on forwarding

@@ -384,7 +384,7 @@ func (l *link) listenPorts() error {
 
 // enableForwarding makes the host a router, unless it is one, and keeps the old settings.
 func (l *link) enableForwarding(h *Plan) error {
-	missing, err := settings(l.lease.Addr6.IsValid())
+	missing, err := forwarding.Missing(l.lease.Addr6.IsValid(), learningLinks)
 	if err != nil {
 		return err
 	}
