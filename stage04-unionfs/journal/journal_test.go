@@ -136,6 +136,7 @@ func TestReadEnds(t *testing.T) {
 
 // A process that has kept the end of a pipe does not keep the writer for longer than a second.
 func TestSomebodyKeepsThePipe(t *testing.T) {
+	t.Parallel()
 	w, err := journal.Create(filepath.Join(t.TempDir(), "log"))
 	require.NoError(t, err)
 	end, err := w.Pipe("stdout")
@@ -169,6 +170,7 @@ func TestInput(t *testing.T) {
 // What is printed also goes to another place, as it comes, and all of it does, however long that
 // takes.
 func TestTo(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log")
 	w, err := journal.Create(path)
 	require.NoError(t, err)

@@ -113,6 +113,7 @@ func (r *room) leave() {
 }
 
 func TestPresentLesson1(t *testing.T) {
+	t.Parallel()
 	r := enter(t, "1")
 	r.sees(`A first container(?s:.*)box run sh.* 0/\d+`)
 	require.True(t, r.raw())
@@ -128,6 +129,7 @@ func TestPresentLesson1(t *testing.T) {
 
 // TestPresentLesson4 quits by a signal, with a container that was left running.
 func TestPresentLesson4(t *testing.T) {
+	t.Parallel()
 	r := enter(t, "4")
 	r.sees(` 0/\d+`)
 	for step := 1; !strings.Contains(r.seen, "box ps"); step++ {

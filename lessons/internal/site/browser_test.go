@@ -178,7 +178,8 @@ type looks struct {
 	Levels []int
 }
 
-// TestStructure reads every page as a browser would: headings are in order, and links lead somewhere.
+// TestStructure reads every page as a browser would: headings are in order, and links lead
+// somewhere. Their text is megabytes, of which only the latest stay.
 func TestStructure(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes all pages: left out with -short")
@@ -186,14 +187,26 @@ func TestStructure(t *testing.T) {
 	const base = "http://site/"
 	site, err := Load("../../..", listed, false)
 	require.NoError(t, err)
-	seen := map[string]looks{}
+	seen, all := map[string]looks{}, 0
 	for _, name := range htmlPages(site) {
-		page := parse(t, base+name, get(t, site, name))
+		text := get(t, site, name)
+		all += len(text)
+		require.LessOrEqual(t, kept(site), max(keptPages, len(text)))
+		page := parse(t, base+name, text)
 		headings(t, name, page)
 		seen[base+name] = page
 	}
 	require.Greater(t, len(seen), 3*len(site.stages))
+	require.Greater(t, all, 2*keptPages)
 	links(t, base, seen)
+}
+
+// kept is how many bytes of pages a site holds.
+func kept(site *Site) (size int) {
+	for _, data := range site.rendered {
+		size += len(data)
+	}
+	return size
 }
 
 func htmlPages(site *Site) []string {

@@ -78,24 +78,6 @@ func TestRowsAreBothFiles(t *testing.T) {
 	}
 }
 
-// TestPagesAreForgotten looks at pages of several stages, whose text is megabytes: only the latest stay.
-func TestPagesAreForgotten(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes large pages: left out with -short")
-	}
-	s := load(t, "../../..")
-	kept, all := 0, 0
-	for _, st := range s.stages {
-		all += len(get(t, s, st.page()))
-		kept = 0
-		for _, data := range s.rendered {
-			kept += len(data)
-		}
-		require.LessOrEqual(t, kept, max(keptPages, len(get(t, s, st.page()))))
-	}
-	require.Greater(t, all, 2*keptPages)
-}
-
 func joined(lines []string) string {
 	if len(lines) == 0 {
 		return ""

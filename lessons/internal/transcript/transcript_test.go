@@ -27,6 +27,7 @@ func playFor(t *testing.T, patience time.Duration, markdown string) Report {
 }
 
 func TestSessionsThatAreTrue(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{
 		"output":            "'''console\n$ echo hello; echo world\nhello\nworld\n$ true\n$ echo again\nagain\n'''",
 		"no output":         "'''console\n$ true\n'''",
@@ -51,6 +52,7 @@ func TestSessionsThatAreTrue(t *testing.T) {
 }
 
 func TestSessionsThatAreNotTrue(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ text, says string }{
 		"another line":   {"# Head\n'''console\n$ echo hello\nhullo\n'''", `line 3, under "Head", after "echo hello"`},
 		"a line more":    {"'''console\n$ echo hello\nhello\nworld\n'''", "the lesson shows"},
@@ -67,6 +69,7 @@ func TestSessionsThatAreNotTrue(t *testing.T) {
 }
 
 func TestAHangingCommandIsGivenUp(t *testing.T) {
+	t.Parallel()
 	const patience = 3 * time.Second
 	report := playFor(t, patience, "'''console\n$ sleep 1000\n'''")
 	require.Len(t, report.Findings, 1)
@@ -82,6 +85,7 @@ func TestAsUser(t *testing.T) {
 }
 
 func TestNothingIsLeftOfASession(t *testing.T) {
+	t.Parallel()
 	mark := strconv.Itoa(900000000 + os.Getpid()) // the seconds of a sleep that nobody else has
 	require.Zero(t, having(mark))
 	require.Empty(t, play(t, "'''console\n$ sleep "+mark+" &\n…\n$ until pgrep -f 'sleep "+mark+"$' >/dev/null; do :; done; echo it runs\nit runs\n'''").Findings)

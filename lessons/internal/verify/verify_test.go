@@ -27,25 +27,29 @@ func TestRepository(t *testing.T) {
 	require.NoError(t, err)
 	all, err := stages.All(root)
 	require.NoError(t, err)
-	for _, rule := range Rules {
-		t.Run(rule.Name, func(t *testing.T) {
-			found, err := rule.Check(root, all)
-			require.NoError(t, err)
-			for _, f := range found {
-				t.Error(f)
-			}
-			if rule.Left == nil {
-				return
-			}
-			left, err := rule.Left(all)
-			require.NoError(t, err)
-			t.Log("excepted:", strings.Join(left, "\n"))
-		})
-	}
+	t.Run("rules", func(t *testing.T) {
+		t.Parallel()
+		for _, rule := range Rules {
+			t.Run(rule.Name, func(t *testing.T) {
+				found, err := rule.Check(root, all)
+				require.NoError(t, err)
+				for _, f := range found {
+					t.Error(f)
+				}
+				if rule.Left == nil {
+					return
+				}
+				left, err := rule.Left(all)
+				require.NoError(t, err)
+				t.Log("excepted:", strings.Join(left, "\n"))
+			})
+		}
+	})
 	t.Run("transcripts", func(t *testing.T) {
 		if testing.Short() {
 			t.Skip("transcripts run commands: left out with -short")
 		}
+		t.Parallel()
 		for _, page := range Pages(all) {
 			t.Run(filepath.Base(page.Name), func(t *testing.T) {
 				t.Parallel() // the sessions of each have a store and networks of their own
