@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -20,11 +18,6 @@ import (
 type Stat struct {
 	Size, Mtime, Ctime int64
 	Inode              uint64
-}
-
-// StatOf is that of a result of stat(2).
-func StatOf(st *unix.Stat_t) Stat {
-	return Stat{st.Size, st.Mtim.Nano(), st.Ctim.Nano(), st.Ino}
 }
 
 // Sum is the digest of a file, and the result of stat(2) with which it is valid.
