@@ -40,6 +40,13 @@ type checksums struct {
 // there are file systems that count in steps of two seconds.
 const freshness = 2 * time.Second
 
+// statOf is what stat(2) says of a file that changes with its content.
+func statOf(st *unix.Stat_t) sumfile.Stat {
+	return sumfile.Stat{
+		Size: st.Size, Mtime: st.Mtim.Nano(), Ctime: st.Ctim.Nano(), Inode: st.Ino,
+	}
+}
+
 // openChecksums reads the digests of the context's files. There are none of a context on standard
 // input.
 func (b *builder) openChecksums() *checksums {
@@ -64,7 +71,7 @@ func (c *checksums) close() error {
 // digest returns the digest of a file of the context: the one that is known, if stat(2) says the
 // same as then.
 func (c *checksums) digest(n *union.Node, name string) (string, error) {
-	st := sumfile.StatOf(&n.Stat_t)
+	st := statOf(&n.Stat_t)
 	c.Lock()
 	known, found := c.known[name]
 	c.Unlock()
@@ -97,7 +104,7 @@ func hashFile(n *union.Node, name string) (string, error) {
 	if err := unix.Fstat(int(file.Fd()), &after); err != nil {
 		return "", about("stat", name, err)
 	}
-	if sumfile.StatOf(&after) != sumfile.StatOf(&n.Stat_t) {
+	if statOf(&after) != statOf(&n.Stat_t) {
 		return "", fmt.Errorf("%s changed while it was read:"+
 			" build again when no process writes to it", name)
 	}
