@@ -1,7 +1,7 @@
 // Package runtimecli is the part of an OCI runtime's command line that engines rely on and that
-// makes no container: runc's flags before the command, the log file from which engines read
-// errors, files and sockets by which a process and its terminal are handed over, and what list,
-// ps and version print. No lesson reads it.
+// makes no container: runc's flags before the command (Options) and after it (verbs.go), the log file
+// from which engines read errors, files and sockets by which a process and its terminal are handed
+// over, and what list, ps and version print. No lesson reads it.
 package runtimecli
 
 import (

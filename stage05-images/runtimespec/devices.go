@@ -54,3 +54,19 @@ func DeviceKind(text string) (uint32, error) {
 	}
 	return 0, fmt.Errorf("unknown device type %q: use b, c, u or p", text)
 }
+
+// DeviceAttributes are the mode and the owner of one of linux.devices: 0666 where none is given, and
+// -1 for an id that is to stay as it is.
+func DeviceAttributes(d specs.LinuxDevice) (mode uint32, uid, gid int) {
+	mode, uid, gid = 0o666, -1, -1
+	if d.FileMode != nil {
+		mode = uint32(d.FileMode.Perm())
+	}
+	if d.UID != nil {
+		uid = int(*d.UID)
+	}
+	if d.GID != nil {
+		gid = int(*d.GID)
+	}
+	return mode, uid, gid
+}

@@ -83,3 +83,27 @@ func IDMap(list []specs.LinuxIDMapping) (text string) {
 	}
 	return text
 }
+
+// OpenNamespace opens a namespace of a kind. The caller's own mount namespace is none to join:
+// pivot_root would change the caller's root.
+func OpenNamespace(path string, flag uint64) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+	if err != nil {
+		return -1, errors.New("it is not a namespace")
+	}
+	if uint64(kind) != flag {
+		return -1, errors.New("it is a namespace of another type")
+	}
+	var own, other unix.Stat_t
+	if err := errors.Join(unix.Stat("/proc/self/ns/mnt", &own), unix.Fstat(fd, &other)); err != nil {
+		return -1, err
+	}
+	if own.Ino == other.Ino && own.Dev == other.Dev {
+		return -1, errors.New("it is box's own mount namespace, whose root is the host's")
+	}
+	return fd, nil
+}

@@ -1,6 +1,6 @@
 // Package runtimespec translates the words of an OCI bundle's config.json (the OCI Runtime
 // Specification, config.md and config-linux.md) to the kernel's numbers, and says by its path
-// which field is wrong or is not supported. It makes no system call for a container.
+// which field is wrong or is not supported. It makes no call of a container's plan.
 //
 // Load reads and checks the file; namespaces.go has what depends on linux.namespaces, mounts.go the
 // options of mounts, look.go what they show, devices.go the rules for devices, and names.go capabilities,
