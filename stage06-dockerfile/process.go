@@ -1,5 +1,5 @@
 // The process of an OCI bundle, and those that exec brings into its container: in which order a
-// process gives up what the program must not have. The order is that of security.
+// process gives up what the program must not have. The order is that of hardening.go.
 
 package main
 

@@ -76,7 +76,7 @@ func (b *bundle) sortNamespaces() error {
 		case ns.Path == "":
 			b.fresh |= flag
 		default:
-			fd, err := openNamespace(ns.Path, flag)
+			fd, err := runtimespec.OpenNamespace(ns.Path, flag)
 			if err != nil {
 				return fmt.Errorf("linux.namespaces[%d].path %q: %w", i, ns.Path, err)
 			}
@@ -118,30 +118,6 @@ func (b *bundle) guard() error {
 	return r.guardSelf()
 }
 
-// openNamespace opens a namespace of a kind. The caller's own mount namespace is none to join:
-// pivot_root would change the caller's root.
-func openNamespace(path string, flag uint64) (int, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
-	if err != nil {
-		return -1, errors.New("it is not a namespace")
-	}
-	if uint64(kind) != flag {
-		return -1, errors.New("it is a namespace of another type")
-	}
-	var own, other unix.Stat_t
-	if err := errors.Join(unix.Stat("/proc/self/ns/mnt", &own), unix.Fstat(fd, &other)); err != nil {
-		return -1, err
-	}
-	if own.Ino == other.Ino && own.Dev == other.Dev {
-		return -1, errors.New("it is box's own mount namespace, whose root is the host's")
-	}
-	return fd, nil
-}
-
 // isBare reports whether a directory of the root has nothing that a tmpfs could begin with.
 func (b *bundle) isBare(dir string) bool {
 	fd, err := b.openInside(dir, unix.O_RDONLY|unix.O_DIRECTORY)
@@ -160,20 +136,10 @@ func (b *bundle) device(d specs.LinuxDevice) error {
 	if err != nil {
 		return fmt.Errorf("type: %w", err)
 	}
-	mode := uint32(0o666)
-	if d.FileMode != nil {
-		mode = uint32(d.FileMode.Perm())
-	}
+	mode, uid, gid := runtimespec.DeviceAttributes(d)
 	d.Path = path.Clean("/" + d.Path)[1:]
 	b.dirs(plan.Cwd, path.Dir(d.Path))
 	b.Mknod(plan.Cwd, d.Path, kind|mode, uint32(d.Major), uint32(d.Minor)).Tolerate(unix.EEXIST)
-	uid, gid := -1, -1
-	if d.UID != nil {
-		uid = int(*d.UID)
-	}
-	if d.GID != nil {
-		gid = int(*d.GID)
-	}
 	if uid > 0 || gid > 0 {
 		b.Add("fchownat", unix.SYS_FCHOWNAT, plan.Cwd, d.Path, uid, gid, 0)
 	}
