@@ -1,10 +1,8 @@
 // Box runs containers from images that have names, and brings them from and to registries.
 //
-// Read first from.go, which makes a container's root of an image; layout.go and oci/layout.go, where
-// images are kept; layers.go and layer/unpack.go, which unpack a layer; pull.go, and in package
-// registry reference.go, registry.go (manifests and blobs), auth.go and dockerconfig.go, which looks
-// passwords up. Then archives.go and commit.go, where else images come from, and bundle.go with
-// process.go, which run an engine's bundle. The verbs and their flags are in the files cmd_*.go.
+// This stage adds from.go, which runs an image and says what to read after it: layout.go, layers.go,
+// pull.go, archives.go and commit.go; and bundle.go and process.go, which run an engine's bundle. The
+// verbs and their flags are in the files cmd_*.go.
 package main
 
 import (
