@@ -1,8 +1,8 @@
 // Box runs containers from images that have names, and brings them from and to registries.
 //
-// This stage adds from.go, which runs an image and says what to read after it: layout.go, layers.go,
-// pull.go, archives.go and commit.go; and bundle.go and process.go, which run an engine's bundle. The
-// verbs and their flags are in the files cmd_*.go.
+// This stage adds from.go, which runs an image and says what to read next: layout.go, layers.go,
+// pull.go, archives.go and commit.go; and bundle.go with process.go, which run an engine's bundle.
+// The verbs and their flags are in the files cmd_*.go.
 package main
 
 import (

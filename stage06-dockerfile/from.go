@@ -1,6 +1,10 @@
 // box run IMAGE: what the first word names, and how an image's configuration and the flags make a
 // container together. A flag wins over the image. Container.merge combines the two; for variables,
 // see also Container.environment in cmd_process.go.
+//
+// Read on in layout.go and oci/layout.go, where images are kept; layers.go and layer/unpack.go,
+// which unpack a layer; pull.go and, in package registry, reference.go, registry.go, which gets
+// manifests and blobs, auth.go, and dockerconfig.go, which looks passwords up.
 
 package main
 
