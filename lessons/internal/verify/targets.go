@@ -8,13 +8,13 @@ type target struct{ lesson, commands int }
 
 var targets = map[string]target{
 	"namespaces": {510, 200},
-	"cgroups":    {740, 310},
+	"cgroups":    {740, 210},
 	"rootfs":     {1710, 365},
 	"unionfs":    {1990, 1570},
-	"images":     {1875, 2040},
+	"images":     {1875, 1790},
 	"dockerfile": {2110, 390},
-	"cache":      {1085, 320},
-	"network":    {2160, 775},
+	"cache":      {950, 320},
+	"network":    {2120, 750},
 	"daemon":     {1500, 1300},
 }
 
