@@ -92,3 +92,26 @@ func (p Pruning) Forget(steps []Kept, inImages map[digest.Digest]bool) (freed in
 	}
 	return freed, nil
 }
+
+// PruneFiles removes what builds have left in a cache beside the steps and was not changed for an age:
+// the last inputs of steps, digests of files, downloads and cache mounts. It returns the bytes that
+// size has counted before. No build may be using the cache.
+func PruneFiles(cache string, age time.Duration, size func(path string) int64, remove func(path string) error) (freed int64, err error) {
+	for _, dir := range []string{"slots", "files", "urls", "mounts"} {
+		entries, err := os.ReadDir(filepath.Join(cache, dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return freed, err
+		}
+		for _, file := range entries {
+			path := filepath.Join(cache, dir, file.Name())
+			if info, err := file.Info(); err != nil || time.Since(info.ModTime()) < age {
+				continue
+			}
+			freed += size(path)
+			if err := remove(path); err != nil {
+				return freed, err
+			}
+		}
+	}
+	return freed, nil
+}
