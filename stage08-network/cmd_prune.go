@@ -107,23 +107,7 @@ func (s Store) pruneFiles(age time.Duration) (freed int64, err error) {
 		return 0, err
 	}
 	defer alone.Close()
-	for _, dir := range []string{"slots", "files", "urls", "mounts"} {
-		entries, err := os.ReadDir(s.path("cache", dir))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return freed, err
-		}
-		for _, file := range entries {
-			path := s.path("cache", dir, file.Name())
-			if info, err := file.Info(); err != nil || time.Since(info.ModTime()) < age {
-				continue
-			}
-			freed += sizeOf(path)
-			if err := removeTree(path); err != nil {
-				return freed, err
-			}
-		}
-	}
-	return freed, nil
+	return stepstore.PruneFiles(s.path("cache"), age, sizeOf, removeTree)
 }
 
 // sizeOf returns the bytes of a file, or of those in a directory, as far as they can be read.
