@@ -28,6 +28,49 @@ var keptRows = []Row{{
 	},
 	Broken: `case " $* " in *' --share pid '*) exit 125 ;; esac; exec "$BOX" "$@"`,
 }, {
+	Name: "--pid container:NAME: its processes are seen, and their end ends the others", Since: 4, For: Root,
+	Check: func(b *Box) Seen {
+		return b.withStill([]string{"-d", "--name", "still"}, "sleep 1000", func() Seen {
+			theirs, own := b.Run("exec", "still", "readlink", "/proc/self/ns/pid"), b.script("readlink /proc/self/ns/pid")
+			shared := b.script("readlink /proc/self/ns/pid; kill -9 1; sleep 10", "--pid", "container:still")
+			return all(ended(own.Status == 0 && own.Line() != theirs.Line(), "another namespace", own), ended(shared.Status == 137 && shared.Line() == theirs.Line(), theirs.Line()+", exit 137", shared),
+				refused(b.script("true", "--pid", "container:still")), refused(b.script("true", "--pid", "container:nonsense")), refused(b.Run("run", "--pid", "nonsense", "/bin/true")))
+		})
+	},
+	Broken: drop("--pid | container:*"),
+}, {
+	Name: "--ipc container:NAME: a shareable one's IPC and /dev/shm; a private one's are refused", Since: 4, For: Root,
+	Check: func(b *Box) Seen {
+		look := "readlink /proc/self/ns/ipc; cat /dev/shm/note"
+		return b.withStill([]string{"-d", "--name", "still", "--ipc", "shareable"}, "echo hello >/dev/shm/note; sleep 1000", func() Seen {
+			for b.Run("exec", "still", "test", "-s", "/dev/shm/note").Status != 0 {
+				if b.ctx.Err() != nil {
+					return failed(b.ctx.Err())
+				}
+			}
+			theirs := b.Run("exec", "still", "readlink", "/proc/self/ns/ipc")
+			private := b.script("sleep 1000", "-d", "--name", "private")
+			defer b.Run("rm", "-f", "private")
+			return all(printed(theirs.Line()+"\nhello", b.script(look, "--ipc", "container:still")), status(0, private), refused(b.script("true", "--ipc", "container:private")),
+				status(1, b.script("readlink /proc/self/ns/ipc; test -e /dev/shm", "--ipc", "none")))
+		})
+	},
+	Broken: drop("--ipc | container:* | none"),
+}, {
+	Name: "--pid host, --ipc host and --uts host mean what --share does", Since: 4, For: Root,
+	Check: func(b *Box) Seen {
+		var parts []Seen
+		for _, kind := range []string{"pid", "ipc", "uts"} {
+			ours, err := os.Readlink("/proc/self/ns/" + kind)
+			if err != nil {
+				return failed(err)
+			}
+			parts = append(parts, printed(ours, b.Run("run", "--"+kind, "host", "/bin/readlink", "/proc/self/ns/"+kind)))
+		}
+		return all(append(parts, refused(b.Run("run", "--uts", "host", "--hostname", "other", "/bin/true")), refused(b.Run("run", "--pid", "host", "--unshare", "pid", "/bin/true")))...)
+	},
+	Broken: drop("--pid | --ipc | --uts | host"),
+}, {
 	Name: "ps chooses by --filter, -n, -l and -q, and prints by --format", Since: 4,
 	Check: func(b *Box) Seen {
 		one := b.script("exit 3", "--name", "one", "-l", "team=red", "--label", "note")

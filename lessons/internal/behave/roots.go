@@ -134,6 +134,19 @@ exec "$BOX" "$@"`,
 	},
 	Broken: drop("--shm-size | 1m"),
 }, {
+	Name: "/dev/shm is the container's own, and the host's with --share ipc", Since: 3,
+	Check: func(b *Box) Seen {
+		var shm unix.Stat_t
+		if err := unix.Stat("/dev/shm", &shm); err != nil {
+			return Seen{Cannot: "a /dev/shm"}
+		}
+		number := strconv.FormatUint(shm.Dev, 10)
+		own, shared := b.script("stat -c %d /dev/shm"), b.script("stat -c %d /dev/shm", "--share", "ipc")
+		return all(ended(own.Status == 0 && own.Line() != number, "another file system than "+number, own), printed(number, shared),
+			refused(b.script("true", "--share", "ipc", "--shm-size", "1m")))
+	},
+	Broken: drop("--share | ipc"),
+}, {
 	Name: "--read-only: the root cannot be written to, and volumes can", Since: 3,
 	Check: func(b *Box) Seen {
 		e := b.script("touch /file 2>/dev/null && echo written; touch /data/file /dev/shm/file && echo volume", "--read-only", "-v", b.Dir+":/data")
