@@ -61,7 +61,10 @@ func (c *createCmd) Run() error {
 	if c.Detach || c.DryRun || c.Pause != "" || c.Explain != "" || c.DetachKeys != "" {
 		return errors.New("create starts nothing: --detach, --detach-keys, --dry-run, --pause and --explain are for run")
 	}
-	if err := errors.Join(c.checkAutoRemove(), c.createIfKept()); err != nil {
+	if err := c.checkFlags(); err != nil {
+		return err
+	}
+	if err := c.createIfKept(); err != nil {
 		return err
 	}
 	r := c.record

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"syscall"
 	"time"
 
@@ -67,7 +66,7 @@ func background(box *exec.Cmd) error {
 
 // monitor runs in the new process, and takes the two files that detach has passed on.
 func (r *Record) monitor() error {
-	if err := sealUnless(!slices.Contains(r.Run.Share, "pid")); err != nil {
+	if err := sealUnless(r.Run.ownsPIDs()); err != nil {
 		return err // later, the files would be closed by execve
 	}
 	r.lock, r.ready = os.NewFile(3, r.livePath()), os.NewFile(monitorReady, "ready")
@@ -306,7 +305,7 @@ func (r *Record) stop(request unix.Signal, seconds *int) error {
 	if given := cmp.Or(seconds, r.Run.StopTimeout); given != nil {
 		timeout = *given
 	}
-	if seconds == nil && !r.Run.Init && plan.Unhandled(r.State.PID, request) {
+	if seconds == nil && !r.Run.Init && r.Run.ownsPIDs() && plan.Unhandled(r.State.PID, request) {
 		timeout = 0
 	}
 	if timeout != 0 {

@@ -33,8 +33,11 @@ func (r *newRoot) devices() error {
 	if err != nil {
 		return err
 	}
-	if r.ShmSize < 0 {
+	switch {
+	case r.ShmSize < 0:
 		return errors.New("--shm-size: give a size, such as 128m")
+	case r.ShmSize > 0 && r.Clone.Flags&unix.CLONE_NEWIPC == 0:
+		return errors.New("--shm-size: /dev/shm comes with the IPC that is shared, and has a size")
 	}
 	r.dev = r.NewMount("tmpfs", noSuid|noExec, "mode=755", "size=65536k")
 	r.queueMount(pendingMount{mount: r.dev, target: "/dev", isDir: true, exact: true})
@@ -51,16 +54,29 @@ func (r *newRoot) devices() error {
 		options = append(options, "gid=5") // the group of terminals
 	}
 	r.inDev("pts", func() plan.Arg { return r.NewMount("devpts", noSuid|noExec, options...) })
-	shm := fmt.Sprintf("size=%dk", (cmp.Or(r.ShmSize, 64<<20)+1023)/1024)
-	r.inDev("shm", func() plan.Arg {
-		return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", shm)
-	})
+	if r.IPC != "none" {
+		r.inDev("shm", r.shm)
+	}
 	filesystems, err := rawfile.Read("/proc/filesystems")
 	hasQueues := err == nil && strings.Contains(string(filesystems), "\tmqueue\n")
 	if hasQueues && r.owns(unix.CLONE_NEWIPC) {
 		r.inDev("mqueue", func() plan.Arg { return r.NewMount("mqueue", noSuid|noDev|noExec) })
 	}
 	return nil
+}
+
+// shm makes the memory that processes share by name (shm_overview(7)), or copies the host's, if its
+// IPC is shared.
+func (r *newRoot) shm() plan.Arg {
+	if r.otherShm.IsSet() {
+		return r.otherShm
+	}
+	if _, err := os.Stat("/dev/shm"); err == nil && r.Clone.Flags&unix.CLONE_NEWIPC == 0 {
+		return r.CopyMountAlone(plan.Cwd, "/dev/shm").
+			Why("the host's, as its IPC is shared").Result()
+	}
+	size := fmt.Sprintf("size=%dk", (cmp.Or(r.ShmSize, 64<<20)+1023)/1024)
+	return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", size)
 }
 
 // inDev queues a mount on a new directory of /dev.

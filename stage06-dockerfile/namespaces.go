@@ -66,6 +66,9 @@ func namespaces(c *Container, p *Plan) error {
 	if err != nil {
 		return err
 	}
+	if err := c.join(p, &flags); err != nil {
+		return err
+	}
 	isNew := func(flag uint64) bool { return flags&flag == flag }
 	p.Clone.Flags |= flags &^ unix.CLONE_NEWCGROUP
 	if isNew(unix.CLONE_NEWUSER) {

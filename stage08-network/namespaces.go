@@ -69,6 +69,9 @@ func namespaces(c *Container, p *Plan) error {
 	if c.link.isShared() {
 		flags &^= unix.CLONE_NEWNET
 	}
+	if err := c.join(p, &flags); err != nil {
+		return err
+	}
 	isNew := func(flag uint64) bool { return flags&flag == flag }
 	p.Clone.Flags |= flags &^ unix.CLONE_NEWCGROUP
 	if isNew(unix.CLONE_NEWUSER) {

@@ -48,9 +48,7 @@ func (c *Container) connect(p *Plan) (*link, error) {
 	}
 	link, err := w.attach(p, c.Isolation, c.Store.networks(), who)
 	if err != nil {
-		if c.record != nil {
-			c.record.Kept = true // a port that is in use now may be free at the next start
-		}
+		c.keep() // a port that is in use now may be free at the next start
 		return nil, err
 	}
 	if err := link.printNotes(); err != nil {
@@ -121,14 +119,6 @@ func (c *Container) endpoint() (endpoint, error) {
 	}
 	who.exposed = slices.Sorted(maps.Keys(image.Config.Config.ExposedPorts))
 	return who, nil
-}
-
-// running finds a container that runs.
-func (s Store) running(name string) (r *Record, err error) {
-	if r, err = s.findStarted(name); err == nil && !r.isRunning() {
-		err = fmt.Errorf("it is not running: box start %s starts it", r.Name)
-	}
-	return r, err
 }
 
 // endpoint is the container at the end of a link.
@@ -228,7 +218,7 @@ func (l *link) join(p *Plan, name string, who endpoint) (err error) {
 		return fmt.Errorf("--network container:%s: %w", name, err)
 	}
 	l.shared = true
-	pidfd := p.before.PidfdOpen(l.other.State.PID).Why("whose network is shared").Result()
+	pidfd := p.before.openRecord(l.other).Why("whose network is shared").Result()
 	p.Setns(pidfd, unix.CLONE_NEWNET).Why("into its network")
 	return nil
 }

@@ -14,8 +14,11 @@ func (c *Container) checkRestart() error {
 	if c.Restart != "" && !c.Detach && !c.DryRun {
 		return errors.New("--restart is for a container in the background: add --detach")
 	}
-	return c.checkAutoRemove()
+	return c.checkFlags()
 }
+
+// checkFlags refuses flags that exclude one another, and modes of namespaces that there are not.
+func (c *Container) checkFlags() error { return cmp.Or(c.checkAutoRemove(), c.readModes()) }
 
 // checkAutoRemove refuses a container that is both removed and started again at its end.
 func (c *Container) checkAutoRemove() error {

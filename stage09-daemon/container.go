@@ -34,6 +34,8 @@ type Container struct {
 
 	Layers
 
+	JoinOptions
+
 	StoreOptions
 
 	Store `json:"-"`
