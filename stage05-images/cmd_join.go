@@ -67,3 +67,18 @@ func (c *Container) readMode(kind string, mode *string, words ...string) error {
 
 // ownsPIDs reports whether the container's first process is PID 1 of its own namespace.
 func (c *Container) ownsPIDs() bool { return c.PID == "" && !slices.Contains(c.Share, "pid") }
+
+// hasPrivateIPC reports whether no other container may join the IPC of this one.
+func (c *Container) hasPrivateIPC() bool {
+	return slices.Contains([]string{"", "private", "none"}, c.IPC) && !slices.Contains(c.Share, "ipc")
+}
+
+// checkOwnRoot refuses modes that make no sense for a container of which nothing is kept.
+func (c *Container) checkOwnRoot() error {
+	given := map[string]bool{"--pid": c.PID != "" && c.PID != "host", "--ipc": c.IPC != "" && c.IPC != "host"}
+	flag := c.firstGiven(given)
+	if flag == "" || c.Rootfs != "" {
+		return nil
+	}
+	return fmt.Errorf("%s, but for host, is for a container with a root of its own: add --rootfs DIR; box rootfs DIR makes one", flag)
+}

@@ -20,9 +20,8 @@ import (
 // join has the process enter the namespaces of other containers, and leaves them out of the flags
 // of those that are new.
 func (c *Container) join(p *Plan, flags *uint64) error {
-	if c.Rootfs == "" && (c.PID != "" && c.PID != "host" || c.IPC != "" && c.IPC != "host") {
-		return errors.New("--pid and --ipc, but for host, are for a container with a root of its own:" +
-			" add --rootfs DIR; box rootfs DIR makes one")
+	if err := c.checkOwnRoot(); err != nil {
+		return err
 	}
 	if other, joins := strings.CutPrefix(c.IPC, "container:"); joins {
 		pidfd, err := c.enter(p, "--ipc", other, unix.CLONE_NEWIPC)
@@ -45,13 +44,13 @@ func (c *Container) join(p *Plan, flags *uint64) error {
 // enter has the process enter a namespace of another container.
 func (c *Container) enter(p *Plan, flag, other string, kind uint64) (plan.Arg, error) {
 	r, err := c.Store.running(other)
-	switch isPrivate := []string{"", "private", "none"}; {
+	switch {
 	case err != nil:
 	case os.Geteuid() != 0:
 		err = errors.New("its namespaces belong to its user namespace; only root may join them")
 	case slices.Contains(c.Unshare, "user"):
 		err = errors.New("a new user namespace (--unshare user) has no rights to it")
-	case kind == unix.CLONE_NEWIPC && slices.Contains(isPrivate, r.Run.IPC):
+	case kind == unix.CLONE_NEWIPC && r.Run.hasPrivateIPC():
 		err = errors.New("its IPC is private: start that container with --ipc shareable")
 	}
 	if r != nil {
