@@ -18,7 +18,7 @@ func (c *Container) checkRestart() error {
 }
 
 // checkFlags refuses flags that exclude one another, and modes of namespaces that there are not.
-func (c *Container) checkFlags() error { return cmp.Or(c.checkAutoRemove(), c.readModes()) }
+func (c *Container) checkFlags() error { return errors.Join(c.checkAutoRemove(), c.readModes()) }
 
 // checkAutoRemove refuses a container that is both removed and started again at its end.
 func (c *Container) checkAutoRemove() error {
