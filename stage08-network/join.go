@@ -66,7 +66,7 @@ func (c *Container) enter(p *Plan, flag, other string, kind uint64) (plan.Arg, e
 }
 
 // takeShm copies /dev/shm of another container, which no path leads to from here: the process looks
-// it up there, among the other's mounts. What the other has made of it is not trusted: no links.
+// it up among the other's mounts. It follows no link: the other is not trusted.
 func (c *Container) takeShm(p *Plan, pidfd plan.Arg) {
 	own := p.Add("openat", unix.SYS_OPENAT, plan.Cwd, "/proc/self/ns/mnt",
 		plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC")).
