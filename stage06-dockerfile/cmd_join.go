@@ -18,6 +18,8 @@ type JoinOptions struct {
 	IPC string `name:"ipc" json:",omitempty" help:"Shared memory: private (default), shareable (others may join it), none (private, and no /dev/shm), host (the same as --share ipc), or container:NAME, that of a running container." placeholder:"MODE" group:"Isolation:"`
 	UTS string `name:"uts" json:",omitempty" help:"Host name: host (the same as --share uts)." placeholder:"host" group:"Isolation:"`
 
+	HostnameID bool `json:"-" hidden:"" name:"hostname-id" help:"The host name is the short id, as API clients expect."`
+
 	otherShm plan.Arg // /dev/shm of the container whose IPC is joined
 }
 

@@ -116,6 +116,9 @@ func (c *Container) resolve() error {
 	if _, err := c.Keys(); err != nil {
 		return err
 	}
+	if c.HostnameID {
+		c.Hostname = c.record.ID[:12]
+	}
 	if err := c.readEnvFiles(); err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err != nil {
 		return notForPull(err)
 	}
-	answer := map[string]any{"Id": id, "Warnings": []string{}}
+	answer := map[string]any{"Id": id, "Warnings": body.Warnings()}
 	return rest.Answer(w, http.StatusCreated, answer)
 }
 

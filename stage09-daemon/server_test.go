@@ -357,6 +357,8 @@ func TestInside(t *testing.T) {
 	require.NoError(t, errors.Join(err, z.Close()))
 	c.ok(200, "PUT", "/containers/web/archive?path=/tmp", &zipped)
 	require.Equal(t, "zipped\n", c.box("exec", "web", "cat", "/tmp/z"))
+	id := c.box("inspect", "-f", "{{.Id}}", "web")[:12]
+	require.Equal(t, id+"\n"+id+"\n", c.box("exec", "web", "hostname")+c.box("inspect", "-f", "{{.Config.Hostname}}", "web"))
 	c.ok(404, "PUT", "/containers/web/archive?path=/none", tarOf(t, "x", ""))
 	var e struct{ ID string }
 	made := c.ok(201, "POST", "/containers/web/exec", map[string]any{"Cmd": []string{"sh", "-c", "cat /tmp/x -; exit 5"}, "AttachStdin": true, "AttachStdout": true})

@@ -29,7 +29,7 @@ func TestZeroIsDefault(t *testing.T) {
 		"RestartPolicy":{"Name":"","MaximumRetryCount":0},"Memory":0,"NanoCpus":0,"PidsLimit":0,"MemorySwappiness":-1,"OomKillDisable":false,
 		"IpcMode":"","PidMode":"","ShmSize":0,"LogConfig":{"Type":"","Config":{}},"Runtime":""},"NetworkingConfig":{"EndpointsConfig":{"default":{}}}}`)
 	require.NoError(t, err)
-	require.Equal(t, "create --pull=never --name=web tiny", line)
+	require.Equal(t, "create --pull=never --name=web --hostname-id tiny", line)
 }
 
 func TestCreate(t *testing.T) {
@@ -55,6 +55,22 @@ func TestCreate(t *testing.T) {
 	} {
 		line, err := words(t, strings.Replace(body, "{", `{"Image":"tiny",`, 1))
 		require.NoError(t, err, body)
+		require.Equal(t, "create --pull=never --name=web --hostname-id "+want, line)
+	}
+}
+
+// TestShared: a container that shares another's host name has none of its own, and one on the host's network publishes nothing.
+func TestShared(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"HostConfig":{"PidMode":"container:x","IpcMode":"none","ShmSize":1048576}}`:                                                 "--hostname-id --pid=container:x --ipc=none tiny",
+		`{"HostConfig":{"IpcMode":"shareable","ShmSize":1048576,"CgroupnsMode":"host"}}`:                                              "--hostname-id --shm-size=1048576 --ipc=shareable --share=cgroup tiny",
+		`{"HostConfig":{"UTSMode":"host"}}`:                                                                                           "--uts=host tiny",
+		`{"Hostname":"a","HostConfig":{"NetworkMode":"host","PublishAllPorts":true,"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`: "--hostname=a --network=host tiny",
+		`{"HostConfig":{"NetworkMode":"none","PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`:                                       "--hostname-id --network=none tiny",
+		`{"HostConfig":{"NetworkMode":"container:x"}}`:                                                                                "--network=container:x tiny",
+	} {
+		line, err := words(t, strings.Replace(body, "{", `{"Image":"tiny",`, 1))
+		require.NoError(t, err, body)
 		require.Equal(t, "create --pull=never --name=web "+want, line)
 	}
 }
@@ -65,9 +81,9 @@ func TestRefused(t *testing.T) {
 		_, err := (&commandline.Create{Image: image}).Words("")
 		require.ErrorContains(t, err, "invalid reference format", image)
 	}
-	for _, field := range []string{`"Links":["x"]`, `"PidMode":"container:x"`, `"IpcMode":"container:x"`, `"LogConfig":{"Type":"syslog"}`,
+	for _, field := range []string{`"Links":["x"]`, `"LogConfig":{"Type":"syslog"}`,
 		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"Annotations":{"a":"b"}`, `"MaskedPaths":[]`, `"ReadonlyPaths":["/x"]`, `"CpuPeriod":50000`,
-		`"MemorySwappiness":0`, `"KernelMemory":1`, `"CpuRealtimePeriod":1`, `"IpcMode":"none"`, `"Mounts":[{"Type":"bind","BindOptions":{"CreateMountpoint":true}}]`,
+		`"MemorySwappiness":0`, `"KernelMemory":1`, `"CpuRealtimePeriod":1`, `"Mounts":[{"Type":"bind","BindOptions":{"CreateMountpoint":true}}]`,
 		`"Mounts":[{"Type":"volume","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]`, `"Mounts":[{"Type":"tmpfs","TmpfsOptions":{"Options":[["noexec"]]}}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {
 		_, err := words(t, `{"Image":"tiny","HostConfig":{`+field+`}}`)
 		require.ErrorContains(t, err, "is not supported", field)
@@ -77,9 +93,12 @@ func TestRefused(t *testing.T) {
 // TestInvalid: what Docker refuses, in its words.
 func TestInvalid(t *testing.T) {
 	for body, want := range map[string]string{
-		`"HostConfig":{"NetworkMode":"container:x","Dns":["1.1.1.1"]}`:      "conflicting options: dns and the network mode",
-		`"Hostname":"a","HostConfig":{"NetworkMode":"container:x"}`:         "conflicting options: hostname and the network mode",
-		`"HostConfig":{"NetworkMode":"container:x","PublishAllPorts":true}`: "conflicting options: port publishing and the container type network mode",
+		`"HostConfig":{"NetworkMode":"container:x","Dns":["1.1.1.1"]}`:            "conflicting options: dns and the network mode",
+		`"Hostname":"a","HostConfig":{"NetworkMode":"container:x"}`:               "conflicting options: hostname and the network mode",
+		`"HostConfig":{"NetworkMode":"container:x","PublishAllPorts":true}`:       "conflicting options: port publishing and the container type network mode",
+		`"ExposedPorts":{"80/tcp":{}},"HostConfig":{"NetworkMode":"container:x"}`: "conflicting options: port exposing and the container type network mode",
+		`"MacAddress":"02:42:ac:11:00:02","HostConfig":{"NetworkMode":"host"}`:    "conflicting options: mac-address and the network mode",
+		`"Hostname":"a","HostConfig":{"UTSMode":"host"}`:                          "conflicting options: hostname and the UTS mode",
 		`"Env":["A=1","=x"]`:                    "invalid environment variable: =x",
 		`"HostConfig":{"PidMode":"container:"}`: "invalid PID mode: container:",
 		`"HostConfig":{"IpcMode":"x"}`:          "invalid IPC mode: x", `"HostConfig":{"UTSMode":"x"}`: "invalid UTS mode: x",

@@ -110,6 +110,7 @@ func (c *Create) Words(name string) ([]string, error) {
 	l.Add("--platform", c.Platform)
 	l.Add("--name", name)
 	l.Add("--hostname", c.Hostname)
+	l.On("--hostname-id", c.Hostname == "" && c.ownsHostname())
 	l.Add("--user", c.User)
 	if c.WorkingDir != "" {
 		l.Add("--workdir", path.Clean(c.WorkingDir))
@@ -124,7 +125,10 @@ func (c *Create) Words(name string) ([]string, error) {
 	l.pairs("--label", "=", c.Labels)
 	l.Add("--volume", c.newVolumes()...)
 	c.HostConfig.flags(&l)
-	c.exposed(&l)
+	if c.hasPorts() {
+		c.HostConfig.ports(&l)
+		c.exposed(&l)
+	}
 	c.health(&l)
 	c.network(&l)
 	words := c.Cmd
@@ -133,6 +137,25 @@ func (c *Create) Words(name string) ([]string, error) {
 		words = slices.Concat(c.Entrypoint[1:], words)
 	}
 	return append(append(l, c.Image), words...), nil
+}
+
+// ownsHostname reports whether the container has a host name of its own. Its short id is one, as in Docker.
+func (c *Create) ownsHostname() bool {
+	h := &c.HostConfig
+	return h.NetworkMode != "host" && h.UTSMode != "host" && !strings.HasPrefix(h.NetworkMode, "container:")
+}
+
+// Warnings are about what is accepted and has no effect, in Docker's words.
+func (c *Create) Warnings() []string {
+	if h := &c.HostConfig; h.NetworkMode == "host" && len(h.PortBindings) > 0 {
+		return []string{"Published ports are discarded when using host network mode"}
+	}
+	return []string{}
+}
+
+// hasPorts reports whether there is a network to publish ports from.
+func (c *Create) hasPorts() bool {
+	return !c.NetworkDisabled && c.HostConfig.NetworkMode != "host" && c.HostConfig.NetworkMode != "none"
 }
 
 // exposed publishes the ports of --expose, if all are to be; box does so with those of the image.
@@ -261,6 +284,12 @@ func (c *Create) invalid() error {
 	if _, empty := h.Annotations[""]; empty {
 		wrong = append(wrong, "invalid Annotations: the empty string is not permitted as an annotation key")
 	}
+	if h.UTSMode == "host" && c.Hostname != "" {
+		wrong = append(wrong, "conflicting options: hostname and the UTS mode")
+	}
+	if c.MacAddress != "" && (h.NetworkMode == "host" || strings.HasPrefix(h.NetworkMode, "container:")) {
+		wrong = append(wrong, "conflicting options: mac-address and the network mode")
+	}
 	if strings.HasPrefix(h.NetworkMode, "container:") { // all of these are the other container's
 		for what, given := range map[string]bool{"hostname": c.Hostname != "", "dns": len(h.DNS) > 0, "custom host-to-IP mapping": len(h.ExtraHosts) > 0} {
 			if given {
@@ -269,6 +298,9 @@ func (c *Create) invalid() error {
 		}
 		if len(h.PortBindings) > 0 || h.PublishAllPorts {
 			wrong = append(wrong, "conflicting options: port publishing and the container type network mode")
+		}
+		if len(c.ExposedPorts) > 0 {
+			wrong = append(wrong, "conflicting options: port exposing and the container type network mode")
 		}
 	}
 	if len(wrong) == 0 {
@@ -312,8 +344,6 @@ func (c *Create) check() error {
 		"HostConfig.StorageOpt":                    len(h.StorageOpt) > 0,
 		"HostConfig.VolumeDriver":                  h.VolumeDriver != "" && h.VolumeDriver != "local",
 		"HostConfig.Runtime " + h.Runtime:          h.Runtime != "" && h.Runtime != "box" && h.Runtime != "runc",
-		"HostConfig.PidMode " + h.PidMode:          h.PidMode != "" && h.PidMode != "host",
-		"HostConfig.IpcMode " + h.IpcMode:          !slices.Contains([]string{"", "private", "shareable", "host"}, h.IpcMode),
 		"HostConfig.UsernsMode":                    h.UsernsMode != "" && h.UsernsMode != "host",
 		"HostConfig.LogConfig " + h.LogConfig.Type: !slices.Contains([]string{"", "json-file"}, h.LogConfig.Type),
 	}
@@ -355,7 +385,9 @@ func (h *HostConfig) flags(l *Words) {
 	h.Resources.flags(l)
 	l.Add("--volume", h.Binds...)
 	l.Add("--volumes-from", h.VolumesFrom...)
-	l.number("--shm-size", h.ShmSize)
+	if slices.Contains([]string{"", "private", "shareable"}, h.IpcMode) { // else it is not the container's own
+		l.number("--shm-size", h.ShmSize)
+	}
 	l.Add("--cap-add", h.CapAdd...)
 	l.Add("--cap-drop", h.CapDrop...)
 	l.Add("--group-add", h.GroupAdd...)
@@ -366,16 +398,22 @@ func (h *HostConfig) flags(l *Words) {
 	l.On("--rm", h.AutoRemove)
 	l.On("--privileged", h.Privileged)
 	l.On("--read-only", h.ReadonlyRootfs)
-	l.On("--publish-all", h.PublishAllPorts)
 	l.On("--init", h.Init != nil && *h.Init)
-	for _, shared := range [][2]string{{"pid", h.PidMode}, {"ipc", h.IpcMode}, {"uts", h.UTSMode}, {"cgroup", h.CgroupnsMode}} {
-		if shared[1] == "host" {
-			l.Add("--share", shared[0])
-		}
+	l.Add("--pid", h.PidMode)
+	l.Add("--ipc", h.IpcMode)
+	l.Add("--uts", h.UTSMode)
+	if h.CgroupnsMode == "host" {
+		l.Add("--share", "cgroup")
 	}
 	l.pairs("--tmpfs", ":", h.Tmpfs)
 	l.pairs("--sysctl", "=", h.Sysctls)
 	l.Add("--restart", h.RestartPolicy.String())
+	h.mounts(l)
+}
+
+// ports publishes ports.
+func (h *HostConfig) ports(l *Words) {
+	l.On("--publish-all", h.PublishAllPorts)
 	for _, port := range slices.Sorted(maps.Keys(h.PortBindings)) {
 		for _, b := range h.PortBindings[port] {
 			host := b.HostIP
@@ -385,7 +423,6 @@ func (h *HostConfig) flags(l *Words) {
 			l.Add("--publish", strings.TrimLeft(host+":"+b.HostPort+":"+port, ":"))
 		}
 	}
-	h.mounts(l)
 }
 
 func (h *HostConfig) mounts(l *Words) {
