@@ -40,6 +40,7 @@ type playCmd struct {
 // Run ends with Ctrl-C, or with --terminal when the shell ends.
 func (c *playCmd) Run() error {
 	debug.SetMemoryLimit(16 << 20) // it mostly waits, beside a machine that needs the memory
+	debug.SetGCPercent(30)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := c.check(); err != nil {

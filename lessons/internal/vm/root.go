@@ -175,10 +175,12 @@ func (r *Root) hasListed(program string) bool {
 // Start sets what a shell does in the machine before anything else.
 func (r *Root) Start(script string) { r.Text(agent.StartFile, 0o644, script) }
 
-// Finish ends the archive. It can then be booted, also more than once.
+// Finish ends the archive, and drops the buffers that wrote it. It can then be booted, also more than
+// once.
 func (r *Root) Finish() error {
 	r.keep(r.archive.finish())
 	r.keep(r.written.Flush())
+	r.archive.out, r.written, r.archive.there, r.listed = nil, nil, nil, nil
 	return r.err
 }
 
