@@ -38,15 +38,19 @@ var Rows = []Row{
 	{"version", "the shortest command there is", 100, (*Bench).version},
 	{"layers", "a container on 1 layer, and on 120", 40, (*Bench).layers},
 	{"load", "an image with one large layer, from an archive", 4, (*Bench).load},
+	{"pull", "an image with one large layer, from a registry on this machine", 6, (*Bench).pull},
 	{"lists", "ps -a of 500 containers", 20, (*Bench).lists},
+	{"images", "images, of which there are 500", 20, (*Bench).images},
 	{"cached", "a build of 20 instructions of which nothing changed", 20, (*Bench).cached},
-	{"cold", "a build of ten RUN instructions without the cache", 4, (*Bench).cold},
+	{"cold", "a build of ten RUN instructions without the cache", 10, (*Bench).cold},
+	{"copied", "a build that copies 10,000 files and one of 512 MiB, of which nothing changed", 10, (*Bench).copied},
 	{"bundle", "the bundle that runc spec writes, with cgroups; crun needs a host without hybrid ones", 60, (*Bench).runtimes},
 }
 
 // Versions are those of the peers that the host has, a line each.
 func Versions(ctx context.Context) (lines []string) {
 	for _, argv := range [][]string{{"crun", "--version"}, {"runc", "--version"}, {"docker", "version", "--format", "docker {{.Server.Version}}"},
+		{"podman", "--version"}, {"buildah", "--version"},
 		{"buildctl", "--version"}, {"tar", "--version"}} {
 		if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output(); err == nil {
 			first, _, _ := strings.Cut(string(out), "\n")
@@ -92,20 +96,9 @@ func (b *Bench) start(ctx context.Context) ([]Entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []Entrant
-	for _, peer := range []struct{ program, label string }{{"crun", "crun, without cgroups"}, {"runc", "runc"}} {
-		if _, err := exec.LookPath(peer.program); err != nil {
-			continue
-		}
-		bundle, err := b.bundle(ctx, peer.program, root)
-		if err != nil {
-			return nil, err
-		}
-		argv := []string{peer.program, "run", "-b", bundle, "stagebox-bench"}
-		if peer.program == "crun" {
-			argv = []string{"crun", "--cgroup-manager=disabled", "run", "-b", bundle, "stagebox-bench"}
-		}
-		list = append(list, Entrant{Label: peer.label, Argv: argv})
+	list, err := b.runners(ctx, root)
+	if err != nil {
+		return nil, err
 	}
 	return append(list,
 		Entrant{Label: "unshare and chroot", Argv: []string{"unshare", "-mpinuf", "--mount-proc=" + root + "/proc", "chroot", root, "/bin/true"}},
@@ -172,40 +165,29 @@ func (b *Bench) image(ctx context.Context) ([]Entrant, error) {
 	if err := b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true"); err != nil {
 		return nil, err
 	}
-	docker, err := b.docker(ctx, "run", "--rm", "--network", "none", "stagebox-bench", "true")
-	return append(docker, b.boxes("run", "--rm", "--network", "none", "tiny", "true")...), err
+	engines, err := b.engines(ctx, "run", "--rm", "--network", "none", imported, "true")
+	return append(engines, b.boxes("run", "--rm", "--network", "none", "tiny", "true")...), err
 }
 
 func (b *Bench) bridge(ctx context.Context) ([]Entrant, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("a bridge takes root")
 	}
-	docker, err := b.docker(ctx, "run", "--rm", "stagebox-bench", "true")
-	return append(docker, b.boxes("run", "--rm", "tiny", "true")...), err
+	engines, err := b.engines(ctx, "run", "--rm", imported, "true")
+	return append(engines, b.boxes("run", "--rm", "tiny", "true")...), err
 }
 
-// docker is the docker command, if a daemon answers it; the same root is imported as its image.
-func (b *Bench) docker(ctx context.Context, argv ...string) ([]Entrant, error) {
-	if exec.CommandContext(ctx, "docker", "version").Run() != nil {
-		return nil, nil
-	}
+func (b *Bench) fifty(ctx context.Context) ([]Entrant, error) {
 	root, err := b.root()
 	if err != nil {
 		return nil, err
 	}
-	load := exec.CommandContext(ctx, "sh", "-c", "tar -C \"$0\" -c . | docker import - stagebox-bench", root)
-	if out, err := load.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("docker import: %w: %s", err, out)
-	}
-	return []Entrant{{Label: "docker " + strings.Join(argv, " "), Argv: append([]string{"docker"}, argv...)}}, nil
-}
-
-func (b *Bench) fifty(ctx context.Context) ([]Entrant, error) {
-	list := b.boxes("run", "--rm", "--network", "none", "tiny", "true")
+	list, err := b.runners(ctx, root)
+	list = append(list, b.boxes("run", "--rm", "--network", "none", "tiny", "true")...)
 	for i := range list {
 		list[i].Many = 50
 	}
-	return list, b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true")
+	return list, errors.Join(err, b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true"))
 }
 
 func (b *Bench) version(context.Context) ([]Entrant, error) { return b.boxes("version"), nil }
@@ -236,14 +218,10 @@ func (b *Bench) layers(context.Context) ([]Entrant, error) {
 // looks at all inodes that were deleted in the last minutes before it gives out a new one, and that
 // takes longer than all else.
 func (b *Bench) load(ctx context.Context) ([]Entrant, error) {
-	layer, archive := filepath.Join(b.Dir, "large.tar"), filepath.Join(b.Dir, "large-image.tar")
-	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	archive := filepath.Join(b.Dir, "large-image.tar")
+	layer, err := b.large(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("go env GOROOT: %w", err)
-	}
-	tar := exec.CommandContext(ctx, "tar", "-C", strings.TrimSpace(string(goroot)), "-cf", layer, "src")
-	if text, err := tar.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("tar: %w: %s", err, text)
+		return nil, err
 	}
 	if err := b.each(ctx, "import", layer, "large"); err != nil {
 		return nil, err
@@ -259,6 +237,16 @@ func (b *Bench) load(ctx context.Context) ([]Entrant, error) {
 		list = append(list, e)
 	}
 	return list, nil
+}
+
+// large is an archive of the Go distribution's sources.
+func (b *Bench) large(ctx context.Context) (string, error) {
+	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOROOT: %w", err)
+	}
+	layer := filepath.Join(b.Dir, "large.tar")
+	return layer, shell(ctx, `tar -C "$1" -cf "$2" src`, strings.TrimSpace(string(goroot)), layer)
 }
 
 // fresh returns what makes an empty directory, and keeps what was there under another name.
@@ -283,6 +271,18 @@ func (b *Bench) lists(ctx context.Context) ([]Entrant, error) {
 	return b.boxes("ps", "-a"), nil
 }
 
+func (b *Bench) images(ctx context.Context) ([]Entrant, error) {
+	if err := b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true"); err != nil {
+		return nil, err
+	}
+	for i := range 500 {
+		if err := b.each(ctx, "tag", "tiny", fmt.Sprint("bench:", i)); err != nil {
+			return nil, err
+		}
+	}
+	return b.boxes("images"), nil
+}
+
 func (b *Bench) cached(ctx context.Context) ([]Entrant, error) {
 	var text bytes.Buffer
 	fmt.Fprintln(&text, "FROM tiny")
@@ -293,8 +293,7 @@ func (b *Bench) cached(ctx context.Context) ([]Entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	build := []string{"build", "-q", "--network", "none", dir}
-	return b.builders(ctx, dir, build, b.each(ctx, build...))
+	return b.builders(ctx, dir)
 }
 
 func (b *Bench) cold(ctx context.Context) ([]Entrant, error) {
@@ -304,17 +303,23 @@ func (b *Bench) cold(ctx context.Context) ([]Entrant, error) {
 		fmt.Fprintf(&text, "RUN echo %[1]d >/f%[1]d\n", i)
 	}
 	dir, err := b.context("cold", text.Bytes())
-	build := []string{"build", "-q", "--no-cache", "--network", "none", dir}
-	return b.builders(ctx, dir, build, err)
-}
-
-// builders are docker, if a daemon answers, and the boxes.
-func (b *Bench) builders(ctx context.Context, dir string, build []string, err error) ([]Entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	docker, err := b.docker(ctx, append(build[:len(build)-1:len(build)-1], "-f", dir+"/Dockerfile.docker", dir)...)
-	return append(docker, b.boxes(build...)...), err
+	return b.builders(ctx, dir, "--no-cache")
+}
+
+// copied is what a build copies: many small files, and a large one of random bytes.
+func (b *Bench) copied(ctx context.Context) ([]Entrant, error) {
+	dir, err := b.context("copied", []byte("FROM tiny\nCOPY . /copied\n"))
+	if err != nil {
+		return nil, err
+	}
+	files := exec.CommandContext(ctx, "sh", "-c", `cd "$0"; seq 10000 | xargs touch; head -c 512M /dev/urandom >large`, dir)
+	if out, err := files.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("files to copy: %w: %s", err, out)
+	}
+	return b.builders(ctx, dir)
 }
 
 // context makes a build context with a Dockerfile, and one from the image that docker has.
@@ -322,5 +327,5 @@ func (b *Bench) context(name string, dockerfile []byte) (string, error) {
 	dir := filepath.Join(b.Dir, name)
 	return dir, errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(dir+"/f", []byte("f\n"), 0o644),
 		os.WriteFile(dir+"/Dockerfile", dockerfile, 0o644),
-		os.WriteFile(dir+"/Dockerfile.docker", bytes.Replace(dockerfile, []byte("FROM tiny"), []byte("FROM stagebox-bench"), 1), 0o644))
+		os.WriteFile(dir+"/Dockerfile.imported", bytes.Replace(dockerfile, []byte("FROM tiny"), []byte("FROM "+imported), 1), 0o644))
 }
