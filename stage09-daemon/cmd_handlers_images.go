@@ -5,6 +5,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"path"
 	"strings"
@@ -130,6 +131,7 @@ func createImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err := commandline.CheckImage(name); err != nil {
 		return err
 	}
+	had := d.imageID(name)
 	line := commandline.Words{"pull"}
 	line.Add("--platform", r.Param("platform"))
 	return credentials.With(r.Header.Get("X-Registry-Auth"), func(directory string) error {
@@ -138,10 +140,24 @@ func createImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		if strings.HasPrefix(name, "moby/buildkit:") { // a client of BuildKit's is about to run one
 			job.hint = "; box builds images without BuildKit: set DOCKER_BUILDKIT=0"
 		}
+		job.intro = report.Pulling(name)
 		return job.messages(w, "status", func(m rest.Messages, _ string) error {
-			return m.Say("status", "Status: Image is up to date for "+name)
+			has, status := d.imageID(name), "Status: Downloaded newer image for "
+			if has == had {
+				status = "Status: Image is up to date for "
+			}
+			return m.Say("status", status+name)
 		})
 	})
+}
+
+// imageID is the id of the image that has a name, or "".
+func (d *daemon) imageID(name string) string {
+	image, err := d.layout().Find(name)
+	if err != nil {
+		return ""
+	}
+	return string(image.ID)
 }
 
 func (d *daemon) importImage(w http.ResponseWriter, r *rest.Request, from string) error {
@@ -169,34 +185,33 @@ func pushImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	return credentials.With(r.Header.Get("X-Registry-Auth"), func(directory string) error {
 		job := d.command(r.Context(), r, "push", "--", name)
 		job.Env = append(job.Env, "DOCKER_CONFIG="+directory)
-		return job.messages(w, "status", func(rest.Messages, string) error { return nil })
+		job.intro = report.Pushing(name)
+		return job.messages(w, "status", func(m rest.Messages, out string) error {
+			status, _, _ := strings.Cut(out, "\n")
+			return errorOr(m.Say("status", status), func() error { return m.Encode(report.Pushed(status)) })
+		})
 	})
 }
 
 // messages runs a job, and sends each line that it prints on standard error as a message. At the
-// end, last may say something about its output.
+// end, last may say something about its output. An error is a message too, unless it is of a pull
+// or a push that has said nothing yet: then the answer has its status.
 func (j *job) messages(w http.ResponseWriter, key string, last func(m rest.Messages, out string) error) error {
-	m, why := rest.NewMessages(w), ""
-	end := map[string]string{"stream": "\n"}[key]
-	j.Stderr = &rest.Lines{Do: func(line string) {
-		if text, failed := strings.CutPrefix(line, "box: "); failed {
-			why = text
-			return
-		}
-		if !strings.HasPrefix(line, " ") { // the rest is about the line before
-			why = line
-		}
-		if key == "stream" {
-			line = report.BuildLine(line)
-		}
-		m.Say(key, line+end) // an error means that the client has left, which ends the job
-	}}
-	out, err := j.output()
-	if err != nil {
-		text, code := report.BuildError(cmp.Or(why, err.Error()))
-		return m.Fail(text+j.hint, code)
+	p := rest.Progress{Messages: rest.NewMessages(w), Key: key, Intro: j.intro}
+	if key == "stream" {
+		p.Format = func(line string) string { return report.BuildLine(line) + "\n" }
 	}
-	return last(m, out)
+	j.Stderr = &rest.Lines{Do: p.Line}
+	out, err := j.output()
+	if err == nil {
+		p.Begin()
+		return last(p.Messages, out)
+	}
+	text, code := report.BuildError(cmp.Or(p.Why, err.Error()))
+	if j.intro != nil && !p.Begun {
+		return withStatus(errors.New(text + j.hint))
+	}
+	return p.Fail(text+j.hint, code)
 }
 
 // saveImages streams an archive of images.

@@ -27,6 +27,7 @@ import (
 type job struct {
 	*exec.Cmd
 	errors bytes.Buffer // what it prints on standard error, its narration left out
+	intro  any          // what precedes its messages
 	hint   string       // what follows its error, in messages
 	pid    atomic.Int64 // once it has begun
 }

@@ -74,6 +74,40 @@ func TestSearch(t *testing.T) {
 	require.Equal(t, "400", status)
 }
 
+// TestTransfers: a pull and a push say what Docker says, and one that does not begin has a status.
+func TestTransfers(t *testing.T) {
+	d := idle(t)
+	program = filepath.Join(t.TempDir(), "box")
+	require.NoError(t, os.WriteFile(program, []byte(`#!/bin/sh
+case "$*" in
+*/bad:1) printf 'box: pull bad: 404 Not Found\n     there is no such name\n' >&2; exit 1;;
+*/half:1) printf '0123: Pull complete\nbox: no space\n' >&2; exit 1;;
+pull*) echo '0123: Pull complete' >&2;;
+push*) echo '0123: Pushed' >&2; echo '1: digest: sha256:45 size: 67'; echo docker.io/library/ab:1;;
+esac
+`), 0o755))
+	ask := func(status int, request string) string {
+		t.Helper()
+		answer := httptest.NewRecorder()
+		method, target, _ := strings.Cut(request, " ")
+		d.ServeHTTP(answer, httptest.NewRequest(method, target, nil))
+		require.Equal(t, status, answer.Code, answer.Body)
+		return answer.Body.String()
+	}
+	require.Equal(t, `{"id":"1","status":"Pulling from a/b"}
+{"status":"0123: Pull complete"}
+{"status":"Status: Image is up to date for localhost:5/a/b:1"}
+`, ask(200, "POST /images/create?fromImage=localhost:5/a/b&tag=1"))
+	require.Equal(t, `{"message":"pull bad: 404 Not Found\n     there is no such name"}
+`, ask(404, "POST /images/create?fromImage=localhost:5/bad&tag=1"))
+	require.Equal(t, `{"id":"1","status":"Pulling from half"}
+{"status":"0123: Pull complete"}
+{"error":"no space","errorDetail":{"code":0,"message":"no space"}}
+`, ask(200, "POST /images/create?fromImage=localhost:5/half&tag=1"))
+	require.Equal(t, `{"message":"An image does not exist locally with the tag: ab:1"}
+`, ask(404, "POST /images/ab/push?tag=1"))
+}
+
 // TestHintOfBuildKit: a client of BuildKit's, for which there is none, pulls one to run it.
 func TestHintOfBuildKit(t *testing.T) {
 	_, text := answerOf(idle(t), "POST http://box/images/create?fromImage=moby/buildkit&tag=buildx-stable-1", "")

@@ -62,9 +62,10 @@ func configOf(header string) ([]byte, error) {
 	return json.Marshal(map[string]any{"auths": auths})
 }
 
-// tryLock locks a directory (flock(2)), until the file is closed or this process ends.
+// tryLock locks a file in a directory (flock(2)), until the file is closed or this process ends. The
+// lock on the directory itself is the job's, which writes to the configuration when it logs in.
 func tryLock(directory string) (*os.File, error) {
-	lock, err := os.Open(directory)
+	lock, err := os.OpenFile(filepath.Join(directory, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
 	"stagebox/stage09-daemon/credentials"
@@ -29,6 +30,10 @@ func TestWith(t *testing.T) {
 		old(t, directory)
 		credentials.Sweep()
 		require.DirExists(t, directory, "it is in use")
+		lock, err := os.Open(directory)
+		require.NoError(t, err)
+		require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB), "box login locks the directory itself")
+		require.NoError(t, lock.Close())
 		return failed
 	}))
 	require.NoDirExists(t, was)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 )
 
@@ -75,6 +76,47 @@ func (m Messages) Say(key, text string) error { return m.Encode(map[string]strin
 // the answer was sent before.
 func (m Messages) Fail(text string, code int) error {
 	return m.Encode(map[string]any{"error": text, "errorDetail": map[string]any{"code": code, "message": text}})
+}
+
+// Progress sends what a program prints, up to its error. Errors of sending mean that the client has
+// left, which ends the program.
+type Progress struct {
+	Messages
+	Key    string                   // of each line
+	Intro  any                      // the first message, if any
+	Format func(line string) string // of a line, if it is not sent as it is
+	Begun  bool                     // something was sent
+	Why    string                   // the program's error, or its last line
+	failed bool
+}
+
+// Begin sends the first message, once.
+func (p *Progress) Begin() {
+	if !p.Begun && p.Intro != nil {
+		p.Encode(p.Intro)
+	}
+	p.Begun = true
+}
+
+// Line takes a line of the program. What follows its error is a hint, and a line that begins with a
+// space is about the one before.
+func (p *Progress) Line(line string) {
+	text, ends := strings.CutPrefix(line, "box: ")
+	switch {
+	case ends:
+		p.Why, p.failed = text, true
+		return
+	case p.failed:
+		p.Why += "\n" + line
+		return
+	case !strings.HasPrefix(line, " "):
+		p.Why = line
+	}
+	if p.Format != nil {
+		line = p.Format(line)
+	}
+	p.Begin()
+	p.Say(p.Key, line)
 }
 
 // Lines is a writer that calls Do with each line.
