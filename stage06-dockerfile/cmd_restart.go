@@ -38,5 +38,8 @@ func (r *Record) sendSignal(s unix.Signal) error {
 	if err != nil || wasLive && !now.isLive() {
 		return err
 	}
-	return now.signal(s)
+	if err := now.signal(s); err != nil || s != unix.SIGKILL {
+		return err
+	}
+	return now.awaitKill()
 }

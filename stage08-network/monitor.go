@@ -332,6 +332,11 @@ func (r *Record) kill() error {
 	if err := r.signal(unix.SIGKILL); err != nil && !errors.Is(err, errEnded) {
 		return err
 	}
+	return r.awaitKill()
+}
+
+// awaitKill waits for the end of a container that was killed.
+func (r *Record) awaitKill() error {
 	if !r.hasEndedWithin(10 * time.Second) {
 		return fmt.Errorf("container %s was killed and has not ended: "+
 			"a process in it waits for something that cannot be interrupted", r.Name)

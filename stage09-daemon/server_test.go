@@ -245,6 +245,18 @@ func TestNetworkByID(t *testing.T) {
 	require.Contains(t, c.ok(200, "GET", "/containers/web/json", nil), `"NetworkMode":"ours"`)
 }
 
+// TestKillIsOver: a container that was killed has ended when the answer comes, as programs that remove
+// it next expect.
+func TestKillIsOver(t *testing.T) {
+	c := ask(t)
+	c.create("web", nil, "while :; do sleep 0.05; done")
+	for range 20 {
+		c.ok(204, "POST", "/containers/web/start", nil)
+		c.ok(204, "POST", "/containers/web/kill", nil)
+		require.Contains(t, c.ok(200, "GET", "/containers/web/json", nil), `"Running":false`)
+	}
+}
+
 // askAsRoot is ask for what needs a bridge, which an ordinary user cannot have.
 func askAsRoot(t *testing.T) *client {
 	c := ask(t)
