@@ -19,7 +19,8 @@ func TestBuildInTheWordsOfTheClassicBuilder(t *testing.T) {
 		require.Contains(t, out, words)
 	}
 	for text, words := range map[string]string{"FROM": "FROM requires either", "FROMM x": "unknown instruction: FROMM", "FROM tiny\nENV": "line 2: ENV requires at least one", "FROM tiny\nCOPY": "COPY requires at least two",
-		"FROM tiny\nLABEL =": "LABEL names can not be blank", "FROM tiny\nSHELL x": "SHELL requires the arguments", "FROM tiny\nCOPY nosuch /": "stat nosuch: file does not exist"} {
+		"FROM tiny\nLABEL =": "LABEL names can not be blank", "FROM tiny\nSHELL x": "SHELL requires the arguments", "FROM tiny\nCOPY nosuch /": "stat nosuch: file does not exist",
+		"FROM tiny\nCOPY --from=0 a b": "invalid from flag value 0: refers to current build stage", "FROM tiny AS 1": "invalid name for build stage"} {
 		require.Contains(t, c.ok(200, "POST", "/build", tarOf(t, "Dockerfile", text+"\n")), words)
 	}
 	require.Contains(t, c.ok(200, "POST", "/build?target=nosuch", context()), "could not be found: --target nosuch")

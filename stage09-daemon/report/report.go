@@ -388,6 +388,12 @@ func mistake(text string) string {
 		return says(words[0] + " requires at least one argument")
 	case strings.HasSuffix(what, ": there is no name before the ="):
 		return says(strings.TrimSuffix(words[0], ":") + " names can not be blank")
+	case strings.HasPrefix(what, "no stage above is called "):
+		return "invalid from flag value " + strings.TrimSuffix(words[5], ",")
+	case strings.HasPrefix(what, "circular: stage "):
+		return "invalid from flag value " + words[2] + ": refers to current build stage"
+	case strings.Contains(what, " cannot be a stage's name: "):
+		return says("invalid name for build stage: \"" + words[0] + "\"")
 	case strings.HasSuffix(what, ": there is no such file in the context"):
 		return "file not found in build context or excluded by .dockerignore: stat " + strings.TrimSuffix(words[1], ":") + ": file does not exist"
 	}
