@@ -200,9 +200,11 @@ func (j *job) messages(w http.ResponseWriter, key string, last func(m rest.Messa
 	p := rest.Progress{Messages: rest.NewMessages(w), Key: key, Intro: j.intro}
 	if key == "stream" {
 		p.Format = func(line string) string { return report.BuildLine(line) + "\n" }
+		p.IsError = report.IsMistake
 	}
 	j.Stderr = &rest.Lines{Do: p.Line}
 	out, err := j.output()
+	p.Release(err)
 	if err == nil {
 		p.Begin()
 		return last(p.Messages, out)

@@ -25,6 +25,8 @@ func TestBuildInTheWordsOfTheClassicBuilder(t *testing.T) {
 	}
 	require.Contains(t, c.ok(200, "POST", "/build?target=nosuch", context()), "could not be found: --target nosuch")
 	require.Contains(t, out, `"errorDetail":{"code":23,"message":"Dockerfile:3: RUN returned a non-zero code: 23"}`)
+	require.NotContains(t, out, `"stream":"Dockerfile:3: `) // the error, a second time
+	require.Contains(t, out, `"stream":"3 | RUN `)
 }
 
 // TestSeccompProfileAsText: docker reads the file, and sends what is in it.

@@ -349,6 +349,14 @@ func BuildLine(line string) string {
 	return step + "\n ---> " + why
 }
 
+// IsMistake reports whether a line is about one of a Dockerfile, such as "Dockerfile:2: …".
+func IsMistake(line string) bool {
+	file, rest, _ := strings.Cut(line, ":")
+	number, _, is := strings.Cut(rest, ": ")
+	_, err := strconv.Atoi(number)
+	return is && err == nil && file != "" && !strings.HasPrefix(file, " ")
+}
+
 // BuildError is the error of a build, with Docker's words where it has others by which programs know
 // it, and the exit status of the program of RUN that has failed, or 0.
 func BuildError(text string) (string, int) {

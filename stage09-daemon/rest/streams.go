@@ -88,6 +88,9 @@ type Progress struct {
 	Begun  bool                     // something was sent
 	Why    string                   // the program's error, or its last line
 	failed bool
+
+	IsError func(line string) bool // of a line that may be the error, which is told at the end
+	held    []string               // such a line, and those about it
 }
 
 // Begin sends the first message, once.
@@ -110,8 +113,28 @@ func (p *Progress) Line(line string) {
 		p.Why += "\n" + line
 		return
 	case !strings.HasPrefix(line, " "):
+		p.Release(nil)
 		p.Why = line
 	}
+	if len(p.held) > 0 || p.IsError != nil && p.IsError(line) {
+		p.held = append(p.held, line)
+		return
+	}
+	p.send(line)
+}
+
+// Release sends the lines that were held back, but for the error itself.
+func (p *Progress) Release(err error) {
+	if err != nil && len(p.held) > 0 && p.held[0] == p.Why {
+		p.held = p.held[1:]
+	}
+	for _, line := range p.held {
+		p.send(line)
+	}
+	p.held = nil
+}
+
+func (p *Progress) send(line string) {
 	if p.Format != nil {
 		line = p.Format(line)
 	}
