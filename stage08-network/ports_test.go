@@ -11,7 +11,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
@@ -185,4 +187,34 @@ func TestNamesComeFromTheLeases(t *testing.T) {
 			require.ErrorIs(t, err, want, name)
 		}
 	}
+}
+
+// TestResolverKeepsNoDescriptor: the sockets are net's from then on, and not also files for the
+// garbage collector to close.
+func TestResolverKeepsNoDescriptor(t *testing.T) {
+	open := func(kind int) *plan.Call {
+		fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+		return &plan.Call{Ret: uintptr(fd)}
+	}
+	r := &resolver{dir: networksIn(t.TempDir()), udp: open(unix.SOCK_DGRAM), tcp: open(unix.SOCK_STREAM)}
+	require.NoError(t, unix.Listen(int(r.tcp.Ret), 1))
+	require.NoError(t, r.start())
+	defer r.stop()
+	for _, call := range []*plan.Call{r.udp, r.tcp} {
+		name, err := os.Readlink(fmt.Sprint("/proc/self/fd/", call.Ret))
+		require.True(t, err != nil || !strings.HasPrefix(name, "socket:"), "%d is open: %s", call.Ret, name)
+	}
+}
+
+// TestConflictsAreToldAtCreate: and by the name of the flag that was given.
+func TestConflictsAreToldAtCreate(t *testing.T) {
+	c := &Container{Store: Store{Root: t.TempDir()}}
+	c.record, c.Network = &Record{}, networkNames{"container:web"}
+	require.ErrorContains(t, c.resolve(), "--network container:web: no such container")
+	c.DNS = []string{"192.0.2.1"}
+	require.ErrorContains(t, c.resolve(), "--dns and --network container:web exclude one another")
+	shared := (&NetworkOptions{}).check("host", false, 1, []ipam.Wish{{Network: "default"}})
+	require.ErrorContains(t, shared, "--publish with --share net: ")
 }
