@@ -209,6 +209,26 @@ func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
 	return mode, other, err
 }
 
+// sharedNetwork finds the container whose network this one shares, if it does. It shares the other's
+// files of /etc too, so none of the flags about them makes sense.
+func (c *Container) sharedNetwork() (*Record, error) {
+	name, shares := strings.CutPrefix(c.first(), "container:")
+	if !shares {
+		return nil, nil
+	}
+	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"), "--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0,
+		"--publish": len(c.Publish) > 0, "--publish-all": c.PublishAll}
+	if flag := c.firstGiven(conflict); flag != "" {
+		return nil, fmt.Errorf("%s and --network container:%s exclude one another:"+
+			" a container that shares a network shares its names and ports too", flag, name)
+	}
+	other, err := c.Store.find(name)
+	if err != nil {
+		err = fmt.Errorf("--network container:%s: %w", name, err)
+	}
+	return other, err
+}
+
 // isOn reports whether a container is made for a network.
 func (r *Record) isOn(network string) bool {
 	return slices.Contains(r.Run.networkNames(), network)
@@ -240,13 +260,16 @@ func (w *NetworkOptions) ports(exposed []string) ([]portmap.Mapping, error) {
 // check refuses what a kind of network cannot have.
 func (w *NetworkOptions) check(mode string, bridged bool, ports int, list []ipam.Wish) error {
 	asks := list[0].IP.IsValid() || len(list[0].Aliases) > 0
+	flag := "--network " + list[0].Network
+	if mode == "host" && list[0].Network != "host" {
+		flag = "--share net"
+	}
 	switch {
 	case bridged && os.Geteuid() != 0:
 		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network"+
 			" of your own, through pasta or slirp4netns", list[0].Network)
 	case ports > 0 && !bridged && mode != "default":
-		return fmt.Errorf("--publish with --network %s: there is no network of its own to publish from",
-			list[0].Network)
+		return fmt.Errorf("--publish with %s: there is no network of its own to publish from", flag)
 	case !bridged && asks:
 		return errors.New("--ip and --network-alias need a network that box has made: box network create")
 	}

@@ -116,6 +116,9 @@ func (c *Container) resolve() error {
 	if _, err := c.Keys(); err != nil {
 		return err
 	}
+	if _, err := c.sharedNetwork(); err != nil {
+		return err
+	}
 	if c.HostnameID {
 		c.Hostname = c.record.ID[:12]
 	}

@@ -63,11 +63,14 @@ func (r *resolver) plan(h *Plan) {
 
 // start answers questions until stop.
 func (r *resolver) start() error {
-	packets, err := net.FilePacketConn(fileOf(r.udp, "udp"))
+	udp, tcp := fileOf(r.udp, "udp"), fileOf(r.tcp, "tcp")
+	defer udp.Close()
+	defer tcp.Close()
+	packets, err := net.FilePacketConn(udp)
 	if err != nil {
 		return fmt.Errorf("resolver: %w", err)
 	}
-	streams, err := net.FileListener(fileOf(r.tcp, "tcp"))
+	streams, err := net.FileListener(tcp)
 	if err != nil {
 		packets.Close()
 		return fmt.Errorf("resolver: %w", err)

@@ -14,7 +14,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -78,29 +77,17 @@ func (l *link) printNotes() error {
 	return errors.Join(all...)
 }
 
-// shareNames gives a container that shares a network the host name there. It shares another
-// container's files of /etc too, so none of the flags about them makes sense.
+// shareNames gives a container that shares a network the host name there.
 func (c *Container) shareNames() (err error) {
 	network := c.first()
 	if network == "host" && c.Hostname == "box" { // the default
 		c.Hostname, err = os.Hostname()
 	}
-	name, shares := strings.CutPrefix(network, "container:")
-	if !shares {
-		return err
+	other, errShared := c.sharedNetwork()
+	if other != nil {
+		c.Hostname = other.Run.Hostname
 	}
-	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"),
-		"--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0, "--publish-all": c.PublishAll}
-	if flag := c.firstGiven(conflict); flag != "" {
-		return fmt.Errorf("%s and --network %s exclude one another:"+
-			" a container that shares a network shares its names and ports too", flag, network)
-	}
-	other, err := c.Store.find(name)
-	if err != nil {
-		return fmt.Errorf("--network %s: %w", network, err)
-	}
-	c.Hostname = other.Run.Hostname
-	return nil
+	return cmp.Or(err, errShared)
 }
 
 // endpoint describes the container to its network.
