@@ -89,7 +89,7 @@ type Progress struct {
 	Why    string                   // the program's error, or its last line
 	failed bool
 
-	IsError func(line string) bool // of a line that may be the error, which is told at the end
+	IsError func(line string) bool // of a line that may be the error, which comes last
 	held    []string               // such a line, and those about it
 }
 
