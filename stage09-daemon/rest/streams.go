@@ -101,20 +101,20 @@ func (p *Progress) Begin() {
 	p.Begun = true
 }
 
-// Line takes a line of the program. What follows its error is a hint, and a line that begins with a
-// space is about the one before.
+// Line takes a line of the program. One that begins with a space is about the one before: a hint, if
+// that was an error. An error need not be the end.
 func (p *Progress) Line(line string) {
 	text, ends := strings.CutPrefix(line, "box: ")
 	switch {
 	case ends:
 		p.Why, p.failed = text, true
 		return
+	case !strings.HasPrefix(line, " "):
+		p.Release(nil)
+		p.Why, p.failed = line, false
 	case p.failed:
 		p.Why += "\n" + line
 		return
-	case !strings.HasPrefix(line, " "):
-		p.Release(nil)
-		p.Why = line
 	}
 	if len(p.held) > 0 || p.IsError != nil && p.IsError(line) {
 		p.held = append(p.held, line)
