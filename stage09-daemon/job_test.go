@@ -1,9 +1,16 @@
 package main
 
 import (
+	"archive/tar"
+	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -25,6 +32,9 @@ type load struct {
 	clients sync.WaitGroup
 
 	created, started, built, loaded []string // each list belongs to one client
+
+	pulls  int  // that were acknowledged
+	pulled bool // the image of the last one has to be there
 }
 
 // repeat does something over and over.
@@ -78,6 +88,54 @@ func (l *load) load(archive string) func(i int) error {
 	}
 }
 
+// pull pulls an image from a registry, and removes it again.
+func (l *load) pull(image string) func(i int) error {
+	return func(int) error {
+		status, text, err := l.try("POST", "/images/create?tag=latest&fromImage="+image, nil)
+		if err != nil || status != 200 || strings.Contains(text, `"error"`) {
+			return cmp.Or(err, errors.New(text))
+		}
+		l.pulls, l.pulled = l.pulls+1, true
+		if l.over.Load() {
+			return nil
+		}
+		l.pulled = false
+		_, _, err = l.try("DELETE", "/images/"+image, nil)
+		return err
+	}
+}
+
+// serveImage is a registry with an image that is in the store, until then.
+func (c *client) serveImage(name string) (image string) {
+	files := map[string][]byte{} // of the archive: an image layout
+	archive := tar.NewReader(strings.NewReader(c.box("save", name)))
+	for header, err := archive.Next(); err != io.EOF; header, err = archive.Next() {
+		require.NoError(c, err)
+		files[path.Base(header.Name)], err = io.ReadAll(archive)
+		require.NoError(c, err)
+	}
+	var index struct {
+		Manifests []struct{ MediaType, Digest string }
+	}
+	require.NoError(c, json.Unmarshal(files["index.json"], &index))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		digest := path.Base(r.URL.Path)
+		if m := index.Manifests[0]; strings.Contains(r.URL.Path, "/manifests/") {
+			w.Header().Set("Content-Type", m.MediaType)
+			digest = m.Digest
+		}
+		w.Header().Set("Docker-Content-Digest", digest)
+		data, found := files[strings.TrimPrefix(digest, "sha256:")]
+		if !found && r.URL.Path != "/v2/" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		w.Write(data)
+	}))
+	c.Cleanup(server.Close)
+	c.box("rmi", name)
+	return strings.TrimPrefix(server.URL, "http://") + "/" + name
+}
+
 func (l *load) follow(int) error {
 	answer, err := l.Get("http://box/containers/stays/logs?follow=1&stdout=1")
 	if err != nil {
@@ -101,8 +159,10 @@ func TestDaemonKilled(t *testing.T) {
 	c.create("stays", nil, "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done")
 	c.ok(204, "POST", "/containers/stays/start", nil)
 	began := c.box("inspect", "-f", "{{.State.StartedAt}}", "stays")
+	c.ok(200, "POST", "/build?t=remote", tarOf(t, "Dockerfile", "FROM tiny\nRUN i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo $i >/tmp/$i; done\n"))
+	image := c.serveImage("remote")
 	l := &load{client: c}
-	for _, does := range []func(int) error{l.run, l.build, l.load(archive), l.follow} {
+	for _, does := range []func(int) error{l.run, l.build, l.load(archive), l.pull(image), l.follow} {
 		l.repeat(does)
 	}
 	for range kills {
@@ -114,7 +174,13 @@ func TestDaemonKilled(t *testing.T) {
 	l.over.Store(true)
 	c.box("kill", "stays") // ends those who follow its log
 	l.clients.Wait()
-	t.Logf("killed %d times; acknowledged: %d created, %d started, %d built, %d loaded", kills, len(l.created), len(l.started), len(l.built), len(l.loaded))
+	t.Logf("killed %d times; acknowledged: %d created, %d started, %d built, %d loaded, %d pulled",
+		kills, len(l.created), len(l.started), len(l.built), len(l.loaded), l.pulls)
+	if l.pulled {
+		c.ok(200, "GET", "/images/"+image+"/json", nil)
+	}
+	c.ok(200, "POST", "/images/create?tag=latest&fromImage="+image, nil) // after all that, a pull is complete
+	c.box("run", "--rm", "--network", "none", image, "test", "-s", "/tmp/100")
 	l.holds(began)
 }
 
