@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -21,8 +22,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage04-unionfs/thread"
 )
 
 // load are clients of a daemon that is killed again and again, and what it has acknowledged.
@@ -105,8 +108,8 @@ func (l *load) pull(image string) func(i int) error {
 	}
 }
 
-// serveImage is a registry with an image that is in the store, until then.
-func (c *client) serveImage(name string) (image string) {
+// registryOf is a registry with one image, which leaves the store.
+func (c *client) registryOf(name string) http.HandlerFunc {
 	files := map[string][]byte{} // of the archive: an image layout
 	archive := tar.NewReader(strings.NewReader(c.box("save", name)))
 	for header, err := archive.Next(); err != io.EOF; header, err = archive.Next() {
@@ -118,7 +121,8 @@ func (c *client) serveImage(name string) (image string) {
 		Manifests []struct{ MediaType, Digest string }
 	}
 	require.NoError(c, json.Unmarshal(files["index.json"], &index))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c.box("rmi", name)
+	return func(w http.ResponseWriter, r *http.Request) {
 		digest := path.Base(r.URL.Path)
 		if m := index.Manifests[0]; strings.Contains(r.URL.Path, "/manifests/") {
 			w.Header().Set("Content-Type", m.MediaType)
@@ -130,10 +134,35 @@ func (c *client) serveImage(name string) (image string) {
 			w.WriteHeader(http.StatusNotFound)
 		}
 		w.Write(data)
-	}))
-	c.Cleanup(server.Close)
-	c.box("rmi", name)
-	return strings.TrimPrefix(server.URL, "http://") + "/" + name
+	}
+}
+
+// listen opens an address of the daemon's network namespace, of which root's daemon has one of its
+// own. Port 0 is one that is free.
+func (c *client) listen(port int) (listener net.Listener) {
+	if os.Geteuid() == 0 {
+		out, err := exec.Command("nsenter", "-t", strconv.Itoa(c.daemon.Process.Pid), "-n", "ip", "link", "set", "lo", "up").CombinedOutput()
+		require.NoError(c, err, "%s", out)
+	}
+	done := make(chan error)
+	thread.Go(func() { done <- c.listenThere(port, &listener) })
+	require.NoError(c, <-done)
+	return listener
+}
+
+func (c *client) listenThere(port int, listener *net.Listener) error {
+	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", c.daemon.Process.Pid))
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	if os.Geteuid() == 0 {
+		err = unix.Setns(int(there.Fd()), unix.CLONE_NEWNET)
+	}
+	if err == nil {
+		*listener, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+	}
+	return err
 }
 
 func (l *load) follow(int) error {
@@ -160,7 +189,11 @@ func TestDaemonKilled(t *testing.T) {
 	c.ok(204, "POST", "/containers/stays/start", nil)
 	began := c.box("inspect", "-f", "{{.State.StartedAt}}", "stays")
 	c.ok(200, "POST", "/build?t=remote", tarOf(t, "Dockerfile", "FROM tiny\nRUN i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo $i >/tmp/$i; done\n"))
-	image := c.serveImage("remote")
+	registry := &http.Server{Handler: c.registryOf("remote")}
+	defer registry.Close()
+	listener := c.listen(0)
+	go registry.Serve(listener)
+	image := listener.Addr().String() + "/remote"
 	l := &load{client: c}
 	for _, does := range []func(int) error{l.run, l.build, l.load(archive), l.pull(image), l.follow} {
 		l.repeat(does)
@@ -170,6 +203,9 @@ func TestDaemonKilled(t *testing.T) {
 		require.NoError(t, c.daemon.Process.Kill())
 		require.Error(t, c.daemon.Wait())
 		c.startDaemon()
+		if os.Geteuid() == 0 { // another network namespace
+			go registry.Serve(c.listen(listener.Addr().(*net.TCPAddr).Port))
+		}
 	}
 	l.over.Store(true)
 	c.box("kill", "stays") // ends those who follow its log
@@ -179,7 +215,8 @@ func TestDaemonKilled(t *testing.T) {
 	if l.pulled {
 		c.ok(200, "GET", "/images/"+image+"/json", nil)
 	}
-	c.ok(200, "POST", "/images/create?tag=latest&fromImage="+image, nil) // after all that, a pull is complete
+	pulled := c.ok(200, "POST", "/images/create?tag=latest&fromImage="+image, nil)
+	require.NotContains(t, pulled, `"error"`, "after all that, a pull is complete")
 	c.box("run", "--rm", "--network", "none", image, "test", "-s", "/tmp/100")
 	l.holds(began)
 }
