@@ -105,7 +105,8 @@ func listenAt(path, group string) (net.Listener, error) {
 	if dir := filepath.Dir(path); !exists(dir) {
 		return nil, fmt.Errorf("listen %s: there is no directory %s", path, dir)
 	}
-	lock, err := state.TryLock(path+".lock", state.Exclusive)
+	// A job that a killed daemon was about to start has its lock until its execve.
+	lock, err := state.LockSoon(context.Background(), path+".lock", func() bool { return true })
 	if err == state.ErrBusy {
 		return nil, fmt.Errorf("listen %s: another daemon uses this socket", path)
 	}

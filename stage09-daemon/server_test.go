@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage04-unionfs/state"
 )
 
 // The files of the stages before are the same to the byte, which `lessons verify` checks: their
@@ -490,7 +491,8 @@ func TestClientsLeave(t *testing.T) {
 	c.ok(204, "DELETE", "/containers/web?force=1", nil)
 }
 
-// TestListen: a socket of a daemon that runs is left alone, and so is a file of another kind.
+// TestListen: a socket of a daemon that runs is left alone, and so is a file of another kind. The
+// lock of one that was killed goes with the last of its children, a moment later.
 func TestListen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	first, err := listenAt(path, "")
@@ -498,6 +500,12 @@ func TestListen(t *testing.T) {
 	_, err = listenAt(path, "")
 	require.ErrorContains(t, err, "another daemon uses this socket")
 	require.NoError(t, first.Close())
+	dead, err := state.TryLock(path+".lock", state.Exclusive)
+	require.NoError(t, err)
+	time.AfterFunc(50*time.Millisecond, func() { dead.Close() })
+	next, err := listenAt(path, "")
+	require.NoError(t, err)
+	require.NoError(t, next.Close())
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	_, err = listenAt(path, "")
 	require.ErrorContains(t, err, "is not a socket")
