@@ -29,6 +29,19 @@ func (s Sizes) Of(image *oci.Image) (size int64) {
 	return size
 }
 
+// Once asks for each layer once: images share layers, and have several names.
+func (s Sizes) Once() Sizes {
+	known := map[digest.Digest]int64{}
+	return func(diffID digest.Digest) int64 {
+		size, found := known[diffID]
+		if !found {
+			size = s(diffID)
+			known[diffID] = size
+		}
+		return size
+	}
+}
+
 // age is how long ago something was made. Tools that want the same bytes again set no time, or the
 // beginning of Unix time.
 func age(made time.Time) string {

@@ -80,6 +80,16 @@ func TestTables(t *testing.T) {
 	require.Len(t, tree, 2)
 }
 
+// TestLayersAreAskedOnce: the images of the list share a layer, and one has two names.
+func TestLayersAreAskedOnce(t *testing.T) {
+	for _, tree := range []bool{false, true} {
+		asked := map[digest.Digest]int{}
+		count := func(d digest.Digest) int64 { asked[d]++; return sizes(d) }
+		require.NoError(t, Options{Tree: tree}.Write(io.Discard, images(), nil, count))
+		require.Equal(t, map[digest.Digest]int{layer(1): 1, layer(2): 1}, asked)
+	}
+}
+
 func TestHistoryHasALineForEachLayer(t *testing.T) {
 	image := images()[1]
 	long := strings.Repeat("word ", 20)

@@ -34,6 +34,7 @@ type Find func(text string) (*oci.Image, error)
 // Write prints images, the newest first: a row for each name, or a tree in which an image is a
 // branch of the one that it was made from.
 func (o Options) Write(w io.Writer, all []*oci.Image, find Find, sizes Sizes) error {
+	sizes = sizes.Once()
 	slices.SortStableFunc(all, func(a, b *oci.Image) int { return b.Created().Compare(a.Created()) })
 	f, err := o.filters(find)
 	if err != nil {

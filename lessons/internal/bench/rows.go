@@ -132,7 +132,10 @@ func (b *Bench) runtimes(ctx context.Context) (list []Entrant, err error) {
 // bundle makes what an OCI runtime takes: the config.json that it proposes itself, for true.
 func (b *Bench) bundle(ctx context.Context, program, root string) (string, error) {
 	dir := filepath.Join(b.Dir, "bundle-"+program)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if _, err := os.Stat(dir); err == nil { // another row has made it
+		return dir, nil
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", err
 	}
 	spec := exec.CommandContext(ctx, program, "spec")
