@@ -53,8 +53,10 @@ func (c *Container) readMode(kind string, mode *string, words ...string) error {
 			words = append(words, "container:NAME")
 		}
 		return fmt.Errorf("--%s %s: no such mode; there are: %s", kind, *mode, strings.Join(words, ", "))
-	case *mode == "host" && slices.Contains(c.Unshare, kind), *mode != "host" && slices.Contains(c.Share, kind):
-		return fmt.Errorf("--%s %s excludes --share %[1]s and --unshare %[1]s", kind, *mode)
+	case *mode == "host" && slices.Contains(c.Unshare, kind):
+		return fmt.Errorf("--%s host and --unshare %[1]s exclude one another", kind)
+	case *mode != "host" && slices.Contains(c.Share, kind):
+		return fmt.Errorf("--%s %s and --share %[1]s exclude one another", kind, *mode)
 	case *mode == "host":
 		c.Share = append(c.Share, kind)
 	case joins:
