@@ -22,6 +22,7 @@ import (
 type benchCmd struct {
 	Rows   []string `arg:"" optional:"" help:"Rows to time: ${benchrows} (default: all)."`
 	Rounds int      `help:"Number of runs of each (default: what the row needs)." placeholder:"N"`
+	Many   int      `help:"Number of containers or images in the rows of many (default: 50 at once, 2,000 and 500 in lists)." placeholder:"N"`
 	Base   string   `help:"Also time the last stage of this commit, and print ratios to it." placeholder:"COMMIT"`
 	Dir    string   `help:"Directory to work in, on the file system to measure." default:"/var/tmp" placeholder:"DIR"`
 }
@@ -63,7 +64,7 @@ func (c *benchCmd) Run() error {
 
 // boxesIn says where in a directory the boxes are.
 func (c *benchCmd) boxesIn(dir string) *bench.Bench {
-	b := &bench.Bench{Dir: dir, Third: filepath.Join(dir, "box3"), Last: filepath.Join(dir, "box-last")}
+	b := &bench.Bench{Dir: dir, Many: c.Many, Third: filepath.Join(dir, "box3"), Last: filepath.Join(dir, "box-last")}
 	if c.Base != "" {
 		b.Base = filepath.Join(dir, "box-base")
 	}
@@ -135,6 +136,9 @@ func (c *benchCmd) time(ctx context.Context, b *bench.Bench, rows []bench.Row) e
 		if err != nil {
 			fmt.Println("  left out:", err)
 			continue
+		}
+		if missing := b.Missing(ctx, row); len(missing) > 0 {
+			fmt.Println("  not beside", strings.Join(missing, "; "))
 		}
 		rounds := row.Rounds
 		if c.Rounds > 0 {

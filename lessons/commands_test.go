@@ -71,8 +71,12 @@ func TestCommands(t *testing.T) {
 		{[]string{"diff", "1", "--plan"}, 0, `(?m)^\+ box │ execve\(FOUND, \["true"\]`},
 		{[]string{"diff", "2", "--changed"}, 0, `(?s)^container\.go:Container\.Run +\+\d+ −0 +\n.*cgroups\.go:cgroup +\+\d+ −0 +new\n.*\nnot on the reading path\n.*main\.go:commands`},
 		{[]string{"diff", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
-		{[]string{"bench", "nonsense"}, 1, `^lessons: there is no row "nonsense": the rows are start, image, `},
+		{[]string{"bench", "nonsense"}, 1, `^lessons: there is no row "nonsense": the rows are start, rootfs, image, `},
 		{[]string{"bench", "version", "--rounds", "1", "--dir", os.TempDir()}, 0, `(?s)^building …\n.*\nversion: .*MEDIAN +MIN +P90 +RATIO +FAULTS +FAILED +WHAT\n.* ms +1\.00 +\d+ +box version\n$`},
+		{[]string{"bench", "rootfs", "fifty", "memory", "lists", "images", "--rounds", "1", "--many", "3", "--dir", os.TempDir()}, 0, `(?s)^building …\n.*` +
+			`\nrootfs: .*an older box: --base COMMIT\n.* ms +\d\.\d\d +\d+ +box run --rootfs DIR --network none /bin/true\n` +
+			`\nfifty: .* ms +\d\.\d\d +\d+ +box run --rm --network none tiny true\n\nmemory: .* MiB +1\.00 +\d+ +box run --rm --network none tiny true\n` +
+			`\nlists: .* ms +1\.00 +\d+ +box ps -a\n\nimages: .* ms +1\.00 +\d+ +box images\n$`},
 		{[]string{"carry", "99"}, 1, `there is no stage 99`},
 		{[]string{"check", "99"}, 1, `there is no stage 99`},
 		{[]string{"check", "1", "/no/such/box"}, 1, `the binary to check: open /no/such/box: no such file`},

@@ -9,12 +9,16 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Entrant is a program that is timed.
@@ -25,26 +29,39 @@ type Entrant struct {
 	Reset func() error         // what has to be done before each run, untimed; may be nil
 	Many  int                  // so many at once, as one run; 0 is 1
 	Each  func(n int) []string // the command line of the nth of many; nil is Argv
+	Peak  bool                 // its peak memory is asked for, not its time
 }
 
 // Result is what came of an entrant's runs.
 type Result struct {
 	Label  string
 	Times  []time.Duration // sorted
+	Peaks  []int64         // peak memory in KiB, sorted, of an entrant that was asked for it
 	Faults int64           // median number of page faults of a run, children's included
 	Failed int
 	Said   string // the end of what the first failed run printed
 }
 
-// Median is the middle of the times.
-func (r Result) Median() time.Duration { return r.at(0.5) }
+// figures are what the runs are compared by, in ms or in MiB.
+func (r Result) figures() (list []float64, unit string) {
+	for _, kib := range r.Peaks {
+		list, unit = append(list, float64(kib)/1024), "MiB"
+	}
+	if unit != "" {
+		return list, unit
+	}
+	for _, t := range r.Times {
+		list = append(list, float64(t)/float64(time.Millisecond))
+	}
+	return list, "ms"
+}
 
-// at is the time that a share of all runs did not exceed.
-func (r Result) at(share float64) time.Duration {
-	if len(r.Times) == 0 {
+// at is the figure that a share of all runs did not exceed.
+func at(figures []float64, share float64) float64 {
+	if len(figures) == 0 {
 		return 0
 	}
-	return r.Times[min(int(share*float64(len(r.Times))), len(r.Times)-1)]
+	return figures[min(int(share*float64(len(figures))), len(figures)-1)]
 }
 
 // Run times the entrants: each once without counting it, then rounds times. Results are in the
@@ -76,6 +93,7 @@ func Run(ctx context.Context, entrants []Entrant, rounds int) ([]Result, error) 
 	}
 	for i := range results {
 		slices.Sort(results[i].Times)
+		slices.Sort(results[i].Peaks)
 		slices.Sort(faults[i])
 		if n := len(faults[i]); n > 0 {
 			results[i].Faults = faults[i][n/2]
@@ -87,6 +105,9 @@ func Run(ctx context.Context, entrants []Entrant, rounds int) ([]Result, error) 
 // add counts a run.
 func (r *Result) add(one outcome) {
 	r.Times = append(r.Times, one.took)
+	if one.peak > 0 {
+		r.Peaks = append(r.Peaks, one.peak)
+	}
 	if one.failed {
 		if r.Failed++; r.Said == "" {
 			r.Said = one.said
@@ -97,6 +118,7 @@ func (r *Result) add(one outcome) {
 // outcome is one run.
 type outcome struct {
 	took   time.Duration
+	peak   int64 // KiB
 	faults int64
 	failed bool
 	said   string
@@ -104,6 +126,9 @@ type outcome struct {
 
 // run runs an entrant once.
 func (e Entrant) run(ctx context.Context) (all outcome) {
+	if e.Peak {
+		return peak(ctx, e.Argv, e.Env)
+	}
 	n := max(e.Many, 1)
 	done := make(chan outcome, n)
 	start := time.Now()
@@ -137,7 +162,6 @@ func once(ctx context.Context, argv, env []string) outcome {
 		o.said = err.Error()
 	}
 	if cmd.ProcessState != nil {
-		// Its ru_maxrss would be ours: until its execve, the process shares our memory.
 		o.faults = cmd.ProcessState.SysUsage().(*syscall.Rusage).Minflt
 	}
 	return o
@@ -148,22 +172,58 @@ func lastLine(text string) string {
 	return lines[len(lines)-1]
 }
 
+// peak runs a command line to its end for its peak memory. The kernel counts what a process had
+// before its execve(2) too, and a child of ours shares our memory until then. So a shell, which is
+// small, starts it and ends; it is ours to wait for afterwards, because this process is the reaper
+// of its descendants (prctl(2), PR_SET_CHILD_SUBREAPER).
+func peak(ctx context.Context, argv, env []string) outcome {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return outcome{failed: true, said: "prctl PR_SET_CHILD_SUBREAPER: " + err.Error()}
+	}
+	said, stderr, err := os.Pipe()
+	if err != nil {
+		return outcome{failed: true, said: err.Error()}
+	}
+	defer said.Close()
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `"$@" >/dev/null & echo $!`, "sh"}, argv...)...)
+	cmd.Env, cmd.Stderr = append(cmd.Environ(), env...), stderr
+	out, err := cmd.Output()
+	pid, errPID := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err = cmp.Or(err, errPID, stderr.Close()); err != nil {
+		return outcome{failed: true, said: "sh: " + err.Error()}
+	}
+	defer context.AfterFunc(ctx, func() { unix.Kill(pid, unix.SIGKILL) })()
+	text, _ := io.ReadAll(said) // until it ends
+	var status unix.WaitStatus
+	var used unix.Rusage
+	for err = unix.EINTR; err == unix.EINTR; {
+		_, err = unix.Wait4(pid, &status, 0, &used)
+	}
+	o := outcome{peak: used.Maxrss, faults: used.Minflt, failed: err != nil || status != 0}
+	if o.said = lastLine(string(text)); o.failed && o.said == "" {
+		o.said = fmt.Sprintf("exit status %d", status.ExitStatus())
+	}
+	return o
+}
+
 // Print writes the results as a table; ratios are to the first row.
 func Print(w io.Writer, results []Result) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "MEDIAN\tMIN\tP90\tRATIO\tFAULTS\tFAILED\t  WHAT")
 	for _, r := range results {
 		ratio, failed := "-", ""
-		if base := results[0].Median(); base > 0 {
-			ratio = fmt.Sprintf("%.2f", float64(r.Median())/float64(base))
+		figures, unit := r.figures()
+		first, _ := results[0].figures()
+		if base := at(first, 0.5); base > 0 {
+			ratio = fmt.Sprintf("%.2f", at(figures, 0.5)/base)
 		}
 		if r.Failed > 0 {
 			failed = fmt.Sprintf("%d: %s", r.Failed, r.Said)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t  %s\n", ms(r.Median()), ms(r.at(0)), ms(r.at(0.9)),
-			ratio, r.Faults, failed, r.Label)
+		for _, share := range []float64{0.5, 0, 0.9} {
+			fmt.Fprintf(table, "%.1f %s\t", at(figures, share), unit)
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t  %s\n", ratio, r.Faults, failed, r.Label)
 	}
 	return table.Flush()
 }
-
-func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond)) }

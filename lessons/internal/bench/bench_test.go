@@ -6,10 +6,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // TestRun: every entrant runs once to warm up, and then in each round; what fails is counted,
@@ -46,6 +48,40 @@ func TestRunEnds(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// TestPeak: the memory is the program's own, however much this process has, and not that of the shell
+// that starts it.
+func TestPeak(t *testing.T) {
+	ours := make([]byte, 64<<20)
+	for i := range ours {
+		ours[i] = 1
+	}
+	results, err := Run(t.Context(), []Entrant{
+		{Label: "small", Argv: []string{"sleep", "0"}, Peak: true},
+		{Label: "large", Argv: []string{"dd", "if=/dev/zero", "of=/dev/null", "bs=48M", "count=1"}, Peak: true},
+		{Label: "bad", Argv: []string{"sh", "-c", "echo why >&2; exit 3"}, Peak: true},
+	}, 2)
+	require.NoError(t, err)
+	runtime.KeepAlive(ours)
+	require.Len(t, results[0].Peaks, 2)
+	require.Less(t, results[0].Peaks[1], int64(16<<10))
+	require.Greater(t, results[1].Peaks[0], int64(48<<10))
+	require.Equal(t, []int{0, 0, 2}, []int{results[0].Failed, results[1].Failed, results[2].Failed})
+	require.Equal(t, "why", results[2].Said)
+}
+
+// TestPeakEnds: a program that is measured so ends with the context.
+func TestPeakEnds(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	begun := filepath.Join(t.TempDir(), "begun")
+	require.NoError(t, unix.Mkfifo(begun, 0o600))
+	go func() {
+		os.ReadFile(begun)
+		stop()
+	}()
+	_, err := Run(ctx, []Entrant{{Label: "x", Argv: []string{"sh", "-c", `: >"$0"; exec sleep 1000`, begun}, Peak: true}}, 1)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
 func TestPrint(t *testing.T) {
 	var b bytes.Buffer
 	times := func(list ...time.Duration) (ms []time.Duration) {
@@ -62,6 +98,9 @@ func TestPrint(t *testing.T) {
 		"MEDIAN     MIN     P90  RATIO  FAULTS  FAILED  WHAT\n"+
 		"2.0 ms  1.0 ms  9.0 ms   1.00       7          one\n"+
 		"5.0 ms  3.0 ms  6.0 ms   2.50       8  1: why  two\n", trim(b.String()))
+	b.Reset()
+	require.NoError(t, Print(&b, []Result{{Label: "one", Times: times(1, 2, 9), Peaks: []int64{2048, 3072, 4096}, Faults: 7}}))
+	require.Contains(t, b.String(), "3.0 MiB  2.0 MiB  4.0 MiB   1.00       7          one\n")
 }
 
 // trim removes the blanks on both sides of each line but the table's own.

@@ -1,12 +1,16 @@
 package bench
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -115,49 +119,113 @@ func (b *Bench) buildctl(ctx context.Context, dir string, flags []string) (Entra
 	return Entrant{Label: "buildctl build " + strings.Join(flags, " "), Argv: argv}, nil
 }
 
-// pull takes an image with the Go distribution's sources from a registry that runs meanwhile.
-func (b *Bench) pull(ctx context.Context) ([]Entrant, error) {
-	address, err := b.registry(ctx)
+// pull takes an image with the Go distribution's sources from a registry that runs meanwhile: where
+// docker's daemon finds it, if there is one.
+func (b *Bench) pull(ctx context.Context) (list []Entrant, err error) {
+	var in []string // what a command line begins with
+	withDocker := false
+	if here(ctx, "docker", "version") {
+		if ns, err := dockerNet(ctx); err == nil {
+			withDocker, in = true, []string{"nsenter", "--net=" + ns}
+		}
+	}
+	address, err := b.registry(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	image := address + "/large"
-	if err := b.push(ctx, image); err != nil {
+	if err := b.push(ctx, in, image); err != nil {
 		return nil, err
 	}
-	list := b.boxes("pull", "-q", image)
-	for i, e := range list {
-		store := filepath.Join(b.Dir, "pulled-"+filepath.Base(e.Argv[0]))
-		list[i].Env, list[i].Reset = []string{"BOX_ROOT=" + store}, fresh(ctx, store)
+	for _, engine := range []struct {
+		name string
+		is   bool
+		argv []string
+	}{{"docker", withDocker, nil}, {"podman", here(ctx, "podman", "version"), []string{"--tls-verify=false"}}} {
+		if engine.is {
+			list = append(list, Entrant{Label: engine.name + " pull -q", Argv: slices.Concat(in, []string{engine.name, "pull", "-q"}, engine.argv, []string{image}),
+				Reset: func() error { return shell(ctx, `"$1" rmi -f "$2" || :; sync`, engine.name, image) }})
+		}
 	}
-	if here(ctx, "podman", "version") { // a daemon is in another network namespace
-		list = append([]Entrant{{Label: "podman pull -q", Argv: []string{"podman", "pull", "-q", "--tls-verify=false", image},
-			Reset: func() error { return shell(ctx, `podman rmi "$1" || :; sync`, image) }}}, list...)
+	for _, e := range b.boxes("pull", "-q", image) {
+		store := filepath.Join(b.Dir, "pulled-"+filepath.Base(e.Argv[0]))
+		e.Argv, e.Env, e.Reset = slices.Concat(in, e.Argv), []string{"BOX_ROOT=" + store}, fresh(ctx, store)
+		list = append(list, e)
 	}
 	return list, nil
 }
 
 // push gives the registry the image that is pulled.
-func (b *Bench) push(ctx context.Context, image string) error {
+func (b *Bench) push(ctx context.Context, in []string, image string) error {
 	layer, err := b.large(ctx)
 	if err != nil {
 		return err
 	}
-	return shell(ctx, `"$1" --root "$2" import "$3" "$4"; "$1" --root "$2" push -q "$4"`, b.Last, filepath.Join(b.Dir, "box"), layer, image)
+	return shell(ctx, `export BOX_ROOT=$1; box=$2 layer=$3 image=$4; shift 4; "$box" import "$layer" "$image"; "$@" "$box" push -q "$image"`,
+		append([]string{filepath.Join(b.Dir, "box"), b.Last, layer, image}, in...)...)
 }
 
-// registry starts Debian's docker-registry, which ends with the context, and returns its address.
-func (b *Bench) registry(ctx context.Context) (string, error) {
-	const address = "127.0.0.1:5000" // the network namespace is new
+// listens is how docker-registry says at which port it is.
+var listens = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
+
+// registry starts Debian's docker-registry at a free port, which ends with the context, and returns
+// its address.
+func (b *Bench) registry(ctx context.Context, in []string) (string, error) {
 	config := filepath.Join(b.Dir, "registry.yml")
-	text := fmt.Sprintf("version: 0.1\nstorage: {filesystem: {rootdirectory: %s/registry}}\nhttp: {addr: '%s'}\n", b.Dir, address)
+	text := fmt.Sprintf("version: 0.1\nstorage: {filesystem: {rootdirectory: %s/registry}}\nhttp: {addr: '127.0.0.1:0'}\n", b.Dir)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return "", err
 	}
-	registry := exec.CommandContext(ctx, "docker-registry", "serve", config)
+	if len(in) == 0 && os.Geteuid() == 0 { // the network namespace is new, and ours
+		if err := shell(ctx, "ip link set lo up"); err != nil {
+			return "", err
+		}
+	}
+	argv := slices.Concat(in, []string{"docker-registry", "serve", config})
+	registry := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	registry.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
-	if err := registry.Start(); err != nil {
+	log, err := registry.StderrPipe()
+	if err == nil {
+		err = registry.Start()
+	}
+	if err != nil {
 		return "", fmt.Errorf("a registry to pull from: %w (Debian's package docker-registry)", err)
 	}
-	return address, shell(ctx, `ip link set lo up; until curl -s "$1/v2/"; do sleep 0.1; done`, address)
+	lines := bufio.NewScanner(log)
+	for lines.Scan() {
+		if found := listens.FindStringSubmatch(lines.Text()); found != nil {
+			go io.Copy(io.Discard, log)
+			return found[1], nil
+		}
+	}
+	return "", errors.New("docker-registry ended before it listened")
+}
+
+// advice says how each peer comes to be timed, and asks it for something that it does when it is here.
+var advice = map[string]struct {
+	ask []string
+	how string
+}{
+	"crun":     {[]string{"crun", "--version"}, "crun: install it"},
+	"runc":     {[]string{"runc", "--version"}, "runc: install it"},
+	"podman":   {[]string{"podman", "version"}, "podman: install it"},
+	"docker":   {[]string{"docker", "version"}, "docker: start dockerd, and name its socket in DOCKER_HOST"},
+	"buildctl": {[]string{"buildctl", "debug", "workers"}, "buildctl: start buildkitd, and name its socket in BUILDKIT_HOST"},
+}
+
+// Missing says which peers a row could have besides, and how.
+func (b *Bench) Missing(ctx context.Context, row Row) (list []string) {
+	for _, peer := range strings.Fields(row.Peers) {
+		switch {
+		case peer == "base" && b.Base == "":
+			list = append(list, "an older box: --base COMMIT")
+		case peer != "base" && !here(ctx, advice[peer].ask...):
+			list = append(list, advice[peer].how)
+		case peer == "docker" && row.Name == "pull":
+			if _, err := dockerNet(ctx); err != nil {
+				list = append(list, err.Error())
+			}
+		}
+	}
+	return list
 }

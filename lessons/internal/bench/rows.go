@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"stagebox/stage03-rootfs/tiny"
 )
@@ -20,6 +24,7 @@ type Bench struct {
 	Third string // the box of stage 3, which has a root and no image
 	Last  string // that of the last stage
 	Base  string // an older one of the last stage, to compare with; "" for none
+	Many  int    // so many containers, where there are many: in the list, and at once
 }
 
 // Row is a comparison.
@@ -27,24 +32,27 @@ type Row struct {
 	Name, About string
 	Rounds      int
 	Entrants    func(b *Bench, ctx context.Context) ([]Entrant, error)
+	Peers       string // those that it can have
 }
 
 // Rows are all comparisons. Peers that the host lacks are left out.
 var Rows = []Row{
-	{"start", "a program in a root of its own, without an image", 100, (*Bench).start},
-	{"image", "a program in a container from an image, without a network", 60, (*Bench).image},
-	{"bridge", "the same with a network", 30, (*Bench).bridge},
-	{"fifty", "fifty containers from an image at once", 6, (*Bench).fifty},
-	{"version", "the shortest command there is", 100, (*Bench).version},
-	{"layers", "a container on 1 layer, and on 120", 40, (*Bench).layers},
-	{"load", "an image with one large layer, from an archive", 4, (*Bench).load},
-	{"pull", "an image with one large layer, from a registry on this machine", 6, (*Bench).pull},
-	{"lists", "ps -a of 500 containers", 20, (*Bench).lists},
-	{"images", "images, of which there are 500", 20, (*Bench).images},
-	{"cached", "a build of 20 instructions of which nothing changed", 20, (*Bench).cached},
-	{"cold", "a build of ten RUN instructions without the cache", 10, (*Bench).cold},
-	{"copied", "a build that copies 10,000 files and one of 512 MiB, of which nothing changed", 10, (*Bench).copied},
-	{"bundle", "the bundle that runc spec writes, with cgroups; crun needs a host without hybrid ones", 60, (*Bench).runtimes},
+	{"start", "a program in a root of its own, without an image", 100, (*Bench).start, "crun runc"},
+	{"rootfs", "the same from the last stage, without a network; runtimes get the config.json that docker gives them", 60, (*Bench).rootfs, "crun runc base"},
+	{"image", "a program in a container from an image, without a network", 60, (*Bench).image, "docker podman base"},
+	{"bridge", "the same with a network", 30, (*Bench).bridge, "docker podman base"},
+	{"fifty", "fifty of the row rootfs at once, and fifty from an image", 6, (*Bench).fifty, "crun runc base"},
+	{"version", "the shortest command there is", 100, (*Bench).version, "base"},
+	{"memory", "peak memory and page faults of a container from an image, without a network", 40, (*Bench).memory, "base"},
+	{"layers", "a container on 1 layer, and on 120", 40, (*Bench).layers, ""},
+	{"load", "an image with one large layer, from an archive", 4, (*Bench).load, "base"},
+	{"pull", "an image with one large layer, from a registry on this machine", 6, (*Bench).pull, "docker podman base"},
+	{"lists", "ps -a of 2,000 containers", 20, (*Bench).lists, "base"},
+	{"images", "images, of which there are 500", 20, (*Bench).images, "base"},
+	{"cached", "a build of 20 instructions of which nothing changed", 20, (*Bench).cached, "docker podman buildctl base"},
+	{"cold", "a build of ten RUN instructions without the cache", 10, (*Bench).cold, "docker podman buildctl base"},
+	{"copied", "a build that copies 10,000 files and one of 512 MiB, of which nothing changed", 10, (*Bench).copied, "docker podman buildctl base"},
+	{"bundle", "the bundle that runc spec writes, with cgroups; crun needs a host without hybrid ones", 60, (*Bench).runtimes, "crun runc"},
 }
 
 // Versions are those of the peers that the host has, a line each.
@@ -180,17 +188,50 @@ func (b *Bench) bridge(ctx context.Context) ([]Entrant, error) {
 	return append(engines, b.boxes("run", "--rm", "tiny", "true")...), err
 }
 
+// rootfs has the same isolation on all sides: the runtimes get the bundle that docker would hand
+// them.
+func (b *Bench) rootfs(ctx context.Context) ([]Entrant, error) {
+	root, err := b.root()
+	if err != nil {
+		return nil, err
+	}
+	list, err := b.dockerRunners(ctx, root, 1)
+	return append(list, b.onRoot(root)...), err
+}
+
+// onRoot are the boxes with true in a directory.
+func (b *Bench) onRoot(root string) []Entrant {
+	list := b.boxes("run", "--rootfs", root, "--network", "none", "/bin/true")
+	for i := range list {
+		list[i].Label = strings.Replace(list[i].Label, root, "DIR", 1)
+	}
+	return list
+}
+
 func (b *Bench) fifty(ctx context.Context) ([]Entrant, error) {
 	root, err := b.root()
 	if err != nil {
 		return nil, err
 	}
-	list, err := b.runners(ctx, root)
+	n := b.many(50)
+	list, err := b.dockerRunners(ctx, root, n)
+	list = append(list, b.onRoot(root)...)
 	list = append(list, b.boxes("run", "--rm", "--network", "none", "tiny", "true")...)
 	for i := range list {
-		list[i].Many = 50
+		list[i].Many = n
 	}
 	return list, errors.Join(err, b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true"))
+}
+
+// many is how many of something a row has.
+func (b *Bench) many(n int) int { return cmp.Or(b.Many, n) }
+
+func (b *Bench) memory(ctx context.Context) ([]Entrant, error) {
+	list := b.boxes("run", "--rm", "--network", "none", "tiny", "true")
+	for i := range list {
+		list[i].Peak = true
+	}
+	return list, b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true")
 }
 
 func (b *Bench) version(context.Context) ([]Entrant, error) { return b.boxes("version"), nil }
@@ -266,8 +307,23 @@ func fresh(ctx context.Context, dir string) func() error {
 }
 
 func (b *Bench) lists(ctx context.Context) ([]Entrant, error) {
-	for range 500 {
-		if err := b.each(ctx, "run", "--network", "none", "tiny", "true"); err != nil {
+	if err := b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true"); err != nil {
+		return nil, err
+	}
+	for _, e := range b.boxes("run", "--network", "none", "tiny", "true") {
+		var all errgroup.Group
+		if all.SetLimit(runtime.NumCPU()); e.Argv[0] == b.Base {
+			all.SetLimit(1) // old ones take each other's new cgroups away
+		}
+		for range b.many(2000) {
+			all.Go(func() error {
+				if o := once(ctx, e.Argv, e.Env); o.failed {
+					return fmt.Errorf("%s: %s", e.Label, o.said)
+				}
+				return nil
+			})
+		}
+		if err := all.Wait(); err != nil {
 			return nil, err
 		}
 	}
@@ -278,7 +334,7 @@ func (b *Bench) images(ctx context.Context) ([]Entrant, error) {
 	if err := b.each(ctx, "run", "--rm", "--network", "none", "tiny", "true"); err != nil {
 		return nil, err
 	}
-	for i := range 500 {
+	for i := range b.many(500) {
 		if err := b.each(ctx, "tag", "tiny", fmt.Sprint("bench:", i)); err != nil {
 			return nil, err
 		}
