@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/mountspec"
+	"stagebox/stage05-images/imageview"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/ocispec"
 )
@@ -57,6 +58,7 @@ func (s Store) commit(r *Record, name string, c *commitCmd) (*oci.Image, error) 
 	if err != nil {
 		return nil, err
 	}
+	imageview.Keep(&config.Config, r.describeConfig())
 	if err := applyChanges(&config, c.Change); err != nil {
 		return nil, err
 	}
@@ -99,6 +101,5 @@ func (s Store) baseOf(r *Record) (oci.Config, []ocispec.Descriptor, error) {
 		config.History = append(config.History, step)
 	}
 	config.Config.Env = []string{"PATH=" + defaultPath}
-	config.Config.Cmd = r.Run.Command.argv()
 	return config, blobs, nil
 }

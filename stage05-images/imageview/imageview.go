@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/format"
 	"stagebox/stage05-images/digest"
@@ -189,6 +190,18 @@ func Inherit(d *api.Config, image oci.RunConfig, entrypoint *string, stopSignal 
 	d.ExposedPorts, d.Healthcheck = maps.Clone(from.ExposedPorts), from.Healthcheck
 	d.OnBuild, d.Shell, d.StopSignal = from.OnBuild, from.Shell, stopSignal
 	for label, value := range from.Labels {
-		d.Labels[label] = value
+		if _, isOwn := d.Labels[label]; !isOwn {
+			d.Labels[label] = value
+		}
 	}
+}
+
+// Keep has an image say how a container of it ran, as commit does: the opposite of Inherit. A
+// variable that the flags took from their caller has no value to keep.
+func Keep(image *oci.RunConfig, d api.Config) {
+	image.Entrypoint, image.Cmd = d.Entrypoint, d.Cmd
+	isName := func(v string) bool { return !strings.Contains(v, "=") }
+	image.Env = envfile.Set(image.Env, slices.DeleteFunc(slices.Clone(d.Env), isName))
+	image.User, image.WorkingDir, image.StopSignal = d.User, d.WorkingDir, d.StopSignal
+	image.Labels = d.Labels
 }

@@ -177,6 +177,8 @@ func TestDescriptions(t *testing.T) {
 	require.Equal(t, []string{"own"}, container.Cmd)
 	require.Equal(t, "image", container.Labels["from"])
 	none := ""
+	container.Labels = map[string]string{"from": "flag"}
 	Inherit(&container, all[1].Config.Config, &none, "TERM")
 	require.Empty(t, container.Entrypoint)
+	require.Equal(t, "flag", container.Labels["from"], "a label of the container's own wins")
 }

@@ -72,6 +72,10 @@ var imageRows = []Row{{
 	Check:  committed,
 	Broken: `[ "$1 $4" = "run tiny" ] && { "$BOX" run --name "$3" tiny true; exit; }; exec "$BOX" "$@"`,
 }, {
+	Name: "commit keeps how the container ran: command, entrypoint, variables, directory", Since: 5,
+	Check:  keptOptions,
+	Broken: `[ "$1 $3" = "run kept" ] && { "$BOX" run --name kept tiny true; echo word /tmp; exit; }; exec "$BOX" "$@"`,
+}, {
 	Name: "save and load bring the same image, to the byte", Since: 5,
 	Check:  savedAndLoaded,
 	Broken: `[ "$1" = load ] && exit; exec "$BOX" "$@"`,
@@ -277,6 +281,13 @@ func committed(b *Box) Seen {
 	}
 	again := b.Run("run", "--rm", "user/changed:1", "sh", "-c", "cat /root/file; [ -e /bin/wc ] || echo gone")
 	return all(status(0, e), status(0, made), same("bin/ bin/.wh.wc root/ root/file", strings.Join(names, " ")), printed("x gone", again.oneLine()))
+}
+
+func keptOptions(b *Box) Seen {
+	e := b.Run("run", "--name", "kept", "-e", "WORD=word", "-w", "/tmp", "--entrypoint", "sh", "tiny", "-c", "echo $WORD $(pwd)")
+	made := b.Run("commit", "kept", "ways")
+	return all(printed("word /tmp", e), status(0, made), printed("word /tmp", b.Run("run", "--rm", "ways")),
+		printed("word mine", b.Run("run", "--rm", "ways", "-c", "echo $WORD mine")))
 }
 
 func savedAndLoaded(b *Box) Seen {
