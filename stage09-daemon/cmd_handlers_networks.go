@@ -41,7 +41,7 @@ func (d *daemon) networksLike(filters []string) ([]*api.Network, error) {
 	own := map[bool]string{true: "custom", false: "builtin"}
 	return slices.DeleteFunc(all, func(n *api.Network) bool {
 		named := f.Any("name", filter.Text(n.Name)) && f.Any("id", filter.Text(n.ID))
-		kind := own[!slices.Contains([]string{"bridge", "host", "none"}, n.Name)]
+		kind := own[!slices.Contains(commandline.Predefined, n.Name)]
 		is := func(text string) func(string) bool { return func(v string) bool { return v == text } }
 		return !named || !f.Any("driver", is(n.Driver)) || !f.Any("type", is(kind)) || !f.Any("scope", is(n.Scope)) || !f.Labels(n.Labels)
 	}), nil
@@ -141,6 +141,7 @@ func disconnectNetwork(d *daemon, w http.ResponseWriter, r *rest.Request) error 
 
 func removeNetwork(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	n, err := d.findNetwork(r.Name)
+	err = errorOr(err, func() error { return commandline.NotPredefined(n.Name) })
 	if err == nil {
 		_, err = d.run(r, "network", "rm", "--", n.Name)
 	}
@@ -159,7 +160,7 @@ func pruneNetworks(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	}
 	removed := []string{}
 	for _, n := range all {
-		if len(n.Containers) > 0 || slices.Contains([]string{"bridge", "host", "none"}, n.Name) || d.isNetworkUsed(n.Name) {
+		if len(n.Containers) > 0 || slices.Contains(commandline.Predefined, n.Name) || d.isNetworkUsed(n.Name) {
 			continue
 		}
 		if _, err := d.run(r, "network", "rm", "--", n.Name); err == nil { // else it came in use

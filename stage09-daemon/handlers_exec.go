@@ -231,11 +231,11 @@ func (d *daemon) endExec(e *execInstance, err error) {
 }
 
 func resizeExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
-	e, err := d.findExec(r.Name)
+	size, err := sizeIn(r)
 	if err != nil {
 		return err
 	}
-	size, err := sizeIn(r)
+	e, err := d.findExec(r.Name)
 	if err != nil {
 		return err
 	}

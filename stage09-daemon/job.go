@@ -116,6 +116,7 @@ var statusWords = []struct {
 	{"stop them first", http.StatusForbidden},
 	{"exists already", http.StatusConflict},
 	{"is on it already", http.StatusForbidden},
+	{"overlaps with", http.StatusForbidden},
 	{"is not on it", http.StatusNotFound},
 	{"is not running", http.StatusConflict},
 	{"is paused", http.StatusConflict},

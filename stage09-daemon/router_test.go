@@ -48,6 +48,9 @@ func TestRoutes(t *testing.T) {
 		"GET /volumes/none":              "404 No such volume: none",
 		"GET /networks/none":             `200 "Driver":"null"`,
 		"GET /networks/bridge":           `200 "Driver":"bridge"`, // also before a container has made it
+		"DELETE /networks/host":          "403 host is a predefined network",
+		"DELETE /networks/bridge":        "403 bridge is a predefined network",
+		"POST /exec/x/resize?h=foo&w=1":  "400 ",
 		"POST /containers/create":        "400 no image is named",
 		"GET /events?until=x":            "400 invalid time",
 		"POST /containers/x/wait":        "404 No such container",

@@ -300,8 +300,16 @@ var mistakesOfRoot = []provoking{
 	{"POST", "/containers/lost/start", nil, 404, "no such network"},
 	{"DELETE", "/networks/ours", nil, 403, "stop them first"},
 	{"POST", "/networks/create", map[string]any{"Name": "ours"}, 409, "exists already"},
+	{"POST", "/networks/create", map[string]any{"Name": "none"}, 403, "none is a predefined network"},
+	{"POST", "/networks/create", subnetted("other"), 403, "overlaps with"},
 	{"POST", "/networks/ours/connect", map[string]any{"Container": "web"}, 403, "is on it already"},
 	{"POST", "/networks/ours/disconnect", map[string]any{"Container": "idle"}, 404, "is not on it"},
+}
+
+// subnetted asks for a network, always of the same subnet.
+func subnetted(name string) map[string]any {
+	subnet := map[string]any{"Subnet": "10.213.7.0/24"}
+	return map[string]any{"Name": name, "IPAM": map[string]any{"Config": []any{subnet}}}
 }
 
 // all makes each mistake.
@@ -337,7 +345,7 @@ func TestStatuses(t *testing.T) {
 
 func TestStatusesForRoot(t *testing.T) {
 	c := askAsRoot(t)
-	c.ok(201, "POST", "/networks/create", map[string]any{"Name": "ours"})
+	c.ok(201, "POST", "/networks/create", subnetted("ours"))
 	c.ok(201, "POST", "/networks/create", map[string]any{"Name": "gone"})
 	c.create("web", map[string]any{"HostConfig": map[string]any{"NetworkMode": "ours"}}, "while :; do sleep 0.05; done")
 	c.create("idle", nil, "true")
@@ -391,6 +399,7 @@ func TestInside(t *testing.T) {
 	c.ok(404, "GET", "/containers/web/archive?path=/tmp/y", nil)
 	if os.Geteuid() == 0 {
 		require.Contains(t, c.ok(200, "GET", "/containers/web/stats?stream=0", nil), `"pids_stats":{"current":`)
+		require.Contains(t, c.ok(200, "GET", "/containers/web/stats?stream=0", nil), `"networks":{}`, "it has no link")
 	}
 	c.ok(204, "POST", "/containers/web/stop?t=20", nil)
 	c.ok(304, "POST", "/containers/web/stop", nil)

@@ -210,8 +210,22 @@ type Network struct {
 	Options, Labels map[string]string
 }
 
+// Predefined are the networks that every daemon has.
+var Predefined = []string{"bridge", "host", "none"}
+
+// NotPredefined refuses to make or remove a network that every daemon has.
+func NotPredefined(name string) error {
+	if slices.Contains(Predefined, name) {
+		return rest.Errorf(http.StatusForbidden, "%s is a predefined network: it can be neither created nor removed", name)
+	}
+	return nil
+}
+
 // Words is the line of box network create.
 func (n *Network) Words() ([]string, error) {
+	if err := NotPredefined(n.Name); err != nil {
+		return nil, err
+	}
 	if n.Driver != "" && n.Driver != "bridge" && n.Driver != "default" {
 		return nil, rest.Errorf(http.StatusNotFound, "could not find plugin %s: box has the driver bridge only", n.Driver)
 	}

@@ -26,6 +26,7 @@ import (
 	"stagebox/stage05-images/imageview"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage06-dockerfile/ui"
+	"stagebox/stage08-network/traffic"
 	"stagebox/stage09-daemon/commandline"
 	"stagebox/stage09-daemon/rest"
 )
@@ -226,7 +227,7 @@ func Usage(id, name string, now, before *stats.Usage) any {
 	return map[string]any{"id": id, "name": "/" + name, "read": now.At.UTC(), "preread": preread.UTC(), "num_procs": 0,
 		"cpu_stats": cpu(now), "precpu_stats": cpu(before), "pids_stats": map[string]any{"current": now.Pids, "limit": now.PidsLimit},
 		"memory_stats": map[string]any{"usage": now.Memory, "limit": limit, "stats": map[string]int64{}},
-		"networks":     map[string]any{"eth0": map[string]int64{"rx_bytes": now.Received, "tx_bytes": now.Sent}},
+		"networks":     traffic.Links(now.PID),
 		"blkio_stats": map[string]any{"io_service_bytes_recursive": []any{
 			map[string]any{"op": "read", "value": now.Read}, map[string]any{"op": "write", "value": now.Written}}}}
 }
