@@ -7,6 +7,7 @@ package rawfile
 import (
 	"io/fs"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,26 +24,30 @@ func Open(path string, flags int, mode uint32) (*os.File, error) {
 
 // Read returns the content of a file, as os.ReadFile does.
 func Read(path string) ([]byte, error) {
+	return Append(make([]byte, 0, 2048), path) // most are smaller
+}
+
+// Append appends the content of a file to data. After an error it returns nil.
+func Append(data []byte, path string) ([]byte, error) {
 	fd, err := open(path, unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	data := make([]byte, 0, 2048) // most are smaller
 	for {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, max(len(data), 512))
+		}
 		n, err := unix.Read(fd, data[len(data):cap(data)])
-		if err == unix.EINTR {
+		switch {
+		case err == unix.EINTR:
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
-		}
-		if n == 0 {
+		case n == 0:
 			return data, nil
 		}
-		if data = data[:len(data)+n]; len(data) == cap(data) {
-			data = append(data, make([]byte, len(data))...)[:len(data)]
-		}
+		data = data[:len(data)+n]
 	}
 }
 

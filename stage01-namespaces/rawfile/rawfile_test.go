@@ -26,6 +26,12 @@ func TestRead(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(text, got), size)
 	}
+	for _, begun := range [][]byte{nil, []byte("begun"), make([]byte, 5, 100000)} {
+		got, err := rawfile.Append(begun, path)
+		require.NoError(t, err)
+		require.Equal(t, string(begun), string(got[:len(begun)]))
+		require.Len(t, got, len(begun)+100000)
+	}
 	want, err := exec.Command("cat", "/proc/cpuinfo").Output()
 	require.NoError(t, err)
 	got, err := rawfile.Read("/proc/cpuinfo")

@@ -35,41 +35,56 @@ type Table struct {
 
 // Write writes the rows in one write: each through a template of its own line, as JSON if the
 // format is json, or as a table if it is "", table, or begins with table and a template.
-func (t Table) Write(w io.Writer, format string, rows []any) error {
+func (t Table) Write(w io.Writer, format string, rows []any) (err error) {
 	text, isTable := strings.CutPrefix(format, "table")
 	if text = strings.Trim(text, " "); text == "" {
 		text, isTable = t.Row, true
 	} else if text == "json" && !isTable {
 		text = "{{json .}}"
 	}
-	row, err := parse(strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(text), functions)
-	if err != nil {
-		return about(format, err)
+	text = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(text)
+	lines, ok := plainLines(text, t.Header, rows, isTable)
+	if !ok {
+		if lines, err = t.execute(text, rows, isTable); err != nil {
+			return about(format, err)
+		}
 	}
-	var lines, out bytes.Buffer
+	if isTable {
+		return align(w, lines)
+	}
+	_, err = w.Write(lines)
+	return err
+}
+
+// execute returns the rows, and before them the titles if it is a table.
+func (t Table) execute(text string, rows []any, isTable bool) ([]byte, error) {
+	row, err := parse(text, functions)
+	if err != nil {
+		return nil, err
+	}
 	texts, errs := make([]bytes.Buffer, len(rows)), make([]error, len(rows))
 	batch.Spread(len(rows), func(i int) { errs[i] = row.Execute(&texts[i], rows[i]) })
+	var lines, out bytes.Buffer
 	for i, text := range texts {
 		if errs[i] != nil {
-			return about(format, errs[i])
+			return nil, errs[i]
 		}
 		lines.Write(append(text.Bytes(), '\n'))
 	}
-	if !isTable {
-		_, err := lines.WriteTo(w)
-		return err
+	if isTable {
+		if err := row.Funcs(titles).Execute(&out, t.Header); err != nil {
+			return nil, err
+		}
+		out.WriteByte('\n')
 	}
-	if err := row.Funcs(titles).Execute(&out, t.Header); err != nil {
-		return about(format, err)
-	}
-	out.WriteByte('\n')
 	out.Write(lines.Bytes())
-	return align(w, out.Bytes())
+	return out.Bytes(), nil
 }
 
 // align puts what tabs separate into columns.
 func align(w io.Writer, text []byte) error {
 	var out bytes.Buffer
+	out.Grow(len(text) + len(text)/2)
 	columns := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
 	columns.Write(text) // a bytes.Buffer takes everything
 	columns.Flush()

@@ -96,6 +96,7 @@ func (s Source[T]) Select(o Options) (list []Described[T], err error) {
 		o.Last = 1
 	}
 	always := o.All || o.Last > 0 || len(f["status"]) > 0
+	list = all[:0]
 	for _, d := range all {
 		if (always || d.isRunning()) && s.matches(d, f) && (o.Last <= 0 || len(list) < o.Last) {
 			list = append(list, d)

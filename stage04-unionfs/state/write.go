@@ -20,6 +20,7 @@
 package state
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"errors"
@@ -28,6 +29,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -168,9 +170,17 @@ func WriteJSON(path string, value any, d Durability) error {
 	return Write(path, append(data, '\n'), 0o644, d)
 }
 
+// texts are buffers of ReadJSON, of which nothing is kept in what it reads: a list of thousands of
+// records needs one or two.
+var texts = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // ReadJSON reads a record.
 func ReadJSON(path string, value any) error {
-	data, err := rawfile.Read(path)
+	buffer := texts.Get().(*bytes.Buffer)
+	defer texts.Put(buffer)
+	buffer.Reset()
+	buffer.Grow(2048)
+	data, err := rawfile.Append(buffer.AvailableBuffer(), path)
 	if err != nil {
 		return err
 	}

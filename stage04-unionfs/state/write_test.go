@@ -3,11 +3,13 @@ package state_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -273,4 +275,28 @@ func TestJSONOfAStruct(t *testing.T) {
 	require.NoError(t, state.ReadJSON(path, &got))
 	require.NoError(t, json.Unmarshal([]byte(old), &theirs))
 	require.Equal(t, theirs, got, "a record of an older box, which has every field")
+}
+
+// TestReadJSONKeepsNothing: what was read stays as it is when the next record is read, side by side too.
+func TestReadJSONKeepsNothing(t *testing.T) {
+	type record struct {
+		Name string
+		Raw  json.RawMessage
+		List []string
+	}
+	dir := t.TempDir()
+	want := make([]record, 50)
+	for i := range want {
+		word := strings.Repeat(string(rune('a'+i%26)), 1+i*100) // on both sides of the buffer's size
+		want[i] = record{word, json.RawMessage(`"` + word + `"`), []string{word, "x"}}
+		require.NoError(t, state.WriteJSON(filepath.Join(dir, strconv.Itoa(i)), want[i], state.Volatile))
+	}
+	got, errs := make([]record, len(want)), make([]error, len(want))
+	var all sync.WaitGroup
+	for i := range got {
+		all.Go(func() { errs[i] = state.ReadJSON(filepath.Join(dir, strconv.Itoa(i)), &got[i]) })
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.Equal(t, want, got)
 }
