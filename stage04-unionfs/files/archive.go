@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,11 +17,22 @@ import (
 // file a header block, records for what does not fit into it (long names, fractions of seconds,
 // extended attributes), and the content. The same files give the same bytes on any machine.
 type Archive struct {
-	tar    *tar.Writer
-	out    *bufio.Writer
-	names  map[ID]string // of files that have several, the one that came first
-	buffer []byte
+	*buffers // until Close
+
+	tar   *tar.Writer
+	names map[ID]string // of files that have several, the one that came first
 }
+
+// buffers are those of an archive. A build packs a layer after each step, most of them small, and
+// the next one uses them again.
+type buffers struct {
+	out     *bufio.Writer
+	content []byte
+}
+
+var unused = sync.Pool{New: func() any {
+	return &buffers{bufio.NewWriterSize(nil, 1<<20), make([]byte, 1<<18)}
+}}
 
 // ID identifies a file, whatever its name: the device that it is on, and its inode number.
 type ID struct{ Dev, Ino uint64 }
@@ -30,8 +42,9 @@ func IDOf(st *unix.Stat_t) ID { return ID{uint64(st.Dev), st.Ino} }
 
 // NewArchive makes an archive without files. Its output is buffered until Close.
 func NewArchive(w io.Writer) *Archive {
-	out := bufio.NewWriterSize(w, 1<<20)
-	return &Archive{tar.NewWriter(out), out, map[ID]string{}, make([]byte, 1<<18)}
+	b := unused.Get().(*buffers)
+	b.out.Reset(w)
+	return &Archive{b, tar.NewWriter(b.out), map[ID]string{}}
 }
 
 // Add writes the file that fd refers to, an O_PATH|O_NOFOLLOW descriptor. The name is the
@@ -60,11 +73,11 @@ func (a *Archive) Write(header *tar.Header, id ID, fd int) error {
 	if header.Typeflag != tar.TypeReg || header.Size == 0 {
 		return nil
 	}
-	return a.content(header, fd)
+	return a.copy(header, fd)
 }
 
-// content copies as many bytes as the header has announced.
-func (a *Archive) content(header *tar.Header, fd int) (err error) {
+// copy copies as many bytes as the header has announced.
+func (a *Archive) copy(header *tar.Header, fd int) (err error) {
 	restore, err := readable(fd)
 	if err != nil {
 		return fmt.Errorf("make %q readable: %w", header.Name, err)
@@ -76,12 +89,12 @@ func (a *Archive) content(header *tar.Header, fd int) (err error) {
 	}
 	defer file.Close()
 	for left := header.Size; left > 0; {
-		n, err := file.Read(a.buffer[:min(left, int64(len(a.buffer)))])
+		n, err := file.Read(a.content[:min(left, int64(len(a.content)))])
 		if err == io.EOF {
 			return fmt.Errorf("read %q: it shrank while it was read; stop or pause the container, and try again", header.Name)
 		}
 		if err == nil {
-			_, err = a.tar.Write(a.buffer[:n])
+			_, err = a.tar.Write(a.content[:n])
 		}
 		if err != nil {
 			return fmt.Errorf("archive %q: %w", header.Name, err)
@@ -97,9 +110,15 @@ func (a *Archive) Close() error {
 	if err := a.tar.Close(); err != nil {
 		return fmt.Errorf("end of the archive: %w", err)
 	}
+	if a.buffers == nil { // closed before
+		return nil
+	}
 	if err := a.out.Flush(); err != nil {
 		return fmt.Errorf("write the archive: %w", err)
 	}
+	a.out.Reset(nil)
+	unused.Put(a.buffers)
+	a.buffers = nil
 	return nil
 }
 

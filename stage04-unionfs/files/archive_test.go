@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"testing"
 
@@ -203,4 +205,35 @@ func TestOwnerReadsWhatHeMayNot(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "secret", string(content))
 	require.Equal(t, "0\n", sh(t, dir, "stat -c %a closed/shadow"))
+}
+
+// TestArchivesShareBuffers: archives that follow each other use the same buffers, and those of two that
+// are open at a time are apart. Closing one twice gives its buffers back once.
+func TestArchivesShareBuffers(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), bytes.Repeat([]byte("x"), 300000), 0o644))
+	want := archiveOf(t, dir)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would empty the pool
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const count = 40
+	for range count {
+		a := files.NewArchive(io.Discard)
+		require.NoError(t, files.Walk(openTree(t, dir), a.Add))
+		require.NoError(t, errors.Join(a.Close(), a.Close()))
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(count/2*(1<<20+1<<18)))
+
+	var outs [4]bytes.Buffer
+	var open []*files.Archive
+	for i := range outs {
+		a := files.NewArchive(&outs[i])
+		require.NoError(t, files.Walk(openTree(t, dir), a.Add))
+		open = append(open, a)
+	}
+	for i, a := range open {
+		require.NoError(t, a.Close())
+		require.True(t, bytes.Equal(want, outs[i].Bytes()), i)
+	}
 }
