@@ -55,6 +55,12 @@ func (b *Bench) engines(ctx context.Context, argv ...string) (list []Entrant, er
 	if err != nil {
 		return nil, err
 	}
+	// Podman's own limits are above those that root has without CAP_SYS_RESOURCE.
+	conf := filepath.Join(b.Dir, "containers.conf")
+	limits := "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n"
+	if err := os.WriteFile(conf, []byte(limits), 0o644); err != nil {
+		return nil, err
+	}
 	for _, engine := range []string{"docker", "podman"} {
 		if !here(ctx, engine, "version") {
 			continue
@@ -62,7 +68,7 @@ func (b *Bench) engines(ctx context.Context, argv ...string) (list []Entrant, er
 		if err := shell(ctx, `tar -C "$1" -c . | "$2" import - "$3"`, root, engine, imported); err != nil {
 			return nil, err
 		}
-		list = append(list, Entrant{Label: engine + " " + argv[0], Argv: append([]string{engine}, argv...)})
+		list = append(list, Entrant{Label: engine + " " + argv[0], Argv: append([]string{engine}, argv...), Env: []string{"CONTAINERS_CONF=" + conf}})
 	}
 	return list, nil
 }

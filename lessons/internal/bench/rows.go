@@ -79,12 +79,27 @@ func (b *Bench) boxes(argv ...string) (list []Entrant) {
 	return list
 }
 
-// each does something with each of the last stage's boxes, untimed.
+// each does something with each of the last stage's boxes, untimed. An older one may fail for a box
+// that another user runs: it lost its new cgroup to the cleaning of others.
 func (b *Bench) each(ctx context.Context, argv ...string) error {
 	for _, e := range b.boxes(argv...) {
-		if o := once(ctx, e.Argv, e.Env); o.failed {
-			return fmt.Errorf("%s: %s", e.Label, o.said)
+		if err := e.prepare(ctx); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// prepare runs an entrant until it succeeds, in five attempts.
+func (e Entrant) prepare(ctx context.Context) error {
+	var o outcome
+	for range 5 {
+		if o = once(ctx, e.Argv, e.Env); !o.failed || ctx.Err() != nil {
+			break
+		}
+	}
+	if o.failed {
+		return fmt.Errorf("%s: %s", e.Label, o.said)
 	}
 	return nil
 }
@@ -316,12 +331,7 @@ func (b *Bench) lists(ctx context.Context) ([]Entrant, error) {
 			all.SetLimit(1) // old ones take each other's new cgroups away
 		}
 		for range b.many(2000) {
-			all.Go(func() error {
-				if o := once(ctx, e.Argv, e.Env); o.failed {
-					return fmt.Errorf("%s: %s", e.Label, o.said)
-				}
-				return nil
-			})
+			all.Go(func() error { return e.prepare(ctx) })
 		}
 		if err := all.Wait(); err != nil {
 			return nil, err
