@@ -3,6 +3,7 @@ package vm
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -142,12 +143,29 @@ func (h host) addModules(a *archive, modules []string) error {
 		if err != nil {
 			return fmt.Errorf("a module: %w", err)
 		}
+		content = unsigned(content)
 		name := filepath.Join("/lib/modules", strings.TrimSuffix(file, filepath.Ext(file)))
 		a.file(name, 0o644, int64(len(content)), bytes.NewReader(content))
 		fmt.Fprintln(&list, name)
 	}
 	a.text(agent.ModulesFile, 0o644, list.String())
 	return nil
+}
+
+// unsigned is a module without its signature, which is at its end (include/linux/module_signature.h
+// of the kernel): to check that of every module takes a third of the time until the agent answers.
+// The kernel then calls itself tainted, and loads it all the same.
+func unsigned(module []byte) []byte {
+	const magic, info = "~Module signature appended~\n", 12
+	signed, found := bytes.CutSuffix(module, []byte(magic))
+	if !found || len(signed) < info {
+		return module
+	}
+	size := int(binary.BigEndian.Uint32(signed[len(signed)-4:])) + info
+	if size > len(signed) {
+		return module
+	}
+	return signed[:len(signed)-size]
 }
 
 // unpacked is the content of a module, which distributions compress in their own ways.

@@ -55,7 +55,7 @@ func TestKeep(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeChar, Name: "./gone"},
 		tar.Header{Typeflag: tar.TypeLink, Name: "./gone2", Linkname: "./gone"},
 		tar.Header{Typeflag: tar.TypeFifo, Name: "./fifo", Mode: 0o600})))
-	m, err := Boot(t.Context(), root, Options{Memory: 512, Cgroups: "v2", Accel: "tcg", Silence: silence})
+	m, err := Boot(t.Context(), root, Options{Memory: 512, CPUs: 1, Cgroups: "v2", Accel: "tcg", Silence: silence})
 	require.NoError(t, err)
 	t.Cleanup(func() { m.Close() })
 	require.NoError(t, root.Forget())

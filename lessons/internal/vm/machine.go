@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ import (
 // Options say what machine to boot.
 type Options struct {
 	Memory  int    // in MiB
+	CPUs    int    // 0: two
+	Offline int    // CPUs that are there too, until something inside writes 1 to their "online"
 	Cgroups string // "v2", "v1" or "hybrid"
 	Accel   string // "kvm", "tcg", or "auto": kvm where it brings the machine up in time
 	Disk    string // a file of the host that is /dev/vda inside, or ""
@@ -114,9 +117,20 @@ func boot(ctx context.Context, h host, root *Root, o Options, accel string) (*Ma
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	m := &Machine{Accel: accel, console: &tail{}, ended: make(chan struct{}), stop: stop, cause: func() error { return context.Cause(ctx) }}
+	files := []*os.File{theirs, root.memory} // descriptors 3 and 4
+	if accel == "tcg" {
+		kernel, err := plainKernel(h.kernel)
+		if err != nil {
+			stop(err)
+			return nil, errors.Join(err, theirs.Close(), ours.Close())
+		}
+		if kernel != nil {
+			files, h.kernel = append(files, kernel), "/proc/self/fd/5"
+			defer kernel.Close() // QEMU has answered, or has ended
+		}
+	}
 	qemu := h.command(ctx, o, accel)
-	qemu.Stdout, qemu.Stderr = m.console, m.console
-	qemu.ExtraFiles = []*os.File{theirs, root.memory} // descriptors 3 and 4
+	qemu.Stdout, qemu.Stderr, qemu.ExtraFiles = m.console, m.console, files
 	go m.run(qemu, theirs, ours)
 	late := time.AfterFunc(booting, func() { stop(fmt.Errorf("%w: not up after %s", errHangs, booting)) })
 	defer late.Stop()
@@ -171,13 +185,18 @@ func (m *Machine) run(qemu *exec.Cmd, theirs, ours interface{ Close() error }) {
 
 // commandLine is the kernel's. On a busy host the timer's interrupts come late: no_timer_check
 // keeps the kernel from taking the timer for broken. The ciphers' self-tests take time that
-// nothing here needs.
-const commandLine = "console=ttyS0 panic=-1 quiet loglevel=3 mitigations=off no_timer_check cryptomgr.notests"
+// nothing here needs; so does a kernel that looks for another place, and memory that is cleared when
+// it is given out.
+const commandLine = "console=ttyS0 panic=-1 quiet loglevel=3 mitigations=off no_timer_check cryptomgr.notests nokaslr init_on_alloc=0"
+
+// translatedCPU has what programs may ask for, and not what only guards the kernel (SMAP, SMEP) or
+// gives it more addresses (LA57): QEMU pays for these with every access.
+const translatedCPU = "max,la57=off,smap=off,smep=off"
 
 // command is QEMU's command line. The kernel's log goes to its output, and the port of the
 // agent to descriptor 3; descriptor 4 is the root, which is read from its beginning.
 func (h host) command(ctx context.Context, o Options, accel string) *exec.Cmd {
-	cpu := "max"
+	cpu, cpus := translatedCPU, cmp.Or(o.CPUs, 2)
 	switch accel {
 	case "kvm":
 		cpu = "host"
@@ -185,10 +204,13 @@ func (h host) command(ctx context.Context, o Options, accel string) *exec.Cmd {
 		accel = "tcg,thread=multi"
 	}
 	line := commandLine + " " + agent.Cgroups + o.Cgroups
+	if o.Offline > 0 {
+		line += fmt.Sprintf(" maxcpus=%d", cpus)
+	}
 	if o.Silence > 0 { // what is left of a machine that hangs
 		line += fmt.Sprintf(" %s%s", agent.Processes, o.Silence/3)
 	}
-	args := []string{"-M", "q35", "-accel", accel, "-cpu", cpu, "-smp", "2", "-m", strconv.Itoa(o.Memory),
+	args := []string{"-M", "q35", "-accel", accel, "-cpu", cpu, "-smp", strconv.Itoa(cpus + o.Offline), "-m", strconv.Itoa(o.Memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", h.kernel, "-initrd", "/proc/self/fd/4", "-append", line,
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=agent,fd=3",

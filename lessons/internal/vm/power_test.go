@@ -39,7 +39,7 @@ func builder(t *testing.T) Job {
 		t.Skip("mke2fs (package e2fsprogs) is not installed")
 	}
 	require.NoError(t, err, "%s", out)
-	job := Job{Memory: 512, Disk: disk, Silence: silence, Files: []File{{box, "/bin/box"}}}
+	job := Job{Memory: 512, CPUs: 1, Disk: disk, Silence: silence, Files: []File{{box, "/bin/box"}}}
 	perl, err := Program("perl", "/usr/bin/perl")
 	if err == nil {
 		job.Files = append(job.Files, perl...)

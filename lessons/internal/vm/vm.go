@@ -25,6 +25,8 @@ type Job struct {
 	Command []string // the program's path inside, and its arguments
 	Files   []File
 	Memory  int    // of the machine, in MiB
+	CPUs    int    // as in Options
+	Offline int    // as in Options
 	Disk    string // a file of the host that is /dev/vda inside, or ""
 
 	Silence time.Duration // after so long without output the machine is taken to hang; 0: never
@@ -74,7 +76,7 @@ func (j Job) Run(ctx context.Context, out io.Writer) (status int, err error) {
 		return 0, err
 	}
 	defer root.Close()
-	m, err := Boot(ctx, root, Options{Memory: j.Memory, Cgroups: "v2", Accel: "tcg", Disk: j.Disk, Silence: j.Silence})
+	m, err := Boot(ctx, root, Options{Memory: j.Memory, CPUs: j.CPUs, Offline: j.Offline, Cgroups: "v2", Accel: "tcg", Disk: j.Disk, Silence: j.Silence})
 	if err != nil {
 		return 0, err
 	}
