@@ -18,6 +18,7 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage01-namespaces/subid"
 	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage03-rootfs/rootdir"
 )
 
@@ -109,7 +110,6 @@ func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err erro
 	}
 	r.Section("mounts: the cgroups and what -v names, attached nowhere yet")
 	r.cgroups(g)
-	r.names()
 	if dir := path.Clean("/" + r.Workdir); dir != "/" && !strings.HasPrefix(dir, "/proc/") {
 		r.queueMount(pendingMount{target: dir, isDir: true})
 	}
@@ -117,6 +117,7 @@ func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err erro
 		mount := r.bind(b)
 		r.queueMount(pendingMount{mount: mount, target: b.Target, isDir: b.IsDir})
 	}
+	r.names(binds)
 	// Last: see attach.
 	r.queueMount(pendingMount{mount: proc, target: "/proc", isDir: true, exact: true})
 	return proc, nil
@@ -167,14 +168,18 @@ func (r *newRoot) cgroups(g *group) {
 
 // names are three files of the container's own in /etc: files without a name, in the
 // memory of its /dev, so that the root is not written to.
-func (r *newRoot) names() {
+func (r *newRoot) names(binds []bind) {
 	hosts := etc.Hosts(etc.HostNames(r.Hostname), "127.0.1.1")
 	for _, file := range []struct{ target, content string }{
 		{"/etc/hostname", r.Hostname + "\n"},
 		{"/etc/hosts", hosts}, {"/etc/resolv.conf", etc.ResolvConf()},
 	} {
+		target := r.nameTarget(file.target, binds)
+		if target == "" {
+			continue
+		}
 		lay := func(at plan.Arg) { r.fill(at, file.content) }
-		r.queueMount(pendingMount{target: r.linkTarget(file.target), isFile: lay})
+		r.queueMount(pendingMount{target: target, isFile: lay})
 	}
 }
 
@@ -221,7 +226,9 @@ func (r *newRoot) mountPoint(m pendingMount) {
 	for i := range parts {
 		prefix := "/" + path.Join(parts[:i+1]...)
 		if i == len(parts)-1 && !m.isDir {
-			r.Mknod(plan.Cwd, prefix, unix.S_IFREG|0o644, 0, 0).Tolerate(unix.EEXIST)
+			r.Mknod(plan.Cwd, prefix, unix.S_IFREG|0o644, 0, 0).Tolerate(unix.EEXIST).
+				Hint(unix.EROFS, "its directory is read-only: make this file there yourself").
+				Hint(unix.EACCES, "its directory is another user's, who has to make this file")
 			continue
 		}
 		r.MkdirAt(plan.Cwd, prefix).
@@ -276,6 +283,12 @@ func (c *Container) checkRoot() (err error) {
 	return err
 }
 
-// linkTarget is where a file has to lie that is mounted on name: distributions ship an
-// /etc/resolv.conf that is a link to nowhere.
-func (c *Container) linkTarget(name string) string { return rootdir.Target(name, c.openInside) }
+// nameTarget is where a file has to lie that is mounted on name: distributions ship an
+// /etc/resolv.conf that is a link to nowhere, and -v may mount another /etc. It is empty if -v
+// mounts a file of the caller's there.
+func (c *Container) nameTarget(name string, binds []bind) string {
+	if mountspec.Has(binds, name) {
+		return ""
+	}
+	return rootdir.Target(name, mountspec.Open(binds, c.openInside))
+}

@@ -144,7 +144,7 @@ func (c *Container) describeBundle() (*runtimespec.Bundle, error) {
 		b.ReadOnly = append(b.ReadOnly, "/proc/"+name)
 	}
 	for _, name := range runtimespec.EtcFiles {
-		b.Files = append(b.Files, [2]string{name, c.linkTarget("/etc/" + name)})
+		b.Files = append(b.Files, [2]string{name, c.nameTarget("/etc/"+name, nil)})
 	}
 	if b.HostUID != 0 && b.UID != 0 {
 		complain(fmt.Errorf("user %d is not mapped in this bundle: an ordinary user's has user 0 alone", b.UID))

@@ -160,6 +160,18 @@ exec "$BOX" "$@"`,
 	},
 	Broken: drop("--read-only"),
 }, {
+	Name: "-v of another /etc leaves the three files above it, and -v of one of them takes its place", Since: 3,
+	Check: func(b *Box) Seen {
+		etc := filepath.Join(b.Dir, "other-etc")
+		if err := errors.Join(os.Mkdir(etc, 0o755), os.Chmod(etc, 0o777), os.WriteFile(filepath.Join(etc, "own"), []byte("own\n"), 0o644), os.Symlink("../run/none/resolv.conf", filepath.Join(etc, "resolv.conf"))); err != nil {
+			return failed(err)
+		}
+		script := "cat /etc/own /etc/hostname; grep -c 127.0.0.1 /etc/hosts; cat /etc/resolv.conf >/tmp/asks && echo asks"
+		return all(printed("own\nlone\n1\nasks", b.script(script, "--hostname", "lone", "-v", etc+":/etc")),
+			printed("own", b.script("cat /etc/hosts", "-v", etc+":/etc", "-v", filepath.Join(etc, "own")+":/etc/hosts")))
+	},
+	Broken: drop("-v | */other-etc:/etc"),
+}, {
 	Name: "a host name in full has its first part in /etc/hosts too", Since: 3,
 	Check: func(b *Box) Seen {
 		e := b.script("hostname; cat /etc/hosts", "--hostname", "web.example.org")
