@@ -177,21 +177,34 @@ func (p *Processes) UnmarshalText(text []byte) error {
 // UnmarshalJSON reads a number of processes.
 func (p *Processes) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(p)) }
 
-// FormatAge returns how long ago a time was, for people: "3 weeks", in the largest unit of
-// which there are two; "a moment" below two seconds.
+// FormatAge returns how long ago a time was, in Docker's words: "Less than a second", "About a minute",
+// "3 weeks".
 func FormatAge(since time.Time) string {
 	const day = 24 * time.Hour
 	d := time.Since(since)
+	if d >= time.Hour {
+		d = d.Round(time.Hour)
+	}
+	switch {
+	case d < time.Second:
+		return "Less than a second"
+	case d < 2*time.Second:
+		return "1 second"
+	case d >= time.Minute && d < 2*time.Minute:
+		return "About a minute"
+	case d == time.Hour:
+		return "About an hour"
+	}
 	for _, unit := range [...]struct {
-		length time.Duration
-		name   string
-	}{{365 * day, "years"}, {30 * day, "months"}, {7 * day, "weeks"}, {day, "days"},
-		{time.Hour, "hours"}, {time.Minute, "minutes"}, {time.Second, "seconds"}} {
-		if d >= 2*unit.length {
+		least, length time.Duration
+		name          string
+	}{{2 * 365 * day, 365 * day, "years"}, {60 * day, 30 * day, "months"}, {14 * day, 7 * day, "weeks"}, {2 * day, day, "days"},
+		{time.Hour, time.Hour, "hours"}, {time.Minute, time.Minute, "minutes"}} {
+		if d >= unit.least {
 			return fmt.Sprintf("%d %s", d/unit.length, unit.name)
 		}
 	}
-	return "a moment"
+	return fmt.Sprintf("%d seconds", d/time.Second)
 }
 
 // Sparkline draws percentages as bars; the highest is 100 or the largest value.

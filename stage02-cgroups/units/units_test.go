@@ -109,11 +109,14 @@ func TestFormatSize(t *testing.T) {
 	}
 }
 
+// What docker ps says of the same ages.
 func TestFormatAge(t *testing.T) {
-	for age, want := range map[time.Duration]string{0: "a moment", 1500 * time.Millisecond: "a moment", 90 * time.Second: "90 seconds",
-		3 * time.Minute: "3 minutes", 47 * time.Hour: "47 hours", 49 * time.Hour: "2 days", 20 * 24 * time.Hour: "2 weeks",
-		800 * 24 * time.Hour: "2 years"} {
-		require.Equal(t, want, FormatAge(time.Now().Add(-age)))
+	const day = 24 * time.Hour
+	for age, want := range map[time.Duration]string{0: "Less than a second", 1500 * time.Millisecond: "1 second", 42 * time.Second: "42 seconds",
+		90 * time.Second: "About a minute", 3 * time.Minute: "3 minutes", 59*time.Minute + 30*time.Second: "59 minutes", 80 * time.Minute: "About an hour",
+		100 * time.Minute: "2 hours", 47*time.Hour + 10*time.Minute: "47 hours", 47*time.Hour + 40*time.Minute: "2 days", 49 * time.Hour: "2 days", 13 * day: "13 days", 20 * day: "2 weeks",
+		59 * day: "8 weeks", 100 * day: "3 months", 729 * day: "24 months", 800 * day: "2 years", -time.Hour: "Less than a second"} {
+		require.Equal(t, want, FormatAge(time.Now().Add(-age)), age)
 	}
 }
 
