@@ -10,6 +10,6 @@ type Limits struct{ units.Limits }
 
 // CgroupOptions are the flags about the container's cgroup besides its limits.
 type CgroupOptions struct {
-	OOMScoreAdj  *int   `name:"oom-score-adj" help:"Preference of the OOM killer when the host runs out of memory, from -1000 (never) to 1000 (first)." placeholder:"N" group:"Limits:"`
-	CgroupParent string `help:"Existing cgroup in which to create the container's, as a path from the root of the hierarchy." placeholder:"PATH" group:"Limits:"`
+	OOMScoreAdj  *units.Score `name:"oom-score-adj" help:"Preference of the OOM killer when the host runs out of memory, from -1000 (never) to 1000 (first)." placeholder:"N" group:"Limits:"`
+	CgroupParent string       `help:"Existing cgroup in which to create the container's, as a path from the root of the hierarchy." placeholder:"PATH" group:"Limits:"`
 }

@@ -61,7 +61,7 @@ func (c *createCmd) Run() error {
 	if c.Detach || c.DryRun || c.Pause != "" || c.Explain != "" || c.DetachKeys != "" {
 		return errors.New("create starts nothing: --detach, --detach-keys, --dry-run, --pause and --explain are for run")
 	}
-	if err := c.checkFlags(); err != nil {
+	if err := errors.Join(c.checkFlags(), c.checkValues()); err != nil {
 		return err
 	}
 	if err := c.createIfKept(); err != nil {

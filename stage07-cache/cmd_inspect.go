@@ -149,7 +149,7 @@ func (c *Container) hostConfig() api.HostConfig {
 		h.Init = &c.Init
 	}
 	if c.OOMScoreAdj != nil {
-		h.OomScoreAdj = *c.OOMScoreAdj
+		h.OomScoreAdj = int(*c.OOMScoreAdj)
 	}
 	if !c.Privileged {
 		h.MaskedPaths = masked

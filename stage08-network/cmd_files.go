@@ -44,6 +44,9 @@ func (f *Files) AfterApply(ctx *kong.Context) error {
 			return errors.New(`--rootfs "": give the name of a directory`)
 		}
 	}
+	if f.ShmSize < 0 {
+		return errors.New("--shm-size: give a size, such as 128m")
+	}
 	f.Volume = mountspec.Once(f.Volume)
 	return mountspec.Absolute(f.Volume, f.Mount)
 }

@@ -7,7 +7,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -16,6 +15,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/passwd"
+	"stagebox/stage03-rootfs/rootdir"
 )
 
 // identity is what the kernel and the environment need to know of a user.
@@ -91,8 +91,8 @@ func (c *Container) workdir(p *Plan) error {
 	if dir == "" {
 		dir = "/"
 	}
-	if !path.IsAbs(dir) {
-		return fmt.Errorf("--workdir %s: it must be an absolute path inside", dir)
+	if err := rootdir.CheckWorkdir(dir); err != nil {
+		return err
 	}
 	at := p.OpenPath(dir, unix.O_DIRECTORY, 0).
 		Hint(unix.ELOOP, "it leads through a link of /proc to a file that a process has open, "+

@@ -33,10 +33,7 @@ func (r *newRoot) devices() error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case r.ShmSize < 0:
-		return errors.New("--shm-size: give a size, such as 128m")
-	case r.ShmSize > 0 && r.Clone.Flags&unix.CLONE_NEWIPC == 0:
+	if r.ShmSize > 0 && r.Clone.Flags&unix.CLONE_NEWIPC == 0 {
 		return errors.New("--shm-size: /dev/shm comes with the IPC that is shared, and has a size")
 	}
 	r.dev = r.NewMount("tmpfs", noSuid|noExec, "mode=755", "size=65536k")

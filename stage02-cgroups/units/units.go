@@ -177,6 +177,22 @@ func (p *Processes) UnmarshalText(text []byte) error {
 // UnmarshalJSON reads a number of processes.
 func (p *Processes) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(p)) }
 
+// Score is a preference of the OOM killer, from -1000 to 1000 (proc_pid_oom_score_adj(5)).
+type Score int
+
+// UnmarshalText reads a score.
+func (s *Score) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < -1000 || n > 1000 {
+		return fmt.Errorf("%q is not a number from -1000 to 1000", text)
+	}
+	*s = Score(n)
+	return nil
+}
+
+// UnmarshalJSON reads a score.
+func (s *Score) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int)(s)) }
+
 // FormatAge returns how long ago a time was, in Docker's words: "Less than a second", "About a minute",
 // "3 weeks".
 func FormatAge(since time.Time) string {

@@ -109,6 +109,18 @@ func TestFormatSize(t *testing.T) {
 	}
 }
 
+func TestScore(t *testing.T) {
+	var s Score
+	for _, text := range []string{"-1000", "0", "1000"} {
+		require.NoError(t, s.UnmarshalText([]byte(text)), text)
+	}
+	for _, text := range []string{"-1001", "1001", "", "x"} {
+		require.ErrorContains(t, s.UnmarshalText([]byte(text)), "is not a number from -1000 to 1000", text)
+	}
+	require.NoError(t, json.Unmarshal([]byte("-7"), &s))
+	require.Equal(t, Score(-7), s)
+}
+
 // What docker ps says of the same ages.
 func TestFormatAge(t *testing.T) {
 	const day = 24 * time.Hour

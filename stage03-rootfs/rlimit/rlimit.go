@@ -53,6 +53,16 @@ func Parse(spec string) (l Limit, err error) {
 	return l, err
 }
 
+// Check returns the error of the first value of --ulimit that Parse refuses.
+func Check(specs []string) error {
+	for _, spec := range specs {
+		if _, err := Parse(spec); err != nil {
+			return fmt.Errorf("--ulimit %s: %w", spec, err)
+		}
+	}
+	return nil
+}
+
 func parse(text string) (uint64, error) {
 	if text == "-1" || text == "unlimited" {
 		return unix.RLIM_INFINITY, nil

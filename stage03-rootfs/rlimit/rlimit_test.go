@@ -26,4 +26,6 @@ func TestParse(t *testing.T) {
 		_, err := Parse(text)
 		require.ErrorContains(t, err, says)
 	}
+	require.ErrorContains(t, Check([]string{"nofile=7", "nofile=2:1"}), "--ulimit nofile=2:1: the soft limit")
+	require.NoError(t, Check([]string{"nofile=7"}))
 }

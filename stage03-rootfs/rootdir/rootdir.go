@@ -37,6 +37,14 @@ func Check(dir string) (string, error) {
 	return real, nil
 }
 
+// CheckWorkdir refuses a directory of --workdir that is relative: to nothing, as inside begins with it.
+func CheckWorkdir(dir string) error {
+	if !path.IsAbs(dir) {
+		return fmt.Errorf("--workdir %s: it must be an absolute path inside", dir)
+	}
+	return nil
+}
+
 // Open opens a file of a root as a process inside would. Magic links, such as /proc/PID/fd/N, are
 // never followed. Flags are those of open(2).
 func Open(root, name string, flags uint64) (fd int, err error) {

@@ -60,3 +60,8 @@ func TestTarget(t *testing.T) {
 		require.Equal(t, want, Target(name, open), name)
 	}
 }
+
+func TestCheckWorkdir(t *testing.T) {
+	require.ErrorContains(t, CheckWorkdir("tmp"), "--workdir tmp: it must be an absolute path")
+	require.NoError(t, CheckWorkdir("/tmp/"))
+}

@@ -51,3 +51,13 @@ func Parse(spec string, own uint64) (Setting, error) {
 	}
 	return Setting{name, "/proc/sys/" + strings.ReplaceAll(name, ".", "/"), value}, err
 }
+
+// Check refuses the first value of --sysctl that no container may have, whatever it shares.
+func Check(specs []string) error {
+	for _, spec := range specs {
+		if _, err := Parse(spec, ^uint64(0)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -26,4 +26,6 @@ func TestParse(t *testing.T) {
 		require.ErrorContains(t, err, "--sysctl "+spec, spec)
 		require.ErrorContains(t, err, says, spec)
 	}
+	require.ErrorContains(t, Check([]string{"kernel.hostname=x"}), "is the whole host's")
+	require.NoError(t, Check([]string{"fs.mqueue.queues_max=16", "net.ipv4.ip_forward=1"}))
 }

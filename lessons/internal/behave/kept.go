@@ -14,6 +14,21 @@ import (
 // The rows about lists of what a store keeps, and about what can be done to it.
 
 var keptRows = []Row{{
+	Name: "create refuses what would keep the container from ever starting", Since: 4,
+	Check: func(b *Box) Seen {
+		root, err := b.root()
+		if err != nil {
+			return failed(err)
+		}
+		var seen []Seen
+		for _, flag := range []string{"--cap-add=NONE_SUCH", "--security-opt=none-such", "--ulimit=nofile=2:1", "--sysctl=kernel.hostname=x",
+			"--oom-score-adj=1001", "--shm-size=-1", "--memory=1m", "--cpuset-cpus=1,2,,", "--workdir=etc"} {
+			seen = append(seen, refused(b.Run("create", flag, "--rootfs", root, "true")))
+		}
+		return all(append(seen, printed("", b.Run("ps", "-aq")))...)
+	},
+	Broken: `for word; do shift; case $word in --ulimit=* | --workdir=*) ;; *) set -- "$@" "$word" ;; esac; done; exec "$BOX" "$@"`,
+}, {
 	Name: "-d --share pid: a container that runs among the host's processes goes on without its caller", Since: 4, For: Root,
 	Check: func(b *Box) Seen {
 		return b.withStill([]string{"-d", "--name", "still", "--share", "pid"}, "sleep 1000", func() Seen {
