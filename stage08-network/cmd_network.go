@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -134,6 +135,9 @@ type NetworkOptions struct {
 	NetworkAlias []string     `help:"Additional name of the container on the network." placeholder:"NAME" sep:"none" group:"Network:"`
 	IP           string       `name:"ip" help:"IPv4 address of the container; it must be free." placeholder:"IP" group:"Network:"`
 
+	DNSSearch []string `json:",omitempty" help:"Domain to search for names that are given in part, instead of the host's; . for none." placeholder:"DOMAIN" sep:"none" group:"Network:"`
+	DNSOption []string `json:",omitempty" aliases:"dns-opt" help:"Option of resolv.conf(5), such as ndots:2, instead of the host's." placeholder:"OPTION" sep:"none" group:"Network:"`
+
 	link *link
 }
 
@@ -217,7 +221,7 @@ func (c *Container) sharedNetwork() (*Record, error) {
 		return nil, nil
 	}
 	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"), "--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0,
-		"--publish": len(c.Publish) > 0, "--publish-all": c.PublishAll}
+		"--dns-search": len(c.DNSSearch) > 0, "--dns-option": len(c.DNSOption) > 0, "--publish": len(c.Publish) > 0, "--publish-all": c.PublishAll}
 	if flag := c.firstGiven(conflict); flag != "" {
 		return nil, fmt.Errorf("%s and --network container:%s exclude one another:"+
 			" a container that shares a network shares its names and ports too", flag, name)
@@ -255,6 +259,13 @@ func (w *NetworkOptions) ports(exposed []string) ([]portmap.Mapping, error) {
 		specs = append(slices.Clone(specs), exposed...)
 	}
 	return portmap.Parse(specs)
+}
+
+// checkNetwork refuses, when a container is made, what no network could satisfy.
+func (c *Container) checkNetwork() error {
+	_, errShared := c.sharedNetwork()
+	_, _, _, err := new(link).read(&c.NetworkOptions, c.Isolation, nil)
+	return cmp.Or(errShared, err, etc.CheckHosts(c.AddHost))
 }
 
 // check refuses what a kind of network cannot have.
@@ -341,14 +352,14 @@ func (c *Container) writeNames() error {
 
 // hostsLine returns the line of an --add-host.
 func (l *link) hostsLine(spec string) (string, error) {
-	name, ip := etc.ParseHost(spec)
-	addr, err := netip.ParseAddr(ip)
-	if ip == "host-gateway" {
-		addr, err = l.hostGateway()
+	name, addr, err := etc.Host(spec)
+	if err == nil && !addr.IsValid() {
+		if addr, err = l.hostGateway(); err != nil {
+			err = fmt.Errorf("--add-host %s: %w", spec, err)
+		}
 	}
-	if err != nil || name == "" || strings.ContainsAny(name, " \t\n#:") {
-		return "", fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host"+
-			" on a bridge", spec)
+	if err != nil {
+		return "", err
 	}
 	return addr.String() + "\t" + name + "\n", nil
 }

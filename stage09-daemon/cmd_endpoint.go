@@ -56,6 +56,7 @@ func (r *Record) describeNetwork(d *api.Container) error {
 // describeFlags adds what the flags say that is not about a port or one of the networks.
 func (r *Record) describeFlags(h *api.HostConfig, w NetworkOptions, mode, other string) {
 	h.DNS, h.ExtraHosts, h.PublishAllPorts = append(h.DNS, w.DNS...), nil, w.PublishAll
+	h.DNSSearch, h.DNSOptions = append(h.DNSSearch, w.DNSSearch...), append(h.DNSOptions, w.DNSOption...)
 	for _, spec := range w.AddHost {
 		name, ip := etc.ParseHost(spec)
 		h.ExtraHosts = append(h.ExtraHosts, name+":"+ip)

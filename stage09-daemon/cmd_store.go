@@ -94,7 +94,7 @@ type StoreOptions struct {
 func (c *Container) rejectStoreFlags() error {
 	flag := c.firstGiven(map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil, "--volumes-from": len(c.VolumesFrom) > 0,
 		"--label": len(c.Label) > 0, "--label-file": len(c.LabelFile) > 0, "--restart": c.Restart != "", "--detach-keys": c.DetachKeys != "", "--stop-signal": c.StopSignal != "", "--health-cmd": c.HealthCmd != "",
-		"--dns": len(c.DNS) > 0, "--add-host": len(c.AddHost) > 0})
+		"--dns": len(c.DNS) > 0, "--dns-search": len(c.DNSSearch) > 0, "--dns-option": len(c.DNSOption) > 0, "--add-host": len(c.AddHost) > 0})
 	if flag == "" {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (c *Container) resolve() error {
 	if _, err := c.Keys(); err != nil {
 		return err
 	}
-	if _, err := c.sharedNetwork(); err != nil {
+	if err := c.checkNetwork(); err != nil {
 		return err
 	}
 	if c.HostnameID {

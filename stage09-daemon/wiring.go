@@ -146,6 +146,7 @@ type link struct {
 	hostNS, back *plan.Call // open the host's network namespace; return to it
 	hosts        string
 	servers      []netip.Addr
+	conf         string // resolv.conf of the host, with what the flags say of it
 	dry          bool
 	other        *Record // whose network is shared
 }
@@ -154,22 +155,8 @@ type link struct {
 // to which it adds what is shared; whileHeld comes after them. disconnect undoes both.
 func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoint) (*link, error) {
 	l := &link{dir: dir, id: who.id, dry: who.dry}
-	mode, other, err := w.mode(iso)
+	mode, other, list, err := l.read(w, iso, who.exposed)
 	if err != nil {
-		return nil, err
-	}
-	list, err := w.wishes()
-	if err != nil {
-		return nil, err
-	}
-	if l.Ports, err = w.ports(who.exposed); err != nil {
-		return nil, err
-	}
-	if l.servers, err = dns.ParseServers(w.DNS); err != nil {
-		return nil, err
-	}
-	bridged := !slices.Contains(noBridge, mode)
-	if err := w.check(mode, bridged, len(l.Ports), list); err != nil {
 		return nil, err
 	}
 	switch {
@@ -179,7 +166,7 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 		err = l.join(p, other, who)
 	case mode == "default":
 		err = l.userNetwork()
-	case bridged:
+	case !slices.Contains(noBridge, mode):
 		list[0].Network = mode
 		err = l.prepare(list, p, who)
 	}
@@ -190,6 +177,25 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 		return nil, errors.Join(err, l.disconnect())
 	}
 	return l, nil
+}
+
+// read decides what the flags ask for.
+func (l *link) read(w *NetworkOptions, iso Isolation, exposed []string) (mode, other string,
+	list []ipam.Wish, err error) {
+	mode, other, err = w.mode(iso)
+	if err != nil {
+		return mode, other, nil, err
+	}
+	list, errList := w.wishes()
+	var errPorts, errDNS error
+	l.Ports, errPorts = w.ports(exposed)
+	l.servers, errDNS = dns.ParseServers(w.DNS)
+	errDNS = cmp.Or(errDNS, dns.CheckWords(w.DNSSearch, w.DNSOption))
+	l.conf = dns.WithWords(etc.ResolvConf(), w.DNSSearch, w.DNSOption)
+	if err := cmp.Or(errList, errPorts, errDNS); err != nil {
+		return mode, other, nil, err
+	}
+	return mode, other, list, w.check(mode, !slices.Contains(noBridge, mode), len(l.Ports), list)
 }
 
 // join lets the container share the network of another.
@@ -606,8 +612,7 @@ func (l *link) published() (list []string) {
 
 // resolvConf returns /etc/resolv.conf of the container.
 func (l *link) resolvConf() string {
-	host := etc.ResolvConf()
-	switch {
+	switch host := l.conf; {
 	case l.resolver != nil:
 		conf := dns.WithNameservers(host, resolverAddr)
 		if l.network.Name != defaultNetwork {
@@ -619,5 +624,5 @@ func (l *link) resolvConf() string {
 	case l.stack != nil:
 		return dns.WithNameservers(host, l.stack.DNS())
 	}
-	return host
+	return l.conf
 }

@@ -1,9 +1,11 @@
 // Package etc composes files of /etc that say who a container is and whom it asks for the names of
-// others: hosts(5) and resolv.conf(5), as Docker writes them. ParseHost is for a later stage, which
-// has a flag for such lines. No lesson reads it.
+// others: hosts(5) and resolv.conf(5), as Docker writes them. ParseHost, Host and CheckHosts are for a
+// later stage, which has a flag for such lines. No lesson reads it.
 package etc
 
 import (
+	"fmt"
+	"net/netip"
 	"strings"
 
 	"stagebox/stage01-namespaces/rawfile"
@@ -42,6 +44,29 @@ func ParseHost(spec string) (name, ip string) {
 		ip = strings.TrimSuffix(inner, "]")
 	}
 	return name, ip
+}
+
+// Host reads a value of --add-host, NAME:IP or NAME=IP. The address is invalid for host-gateway, the
+// host's.
+func Host(spec string) (name string, addr netip.Addr, err error) {
+	name, ip := ParseHost(spec)
+	if ip != "host-gateway" {
+		addr, err = netip.ParseAddr(ip)
+	}
+	if err != nil || name == "" || strings.ContainsAny(name, " \t\n#:") {
+		return "", addr, fmt.Errorf("--add-host %s: give NAME:IP, or NAME:host-gateway for the host on a bridge", spec)
+	}
+	return name, addr, nil
+}
+
+// CheckHosts returns the error of the first value of --add-host that Host refuses.
+func CheckHosts(specs []string) error {
+	for _, spec := range specs {
+		if _, _, err := Host(spec); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ResolvConf returns the host's /etc/resolv.conf, "" if it cannot be read.

@@ -26,3 +26,14 @@ func TestParseHost(t *testing.T) {
 		require.Equal(t, want, [2]string{name, ip}, spec)
 	}
 }
+
+func TestHost(t *testing.T) {
+	for spec, want := range map[string]string{"a:192.0.2.1": "a 192.0.2.1", "b=[2001:db8::1]": "b 2001:db8::1", "c:host-gateway": "c invalid IP"} {
+		name, addr, err := Host(spec)
+		require.NoError(t, err, spec)
+		require.Equal(t, want, name+" "+addr.String())
+	}
+	for _, spec := range []string{"a", ":192.0.2.1", "a:x", "a b:192.0.2.1", "#:192.0.2.1"} {
+		require.ErrorContains(t, CheckHosts([]string{"a:192.0.2.1", spec}), "--add-host "+spec+": give NAME:IP")
+	}
+}

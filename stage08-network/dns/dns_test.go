@@ -176,3 +176,21 @@ func FuzzServer(f *testing.F) {
 		Nameservers(string(data))
 	})
 }
+
+// What is not given stays the host's.
+func TestWithWords(t *testing.T) {
+	const host = "nameserver ::1\nsearch a b\noptions edns0"
+	for want, given := range map[string][2][]string{
+		host: {},
+		"nameserver ::1\noptions edns0\nsearch c d\n":          {{"c", "d"}, nil},
+		"nameserver ::1\noptions edns0\n":                      {{"."}, nil},
+		"nameserver ::1\nsearch a b\noptions ndots:2 rotate\n": {nil, {"ndots:2", "rotate"}},
+	} {
+		require.Equal(t, want, WithWords(host, given[0], given[1]))
+		require.NoError(t, CheckWords(given[0], given[1]))
+	}
+	for _, domain := range []string{"", "a b", "a\nnameserver 9.9.9.9"} {
+		require.ErrorContains(t, CheckWords([]string{domain}, nil), "--dns-search", domain)
+		require.ErrorContains(t, CheckWords(nil, []string{domain + " "}), "--dns-option", domain)
+	}
+}

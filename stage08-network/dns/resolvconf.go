@@ -3,6 +3,7 @@ package dns
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -55,3 +56,43 @@ func NamesFirst(conf string) string {
 	}
 	return conf + "options ndots:0\n"
 }
+
+// WithWords replaces the domains to search and the options of a resolv.conf, if any are given. A
+// domain of "." is none.
+func WithWords(conf string, search, options []string) string {
+	if len(search)+len(options) == 0 {
+		return conf
+	}
+	given := map[string][]string{"search": search, "domain": search, "options": options}
+	var text strings.Builder
+	for line := range strings.Lines(conf) {
+		if word := strings.Fields(line); len(word) == 0 || len(given[word[0]]) == 0 {
+			text.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+		}
+	}
+	if len(search) > 0 && !slices.Contains(search, ".") {
+		text.WriteString("search " + strings.Join(search, " ") + "\n")
+	}
+	if len(options) > 0 {
+		text.WriteString("options " + strings.Join(options, " ") + "\n")
+	}
+	return text.String()
+}
+
+// CheckWords refuses values of --dns-search and --dns-option that are more than a word of a line.
+func CheckWords(search, options []string) error {
+	for _, domain := range search {
+		if domain != "." && strings.Trim(domain, letters) != "" || domain == "" {
+			return fmt.Errorf("--dns-search %s: give a domain, such as example.com, or . for none", domain)
+		}
+	}
+	for _, option := range options {
+		if len(strings.Fields(option)) != 1 || strings.TrimSpace(option) != option {
+			return fmt.Errorf("--dns-option %q: give one option of resolv.conf(5), such as ndots:2", option)
+		}
+	}
+	return nil
+}
+
+// letters are those of a domain. Programs look names up with an underscore, too.
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"

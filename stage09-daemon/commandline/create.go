@@ -351,8 +351,6 @@ func (c *Create) check() error {
 		"HostConfig.Annotations": len(h.Annotations) > 0, "HostConfig.MaskedPaths": h.MaskedPaths != nil, "HostConfig.ReadonlyPaths": h.ReadonlyPaths != nil,
 		"Domainname": c.Domainname != "", "MacAddress": c.MacAddress != "",
 		"HostConfig.Links":                         len(h.Links) > 0,
-		"HostConfig.DnsOptions":                    len(h.DNSOptions) > 0,
-		"HostConfig.DnsSearch":                     len(h.DNSSearch) > 0,
 		"HostConfig.StorageOpt":                    len(h.StorageOpt) > 0,
 		"HostConfig.VolumeDriver":                  h.VolumeDriver != "" && h.VolumeDriver != "local",
 		"HostConfig.Runtime " + h.Runtime:          h.Runtime != "" && h.Runtime != "box" && h.Runtime != "runc",
@@ -404,6 +402,8 @@ func (h *HostConfig) flags(l *Words) {
 	l.Add("--cap-drop", h.CapDrop...)
 	l.Add("--group-add", h.GroupAdd...)
 	l.Add("--dns", h.DNS...)
+	l.Add("--dns-search", h.DNSSearch...)
+	l.Add("--dns-option", h.DNSOptions...)
 	l.Add("--add-host", h.ExtraHosts...)
 	l.Add("--security-opt", h.SecurityOpt...)
 	l.number("--oom-score-adj", int64(h.OomScoreAdj))

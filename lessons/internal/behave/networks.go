@@ -171,6 +171,23 @@ exec "$BOX" "$@"`,
 	Broken: `for word; do shift; case $word in a:*) word=a:192.0.2.9 ;; esac; set -- "$@" "$word"; done
 exec "$BOX" "$@"`,
 }, {
+	Name: "--dns-search and --dns-option take the place of the host's; create refuses ports, servers and domains that are none", Since: 8, For: Root,
+	Check: inNetwork(func(n *testNet) Seen {
+		look := "grep -E '^(search|options)' /etc/resolv.conf"
+		given := []string{"--rm", "--dns-search", "a.test", "--dns-search", "b.test", "--dns-option", "ndots:3", "--dns-option", "rotate"}
+		seen := []Seen{printed("search a.test b.test\noptions ndots:3 rotate", n.script(look, append(given, "--network", "none")...)),
+			printed("search a.test b.test\noptions ndots:3 rotate", n.script(look, append(given, "--network", "bridge")...))}
+		root, err := n.root()
+		if err != nil {
+			return failed(err)
+		}
+		for _, flag := range []string{"--publish=aa80", "--publish=70000", "--dns=none-such", "--dns-search=a b", "--dns-option=", "--add-host=a", "--ip=none", "--network=name="} {
+			seen = append(seen, refused(n.Run("create", flag, "--rootfs", root, "true")))
+		}
+		return all(append(seen, printed("", n.Run("ps", "-aq")))...)
+	}),
+	Broken: drop("a.test | --publish=*"),
+}, {
 	Name: "port prints a line a family, IPv4 first, and inspect has addresses and ports where Docker has them", Since: 8, For: Root,
 	Check: inNetwork(inDockersShape),
 	Broken: `[ "$1" = port ] && exec "$BOX" port web 80; [ "$1" = inspect ] && { echo; exit; }
