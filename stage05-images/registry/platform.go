@@ -15,10 +15,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
-	"golang.org/x/sys/cpu"
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/rawfile"
 	"stagebox/stage05-images/ocispec"
 )
 
@@ -132,17 +133,27 @@ func suits(is, want ocispec.Platform) int {
 }
 
 // amd64Level is the highest variant of amd64 that this machine's processor has (the x86-64 psABI,
-// "Microarchitecture levels"). The fourth is not asked for: what needs it is built by hand.
-func amd64Level() int {
-	x := &cpu.X86
-	switch {
-	case !x.HasSSE3 || !x.HasSSSE3 || !x.HasSSE41 || !x.HasSSE42 || !x.HasPOPCNT || !x.HasCX16:
-		return 1
-	case !x.HasAVX || !x.HasAVX2 || !x.HasBMI1 || !x.HasBMI2 || !x.HasFMA || !x.HasOSXSAVE:
-		return 2
+// "Microarchitecture levels"), by the names that the kernel has for what each needs
+// (/proc/cpuinfo). The fourth is not asked for: what needs it is built by hand. Package
+// golang.org/x/sys/cpu knows this too, and asks the processor at every start of a box; in a virtual
+// machine each question goes to the hypervisor.
+var amd64Level = sync.OnceValue(func() int {
+	text, _ := rawfile.Read("/proc/cpuinfo")
+	_, flags, _ := strings.Cut(string(text), "\nflags\t\t: ")
+	flags, _, _ = strings.Cut(flags, "\n")
+	has := strings.Fields(flags)
+	for i, needs := range []string{
+		"pni ssse3 sse4_1 sse4_2 popcnt cx16 lahf_lm",
+		"avx avx2 bmi1 bmi2 f16c fma abm movbe xsave",
+	} {
+		for need := range strings.FieldsSeq(needs) {
+			if !slices.Contains(has, need) {
+				return i + 1
+			}
+		}
 	}
 	return 3
-}
+})
 
 // runsARM reports whether this machine has an arm64 processor that runs programs of 32-bit arm too;
 // many do not. The kernel then refuses the personality (personality(2)), which is that of a thread.

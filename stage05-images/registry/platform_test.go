@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -137,6 +138,18 @@ func TestVariantOfThisProcessor(t *testing.T) {
 			require.ErrorContains(t, err, "no image for platform linux/amd64")
 		}
 	}
+}
+
+// TestLevelOfThisProcessor asks the C library, which chooses among variants of libraries.
+func TestLevelOfThisProcessor(t *testing.T) {
+	out, err := exec.Command("/lib64/ld-linux-x86-64.so.2", "--help").Output()
+	if err != nil || !strings.Contains(string(out), "x86-64-v3") {
+		t.Skip("no loader of glibc here that lists variants of amd64")
+	}
+	level := 1
+	for ; level < 3 && strings.Contains(string(out), fmt.Sprintf("x86-64-v%d (supported", level+1)); level++ {
+	}
+	require.Equal(t, level, amd64Level())
 }
 
 func TestWhatIsNoImageIsNotChosen(t *testing.T) {
