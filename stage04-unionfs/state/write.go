@@ -32,7 +32,6 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 	"golang.org/x/sys/unix"
 
@@ -162,12 +161,20 @@ func Write(path string, data []byte, mode fs.FileMode, d Durability) error {
 // WriteJSON replaces a record, which everyone may read who can enter its directory. Fields of a
 // struct that are zero are left out.
 func WriteJSON(path string, value any, d Durability) error {
-	data, err := json.Marshal(value, jsonv1.DefaultOptionsV1(),
-		json.OmitZeroStructFields(true), jsontext.WithIndent("  "))
+	_, err := writeJSON(path, value, d)
+	return err
+}
+
+// writeJSON returns the text; nil if it may not be there.
+func writeJSON(path string, value any, d Durability) ([]byte, error) {
+	data, err := marshal(value)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return Write(path, append(data, '\n'), 0o644, d)
+	if err := Write(path, data, 0o644, d); err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
 // texts are buffers of ReadJSON, of which nothing is kept in what it reads: a list of thousands of

@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 	"stagebox/lessons/boxtest"
@@ -299,4 +302,46 @@ func TestReadJSONKeepsNothing(t *testing.T) {
 	all.Wait()
 	require.NoError(t, errors.Join(errs...))
 	require.Equal(t, want, got)
+}
+
+type (
+	Embedded struct {
+		Inner string
+		Both  int `json:"both,omitempty"`
+	}
+	Hidden struct{ Secret string }
+	shout  string
+)
+
+func (s *shout) MarshalText() ([]byte, error) { return []byte(strings.ToUpper(string(*s))), nil }
+
+// Whatever a record is made of, it is written as encoding/json writes it.
+func TestJSONOfAllKindsOfFields(t *testing.T) {
+	type wide struct {
+		Embedded
+		Hidden  `json:"-"`
+		*record `json:"Record"`
+		Named   Embedded `json:"named"`
+		List    []Embedded
+		Nothing []string          `json:",omitempty"`
+		Labels  map[string]string `json:"labels,omitempty"`
+		Any     any
+		Bytes   []byte
+		Loud    shout
+		Louder  *shout
+		Zone    time.Time
+		private int
+	}
+	text := shout("x")
+	all := &wide{Embedded: Embedded{"<a>", 3}, Hidden: Hidden{"s"}, Named: Embedded{Both: 1}, List: []Embedded{{}, {Inner: "b"}},
+		Nothing: []string{}, Labels: map[string]string{}, Any: &Embedded{Inner: "c"}, Bytes: []byte{1, 2}, Loud: text, Louder: &text,
+		Zone: time.Time{}.In(time.FixedZone("here", 3600)), private: 1}
+	path := filepath.Join(t.TempDir(), "record.json")
+	for _, value := range []any{all, *all, &wide{Labels: map[string]string{"b": "1", "a": "2"}}, []*Embedded{{Both: 2}, nil}, (*wide)(nil)} {
+		want, err := jsonv2.Marshal(value, jsonv1.DefaultOptionsV1(), jsonv2.OmitZeroStructFields(true), jsontext.WithIndent("  "))
+		require.NoError(t, err)
+		require.NoError(t, state.WriteJSON(path, value, state.Volatile))
+		require.Equal(t, string(want)+"\n", contentOf(t, path))
+	}
+	require.Contains(t, contentOf(t, path), "null")
 }
