@@ -51,6 +51,8 @@ type Record struct {
 
 	group *group // while it runs
 
+	written state.Text // of the record, by this box
+
 	hold bool // set by the hidden --hold: an API server attaches its clients before the start
 }
 
@@ -221,14 +223,14 @@ func checkName(name string) error {
 
 // rename gives a container another name. In between, the record has both: if box is killed, the
 // name is the one whose link is there.
-func (s Store) rename(id, name string) error {
-	return s.amend(id, func(r *Record) error {
+func (r *Record) rename(name string) error {
+	return r.amend(func(r *Record) error {
 		r.NewName = name
 		if err := r.write(); err != nil {
 			return err
 		}
-		err := unix.Renameat2(unix.AT_FDCWD, s.path("containers", r.Name),
-			unix.AT_FDCWD, s.path("containers", name), unix.RENAME_NOREPLACE)
+		err := unix.Renameat2(unix.AT_FDCWD, r.store.path("containers", r.Name),
+			unix.AT_FDCWD, r.store.path("containers", name), unix.RENAME_NOREPLACE)
 		if err == nil {
 			r.Name = name
 		}
@@ -239,18 +241,26 @@ func (s Store) rename(id, name string) error {
 
 // amend changes the record on disk, which another box may do at the same time while the container
 // runs: so each reads it first. It is written even if change fails.
-func (s Store) amend(id string, change func(r *Record) error) error {
-	held, err := state.Lock(context.Background(), s.path("containers", id, "lock"), state.Exclusive)
+func (r *Record) amend(change func(now *Record) error) error {
+	held, err := state.Lock(context.Background(), r.path("lock"), state.Exclusive)
 	if err != nil {
-		return fmt.Errorf("the record of container %s: %w", id, err)
+		return fmt.Errorf("the record of container %s: %w", r.ID, err)
 	}
 	defer held.Close()
-	r, err := s.present(id)
+	now, err := r.current()
 	if err != nil {
 		return err
 	}
-	err = change(r)
-	return errors.Join(err, r.write())
+	err = change(now)
+	return errors.Join(err, now.write())
+}
+
+// current is the record on disk: r itself if that is still as r wrote it.
+func (r *Record) current() (*Record, error) {
+	if r.written.IsStill(r.path("container.json")) {
+		return r, nil
+	}
+	return r.store.present(r.ID)
 }
 
 func (r *Record) path(names ...string) string {
@@ -287,7 +297,7 @@ func (r *Record) limitedBy(g *group) {
 }
 
 func (r *Record) write() error {
-	return state.WriteJSON(r.path("container.json"), r, r.durability())
+	return r.written.WriteJSON(r.path("container.json"), r, r.durability())
 }
 
 // end records how the process has ended, and releases the container. One that never ran leaves
@@ -310,7 +320,7 @@ func (r *Record) end(how error) error {
 func (r *Record) finish(how error) error {
 	var step plan.StepError
 	r.Kept = r.Kept || errors.As(how, &step)
-	if now, err := r.store.read(r.ID); err == nil && r.Run.Rm {
+	if now, err := r.current(); err == nil && r.Run.Rm {
 		r.Restarts = now.Restarts
 	}
 	ran := r.State.Status == "running"
@@ -336,7 +346,7 @@ func (r *Record) saveEnd(how error, ran bool) error {
 	if !ran && how != nil {
 		r.State.Error, r.State.ExitCode = how.Error(), status("run", how)
 	}
-	return r.store.amend(r.ID, func(now *Record) error {
+	return r.amend(func(now *Record) error {
 		if ran && endedItself(how) {
 			r.planRestart(now.Run.Restart)
 		}
@@ -373,7 +383,7 @@ func (r *Record) release() error {
 func (r *Record) remove() error {
 	if held, err := state.Lock(context.Background(), r.path("lock"), state.Exclusive); err == nil {
 		defer held.Close()
-		if now, err := r.store.read(r.ID); err == nil {
+		if now, err := r.current(); err == nil {
 			r.Name = now.Name // it may have been renamed
 		}
 	}

@@ -513,3 +513,31 @@ func TestWhileItStarts(t *testing.T) {
 		require.NoError(t, ours.Close())
 	}
 }
+
+// A box does not read its own record again, unless another box has written it meanwhile.
+func TestCurrentRecord(t *testing.T) {
+	s := Store{Root: t.TempDir()}
+	r := &Record{ID: ids.New(), Name: "first", Run: &Container{Command: Argv{"true"}}, store: s}
+	r.Run.Rootfs, r.State.Status = "/", "running"
+	_, err := r.current()
+	require.ErrorIs(t, err, errNoContainer)
+	require.NoError(t, os.MkdirAll(r.path(), 0o700))
+	require.NoError(t, os.WriteFile(r.path("container.json"), nil, 0o600))
+	_, err = r.current()
+	require.ErrorContains(t, err, "restore it")
+	require.NoError(t, r.write())
+	r.State.Status = "exited"
+	now, err := r.current()
+	require.NoError(t, err)
+	require.Same(t, r, now)
+	require.NoError(t, (&Record{ID: r.ID, store: s}).amend(func(other *Record) error { other.Restarts = true; return nil }))
+	now, err = r.current()
+	require.NoError(t, err)
+	require.True(t, now.Restarts)
+	require.Equal(t, "running", now.State.Status)
+	require.NoError(t, r.amend(func(now *Record) error { now.State = r.State; return nil }))
+	now, err = s.read(r.ID)
+	require.NoError(t, err)
+	require.True(t, now.Restarts, "what the other box has written is kept")
+	require.Equal(t, "exited", now.State.Status)
+}

@@ -68,7 +68,7 @@ func (r *Record) restart() error {
 // endRestarts leaves the container as it ended last.
 func (r *Record) endRestarts(because error) error {
 	r.State.Status = "exited"
-	err := r.store.amend(r.ID, func(now *Record) error {
+	err := r.amend(func(now *Record) error {
 		if now.State.Status = "exited"; because != nil {
 			now.State.Error = because.Error()
 		}

@@ -71,7 +71,7 @@ func (r *Record) connectTo(wish ipam.Wish) error {
 			return err
 		}
 	}
-	return r.store.amend(r.ID, func(now *Record) error {
+	return r.amend(func(now *Record) error {
 		w := now.Run.networkOptions()
 		if left {
 			w.Network = nil
@@ -93,7 +93,7 @@ func (r *Record) disconnectFrom(name string) error {
 			return err
 		}
 	}
-	return r.store.amend(r.ID, func(now *Record) error {
+	return r.amend(func(now *Record) error {
 		w := now.Run.networkOptions()
 		if now.Run.Network = slices.Delete(w.Network, at, at+1); at == 0 {
 			now.Run.NetworkAlias, now.Run.IP = nil, ""

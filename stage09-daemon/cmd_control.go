@@ -94,7 +94,7 @@ func (c *updateCmd) update(t target, settings []setting) error {
 	case r == nil:
 		return c.apply(pid, settings)
 	}
-	err = c.amend(r.ID, func(now *Record) error {
+	err = r.amend(func(now *Record) error {
 		limits := now.Run.Limits
 		limits.Override(c.Limits.Limits, c.lifted)
 		if c.Restart != nil {

@@ -216,7 +216,7 @@ func (c *restartCmd) stopToStart(r *Record) error {
 		return c.stop(r)
 	}
 	mark := func(is bool) error {
-		return r.store.amend(r.ID, func(now *Record) error { now.Restarts = is; return nil })
+		return r.amend(func(now *Record) error { now.Restarts = is; return nil })
 	}
 	if err := mark(true); err != nil {
 		return err
@@ -278,7 +278,7 @@ func (c *renameCmd) Run() error {
 	if r.Name == name {
 		return fmt.Errorf("rename %s: the container has this name already", name)
 	}
-	err = c.Store.rename(r.ID, name)
+	err = r.rename(name)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("rename %s: another container has this name: box rename gives it another", name)
 	}
