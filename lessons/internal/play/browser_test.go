@@ -230,6 +230,7 @@ func TestLessonsInBrowser(t *testing.T) {
 	t.Parallel()
 	b := startBrowser(t)
 	ground := made(t)
+	ground.Options.CPUs = 1 // two that QEMU translates for wait for each other
 	base := served(t, ground)
 	booted := make(chan error, 1)
 	go func() { booted <- ground.Boot() }()
