@@ -57,7 +57,8 @@ func (b *Bench) dockerBundles(ctx context.Context, root, dir string, n int) erro
 	asDocker(&spec, root, base)
 	for i := range n {
 		own := filepath.Join(dir, fmt.Sprint(i))
-		spec.Linux.CgroupsPath = fmt.Sprintf("/stagebox-bench/%s-%d", filepath.Base(dir), i) // two with one path fail
+		// Two with one path fail, and the runtime removes the last directory of it only.
+		spec.Linux.CgroupsPath = fmt.Sprintf("/stagebox-bench-%s-%d", filepath.Base(dir), i)
 		if text, err = json.Marshal(spec); err != nil {
 			return err
 		}
