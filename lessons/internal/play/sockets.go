@@ -57,10 +57,27 @@ func forward(ctx context.Context, conn *websocket.Conn, v *Viewer, t *Terminal) 
 				return
 			}
 		case <-t.ended:
-			_ = conn.Close(websocket.StatusNormalClosure, "the shell has ended") // or it is gone already
+			if sendRest(ctx, conn, v) == nil {
+				_ = conn.Close(websocket.StatusNormalClosure, "the shell has ended") // or it is gone already
+			}
 			return
 		case <-ctx.Done():
 			return
+		}
+	}
+}
+
+// sendRest sends what a terminal that has ended showed last: a select takes any of the channels that are
+// ready, not the output first.
+func sendRest(ctx context.Context, conn *websocket.Conn, v *Viewer) error {
+	for {
+		select {
+		case data := <-v.Output:
+			if err := send(ctx, conn, websocket.MessageBinary, data); err != nil {
+				return err
+			}
+		default:
+			return nil
 		}
 	}
 }

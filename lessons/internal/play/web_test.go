@@ -3,6 +3,7 @@ package play
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -131,6 +132,27 @@ func read(t *testing.T, conn *websocket.Conn, words ...string) {
 		}
 		_, seen, _ = strings.Cut(seen, word)
 	}
+}
+
+// What a shell prints last is seen, though the terminal has ended when it is sent.
+func TestLastOutputIsSent(t *testing.T) {
+	t.Parallel()
+	terminal := newTerminal("x", nil)
+	viewer, _ := terminal.Attach()
+	for i := range 20 {
+		terminal.show(fmt.Appendln(nil, "line", i))
+	}
+	close(terminal.ended)
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(out, r, nil)
+		if err == nil {
+			forward(r.Context(), conn, viewer, terminal)
+		}
+	}))
+	defer server.Close()
+	conn, _, err := websocket.Dial(t.Context(), server.URL, nil)
+	require.NoError(t, err)
+	read(t, conn, "line 0", "line 19")
 }
 
 func TestHistoryKeepsTheEndAndTheScreen(t *testing.T) {
