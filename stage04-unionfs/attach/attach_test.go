@@ -138,6 +138,32 @@ func TestStrangers(t *testing.T) {
 	require.NoError(t, hub.Close())
 }
 
+// TestClosedHub: to a client that waits, a hub that closes refuses. The kernel resets connections that
+// were not accepted; one that was accepted ends.
+func TestClosedHub(t *testing.T) {
+	for _, accepts := range []bool{false, true} {
+		t.Chdir(t.TempDir())
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		require.NoError(t, unix.Bind(fd, &unix.SockaddrUnix{Name: "attach"}))
+		require.NoError(t, unix.Listen(fd, 1))
+		refused := make(chan error)
+		go func() {
+			_, err := attach.Dial(".", nil, "stdout")
+			refused <- err
+		}()
+		_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1) // a client waits
+		require.NoError(t, err)
+		if accepts {
+			conn, _, err := unix.Accept(fd)
+			require.NoError(t, err)
+			require.NoError(t, unix.Close(conn))
+		}
+		require.NoError(t, unix.Close(fd))
+		require.ErrorIs(t, <-refused, unix.ECONNREFUSED)
+	}
+}
+
 func TestParseKeys(t *testing.T) {
 	for text, want := range map[string]string{"ctrl-p,ctrl-q": "\x10\x11", "x,y": "xy", "ctrl-@,ctrl-_": "\x00\x1f", "ctrl-[": "\x1b", "a": "a"} {
 		keys, err := attach.ParseKeys(text)

@@ -20,7 +20,7 @@ type Client struct {
 
 // Dial attaches to the container whose hub listens in a directory, through pipes. The container's
 // terminal gets the size, unless it is nil, before anything that is typed. The last of the streams
-// may be Once.
+// may be Once. A hub that is closed meanwhile is ECONNREFUSED, as one that was closed before.
 func Dial(dir string, size *unix.Winsize, streams ...string) (c *Client, err error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -29,6 +29,9 @@ func Dial(dir string, size *unix.Winsize, streams ...string) (c *Client, err err
 	c = &Client{conn: os.NewFile(uintptr(fd), "hub")}
 	if err = withAddress(dir, func(to unix.Sockaddr) error { return unix.Connect(fd, to) }); err == nil {
 		err = c.hello(fd, size, streams)
+	}
+	if errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) || errors.Is(err, io.EOF) {
+		err = unix.ECONNREFUSED
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect %s/attach: %w", dir, err), c.Close())
