@@ -4,9 +4,12 @@
 package imageview
 
 import (
+	"cmp"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -169,13 +172,33 @@ func graphDriver(layers []digest.Digest, dir func(digest.Digest) string) api.Gra
 
 // RunConfig returns how to run an image, in the shape of the API.
 func RunConfig(c oci.RunConfig) api.Config {
-	d := api.Config{User: c.User, ExposedPorts: c.ExposedPorts, Env: c.Env, Cmd: c.Cmd,
+	d := api.Config{User: c.User, ExposedPorts: singlePorts(c.ExposedPorts), Env: c.Env, Cmd: c.Cmd,
 		Volumes: c.Volumes, WorkingDir: c.WorkingDir, Entrypoint: c.Entrypoint, OnBuild: c.OnBuild,
 		Labels: c.Labels, StopSignal: c.StopSignal, Shell: c.Shell}
 	if c.Healthcheck != nil {
 		d.Healthcheck = c.Healthcheck
 	}
 	return d
+}
+
+// singlePorts has a range of ports, which podman writes for EXPOSE 80-82, as its ports: Docker's clients
+// give up on the whole description otherwise. Any other key stays, and so does a range of more than 1024.
+func singlePorts(exposed map[string]struct{}) map[string]struct{} {
+	all := maps.Clone(exposed)
+	for key := range exposed {
+		ports, protocol, _ := strings.Cut(key, "/")
+		from, to, isRange := strings.Cut(ports, "-")
+		first, errFirst := strconv.ParseUint(from, 10, 16)
+		last, errLast := strconv.ParseUint(to, 10, 16)
+		if !isRange || errFirst != nil || errLast != nil || last < first || last-first >= 1024 {
+			continue
+		}
+		delete(all, key)
+		for port := first; port <= last; port++ {
+			all[fmt.Sprintf("%d/%s", port, cmp.Or(protocol, "tcp"))] = struct{}{}
+		}
+	}
+	return all
 }
 
 // Inherit adds to the description of a container what it has from its image. The entrypoint, unless
