@@ -23,6 +23,7 @@ type Row struct {
 	Slow  bool            // takes many seconds
 	Alone string          // why no other row may run meanwhile; "" for those that may run side by side
 	Until int             // the last stage that does it; 0 for all from Since on
+	Fresh bool            // it is about how an empty store is filled
 	Check func(*Box) Seen // runs the binary and looks
 
 	// Broken is the negative control, a shell script in which $BOX is the binary: it

@@ -26,7 +26,8 @@ type Box struct {
 	ran       []string     // the command lines
 	live      []*Container // not waited for yet
 	place     *workplace
-	hung      error // a run that did not end when its input did
+	ready     bool  // the first run that needs the image tiny finds it in the store
+	fault     error // a run that did not end when its input did, or a store that was not made
 	sessions  []int // in which something may run: the numbers of their first processes
 }
 
@@ -104,7 +105,7 @@ func (s *sessions) others(check string) map[int]bool {
 func (b *Box) end() error {
 	for _, c := range slices.Clone(b.live) {
 		if e := c.Stop(); e.Err != nil {
-			b.hung = e.Err
+			b.fault = e.Err
 		}
 	}
 	deadline := time.Now().Add(patience)

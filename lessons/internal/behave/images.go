@@ -50,7 +50,7 @@ var imageRows = []Row{{
 	},
 	Broken: `for a; do shift; case $a in --entrypoint=*|--pull=*|--platform=*|--insecure) ;; *) set -- "$@" "$a";; esac; done; exec "$BOX" "$@"`,
 }, {
-	Name: "tiny is an image that needs no registry", Since: 5,
+	Name: "tiny is an image that needs no registry", Since: 5, Fresh: true,
 	Check: func(b *Box) Seen {
 		return printed("tiny", b.Run("run", "--rm", "tiny", "sh", "-c", ". /etc/os-release; echo $NAME"))
 	},
@@ -60,7 +60,7 @@ var imageRows = []Row{{
 	Check:  emptyInput,
 	Broken: addFlags("-i"),
 }, {
-	Name: "the store is an OCI layout: everything has the name of its digest", Since: 5,
+	Name: "the store is an OCI layout: everything has the name of its digest", Since: 5, Fresh: true,
 	Check:  layout,
 	Broken: `"$BOX" "$@"; status=$?; for blob in "$BOX_ROOT"/images/blobs/sha256/*; do echo >>"$blob"; done; exit $status`,
 }, {

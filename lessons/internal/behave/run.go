@@ -35,6 +35,9 @@ type run struct {
 
 // prepare is a run that has not been started.
 func (b *Box) prepare(name string, args ...string) run {
+	if err := b.fillStore(args); err != nil {
+		b.fault = fmt.Errorf("copy a store with the image tiny: %w", err)
+	}
 	typed := b.typed(append([]string{name}, args...)...)
 	b.ran = append(b.ran, typed)
 	ctx, cancel := context.WithCancelCause(b.ctx)

@@ -36,6 +36,10 @@ type Suite struct {
 	Except []string // not these
 	Every  int      // of the others only each n-th; 0 and 1 are all
 	Maker  string   // makes the roots for the checks, where Binary cannot; "" is Binary itself
+
+	// Ready has checks begin with a copy of a store in which the image tiny is, but for the rows
+	// that are Fresh. It is for binaries whose store may be copied, as that of each stage may.
+	Ready bool
 }
 
 // Outcome is what a check ran, and what it found out.
@@ -223,6 +227,7 @@ type workplace struct {
 	checks    atomic.Int64 // how many were made
 	forgotten *os.File     // for Box
 	roots     [User + 1]sharedRoot
+	stores    [User + 1]readyStore
 	sessions  sessions
 }
 
@@ -316,6 +321,7 @@ func removeStore(dir string) error {
 // check has a person run a check on a binary, and ends what is left of it.
 func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
 	b := &Box{kernel: w.kernel, person: p, ctx: w.ctx, path: binary, forgotten: w.forgotten, place: w}
+	b.ready = w.Ready && w.Stage >= firstImages && !row.Fresh
 	b.Dir = filepath.Join(w.dir, itoa(int(w.checks.Add(1))))
 	for _, dir := range []string{b.Dir, b.store()} {
 		if err := errors.Join(os.Mkdir(dir, 0o711), os.Chown(dir, p.uid, p.gid)); err != nil {
@@ -330,8 +336,8 @@ func (w *workplace) check(row Row, p person, binary string) (Outcome, error) {
 	err := apart(func() {
 		seen = row.Check(b)
 		errEnd = b.end()
-		if b.hung != nil {
-			seen = failed(b.hung)
+		if b.fault != nil {
+			seen = failed(b.fault)
 		}
 	})
 	return Outcome{b.ran, seen}, errors.Join(err, errEnd, os.RemoveAll(b.Dir), removeStore(b.store()))

@@ -32,5 +32,5 @@ func (e Exercise) turned(r behave.Result) behave.Result {
 // Rest is the suite of what the stage could do before, and must still do; of its rows each
 // every-th is run.
 func (e Exercise) Rest(binary string, every int) behave.Suite {
-	return behave.Suite{Binary: binary, Stage: e.Stage, Except: slices.Concat(e.Excused, e.Rows), Every: every}
+	return behave.Suite{Binary: binary, Stage: e.Stage, Except: slices.Concat(e.Excused, e.Rows), Every: every, Ready: true}
 }

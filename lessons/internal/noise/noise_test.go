@@ -90,7 +90,7 @@ func TestSuiteBesideNoise(t *testing.T) {
 	require.NoError(t, last.Build(t.Context(), box))
 	n := start(t, box)
 	require.Eventually(t, func() bool { return n.seen(t) != "" }, time.Minute, 5*time.Millisecond, "the control: the noise is seen")
-	suite := behave.Suite{Binary: box, Stage: last.Number, Every: 8}
+	suite := behave.Suite{Binary: box, Stage: last.Number, Every: 8, Ready: true}
 	require.NoError(t, suite.Run(t.Context(), func(r behave.Result) {
 		if r.Skipped == "" && !r.Holds {
 			t.Errorf("%s, as %s: ran %q, expected %s, saw %s", r.Row.Name, r.As, r.Ran, r.Expected, r.Saw)

@@ -44,7 +44,7 @@ func Rows(t *testing.T, number int) {
 	all, err := stages.All(root)
 	require.NoError(t, err)
 	suite := behave.Suite{Stage: number, Slow: true, Long: boxtest.Long(), Controls: true, New: true,
-		Thin: thin(t, all, number)}
+		Thin: thin(t, all, number), Ready: true}
 	if suite.Thin > 0 {
 		suite.Part = boxtest.Random(t).IntN(suite.Thin)
 	}
