@@ -105,13 +105,10 @@ func (r *Record) describe() (*api.Container, error) {
 			"UpperDir": o.upper, "WorkDir": o.work, "MergedDir": o.merged}}}
 	d.NetworkSettings = api.NetworkSettings{Ports: map[string][]api.PortBinding{}, Networks: map[string]*api.Endpoint{d.HostConfig.NetworkMode: {}}}
 	d.Image, d.Config.Image = r.ImageID.String(), r.Image
-	if err := r.describeNetwork(d); err != nil {
-		return nil, err
-	}
 	d.RestartCount = r.State.RestartCount
 	anonymous := func(spec string) bool { return slices.Contains(r.Volumes, strings.Split(spec, ":")[0]) }
 	d.HostConfig.Binds = slices.DeleteFunc(slices.Clone(r.Run.Volume), anonymous)
-	return d, nil
+	return d, r.describeNetwork(d)
 }
 
 func (r *Record) describeState() api.State {

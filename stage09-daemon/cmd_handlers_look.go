@@ -41,9 +41,7 @@ func listContainers(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	}
 	all := []any{}
 	for _, c := range list {
-		if line, err := c.line(r.Is("size")); err == nil { // else it was removed meanwhile
-			all = append(all, line)
-		}
+		all = append(all, c.line(r.Is("size")))
 	}
 	return rest.Answer(w, http.StatusOK, all)
 }
@@ -60,12 +58,9 @@ func (s Store) selected(o listing.Options) ([]*Record, error) {
 	return list, err
 }
 
-// line is a container in a list.
-func (r *Record) line(withSize bool) (map[string]any, error) {
-	c, err := r.describe()
-	if err != nil {
-		return nil, err
-	}
+// line is a container in a list. None is left out for a part of it that cannot be described.
+func (r *Record) line(withSize bool) map[string]any {
+	c, _ := r.describe() // as far as it is known: inspect has the error
 	line := map[string]any{"Id": r.ID, "Names": []string{"/" + r.Name}, "Image": r.Image,
 		"ImageID": r.ImageID.String(), "Command": strings.Join(r.Run.Command.argv(), " "),
 		"Created": r.Created.Unix(), "Ports": report.Ports(c.NetworkSettings.Ports),
@@ -80,7 +75,7 @@ func (r *Record) line(withSize bool) (map[string]any, error) {
 			line["SizeRootFs"] = line["SizeRootFs"].(int64) + sizeOf(layer)
 		}
 	}
-	return line, nil
+	return line
 }
 
 func inspectContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {

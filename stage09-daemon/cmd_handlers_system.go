@@ -193,9 +193,7 @@ func diskUsage(d *daemon, w http.ResponseWriter, _ *rest.Request) error {
 	}
 	containers := []any{}
 	for _, c := range all {
-		if line, err := c.line(true); err == nil { // else it was removed meanwhile
-			containers = append(containers, line)
-		}
+		containers = append(containers, c.line(true))
 	}
 	volumes, err := d.volumes()
 	if err != nil {

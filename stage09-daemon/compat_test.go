@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -77,4 +80,21 @@ func TestBodiesOfJSON(t *testing.T) {
 		require.NoError(t, answer.Body.Close())
 		require.Equal(t, 400, answer.StatusCode)
 	}
+}
+
+// TestUndescribed: a container with a flag that cannot be read is in the lists, as it is in ps -a.
+func TestUndescribed(t *testing.T) {
+	c := ask(t)
+	c.create("odd", map[string]any{"HostConfig": map[string]any{"PortBindings": map[string]any{"80/tcp": []any{map[string]any{"HostPort": "8080"}}}}}, "true")
+	id := strings.TrimSpace(c.box("ps", "-aq", "--no-trunc"))
+	file := filepath.Join(c.root, "containers", id, "container.json")
+	record, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(record), `"8080:80/tcp"`)
+	require.NoError(t, os.WriteFile(file, bytes.ReplaceAll(record, []byte(`"8080:80/tcp"`), []byte(`"8080:http"`)), 0o600))
+	require.Contains(t, c.box("ps", "-a"), "odd")
+	status, text := c.do("GET", "/containers/odd/json", nil)
+	require.NotEqual(t, 200, status, text)
+	require.Contains(t, c.ok(200, "GET", "/containers/json?all=1&size=1", nil), id)
+	require.Contains(t, c.ok(200, "GET", "/system/df", nil), id)
 }
