@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -186,4 +187,34 @@ func TestOutlineFitsAScreen(t *testing.T) {
 	}
 	require.Equal(t, strings.Count(all, "│ "), sum, "%s\n%s", outline, all)
 	require.Equal(t, sum, total)
+}
+
+// TestHostsDevAndSys: -v may show the host's /dev and /sys in place of the container's own, as
+// programs that watch a host have it. No further device may be opened, and what is hidden stays so.
+func TestHostsDevAndSys(t *testing.T) {
+	dir := newTiny(t)
+	asBoth(t, func(t *testing.T, user string) {
+		inside := func(flags, script string) string {
+			args := append(append([]string{"run", "--rootfs", dir}, strings.Fields(flags)...), "sh", "-c", script)
+			cmd := exec.Command(box, args...)
+			if user != "" {
+				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			}
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%v: %s", args, out)
+			return string(out)
+		}
+		require.Contains(t, inside("-v /dev:/dev", "ls /dev"), "\nkmsg\n")
+		require.NotContains(t, inside("", "ls /dev"), "kmsg", "the control")
+		require.Equal(t, "own\r\n", inside("-t -v /dev:/dev", `[ /proc/self/fd/0 -ef "$(tty)" ] && echo own`))
+		if user == "" && os.Geteuid() == 0 {
+			open := "(: >>/dev/kmsg) 2>/dev/null && echo opened || echo refused"
+			require.Equal(t, "refused\n", inside("-v /dev:/dev", open))
+			require.Equal(t, "opened\n", inside("-v /dev:/dev --privileged", open), "the control")
+			require.Contains(t, inside("-v /proc:/host/proc:ro -v /:/rootfs:ro", "ls /host/proc /rootfs"), "\n"+fmt.Sprint(os.Getpid())+"\n")
+			require.Empty(t, inside("-v "+t.TempDir()+":/sys", "ls /sys"))
+		}
+		require.Equal(t, "refused\n", inside("-v /sys:/sys:ro", "ls /sys/firmware; mkdir /sys/fs/cgroup/box-x 2>/dev/null || echo refused"))
+		require.NotEmpty(t, inside("-v /sys:/tmp:ro", "ls /tmp/firmware"), "the control")
+	})
 }

@@ -54,16 +54,16 @@ func stdio(c *Container, p *Plan) error {
 	return nil
 }
 
-// openConsole gives the container a terminal, and /dev/console.
+// openConsole gives the container a terminal, and /dev/console. -v may have mounted another /dev.
 func (r *newRoot) openConsole(owner int) {
-	slave := r.openPair(r.dev, "pts/ptmx", owner)
+	slave := r.openPair(owner)
 	mount := r.CopyMount(slave, "").Result()
-	r.Mknod(r.dev, "console", unix.S_IFREG|0o620, 0, 0).Tolerate(unix.EEXIST)
-	r.Attach(mount, r.dev, "console").Why("/dev/console is this terminal too")
+	r.Mknod(plan.Cwd, "/dev/console", unix.S_IFREG|0o620, 0, 0).Tolerate(unix.EEXIST)
+	r.Attach(mount, plan.Cwd, "/dev/console").Why("/dev/console is this terminal too")
 }
 
 // openPair has the process make the pair and send its master's end.
-func (p *Plan) openPair(dev plan.Arg, ptmx string, owner int) (slave plan.Arg) {
+func (p *Plan) openPair(owner int) (slave plan.Arg) {
 	c := p.console
 	sender := plan.Pending("CONSOLE")
 	pair := p.before.Add("socketpair", unix.SYS_SOCKETPAIR, plan.Sym(unix.AF_UNIX, "AF_UNIX"),
@@ -74,7 +74,7 @@ func (p *Plan) openPair(dev plan.Arg, ptmx string, owner int) (slave plan.Arg) {
 		sender.Set(uintptr(c.ends[1]))
 		pair.SetText(3, fmt.Sprintf("[%d, %d]", c.ends[0], c.ends[1]))
 	})
-	master := p.Open(dev, ptmx, unix.O_RDWR|unix.O_NOCTTY).
+	master := p.Open(plan.Cwd, "/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY).
 		Why("a new terminal: the end that the host will hold").
 		Look("ls /proc/PID/root/dev/pts").Result()
 	p.Ioctl(master, unix.TIOCSPTLCK, "TIOCSPTLCK", plan.Ptr(unsafe.Pointer(new(int32)), "[0]"))

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 
-	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage03-rootfs/seccomp"
 )
@@ -124,7 +123,7 @@ func (x *execProcess) stdio(p *Plan) error {
 // user.
 func (x *execProcess) prepare(p *Plan, confine func(who *identity)) error {
 	if x.TTY {
-		p.openPair(plan.Cwd, "/dev/ptmx", x.who.uid)
+		p.openPair(x.who.uid)
 		x.session(p)
 	}
 	if err := x.workdir(p); err != nil {

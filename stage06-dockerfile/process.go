@@ -104,7 +104,7 @@ func (b *bundle) join(pid int, process *specs.Process) (*Plan, error) {
 		p.Setresid(0, 0)
 	}
 	if b.TTY {
-		p.openPair(plan.Cwd, "/dev/ptmx", int(process.User.UID))
+		p.openPair(int(process.User.UID))
 	}
 	if b.input != nil {
 		p.Dup3(plan.Num(int(b.input.Fd())), 0, false)

@@ -131,19 +131,21 @@ func TestResolve(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	isName := func(text string) bool { return text == "data" }
 	types := Types{"bind", "tmpfs", "volume"}
-	list, err := types.Resolve([]string{file + ":/a/b/../c", "data:/d", dir + "/gone:/e"}, nil, []string{"/f"}, isName)
+	list, err := types.Resolve([]string{file + ":/a/b/../c", "data:/d", dir + "/gone:/e", dir + ":/dev", dir + ":/sys:rslave"}, nil, []string{"/f"}, isName)
 	require.NoError(t, err)
 	var got []string
 	for _, s := range list {
 		got = append(got, fmt.Sprint(s.Type, s.Target, s.IsDir, s.IsMissing))
 	}
-	require.Equal(t, []string{"volume/dtrue false", "bind/etrue true", "tmpfs/ftrue false", "bind/a/cfalse false"}, got, "those nearer to the root first")
+	require.Equal(t, []string{"volume/dtrue false", "bind/etrue true", "bind/devtrue false", "bind/systrue false", "tmpfs/ftrue false", "bind/a/cfalse false"}, got, "those nearer to the root first")
 	for spec, says := range map[string]string{
-		dir + ":x":           "--volume " + dir + `:x: the place inside, "x", must be an absolute path`,
-		dir + ":/dev/..":     ": / is reserved",
-		dir + ":/proc/x":     ": /proc/x is reserved",
-		"no/name:/x":         `: "no/name" is neither a path`,
-		dir + ":/d/../taken": ": duplicate mount point: /taken",
+		dir + ":x":            "--volume " + dir + `:x: the place inside, "x", must be an absolute path`,
+		dir + ":/dev/..":      ": / is reserved",
+		dir + ":/proc/x":      ": /proc/x is reserved",
+		"data:/dev":           ": /dev is reserved",
+		dir + ":/sys:rshared": "would be hidden from the host too",
+		"no/name:/x":          `: "no/name" is neither a path`,
+		dir + ":/d/../taken":  ": duplicate mount point: /taken",
 	} {
 		_, err := types.Resolve([]string{"data:/taken", spec}, nil, nil, isName)
 		require.ErrorContains(t, err, says)

@@ -37,9 +37,12 @@ func (s *Spec) checkTarget(others []Spec) error {
 		return fmt.Errorf("the place inside, %q, must be an absolute path", s.Target)
 	}
 	s.Target = path.Clean(s.Target)
+	overOurs := s.Target == "/sys" || s.Target == "/dev"
 	switch top := strings.SplitN(s.Target, "/", 3)[1]; {
-	case s.Target == "/" || top == "proc" || s.Target == "/sys" || s.Target == "/dev":
+	case s.Target == "/" || top == "proc" || overOurs && s.Type != "bind":
 		return fmt.Errorf("%s is reserved: the container has its own there", s.Target)
+	case overOurs && s.Propagation == "shared":
+		return fmt.Errorf("shared: what the container hides of %s would be hidden from the host too; give slave", s.Target)
 	case slices.ContainsFunc(others, func(o Spec) bool { return o.Target == s.Target }):
 		return fmt.Errorf("duplicate mount point: %s", s.Target)
 	}
