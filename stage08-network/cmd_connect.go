@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage08-network/ipam"
 )
 
@@ -55,7 +56,8 @@ func (c *networkDisconnectCmd) Run() error {
 // connectTo connects a container to one more network: now, if it runs, and whenever it starts.
 func (r *Record) connectTo(wish ipam.Wish) error {
 	names := r.Run.networkNames()
-	left := names[0] == "none" && !r.isRunning() // it was disconnected from all, perhaps
+	isKept := r.store.networks().IsKept(r.ID)
+	left := names[0] == "none" && (!r.isRunning() || isKept) // it was disconnected from all, perhaps
 	switch {
 	case slices.Contains(names, wish.Network):
 		return fmt.Errorf("network connect %s: container %s is on it already", wish.Network, r.Name)
@@ -100,6 +102,24 @@ func (r *Record) disconnectFrom(name string) error {
 		}
 		if len(now.Run.Network) == 0 {
 			now.Run.Network = []string{"none"}
+		}
+		return nil
+	})
+}
+
+// renumber changes /etc/hosts of a container that runs.
+func (r *Record) renumber(gone, come ipam.Lease) error {
+	names := hostNames(r.Run.Hostname, r.Name)
+	return etc.Renumber(r.path("hosts"), names, gone.Addresses(), come.Addresses())
+}
+
+// noteWay notes the address of a container that runs, and whether its ports are published there.
+func (r *Record) noteWay(address string, published bool) error {
+	return r.amend(func(now *Record) error {
+		s := &now.State
+		ports := append(s.Ports, s.Withdrawn...)
+		if s.Address, s.Ports, s.Withdrawn = address, nil, ports; published {
+			s.Ports, s.Withdrawn = ports, nil
 		}
 		return nil
 	})

@@ -305,7 +305,6 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 		}
 		return string(data), err
 	}
-	names := strings.Fields(etc.HostNames(who.hostname) + " " + who.name)
 	var own []string
 	switch {
 	case w.first() == "none" || w.first() == "host":
@@ -314,7 +313,7 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	default:
 		own = c.ownAddresses()
 	}
-	text := etc.Hosts(strings.Join(slices.Compact(names), " "), own...)
+	text := etc.Hosts(hostNames(who.hostname, who.name), own...)
 	for _, spec := range w.AddHost {
 		line, err := c.hostsLine(spec)
 		if err != nil {
@@ -323,6 +322,11 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 		text += line
 	}
 	return text, nil
+}
+
+// hostNames are the names of a container in its /etc/hosts.
+func hostNames(hostname, name string) string {
+	return strings.Join(slices.Compact(strings.Fields(etc.HostNames(hostname)+" "+name)), " ")
 }
 
 // nameFiles are the files in /etc that tell a container its names and those of others.

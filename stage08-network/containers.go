@@ -78,6 +78,8 @@ type State struct {
 
 	Address string   `json:",omitempty"` // on its network, while it runs
 	Ports   []string `json:",omitempty"` // as published
+
+	Withdrawn []string `json:",omitempty"` // ports that no network leads to now
 }
 
 // exit records an exit status.

@@ -286,10 +286,7 @@ func (l *link) attachments() []*attachment {
 // ownAddresses are those on all networks.
 func (l *link) ownAddresses() (list []string) {
 	for _, a := range l.attachments() {
-		list = append(list, a.lease.Addr.String())
-		if a.lease.Addr6.IsValid() {
-			list = append(list, a.lease.Addr6.String())
-		}
+		list = append(list, a.lease.Addresses()...)
 	}
 	return list
 }
@@ -567,10 +564,7 @@ func (l *link) disconnect() error {
 	if l.held == nil || l.dry {
 		return errors.Join(all...)
 	}
-	undo := unpublish
-	if len(l.Ports) == 0 {
-		undo = func([]ipam.Lease) error { return nil }
-	}
+	undo := func([]ipam.Lease) error { return l.unpublish() }
 	return errors.Join(append(all, l.silence(), l.dir.release(l.id, undo), l.held.Close())...)
 }
 

@@ -8,7 +8,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/portmap"
 )
 
 // plugIn connects a container that runs.
@@ -25,20 +25,28 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 	runtime.LockOSThread() // the thread enters the container's network
 	l := &link{dir: r.store.networks(), id: r.ID}
 	all, err := l.dir.leasesOf(r.ID)
-	if err != nil || len(all) == 0 {
+	if err != nil || !l.dir.IsKept(r.ID) {
 		return errors.Join(err, fmt.Errorf("container %s is on no network", r.Name))
 	}
-	who := endpoint{id: r.ID, name: r.Name, keeper: all[0].lease.Keeper}
+	who := endpoint{id: r.ID, name: r.Name, keeper: "-"} // unknown, if it has left all networks
+	if len(all) > 0 {
+		who.keeper = all[0].lease.Keeper
+	}
 	if l.attachment, err = l.allocate(wish, who); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, l.dir.Release(l.network, r.ID))
+			err = errors.Join(err, l.unpublish(), l.dir.Release(l.network, r.ID))
 		}
 	}()
 	isOpen := func(a attachment) bool { return !a.network.Internal }
 	l.wayOut = isOpen(l.attachment) && !slices.ContainsFunc(all, isOpen)
+	if l.wayOut { // through which the ports may be published again
+		if l.Ports, err = portmap.Reread(r.State.Withdrawn); err != nil {
+			return err
+		}
+	}
 	if l.inside, err = freeLink(r.State.PID); err != nil {
 		return err
 	}
@@ -55,10 +63,16 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 		return err
 	}
 	l.addVeth(veth, strconv.Itoa(r.State.PID))
-	if err := veth.Perform(nil); err != nil {
+	if err = veth.Perform(nil); err == nil {
+		err = r.renumber(ipam.Lease{}, l.lease)
+	}
+	if err != nil {
 		return errors.Join(err, l.leaveNetns(), l.removeVeth())
 	}
-	return nil
+	if !l.wayOut && len(all) > 0 {
+		return nil
+	}
+	return r.noteWay(l.lease.Addr.String(), l.wayOut)
 }
 
 // removeVeth takes a cable away that was not plugged in to the end.
@@ -98,24 +112,95 @@ func freeLink(pid int) (string, error) {
 	return "", err
 }
 
-// unplug removes the cable of a container that runs. The end inside goes with that in the bridge.
+// unplug removes the cable of a container that runs. The end inside goes with that in the bridge,
+// and so do the routes that lead through it.
 func (r *Record) unplug(name string) error {
 	dir := r.store.networks()
 	n, err := dir.Find(name)
 	if err != nil {
 		return err
 	}
-	addr, _ := netip.ParseAddr(r.State.Address)
-	if len(r.State.Ports) > 0 && n.Subnet.Contains(addr) {
-		return fmt.Errorf("network disconnect %s: the ports of container %s are published from it:"+
-			" stop the container first", name, r.Name)
-	}
 	veth, err := vethOf(n, r.ID)
 	if err != nil {
 		return err
 	}
+	all, err := dir.leasesOf(r.ID)
+	if err != nil {
+		return err
+	}
+	var gone ipam.Lease
+	rest := slices.DeleteFunc(all, func(a attachment) bool {
+		if a.network.Name != name {
+			return false
+		}
+		gone = a.lease
+		return true
+	})
 	err = sendNetlink(unix.NETLINK_ROUTE, delLink(veth))
-	return errors.Join(err, dir.Release(n, r.ID))
+	err = errors.Join(err, dir.Release(n, r.ID), r.renumber(gone, ipam.Lease{}))
+	if err != nil || gone.Addr.String() != r.State.Address {
+		return err
+	}
+	return r.leadElsewhere(rest)
+}
+
+// leadElsewhere lets the way out and the published ports of a container that runs lead through
+// another network. Without one that leads out, the ports are withdrawn until there is.
+func (r *Record) leadElsewhere(rest []attachment) (err error) {
+	l := &link{dir: r.store.networks(), id: r.ID}
+	if l.Ports, err = portmap.Reread(r.State.Ports); err != nil {
+		return err
+	}
+	if err := l.unpublish(); err != nil {
+		return err
+	}
+	next := slices.IndexFunc(rest, func(a attachment) bool { return !a.network.Internal })
+	switch {
+	case next < 0 && len(rest) == 0:
+		return r.noteWay("", false)
+	case next < 0:
+		return r.noteWay(rest[0].lease.Addr.String(), false)
+	}
+	l.attachment = rest[next]
+	if err := l.leadOut(strconv.Itoa(r.State.PID)); err != nil {
+		return err
+	}
+	return r.noteWay(l.lease.Addr.String(), true)
+}
+
+// unpublish takes the ports of a container away.
+func (l *link) unpublish() error {
+	if len(l.Ports) == 0 {
+		return nil
+	}
+	return unpublish([]ipam.Lease{{ID: l.id}})
+}
+
+// leadOut publishes the ports, and makes the network the container's way out.
+func (l *link) leadOut(pid string) error {
+	runtime.LockOSThread() // the thread enters the container's network
+	h := hostPlan()
+	l.prepareRules(h, &l.attachment, true)
+	l.enterNetns(h, pid)
+	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
+	routes := []nlMessage{defaultRoute(l.network.Gateway)}
+	if l.lease.Addr6.IsValid() {
+		routes = append(routes, defaultRoute(l.network.Gateway6))
+	}
+	for _, route := range routes {
+		h.Netlink(socket, "the way out, through network "+l.network.Name, orOwnRoute, route)
+	}
+	h.Close(socket)
+	l.back = h.Setns(l.hostNS.Result(), unix.CLONE_NEWNET).Why("and back to the host's network")
+	return errors.Join(h.Perform(nil), l.leaveNetns())
+}
+
+// orOwnRoute lets a container that runs have a default route that it has made itself, or none.
+func orOwnRoute(reply error) error {
+	if errors.Is(reply, unix.EEXIST) || errors.Is(reply, unix.ENETUNREACH) {
+		return nil
+	}
+	return withoutIPv6(reply)
 }
 
 // vethOf finds the end in the bridge of a container's veth pair.

@@ -21,7 +21,7 @@ import (
 // If no port was given, the first one chooses it, until one is free for both.
 func listen(m *portmap.Mapping, l ipam.Lease, dir networks) ([]*proxy.Proxy, error) {
 	for chosen, taken := m.Host == 0, 0; ; taken++ {
-		list, err := listenBoth(m, l)
+		list, err := listenBoth(m, l, dir)
 		if err == nil {
 			return list, nil
 		}
@@ -39,7 +39,7 @@ func listen(m *portmap.Mapping, l ipam.Lease, dir networks) ([]*proxy.Proxy, err
 const maxTaken = 256
 
 // listenBoth opens the proxies of one port: those before an error too.
-func listenBoth(m *portmap.Mapping, l ipam.Lease) (list []*proxy.Proxy, err error) {
+func listenBoth(m *portmap.Mapping, l ipam.Lease, dir networks) (list []*proxy.Proxy, err error) {
 	families := []string{"4", "6"}
 	switch {
 	case m.IP.Is4() || !m.IP.IsValid() && !hasIPv6():
@@ -48,7 +48,9 @@ func listenBoth(m *portmap.Mapping, l ipam.Lease) (list []*proxy.Proxy, err erro
 		families = families[1:]
 	}
 	for _, family := range families {
-		target := netip.AddrPortFrom(l.Addr, m.Container).String()
+		target := func() string {
+			return netip.AddrPortFrom(dir.wayTo(l), m.Container).String()
+		}
 		p, err := proxy.Listen(m.Protocol+family, m.Address(), target)
 		if err != nil {
 			return list, err
@@ -57,6 +59,21 @@ func listenBoth(m *portmap.Mapping, l ipam.Lease) (list []*proxy.Proxy, err erro
 		list = append(list, p)
 	}
 	return list, nil
+}
+
+// wayTo is where the ports of a container lead: to the address that it began with, or to another
+// when it has left that network (see Record.leadElsewhere); invalid if none leads out.
+func (dir networks) wayTo(l ipam.Lease) (to netip.Addr) {
+	all, _ := dir.leasesOf(l.ID) // without them, there is no way
+	for _, a := range all {
+		if a.lease.Addr == l.Addr {
+			return l.Addr
+		}
+		if !a.network.Internal && !to.IsValid() {
+			to = a.lease.Addr
+		}
+	}
+	return to
 }
 
 func closeAll(list []*proxy.Proxy) {

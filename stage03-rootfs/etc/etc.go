@@ -1,11 +1,13 @@
 // Package etc composes files of /etc that say who a container is and whom it asks for the names of
-// others: hosts(5) and resolv.conf(5), as Docker writes them. ParseHost, Host and CheckHosts are for a
-// later stage, which has a flag for such lines. No lesson reads it.
+// others: hosts(5) and resolv.conf(5), as Docker writes them. ParseHost, Host, CheckHosts and Renumber
+// are for a later stage, which has a flag for such lines, and networks that come and go. No lesson reads it.
 package etc
 
 import (
 	"fmt"
 	"net/netip"
+	"os"
+	"slices"
 	"strings"
 
 	"stagebox/stage01-namespaces/rawfile"
@@ -33,6 +35,39 @@ func HostNames(hostname string) string {
 	}
 	return hostname
 }
+
+// Renumber edits /etc/hosts of a container that runs: the lines of the addresses that have gone are
+// left out, and those that have come have the container's names. It stays the same file, which is
+// mounted inside.
+func Renumber(path, names string, gone, come []string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxHosts {
+		err = fmt.Errorf("%s: the container has made it larger than %d bytes", path, maxHosts)
+	}
+	if err != nil {
+		return err
+	}
+	data, err := rawfile.Read(path)
+	if err != nil {
+		return err
+	}
+	text := ""
+	for line := range strings.Lines(string(data)) {
+		if fields := strings.Fields(line); len(fields) == 0 || !slices.Contains(gone, fields[0]) {
+			text += line
+		}
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	for _, address := range come {
+		text += address + "\t" + names + "\n"
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
+
+// maxHosts is the size up to which a file that a container may write is read.
+const maxHosts = 1 << 20
 
 // ParseHost splits NAME=IP or NAME:IP; the address may be in brackets.
 func ParseHost(spec string) (name, ip string) {

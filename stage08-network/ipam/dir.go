@@ -157,14 +157,15 @@ func (d Dir) LeaseFile(name string) string { return d.File(name + ".leases") }
 // Leases reads the leases of a network. Those are live whose box holds the lock named by the
 // container's id: also from another PID namespace, where numbers of processes mean nothing.
 func (d Dir) Leases(n *Network) (live, dead []Lease, err error) {
-	live, dead, err = Read(d.LeaseFile(n.Name), func(id string) bool {
-		return state.HeldName(d.File("keepers"), id)
-	})
+	live, dead, err = Read(d.LeaseFile(n.Name), d.IsKept)
 	if err != nil {
 		err = fmt.Errorf("%w; restore it, or remove the network: box network rm -f %s", err, n.Name)
 	}
 	return live, dead, err
 }
+
+// IsKept reports whether a box that runs keeps the leases of a container, which may have none now.
+func (d Dir) IsKept(id string) bool { return state.HeldName(d.File("keepers"), id) }
 
 // Assign gives a lease the lowest free address, or the wanted one if that is valid, and the IPv6
 // address with the same number if v6. It returns the other leases.

@@ -26,6 +26,16 @@ type Lease struct {
 	Names       []string   // of the container on the network, its own first; there may be none
 }
 
+// Addresses are those of the lease that are valid, as text.
+func (l Lease) Addresses() (list []string) {
+	for _, addr := range []netip.Addr{l.Addr, l.Addr6} {
+		if addr.IsValid() {
+			list = append(list, addr.String())
+		}
+	}
+	return list
+}
+
 // Label is the name of the container, or its id if it has none.
 func (l Lease) Label() string {
 	if len(l.Names) > 0 {

@@ -55,6 +55,15 @@ func Split(published string) (port string, b api.PortBinding) {
 	return port, b
 }
 
+// Reread reads mappings as Published has written them, one for each family.
+func Reread(published []string) ([]Mapping, error) {
+	specs := make([]string, len(published))
+	for i, one := range published {
+		specs[i] = strings.Replace(one, "->", ":", 1)
+	}
+	return Parse(specs)
+}
+
 // Address is the host's address and port, as package net takes it to listen: without an address
 // where all are meant.
 func (m Mapping) Address() string { return m.on("") }

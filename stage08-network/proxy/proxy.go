@@ -17,7 +17,7 @@ import (
 type Proxy struct {
 	streams net.Listener // nil for UDP
 	packets *net.UDPConn // nil for TCP
-	target  string
+	target  func() string
 }
 
 // Limits of a proxy.
@@ -28,9 +28,10 @@ const (
 )
 
 // Listen takes a port. The network is tcp4, tcp6, udp4 or udp6, and address a host and a port as
-// for net.Listen: no host means every address, port 0 any free port. Target is the container's
-// address and port. Nothing is passed on before Serve.
-func Listen(network, address, target string) (*Proxy, error) {
+// for net.Listen: no host means every address, port 0 any free port. Target is asked
+// for the container's address and port when a client comes: they may change. Nothing is passed on
+// before Serve.
+func Listen(network, address string, target func() string) (*Proxy, error) {
 	if strings.HasPrefix(network, "udp") {
 		packets, err := net.ListenPacket(network, address)
 		if err != nil {
@@ -76,7 +77,7 @@ func (p *Proxy) Serve() {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		go passStream(client.(*net.TCPConn), p.target)
+		go passStream(client.(*net.TCPConn), p.target())
 	}
 }
 
@@ -130,7 +131,7 @@ func (p *Proxy) socketFor(all *clients, client netip.AddrPort) net.Conn {
 	if inside := all.sockets[client]; inside != nil || len(all.sockets) >= maxClients {
 		return inside
 	}
-	inside, err := net.Dial("udp", p.target)
+	inside, err := net.Dial("udp", p.target())
 	if err != nil {
 		return nil
 	}

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
 func serve(t *testing.T, network, target string) *Proxy {
 	t.Helper()
-	p, err := Listen(network, "127.0.0.1:0", target)
+	p, err := Listen(network, "127.0.0.1:0", func() string { return target })
 	require.NoError(t, err)
 	require.NotZero(t, p.Port())
 	go p.Serve()

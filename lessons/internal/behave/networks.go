@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -91,6 +92,10 @@ exec "$BOX" "$@"`,
 	Name: "--network twice: a container on two networks is found and finds others on both; network connect and disconnect do it later", Since: 8, For: Root,
 	Check:  inNetwork(onTwoNetworks),
 	Broken: `[ "$1 $2" = "network connect" ] && exit; exec "$BOX" "$@"`,
+}, {
+	Name: "/etc/hosts, the way out and published ports follow network connect and disconnect", Since: 8, For: Root,
+	Check:  inNetwork(followsItsNetworks),
+	Broken: `[ "$1 $2" = "network disconnect" ] && exit; exec "$BOX" "$@"`,
 }, {
 	Name: "network connect takes a container that has IPv6 switched off, and leaves no cable behind when it fails", Since: 8, For: Root,
 	Check:  inNetwork(connectsOrLeavesNothing),
@@ -470,6 +475,33 @@ func connectsOrLeavesNothing(n *testNet) Seen {
 	return all(status(0, n.Run("network", "connect", "red", "old")), printed("eth0 eth1 lo", links("old")),
 		status(0, n.Run("exec", "own", "ip", "route", "add", "default", "dev", "eth0")),
 		refused(n.Run("network", "connect", "red", "own")), printed("eth0 lo", links("own")))
+}
+
+// followsItsNetworks takes a server off the network by which its port is published, then off the other
+// one, and connects it again.
+func followsItsNetworks(n *testNet) Seen {
+	made := status(0, n.Run("network", "create", "red"))
+	web, err := n.server("web", "--network", "bridge", "--network", "red", "--name", "web", "-p", "8080:80")
+	if err != nil {
+		return failed(err)
+	}
+	reached := func(want string) Seen {
+		local := n.heard(0, "[::1]:8080") // through the proxy
+		if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
+			local = want
+		}
+		return all(same(want, n.heard(n.outside, "198.18.0.1:8080")), holds(strings.HasPrefix(local, strings.TrimSuffix(want, "198.18.0.2")) && (local == "") == (want == ""), want+" at ::1", local),
+			same(strconv.FormatBool(want != ""), strconv.FormatBool(n.Run("port", "web").Stdout != "")))
+	}
+	known := func(want string) Seen {
+		own := n.Run("exec", "web", "sed", "-n", `s/^\(10\.[0-9]*\.0\.2\)\t.*web$/\1/p`, "/etc/hosts")
+		return printed(want, own.oneLine())
+	}
+	leave := func(network string) Seen { return status(0, n.Run("network", "disconnect", network, "web")) }
+	return all(made, reached("web sees 198.18.0.2"), known("10.202.0.2 10.201.0.2"),
+		leave("bridge"), reached("web sees 198.18.0.2"), known("10.201.0.2"), same("outside sees 198.18.0.1", n.heard(web.PID, "198.18.0.2:80")),
+		leave("red"), reached(""), known(""), same("", n.heard(web.PID, "198.18.0.2:80")),
+		status(0, n.Run("network", "connect", "red", "web")), reached("web sees 198.18.0.2"), known("10.201.0.2"))
 }
 
 // onTwoNetworks has a server on two networks, one of them internal, and clients on one each.
