@@ -218,3 +218,20 @@ func TestHostsDevAndSys(t *testing.T) {
 		require.NotEmpty(t, inside("-v /sys:/tmp:ro", "ls /tmp/firmware"), "the control")
 	})
 }
+
+// TestSourcesOfMounts: mount(8) and df(1) name new file systems as programs know them.
+func TestSourcesOfMounts(t *testing.T) {
+	dir := newTiny(t)
+	asBoth(t, func(t *testing.T, user string) {
+		cmd := exec.Command(box, "run", "--rootfs", dir, "--tmpfs", "/run", "cat", "/proc/self/mounts")
+		if user != "" {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		for _, line := range []string{"proc /proc proc", "sysfs /sys sysfs", "tmpfs /dev tmpfs", "devpts /dev/pts devpts", "shm /dev/shm tmpfs", "mqueue /dev/mqueue mqueue", "tmpfs /run tmpfs"} {
+			require.Contains(t, string(out), "\n"+line+" ")
+		}
+		require.NotContains(t, string(out), "\nnone ")
+	})
+}

@@ -73,7 +73,7 @@ func (r *newRoot) shm() plan.Arg {
 			Why("the host's, as its IPC is shared").Result()
 	}
 	size := fmt.Sprintf("size=%dk", (cmp.Or(r.ShmSize, 64<<20)+1023)/1024)
-	return r.NewMount("tmpfs", noSuid|noDev|noExec, "mode=1777", size)
+	return r.NewMount("tmpfs", noSuid|noDev|noExec, "source=shm", "mode=1777", size)
 }
 
 // inDev queues a mount on a new directory of /dev.

@@ -7,6 +7,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -16,10 +17,14 @@ import (
 )
 
 // NewMount makes a file system and a mount of it that is attached nowhere yet. Options are
-// "name=value", or "name" alone.
+// "name=value", or "name" alone. mount(8) shows its source: by default the type.
 func (p *Plan) NewMount(fstype string, attrs uint64, options ...string) plan.Arg {
 	fs := p.Add("fsopen", unix.SYS_FSOPEN, fstype, plan.Sym(unix.FSOPEN_CLOEXEC, "FSOPEN_CLOEXEC")).
 		Hint(unix.ENODEV, "the kernel has no file system "+fstype).Result()
+	isSource := func(option string) bool { return strings.HasPrefix(option, "source=") }
+	if !slices.ContainsFunc(options, isSource) {
+		options = append([]string{"source=" + fstype}, options...)
+	}
 	for _, option := range options {
 		name, value, given := strings.Cut(option, "=")
 		if !given {
