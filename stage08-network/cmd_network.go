@@ -127,7 +127,7 @@ func (c *networkRmCmd) Run() error {
 
 // NetworkOptions are the flags about a container's network.
 type NetworkOptions struct {
-	Network      networkNames `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta). More than once: to several; name=NET,alias=NAME,ip=IP says more of one." placeholder:"NET" sep:"none" group:"Network:"`
+	Network      networkNames `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta). More than once: to several; name=NET,alias=NAME,ip=IP,mac-address=MAC says more of one." placeholder:"NET" sep:"none" group:"Network:"`
 	Publish      []string     `short:"p" help:"Publish a container's port on the host: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone picks a free port." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
 	PublishAll   bool         `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
 	DNS          []string     `help:"DNS server to use instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
@@ -137,6 +137,8 @@ type NetworkOptions struct {
 
 	DNSSearch []string `json:",omitempty" help:"Domain to search for names that are given in part, instead of the host's; . for none." placeholder:"DOMAIN" sep:"none" group:"Network:"`
 	DNSOption []string `json:",omitempty" aliases:"dns-opt" help:"Option of resolv.conf(5), such as ndots:2, instead of the host's." placeholder:"OPTION" sep:"none" group:"Network:"`
+
+	MacAddress string `json:",omitempty" help:"MAC address of the container's link, such as 02:42:0a:00:00:09." placeholder:"MAC" group:"Network:"`
 
 	link *link
 }
@@ -155,6 +157,9 @@ func (w *NetworkOptions) wishes() (list []ipam.Wish, err error) {
 	}
 	first := &list[0]
 	if err := first.SetIP(w.IP); err != nil {
+		return nil, fmt.Errorf("--%w", err)
+	}
+	if err := first.SetMAC(w.MacAddress); err != nil {
 		return nil, fmt.Errorf("--%w", err)
 	}
 	first.Aliases = append(first.Aliases, w.NetworkAlias...)
@@ -194,7 +199,7 @@ func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
 	}
 	name := list[0].Network
 	mode, other, found := strings.Cut(name, ":")
-	asks := len(w.Publish) > 0 || w.PublishAll || len(list[0].Aliases) > 0 || list[0].IP.IsValid()
+	asks := len(w.Publish) > 0 || w.PublishAll || list[0].Asks()
 	switch {
 	case slices.Contains(iso.Share, "net") && mode != "" && mode != "host" && mode != "default":
 		err = fmt.Errorf("--network %s and --share net exclude one another", name)
@@ -270,7 +275,6 @@ func (c *Container) checkNetwork() error {
 
 // check refuses what a kind of network cannot have.
 func (w *NetworkOptions) check(mode string, bridged bool, ports int, list []ipam.Wish) error {
-	asks := list[0].IP.IsValid() || len(list[0].Aliases) > 0
 	flag := "--network " + list[0].Network
 	if mode == "host" && list[0].Network != "host" {
 		flag = "--share net"
@@ -281,8 +285,8 @@ func (w *NetworkOptions) check(mode string, bridged bool, ports int, list []ipam
 			" of your own, through pasta or slirp4netns", list[0].Network)
 	case ports > 0 && !bridged && mode != "default":
 		return fmt.Errorf("--publish with %s: there is no network of its own to publish from", flag)
-	case !bridged && asks:
-		return errors.New("--ip and --network-alias need a network that box has made: box network create")
+	case !bridged && list[0].Asks():
+		return errors.New("--ip, --mac-address and --network-alias need a network that box has made: box network create")
 	}
 	for _, more := range list[1:] {
 		if !bridged || slices.Contains(noBridge, more.Network) {

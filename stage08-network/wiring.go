@@ -324,7 +324,7 @@ func (l *link) allocate(wish ipam.Wish, who endpoint) (a attachment, err error) 
 	unique := make([]byte, 3)
 	rand.Read(unique)
 	a.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
-	a.lease = ipam.Lease{ID: who.id, Keeper: who.keeper, Names: names}
+	a.lease = ipam.Lease{ID: who.id, Keeper: who.keeper, Names: names, MAC: wish.MAC}
 	if who.keeper == "" {
 		a.lease.Keeper = ipam.Keeper(os.Getpid())
 	}

@@ -8,6 +8,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -34,7 +35,7 @@ func newBridge(n *ipam.Network) nlMessage {
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, unix.NLM_F_CREATE, linkBody().
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", n.Bridge).
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
-		mac(n.Gateway). // else it takes that of a port, and loses it with the port
+		mac(ipam.HardwareAddr(n.Gateway)). // else that of a port, which may go
 		nest(unix.IFLA_LINKINFO, "IFLA_LINKINFO", linkKind("bridge"))}
 }
 
@@ -46,7 +47,7 @@ func newVeth(a *attachment, bridge int, pid string) nlMessage {
 	peer := body.
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", a.inside).
 		u32(unix.IFLA_MTU, "IFLA_MTU", n.MTU, fmt.Sprint(n.MTU)).
-		mac(a.lease.Addr).
+		mac(a.lease.HardwareAddr()).
 		u32(unix.IFLA_NET_NS_PID, "IFLA_NET_NS_PID", uint32(number), pid)
 	const flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
 	return nlMessage{"RTM_NEWLINK", unix.RTM_NEWLINK, flags, linkBody().
@@ -100,10 +101,9 @@ func delLink(name string) nlMessage {
 		str(unix.IFLA_IFNAME, "IFLA_IFNAME", name)}
 }
 
-// mac gives a link a MAC address made of its IPv4 address. The next container with that address
-// is found at once, since no neighbour has to forget the MAC address of the last.
-func (b nlBody) mac(addr netip.Addr) nlBody {
-	hardware := ipam.HardwareAddr(addr)
+// mac gives a link a MAC address, made of its IPv4 address unless a flag says another. The next
+// container with that address is found at once, since no neighbour has to forget the last one's.
+func (b nlBody) mac(hardware net.HardwareAddr) nlBody {
 	return b.attr(unix.IFLA_ADDRESS, "IFLA_ADDRESS", hardware, hardware.String())
 }
 

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -15,6 +16,7 @@ type networkConnectCmd struct {
 	Network string   `arg:"" help:"A network, by name."`
 	Name    string   `arg:"" name:"container" help:"A container, by name, id or id prefix."`
 	IP      string   `name:"ip" help:"IPv4 address of the container there; it must be free." placeholder:"IP"`
+	MAC     string   `name:"mac-address" help:"MAC address of the container's link there." placeholder:"MAC"`
 	Alias   []string `help:"Additional name of the container there." placeholder:"NAME" sep:"none"`
 
 	Store
@@ -23,7 +25,7 @@ type networkConnectCmd struct {
 // Run is `box network connect`.
 func (c *networkConnectCmd) Run() error {
 	wish := ipam.Wish{Network: c.Network, Aliases: c.Alias}
-	if err := wish.SetIP(c.IP); err != nil {
+	if err := cmp.Or(wish.SetIP(c.IP), wish.SetMAC(c.MAC)); err != nil {
 		return fmt.Errorf("--%w", err)
 	}
 	if err := wish.CheckAliases("--alias"); err != nil {
@@ -98,7 +100,7 @@ func (r *Record) disconnectFrom(name string) error {
 	return r.amend(func(now *Record) error {
 		w := now.Run.networkOptions()
 		if now.Run.Network = slices.Delete(w.Network, at, at+1); at == 0 {
-			now.Run.NetworkAlias, now.Run.IP = nil, ""
+			now.Run.NetworkAlias, now.Run.IP, now.Run.MacAddress = nil, "", ""
 		}
 		if len(now.Run.Network) == 0 {
 			now.Run.Network = []string{"none"}

@@ -49,7 +49,7 @@ func (d Dir) Describe(n *Network) (*api.Network, error) {
 // Endpoint returns a container on a network in the shape of the API.
 func (d Dir) Endpoint(n *Network, l Lease) *api.Endpoint {
 	id := d.ID(n.Name)
-	e := &api.Endpoint{NetworkID: id, EndpointID: apiID(id, l.ID), MacAddress: HardwareAddr(l.Addr).String(), Gateway: n.Gateway.String(),
+	e := &api.Endpoint{NetworkID: id, EndpointID: apiID(id, l.ID), MacAddress: l.HardwareAddr().String(), Gateway: n.Gateway.String(),
 		IPAddress: l.Addr.String(), IPPrefixLen: n.Subnet.Bits(), DNSNames: append(append([]string{}, l.Names...), l.ID[:min(12, len(l.ID))])}
 	if l.Addr6.IsValid() {
 		e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway = l.Addr6.String(), n.Subnet6.Bits(), n.Gateway6.String()
@@ -109,6 +109,14 @@ func prefix(addr netip.Addr, network netip.Prefix) string {
 		return ""
 	}
 	return netip.PrefixFrom(addr, network.Bits()).String()
+}
+
+// HardwareAddr is the address of the container's link.
+func (l Lease) HardwareAddr() net.HardwareAddr {
+	if l.MAC != nil {
+		return l.MAC
+	}
+	return HardwareAddr(l.Addr)
 }
 
 // HardwareAddr is the address of a link on the wire: one's own kind, then its IPv4 address.

@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -71,12 +72,13 @@ func TestLeasesLiveWithTheirKeepers(t *testing.T) {
 	live, dead, err := Read(path, isHeld)
 	require.NoError(t, err)
 	require.Empty(t, append(live, dead...))
-	own := Lease{netip.MustParseAddr("10.9.8.3"), netip.MustParseAddr("fd00::3"), "0123456789abcdef", Keeper(os.Getpid()), []string{"Web", "db"}}
+	own := Lease{netip.MustParseAddr("10.9.8.3"), netip.MustParseAddr("fd00::3"), "0123456789abcdef", Keeper(os.Getpid()), []string{"Web", "db"},
+		net.HardwareAddr{2, 0x42, 10, 0, 0, 9}}
 	stale := Lease{Addr: netip.MustParseAddr("10.9.8.2"), ID: "stale", Keeper: fmt.Sprintf("%d@1", os.Getpid()), Names: []string{}}
 	require.NoError(t, Write(path, []Lease{own, stale}))
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, fmt.Sprintf("10.9.8.2 - stale %s\n10.9.8.3 fd00::3 0123456789abcdef %s Web db\n", stale.Keeper, own.Keeper), string(data))
+	require.Equal(t, fmt.Sprintf("10.9.8.2 - stale %s\n10.9.8.3 fd00::3 0123456789abcdef %s mac=02:42:0a:00:00:09 Web db\n", stale.Keeper, own.Keeper), string(data))
 	live, dead, err = Read(path, isHeld)
 	require.NoError(t, err)
 	require.Equal(t, []Lease{own}, live)

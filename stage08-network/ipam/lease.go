@@ -10,6 +10,7 @@ package ipam
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -24,6 +25,8 @@ type Lease struct {
 	ID          string     // of the container
 	Keeper      string     // the process that keeps it, as Keeper names it
 	Names       []string   // of the container on the network, its own first; there may be none
+
+	MAC net.HardwareAddr // nil for the one that comes of Addr
 }
 
 // Addresses are those of the lease that are valid, as text.
@@ -106,15 +109,22 @@ func Write(path string, list []Lease) error {
 	return state.Write(path, []byte(text.String()), 0o644, state.Volatile)
 }
 
-// line is a lease in the file: address, IPv6 address or -, id, keeper, names.
+// line is a lease in the file: address, IPv6 address or -, id, keeper, names; and
+// before the names mac=MAC, if it is not the default.
 func (l Lease) line() string {
 	addr6 := "-"
 	if l.Addr6.IsValid() {
 		addr6 = l.Addr6.String()
 	}
 	fields := append([]string{l.Addr.String(), addr6, l.ID, l.Keeper}, l.Names...)
+	if l.MAC != nil {
+		fields = slices.Insert(fields, 4, macField+l.MAC.String())
+	}
 	return strings.Join(fields, " ") + "\n"
 }
+
+// macField begins a field that no name does.
+const macField = "mac="
 
 func parse(line string) (l Lease, ok bool) {
 	fields := strings.Fields(line)
@@ -124,5 +134,10 @@ func parse(line string) (l Lease, ok bool) {
 	addr, err := netip.ParseAddr(fields[0])
 	addr6, err6 := netip.ParseAddr(fields[1])
 	ok = err == nil && addr.Is4() && (err6 == nil || fields[1] == "-")
-	return Lease{addr, addr6, fields[2], fields[3], fields[4:]}, ok
+	l = Lease{Addr: addr, Addr6: addr6, ID: fields[2], Keeper: fields[3], Names: fields[4:]}
+	if len(l.Names) > 0 && strings.HasPrefix(l.Names[0], macField) {
+		l.MAC, err = net.ParseMAC(l.Names[0][len(macField):])
+		l.Names, ok = l.Names[1:], ok && err == nil
+	}
+	return l, ok
 }

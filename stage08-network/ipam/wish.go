@@ -1,7 +1,9 @@
 package ipam
 
 import (
+	"bytes"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 )
@@ -11,9 +13,15 @@ type Wish struct {
 	Network string
 	Aliases []string
 	IP      netip.Addr // invalid for any
+
+	MAC net.HardwareAddr // nil for the one that comes of the IP address
 }
 
-// ParseWish reads a value of --network: the name of a network, or name=NAME,alias=NAME,ip=IP.
+// Asks reports whether the container wants more of the network than to be on it.
+func (w Wish) Asks() bool { return len(w.Aliases) > 0 || w.IP.IsValid() || w.MAC != nil }
+
+// ParseWish reads a value of --network: the name of a network, or
+// name=NAME,alias=NAME,ip=IP,mac-address=MAC.
 func ParseWish(text string) (w Wish, err error) {
 	if !strings.Contains(text, "=") {
 		return Wish{Network: text}, nil
@@ -28,8 +36,12 @@ func ParseWish(text string) (w Wish, err error) {
 			if err := w.SetIP(value); err != nil {
 				return w, fmt.Errorf("--network %s: %w", text, err)
 			}
+		case "mac-address":
+			if err := w.SetMAC(value); err != nil {
+				return w, fmt.Errorf("--network %s: %w", text, err)
+			}
 		default:
-			return w, fmt.Errorf("--network %s: invalid key %q; there are name, alias and ip", text, key)
+			return w, fmt.Errorf("--network %s: invalid key %q; there are name, alias, ip and mac-address", text, key)
 		}
 	}
 	if w.Network == "" {
@@ -46,6 +58,23 @@ func (w *Wish) SetIP(text string) (err error) {
 	if w.IP, err = netip.ParseAddr(text); err != nil || !w.IP.Is4() {
 		return fmt.Errorf("ip %s is not an IPv4 address", text)
 	}
+	return nil
+}
+
+// SetMAC reads the address of the container's link, "" for any. It is that of one link (the lowest bit
+// of a group's is set), and not another than was set before.
+func (w *Wish) SetMAC(text string) error {
+	if text == "" {
+		return nil
+	}
+	mac, err := net.ParseMAC(text)
+	switch {
+	case err != nil || len(mac) != 6 || mac[0]&1 != 0 || bytes.Equal(mac, make([]byte, 6)):
+		return fmt.Errorf("mac-address %s is not the address of a link, such as 02:42:0a:00:00:09", text)
+	case w.MAC != nil && !bytes.Equal(w.MAC, mac):
+		return fmt.Errorf("mac-address %s: the network has %s already", text, w.MAC)
+	}
+	w.MAC = mac
 	return nil
 }
 
@@ -67,6 +96,9 @@ func (w Wish) String() string {
 	}
 	if w.IP.IsValid() {
 		text += ",ip=" + w.IP.String()
+	}
+	if w.MAC != nil {
+		text += ",mac-address=" + w.MAC.String()
 	}
 	if text == "name="+w.Network {
 		return w.Network

@@ -7,7 +7,7 @@ import (
 )
 
 func TestWish(t *testing.T) {
-	for _, text := range []string{"red", "name=red,alias=db,alias=store,ip=10.0.0.9", "container:web"} {
+	for _, text := range []string{"red", "name=red,alias=db,alias=store,ip=10.0.0.9", "name=red,mac-address=02:42:0a:00:00:09", "container:web"} {
 		w, err := ParseWish(text)
 		require.NoError(t, err)
 		require.Equal(t, text, w.String())
@@ -18,6 +18,8 @@ func TestWish(t *testing.T) {
 	for text, says := range map[string]string{
 		"alias=x": "name is missing", "name=red,ip=::1": "is not an IPv4 address", "name=red,ip=x": "is not an IPv4 address",
 		"name=red,mac=1": `invalid key "mac"`, "name=red,alias=a b": `"a b": a name has letters`,
+		"name=red,mac-address=1": "is not the address of a link", "name=red,mac-address=01:00:5e:00:00:01": "is not the address of a link",
+		"name=red,mac-address=00:00:00:00:00:00": "is not", "name=red,mac-address=02:42:0a:00:00:09,mac-address=02:42:0a:00:00:08": "has 02:42:0a:00:00:09 already",
 	} {
 		_, err := ParseWish(text)
 		require.ErrorContains(t, err, says, text)

@@ -55,6 +55,8 @@ func TestCreate(t *testing.T) {
 		`{"Volumes":{"/a":{},"/b":{},"/c/":{},"/d":{}},"HostConfig":{"Binds":["v:/b:rw"],"Tmpfs":{"/c":""},"Mounts":[{"Type":"volume","Target":"/d"}]}}`: "--volume=/a --volume=v:/b:rw --tmpfs=/c --mount=type=volume,dst=/d tiny",
 		`{"HostConfig":{"NetworkMode":"red"},"NetworkingConfig":{"EndpointsConfig":{"blue":null,"red":{"Aliases":["x","y"]}}}}`:                          "--network=name=red,alias=x,alias=y --network=blue tiny",
 		`{"NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}}}`:                                     "--network=name=red,alias=x,ip=10.0.0.9 tiny",
+		`{"HostConfig":{"NetworkMode":"default"},"NetworkingConfig":{"EndpointsConfig":{"default":{"MacAddress":"02:42:0a:00:00:09"}}}}`:                 "--network=name=default,mac-address=02:42:0a:00:00:09 tiny",
+		`{"MacAddress":"02:42:0a:00:00:09","NetworkingConfig":{"EndpointsConfig":{"red":{"MacAddress":"02:42:0a:00:00:09"}}}}`:                           "--mac-address=02:42:0a:00:00:09 --network=name=red,mac-address=02:42:0a:00:00:09 tiny",
 	} {
 		line, err := words(t, strings.Replace(body, "{", `{"Image":"tiny",`, 1))
 		require.NoError(t, err, body)
@@ -130,6 +132,7 @@ func TestBuild(t *testing.T) {
 // TestBadRequests: what is not JSON's to refuse.
 func TestBadRequests(t *testing.T) {
 	for _, body := range []string{`{"Image":"tiny","Healthcheck":{"Test":["x"]}}`, `{"Image":"tiny","Healthcheck":{"Test":["CMD"]}}`,
+		`{"Image":"tiny","MacAddress":"x"}`, `{"Image":"tiny","NetworkingConfig":{"EndpointsConfig":{"red":{"MacAddress":"x"}}}}`,
 		`{"Image":"tiny","NetworkingConfig":{"EndpointsConfig":{"red":{"IPAMConfig":{"IPv4Address":"x"}}}}}`, `{"Image":"tiny","NetworkingConfig":{"EndpointsConfig":{"red":{"Aliases":["a,ip=10.0.0.9"]}}}}`} {
 		_, err := words(t, body)
 		var problem rest.Problem
@@ -143,8 +146,8 @@ func TestNetwork(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "network create --internal --label=a=1 -- red", strings.Join(line, " "))
 	var c commandline.Connect
-	require.NoError(t, json.Unmarshal([]byte(`{"Container":"web","EndpointConfig":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}`), &c))
+	require.NoError(t, json.Unmarshal([]byte(`{"Container":"web","EndpointConfig":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"},"MacAddress":"02:42:0a:00:00:09"}}`), &c))
 	line, err = c.Words("red")
 	require.NoError(t, err)
-	require.Equal(t, "network connect --alias=x --ip=10.0.0.9 -- red web", strings.Join(line, " "))
+	require.Equal(t, "network connect --alias=x --ip=10.0.0.9 --mac-address=02:42:0a:00:00:09 -- red web", strings.Join(line, " "))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/netip"
 	"path"
@@ -231,9 +232,10 @@ func (c *Create) network(l *Words) {
 	if (mode == "" || mode == "default") && len(names) > 0 {
 		mode = names[0]
 	}
+	l.Add("--mac-address", c.MacAddress)
 	for _, name := range append([]string{mode}, slices.DeleteFunc(names, func(name string) bool { return name == mode })...) {
-		if name != "default" || len(all) > 1 {
-			l.Add("--network", all[name].wish(name))
+		if wish := all[name].wish(name); wish != "default" || len(all) > 1 {
+			l.Add("--network", wish)
 		}
 	}
 }
@@ -253,7 +255,8 @@ func (e *Endpoint) wish(network string) string {
 	w := ipam.Wish{Network: network}
 	if e != nil {
 		w.Aliases = e.Aliases
-		w.IP, _ = netip.ParseAddr(e.ip()) // checked before
+		w.IP, _ = netip.ParseAddr(e.ip()) // checked before, and so is the other
+		w.MAC, _ = net.ParseMAC(e.MacAddress)
 	}
 	return w.String()
 }
@@ -271,7 +274,10 @@ func (e *Endpoint) check() error {
 	if err := (ipam.Wish{Aliases: e.Aliases}).CheckAliases("alias"); err != nil {
 		return rest.Errorf(http.StatusBadRequest, "%v", err)
 	}
-	return refuse(map[string]bool{"IPv6Address": e.IPAMConfig != nil && e.IPAMConfig.IPv6Address != "", "MacAddress": e.MacAddress != ""})
+	if err := new(ipam.Wish).SetMAC(e.MacAddress); err != nil {
+		return rest.Errorf(http.StatusBadRequest, "%v", err)
+	}
+	return refuse(map[string]bool{"IPv6Address": e.IPAMConfig != nil && e.IPAMConfig.IPv6Address != ""})
 }
 
 // invalid refuses what Docker does, in its words.
@@ -349,7 +355,7 @@ func (c *Create) check() error {
 	}
 	given := map[string]bool{
 		"HostConfig.Annotations": len(h.Annotations) > 0, "HostConfig.MaskedPaths": h.MaskedPaths != nil, "HostConfig.ReadonlyPaths": h.ReadonlyPaths != nil,
-		"Domainname": c.Domainname != "", "MacAddress": c.MacAddress != "",
+		"Domainname":                               c.Domainname != "",
 		"HostConfig.Links":                         len(h.Links) > 0,
 		"HostConfig.StorageOpt":                    len(h.StorageOpt) > 0,
 		"HostConfig.VolumeDriver":                  h.VolumeDriver != "" && h.VolumeDriver != "local",
@@ -359,6 +365,9 @@ func (c *Create) check() error {
 	}
 	if h := c.Healthcheck; h != nil && len(h.Test) > 0 && !(h.Test[0] == "NONE" || len(h.Test) > 1 && strings.HasPrefix(h.Test[0], "CMD")) {
 		return rest.Errorf(http.StatusBadRequest, "Healthcheck %q: give NONE, CMD or CMD-SHELL, and a command", h.Test)
+	}
+	if err := new(ipam.Wish).SetMAC(c.MacAddress); err != nil {
+		return rest.Errorf(http.StatusBadRequest, "%v", err)
 	}
 	for _, e := range c.NetworkingConfig.EndpointsConfig {
 		if e == nil {

@@ -261,6 +261,7 @@ func (c *Connect) Words(network string) ([]string, error) {
 		}
 		l.Add("--alias", e.Aliases...)
 		l.Add("--ip", e.ip())
+		l.Add("--mac-address", e.MacAddress)
 	}
 	return l.With(network, c.Container), nil
 }

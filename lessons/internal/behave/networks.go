@@ -97,6 +97,10 @@ exec "$BOX" "$@"`,
 	Check:  inNetwork(followsItsNetworks),
 	Broken: `[ "$1 $2" = "network disconnect" ] && exit; exec "$BOX" "$@"`,
 }, {
+	Name: "--mac-address, and mac-address of --network, are the addresses of the links", Since: 8, For: Root,
+	Check:  inNetwork(hasItsMAC),
+	Broken: drop("--mac-address | 02:42:0a:00:00:09"),
+}, {
 	Name: "network connect takes a container that has IPv6 switched off, and leaves no cable behind when it fails", Since: 8, For: Root,
 	Check:  inNetwork(connectsOrLeavesNothing),
 	Broken: `[ "$1 $2" = "network connect" ] && exit; exec "$BOX" "$@"`,
@@ -502,6 +506,23 @@ func followsItsNetworks(n *testNet) Seen {
 		leave("bridge"), reached("web sees 198.18.0.2"), known("10.201.0.2"), same("outside sees 198.18.0.1", n.heard(web.PID, "198.18.0.2:80")),
 		leave("red"), reached(""), known(""), same("", n.heard(web.PID, "198.18.0.2:80")),
 		status(0, n.Run("network", "connect", "red", "web")), reached("web sees 198.18.0.2"), known("10.201.0.2"))
+}
+
+// hasItsMAC gives a container the addresses of three links, one of them later.
+func hasItsMAC(n *testNet) Seen {
+	made := all(status(0, n.Run("network", "create", "red")), status(0, n.Run("network", "create", "blue")))
+	_, err := n.server("web", "--network", "bridge", "--mac-address", "02:42:0a:00:00:09", "--network", "name=red,mac-address=02:42:0A:00:00:0a", "--name", "web")
+	if err != nil {
+		return failed(err)
+	}
+	links := func() Ended { return n.Run("exec", "web", "sh", "-c", "cat /sys/class/net/eth*/address").oneLine() }
+	parts := []Seen{made, printed("02:42:0a:00:00:09 02:42:0a:00:00:0a", links()),
+		status(0, n.Run("network", "connect", "--mac-address", "02:42:0a:00:00:0b", "blue", "web")), printed("02:42:0a:00:00:09 02:42:0a:00:00:0a 02:42:0a:00:00:0b", links()),
+		printed("02:42:0a:00:00:0b 02:42:0a:00:00:09 02:42:0a:00:00:0a", n.Run("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.MacAddress}} {{end}}", "web").oneLine())}
+	for _, flags := range []string{"--network none", "--network host", "--network bridge --mac-address x", "--network bridge --mac-address 01:00:5e:00:00:01"} {
+		parts = append(parts, refused(n.inRoot(append(strings.Fields("--mac-address 02:42:0a:00:00:09"), strings.Fields(flags)...), "true")))
+	}
+	return all(parts...)
 }
 
 // onTwoNetworks has a server on two networks, one of them internal, and clients on one each.
