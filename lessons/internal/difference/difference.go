@@ -5,6 +5,7 @@
 package difference
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -46,7 +47,12 @@ func Dirs(before, after string, tests bool) ([]File, error) {
 	}
 	var files []File
 	for _, name := range union(old, now) {
-		f, err := compare(name, filepath.Join(before, name), filepath.Join(after, name), slices.Contains(old, name), slices.Contains(now, name))
+		from, to := filepath.Join(before, name), filepath.Join(after, name)
+		wasThere, isThere := slices.Contains(old, name), slices.Contains(now, name)
+		if wasThere && isThere && alike(from, to) { // as most are: they need no parsing
+			continue
+		}
+		f, err := compare(name, from, to, wasThere, isThere)
 		if err != nil {
 			return nil, err
 		}
@@ -58,6 +64,13 @@ func Dirs(before, after string, tests bool) ([]File, error) {
 		return cmp.Or(cmp.Compare(a.Tier(), b.Tier()), cmp.Compare(rank(a), rank(b)))
 	})
 	return files, nil
+}
+
+// alike reports whether two files have the same bytes. One that cannot be read is left to compare.
+func alike(before, after string) bool {
+	old, err1 := os.ReadFile(before)
+	now, err2 := os.ReadFile(after)
+	return err1 == nil && err2 == nil && bytes.Equal(old, now)
 }
 
 // Compare compares a file of two directories; before may be "", an empty one.
@@ -139,7 +152,7 @@ type declaration struct {
 // folded but what is far from any change.
 func declarations(lines []string) []declaration {
 	set := token.NewFileSet()
-	file, err := parser.ParseFile(set, "", strings.Join(lines, "\n"), parser.ParseComments)
+	file, err := parser.ParseFile(set, "", strings.Join(lines, "\n"), parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return nil
 	}
