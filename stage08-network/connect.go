@@ -28,7 +28,8 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 	if err != nil || !l.dir.IsKept(r.ID) {
 		return errors.Join(err, fmt.Errorf("container %s is on no network", r.Name))
 	}
-	who := endpoint{id: r.ID, name: r.Name, keeper: "-"} // unknown, if it has left all networks
+	who := endpoint{id: r.ID, name: r.Name, hostname: r.Run.Hostname}
+	who.keeper = "-" // unknown, if it has left all networks
 	if len(all) > 0 {
 		who.keeper = all[0].lease.Keeper
 	}

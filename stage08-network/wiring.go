@@ -315,10 +315,7 @@ func (l *link) allocateAll(list []ipam.Wish, who endpoint) error {
 
 // allocate finds a network and leases an address.
 func (l *link) allocate(wish ipam.Wish, who endpoint) (a attachment, err error) {
-	names := wish.Aliases
-	if who.name != "" {
-		names = append([]string{who.name}, names...)
-	}
+	names := wish.Names(who.id, who.name, who.hostname)
 	// Never the same name twice: the veth pair of a container's last run may be there for a few
 	// more milliseconds.
 	unique := make([]byte, 3)

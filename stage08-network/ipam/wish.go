@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -86,6 +87,19 @@ func (w Wish) CheckAliases(flag string) error {
 		}
 	}
 	return nil
+}
+
+// Names are those by which others on the network find a container: its own, which may be "", then
+// the aliases and its host name. The default host name is not one, as many containers have it.
+func (w Wish) Names(id, name, hostname string) (names []string) {
+	if name == "" {
+		return w.Aliases
+	}
+	names = append([]string{name}, w.Aliases...)
+	if hostname != "box" && IsLabel(hostname) && !strings.HasPrefix(id, hostname) && !slices.Contains(names, hostname) {
+		names = append(names, hostname)
+	}
+	return names
 }
 
 // String is the wish in the form that ParseWish reads.

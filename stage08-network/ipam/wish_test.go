@@ -25,3 +25,13 @@ func TestWish(t *testing.T) {
 		require.ErrorContains(t, err, says, text)
 	}
 }
+
+// TestWishNames: a host name that was asked for is a name on the network, and the default is not.
+func TestWishNames(t *testing.T) {
+	w, id := Wish{Aliases: []string{"db"}}, "0123456789abcdef"
+	require.Equal(t, []string{"web", "db", "host1"}, w.Names(id, "web", "host1"))
+	for _, none := range []string{"", "box", "web", "db", id[:12], "a b"} {
+		require.Equal(t, []string{"web", "db"}, w.Names(id, "web", none), none)
+	}
+	require.Equal(t, []string{"db"}, w.Names(id, "", "host1"))
+}

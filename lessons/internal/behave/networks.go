@@ -76,16 +76,16 @@ exec "$BOX" "$@"`,
 	}),
 	Broken: `[ "$1" = rename ] && exit; exec "$BOX" "$@"`,
 }, {
-	Name: "containers of a network find each other by name and alias", Since: 8, For: Root,
+	Name: "containers of a network find each other by name, alias and host name", Since: 8, For: Root,
 	Check: inNetwork(func(n *testNet) Seen {
 		if e := n.Run("network", "create", "red"); e.Status != 0 {
 			return status(0, e)
 		}
-		if _, err := n.server("web", "--network", "red", "--name", "web", "--network-alias", "db"); err != nil {
+		if _, err := n.server("web", "--network", "red", "--name", "web", "--network-alias", "db", "--hostname", "db-1"); err != nil {
 			return failed(err)
 		}
-		e := n.script(get("web", 80)+"; echo; "+get("db", 80), "--network", "red")
-		return ended(strings.Count(e.Stdout, "web sees ") == 2, "web sees …, twice", e)
+		e := n.script(get("web", 80)+"; echo; "+get("db", 80)+"; echo; "+get("db-1", 80), "--network", "red")
+		return ended(strings.Count(e.Stdout, "web sees ") == 3, "web sees …, three times", e)
 	}),
 	Broken: drop("--network-alias | db"),
 }, {
