@@ -98,3 +98,32 @@ func TestUndescribed(t *testing.T) {
 	require.Contains(t, c.ok(200, "GET", "/containers/json?all=1&size=1", nil), id)
 	require.Contains(t, c.ok(200, "GET", "/system/df", nil), id)
 }
+
+// TestInvalidAtCreate: what a container cannot have is refused when it is made, with a sentence.
+func TestInvalidAtCreate(t *testing.T) {
+	c := ask(t)
+	for words, host := range map[string]map[string]any{
+		"NOSUCH":               {"CapAdd": []string{"NOSUCH"}},
+		"--publish":            {"PortBindings": map[string]any{"aa80/tcp": []any{map[string]any{"HostPort": "8080"}}}},
+		"99999":                {"PortBindings": map[string]any{"80/tcp": []any{map[string]any{"HostPort": "99999"}}}},
+		"--memory 4096":        {"Memory": 4096},
+		"--shm-size":           {"ShmSize": -1},
+		"--ulimit":             {"Ulimits": []any{map[string]any{"Name": "nosuch", "Soft": 1, "Hard": 1}}},
+		"--oom-score-adj":      {"OomScoreAdj": 1001},
+		"--cpuset-cpus":        {"CpusetCpus": "a"},
+		"--sysctl":             {"Sysctls": map[string]string{"nosuch.x": "1"}},
+		"--security-opt":       {"SecurityOpt": []string{"nosuch"}},
+		"--restart":            {"RestartPolicy": map[string]any{"Name": "nosuch"}},
+		"--dns":                {"DNS": []string{"nosuch"}},
+		"--add-host":           {"ExtraHosts": []string{"nosuch"}},
+		"--tmpfs":              {"Tmpfs": map[string]string{"/x": "nosuch"}},
+		"--volume":             {"Binds": []string{"/tmp:/x:nosuch"}},
+		"--mount":              {"Mounts": []any{map[string]any{"Type": "bind", "Target": "/x"}}},
+		"--memory-reservation": {"MemoryReservation": -1},
+	} {
+		status, text := c.do("POST", "/containers/create", map[string]any{"Image": "tiny", "Cmd": []string{"true"}, "HostConfig": host})
+		require.Equal(t, 400, status, "%v: %s", host, text)
+		require.Contains(t, text, words)
+	}
+	require.Equal(t, "[]", strings.TrimSpace(c.ok(200, "GET", "/containers/json?all=1", nil)))
+}
