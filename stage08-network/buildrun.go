@@ -77,7 +77,7 @@ func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error
 	}
 	network := s.b.networkOf(in)
 	c.Network = []string{network}
-	c.AddHost = []string{c.Hostname + "=127.0.0.1"} // as in BuildKit, on every network
+	c.AddHost = s.b.hosts(c.Hostname, network)
 	if network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
 		return in.ErrorAt("--network",
 			"--network=host: not allowed; use box build --allow network.host")

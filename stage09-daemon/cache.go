@@ -93,7 +93,7 @@ func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]inputs.Input, error) 
 			list = append(list, inputs.Input{"ARG " + name, s.args[name]})
 		}
 		list = append(list, inputs.Input{"command", fmt.Sprintf("%q", s.script(in))},
-			inputs.Input{"network", s.b.networkOf(in)})
+			inputs.Input{"network", s.b.networkInput(in)})
 		return s.mountInputs(in, list)
 	case "WORKDIR":
 		if s.b.epoch != nil { // the time of its directory

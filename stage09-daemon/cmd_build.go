@@ -30,7 +30,8 @@ type buildCmd struct {
 	Platform         string   `help:"Platform to build for, such as linux/arm64 (default: the host's)." placeholder:"OS/ARCH"`
 	Pull             bool     `help:"Check the registry for newer versions of all images."`
 	Secret           []string `help:"Secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE." placeholder:"SPEC" sep:"none"`
-	Network          string   `help:"Network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
+	Network          string   `help:"Network of RUN: none, host for the host's, container:NAME, or one created by box network create." placeholder:"NET" default:"default"`
+	AddHost          []string `help:"Add a line to /etc/hosts of RUN; host-gateway is the host's address." placeholder:"NAME:IP|NAME=IP" sep:"none"`
 	Quiet            bool     `short:"q" help:"Print only the image's id."`
 	Iidfile          string   `help:"Write the image's id to a file." placeholder:"FILE"`
 	Progress         string   `help:"How to show progress: auto, plain, or tty to update in place." enum:"auto,plain,tty" default:"auto"`
@@ -57,6 +58,9 @@ func (c *buildCmd) Run() error {
 	ctx, stop := interrupt.Context()
 	defer stop()
 	if err := c.Store.setLimits(c.LimitFlags); err != nil {
+		return err
+	}
+	if err := c.checkNetwork(); err != nil {
 		return err
 	}
 	return shown(c.build(&builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}}))

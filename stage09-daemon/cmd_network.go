@@ -21,6 +21,7 @@ import (
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/picture"
 	"stagebox/stage08-network/portmap"
@@ -385,4 +386,32 @@ func (l *link) hostGateway() (netip.Addr, error) {
 		return netip.Addr{}, err
 	}
 	return n.Gateway, nil
+}
+
+// checkNetwork refuses, before a step is built, what the flags about the network of RUN cannot mean.
+func (c *buildCmd) checkNetwork() error {
+	shares := strings.HasPrefix(c.Network, "container:")
+	switch mode, _, err := (&NetworkOptions{Network: networkNames{c.Network}}).mode(Isolation{}); {
+	case err != nil:
+		return err
+	case shares && len(c.AddHost) > 0:
+		return fmt.Errorf("--add-host and --network %s exclude one another", c.Network)
+	case !shares && !slices.Contains(noBridge, mode) && !ipam.IsLabel(mode):
+		return fmt.Errorf("--network %s: give none, host, container:NAME, or the name of a network", c.Network)
+	}
+	return etc.CheckHosts(c.AddHost)
+}
+
+// hosts are lines of /etc/hosts of RUN: as in BuildKit it finds itself on every network, but for that
+// of another container, whose file it has.
+func (b *builder) hosts(hostname, network string) []string {
+	if strings.HasPrefix(network, "container:") {
+		return nil
+	}
+	return append([]string{hostname + "=127.0.0.1"}, b.AddHost...)
+}
+
+// networkInput is what a step depends on of the network, for its key in the cache.
+func (b *builder) networkInput(in *dockerfile.Instruction) string {
+	return strings.Join(append([]string{b.networkOf(in)}, b.AddHost...), " ")
 }

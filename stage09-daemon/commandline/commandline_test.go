@@ -123,7 +123,10 @@ func TestBuild(t *testing.T) {
 	got, err := line("t=a&t=b&nocache=1&target=x&buildargs=" + url.QueryEscape(`{"A":"1","B":null}`) + "&labels=%7B%7D&shmsize=0&networkmode=default&cachefrom=%5B%5D")
 	require.NoError(t, err)
 	require.Equal(t, "build --progress=plain --tag=a --tag=b --file=Dockerfile --target=x --no-cache --build-arg=A=1 -", got)
-	for _, query := range []string{"remote=http://x", "memory=1", "networkmode=mine", "buildargs=x"} {
+	got, err = line("networkmode=mine&extrahosts=a:192.0.2.1&extrahosts=b:192.0.2.2")
+	require.NoError(t, err)
+	require.Equal(t, "build --progress=plain --file=Dockerfile --network=mine --add-host=a:192.0.2.1 --add-host=b:192.0.2.2 -", got)
+	for _, query := range []string{"remote=http://x", "memory=1", "buildargs=x"} {
 		_, err := line(query)
 		require.Error(t, err, query)
 	}

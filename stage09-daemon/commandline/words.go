@@ -111,7 +111,7 @@ func Build(r *rest.Request) ([]string, error) {
 	}
 	given := map[string]bool{}
 	for _, key := range []string{"remote", "memory", "memswap", "cpushares", "cpusetcpus", "cpusetmems", "cpuquota", "cpuperiod",
-		"shmsize", "squash", "extrahosts", "ulimits", "cgroupparent", "securityopt", "outputs"} {
+		"shmsize", "squash", "ulimits", "cgroupparent", "securityopt", "outputs"} {
 		given["build: "+key] = r.Is(key) && r.Param(key) != "null" && r.Param(key) != "[]"
 	}
 	if err := refuse(given); err != nil {
@@ -134,11 +134,10 @@ func Build(r *rest.Request) ([]string, error) {
 	}
 	switch mode := r.Param("networkmode"); mode {
 	case "", "default", "bridge":
-	case "none", "host":
-		l.Add("--network", mode)
 	default:
-		return nil, rest.Errorf(http.StatusNotImplemented, "build: networkmode %s: box has default, none and host", mode)
+		l.Add("--network", mode)
 	}
+	l.Add("--add-host", r.URL.Query()["extrahosts"]...)
 	return append(l, "-"), nil
 }
 

@@ -101,6 +101,10 @@ exec "$BOX" "$@"`,
 	Check:  inNetwork(hasItsMAC),
 	Broken: drop("--mac-address | 02:42:0a:00:00:09"),
 }, {
+	Name: "build --add-host and --network are the network of RUN, and of its key in the cache", Since: 8, For: Root,
+	Check:  inNetwork(buildsOnNetworks),
+	Broken: drop("--add-host | wanted:192.0.2.1"),
+}, {
 	Name: "network connect takes a container that has IPv6 switched off, and leaves no cable behind when it fails", Since: 8, For: Root,
 	Check:  inNetwork(connectsOrLeavesNothing),
 	Broken: `[ "$1 $2" = "network connect" ] && exit; exec "$BOX" "$@"`,
@@ -522,6 +526,26 @@ func hasItsMAC(n *testNet) Seen {
 	for _, flags := range []string{"--network none", "--network host", "--network bridge --mac-address x", "--network bridge --mac-address 01:00:5e:00:00:01"} {
 		parts = append(parts, refused(n.inRoot(append(strings.Fields("--mac-address 02:42:0a:00:00:09"), strings.Fields(flags)...), "true")))
 	}
+	return all(parts...)
+}
+
+// buildsOnNetworks builds a step that succeeds only with the flag.
+func buildsOnNetworks(n *testNet) Seen {
+	made := status(0, n.Run("network", "create", "red"))
+	if _, err := n.server("web", "--network", "bridge", "--mac-address", "02:42:0a:00:00:09", "--name", "web"); err != nil {
+		return failed(err)
+	}
+	parts := []Seen{made, status(1, n.build("FROM tiny", "RUN grep 192.0.2.1.wanted /etc/hosts || ip link show eth0 | grep 02:42:0a:00:00:09 || ip addr show eth0 | grep 10.201.0"))}
+	build := func(flags string) Ended {
+		return n.Run(append(append([]string{"build"}, strings.Fields(flags)...), n.context())...)
+	}
+	for _, flags := range []string{"--add-host wanted:192.0.2.1", "--network red", "--network container:web"} {
+		parts = append(parts, status(0, build(flags)), status(1, build("")))
+	}
+	for _, flags := range []string{"--add-host x", "--network a/b", "--network container:", "--network container:web --add-host a:192.0.2.1"} {
+		parts = append(parts, refused(build(flags)))
+	}
+	parts = append(parts, status(1, build("--network nope")), status(1, build("--network container:nope")))
 	return all(parts...)
 }
 
