@@ -572,7 +572,7 @@ func TestBundleOfAnImageIsWholeOrNotThere(t *testing.T) {
 // single id cannot keep.
 func TestBundleOfAnImageHasItsFiles(t *testing.T) {
 	script := `"$box" run --name made tiny sh -c 'rm /bin/wc; echo x >/root/x; chown 7:8 /root/x; chmod 4710 /root/x; chmod 2 /tmp'
-		"$box" commit made changed >/dev/null; "$box" bundle changed b
+		"$box" commit made changed >/dev/null; "$box" bundle changed b sh
 		stat -c '%a %u %g' b/rootfs/root/x b/rootfs/tmp; ls b/rootfs/bin/wc 2>/dev/null || echo gone
 		id -u; "$box" runtime --root states run -b b files-$$ <<-END
 			stat -c '%a %u %g' /root/x; echo last

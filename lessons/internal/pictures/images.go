@@ -146,7 +146,11 @@ func (d *drawing) image(i image, x, column int) {
 	d.arrow("blue", middle, manifestY+manifestHeight, middle, configY-4)
 	d.rect(x, configY, boxWidth, configHeight, "blue")
 	d.text(x+12, configY+23, "bold blue", "config")
-	d.text(x+12, configY+45, "mono", strings.Join(i.config.Config.Cmd, " "))
+	command := strings.Join(i.config.Config.Cmd, " ")
+	if len(command) > 20 { // the box is no wider
+		command = command[:19] + "…"
+	}
+	d.text(x+12, configY+45, "mono", command)
 	d.text(x+12, configY+67, "soft", count(len(i.config.RootFS.DiffIDs), "diff id"))
 	if column == 0 {
 		d.arrow("blue", leftX+boxWidth, manifestY+29, 233, manifestY+29, 233, filesY+26, leftX+boxWidth+4, filesY+26)
