@@ -126,7 +126,12 @@ func hideSecondTree() error {
 }
 
 // time prints a table for each row.
-func (c *benchCmd) time(ctx context.Context, b *bench.Bench, rows []bench.Row) error {
+func (c *benchCmd) time(ctx context.Context, b *bench.Bench, rows []bench.Row) (err error) {
+	giveBack, err := b.Borrow(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, giveBack()) }()
 	for _, line := range bench.Versions(ctx) {
 		fmt.Println(line)
 	}

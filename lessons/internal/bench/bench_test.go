@@ -111,3 +111,16 @@ func trim(s string) string {
 	}
 	return string(out[:len(out)-1])
 }
+
+// Podman fills a store that goes with the benchmark, not its own.
+func TestBorrow(t *testing.T) {
+	t.Setenv("CONTAINERS_STORAGE_CONF", "")
+	t.Setenv("DOCKER_HOST", "unix://"+t.TempDir()+"/none")
+	b := &Bench{Dir: t.TempDir()}
+	giveBack, err := b.Borrow(t.Context())
+	require.NoError(t, err)
+	conf, err := os.ReadFile(os.Getenv("CONTAINERS_STORAGE_CONF"))
+	require.NoError(t, err)
+	require.Contains(t, string(conf), "graphroot = \""+b.Dir+"/podman\"\n")
+	require.NoError(t, giveBack())
+}

@@ -31,6 +31,26 @@ func shell(ctx context.Context, script string, args ...string) error {
 	return nil
 }
 
+// label is on every image that a peer gets, and on those that it builds of them.
+const label = "stagebox-bench"
+
+// Borrow gives podman a store of its own below b.Dir. It returns what removes the images of the
+// benchmark from docker's, whose daemon has only one; its build cache stays.
+func (b *Bench) Borrow(ctx context.Context) (giveBack func() error, err error) {
+	conf := filepath.Join(b.Dir, "storage.conf")
+	text := fmt.Sprintf("[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n", b.Dir+"/podman", b.Dir+"/podman-run")
+	if err = os.WriteFile(conf, []byte(text), 0o644); err == nil {
+		err = os.Setenv("CONTAINERS_STORAGE_CONF", conf)
+	}
+	ctx = context.WithoutCancel(ctx) // an interrupted run leaves nothing either
+	return func() error {
+		if !here(ctx, "docker", "version") {
+			return nil
+		}
+		return shell(ctx, `docker images -aq --filter "label=$1" | sort -u | xargs -r docker rmi -f`, label)
+	}, err
+}
+
 // runners are the OCI runtimes, each with the bundle that it proposes itself.
 func (b *Bench) runners(ctx context.Context, root string) (list []Entrant, err error) {
 	for _, peer := range []struct{ program, label, option string }{
@@ -65,7 +85,7 @@ func (b *Bench) engines(ctx context.Context, argv ...string) (list []Entrant, er
 		if !here(ctx, engine, "version") {
 			continue
 		}
-		if err := shell(ctx, `tar -C "$1" -c . | "$2" import - "$3"`, root, engine, imported); err != nil {
+		if err := shell(ctx, `tar -C "$1" -c . | "$2" import -c "LABEL $4=1" - "$3"`, root, engine, imported, label); err != nil {
 			return nil, err
 		}
 		list = append(list, Entrant{Label: engine + " " + argv[0], Argv: append([]string{engine}, argv...), Env: []string{"CONTAINERS_CONF=" + conf}})
@@ -167,8 +187,8 @@ func (b *Bench) push(ctx context.Context, in []string, image string) error {
 	if err != nil {
 		return err
 	}
-	return shell(ctx, `export BOX_ROOT=$1; box=$2 layer=$3 image=$4; shift 4; "$box" import "$layer" "$image"; "$@" "$box" push -q "$image"`,
-		append([]string{filepath.Join(b.Dir, "box"), b.Last, layer, image}, in...)...)
+	return shell(ctx, `export BOX_ROOT=$1; box=$2 layer=$3 image=$4 label=$5; shift 5; "$box" import --change "LABEL $label=1" "$layer" "$image"; "$@" "$box" push -q "$image"`,
+		append([]string{filepath.Join(b.Dir, "box"), b.Last, layer, image, label}, in...)...)
 }
 
 // listens is how docker-registry says at which port it is.

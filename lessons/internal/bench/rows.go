@@ -305,7 +305,9 @@ func (b *Bench) large(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("go env GOROOT: %w", err)
 	}
 	layer := filepath.Join(b.Dir, "large.tar")
-	return layer, shell(ctx, `tar -C "$1" -cf "$2" src`, strings.TrimSpace(string(goroot)), layer)
+	// An empty file with the name of this run: else an engine might have the layer from an earlier one.
+	return layer, shell(ctx, `cd "$3"; f=$(basename "$3"); : >"$f"; tar -cf "$2" "$f" -C "$1" src`,
+		strings.TrimSpace(string(goroot)), layer, b.Dir)
 }
 
 // fresh returns what makes an empty directory, and keeps what was there under another name.
