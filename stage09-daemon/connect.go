@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -51,20 +52,7 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 	if l.inside, err = freeLink(r.State.PID); err != nil {
 		return err
 	}
-	there, err := readyTable(false)
-	if err != nil {
-		return err
-	}
-	bridge, veth := hostPlan(), hostPlan()
-	if err := l.enableForwarding(bridge); err != nil {
-		return err
-	}
-	l.prepareBridge(bridge, &l.attachment, there)
-	if err := bridge.Perform(nil); err != nil {
-		return err
-	}
-	l.addVeth(veth, strconv.Itoa(r.State.PID))
-	if err = veth.Perform(nil); err == nil {
+	if err = l.plugInto(r.State.PID); err == nil {
 		err = r.renumber(ipam.Lease{}, l.lease)
 	}
 	if err != nil {
@@ -74,6 +62,21 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 		return nil
 	}
 	return r.noteWay(l.lease.Addr.String(), l.wayOut)
+}
+
+// plugInto prepares the host's side, and plugs the link into the network of a process.
+func (l *link) plugInto(pid int) error {
+	there, err := readyTable(false)
+	bridge, veth := hostPlan(), hostPlan()
+	if err = cmp.Or(err, l.enableForwarding(bridge)); err != nil {
+		return err
+	}
+	l.prepareBridge(bridge, &l.attachment, there)
+	if err := bridge.Perform(nil); err != nil {
+		return err
+	}
+	l.addVeth(veth, strconv.Itoa(pid))
+	return veth.Perform(nil)
 }
 
 // removeVeth takes a cable away that was not plugged in to the end.
