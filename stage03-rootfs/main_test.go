@@ -99,8 +99,8 @@ func TestArgumentListTooLongIsNoFailureOfTheProgram(t *testing.T) {
 	p.Execve([]string{"/bin/echo", strings.Repeat("x", 1<<18)}, nil, "")
 	_, err := (&plan.Narration{}).Start(p.Plan)
 	require.ErrorIs(t, err, unix.E2BIG)
-	require.Equal(t, 125, status("run", err))
-	require.Equal(t, 126, status("exec", err), "as in Docker, for all that goes wrong inside")
+	require.Equal(t, 125, plan.StatusOf("run", err))
+	require.Equal(t, 126, plan.StatusOf("exec", err), "as in Docker, for all that goes wrong inside")
 }
 
 func TestBrokenScriptNamesItsInterpreter(t *testing.T) {

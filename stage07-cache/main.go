@@ -5,14 +5,11 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/alecthomas/kong"
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage01-namespaces/plan"
@@ -20,10 +17,7 @@ import (
 )
 
 // commands are what box can do; the flags and Run of each are in the file of its subject.
-var commands = []struct {
-	name, help string
-	command    any
-}{
+var commands = []flags.Command{
 	{"run", "Create a container and run a command in it.", &Container{}},
 	{"exec", "Run a command in a running container.", &Entry{}},
 	{"lsns", "List processes in namespaces other than this shell's.", &lsnsCmd{}},
@@ -84,76 +78,25 @@ func main() {
 	} else if args[0] == "--version" {
 		args[0] = "version"
 	}
-	run, err := read(args)
+	run, err := commandLine().Read(args)
 	if err != nil {
 		exit("run", err) // 125, whichever the command is, as in Docker
 	}
 	exit(args[0], run())
 }
 
-// read returns the Run of the command that args name. Describing a command to kong takes longer
-// than reading an everyday line for it, which flags.Parse does.
-func read(args []string) (run func() error, err error) {
-	for _, c := range commands {
-		if c.name == args[0] {
-			run = flags.Parse(c.command, args[1:])
-		}
-	}
-	if run != nil {
-		return run, nil
-	}
-	ctx, err := parser(args).Parse(args)
-	if err != nil {
-		return nil, flags.Explain("box", err)
-	}
-	return func() error { return ctx.Run() }, nil
-}
-
-// parser knows the command that args name, or all of them for a help text. Describing one
-// takes a tenth of the time in which a container starts, describing all several times that.
-func parser(args []string) *kong.Kong {
-	options := []kong.Option{
-		kong.Name("box"),
-		kong.Description("A container is a list of system calls. " +
-			"box makes them, and shows them with --explain."),
-		kong.Vars{"namespaces": kindNames()},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Help(help),
-		kong.WithHyphenPrefixedParameters(true), // a flag's value may be negative
-		kong.PostBuild(flags.AsDocker),
-	}
-	var all []kong.Option
-	for _, c := range commands {
-		command := kong.DynamicCommand(c.name, c.help, "", c.command)
-		if len(args) > 0 && args[0] == c.name {
-			return kong.Must(&struct{}{}, append(options, command)...)
-		}
-		if c.help != "" { // the others box keeps for itself
-			all = append(all, command)
-		}
-	}
-	return kong.Must(&struct{}{}, append(options, all...)...)
-}
-
-// help is kong's, except that it shows flags where they belong: box passes everything after
-// the command's first word to the command.
-func help(options kong.HelpOptions, ctx *kong.Context) error {
-	var text bytes.Buffer
-	out := ctx.Stdout
-	ctx.Stdout = &text
-	err := kong.DefaultHelpPrinter(options, ctx)
-	ctx.Stdout = out
-	usage, rest, _ := strings.Cut(text.String(), "\n")
-	if name, args, found := strings.Cut(strings.TrimSuffix(usage, " [flags]"), " <"); found {
-		usage = strings.NewReplacer(
+// commandLine is box as package flags reads it: in a line that is run, all that follows the first
+// word is for that command.
+func commandLine() flags.Program {
+	return flags.Program{Name: "box", Commands: commands,
+		Description: "A container is a list of system calls. " +
+			"box makes them, and shows them with --explain.",
+		Vars: kong.Vars{"namespaces": kindNames()},
+		Arguments: []string{
 			"<command>", "<command> [<arg> ...]",
 			"run [flags] <image>", "run [flags] <image> [<command> [<arg> ...]]",
 			"create [flags] <image>", "create [flags] <image> [<command> [<arg> ...]]",
-		).Replace(name + " [flags] <" + args)
-	}
-	fmt.Fprintln(out, usage)
-	fmt.Fprint(out, rest)
-	return err
+		}}
 }
 
 // exit ends box after a command. An error is printed, unless it is only how the program ended, or
@@ -162,28 +105,5 @@ func exit(command string, err error) {
 	if err != nil && !errors.As(err, new(plan.ExitStatus)) && !errors.As(err, new(errBuild)) {
 		fmt.Fprintln(os.Stderr, "box:", err)
 	}
-	os.Exit(status(command, err))
-}
-
-// status is Docker's exit status for the end of a command: the program's own; 127 for a program
-// that does not exist, 126 for one that cannot be run, 125 when run has failed before that, and 1
-// when another command has failed.
-func status(command string, err error) int {
-	var ended plan.ExitStatus
-	var step plan.StepError
-	inPlan := errors.As(err, &step)
-	atExecve := inPlan && step.AtExecve() && step.Errno != unix.E2BIG
-	switch {
-	case err == nil || errors.As(err, &ended):
-		return int(ended)
-	case command != "run" && command != "exec":
-		return 1
-	case atExecve && (step.Errno == unix.ENOENT || step.Errno == unix.ENOTDIR):
-		return 127
-	case atExecve || inPlan && command == "exec":
-		return 126
-	case command == "exec":
-		return 1
-	}
-	return 125
+	os.Exit(plan.StatusOf(command, err))
 }

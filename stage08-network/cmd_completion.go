@@ -26,7 +26,7 @@ func (c *completionCmd) Run() error {
 		return err
 	}
 	before, last := completion.Split(c.Words)
-	for _, word := range completion.Words(parser(nil).Model.Node, before, last, c.Store.wordsOf) {
+	for _, word := range completion.Words(commandLine().Parser(nil).Model.Node, before, last, c.Store.wordsOf) {
 		fmt.Println(word)
 	}
 	return nil

@@ -16,16 +16,16 @@ import (
 // command's own flags, values that suit and values that do not.
 func TestEverydayLines(t *testing.T) {
 	for i := range commands {
-		before := commands[i].command
-		defer func() { commands[i].command = before }()
+		before := commands[i].Command
+		defer func() { commands[i].Command = before }()
 		taken := 0
 		for seed := range uint64(30) {
 			if readBoth(t, i, rand.New(rand.NewPCG(seed, uint64(i)))) {
 				taken++
 			}
 		}
-		isKong := commands[i].name == "completion" // its words may be flags of any command
-		require.Equal(t, !isKong, taken > 0, "%s: lines that were read without kong", commands[i].name)
+		isKong := commands[i].Name == "completion" // its words may be flags of any command
+		require.Equal(t, !isKong, taken > 0, "%s: lines that were read without kong", commands[i].Name)
 	}
 }
 
@@ -41,21 +41,21 @@ func FuzzEverydayLines(f *testing.F) {
 
 // readBoth has both read a line of a command, and reports whether flags.Parse did.
 func readBoth(t *testing.T, command int, random *rand.Rand) bool {
-	ours, theirs := empty(commands[command].command), empty(commands[command].command)
-	commands[command].command = theirs
-	grammar := parser([]string{commands[command].name})
+	ours, theirs := empty(commands[command].Command), empty(commands[command].Command)
+	commands[command].Command = theirs
+	grammar := commandLine().Parser([]string{commands[command].Name})
 	line := randomLine(grammar.Model.Children[0], random)
 	run := flags.Parse(ours, line)
 	if run == nil {
 		return false
 	}
-	ctx, err := grammar.Parse(append([]string{commands[command].name}, line...))
-	require.NoError(t, err, "%s %q", commands[command].name, line)
+	ctx, err := grammar.Parse(append([]string{commands[command].Name}, line...))
+	require.NoError(t, err, "%s %q", commands[command].Name, line)
 	selected := reflect.ValueOf(ours).Elem()
 	if ctx.Selected().Depth() > 0 {
 		selected = selected.FieldByNameFunc(func(name string) bool { return strings.EqualFold(name, ctx.Selected().Name) })
 	}
-	require.Equal(t, ctx.Selected().Target.Interface(), selected.Interface(), "%s %q", commands[command].name, line)
+	require.Equal(t, ctx.Selected().Target.Interface(), selected.Interface(), "%s %q", commands[command].Name, line)
 	return true
 }
 

@@ -370,7 +370,7 @@ func (r *Record) finish(how error) error {
 // a restart if the container ran.
 func (r *Record) saveEnd(how error, ran bool) error {
 	if !ran && how != nil {
-		r.State.Error, r.State.ExitCode = how.Error(), status("run", how)
+		r.State.Error, r.State.ExitCode = how.Error(), plan.StatusOf("run", how)
 	}
 	return r.amend(func(now *Record) error {
 		if ran && endedItself(how) {

@@ -7,7 +7,7 @@ import "stagebox/lessons/internal/stages"
 type target struct{ lesson, commands int }
 
 var targets = map[string]target{
-	"namespaces": {510, 200},
+	"namespaces": {470, 200},
 	"cgroups":    {740, 210},
 	"rootfs":     {1710, 365},
 	"unionfs":    {2100, 1650},
