@@ -12,6 +12,9 @@ import (
 // them in spans of few classes; the style sheet gives them their colours. In a language
 // that is not known, all is plain.
 func colour(language, text string) []string {
+	if language == "go" {
+		return colourGo(text)
+	}
 	lexer := lexers.Get(language)
 	if lexer == nil || language == "" {
 		return plain(text)

@@ -93,6 +93,23 @@ func TestColourKeepsTheText(t *testing.T) {
 	}
 	require.Equal(t, []string{`<span class="k">func</span> <span class="f">f</span>()`}, colour("go", "func f()\n"))
 	require.Equal(t, []string{"&lt;a&gt;"}, colour("no-such-language", "<a>\n"))
+	require.Equal(t, []string{`<span class="f">echo</span> <span class="s">&#34;a&#34;</span>`}, colour("sh", "echo \"a\"\n"))
+}
+
+// TestGoIsColoured has pieces of Go, as lessons quote them.
+func TestGoIsColoured(t *testing.T) {
+	for text, want := range map[string]string{
+		"case 0o755, 'x', 1.5i:":  `<span class="k">case</span> <span class="m">0o755</span>, <span class="s">&#39;x&#39;</span>, <span class="m">1.5i</span>:`,
+		"var n = string(b.len)":   `<span class="k">var</span> n = <span class="f">string</span>(b.len)`,
+		"x.string, []byte{iota}":  `x.string, []<span class="t">byte</span>{<span class="k">iota</span>}`,
+		"a() // why\n\t/* b\n */": `<span class="f">a</span>() <span class="c">// why</span>` + "\n\t" + `<span class="c">/* b</span>` + "\n" + `<span class="c"> */</span>`,
+		"`{{.ID}}\n\nend`":        `<span class="s">` + "`{{.ID}}</span>\n\n" + `<span class="s">end` + "`</span>",
+		"… \"open\n}":             "… " + `<span class="s">&#34;open</span>` + "\n}",
+	} {
+		require.Equal(t, want, strings.Join(colour("go", text+"\n"), "\n"))
+	}
+	require.Len(t, colour("go", "a\n\n\n"), 3)
+	require.Empty(t, colour("go", ""))
 }
 
 // untagged is the text of HTML without its elements.
