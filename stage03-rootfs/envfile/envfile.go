@@ -52,6 +52,7 @@ func Read(name string) ([]string, error) {
 	}
 	var list []string
 	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+	lines.Buffer(nil, len(data)+1) // else a line is at most 64 KiB, half of what execve takes
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimLeft(lines.Text(), " \t")
 		if line == "" || line[0] == '#' {

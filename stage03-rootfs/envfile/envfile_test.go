@@ -3,6 +3,7 @@ package envfile
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,10 +15,12 @@ func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
 func TestRead(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "env")
+	long := "LONG=" + strings.Repeat("x", 128<<10-6) // the longest that execve takes
 	for content, want := range map[string][]string{
 		"# a comment\n\n  A=1 # not one\nOURS\n": {"A=1 # not one", "OURS"},
 		"\xef\xbb\xbfFIRST=1\r\nSECOND=2":        {"FIRST=1", "SECOND=2"},
 		"":                                       nil,
+		long + "\r\nSHORT=":                      {long, "SHORT="},
 	} {
 		require.NoError(t, os.WriteFile(file, []byte(content), 0o644))
 		lines, err := Read(file)
