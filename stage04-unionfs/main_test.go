@@ -137,3 +137,11 @@ func TestBrokenScriptNamesItsInterpreter(t *testing.T) {
 	require.Equal(t, 126, status)
 	require.Contains(t, stderr, "exec format error\n     neither a program for this machine's processor")
 }
+
+// A name that the file system refuses is in the error.
+func TestVolumeOfALongName(t *testing.T) {
+	name := strings.Repeat("v", 256)
+	_, stderr, status := run(t, "volume", "create", "--root", t.TempDir(), name)
+	require.Equal(t, 1, status)
+	require.Contains(t, stderr, name+": file name too long")
+}

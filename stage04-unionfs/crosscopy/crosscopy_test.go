@@ -3,6 +3,7 @@ package crosscopy_test
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -188,6 +189,29 @@ func TestUnpack(t *testing.T) {
 		require.NoError(t, p.Close())
 		require.Equal(t, "secret=old secret", list(t, outside), headers)
 	}
+}
+
+// TestUnpackOnAFullDisk: the error says what could not be written.
+func TestUnpackOnAFullDisk(t *testing.T) {
+	to, dir := newTree(t)
+	if err := unix.Mount("box-full", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skip("root may mount: ", err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(root)
+	to.Root = root
+	var data bytes.Buffer
+	w := tar.NewWriter(&data)
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: "big", Mode: 0o644, Size: 1 << 20}))
+	_, err = w.Write(make([]byte, 1<<20))
+	require.NoError(t, errors.Join(err, w.Close()))
+	p, err := to.Place("/", nil)
+	require.NoError(t, err)
+	_, err = p.Unpack(&data, true)
+	require.ErrorContains(t, err, "write big: no space left on device")
+	require.NoError(t, p.Close())
 }
 
 // TestAttributes: modes, times, names of one file and extended attributes come along, and the

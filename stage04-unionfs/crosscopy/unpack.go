@@ -119,7 +119,7 @@ func (u *unpacker) make(h *tar.Header, parent int, name string, there bool, cont
 		if err != nil {
 			return -1, err
 		}
-		return fd, fill(fd, content)
+		return fd, fill(fd, name, content)
 	case tar.TypeSymlink:
 		err = unix.Symlinkat(h.Linkname, parent, name)
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
@@ -135,12 +135,12 @@ func (u *unpacker) make(h *tar.Header, parent int, name string, there bool, cont
 }
 
 // fill writes a file's content.
-func fill(fd int, content io.Reader) error {
+func fill(fd int, name string, content io.Reader) error {
 	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	file := os.NewFile(uintptr(own), "")
+	file := os.NewFile(uintptr(own), name)
 	_, err = io.Copy(file, content)
 	return errors.Join(err, file.Close())
 }
@@ -165,7 +165,7 @@ func (u *unpacker) overwrite(h *tar.Header, parent int, name string, content io.
 	if err != nil {
 		return err
 	}
-	return errors.Join(fill(fd, content), unix.Close(fd))
+	return errors.Join(fill(fd, name, content), unix.Close(fd))
 }
 
 // link makes another name for a file of the archive.

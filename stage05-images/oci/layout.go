@@ -121,7 +121,7 @@ func (l Layout) Keep(file *state.Pending, d digest.Digest, err error) error {
 	if err == nil {
 		err = file.Commit(l.Path(d), 0o644, state.Durable)
 	}
-	if err != nil {
+	if err != nil && d != "" {
 		err = fmt.Errorf("write the blob %q: %w", d, err)
 	}
 	return errors.Join(err, file.Discard())

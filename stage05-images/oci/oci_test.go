@@ -177,6 +177,7 @@ func TestAFailedWriteLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	full := errors.New("no space")
 	require.ErrorIs(t, l.Keep(file, digest.FromString("x"), full), full)
+	require.NotContains(t, l.Keep(file, "", full).Error(), `""`, "a digest that is not known yet")
 	require.False(t, l.Has(digest.FromString("x")))
 	require.NoError(t, state.Sweep(filepath.Join(l.Dir, "partial")))
 	left, err := os.ReadDir(filepath.Join(l.Dir, "partial"))
