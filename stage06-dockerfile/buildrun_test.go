@@ -176,3 +176,20 @@ func TestContextIsShownAsItIs(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
+
+// TestMountsOfAnyName: paths of the store, of the context and in the container may have what --mount
+// reads as its own marks.
+func TestMountsOfAnyName(t *testing.T) {
+	const name = "a,b \"c\":\n\\d"
+	dir := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "context", "sub"), 0o755))
+	t.Cleanup(func() { require.NoError(t, removeTree(dir)) })
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "context", "sub", "file"), []byte("of the context\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "context", "Dockerfile"), []byte(`FROM tiny
+RUN --mount=type=cache,target=/cache --mount=type=bind,source=sub,\"target=/m,n\" --mount=type=bind,target=/rw,rw \
+	cp /m,n/file /cache && cat /cache/file /rw/sub/file
+`), 0o644))
+	_, stderr, status := run(t, "build", "--root", filepath.Join(dir, "store"), "--progress", "plain", filepath.Join(dir, "context"))
+	require.Zero(t, status, stderr)
+	require.Contains(t, stderr, "of the context")
+}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
@@ -94,11 +95,11 @@ func (m *stepMounts) directory() (string, error) {
 
 // mount binds a path of the host.
 func (m *stepMounts) mount(source, target string, readOnly bool) {
-	spec := "type=bind,src=" + source + ",dst=" + target
+	words := []string{"type=bind", "src=" + source, "dst=" + target}
 	if readOnly {
-		spec += ",readonly"
+		words = append(words, "readonly")
 	}
-	m.c.Mount = append(m.c.Mount, spec)
+	m.c.Mount = append(m.c.Mount, mountspec.Join(words...))
 }
 
 // command returns the script. One that begins with #! becomes a file, which the shell executes: so
@@ -355,7 +356,7 @@ func (m *stepMounts) show(dir string, mount dockerfile.Mount) (bool, error) {
 	}
 	name := fmt.Sprint("context", len(m.c.shown))
 	m.c.shown = withKey(m.c.shown, name, []string{top, lower})
-	m.c.Mount = append(m.c.Mount, "type=image,src="+name+",dst="+mount.Target)
+	m.c.Mount = append(m.c.Mount, mountspec.Join("type=image", "src="+name, "dst="+mount.Target))
 	return true, nil
 }
 

@@ -102,7 +102,7 @@ func Absolute(volumes, mounts []string) error {
 				words[j] = name + "=" + value
 			}
 		}
-		mounts[i] = join(words)
+		mounts[i] = Join(words...)
 	}
 	return nil
 }
@@ -128,8 +128,8 @@ func fields(spec string) ([]string, error) {
 	return words, nil
 }
 
-// join is the opposite of fields.
-func join(words []string) string {
+// Join is the opposite: it makes the value of --mount, quoting words that need it.
+func Join(words ...string) string {
 	var line strings.Builder
 	w := csv.NewWriter(&line)
 	w.Write(words)
