@@ -52,3 +52,27 @@ func TestDryRunGetsNoImage(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, list)
 }
+
+// A store that was moved has its containers, and a copy of it reads nothing of the first.
+func TestMovedStore(t *testing.T) {
+	dir := t.TempDir()
+	first, moved, copied := filepath.Join(dir, "first"), filepath.Join(dir, "moved"), filepath.Join(dir, "copied")
+	box := func(root string, args ...string) string {
+		out, stderr, status := run(t, append([]string{args[0], "--root", root}, args[1:]...)...)
+		require.Zero(t, status, stderr)
+		return out
+	}
+	t.Cleanup(func() { require.NoError(t, removeTree(dir)) })
+	box(first, "create", "--name", "kept", "tiny", "sh", "-c", "echo more >>/file; cat /file")
+	require.Equal(t, "more\n", box(first, "start", "-a", "kept"))
+	tool(t, "cp", "-a", first, copied)
+	require.NoError(t, os.Rename(first, moved))
+	for _, root := range []string{moved, copied} {
+		require.Equal(t, "more\nmore\n", box(root, "start", "-a", "kept"))
+		_, _, status := run(t, "rmi", "--root", root, "tiny")
+		require.NotZero(t, status, "a container needs the image")
+		box(root, "rm", "kept")
+		box(root, "rmi", "tiny")
+	}
+	require.NoDirExists(t, first)
+}

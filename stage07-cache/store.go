@@ -76,7 +76,7 @@ func (s Store) make(path string, fill func(build string) error) error {
 		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 	}
 	if err != nil {
-		return errors.Join(err, removeTree(build), done())
+		return errors.Join(fmt.Errorf("make %s: %w", path, err), removeTree(build), done())
 	}
 	return errors.Join(state.SyncDir(filepath.Dir(path)), done())
 }
@@ -196,6 +196,7 @@ func (s Store) read(id string) (*Record, error) {
 		return nil, damage(id, err)
 	}
 	r.store, r.Run.Store, r.Run.record = s, s, r
+	r.findLayers()
 	return r, nil
 }
 

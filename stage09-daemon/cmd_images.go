@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 
@@ -227,4 +228,17 @@ func (r *Record) descendsFrom(name string) bool {
 	own := append([]string{r.Run.Rootfs}, r.Run.Layer...)
 	return r.ImageID == image.ID || err == nil && len(below) > 0 && len(below) <= len(own) &&
 		slices.Equal(own[:len(below)], below)
+}
+
+// findLayers finds the layers of a container's image where the store is now: it may have been moved
+// or copied since the container was made.
+func (r *Record) findLayers() {
+	c, layers := r.Run, r.store.path("layers")
+	if r.ImageID == "" || filepath.Dir(c.Rootfs) == layers {
+		return
+	}
+	c.Rootfs = filepath.Join(layers, filepath.Base(c.Rootfs))
+	for i, dir := range c.Layer {
+		c.Layer[i] = filepath.Join(layers, filepath.Base(dir))
+	}
 }
