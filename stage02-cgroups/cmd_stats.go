@@ -4,7 +4,6 @@
 package main
 
 import (
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -83,19 +82,13 @@ func (c *statsCmd) groups() ([]*group, error) {
 	}
 	found := map[string]*group{}
 	for _, t := range all {
-		filepath.WalkDir(t.Mount, func(path string, d fs.DirEntry, err error) error {
-			name := filepath.Base(path)
-			switch {
-			case err != nil || !d.IsDir(): // a group may end meanwhile
-				return nil
-			case !isGroup(name):
-				return nil
-			case found[name] == nil:
+		for _, dir := range cgroupfs.Below(t.Mount, isGroup) {
+			name := filepath.Base(dir)
+			if found[name] == nil {
 				found[name] = &group{name: name}
 			}
-			found[name].parents = append(found[name].parents, parent{Tree: t, dir: filepath.Dir(path)})
-			return fs.SkipDir
-		})
+			found[name].parents = append(found[name].parents, parent{Tree: t, dir: filepath.Dir(dir)})
+		}
 	}
 	byName := func(a, b *group) int { return strings.Compare(a.name, b.name) }
 	return slices.SortedFunc(maps.Values(found), byName), nil

@@ -82,13 +82,13 @@ func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 // restricted as they are (CVE-2016-9962). confine then gives it the restrictions of the process
 // pid, and leaves the caller's terminal.
 func (p *Plan) securityOf(pid int, namespaces uint64) (confine func(), err error) {
-	theirs, err := restrictionsOf(pid)
+	theirs, err := capability.StatusOf(pid)
 	if err != nil {
 		return nil, err
 	}
-	keep, known := theirs.caps, knownCaps(namespaces)
+	keep, known := theirs.Bounding, knownCaps(namespaces)
 	profile := ""
-	if !theirs.filtered {
+	if !theirs.Filtered {
 		profile = "unconfined"
 	}
 	filter, err := seccomp.Filter(profile, keep)
@@ -97,52 +97,23 @@ func (p *Plan) securityOf(pid int, namespaces uint64) (confine func(), err error
 	}
 	p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
 		Why("no process inside may look into this one or change it")
-	if theirs.filtered {
+	if theirs.Filtered {
 		p.DetachTerminal()
 		p.Umask(0o022).Why("whatever the caller's is")
 	}
 	return func() {
-		if theirs.filtered {
+		if theirs.Filtered {
 			p.Add("setsid", unix.SYS_SETSID).Why("away from the caller's terminal")
 		}
 		p.limitCaps(known &^ keep)
 		p.Seccomp(filter)
-		if theirs.noNewPrivs {
+		if theirs.NoNewPrivs {
 			p.NoNewPrivs()
 		}
 		if keep != known {
 			p.Capset(keep & known)
 		}
 	}, nil
-}
-
-// restrictions are what a process may still do.
-type restrictions struct {
-	caps                 capability.Set // the bounding set
-	filtered, noNewPrivs bool
-}
-
-// restrictionsOf reads them from /proc/PID/status.
-func restrictionsOf(pid int) (r restrictions, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return r, err
-	}
-	bounding, err := strconv.ParseUint(statusField(status, "CapBnd"), 16, 64)
-	if err != nil {
-		return r, fmt.Errorf("/proc/%d/status: CapBnd: %w", pid, err)
-	}
-	r.caps = capability.Set(bounding)
-	r.filtered = statusField(status, "Seccomp") == "2"
-	r.noNewPrivs = statusField(status, "NoNewPrivs") == "1"
-	return r, nil
-}
-
-// statusField returns the value of a line of /proc/PID/status.
-func statusField(status []byte, name string) string {
-	_, rest, _ := strings.Cut(string(status), "\n"+name+":\t")
-	value, _, _ := strings.Cut(rest, "\n")
-	return value
 }
 
 // knownCaps is what the process may have: all that the kernel knows in a user namespace of
@@ -192,13 +163,6 @@ func (p *Plan) CapsetOf(effective, permitted, inheritable capability.Set) {
 		plan.Ptr(unsafe.Pointer(header), "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}"),
 		plan.Ptr(unsafe.Pointer(data), text)).Why("these rights of root's, and no others").
 		Look("grep Cap /proc/PID/status")
-}
-
-// mayRaise reports whether box has CAP_SYS_RESOURCE where limits are kept: on the host.
-func mayRaise() bool {
-	var data [2]unix.CapUserData
-	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0])
-	return err == nil && data[0].Effective>>unix.CAP_SYS_RESOURCE&1 == 1
 }
 
 // Prlimit is prlimit64(2) of the process itself.

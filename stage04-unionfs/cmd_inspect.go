@@ -183,7 +183,7 @@ func (r *Record) picture() (render.Stack, error) {
 	}
 	counts := map[byte]int{}
 	for _, change := range list {
-		counts[change.kind]++
+		counts[change.Kind]++
 	}
 	own := fmt.Sprintf("%s: %d added, %d changed, %d deleted", filepath.Join("containers", r.ID[:12]+"…", "upper"), counts['A'], counts['C'], counts['D'])
 	all := []render.Layer{{Title: r.Name + ", to write to", Text: own}}

@@ -16,11 +16,8 @@ type lsnsCmd struct{}
 // Run is `box lsns`. A namespace that is ours too is shown as a dash.
 func (lsnsCmd) Run() error {
 	hidden, err := nslist.Write(os.Stdout, strings.Split(kindNames(), ", "))
-	switch {
-	case hidden == 1:
-		fmt.Fprintln(os.Stderr, "box: 1 process left out: its namespaces could not be read")
-	case hidden > 1:
-		fmt.Fprintf(os.Stderr, "box: %d processes left out: their namespaces could not be read\n", hidden)
+	if hidden > 0 {
+		fmt.Fprintln(os.Stderr, "box: "+nslist.LeftOut(hidden))
 	}
 	return err
 }

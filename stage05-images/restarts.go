@@ -18,14 +18,6 @@ import (
 	"stagebox/stage04-unionfs/state"
 )
 
-// The delay before a restart doubles from the shortest to the longest, as in Docker. A run that
-// held for a while resets it.
-const (
-	shortestDelay = 100 * time.Millisecond
-	longestDelay  = time.Minute
-	longRun       = 10 * time.Second
-)
-
 // planRestart notes in the state that the container is to be started again, if its policy, which
 // may have been changed while it ran, says so and the container was not stopped.
 func (r *Record) planRestart(policy restart.Policy) {
@@ -33,10 +25,7 @@ func (r *Record) planRestart(policy restart.Policy) {
 	if r.ready == nil || !policy.Wants(s.ExitCode, s.RestartCount) || r.isStopped() {
 		return
 	}
-	s.Status, s.Delay = "restarting", min(max(2*s.Delay, shortestDelay), longestDelay)
-	if s.FinishedAt.Sub(s.StartedAt) >= longRun {
-		s.Delay = shortestDelay
-	}
+	s.Status, s.Delay = "restarting", restart.Delay(s.Delay, s.FinishedAt.Sub(s.StartedAt))
 	s.RestartCount++
 }
 

@@ -3,10 +3,6 @@
 package main
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	"stagebox/stage03-rootfs/envfile"
 )
 
@@ -31,25 +27,14 @@ func (c *Container) environment(home string) ([]string, error) {
 			env = append(env, "TERM=xterm")
 		}
 		if c.output != nil { // a step of a build: it must not depend on a name
-			env = slices.Delete(env, 1, 2)
+			env = append(env[:1], env[2:]...)
 		}
 	}
 	lines, err := envfile.ReadAll(c.EnvFile)
 	if err != nil {
 		return nil, err
 	}
-	env = envfile.Set(env, lines)
-	for _, variable := range c.Env {
-		if name, _, _ := strings.Cut(variable, "="); name == "" {
-			return nil, fmt.Errorf("--env %s: give NAME=VALUE", variable)
-		}
-	}
-	env = envfile.Set(env, c.Env)
-	isHome := func(v string) bool { return strings.HasPrefix(v, "HOME=") && v != "HOME=" }
-	if !slices.ContainsFunc(env, isHome) {
-		env = envfile.Set(env, []string{"HOME=" + home})
-	}
-	return env, nil
+	return envfile.Complete(envfile.Set(env, lines), c.Env, home)
 }
 
 // Terminal says how the container is talked to.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"stagebox/stage03-rootfs/rlimit"
 )
 
@@ -27,17 +25,15 @@ func (f *Security) rlimits(p *Plan) error {
 		if err != nil {
 			return fmt.Errorf("--ulimit %s: %w", spec, err)
 		}
-		var now unix.Rlimit
-		if err := unix.Getrlimit(limit.Resource, &now); err != nil {
-			return fmt.Errorf("getrlimit(%s): %w", limit.Name, err)
+		allowed, isLower, err := limit.Allowed()
+		if err != nil {
+			return err
 		}
-		if limit.Max > now.Max && !mayRaise() {
+		if isLower {
 			fmt.Fprintf(os.Stderr, "box: --ulimit %s: only CAP_SYS_RESOURCE raises a hard limit, "+
-				"and box lacks it: %s stays at %s\n", spec, limit.Name, rlimit.Format(now.Max))
-			limit.Max = now.Max
-			limit.Cur = min(limit.Cur, now.Max)
+				"and box lacks it: %s stays at %s\n", spec, limit.Name, rlimit.Format(allowed.Max))
 		}
-		p.Prlimit(limit)
+		p.Prlimit(allowed)
 	}
 	return nil
 }

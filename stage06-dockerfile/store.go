@@ -18,9 +18,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage04-unionfs/union"
 )
 
 // path returns a path in the store.
@@ -35,35 +37,11 @@ func (s Store) open() (err error) {
 	for _, dir := range []string{"containers", "running", "volumes"} {
 		err = cmp.Or(err, os.MkdirAll(s.path(dir), 0o700))
 	}
-	if err = cmp.Or(err, s.makeMountPoints()); err != nil {
+	if err = cmp.Or(err, union.MakeMountPoints(s.path("mountpoints"))); err != nil {
 		return fmt.Errorf("the store: %w; "+
 			"another place for it is given by --root DIR or BOX_ROOT", err)
 	}
 	return s.sweep()
-}
-
-// makeMountPoints makes the layer below all others: the files and directories that every
-// container mounts something on. A root that lacks one of them need not be changed for it.
-func (s Store) makeMountPoints() error {
-	for _, name := range []string{"", "etc", "etc/hostname", "etc/hosts", "etc/resolv.conf",
-		"dev", "proc", "sys"} {
-		path, isFile := s.path("mountpoints", name), strings.HasPrefix(name, "etc/")
-		info, err := os.Lstat(path)
-		switch {
-		case err == nil && (isFile != info.Mode().IsRegular() || isFile == info.IsDir()):
-			err = fmt.Errorf("%s: unexpected type of file: remove it", path)
-		case err == nil:
-			continue
-		case isFile:
-			err = os.WriteFile(path, nil, 0o644)
-		default:
-			err = cmp.Or(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) // whatever the umask
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // make makes a file or directory that is not there yet: all of it, or nothing.
@@ -119,7 +97,7 @@ func removeUnfinished(held *os.File) error {
 	switch {
 	case path == "": // it never did anything
 	case filepath.Base(path) == "cgroup.freeze":
-		err = thaw(path)
+		err = cgroupfs.Thaw(path)
 	default:
 		err = removeTree(build)
 	}
@@ -127,19 +105,6 @@ func removeUnfinished(held *os.File) error {
 		err = os.Remove(held.Name())
 	}
 	return errors.Join(err, held.Close())
-}
-
-// thaw lets the processes of a cgroup go on, if it is still there.
-func thaw(file string) error {
-	var fs unix.Statfs_t
-	err := unix.Statfs(file, &fs)
-	if err == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC {
-		err = os.WriteFile(file, []byte("0"), 0)
-	}
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	return err
 }
 
 // about adds the operation and the file to an error.

@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"stagebox/stage01-namespaces/hostinfo"
 )
 
 const version = "0.1.0"
@@ -24,49 +24,19 @@ func (versionCmd) Run() error {
 type infoCmd struct{}
 
 // facts are the lines of `box info`, a name and what finds the value.
-var facts = []struct {
-	name string
-	find func() (string, error)
-}{
-	{"kernel", kernel},
-	{"user", whoami},
+var facts = []hostinfo.Fact{
+	{"kernel", hostinfo.Kernel},
+	{"user", hostinfo.User},
 	{"namespaces", namespacesHere},
 	{"cgroups", cgroupsHere},
 }
 
 // Run is `box info`.
 func (infoCmd) Run() error {
-	for _, fact := range facts {
-		value, err := fact.find()
-		if err != nil {
-			value = "unknown: " + err.Error()
-		}
-		fmt.Printf("%-12s %s\n", fact.name, value)
-	}
+	hostinfo.Write(os.Stdout, facts)
 	return nil
 }
 
-func kernel() (string, error) {
-	var uts unix.Utsname
-	if err := unix.Uname(&uts); err != nil {
-		return "", fmt.Errorf("uname: %w", err)
-	}
-	return unix.ByteSliceToString(uts.Release[:]) + " " + unix.ByteSliceToString(uts.Machine[:]), nil
-}
-
-func whoami() (string, error) {
-	if os.Geteuid() == 0 {
-		return "root", nil
-	}
-	return fmt.Sprintf("%d, an ordinary user: containers get a user namespace", os.Geteuid()), nil
-}
-
 func namespacesHere() (string, error) {
-	var names []string
-	for _, k := range kinds {
-		if _, err := os.Stat("/proc/self/ns/" + k.name); err == nil {
-			names = append(names, k.name)
-		}
-	}
-	return strings.Join(names, " "), nil
+	return hostinfo.Namespaces(strings.Split(kindNames(), ", ")), nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/digest"
@@ -42,7 +43,7 @@ func (c *pruneCmd) Run() error {
 	if c.All {
 		kind = "build cache"
 	}
-	if !c.Force && !confirm("WARNING! This will remove all "+kind+".") {
+	if !c.Force && !batch.Confirm("WARNING! This will remove all "+kind+".") {
 		return nil
 	}
 	p := stepstore.Pruning{All: c.All, Keep: int64(c.KeepStorage)}

@@ -144,7 +144,7 @@ func (c *Container) create() (err error) {
 	if c.record = r; c.DryRun {
 		return nil
 	}
-	if err := errors.Join(c.checkCidfile(), c.resolve()); err != nil {
+	if err := errors.Join(ids.CheckFile(c.Cidfile), c.resolve()); err != nil {
 		return err
 	}
 	if err := c.nameVolumes(r); err != nil {
@@ -157,7 +157,7 @@ func (c *Container) create() (err error) {
 		return err
 	}
 	if err = r.make(); err == nil {
-		err = r.writeCidfile()
+		err = ids.WriteFile(r.Run.Cidfile, r.ID)
 	}
 	if err != nil {
 		return errors.Join(err, r.remove())

@@ -28,7 +28,7 @@ func (c *diffCmd) Run() error {
 	}
 	list, err := r.overlay().changes()
 	for _, change := range list {
-		fmt.Printf("%c %s\n", change.kind, change.path)
+		fmt.Printf("%c %s\n", change.Kind, change.Path)
 	}
 	return err
 }

@@ -142,7 +142,7 @@ func (c *imagePruneCmd) Run() error {
 	if c.All {
 		kind = "images without at least one container associated to them"
 	}
-	if !c.Force && !confirm("WARNING! This will remove all "+kind+".") {
+	if !c.Force && !batch.Confirm("WARNING! This will remove all "+kind+".") {
 		return nil
 	}
 	if err := c.Store.openImages(); err != nil {

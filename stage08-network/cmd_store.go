@@ -7,10 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage03-rootfs/seccomp"
@@ -37,27 +33,11 @@ type Store struct {
 // dir returns the absolute path of the store.
 func (s Store) dir() string { return state.Dir(s.Root) }
 
-// rootFirst allows --root DIR before the command, too: box starts again, with BOX_ROOT for it.
+// rootFirst allows --root DIR before the command, too.
 func rootFirst() {
-	if len(os.Args) < 2 {
-		return
+	if err := state.RootFirst(); err != nil {
+		exit("run", err)
 	}
-	flag, dir, joined := strings.Cut(os.Args[1], "=")
-	if flag != "--root" {
-		return
-	}
-	rest := os.Args[2:]
-	if !joined && len(rest) > 0 {
-		dir, rest = rest[0], rest[1:]
-	}
-	err := errors.New("--root: a value is missing")
-	if dir != "" {
-		err = os.Setenv("BOX_ROOT", dir)
-	}
-	if err == nil {
-		err = unix.Exec("/proc/self/exe", append(os.Args[:1:1], rest...), os.Environ())
-	}
-	exit("run", err)
 }
 
 // StoreOptions are the flags for what is kept of a container, and for how long.
@@ -128,21 +108,8 @@ func (c *Container) resolve() error {
 	if err := errors.Join(c.readLabelFiles(), c.takeVolumes()); err != nil {
 		return err
 	}
-	for i, name := range c.Env {
-		if value, known := os.LookupEnv(name); known && name != "" && !strings.Contains(name, "=") {
-			c.Env[i] = name + "=" + value
-		}
-	}
-	for i, option := range c.SecurityOpt {
-		if file, is := strings.CutPrefix(option, "seccomp="); is && seccomp.IsFile(file) {
-			path, err := filepath.Abs(file)
-			if err != nil {
-				return err
-			}
-			c.SecurityOpt[i] = "seccomp=" + path
-		}
-	}
-	return nil
+	envfile.Resolve(c.Env)
+	return seccomp.Absolute(c.SecurityOpt)
 }
 
 // readEnvFiles puts the variables of --env-file before those of --env, which win. A later file
@@ -154,27 +121,6 @@ func (c *Container) readEnvFiles() error {
 	}
 	c.Env, c.EnvFile = append(envfile.Set(nil, lines), c.Env...), nil
 	return nil
-}
-
-// checkCidfile refuses a file that is there already, perhaps another container's, as Docker does.
-func (c *Container) checkCidfile() error {
-	if c.Cidfile == "" {
-		return nil
-	}
-	if _, err := os.Stat(c.Cidfile); err == nil {
-		return fmt.Errorf("--cidfile %s: the file exists; remove it, or give another name", c.Cidfile)
-	}
-	return state.CheckOutput(c.Cidfile)
-}
-
-func (r *Record) writeCidfile() error {
-	if r.Run.Cidfile == "" {
-		return nil
-	}
-	return state.Output(r.Run.Cidfile, state.Volatile, func(out *os.File) error {
-		_, err := out.WriteString(r.ID)
-		return err
-	})
 }
 
 // readLabelFiles puts the labels of --label-file before those of --label.

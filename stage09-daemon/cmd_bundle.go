@@ -212,14 +212,12 @@ func (b *bundle) priorities(process *specs.Process) error {
 
 // limit plans one of process.rlimits. A hard limit that box may not raise stays as it is.
 func (b *bundle) limit(limit rlimit.Limit) {
-	var now unix.Rlimit
-	err := unix.Getrlimit(limit.Resource, &now)
-	if err == nil && limit.Max > now.Max && !mayRaise() {
+	allowed, isLower, _ := limit.Allowed() // the kernel says what is wrong with it
+	if isLower {
 		b.warn(fmt.Sprintf("process.rlimits: only CAP_SYS_RESOURCE raises a hard limit: %s stays at %s",
-			limit.Name, rlimit.Format(now.Max)))
-		limit.Max, limit.Cur = now.Max, min(limit.Cur, now.Max)
+			limit.Name, rlimit.Format(allowed.Max)))
 	}
-	b.Prlimit(limit)
+	b.Prlimit(allowed)
 }
 
 // reportExecve has a process that waited for start say itself why it is not a program: box, which

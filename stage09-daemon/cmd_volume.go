@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -138,7 +137,7 @@ func (c *volumePruneCmd) Run() error {
 	if c.All {
 		kind = "all local volumes"
 	}
-	if !c.Force && !confirm("WARNING! This will remove "+kind+" not used by at least one container.") {
+	if !c.Force && !batch.Confirm("WARNING! This will remove "+kind+" not used by at least one container.") {
 		return nil
 	}
 	all, err := c.Store.volumes()
@@ -165,13 +164,6 @@ func (c *volumePruneCmd) Run() error {
 	}
 	fmt.Println("Total reclaimed space: " + units.FormatSize(freed))
 	return err
-}
-
-// confirm asks a question, and reports whether the answer is yes.
-func confirm(warning string) bool {
-	fmt.Print(warning + "\nAre you sure you want to continue? [y/N] ")
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
-	return strings.EqualFold(strings.TrimSpace(answer), "y")
 }
 
 type volumeRmCmd struct {

@@ -93,3 +93,11 @@ func Sharing(pid int, kind string) (pids []int) {
 	}
 	return pids
 }
+
+// LeftOut says how many processes a table lacks because their namespaces could not be read.
+func LeftOut(hidden int) string {
+	if hidden == 1 {
+		return "1 process left out: its namespaces could not be read"
+	}
+	return fmt.Sprintf("%d processes left out: their namespaces could not be read", hidden)
+}

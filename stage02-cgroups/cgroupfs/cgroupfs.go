@@ -5,12 +5,16 @@
 package cgroupfs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/rawfile"
 )
@@ -174,4 +178,31 @@ func Numbers(dir, name string) (list []int) {
 		return nil
 	})
 	return list
+}
+
+// Below returns the directories of the groups below a directory whose name is one that is asked for.
+// It does not look into these. A group may go while it is looked for.
+func Below(dir string, is func(name string) bool) (list []string) {
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || !is(d.Name()) {
+			return nil
+		}
+		list = append(list, path)
+		return fs.SkipDir
+	})
+	return list
+}
+
+// Thaw writes 0 to the file that stops the processes of a group of version 2, if it is still there:
+// they go on. Only later stages use it.
+func Thaw(file string) error {
+	var fs unix.Statfs_t
+	err := unix.Statfs(file, &fs)
+	if err == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC {
+		err = os.WriteFile(file, []byte("0"), 0)
+	}
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
 }

@@ -69,3 +69,28 @@ func Read(name string) ([]string, error) {
 	}
 	return list, lines.Err()
 }
+
+// Complete adds variables to an environment as Set does, and HOME if none of them is a HOME with a
+// value: an empty one is the user's home, as in Docker. The variables are those of --env.
+func Complete(env, variables []string, home string) ([]string, error) {
+	for _, variable := range variables {
+		if name, _, _ := strings.Cut(variable, "="); name == "" {
+			return nil, fmt.Errorf("--env %s: give NAME=VALUE", variable)
+		}
+	}
+	env = Set(env, variables)
+	isHome := func(v string) bool { return strings.HasPrefix(v, "HOME=") && v != "HOME=" }
+	if !slices.ContainsFunc(env, isHome) {
+		env = Set(env, []string{"HOME=" + home})
+	}
+	return env, nil
+}
+
+// Resolve gives names alone the caller's values, where the caller has them. Only later stages use it.
+func Resolve(variables []string) {
+	for i, name := range variables {
+		if value, known := os.LookupEnv(name); known && name != "" && !strings.Contains(name, "=") {
+			variables[i] = name + "=" + value
+		}
+	}
+}

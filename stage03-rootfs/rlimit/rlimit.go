@@ -86,3 +86,24 @@ func Format(n uint64) string {
 	}
 	return strconv.FormatUint(n, 10)
 }
+
+// Allowed returns the limit as far as this process may set it, and whether that is lower: only
+// CAP_SYS_RESOURCE raises a hard limit, where limits are kept, which is on the host. With an error,
+// which is that of getrlimit(2), it is the limit itself.
+func (l Limit) Allowed() (allowed Limit, isLower bool, err error) {
+	var now unix.Rlimit
+	if err := unix.Getrlimit(l.Resource, &now); err != nil {
+		return l, false, fmt.Errorf("getrlimit(%s): %w", l.Name, err)
+	}
+	if l.Max <= now.Max || mayRaise() {
+		return l, false, nil
+	}
+	l.Max, l.Cur = now.Max, min(l.Cur, now.Max)
+	return l, true, nil
+}
+
+func mayRaise() bool {
+	var data [2]unix.CapUserData
+	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0])
+	return err == nil && data[0].Effective>>unix.CAP_SYS_RESOURCE&1 == 1
+}

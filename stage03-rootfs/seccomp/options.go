@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
@@ -30,4 +31,18 @@ func ParseOptions(list []string) (o Options, err error) {
 		}
 	}
 	return o, nil
+}
+
+// Absolute makes the paths of profiles in a list of --security-opt absolute. Only later stages use it.
+func Absolute(list []string) error {
+	for i, option := range list {
+		if file, is := strings.CutPrefix(option, "seccomp="); is && IsFile(file) {
+			path, err := filepath.Abs(file)
+			if err != nil {
+				return err
+			}
+			list[i] = "seccomp=" + path
+		}
+	}
+	return nil
 }

@@ -3,10 +3,12 @@
 package batch
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -76,4 +78,11 @@ func SideBySide(names []string, do func(name string) error) error {
 		done = done[1:]
 		return <-end
 	})
+}
+
+// Confirm prints a warning, asks whether to go on, and reports whether the answer is yes.
+func Confirm(warning string) bool {
+	fmt.Print(warning + "\nAre you sure you want to continue? [y/N] ")
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	return strings.EqualFold(strings.TrimSpace(answer), "y")
 }

@@ -9,7 +9,10 @@ import (
 	"crypto/rand"
 	"fmt"
 	mathrand "math/rand/v2"
+	"os"
 	"strings"
+
+	"stagebox/stage04-unionfs/state"
 )
 
 const (
@@ -60,4 +63,27 @@ func TwoWords() string { return oneOf(qualities) + "_" + oneOf(animals) }
 func oneOf(words string) string {
 	list := strings.Fields(words)
 	return list[mathrand.IntN(len(list))]
+}
+
+// CheckFile refuses a file for an id that is there already, perhaps another container's, as Docker
+// does. An empty name is none.
+func CheckFile(name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, err := os.Stat(name); err == nil {
+		return fmt.Errorf("--cidfile %s: the file exists; remove it, or give another name", name)
+	}
+	return state.CheckOutput(name)
+}
+
+// WriteFile writes an id to a file, if a name is given.
+func WriteFile(name, id string) error {
+	if name == "" {
+		return nil
+	}
+	return state.Output(name, state.Volatile, func(out *os.File) error {
+		_, err := out.WriteString(id)
+		return err
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Policy is the value of --restart: always, unless-stopped, or on-failure, with :N for at most N
@@ -44,4 +45,21 @@ func (p Policy) Wants(status, restarts int) bool {
 		return status != 0 && (most == 0 || restarts < most)
 	}
 	return name != "no"
+}
+
+// The delay before a restart doubles from the shortest to the longest, as in Docker. A run that
+// held for a while resets it.
+const (
+	shortestDelay = 100 * time.Millisecond
+	longestDelay  = time.Minute
+	longRun       = 10 * time.Second
+)
+
+// Delay is how long to wait before a restart, after the delay before the last one, and a run of some
+// time.
+func Delay(last, ran time.Duration) time.Duration {
+	if ran >= longRun {
+		return shortestDelay
+	}
+	return min(max(2*last, shortestDelay), longestDelay)
 }

@@ -1,9 +1,11 @@
 package union
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,6 +42,30 @@ func CheckApart(layers []string) error {
 		if strings.HasPrefix(paths[i], paths[i-1]) {
 			return fmt.Errorf("the layer %s is the same as the layer %s, or inside it: "+
 				"give each directory once", paths[i], paths[i-1])
+		}
+	}
+	return nil
+}
+
+// MakeMountPoints makes the layer below all others: the files and directories that every container
+// mounts something on. A root that lacks one of them need not be changed for it.
+func MakeMountPoints(dir string) error {
+	for _, name := range []string{"", "etc", "etc/hostname", "etc/hosts", "etc/resolv.conf",
+		"dev", "proc", "sys"} {
+		path, isFile := filepath.Join(dir, name), strings.HasPrefix(name, "etc/")
+		info, err := os.Lstat(path)
+		switch {
+		case err == nil && (isFile != info.Mode().IsRegular() || isFile == info.IsDir()):
+			err = fmt.Errorf("%s: unexpected type of file: remove it", path)
+		case err == nil:
+			continue
+		case isFile:
+			err = os.WriteFile(path, nil, 0o644)
+		default:
+			err = cmp.Or(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) // whatever the umask
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

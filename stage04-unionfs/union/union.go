@@ -10,7 +10,7 @@
 // Each step opens one name in a directory that is open already, and follows no link by itself:
 // a container that swaps a directory for a link meanwhile cannot lead a reader out of the tree.
 //
-// The lesson reads Node.Child, IsWhiteout and IsOpaque. Only later stages use Node.Path.
+// The lesson reads Node.Child, IsWhiteout, IsOpaque, changesIn and changesOf. Only later stages use Node.Path.
 package union
 
 import (

@@ -7,10 +7,10 @@ import "stagebox/lessons/internal/stages"
 type target struct{ lesson, commands int }
 
 var targets = map[string]target{
-	"namespaces": {470, 200},
-	"cgroups":    {740, 210},
-	"rootfs":     {1710, 365},
-	"unionfs":    {2100, 1650},
+	"namespaces": {470, 135},
+	"cgroups":    {740, 205},
+	"rootfs":     {1675, 200},
+	"unionfs":    {1980, 1590},
 	"images":     {1875, 1790},
 	"dockerfile": {2110, 390},
 	"cache":      {950, 320},
