@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -24,7 +25,12 @@ func TestPhrases(t *testing.T) {
 	for i, text := range []string{"shall", "stands after", "is told", "tells whether", "nobody is", "which is no fault", "usual", "anew",
 		"So it is with", "done. What is", "the walls"} {
 		require.Regexp(t, phrases[i].pattern, " "+text+" x")
+		for _, whole := range []string{text, text + " x\n", "nobody\n" + text + ",\n(" + text + "; or\n" + text + " x, " + text + " x\n", "\n\nthat\nwith\n"} {
+			require.Equal(t, len(phrases[i].pattern.FindAllString(whole, -1)), phrases[i].occurrences([]byte(whole)), "%q", whole)
+		}
+		require.NotEmpty(t, literals()[phrases[i].name], "its pattern is looked for in every line")
 	}
+	require.Equal(t, 1, phrase{name: "new", pattern: regexp.MustCompile(`(?i)a.c`)}.occurrences([]byte("x\nABC\n")), "without a literal")
 	before, most := 0, 0
 	for _, p := range phrases {
 		before, most = before+p.before, most+p.most
