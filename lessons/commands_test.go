@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -41,9 +42,7 @@ func workbench(t *testing.T) func(args ...string) (string, int) {
 
 // TestDemo plays the tour; root's in a network namespace of its own, because of its bridge.
 func TestDemo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds images and runs containers of them: left out with -short")
-	}
+	boxtest.Slow(t, "builds images and runs containers of them")
 	binary, err := program()
 	require.NoError(t, err)
 	demo := exec.Command(binary, "demo")
@@ -57,51 +56,61 @@ func TestDemo(t *testing.T) {
 
 func TestCommands(t *testing.T) {
 	lessons := workbench(t)
-	for _, c := range []struct {
-		args   []string
-		status int
-		says   string
-	}{
-		{[]string{"list"}, 0, `stage01-namespaces +\d+ +\d+ +\d+ +\d+ +\d+ +Box runs a command in namespaces of its own`},
-		{[]string{"read", "1", "--list"}, 0, `(?s)^\nFrom the command line to the list\nmain\.go:commands +\d+  What box can do.*plan/spawn\.go:replay +\d+  All that runs`},
-		{[]string{"read", "1"}, 0, `(?s)\n══ From the list to a process ══\n.*── plan/spawn\.go:replay\n   All that runs .*\n\n// replay .*\nfunc replay\(steps \[\]step, .*\n}\n`},
-		{[]string{"read", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
-		{[]string{"diff", "1", "--stat"}, 0, `plan\.go \(new\)`},
-		{[]string{"diff", "1"}, 0, `\+ func \(c \*Container\) Run\(\) \(err error\) \{`},
-		{[]string{"diff", "1", "--plan"}, 0, `(?m)^\+ box │ execve\(FOUND, \["true"\]`},
-		{[]string{"diff", "2", "--changed"}, 0, `(?s)^container\.go:Container\.Run +\+\d+ −0 +\n.*cgroups\.go:cgroup +\+\d+ −0 +new\n.*\nnot on the reading path\n.*main\.go:commands`},
-		{[]string{"diff", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
-		{[]string{"bench", "nonsense"}, 1, `^lessons: there is no row "nonsense": the rows are start, rootfs, image, `},
-		{[]string{"bench", "version", "--rounds", "1", "--dir", os.TempDir()}, 0, `(?s)^building …\n.*\nversion: .*MEDIAN +MIN +P90 +RATIO +FAULTS +FAILED +WHAT\n.* ms +1\.00 +\d+ +box version\n$`},
-		{[]string{"bench", "rootfs", "fifty", "memory", "lists", "images", "--rounds", "1", "--many", "3", "--dir", os.TempDir()}, 0, `(?s)^building …\n.*` +
-			`\nrootfs: .*an older box: --base COMMIT\n.* ms +\d\.\d\d +\d+ +box run --rootfs DIR --network none /bin/true\n` +
-			`\nfifty: .* ms +\d\.\d\d +\d+ +box run --rm --network none tiny true\n\nmemory: .* MiB +1\.00 +\d+ +box run --rm --network none tiny true\n` +
-			`\nlists: .* ms +1\.00 +\d+ +box ps -a\n\nimages: .* ms +1\.00 +\d+ +box images\n$`},
-		{[]string{"carry", "99"}, 1, `there is no stage 99`},
-		{[]string{"check", "99"}, 1, `there is no stage 99`},
-		{[]string{"check", "1", "/no/such/box"}, 1, `the binary to check: open /no/such/box: no such file`},
-		{[]string{"play", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
-		{[]string{"play", "--memory", "10"}, 1, `^lessons: --memory 10: too little: the machine needs 256 MiB`},
-		{[]string{"play", "--host", "--yes", "--net"}, 1, `^lessons: --host runs no virtual machine`},
-		{[]string{"play", "--yes"}, 1, `^lessons: --yes needs --host\n$`},
-		{[]string{"play", "--pid", "1"}, 1, `^lessons: --pid needs --join\n$`},
-		{[]string{"play", "--join", "--host", "--yes"}, 1, `^lessons: --join opens a shell in a running play`},
-		{[]string{"play", "--terminal"}, 1, `^lessons: --terminal and --join need a terminal`},
-		{[]string{"play", "--cgroup", "v3"}, 2, `^lessons: play: --cgroup "v3": must be v2, v1 or hybrid; see go run ./lessons play --help\n$`},
-		{[]string{"nonsense"}, 2, `^lessons: unknown command "nonsense"; see go run ./lessons --help`},
-		{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
-		{[]string{"verify", "--only", "nonsense"}, 1, `^lessons: there is no rule "nonsense": the rules are names, copies, .*, columns, paths, quotes, phrases, transcripts\n$`},
-		{[]string{"verify", "--only", "sizes"}, 0, `^sizes +\d+ stages, 0 findings\n`},
-		{[]string{"test", "--run", "^TestFind$", "./lessons/internal/unsteady"}, 0, `(?s)PASS lessons/internal/unsteady\.TestFind .*DONE 1 tests`},
-		{[]string{"test", "--run", "(", "./lessons/internal/unsteady"}, 1, `failed, though none of its tests did: stagebox/lessons/internal/unsteady`},
-		{[]string{"test", "./no/such"}, 1, `no/such: directory not found`},
-	} {
+	for _, c := range slices.Concat(quick, boxtest.Sample(t, thorough, 1)) {
 		t.Run(c.args[0], func(t *testing.T) {
 			out, status := lessons(c.args...)
 			require.Equal(t, c.status, status, out)
 			require.Regexp(t, c.says, out)
 		})
 	}
+}
+
+// command is a command line of the workbench, and what comes of it.
+type command struct {
+	args   []string
+	status int
+	says   string
+}
+
+// quick only look something up, or refuse.
+var quick = []command{
+	{[]string{"list"}, 0, `stage01-namespaces +\d+ +\d+ +\d+ +\d+ +\d+ +Box runs a command in namespaces of its own`},
+	{[]string{"read", "1", "--list"}, 0, `(?s)^\nFrom the command line to the list\nmain\.go:commands +\d+  What box can do.*plan/spawn\.go:replay +\d+  All that runs`},
+	{[]string{"read", "1"}, 0, `(?s)\n══ From the list to a process ══\n.*── plan/spawn\.go:replay\n   All that runs .*\n\n// replay .*\nfunc replay\(steps \[\]step, .*\n}\n`},
+	{[]string{"read", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
+	{[]string{"diff", "1", "--stat"}, 0, `plan\.go \(new\)`},
+	{[]string{"diff", "1"}, 0, `\+ func \(c \*Container\) Run\(\) \(err error\) \{`},
+	{[]string{"diff", "2", "--changed"}, 0, `(?s)^container\.go:Container\.Run +\+\d+ −0 +\n.*cgroups\.go:cgroup +\+\d+ −0 +new\n.*\nnot on the reading path\n.*main\.go:commands`},
+	{[]string{"diff", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
+	{[]string{"bench", "nonsense"}, 1, `^lessons: there is no row "nonsense": the rows are start, rootfs, image, `},
+	{[]string{"carry", "99"}, 1, `there is no stage 99`},
+	{[]string{"check", "99"}, 1, `there is no stage 99`},
+	{[]string{"check", "1", "/no/such/box"}, 1, `the binary to check: open /no/such/box: no such file`},
+	{[]string{"play", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
+	{[]string{"play", "--memory", "10"}, 1, `^lessons: --memory 10: too little: the machine needs 256 MiB`},
+	{[]string{"play", "--host", "--yes", "--net"}, 1, `^lessons: --host runs no virtual machine`},
+	{[]string{"play", "--yes"}, 1, `^lessons: --yes needs --host\n$`},
+	{[]string{"play", "--pid", "1"}, 1, `^lessons: --pid needs --join\n$`},
+	{[]string{"play", "--join", "--host", "--yes"}, 1, `^lessons: --join opens a shell in a running play`},
+	{[]string{"play", "--terminal"}, 1, `^lessons: --terminal and --join need a terminal`},
+	{[]string{"play", "--cgroup", "v3"}, 2, `^lessons: play: --cgroup "v3": must be v2, v1 or hybrid; see go run ./lessons play --help\n$`},
+	{[]string{"nonsense"}, 2, `^lessons: unknown command "nonsense"; see go run ./lessons --help`},
+	{[]string{"verify", "--only", "nonsense"}, 1, `^lessons: there is no rule "nonsense": the rules are names, copies, .*, columns, paths, quotes, phrases, transcripts\n$`},
+}
+
+// thorough build a program, run tests or read the whole repository.
+var thorough = []command{
+	{[]string{"diff", "1", "--plan"}, 0, `(?m)^\+ box │ execve\(FOUND, \["true"\]`},
+	{[]string{"bench", "version", "--rounds", "1", "--dir", os.TempDir()}, 0, `(?s)^building …\n.*\nversion: .*MEDIAN +MIN +P90 +RATIO +FAULTS +FAILED +WHAT\n.* ms +1\.00 +\d+ +box version\n$`},
+	{[]string{"bench", "rootfs", "fifty", "memory", "lists", "images", "--rounds", "1", "--many", "3", "--dir", os.TempDir()}, 0, `(?s)^building …\n.*` +
+		`\nrootfs: .*an older box: --base COMMIT\n.* ms +\d\.\d\d +\d+ +box run --rootfs DIR --network none /bin/true\n` +
+		`\nfifty: .* ms +\d\.\d\d +\d+ +box run --rm --network none tiny true\n\nmemory: .* MiB +1\.00 +\d+ +box run --rm --network none tiny true\n` +
+		`\nlists: .* ms +1\.00 +\d+ +box ps -a\n\nimages: .* ms +1\.00 +\d+ +box images\n$`},
+	{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
+	{[]string{"verify", "--only", "sizes"}, 0, `^sizes +\d+ stages, 0 findings\n`},
+	{[]string{"test", "--run", "^TestFind$", "./lessons/internal/unsteady"}, 0, `(?s)PASS lessons/internal/unsteady\.TestFind .*DONE 1 tests`},
+	{[]string{"test", "--run", "(", "./lessons/internal/unsteady"}, 1, `failed, though none of its tests did: stagebox/lessons/internal/unsteady`},
+	{[]string{"test", "./no/such"}, 1, `no/such: directory not found`},
 }
 
 // TestCommandsOnTiers shows a small repository, whose first stage has commands and a tool.

@@ -10,13 +10,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
 )
 
 // TestTryWatches checks a program that does nothing, again when it is saved, and ends by Ctrl-C.
 func TestTryWatches(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs rows of the behaviour suite: left out with -short")
-	}
+	boxtest.Slow(t, "runs rows of the behaviour suite")
 	binary, err := program()
 	require.NoError(t, err)
 	mine := filepath.Join(t.TempDir(), "box")

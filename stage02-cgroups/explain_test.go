@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/boxtest"
 )
 
 // told is a line of the narration, or of strace: the call without what differs between
@@ -154,6 +156,7 @@ func asBoth(t *testing.T, test func(t *testing.T, user string)) {
 }
 
 func TestStraceOfRunAgrees(t *testing.T) {
+	boxtest.Turn(t, 0, 2)
 	asBoth(t, func(t *testing.T, user string) {
 		stderr, calls := traced(t, user, "run", "--explain", "/bin/true")
 		host, inside := narrated(t, stderr)
@@ -164,6 +167,7 @@ func TestStraceOfRunAgrees(t *testing.T) {
 }
 
 func TestStraceOfExecAgrees(t *testing.T) {
+	boxtest.Turn(t, 1, 2)
 	asBoth(t, func(t *testing.T, user string) {
 		container := startSleep(t, user)
 		stderr, calls := traced(t, user, "exec", "--explain", strconv.Itoa(container), "true")

@@ -9,10 +9,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
 )
 
 // Three containers that each end only when all have been asked to.
 func TestStopSideBySide(t *testing.T) {
+	boxtest.Turn(t, 1, 3)
 	l := newLife(t)
 	names := []string{"xx", "yy", "zz"}
 	for _, name := range names {

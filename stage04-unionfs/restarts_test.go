@@ -11,11 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/boxtest"
 )
 
 // TestMonitorKilledBetweenRuns: a monitor that waits to start its container again is killed. The
 // container has then ended, and can be started, stopped and removed.
 func TestMonitorKilledBetweenRuns(t *testing.T) {
+	boxtest.Turn(t, 2, 3)
 	l := newLife(t)
 	id := l.box("run", "-d", "--restart", "always", "--rootfs", l.tiny, "false")
 	s := Store{Root: l.store}
@@ -54,6 +57,7 @@ func TestBetweenRuns(t *testing.T) {
 // TestAttachBetweenRuns: attach ends with the run that it joined, or says that there is none, and the
 // container is started again whatever it did.
 func TestAttachBetweenRuns(t *testing.T) {
+	boxtest.Turn(t, 0, 3)
 	l := newLife(t)
 	l.box("run", "-d", "-t", "--name", "again", "--restart", "always", "--rootfs", l.tiny, "sh", "-c", "sleep 0.02; echo ran; exit 3")
 	count := func() string { return l.box("inspect", "-f", "{{.RestartCount}}", "again") }

@@ -347,6 +347,7 @@ func pullFrom(t *testing.T, s Store, name string) (*oci.Image, error) {
 // TestHostileImages holds that what is refused gets no name, and that what it has left is
 // garbage.
 func TestHostileImages(t *testing.T) {
+	boxtest.Turn(t, 3, 4)
 	noConfig(t)
 	layers := sampleLayers(t)
 	fake := fakeRegistry{}
@@ -715,6 +716,7 @@ func TestLimitsOfARun(t *testing.T) {
 
 // TestMountedImages mounts an image that is not here yet, and parts of it.
 func TestMountedImages(t *testing.T) {
+	boxtest.Turn(t, 0, 4)
 	noConfig(t)
 	s, other := newStore(t), newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
@@ -746,6 +748,7 @@ func TestMountedImages(t *testing.T) {
 // TestMountedImagesOfAPlatform mounts an image of an index: it is the one for this machine. One for
 // another that is here already is mounted, as by Docker, and not without a word.
 func TestMountedImagesOfAPlatform(t *testing.T) {
+	boxtest.Turn(t, 1, 4)
 	noConfig(t)
 	fake := fakeRegistry{}
 	fake.platforms(t, "app", "linux/s390x", "linux/"+runtime.GOARCH)
@@ -771,6 +774,7 @@ func TestMountedImagesOfAPlatform(t *testing.T) {
 // TestDamagedBlobs damages each blob of an image: what would be written or sent of it is refused by
 // the file's name, and nothing is left of it.
 func TestDamagedBlobs(t *testing.T) {
+	boxtest.Turn(t, 2, 4)
 	noConfig(t)
 	s := newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))

@@ -62,6 +62,7 @@ func (b *bench) build(args ...string) (id digest.Digest, told string) {
 // A context that gets or loses a file while a step reads it: the file is named, or the list, and the
 // step is not kept.
 func TestContextChangesMeanwhile(t *testing.T) {
+	boxtest.Turn(t, 2, 3)
 	for name, c := range map[string]struct {
 		change func(b *bench) error
 		says   string
@@ -343,6 +344,7 @@ func TestDownloadsSideBySide(t *testing.T) {
 
 // A mount shows what it begins with, and a directory of its own for each owner and mode.
 func TestMountsAreInputs(t *testing.T) {
+	boxtest.Turn(t, 0, 3)
 	b := newBench(t, "")
 	counted := func(lines string, args ...string) string {
 		b.write("Dockerfile", "FROM tiny AS maker\nARG V=1\nRUN echo $V >/made\nFROM tiny\nARG N\n"+lines+"\n")
@@ -667,6 +669,7 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 // TestStagesSideBySide builds four stages at once, whose RUN are containers of one process: each
 // has a cgroup of its own, and ends no other's. They have the caller's limit on open files.
 func TestStagesSideBySide(t *testing.T) {
+	boxtest.Turn(t, 1, 3)
 	var text strings.Builder
 	for _, stage := range []string{"a", "b", "c", "d"} {
 		fmt.Fprintf(&text, "FROM tiny AS %s\nRUN cat /proc/self/cgroup >/%[1]s; sleep 0.01; test \"$(ulimit -S -n)\" = 512\n", stage)

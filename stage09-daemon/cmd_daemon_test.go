@@ -9,10 +9,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
 )
 
 // TestDocker: the docker command of this host, with a daemon of ours.
 func TestDocker(t *testing.T) {
+	boxtest.Turn(t, 0, 4)
 	program, err := exec.LookPath("docker")
 	if err != nil {
 		t.Skip("there is no docker command: package docker.io or docker-cli")
@@ -72,6 +75,7 @@ networks: {front: {}, back: {internal: true}}
 
 // TestCompose: a project comes up in order, is looked at, and leaves nothing.
 func TestCompose(t *testing.T) {
+	boxtest.Turn(t, 1, 4)
 	if exec.Command("docker", "compose", "version").Run() != nil {
 		t.Skip("there is no docker compose: package docker-compose-plugin")
 	}
@@ -116,6 +120,7 @@ func TestCompose(t *testing.T) {
 
 // TestPython: the Docker SDK for Python.
 func TestPython(t *testing.T) {
+	boxtest.Turn(t, 2, 4)
 	program, err := exec.LookPath("python3")
 	if err != nil || exec.Command(program, "-c", "import docker").Run() != nil {
 		t.Skip("there is no Docker SDK for Python: package python3-docker")
@@ -127,6 +132,7 @@ func TestPython(t *testing.T) {
 // TestGoClients: programs that use the client that Docker itself is made of, and the library that
 // starts containers for tests. They check what the kernel says.
 func TestGoClients(t *testing.T) {
+	boxtest.Turn(t, 3, 4)
 	for _, name := range []string{"moby", "testcontainers"} {
 		t.Run(name, func(t *testing.T) {
 			program := filepath.Join(t.TempDir(), name)

@@ -69,11 +69,3 @@ func runTests(m *testing.M, dir string, prepare func(dir string) error) int {
 	}
 	return m.Run()
 }
-
-// Slow marks a test that takes seconds: -short leaves it out.
-func Slow(t testing.TB) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("takes seconds: left out with -short")
-	}
-}

@@ -81,9 +81,7 @@ func failing(t *testing.T, binary string, among []string) []string {
 // TestLeavesOut runs the suite on binaries that leave out one namespace each: exactly the
 // rows that speak of it may fail. Of the others it takes a third, each time another one.
 func TestLeavesOut(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the suite once for each namespace: left out with -short")
-	}
+	boxtest.Slow(t, "runs the suite once for each namespace")
 	_, list := everyStage(t)
 	dir := t.TempDir()
 	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {

@@ -15,6 +15,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
 )
 
 // Patience is how long a browser may take for one thing on a busy host.
@@ -25,9 +27,7 @@ const Patience = 5 * time.Minute
 // after the test, and so are its processes.
 func Start(t *testing.T, hear func(event any)) context.Context {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a browser: left out with -short")
-	}
+	boxtest.Slow(t, "starts a browser")
 	program := find(t)
 	home, err := os.MkdirTemp("", "stagebox-browser")
 	require.NoError(t, err)

@@ -56,7 +56,7 @@ func TestTable(t *testing.T) {
 // TestPatchesFit applies each solution to the stage as it is now.
 func TestPatchesFit(t *testing.T) {
 	root, all := everyStage(t)
-	for _, e := range All {
+	for _, e := range boxtest.Sample(t, All, 4) {
 		dir := t.TempDir()
 		require.NoError(t, copyStage(t.Context(), root, all[e.Stage-1], dir))
 		apply := exec.Command("git", "apply", "--check", filepath.Join(root, e.Patch()))

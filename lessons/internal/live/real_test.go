@@ -168,9 +168,7 @@ trap '"$1" rm -f live; exit' TERM
 while :; do sleep 0.1; done`
 
 func TestLayersLimitsAndCablesOfTheLastStage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the last stage: left out with -short")
-	}
+	boxtest.Slow(t, "builds the last stage")
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, for limits and a bridge")
 	}

@@ -78,9 +78,7 @@ func TestSuiteBesideNoise(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make the noise: mounts, bridges and cgroups of the host")
 	}
-	if testing.Short() {
-		t.Skip("runs rows of the suite beside other work: left out with -short")
-	}
+	boxtest.Slow(t, "runs rows of the suite beside other work")
 	root, err := stages.Root()
 	require.NoError(t, err)
 	all, err := stages.All(root)

@@ -33,9 +33,7 @@ func repository(t *testing.T) (string, []Picture) {
 
 // What is committed is what comes out here and now.
 func TestPicturesAreTrue(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds all stages and runs containers: left out with -short")
-	}
+	boxtest.Slow(t, "builds all stages and runs containers")
 	root, all := repository(t)
 	for _, p := range all {
 		t.Run(filepath.Base(p.File()), func(t *testing.T) {
@@ -126,9 +124,7 @@ func TestPicturesAreLegible(t *testing.T) {
 // browse shows the pictures to a browser, 360 pixels wide, and returns what it has measured
 // on a light and on a dark screen: a frame's colour scheme is the screen's for what is in it.
 func browse(t *testing.T, body string) (light, dark string) {
-	if testing.Short() {
-		t.Skip("starts a browser: left out with -short")
-	}
+	boxtest.Slow(t, "starts a browser")
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("chromium is missing: it measures whether the pictures can be read")

@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/lessons/internal/chromium"
 	"stagebox/lessons/internal/site"
 	"stagebox/lessons/internal/vm"
@@ -224,9 +225,7 @@ func (b *browser) accessibleInAllColours() {
 // TestLessonsInBrowser types lesson 1's first sections and lesson 3's by their buttons, in both
 // terminals of one machine, which is then reset.
 func TestLessonsInBrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("boots a virtual machine: left out with -short")
-	}
+	boxtest.Slow(t, "boots a virtual machine")
 	t.Parallel()
 	b := startBrowser(t)
 	ground := made(t)

@@ -44,9 +44,7 @@ type room struct {
 
 // enter starts a lesson in a terminal.
 func enter(t *testing.T, lesson string) *room {
-	if testing.Short() {
-		t.Skip("plays a lesson: left out with -short")
-	}
+	boxtest.Slow(t, "plays a lesson")
 	binary, err := workbench()
 	require.NoError(t, err)
 	r := &room{t: t, cmd: exec.Command(binary, "present", "--typing=0", lesson), bytes: make(chan []byte, 64)}

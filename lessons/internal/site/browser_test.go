@@ -181,9 +181,7 @@ type looks struct {
 // TestStructure reads every page as a browser would: headings are in order, and links lead
 // somewhere. Their text is megabytes, of which only the latest stay.
 func TestStructure(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes all pages: left out with -short")
-	}
+	boxtest.Slow(t, "makes all pages")
 	const base = "http://site/"
 	site, err := Load("../../..", listed, false)
 	require.NoError(t, err)

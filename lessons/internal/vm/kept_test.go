@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
 )
 
 // tarOf is an archive of files; those that are regular have their names as content.
@@ -30,9 +32,7 @@ func tarOf(t *testing.T, files ...tar.Header) *tar.Reader {
 // A machine begins with the files that were kept: owners, modes and times, links of both kinds,
 // devices. What an earlier Keep has added is replaced.
 func TestKeep(t *testing.T) {
-	if testing.Short() {
-		t.Skip("boots a virtual machine: left out with -short")
-	}
+	boxtest.Slow(t, "boots a virtual machine")
 	t.Parallel()
 	h, err := findHost()
 	if err == nil {

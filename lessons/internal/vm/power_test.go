@@ -55,9 +55,7 @@ func builder(t *testing.T) Job {
 // times that of the machine. An image of which box had said that it is built is whole afterwards,
 // although no step has waited for the disk; a file that nobody has waited for is lost.
 func TestPowerCuts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("boots a virtual machine: left out with -short")
-	}
+	boxtest.Slow(t, "boots a virtual machine")
 	t.Parallel()
 	job := builder(t)
 	wait := fmt.Sprintf("%.1f", 2*boxtest.Random(t).Float64())

@@ -42,9 +42,7 @@ func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 // The machine is what the stages need: one tree of groups, with all controllers, and a
 // root that pivot_root can leave.
 func TestMachine(t *testing.T) {
-	if testing.Short() {
-		t.Skip("boots a virtual machine: left out with -short")
-	}
+	boxtest.Slow(t, "boots a virtual machine")
 	t.Parallel()
 	status, out := run(t, "sh", "-c", `
 		grep -c cgroup /proc/mounts; grep -c "cgroup2" /proc/mounts
@@ -140,9 +138,7 @@ func TestArchive(t *testing.T) {
 // STAGEBOX_LONG=1 all. Controls and slow rows are left to the host. The row that needs a second CPU
 // is held once there is one.
 func TestRowsInTheMachine(t *testing.T) {
-	if testing.Short() {
-		t.Skip("boots a virtual machine: left out with -short")
-	}
+	boxtest.Slow(t, "boots a virtual machine")
 	t.Parallel()
 	root, err := stages.Root()
 	require.NoError(t, err)
@@ -188,9 +184,7 @@ func TestRowsInTheMachine(t *testing.T) {
 // TestCheckInTheMachine has the command check do the same, with the last stage's way to the
 // world. All that it can check takes ten minutes there.
 func TestCheckInTheMachine(t *testing.T) {
-	if testing.Short() {
-		t.Skip("boots a virtual machine: left out with -short")
-	}
+	boxtest.Slow(t, "boots a virtual machine")
 	t.Parallel()
 	root, err := stages.Root()
 	require.NoError(t, err)
@@ -205,9 +199,7 @@ func TestCheckInTheMachine(t *testing.T) {
 
 // A machine that says nothing more is switched off, and the error says what ran in it.
 func TestMachineThatHangs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("boots a virtual machine: left out with -short")
-	}
+	boxtest.Slow(t, "boots a virtual machine")
 	t.Parallel()
 	_, err := Job{Command: []string{"sleep", "98765"}, Memory: 512, CPUs: 1, Silence: 15 * time.Second}.Run(t.Context(), io.Discard)
 	if errors.Is(err, ErrMissing) {

@@ -37,7 +37,8 @@ func Main(m *testing.M) {
 // Rows holds the rows up to a stage against that stage's binary: the new ones, with their
 // controls, and of the others a third, each time another one; with STAGEBOX_LONG=1 all of them, and
 // always against the last stage that changes a file of the one before. A stage after that only has
-// new files, which no row of another stage runs: a tenth of those rows is enough for it.
+// new files, which no row of another stage runs: a tenth of those rows is enough for it. With -short
+// it is a few of them.
 func Rows(t *testing.T, number int) {
 	root, err := stages.Root()
 	require.NoError(t, err)
@@ -49,10 +50,7 @@ func Rows(t *testing.T, number int) {
 		suite.Part = boxtest.Random(t).IntN(suite.Thin)
 	}
 	if testing.Short() {
-		suite.Slow, suite.Every = false, every[number == len(all)]
-		if number != 1 && number != len(all) {
-			t.Skip("only the first stage and the last are looked at with -short")
-		}
+		suite.Names = few(t, number, number == len(all))
 	}
 	suite.Binary = Built(t, all[number-1])
 	runRows(t, suite)
@@ -89,8 +87,20 @@ func onlyAdds(t *testing.T, before, s stages.Stage) bool {
 	return true
 }
 
-// every is which part of the rows is held with -short: against the last stage, or the first.
-var every = map[bool]int{true: 30, false: 8}
+// few are the names of the rows that are held with -short: one that is new in the stage, and
+// against the last stage one of each stage's.
+func few(t *testing.T, number int, last bool) (names []string) {
+	of := map[int][]string{}
+	for _, row := range (behave.Suite{Stage: number}).Rows() {
+		of[row.Since] = append(of[row.Since], row.Name)
+	}
+	for since := range number + 1 {
+		if last || since == number {
+			names = append(names, boxtest.Sample(t, of[since], 1)...)
+		}
+	}
+	return names
+}
 
 // Built is a stage's binary where every user may run it.
 func Built(t *testing.T, s stages.Stage) string {

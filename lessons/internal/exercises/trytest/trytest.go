@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/lessons/internal/exercises"
 	"stagebox/lessons/internal/stages"
 )
@@ -42,14 +43,14 @@ func (p pupil) lessons(args ...string) (string, int) {
 // Exercises makes copies of a stage. In the first stages each holds the kept solution of one
 // exercise: this one is solved then, and the next one is not. To build a later stage takes
 // longer than all else here. There one copy holds all solutions, and the stage's own program none.
+// With -short the stages take turns, with one exercise each.
 func Exercises(t *testing.T, number int) {
-	list := exercises.Of(number)
-	if testing.Short() {
-		if number != 1 {
-			t.Skip("only the first exercise of the first stage is done with -short")
-		}
-		list = list[:1]
-	}
+	root, err := stages.Root()
+	require.NoError(t, err)
+	all, err := stages.All(root)
+	require.NoError(t, err)
+	boxtest.Turn(t, number-1, len(all)) // one stage has its turn
+	list := boxtest.Sample(t, exercises.Of(number), 1)
 	p := newPupil(t)
 	if number < 5 {
 		p.oneByOne(t, list)

@@ -33,9 +33,7 @@ func TestEveryStageIsTested(t *testing.T) {
 
 // TestTrying is what a student meets on the way.
 func TestTrying(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a copy several times: left out with -short")
-	}
+	boxtest.Slow(t, "builds a copy several times")
 	p := newPupil(t)
 	dir := filepath.Join(t.TempDir(), "copy")
 	says := func(status int, says string, args ...string) {

@@ -1,5 +1,3 @@
-//go:build !short
-
 package stage02
 
 import (
