@@ -109,6 +109,7 @@ var thorough = []command{
 	{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
 	{[]string{"verify", "--only", "sizes"}, 0, `^sizes +\d+ stages, 0 findings\n`},
 	{[]string{"test", "--run", "^TestFind$", "./lessons/internal/unsteady"}, 0, `(?s)PASS lessons/internal/unsteady\.TestFind .*DONE 1 tests`},
+	{[]string{"test", "--short", "--run", "^TestSample$", "./lessons/boxtest"}, 0, `(?s)^STAGEBOX_SEED=\d+ chooses .*PASS lessons/boxtest\.TestSample .*DONE 1 tests`},
 	{[]string{"test", "--run", "(", "./lessons/internal/unsteady"}, 1, `failed, though none of its tests did: stagebox/lessons/internal/unsteady`},
 	{[]string{"test", "./no/such"}, 1, `no/such: directory not found`},
 }

@@ -62,11 +62,8 @@ func (c *testCmd) test(env []string) error {
 	if err != nil {
 		return err
 	}
-	if c.Short && os.Getenv(boxtest.Seed) == "" {
-		// A test that fails is run again with the same choices, or it might be left out then.
-		seed := fmt.Sprint(boxtest.Seed, "=", rand.Uint64())
-		fmt.Println(seed, "makes the same choices again")
-		env = append(env, seed)
+	if c.Short {
+		env = append(env, seed())
 	}
 	ended, err := boxtest.Keep(boxtest.Program{
 		Path: tool,
@@ -131,6 +128,17 @@ func (c *testCmd) args(events string) []string {
 		args = append(args, "-run", c.Tests)
 	}
 	return args
+}
+
+// seed prints the setting by which all tests of a short run choose what they do. A test that fails
+// is run again with the same one, or it might be left out then, and pass.
+func seed() string {
+	n := os.Getenv(boxtest.Seed)
+	if n == "" {
+		n = fmt.Sprint(rand.Uint64())
+	}
+	fmt.Printf("%s=%s chooses the same tests again\n", boxtest.Seed, n)
+	return boxtest.Seed + "=" + n
 }
 
 // showUnsteady prints the tests that failed and then passed.

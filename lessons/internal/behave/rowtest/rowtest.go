@@ -52,6 +52,7 @@ func Rows(t *testing.T, number int) {
 	if testing.Short() {
 		suite.Names = few(t, number, number == len(all))
 	}
+	require.NotEmpty(t, suite.Rows(), "no row was chosen")
 	suite.Binary = Built(t, all[number-1])
 	runRows(t, suite)
 }
