@@ -6,10 +6,9 @@ import (
 	"testing"
 )
 
-// With -short a run is a sample. What is cheap runs always; what is not is left out (Slow), takes
-// turns (Turn) or is held for a few of its cases (Sample), others in each run. The seed of every
-// choice is shown, and STAGEBOX_SEED=N chooses the same again. Without -short these functions do
-// nothing, so that nothing is lost there.
+// With -short a run is a sample. Cheap tests always run. The others are left out (Slow), take turns
+// (Turn) or run a few of their cases (Sample), different ones in each run. The seed of each choice
+// is logged, and STAGEBOX_SEED=N makes the same one again. Without -short these functions do nothing.
 
 // Slow marks a test that takes seconds: -short leaves it out. why may say what takes them.
 func Slow(t testing.TB, why ...string) {
