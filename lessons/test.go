@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ import (
 
 // gotestsum runs go test, shows each test as it ends, and runs again what has failed.
 const gotestsum = "gotest.tools/gotestsum@v1.13.0"
+
+// longest are the packages whose tests take longest, most of it in waiting for one thing after the
+// other. They begin first, beside those that work, so that in the end nothing else waits for them.
+var longest = []string{"./stage09-daemon", "./stage08-network", "./lessons/internal/vm", "./lessons/internal/play"}
 
 // testCmd runs the tests of the repository.
 type testCmd struct {
@@ -106,7 +111,7 @@ func failedPackages(events string) error {
 func (c *testCmd) args(events string) []string {
 	packages := c.Packages
 	if len(packages) == 0 {
-		packages = []string{"./..."}
+		packages = append(slices.Clone(longest), "./...")
 	}
 	format := "testname"
 	if c.Verbose {
