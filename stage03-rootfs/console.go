@@ -121,7 +121,8 @@ func winsize(w *unix.Winsize) plan.Arg {
 
 // Open is openat(2) for reading and writing.
 func (p *Plan) Open(dir plan.Arg, path string, flags uint64) *plan.Call {
-	return p.Add("openat", unix.SYS_OPENAT, dir, path, plan.Bits(flags|unix.O_CLOEXEC, openFlags))
+	flags |= unix.O_CLOEXEC
+	return p.Add("openat", unix.SYS_OPENAT, dir, path, plan.Bits(flags, plan.OpenFlags))
 }
 
 // Ioctl is ioctl(2).

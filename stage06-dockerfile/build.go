@@ -27,6 +27,7 @@ import (
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/ui"
+	"stagebox/stage06-dockerfile/unchanged"
 )
 
 // builder is a build.
@@ -347,7 +348,7 @@ func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) (err error)
 		return err
 	}
 	slices.Reverse(below)
-	if err := dropSame(build, below); err != nil {
+	if err := unchanged.Drop(build, below); err != nil {
 		return err
 	}
 	names, err := os.ReadDir(build)

@@ -106,12 +106,8 @@ type runtimeStartCmd struct{ runtimecli.One }
 func (c *runtimeStartCmd) Run() error { return withState(&c.Options, c.ID, c.start) }
 
 func (c *runtimeStartCmd) start(s *runtimestate.State) error {
-	switch s.Status {
-	case specs.StateStopped:
-		return errors.New("cannot start a container that has stopped")
-	case specs.StateCreated:
-	default:
-		return errors.New("cannot start an already running container")
+	if err := s.MayStart(); err != nil {
+		return err
 	}
 	made, err := reopen(&c.Options, s)
 	if err != nil {
@@ -250,11 +246,8 @@ type runtimeExecCmd struct {
 func (c *runtimeExecCmd) Run() error { return withState(&c.Options, c.ID, c.exec) }
 
 func (c *runtimeExecCmd) exec(s *runtimestate.State) error {
-	switch s.Status {
-	case specs.StateStopped:
-		return errors.New("cannot exec in a stopped container")
-	case runtimestate.Paused:
-		return errors.New("cannot exec in a paused container: resume it first")
+	if err := s.MayExec(); err != nil {
+		return err
 	}
 	made, err := reopen(&c.Options, s)
 	if err != nil {

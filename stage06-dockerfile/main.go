@@ -1,8 +1,7 @@
 // Box builds images from Dockerfiles, and runs containers from them.
 //
 // This stage adds build.go and instructions.go; then buildrun.go with buildmounts.go, which is RUN;
-// copy.go with add.go; unchanged.go; and health.go. The verbs and their flags are in the files
-// cmd_*.go.
+// copy.go with add.go; and health.go. The verbs and their flags are in the files cmd_*.go.
 package main
 
 import (

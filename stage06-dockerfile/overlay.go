@@ -103,7 +103,7 @@ func (p *Plan) openLayers(dirs []string) []string {
 	const first = 200 // above any descriptor that is open by then
 	names := make([]string, len(dirs))
 	for i, dir := range dirs {
-		flags := plan.Bits(unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, openFlags)
+		flags := plan.Bits(unix.O_PATH|unix.O_CLOEXEC|unix.O_DIRECTORY, plan.OpenFlags)
 		fd := p.Add("openat", unix.SYS_OPENAT, plan.Cwd, dir, flags).Result()
 		p.Dup3(fd, first+i, true)
 		p.Close(fd)

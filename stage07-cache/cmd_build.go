@@ -276,5 +276,5 @@ func (b *builder) imageEnv(name string) (map[string]string, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return envMap(image.Config.Config.Env), true
+	return dockerfile.EnvMap(image.Config.Config.Env), true
 }

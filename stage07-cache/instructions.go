@@ -59,17 +59,8 @@ func (s *stageBuild) variables(name string) (string, bool) {
 	if value, set := s.args[name]; set {
 		return value, true
 	}
-	value, set := envMap(s.config.Config.Env)[name]
+	value, set := dockerfile.EnvMap(s.config.Config.Env)[name]
 	return value, set
-}
-
-func envMap(env []string) map[string]string {
-	m := map[string]string{}
-	for _, variable := range env {
-		name, value, _ := strings.Cut(variable, "=")
-		m[name] = value
-	}
-	return m
 }
 
 // history adds a step to the history, with the time at which it was made.
@@ -111,20 +102,10 @@ func (s *stageBuild) env(in *dockerfile.Instruction) error {
 		if pair.Name == "" {
 			return in.ErrorAt("", "ENV: a name that is empty")
 		}
-		s.config.Config.Env = setInPlace(s.config.Config.Env, pair.Name, pair.Value)
+		s.config.Config.Env = dockerfile.SetEnv(s.config.Config.Env, pair.Name, pair.Value)
 		delete(s.args, pair.Name)
 	}
 	return nil
-}
-
-// setInPlace sets a variable in its place, or at the end.
-func setInPlace(env []string, name, value string) []string {
-	i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
-	if i < 0 {
-		return append(env, name+"="+value)
-	}
-	env[i] = name + "=" + value
-	return env
 }
 
 func (s *stageBuild) setLabel(in *dockerfile.Instruction) error {

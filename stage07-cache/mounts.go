@@ -38,7 +38,7 @@ func (p *Plan) NewMount(fstype string, attrs uint64, options ...string) plan.Arg
 	p.Add("fsconfig", unix.SYS_FSCONFIG, fs,
 		plan.Sym(unix.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"), nil, nil, 0)
 	return p.Add("fsmount", unix.SYS_FSMOUNT, fs,
-		plan.Sym(unix.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"), plan.Bits(attrs, mountAttrs)).
+		plan.Sym(unix.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"), plan.Bits(attrs, plan.MountAttrs)).
 		Why("a new " + fstype + ", attached nowhere yet").Result()
 }
 
@@ -58,7 +58,7 @@ func (p *Plan) copyMount(dir plan.Arg, path string, flags uint64) *plan.Call {
 	if path == "" {
 		flags |= unix.AT_EMPTY_PATH
 	}
-	return p.Add("open_tree", unix.SYS_OPEN_TREE, dir, path, plan.Bits(flags, openTreeFlags))
+	return p.Add("open_tree", unix.SYS_OPEN_TREE, dir, path, plan.Bits(flags, plan.OpenTreeFlags))
 }
 
 // SetMount is mount_setattr(2): adds attributes to a mount and to those below it.
@@ -79,10 +79,10 @@ func (p *Plan) SetSlave(mount plan.Arg) *plan.Call {
 
 func (p *Plan) setMount(mount plan.Arg, attr unix.MountAttr, flags uint64) *plan.Call {
 	text := fmt.Sprintf("{attr_set=%s, attr_clr=%s, propagation=%s, userns_fd=%d}",
-		plan.Bits(attr.Attr_set, mountAttrs), plan.Bits(attr.Attr_clr, mountAttrs),
-		plan.Bits(attr.Propagation, mountFlags), attr.Userns_fd)
+		plan.Bits(attr.Attr_set, plan.MountAttrs), plan.Bits(attr.Attr_clr, plan.MountAttrs),
+		plan.Bits(attr.Propagation, plan.MountFlags), attr.Userns_fd)
 	return p.Add("mount_setattr", unix.SYS_MOUNT_SETATTR, mount, "",
-		plan.Bits(flags, openTreeFlags), plan.Ptr(unsafe.Pointer(&attr), text),
+		plan.Bits(flags, plan.OpenTreeFlags), plan.Ptr(unsafe.Pointer(&attr), text),
 		unix.MOUNT_ATTR_SIZE_VER0)
 }
 
@@ -93,7 +93,7 @@ func (p *Plan) Attach(mount, dir plan.Arg, path string) *plan.Call {
 		flags |= unix.MOVE_MOUNT_T_EMPTY_PATH
 	}
 	return p.Add("move_mount", unix.SYS_MOVE_MOUNT, mount, "", dir, path,
-		plan.Bits(flags, moveMountFlags))
+		plan.Bits(flags, plan.MoveMountFlags))
 }
 
 // OpenPath opens a path as OpenPathIn does, in the working directory.
@@ -108,7 +108,7 @@ func (p *Plan) OpenPathIn(dir plan.Arg, path string, flags, resolve uint64) *pla
 	resolve |= unix.RESOLVE_NO_MAGICLINKS
 	how := &unix.OpenHow{Flags: flags, Resolve: resolve}
 	text := fmt.Sprintf("{flags=O_RDONLY|%s, resolve=%s}",
-		plan.Bits(flags, openFlags).String(), plan.Bits(resolve, resolveFlags).String())
+		plan.Bits(flags, plan.OpenFlags).String(), plan.Bits(resolve, plan.ResolveFlags).String())
 	return p.Add("openat2", unix.SYS_OPENAT2, dir, path,
 		plan.Ptr(unsafe.Pointer(how), text), unix.SizeofOpenHow).Retry()
 }
@@ -174,34 +174,3 @@ const (
 	noExec = unix.MOUNT_ATTR_NOEXEC
 	rdOnly = unix.MOUNT_ATTR_RDONLY
 )
-
-var mountAttrs = []plan.Flag{
-	{unix.MOUNT_ATTR_RDONLY, "MOUNT_ATTR_RDONLY"}, {unix.MOUNT_ATTR_NOSUID, "MOUNT_ATTR_NOSUID"},
-	{unix.MOUNT_ATTR_NODEV, "MOUNT_ATTR_NODEV"}, {unix.MOUNT_ATTR_NOEXEC, "MOUNT_ATTR_NOEXEC"},
-	{unix.MOUNT_ATTR_NOATIME, "MOUNT_ATTR_NOATIME"},
-	{unix.MOUNT_ATTR_STRICTATIME, "MOUNT_ATTR_STRICTATIME"},
-	{unix.MOUNT_ATTR_NODIRATIME, "MOUNT_ATTR_NODIRATIME"},
-	{unix.MOUNT_ATTR_IDMAP, "MOUNT_ATTR_IDMAP"},
-	{unix.MOUNT_ATTR_NOSYMFOLLOW, "MOUNT_ATTR_NOSYMFOLLOW"},
-}
-
-var openTreeFlags = []plan.Flag{
-	{unix.OPEN_TREE_CLONE, "OPEN_TREE_CLONE"}, {unix.OPEN_TREE_CLOEXEC, "OPEN_TREE_CLOEXEC"},
-	{unix.AT_RECURSIVE, "AT_RECURSIVE"}, {unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"},
-}
-
-var moveMountFlags = []plan.Flag{
-	{unix.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"},
-	{unix.MOVE_MOUNT_T_EMPTY_PATH, "MOVE_MOUNT_T_EMPTY_PATH"},
-}
-
-var openFlags = []plan.Flag{
-	{unix.O_RDWR, "O_RDWR"}, {unix.O_NOCTTY, "O_NOCTTY"}, {unix.O_CLOEXEC, "O_CLOEXEC"},
-	{unix.O_PATH, "O_PATH"}, {unix.O_DIRECTORY, "O_DIRECTORY"},
-}
-
-var resolveFlags = []plan.Flag{
-	{unix.RESOLVE_NO_MAGICLINKS, "RESOLVE_NO_MAGICLINKS"},
-	{unix.RESOLVE_NO_SYMLINKS, "RESOLVE_NO_SYMLINKS"},
-	{unix.RESOLVE_IN_ROOT, "RESOLVE_IN_ROOT"},
-}

@@ -114,7 +114,7 @@ func (p *Plan) Unshare(flags uint64) *plan.Call {
 // Mount is mount(2). An empty source, fstype or data is given as NULL.
 func (p *Plan) Mount(source, target, fstype string, flags uint64, data string) *plan.Call {
 	return p.Add("mount", unix.SYS_MOUNT, p.StrOrNull(source), target, p.StrOrNull(fstype),
-		plan.Bits(flags, mountFlags), p.StrOrNull(data))
+		plan.Bits(flags, plan.MountFlags), p.StrOrNull(data))
 }
 
 // Sethostname is sethostname(2).
@@ -191,11 +191,4 @@ func mapText(caller int, ranges []subid.Range) string {
 		next += uint64(r.Count)
 	}
 	return text
-}
-
-var mountFlags = []plan.Flag{
-	{unix.MS_RDONLY, "MS_RDONLY"}, {unix.MS_NOSUID, "MS_NOSUID"}, {unix.MS_NODEV, "MS_NODEV"},
-	{unix.MS_NOEXEC, "MS_NOEXEC"}, {unix.MS_REMOUNT, "MS_REMOUNT"}, {unix.MS_BIND, "MS_BIND"},
-	{unix.MS_MOVE, "MS_MOVE"}, {unix.MS_REC, "MS_REC"}, {unix.MS_PRIVATE, "MS_PRIVATE"},
-	{unix.MS_SLAVE, "MS_SLAVE"}, {unix.MS_SHARED, "MS_SHARED"},
 }

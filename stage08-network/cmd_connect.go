@@ -63,7 +63,7 @@ func (r *Record) connectTo(wish ipam.Wish) error {
 	switch {
 	case slices.Contains(names, wish.Network):
 		return fmt.Errorf("network connect %s: container %s is on it already", wish.Network, r.Name)
-	case slices.Contains(noBridge, names[0]) && !left:
+	case !ipam.HasBridge(names[0]) && !left:
 		return fmt.Errorf("network connect %s: container %s is on %s, and has no second network",
 			wish.Network, r.Name, names[0])
 	}
@@ -89,7 +89,7 @@ func (r *Record) connectTo(wish ipam.Wish) error {
 func (r *Record) disconnectFrom(name string) error {
 	names := r.Run.networkNames()
 	at := slices.Index(names, name)
-	if at < 0 || slices.Contains(noBridge, name) {
+	if at < 0 || !ipam.HasBridge(name) {
 		return fmt.Errorf("network disconnect %s: container %s is not on it", name, r.Name)
 	}
 	if r.isRunning() {

@@ -14,9 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/labels"
@@ -144,42 +141,21 @@ type NetworkOptions struct {
 	link *link
 }
 
-// wishes are the networks that the flags name. The flags about one network are about the first.
-func (w *NetworkOptions) wishes() (list []ipam.Wish, err error) {
-	for _, text := range w.Network {
-		wish, err := ipam.ParseWish(text)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, wish)
-	}
-	if len(list) == 0 {
-		list = []ipam.Wish{{}}
-	}
-	first := &list[0]
-	if err := first.SetIP(w.IP); err != nil {
-		return nil, fmt.Errorf("--%w", err)
-	}
-	if err := first.SetMAC(w.MacAddress); err != nil {
-		return nil, fmt.Errorf("--%w", err)
-	}
-	first.Aliases = append(first.Aliases, w.NetworkAlias...)
-	return list, first.CheckAliases("--network-alias")
+// networkNames are the values of --network.
+type networkNames = ipam.Names
+
+// wishes are the networks that the flags name.
+func (w *NetworkOptions) wishes() ([]ipam.Wish, error) {
+	return w.Network.Wishes(w.IP, w.MacAddress, w.NetworkAlias)
 }
 
-// networkNames are the values of --network.
-type networkNames []string
-
-// UnmarshalJSONFrom also takes a single name: that of a record from before there could be several.
-// (kong would call UnmarshalJSON for the flag.)
-func (n *networkNames) UnmarshalJSONFrom(from *jsontext.Decoder) error {
-	if from.PeekKind() != '"' {
-		return json.UnmarshalDecode(from, (*[]string)(n))
+// mode returns the kind of network that the flags ask for: see ipam.Wish.
+func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
+	list, err := w.wishes()
+	if err != nil {
+		return "", "", err
 	}
-	var one string
-	err := json.UnmarshalDecode(from, &one)
-	*n = slices.DeleteFunc(networkNames{one}, func(name string) bool { return name == "" })
-	return err
+	return list[0].Mode(slices.Contains(iso.Share, "net"), len(w.Publish) > 0 || w.PublishAll)
 }
 
 // first is the first of the networks that the flags name, "" without one.
@@ -189,34 +165,6 @@ func (w *NetworkOptions) first() string {
 		return ""
 	}
 	return list[0].Network
-}
-
-// mode returns the kind of network that the flags ask for: none, host, container (and of which),
-// default for an ordinary user's own, or the name of one with a bridge.
-func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
-	list, err := w.wishes()
-	if err != nil {
-		return "", "", err
-	}
-	name := list[0].Network
-	mode, other, found := strings.Cut(name, ":")
-	asks := len(w.Publish) > 0 || w.PublishAll || list[0].Asks()
-	switch {
-	case slices.Contains(iso.Share, "net") && mode != "" && mode != "host" && mode != "default":
-		err = fmt.Errorf("--network %s and --share net exclude one another", name)
-	case slices.Contains(iso.Share, "net"):
-		return "host", "", nil
-	case (mode == "container") != found || found && other == "":
-		err = fmt.Errorf("--network %s: give bridge, none, host, container:NAME,"+
-			" or the name of a network", name)
-	case mode == "" && !asks:
-		mode = "none"
-	case (mode == "" || mode == "default") && os.Geteuid() == 0:
-		mode = defaultNetwork
-	case mode == "":
-		mode = "default"
-	}
-	return mode, other, err
 }
 
 // sharedNetwork finds the container whose network this one shares, if it does. It shares the other's
@@ -273,32 +221,6 @@ func (c *Container) checkNetwork() error {
 	_, _, _, err := new(link).read(&c.NetworkOptions, c.Isolation, nil)
 	return cmp.Or(errShared, err, etc.CheckHosts(c.AddHost))
 }
-
-// check refuses what a kind of network cannot have.
-func (w *NetworkOptions) check(mode string, bridged bool, ports int, list []ipam.Wish) error {
-	flag := "--network " + list[0].Network
-	if mode == "host" && list[0].Network != "host" {
-		flag = "--share net"
-	}
-	switch {
-	case bridged && os.Geteuid() != 0:
-		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network"+
-			" of your own, through pasta or slirp4netns", list[0].Network)
-	case ports > 0 && !bridged && mode != "default":
-		return fmt.Errorf("--publish with %s: there is no network of its own to publish from", flag)
-	case !bridged && list[0].Asks():
-		return errors.New("--ip, --mac-address and --network-alias need a network that box has made: box network create")
-	}
-	for _, more := range list[1:] {
-		if !bridged || slices.Contains(noBridge, more.Network) {
-			return fmt.Errorf("--network %s: a container on %s has no second network", more.Network, mode)
-		}
-	}
-	return nil
-}
-
-// noBridge are the kinds of networks that box makes no bridge for.
-var noBridge = []string{"none", "host", "container", "default"}
 
 // hostsFile returns /etc/hosts: the container itself, and the lines of --add-host. As in Docker,
 // --network none leaves out the container, and --network host shows the host's file.
@@ -396,7 +318,7 @@ func (c *buildCmd) checkNetwork() error {
 		return err
 	case shares && len(c.AddHost) > 0:
 		return fmt.Errorf("--add-host and --network %s exclude one another", c.Network)
-	case !shares && !slices.Contains(noBridge, mode) && !ipam.IsLabel(mode):
+	case !shares && ipam.HasBridge(mode) && !ipam.IsLabel(mode):
 		return fmt.Errorf("--network %s: give none, host, container:NAME, or the name of a network", c.Network)
 	}
 	return etc.CheckHosts(c.AddHost)

@@ -27,7 +27,7 @@ type networks struct{ ipam.Dir }
 func networksIn(path string) networks { return networks{ipam.Dir{Path: path, Warn: complain}} }
 
 // defaultNetwork is made when it is first needed.
-const defaultNetwork = "bridge"
+const defaultNetwork = ipam.Default
 
 // create records a network that has a name, with a subnet that is free unless one is given. The
 // bridge is made with the first container. Nothing is written when dry.
@@ -76,7 +76,7 @@ func assignSubnets(n *ipam.Network, given netip.Prefix, others []*ipam.Network) 
 		return err
 	}
 	n.MTU = rtnl.UplinkMTU(routes, links)
-	if n.Subnet, err = ipam.ChooseSubnet(given, inUse(others, routes)); err != nil {
+	if n.Subnet, err = ipam.ChooseSubnet(given, ipam.InUse(others, routes)); err != nil {
 		return err
 	}
 	n.Gateway = ipam.Nth(n.Subnet, 1)
@@ -85,21 +85,6 @@ func assignSubnets(n *ipam.Network, given netip.Prefix, others []*ipam.Network) 
 		n.Gateway6 = ipam.Nth(n.Subnet6, 1)
 	}
 	return nil
-}
-
-// inUse lists the addresses that a new network cannot have.
-func inUse(others []*ipam.Network, routes []rtnl.Route) (uses []ipam.Use) {
-	for _, n := range others {
-		by := fmt.Sprintf("%s of network %s", n.Subnet, n.Name)
-		uses = append(uses, ipam.Use{Prefix: n.Subnet, By: by})
-	}
-	for _, r := range routes {
-		if r.To.Bits() > 0 {
-			by := fmt.Sprintf("the host's route to %s", r.To.Masked())
-			uses = append(uses, ipam.Use{Prefix: r.To, By: by})
-		}
-	}
-	return uses
 }
 
 // acquire leases the lowest free address, or the wanted one, and removes the leases and ports of

@@ -215,6 +215,6 @@ func TestConflictsAreToldAtCreate(t *testing.T) {
 	require.ErrorContains(t, c.resolve(), "--network container:web: no such container")
 	c.DNS = []string{"192.0.2.1"}
 	require.ErrorContains(t, c.resolve(), "--dns and --network container:web exclude one another")
-	shared := (&NetworkOptions{}).check("host", false, 1, []ipam.Wish{{Network: "default"}})
+	shared := ipam.CheckMode("host", 1, []ipam.Wish{{Network: "default"}})
 	require.ErrorContains(t, shared, "--publish with --share net: ")
 }

@@ -166,7 +166,7 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 		err = l.join(p, other, who)
 	case mode == "default":
 		err = l.userNetwork()
-	case !slices.Contains(noBridge, mode):
+	case ipam.HasBridge(mode):
 		list[0].Network = mode
 		err = l.prepare(list, p, who)
 	}
@@ -195,7 +195,7 @@ func (l *link) read(w *NetworkOptions, iso Isolation, exposed []string) (mode, o
 	if err := cmp.Or(errList, errPorts, errDNS); err != nil {
 		return mode, other, nil, err
 	}
-	return mode, other, list, w.check(mode, !slices.Contains(noBridge, mode), len(l.Ports), list)
+	return mode, other, list, ipam.CheckMode(mode, len(l.Ports), list)
 }
 
 // join lets the container share the network of another.

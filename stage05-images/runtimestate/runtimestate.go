@@ -210,3 +210,25 @@ func (s Store) All() (list []*State, err error) {
 	}
 	return list, err
 }
+
+// MayStart is an error unless the container was made and not started.
+func (s *State) MayStart() error {
+	switch s.Status {
+	case specs.StateCreated:
+		return nil
+	case specs.StateStopped:
+		return errors.New("cannot start a container that has stopped")
+	}
+	return errors.New("cannot start an already running container")
+}
+
+// MayExec is an error if no process can be brought into the container.
+func (s *State) MayExec() error {
+	switch s.Status {
+	case specs.StateStopped:
+		return errors.New("cannot exec in a stopped container")
+	case Paused:
+		return errors.New("cannot exec in a paused container: resume it first")
+	}
+	return nil
+}

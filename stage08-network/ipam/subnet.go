@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+
+	"stagebox/stage08-network/rtnl"
 )
 
 // Use is a range of addresses that something on the host uses already.
@@ -118,4 +120,19 @@ func (p Pool) check(wanted netip.Addr, owner string) (uint32, error) {
 	}
 	b, base := wanted.As4(), p.Subnet.Masked().Addr().As4()
 	return binary.BigEndian.Uint32(b[:]) - binary.BigEndian.Uint32(base[:]), nil
+}
+
+// InUse are the subnets that are taken: those of networks, and those that the host has routes to.
+func InUse(others []*Network, routes []rtnl.Route) (uses []Use) {
+	for _, n := range others {
+		by := fmt.Sprintf("%s of network %s", n.Subnet, n.Name)
+		uses = append(uses, Use{Prefix: n.Subnet, By: by})
+	}
+	for _, r := range routes {
+		if r.To.Bits() > 0 {
+			by := fmt.Sprintf("the host's route to %s", r.To.Masked())
+			uses = append(uses, Use{Prefix: r.To, By: by})
+		}
+	}
+	return uses
 }

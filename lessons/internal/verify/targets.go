@@ -9,12 +9,12 @@ type target struct{ lesson, commands int }
 var targets = map[string]target{
 	"namespaces": {470, 135},
 	"cgroups":    {740, 205},
-	"rootfs":     {1675, 200},
+	"rootfs":     {1650, 200},
 	"unionfs":    {1980, 1590},
-	"images":     {1875, 1790},
-	"dockerfile": {2110, 390},
+	"images":     {1875, 1780},
+	"dockerfile": {1875, 385},
 	"cache":      {950, 320},
-	"network":    {2190, 805},
+	"network":    {2180, 735},
 	"daemon":     {1500, 1300},
 }
 

@@ -1,12 +1,13 @@
-// Directories that a step did not change. The kernel copies a directory up when anything in it is
-// touched (overlayfs in the kernel's Documentation/filesystems), and box itself makes mount
-// points and removes them again. After that only the times of directories differ, and a layer
-// does not hold a directory for its time alone: BuildKit's does not either.
-
-package main
+// Package unchanged finds the directories that a step did not change. The kernel copies a directory up
+// when anything in it is touched (overlayfs in the kernel's Documentation/filesystems), and box itself
+// makes mount points and removes them again. After that only the times of directories differ, and a
+// layer does not hold a directory for its time alone: BuildKit's does not either. The lesson reads
+// dropIn and isSame.
+package unchanged
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path"
 
@@ -17,10 +18,10 @@ import (
 	"stagebox/stage05-images/layer"
 )
 
-// dropSame removes empty directories of a new layer that differ from those of the layers below,
+// Drop removes empty directories of a new layer that differ from those of the layers below,
 // the top one first, in their times alone.
-func dropSame(build string, below []string) error {
-	if exists(build + layer.OwnersSuffix) {
+func Drop(build string, below []string) error {
+	if _, err := os.Lstat(build + layer.OwnersSuffix); err == nil {
 		return nil // its notes on owners may be about them
 	}
 	u, err := union.Open(below)
@@ -33,16 +34,16 @@ func dropSame(build string, below []string) error {
 		return err
 	}
 	defer dir.Close()
-	_, err = dropSameIn(dir, u.Root())
+	_, err = dropIn(dir, u.Root())
 	return err
 }
 
-// dropSameIn removes from a directory of the layer, at any depth, the empty directories that differ
+// dropIn removes from a directory of the layer, at any depth, the empty directories that differ
 // from those below in their times alone. It returns how many entries are left in it.
-func dropSameIn(dir *os.File, below *union.Node) (left int, err error) {
+func dropIn(dir *os.File, below *union.Node) (left int, err error) {
 	var before unix.Stat_t
 	if err := unix.Fstat(int(dir.Fd()), &before); err != nil {
-		return 0, about("stat", dir.Name(), err)
+		return 0, fmt.Errorf("stat %q: %w", dir.Name(), err)
 	}
 	entries, err := dir.ReadDir(-1)
 	dropped := false
@@ -60,7 +61,7 @@ func dropSameIn(dir *os.File, below *union.Node) (left int, err error) {
 			err = unix.Unlinkat(int(dir.Fd()), entry.Name(), unix.AT_REMOVEDIR)
 		}
 		if err != nil {
-			return left, about("look for changes in", path.Join(dir.Name(), entry.Name()), err)
+			return left, fmt.Errorf("look for changes in %q: %w", path.Join(dir.Name(), entry.Name()), err)
 		}
 	}
 	if dropped {
@@ -90,7 +91,7 @@ func isSame(dir *os.File, name string, below *union.Node) (bool, error) {
 	if union.IsOpaque(fd) {
 		return false, nil
 	}
-	left, err := dropSameIn(file, old)
+	left, err := dropIn(file, old)
 	if err != nil || left > 0 {
 		return false, err
 	}
