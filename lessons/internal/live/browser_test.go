@@ -30,12 +30,24 @@ type browser struct {
 	requests []string
 }
 
-// open shows a page of a server in chromium.
-func open(t *testing.T, server *httptest.Server) *browser {
-	b := &browser{t: t}
+// TestInBrowser is one test of several, for one chromium serves them all: to start it takes longer
+// than most of them.
+func TestInBrowser(t *testing.T) {
+	b := &browser{}
 	b.ctx = chromium.Start(t, b.hear)
+	t.Run("a real container", b.realContainer)
+	t.Run("what is drawn", b.drawn)
+	t.Run("reading", b.reading)
+	t.Run("every width and colour", b.everyWidthAndColour)
+}
+
+// open shows a page of a server, until the test ends.
+func (b *browser) open(t *testing.T, server *httptest.Server) {
+	b.mu.Lock()
+	b.t, b.console, b.requests = t, nil, nil
+	b.mu.Unlock()
+	t.Cleanup(func() { b.do(chromedp.Navigate("about:blank")) })
 	b.do(chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.URL+"/below/here/"))
-	return b
 }
 
 // hear keeps what a page may not do: complain, and ask another server.
@@ -99,9 +111,9 @@ func boxWith(text string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll("article.box")].find((b) => b.textContent.includes(%q))`, text)
 }
 
-func TestARealContainerInTheBrowser(t *testing.T) {
+func (b *browser) realContainer(t *testing.T) {
 	server, binary := served(t, real), built(t, 1)
-	b := open(t, server)
+	b.open(t, server)
 	b.until(`document.querySelector("#connection").dataset.state === "live"`)
 	command := "sleep " + mark(4)
 	b.until("!" + boxWith(command))
@@ -134,10 +146,10 @@ func drawnMachine(t *testing.T) *machine {
 	return m
 }
 
-func TestWhatIsDrawn(t *testing.T) {
+func (b *browser) drawn(t *testing.T) {
 	m := drawnMachine(t)
 	server := served(t, m.roots())
-	b := open(t, server)
+	b.open(t, server)
 	b.until(`document.querySelectorAll("article.box").length === 3`)
 	require.Contains(t, value[string](b, boxWith("10 a")+`.innerText`), "shared with 12 <img")
 	require.Equal(t, value[string](b, boxWith("10 a")+`.querySelector(".ns:nth-child(5)").className`),
@@ -150,10 +162,10 @@ func TestWhatIsDrawn(t *testing.T) {
 	b.quiet(server)
 }
 
-// TestReading holds that what the reader has opened stays open, and that Pause stops all.
-func TestReading(t *testing.T) {
+// reading holds that what the reader has opened stays open, and that Pause stops all.
+func (b *browser) reading(t *testing.T) {
 	m := drawnMachine(t)
-	b := open(t, served(t, m.roots()))
+	b.open(t, served(t, m.roots()))
 	b.until(`document.querySelectorAll("article.box").length === 3`)
 	fold := boxWith("10 a") + `.querySelector("details[data-key=processes]")`
 	value[bool](b, fold+`.querySelector("summary").focus(), true`)
@@ -172,10 +184,10 @@ func TestReading(t *testing.T) {
 	b.until(`document.querySelectorAll("article.box").length === 2`)
 }
 
-// TestEveryWidthAndColour looks for what does not fit, and has axe-core look for what not
+// everyWidthAndColour looks for what does not fit, and has axe-core look for what not
 // everybody can read.
-func TestEveryWidthAndColour(t *testing.T) {
-	b := open(t, served(t, drawnMachine(t).roots()))
+func (b *browser) everyWidthAndColour(t *testing.T) {
+	b.open(t, served(t, drawnMachine(t).roots()))
 	axe := os.Getenv("STAGEBOX_AXE")
 	for _, width := range []int64{320, 390, 1280} {
 		for _, scheme := range []string{"light", "dark"} {
