@@ -13,6 +13,7 @@ import (
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage03-rootfs/mountspec"
+	"stagebox/stage03-rootfs/rootdir"
 )
 
 // Files is what a container sees of the file system.
@@ -48,7 +49,7 @@ func (f *Files) AfterApply(ctx *kong.Context) error {
 		return errors.New("--shm-size: give a size, such as 128m")
 	}
 	f.Volume = mountspec.Once(f.Volume)
-	return mountspec.Absolute(f.Volume, f.Mount)
+	return errors.Join(rootdir.RefuseEmpty(f.Rootfs), mountspec.Absolute(f.Volume, f.Mount))
 }
 
 // needsRoot names a flag that makes no sense on the host's files.

@@ -20,9 +20,8 @@ func Check(dir string) (string, error) {
 	if err == nil {
 		real, err = filepath.EvalSymlinks(real)
 	}
-	var entries []os.DirEntry
 	if err == nil {
-		entries, err = os.ReadDir(real)
+		_, err = os.ReadDir(real)
 	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -31,10 +30,17 @@ func Check(dir string) (string, error) {
 		return "", fmt.Errorf("--rootfs %s: it is a file, and a root is a directory; tar -x unpacks an archive into one", dir)
 	case err != nil:
 		return "", fmt.Errorf("--rootfs %s: %w", dir, err)
-	case len(entries) == 0:
-		return "", fmt.Errorf("--rootfs %s: it is empty, so there is nothing to run in it; box rootfs %[1]s fills it", dir)
 	}
 	return real, nil
+}
+
+// RefuseEmpty refuses an empty directory of --rootfs. Of an image's layers the lowest may be empty,
+// or all: mounts, or files that are copied into the container, then bring what runs.
+func RefuseEmpty(dir string) error {
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		return nil // Check returns the error
+	}
+	return fmt.Errorf("--rootfs %s: it is empty, so there is nothing to run in it; box rootfs %[1]s fills it", dir)
 }
 
 // CheckWorkdir refuses a directory of --workdir that is relative: to nothing, as inside begins with it.

@@ -13,13 +13,16 @@ func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Check(filepath.Join(dir, "none"))
 	require.ErrorContains(t, err, "there is no such directory; box rootfs "+dir+"/none makes")
+	require.ErrorContains(t, RefuseEmpty(dir), "it is empty")
 	_, err = Check(dir)
-	require.ErrorContains(t, err, "it is empty")
+	require.NoError(t, err, "an image's layer may be")
 
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
 	_, err = Check(file)
 	require.ErrorContains(t, err, "it is a file")
+	require.NoError(t, RefuseEmpty(dir))
+	require.NoError(t, RefuseEmpty(""))
 
 	link := filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink(dir, link))
