@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -33,7 +34,8 @@ type stepMounts struct {
 	in   *dockerfile.Instruction
 	temp []string // directories to remove afterwards
 
-	locks []*os.File // of caches
+	locks  []*os.File        // of caches
+	caches map[string]string // the directories that were taken for those that are not shared
 }
 
 // emptiedMounts are the directories of cache mounts that a build has emptied.
@@ -44,7 +46,7 @@ type emptiedMounts struct {
 
 // add adds them to the container.
 func (m *stepMounts) add() error {
-	for _, mount := range m.in.Mounts {
+	for _, mount := range slices.SortedStableFunc(slices.Values(m.in.Mounts), lockOrder) {
 		if mount.Target != "" && !path.IsAbs(mount.Target) {
 			mount.Target = path.Join("/", m.s.config.Config.WorkingDir, mount.Target)
 		}
@@ -72,6 +74,17 @@ func (m *stepMounts) add() error {
 		}
 	}
 	return nil
+}
+
+// lockOrder puts the caches last, by their ids: so no two steps wait for each other's locks.
+func lockOrder(a, b dockerfile.Mount) int {
+	id := func(m dockerfile.Mount) string {
+		if m.Type != "cache" {
+			return ""
+		}
+		return cmp.Or(m.ID, path.Clean(m.Target))
+	}
+	return cmp.Compare(id(a), id(b))
 }
 
 // remove removes their files, and unlocks the caches.
@@ -264,8 +277,11 @@ func (b *builder) layersOf(in *dockerfile.Instruction, ref string) (string, erro
 }
 
 // lockCache locks the directory of a cache mount if it is not shared: it waits for it, or with
-// "private" takes the first of several that is free.
+// "private" takes the first of several that is free. A step that mounts it twice has it already.
 func (m *stepMounts) lockCache(first, sharing string) (dir string, held *os.File, err error) {
+	if dir, taken := m.caches[first]; taken {
+		return dir, nil, nil
+	}
 	dir = first
 	switch sharing {
 	case "locked":
@@ -279,6 +295,9 @@ func (m *stepMounts) lockCache(first, sharing string) (dir string, held *os.File
 			dir = fmt.Sprintf("%s-%d", first, n)
 			held, err = state.TryLock(dir+".lock", state.Exclusive)
 		}
+	}
+	if held != nil {
+		m.caches = withKey(m.caches, first, dir)
 	}
 	return dir, held, err
 }

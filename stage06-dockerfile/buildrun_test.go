@@ -5,12 +5,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"stagebox/lessons/boxtest"
 	"stagebox/stage04-unionfs/union"
+	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 // TestBuildForManyUsers builds as an ordinary user to whom more users are granted: nobody, in
@@ -192,4 +194,50 @@ RUN --mount=type=cache,target=/cache --mount=type=bind,source=sub,\"target=/m,n\
 	_, stderr, status := run(t, "build", "--root", filepath.Join(dir, "store"), "--progress", "plain", filepath.Join(dir, "context"))
 	require.Zero(t, status, stderr)
 	require.Contains(t, stderr, "of the context")
+}
+
+// TestCacheMountedTwice: a step may mount a cache at two places, and two steps may name the same two
+// in any order.
+func TestCacheMountedTwice(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(`FROM tiny
+RUN --mount=type=cache,id=x,sharing=locked,target=/a --mount=type=cache,id=x,sharing=locked,target=/b touch /a/f && ls /b/f
+RUN --mount=type=cache,id=y,sharing=private,target=/a --mount=type=cache,id=y,sharing=private,target=/b touch /a/f && ls /b/f
+`), 0o644))
+	cmd := exec.Command("timeout", "60", box, "build", "--root", filepath.Join(dir, "store"), dir)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	a, b := dockerfile.Mount{Type: "cache", ID: "a"}, dockerfile.Mount{Type: "cache", Target: "/b/"}
+	first := dockerfile.Mount{Type: "secret", ID: "z"}
+	for _, mounts := range [][]dockerfile.Mount{{a, first, b}, {b, a, first}} {
+		slices.SortStableFunc(mounts, lockOrder)
+		require.Equal(t, []dockerfile.Mount{first, b, a}, mounts) // "/b" < "a"
+	}
+}
+
+// TestEmptyImage: what an image lacks, mounts and files that are copied into a container may bring. The
+// static program that runs here is box.
+func TestEmptyImage(t *testing.T) {
+	s, dir := Store{Root: t.TempDir()}, t.TempDir()
+	require.NoError(t, exec.Command("cp", box, filepath.Join(dir, "box")).Run())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(`FROM scratch AS empty
+CMD ["/box", "version"]
+FROM empty
+RUN --mount=type=bind,source=box,target=/box ["/box", "version"]
+`), 0o644))
+	in := func(args ...string) string {
+		out, stderr, status := run(t, append([]string{args[0], "--root", s.Root}, args[1:]...)...)
+		require.Zero(t, status, stderr)
+		return out
+	}
+	in("build", "-q", dir)
+	in("build", "-q", "--target", "empty", "-t", "empty", dir)
+	version, _, _ := run(t, "version")
+	require.Equal(t, version, in("run", "-v", box+":/box", "empty"))
+	in("create", "--name", "filled", "empty")
+	in("cp", box, "filled:/box")
+	require.Equal(t, version, in("start", "-a", "filled"))
+	_, stderr, status := run(t, "run", "--root", s.Root, "empty")
+	require.Equal(t, 127, status)
+	require.NotContains(t, stderr, s.Root, "nobody fills a layer of the store")
 }
