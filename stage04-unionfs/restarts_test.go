@@ -42,7 +42,7 @@ func TestMonitorKilledBetweenRuns(t *testing.T) {
 func TestBetweenRuns(t *testing.T) {
 	l := newLife(t)
 	l.box("run", "-d", "--name", "again", "--restart", "always", "--rootfs", l.tiny, "false")
-	for _, verb := range [][]string{{"attach", "again"}, {"exec", "again", "true"}, {"top", "again"}, {"pause", "again"}, {"kill", "-s", "HUP", "again"}} {
+	for _, verb := range [][]string{{"attach", "again"}, {"exec", "again", "true"}, {"top", "again"}, {"pause", "again"}, {"kill", "-s", "HUP", "again"}, {"rm", "again"}, {"cp", "again:/etc", "-"}} {
 		says := func() bool {
 			out, err := l.command(verb...).CombinedOutput()
 			return err != nil && strings.Contains(string(out), "box: container again is restarting and is not running now: wait until it runs, or end its restarts with box stop again\n")

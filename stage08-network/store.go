@@ -256,9 +256,10 @@ func (s Store) take(text string) (*Record, error) {
 	}
 	hope := func() bool { return !r.isLive() }
 	held, err := state.LockSoon(context.Background(), r.livePath(), hope)
-	if err == state.ErrBusy {
-		return nil, fmt.Errorf("container %s is running, or %w: box stop %s stops it",
-			r.Name, state.ErrBusy, r.Name)
+	if err == state.ErrBusy && r.State.Status == "restarting" {
+		err = r.notRunning()
+	} else if err == state.ErrBusy {
+		err = fmt.Errorf("container %s is running, or %w: box stop %[1]s stops it", r.Name, err)
 	}
 	if err != nil {
 		return nil, err
