@@ -32,10 +32,11 @@ func Start(ctx context.Context, root string, stage stages.Stage, dir string) (er
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
-	if err := copyStage(ctx, root, stage, dir); err != nil {
+	used, err := copyStage(ctx, root, stage, dir)
+	if err != nil {
 		return err
 	}
-	if err := makeModule(ctx, root, stage, dir); err != nil {
+	if err := makeModule(ctx, root, used, dir); err != nil {
 		return err
 	}
 	return makeHistory(ctx, stage, dir)
@@ -76,10 +77,11 @@ func existing(dir string) (string, error) {
 
 // copyStage copies the stage's own files, which are all in one directory, to dir, and each
 // package of the repository that they import to where it is in the repository: a path below dir.
-func copyStage(ctx context.Context, root string, stage stages.Stage, dir string) error {
+// It returns the modules that these packages are of.
+func copyStage(ctx context.Context, root string, stage stages.Stage, dir string) (used []string, err error) {
 	listed, err := command(ctx, stage.Dir, "go", "list", "-deps", "-json=ImportPath,EmbedFiles,Module", ".")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for packages := json.NewDecoder(strings.NewReader(listed)); packages.More(); {
 		var p struct {
@@ -91,8 +93,9 @@ func copyStage(ctx context.Context, root string, stage stages.Stage, dir string)
 			}
 		}
 		if err := packages.Decode(&p); err != nil {
-			return fmt.Errorf("go list -json: %w", err)
+			return nil, fmt.Errorf("go list -json: %w", err)
 		}
+		used = append(used, p.Module.Path)
 		if !p.Module.Main {
 			continue
 		}
@@ -102,10 +105,10 @@ func copyStage(ctx context.Context, root string, stage stages.Stage, dir string)
 			to = dir
 		}
 		if err := copyPackage(filepath.Join(root, place), p.EmbedFiles, to); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("/box\n"), 0o644)
+	return used, os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("/box\n"), 0o644)
 }
 
 // copyPackage copies the files of a directory, and what it embeds from those below it. Tests
@@ -139,7 +142,7 @@ func copyPackage(from string, embedded []string, to string) error {
 
 // makeModule gives the copy the repository's go.mod and go.sum, without the modules that the
 // stage does not use.
-func makeModule(ctx context.Context, root string, stage stages.Stage, dir string) error {
+func makeModule(ctx context.Context, root string, used []string, dir string) error {
 	for _, name := range []string{"go.mod", "go.sum"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
@@ -148,10 +151,6 @@ func makeModule(ctx context.Context, root string, stage stages.Stage, dir string
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return err
 		}
-	}
-	listed, err := command(ctx, stage.Dir, "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")
-	if err != nil {
-		return err
 	}
 	text, err := command(ctx, dir, "go", "mod", "edit", "-json")
 	if err != nil {
@@ -162,7 +161,6 @@ func makeModule(ctx context.Context, root string, stage stages.Stage, dir string
 		return fmt.Errorf("go mod edit -json: %w", err)
 	}
 	edit := []string{"mod", "edit"}
-	used := strings.Fields(listed)
 	for _, r := range module.Require {
 		if !slices.Contains(used, r.Path) {
 			edit = append(edit, "-droprequire="+r.Path)

@@ -58,7 +58,8 @@ func TestPatchesFit(t *testing.T) {
 	root, all := everyStage(t)
 	for _, e := range boxtest.Sample(t, All, 4) {
 		dir := t.TempDir()
-		require.NoError(t, copyStage(t.Context(), root, all[e.Stage-1], dir))
+		_, err := copyStage(t.Context(), root, all[e.Stage-1], dir)
+		require.NoError(t, err)
 		apply := exec.Command("git", "apply", "--check", filepath.Join(root, e.Patch()))
 		apply.Dir = dir
 		out, err := apply.CombinedOutput()
