@@ -114,6 +114,12 @@ var thorough = []command{
 	{[]string{"test", "./no/such"}, 1, `no/such: directory not found`},
 }
 
+func TestNoCommand(t *testing.T) {
+	out, status := workbench(t)()
+	require.Zero(t, status, out)
+	require.Contains(t, out, "Show what the stages can do on this host")
+}
+
 // TestCommandsOnTiers shows a small repository, whose first stage has commands and a tool.
 func TestCommandsOnTiers(t *testing.T) {
 	lessons := workbench(t)

@@ -226,9 +226,9 @@ func (c *tryCmd) rest(ctx context.Context, e exercises.Exercise, binary string) 
 	if sheet.failed > 0 {
 		return errors.New("that much is solved, and something else does not hold any more: see above")
 	}
-	fmt.Printf("%s is solved, and %d rows that held before still do", e.Name, held)
+	fmt.Printf("%s is solved, and %d rows of the behaviour suite still hold", e.Name, held)
 	if c.Every > 1 {
-		fmt.Print("; --every 1 looks at all")
+		fmt.Print("; --every 1 runs all of them")
 	}
 	fmt.Println()
 	return nil
