@@ -119,7 +119,7 @@ func (dir networks) remove(name string, force bool) error {
 			return err
 		}
 		if len(live) > 0 {
-			return fmt.Errorf("network %s is in use by %s: stop them first",
+			return fmt.Errorf("network %s is in use by %s: stop or disconnect its containers first",
 				name, ipam.Labels(live))
 		}
 		if err := dir.tearDown(n, dead, force); err != nil {

@@ -521,7 +521,7 @@ func testApart(t *testing.T, dir networks, outside int) {
 
 	_, err = launchWired(dir, "r3", NetworkOptions{Network: []string{"red"}, IP: "10.99.0.77"})
 	require.EqualError(t, err, "--ip 10.99.0.77 is taken: by container r1")
-	require.ErrorContains(t, dir.remove("red", false), "network red is in use by r2, r1: stop them first")
+	require.ErrorContains(t, dir.remove("red", false), "network red is in use by r2, r1: stop or disconnect its containers first")
 	_, err = newNetwork(dir, "green", netip.MustParsePrefix("10.99.0.128/25"), false)
 	require.EqualError(t, err, "--subnet 10.99.0.128/25 overlaps with 10.99.0.0/24 of network red: choose another, or leave --subnet out")
 	_, err = newNetwork(dir, "green", netip.MustParsePrefix("198.18.0.0/24"), false)

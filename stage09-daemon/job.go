@@ -113,7 +113,7 @@ var statusWords = []struct {
 	{"another box is using it", http.StatusConflict},
 	{"belongs to container", http.StatusConflict},
 	{"is in container", http.StatusConflict},
-	{"stop them first", http.StatusForbidden},
+	{"stop or disconnect its containers first", http.StatusForbidden},
 	{"exists already", http.StatusConflict},
 	{"is on it already", http.StatusForbidden},
 	{"overlaps with", http.StatusForbidden},

@@ -563,7 +563,7 @@ func (f *File) add(in *Instruction) error {
 	case in.Name == "ARG":
 		f.Args = append(f.Args, in)
 	default:
-		return in.ErrorAt("", "%s precedes the first FROM, where only ARG may be", in.Name)
+		return in.ErrorAt("", "%s precedes the first FROM: only ARG may", in.Name)
 	}
 	return nil
 }

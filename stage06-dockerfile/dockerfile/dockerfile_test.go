@@ -245,7 +245,7 @@ Dockerfile:2: --interval=x: give a time of at least 1ms, such as 30s or 1m30s
     |             ^^^^^^^^^^
 `,
 		"RUN x\n": `
-Dockerfile:1: RUN precedes the first FROM, where only ARG may be
+Dockerfile:1: RUN precedes the first FROM: only ARG may
   1 | RUN x
     | ^^^
 `,
