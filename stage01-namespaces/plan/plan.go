@@ -41,7 +41,7 @@ type held = func(h *Plan, pid string)
 
 // New returns an empty plan for a process, and the list of what the host does before it
 // makes the process. The two are connected by a sync socket (socketpair(2)): one byte each
-// way says "this far" and "go on".
+// way says "ready" and "go on".
 func New() (process, host *Plan) {
 	p := &Plan{before: &Plan{}, host: Pending("HOST_END"), box: Pending("BOX_END"),
 		tty: openTerminal()}
@@ -134,9 +134,9 @@ func (p *Plan) Handshake() {
 // gone; a byte other than the handshake's is ignored there.
 func (p *Plan) SyncEnd() Arg { return p.box.Arg() }
 
-// sync has the process tell the host that it has come this far, and wait for its answer.
+// sync has the process tell the host that it is ready, and wait for its answer.
 func (p *Plan) sync() *Call {
-	p.Write(p.SyncEnd(), "b").Expect(1).Why("tell the host: this far")
+	p.Write(p.SyncEnd(), "b").Expect(1).Why("tell the host: ready")
 	c := p.Add("read", unix.SYS_READ, p.SyncEnd(),
 		Ptr(unsafe.Pointer(new([1]byte)), `"g"`), 1).Expect(1)
 	c.syncs = true
@@ -146,7 +146,7 @@ func (p *Plan) sync() *Call {
 // Sync has the process wait once more, after the handshake, while the host does what do adds.
 func (p *Plan) Sync(do func(h *Plan, pid string)) { p.sync().held = []held{do} }
 
-// Park has the process wait for a byte from fd. Start returns when it has come this far, and
+// Park has the process wait for a byte from fd. Start returns when it waits, and
 // the host need not stay. The list is not narrated.
 func (p *Plan) Park(fd Arg) *Call {
 	p.Write(p.SyncEnd(), "b").Expect(1).Why("tell the host: ready")
@@ -157,7 +157,7 @@ func (p *Plan) Park(fd Arg) *Call {
 
 // The sections that every list has.
 const (
-	making    = "process: a copy of box, and a socket to agree with it"
+	making    = "process: a copy of box, and a socket to signal it"
 	handshake = "handshake: the host does its part, and both go on"
 )
 

@@ -120,7 +120,7 @@ func TestOutlineCounts(t *testing.T) {
 	}
 	var b strings.Builder
 	o.flush(&b)
-	require.Equal(t, `process (host)   2  a copy of box, and a socket to agree with it: socketpair close
+	require.Equal(t, `process (host)   2  a copy of box, and a socket to signal it: socketpair close
 files            7  what is set: umask
                  9  calls: --explain shows each, --pause=SECTION stops at one
 `, b.String())

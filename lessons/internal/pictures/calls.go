@@ -40,7 +40,7 @@ func drawCalls(b *box) (*drawing, error) {
 		return nil, err
 	}
 	d := newDrawing("Two processes take turns",
-		"Two lanes, host and box. With the host's clone3 the box's lane begins. Over the sync socket the box says: this far, and the host answers: go on. All further calls are the box's alone, and with the last, execve, it becomes the program.")
+		"Two lanes, host and box. With the host's clone3 the box's lane begins. Over the sync socket the box says: ready, and the host answers: go on. All further calls are the box's alone, and with the last, execve, it becomes the program.")
 	d.text(hostLane, 72, "mid bold blue", "host")
 	d.text(boxLane, 72, "mid bold amber", "box")
 	all := calls(list, 106)
