@@ -5,6 +5,7 @@
 package nslist
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,13 +15,16 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+
+	"golang.org/x/sys/unix"
 )
 
 // Write writes a table with a line for each process: its pid, the inode of its namespace of each
 // kind, or a dash where it is ours too, and its command line. Hidden is the number of processes
-// that do not show this user their namespaces.
+// that do not show this user their namespaces. On a terminal a line is cut to fit, as ps(1) does it.
 func Write(w io.Writer, kinds []string) (hidden int, err error) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var text bytes.Buffer
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PROCESS\t"+strings.ToUpper(strings.Join(kinds, "\t"))+"\tCOMMAND")
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -38,7 +42,39 @@ func Write(w io.Writer, kinds []string) (hidden int, err error) {
 			fmt.Fprintln(table, row)
 		}
 	}
-	return hidden, table.Flush()
+	if err := table.Flush(); err != nil {
+		return hidden, err
+	}
+	_, err = io.WriteString(w, fit(text.String(), columns(w)))
+	return hidden, err
+}
+
+// columns is the width of a terminal, 0 for anything else.
+func columns(w io.Writer) int {
+	file, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
+}
+
+// fit cuts every line to a width; 0 is no limit.
+func fit(text string, width int) string {
+	if width == 0 {
+		return text
+	}
+	var cut strings.Builder
+	for line := range strings.Lines(text) {
+		if runes := []rune(strings.TrimSuffix(line, "\n")); len(runes) > width {
+			line = string(runes[:width-1]) + "…\n"
+		}
+		cut.WriteString(line)
+	}
+	return cut.String()
 }
 
 // row is a line of the table, empty for a process that shares all our namespaces.

@@ -1,11 +1,15 @@
 package nslist
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestACommandLineCommandsNoTerminal(t *testing.T) {
@@ -39,4 +43,29 @@ func TestSharingOfANamespace(t *testing.T) {
 	require.NotContains(t, Sharing(cmd.Process.Pid, "user"), os.Getpid())
 	require.NoError(t, stdin.Close())
 	cmd.Wait()
+}
+
+// A container's command may be thousands of bytes long, and would fill the screen.
+func TestLinesFitTheTerminal(t *testing.T) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	defer master.Close()
+	fd := int(master.Fd())
+	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	require.NoError(t, err)
+	require.NoError(t, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 20}))
+	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	_, err = Write(terminal, []string{"mnt", "pid", "uts"})
+	require.NoError(t, err)
+	shown := make([]byte, 1<<12)
+	n, err := master.Read(shown)
+	require.NoError(t, err)
+	heading, _, _ := strings.Cut(string(shown[:n]), "\r\n")
+	require.Equal(t, 20, utf8.RuneCountInString(heading), heading)
+	require.Regexp(t, `^PROCESS +MNT.*…$`, heading)
+	require.NoError(t, terminal.Close())
+	require.Equal(t, "é—\nab…\n", fit("é—\nabcd\n", 3))
+	require.Equal(t, "abcd\n", fit("abcd\n", 0), "in a pipe")
 }

@@ -44,8 +44,8 @@ type Call struct {
 	then          func()                // what the host does after its success
 
 	done    bool
-	message string // instead of the error: the output of a program, or why its success was rejected
-	wrong   error  // why its success was rejected
+	message string // what an error says instead of Errno: a program's output, or the text of wrong
+	wrong   error  // why the call's success was rejected
 }
 
 // Why says what the call is for.
