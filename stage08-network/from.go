@@ -56,7 +56,7 @@ func (c *Container) fromImage() (done func() error, err error) {
 	switch {
 	case err == nil:
 		err = c.useImage(words, image)
-	case isTiny(words[0]) || errors.As(err, new(*fs.PathError)): // an image; the disk is full
+	case isTiny(words[0]) || errors.As(err, new(*fs.PathError)): // an image, or the disk has failed
 	case errors.Is(errHere, oci.ErrNoImage):
 		err = fmt.Errorf("%w\n     a program of this host is named by its path, such as %s",
 			err, pathOf(words[0]))

@@ -1,3 +1,5 @@
+// Limits on what a layer may unpack to: it comes from a stranger.
+
 package layer
 
 import (

@@ -1,3 +1,5 @@
+// Several layers as one directory, by copying, where overlay cannot show them.
+
 package layer
 
 import (

@@ -1,3 +1,5 @@
+// Times that are the same whenever the layer is made.
+
 package layer
 
 import (
@@ -8,16 +10,16 @@ import (
 	"stagebox/stage04-unionfs/files"
 )
 
-// LowerTimes sets the time of every file below a directory that is later than most to most, so
-// that the digest of its archive depends only on what the files hold. It is for a layer that is
+// LowerTimes sets every modification time below a directory that is later than latest back to it,
+// so that the digest of its archive depends only on what the files hold. It is for a layer that is
 // made again and again (SOURCE_DATE_EPOCH, reproducible-builds.org).
-func LowerTimes(dir string, most time.Time) error {
+func LowerTimes(dir string, latest time.Time) error {
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return about("open", dir, err)
 	}
 	defer unix.Close(fd)
-	limit, err := unix.TimeToTimespec(most)
+	limit, err := unix.TimeToTimespec(latest)
 	if err != nil {
 		return err
 	}

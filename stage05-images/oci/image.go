@@ -1,3 +1,5 @@
+// An image as it is in the layout: from a manifest to its configuration and layers.
+
 package oci
 
 import (

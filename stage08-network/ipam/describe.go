@@ -1,3 +1,5 @@
+// Networks as network ls, network inspect and the Docker Engine API show them.
+
 package ipam
 
 import (

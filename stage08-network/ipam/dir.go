@@ -1,3 +1,6 @@
+// The directory: a record for each network, and the leases of the addresses on it. Dir.Acquire
+// gives a container an address, Dir.Release takes it back.
+
 package ipam
 
 import (

@@ -1,3 +1,5 @@
+// Which subnet a new network gets: one that nothing else on the host uses.
+
 package ipam
 
 import (

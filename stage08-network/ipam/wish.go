@@ -1,3 +1,5 @@
+// What --network, --ip and --network-alias ask for.
+
 package ipam
 
 import (
