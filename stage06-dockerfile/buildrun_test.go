@@ -241,3 +241,20 @@ RUN --mount=type=bind,source=box,target=/box ["/box", "version"]
 	require.Equal(t, 127, status)
 	require.NotContains(t, stderr, s.Root, "nobody fills a layer of the store")
 }
+
+// TestLabelsOfAnImage: keys that --label refuses, as Docker's does, may come of an image.
+func TestLabelsOfAnImage(t *testing.T) {
+	s, dir := Store{Root: t.TempDir()}, t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nLABEL \"a b\"=c d=e\n"), 0o644))
+	in := func(args ...string) string {
+		out, stderr, status := run(t, append([]string{args[0], "--root", s.Root}, args[1:]...)...)
+		require.Zero(t, status, stderr)
+		return out
+	}
+	in("build", "-q", "-t", "labels", dir)
+	in("create", "--name", "labels", "--label", "d=f", "labels", "/x")
+	require.JSONEq(t, `{"a b": "c", "d": "f"}`, in("inspect", "-f", "{{json .Config.Labels}}", "labels"))
+	_, stderr, status := run(t, "create", "--root", s.Root, "--label", "a b=c", "labels", "/x")
+	require.Equal(t, 125, status)
+	require.Contains(t, stderr, "a key without blanks")
+}

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -51,7 +50,7 @@ type StoreOptions struct {
 	StopTimeout *int `json:",omitempty" help:"Seconds that stop and restart wait before they kill the container." placeholder:"SECONDS" group:"Store:"`
 
 	Label     []string `short:"l" help:"Set a label on the container." placeholder:"KEY[=VALUE]" sep:"none" group:"Store:"`
-	LabelFile []string `help:"Read labels from a file, one per line." placeholder:"FILE" sep:"none" group:"Store:"`
+	LabelFile []string `json:"-" help:"Read labels from a file, one per line." placeholder:"FILE" sep:"none" group:"Store:"`
 
 	Restart restart.Policy `json:",omitempty" help:"Restart policy: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
 
@@ -101,7 +100,7 @@ func (c *Container) resolve() error {
 	if err := c.readEnvFiles(); err != nil {
 		return err
 	}
-	if err := errors.Join(c.readLabelFiles(), c.takeVolumes()); err != nil {
+	if err := c.takeVolumes(); err != nil {
 		return err
 	}
 	envfile.Resolve(c.Env)
@@ -119,10 +118,9 @@ func (c *Container) readEnvFiles() error {
 	return nil
 }
 
-// readLabelFiles puts the labels of --label-file before those of --label.
-func (o *StoreOptions) readLabelFiles() (err error) {
+// AfterApply puts the labels of --label-file before those of --label.
+func (o *StoreOptions) AfterApply() (err error) {
 	o.Label, err = labels.Read(o.LabelFile, o.Label)
-	o.LabelFile = nil
 	return err
 }
 

@@ -207,9 +207,6 @@ func (c *Container) merge(words []string, config oci.RunConfig) error {
 		return err
 	}
 	c.Env = append(withValues(config.Env), c.Env...)
-	if err := c.readLabelFiles(); err != nil {
-		return err
-	}
 	c.Label = append(labels.List(config.Labels), c.Label...)
 	c.User = cmp.Or(c.User, config.User)
 	c.Workdir = cmp.Or(c.Workdir, config.WorkingDir)
