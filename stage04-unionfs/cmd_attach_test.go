@@ -57,6 +57,7 @@ func TestAnIDOfDigits(t *testing.T) {
 // A container that was made and not started is not taken for the rest of a run that was killed,
 // not even when box is killed while it starts it.
 func TestCreatedIsKept(t *testing.T) {
+	boxtest.Turn(t, 4, 5)
 	l := newLife(t)
 	id := l.box("create", "--name", "kept", "--rootfs", l.tiny, "true")
 	for range 2 {
@@ -70,6 +71,7 @@ func TestCreatedIsKept(t *testing.T) {
 
 // The seconds of --stop-timeout are those of a stop without -t: with 0, it is not even asked.
 func TestStopTimeout(t *testing.T) {
+	boxtest.Turn(t, 1, 5)
 	l := newLife(t)
 	for _, c := range []struct{ flags, status string }{{"", "137"}, {"-t 100", "3"}} {
 		l.box("run", "-d", "--name", "deaf", "--stop-timeout", "0", "--rootfs", l.tiny, "sh", "-c", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.02; done")

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/boxtest"
 )
 
 // TestCopyOwners: files keep their numbers in the container, and with -a those that come out.
@@ -37,6 +39,7 @@ func TestCopyOwners(t *testing.T) {
 // TestCopyOntoAMount: the file of a mount is written to, and stays mounted, which it would not if
 // box replaced it; nothing is written to a mount that is read-only.
 func TestCopyOntoAMount(t *testing.T) {
+	boxtest.Turn(t, 2, 5)
 	l, dir := newLife(t), t.TempDir()
 	for _, name := range []string{"new", "file", "fixed"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name+"\n"), 0o666))
@@ -66,6 +69,7 @@ func TestCopyOntoAMount(t *testing.T) {
 // TestCopyLeavesNoMount: once cp is done with a container that does not run, no thread of the process
 // is in another mount namespace, the first one neither, and no descriptor keeps a mount alive.
 func TestCopyLeavesNoMount(t *testing.T) {
+	boxtest.Turn(t, 0, 5)
 	if os.Geteuid() != 0 {
 		t.Skip("an ordinary user's cp runs in a process of its own")
 	}

@@ -40,6 +40,7 @@ func TestMonitorKilledBetweenRuns(t *testing.T) {
 
 // TestBetweenRuns: what needs a process says that the container is restarting, and how that ends.
 func TestBetweenRuns(t *testing.T) {
+	boxtest.Turn(t, 3, 5)
 	l := newLife(t)
 	l.box("run", "-d", "--name", "again", "--restart", "always", "--rootfs", l.tiny, "false")
 	for _, verb := range [][]string{{"attach", "again"}, {"exec", "again", "true"}, {"top", "again"}, {"pause", "again"}, {"kill", "-s", "HUP", "again"}, {"rm", "again"}, {"cp", "again:/etc", "-"}} {

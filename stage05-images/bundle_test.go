@@ -18,6 +18,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"stagebox/lessons/boxtest"
 )
 
 // bundleRoot is a root for all bundles here, of which none changes a file.
@@ -571,6 +573,7 @@ func TestBundleOfAnImageIsWholeOrNotThere(t *testing.T) {
 // TestBundleOfAnImageHasItsFiles has a file deleted by a layer, and owners and modes that a user's
 // single id cannot keep.
 func TestBundleOfAnImageHasItsFiles(t *testing.T) {
+	boxtest.Turn(t, 2, 4)
 	script := `"$box" run --name made tiny sh -c 'rm /bin/wc; echo x >/root/x; chown 7:8 /root/x; chmod 4710 /root/x; chmod 2 /tmp'
 		"$box" commit made changed >/dev/null; "$box" bundle changed b sh
 		stat -c '%a %u %g' b/rootfs/root/x b/rootfs/tmp; ls b/rootfs/bin/wc 2>/dev/null || echo gone
@@ -599,6 +602,7 @@ func TestBundleOfAnImageHasItsFiles(t *testing.T) {
 
 // TestBundleOfManyUsers has ids of /etc/subuid, which an ordinary user may not map alone.
 func TestBundleOfManyUsers(t *testing.T) {
+	boxtest.Turn(t, 1, 4)
 	out := asManyUsers(t, `
 		"$box" bundle tiny b sh -c 'tr -s " " </proc/self/uid_map; tr -s " " </proc/self/gid_map | tail -n 1; touch /tmp/f; chown 33:44 /tmp/f; stat -c %u:%g /tmp/f'
 		sed -i -z 's/"uidMappings": \[/&{"containerID": 1, "hostID": 100000, "size": 1000},/; s/"gidMappings": \[/&{"containerID": 1, "hostID": 100000, "size": 1000},/' b/config.json

@@ -688,6 +688,7 @@ func TestZeroIsNoLimit(t *testing.T) {
 
 // TestLimitsOfARun pulls an image that is larger than the flags of run allow.
 func TestLimitsOfARun(t *testing.T) {
+	boxtest.Turn(t, 0, 4)
 	noConfig(t)
 	s, other := newStore(t), newStore(t)
 	_, err := s.load(bytes.NewReader(dockerArchive(t, nil, sampleLayers(t)...)))
@@ -874,6 +875,7 @@ func TestUnsyncedLayers(t *testing.T) {
 
 // TestImagePrune removes images without a name, but not what a container or another image has.
 func TestImagePrune(t *testing.T) {
+	boxtest.Turn(t, 3, 4)
 	s := newStore(t)
 	layers := sampleLayers(t)
 	load := func(tag, author string, layers ...[]byte) *oci.Image {

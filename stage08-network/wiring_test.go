@@ -905,6 +905,7 @@ func testPicture(t *testing.T, dir networks) {
 
 // TestTwoStores has boxes of two stores share the table, each at the worst moment of the other.
 func TestTwoStores(t *testing.T) {
+	boxtest.Turn(t, 1, 2)
 	needs(t, "ip", "nft", "nsenter")
 	if _, here := onOwnHost(t); !here {
 		return
@@ -1065,6 +1066,7 @@ func TestIPv6IsOffForNewLinks(t *testing.T) {
 // strace. Of netlink messages that are their sizes, types, order and answers: what they say
 // is asked of ip and nft by the tests above.
 func TestStraceOfAWiredRunAgrees(t *testing.T) {
+	boxtest.Turn(t, 0, 2)
 	needs(t, "ip", "nsenter")
 	if _, here := onOwnHost(t); !here {
 		return

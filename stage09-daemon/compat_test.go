@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
 )
 
 // What Docker's own tests expect of a daemon, each found by one of them.
@@ -84,6 +86,7 @@ func TestBodiesOfJSON(t *testing.T) {
 
 // TestUndescribed: a container with a flag that cannot be read is in the lists, as it is in ps -a.
 func TestUndescribed(t *testing.T) {
+	boxtest.Turn(t, 1, 4)
 	c := ask(t)
 	c.create("odd", map[string]any{"HostConfig": map[string]any{"PortBindings": map[string]any{"80/tcp": []any{map[string]any{"HostPort": "8080"}}}}}, "true")
 	id := strings.TrimSpace(c.box("ps", "-aq", "--no-trunc"))
@@ -101,6 +104,7 @@ func TestUndescribed(t *testing.T) {
 
 // TestInvalidAtCreate: what a container cannot have is refused when it is made, with a sentence.
 func TestInvalidAtCreate(t *testing.T) {
+	boxtest.Turn(t, 1, 4)
 	c := ask(t)
 	for words, host := range map[string]map[string]any{
 		"NOSUCH":               {"CapAdd": []string{"NOSUCH"}},

@@ -249,6 +249,7 @@ func TestNetworkByID(t *testing.T) {
 // TestKillIsOver: a container that was killed has ended when the answer comes, as programs that remove
 // it next expect.
 func TestKillIsOver(t *testing.T) {
+	boxtest.Turn(t, 0, 4)
 	c := ask(t)
 	c.create("web", nil, "while :; do sleep 0.05; done")
 	for range 20 {
@@ -367,6 +368,7 @@ func tarOf(t *testing.T, name, text string) *bytes.Buffer {
 
 // TestInside: commands in a container, its processes, and its files.
 func TestInside(t *testing.T) {
+	boxtest.Turn(t, 2, 4)
 	c := ask(t)
 	c.create("web", nil, "trap exit TERM; while :; do sleep 0.05; done")
 	c.ok(409, "POST", "/containers/web/exec", map[string]any{"Cmd": []string{"true"}})
@@ -407,6 +409,7 @@ func TestInside(t *testing.T) {
 
 // TestImages: a build, which is a job with the context as its input, and what is made of an image.
 func TestImages(t *testing.T) {
+	boxtest.Turn(t, 2, 4)
 	c := ask(t)
 	out := c.ok(200, "POST", "/build?t=built&buildargs="+`{"A":"1"}`, tarOf(t, "Dockerfile", "FROM tiny\nARG A\nLABEL a=$A\nCMD cat /etc/os-release\n"))
 	require.Contains(t, out, "Successfully tagged built")
@@ -424,6 +427,7 @@ func TestImages(t *testing.T) {
 
 // TestEvents: also what a plain box does is seen.
 func TestEvents(t *testing.T) {
+	boxtest.Turn(t, 0, 4)
 	c := ask(t)
 	answer, err := c.Get(`http://box/events?filters={"type":{"container":true}}`)
 	require.NoError(t, err)
@@ -466,6 +470,7 @@ func TestHealth(t *testing.T) {
 
 // TestClientsLeave: of a client that has left, nothing stays in the daemon.
 func TestClientsLeave(t *testing.T) {
+	boxtest.Turn(t, 3, 4)
 	c := ask(t)
 	c.create("web", map[string]any{"OpenStdin": true}, "cat")
 	c.create("idle", nil, "true")
@@ -556,6 +561,7 @@ func TestInherited(t *testing.T) {
 // TestLogsOfAContainerThatGoes: a client reads when it likes, and removes the container before. The
 // Docker SDK for Python does.
 func TestLogsOfAContainerThatGoes(t *testing.T) {
+	boxtest.Turn(t, 3, 4)
 	c := ask(t)
 	for range 10 {
 		c.box("run", "--name", "brief", "--network", "none", "tiny", "echo", "said")
