@@ -42,6 +42,7 @@ func contentOf(t *testing.T, path string) string {
 
 // A writer that is killed at some moment leaves the old file or the new one, all of it.
 func TestKilledWriters(t *testing.T) {
+	boxtest.Turn(t, 0, 2)
 	random, dir := boxtest.Random(t), t.TempDir()
 	path, left := filepath.Join(dir, "file"), 0
 	for round := 1; round <= 30 || left == 0 && round <= 300; round++ { // a disk may be slow: then later
@@ -203,6 +204,7 @@ func TestSweep(t *testing.T) {
 
 // Files can be written while others sweep.
 func TestSweepAmongWriters(t *testing.T) {
+	boxtest.Turn(t, 1, 2)
 	dir := t.TempDir()
 	done, stopped := make(chan bool), make(chan error)
 	go func() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stagebox/lessons/boxtest"
 	"stagebox/lessons/internal/transcript"
 )
 
@@ -145,6 +146,7 @@ func bare(text string) string {
 }
 
 func TestBackAndAgain(t *testing.T) {
+	boxtest.Turn(t, 1, 3)
 	a := play(t, t.Context(), lesson)
 	a.sees("0/7")
 	a.press(" ", "1/7")
@@ -160,6 +162,7 @@ func TestBackAndAgain(t *testing.T) {
 
 // TestJumps goes to scenes by their numbers; a number that is too large is the last scene's.
 func TestJumps(t *testing.T) {
+	boxtest.Turn(t, 0, 3)
 	a := play(t, t.Context(), lesson)
 	a.sees("scene 1 of 3")
 	a.press("3", "scene 3 of 3: Enter")
@@ -190,6 +193,7 @@ func TestWhatIsOtherwiseIsSaid(t *testing.T) {
 
 // TestQuittingWhileSomethingRuns is by a key, and by what a signal does.
 func TestQuittingWhileSomethingRuns(t *testing.T) {
+	boxtest.Turn(t, 2, 3)
 	for name, quit := range map[string]func(a *audience, cancel func()){
 		"key":    func(a *audience, cancel func()) { a.press("\x03", "") },
 		"signal": func(a *audience, cancel func()) { cancel() },

@@ -27,6 +27,7 @@ func playFor(t *testing.T, patience time.Duration, markdown string) Report {
 }
 
 func TestSessionsThatAreTrue(t *testing.T) {
+	boxtest.Turn(t, 0, 3)
 	t.Parallel()
 	for name, text := range map[string]string{
 		"output":            "'''console\n$ echo hello; echo world\nhello\nworld\n$ true\n$ echo again\nagain\n'''",
@@ -52,6 +53,7 @@ func TestSessionsThatAreTrue(t *testing.T) {
 }
 
 func TestSessionsThatAreNotTrue(t *testing.T) {
+	boxtest.Turn(t, 1, 3)
 	t.Parallel()
 	for name, c := range map[string]struct{ text, says string }{
 		"another line":   {"# Head\n'''console\n$ echo hello\nhullo\n'''", `line 3, under "Head", after "echo hello"`},
@@ -69,6 +71,7 @@ func TestSessionsThatAreNotTrue(t *testing.T) {
 }
 
 func TestAHangingCommandIsGivenUp(t *testing.T) {
+	boxtest.Turn(t, 2, 3)
 	t.Parallel()
 	const patience = 3 * time.Second
 	report := playFor(t, patience, "'''console\n$ sleep 1000\n'''")

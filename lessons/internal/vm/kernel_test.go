@@ -11,10 +11,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
 )
 
 // The kernel that QEMU enters is the one of the file: its last symbols and its version are in it.
 func TestPlainKernel(t *testing.T) {
+	boxtest.Turn(t, 1, 4)
 	t.Parallel()
 	h, err := findHost()
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
 )
 
 // fakeQEMU stands for QEMU in a directory that comes first in PATH. With KVM it does what a text
@@ -45,6 +47,7 @@ func bootFake(t *testing.T, accel string) (*Machine, error) {
 // Where a machine does not come up with KVM, one without takes its place, and nothing is left of
 // the first.
 func TestKVMIsProbed(t *testing.T) {
+	boxtest.Turn(t, 0, 4)
 	for name, c := range map[string]struct {
 		withKVM, accel string
 		started        int
@@ -76,6 +79,7 @@ func started(t *testing.T, ran string) []string {
 // Without a device, or without the right to open it, QEMU is not even tried with KVM; who asks
 // for KVM is told why there is none.
 func TestNoKVM(t *testing.T) {
+	boxtest.Turn(t, 3, 4)
 	ran := fakeQEMU(t, "exec sleep 1000")
 	require.NoError(t, os.Remove(kvmDevice))
 	m, err := bootFake(t, "auto")

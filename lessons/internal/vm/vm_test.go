@@ -55,6 +55,7 @@ func TestMachine(t *testing.T) {
 
 // TestMachineEndsWithItsOwner starts a machine in a process of its own, which is then killed.
 func TestMachineEndsWithItsOwner(t *testing.T) {
+	boxtest.Turn(t, 2, 4)
 	const owner = "STAGEBOX_OWNS_A_MACHINE"
 	if os.Getenv(owner) != "" {
 		run(t, "sleep", "1000")
