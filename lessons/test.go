@@ -28,7 +28,7 @@ var longest = []string{"./stage09-daemon", "./stage08-network", "./lessons/inter
 // testCmd runs the tests of the repository.
 type testCmd struct {
 	Packages []string `arg:"" optional:"" help:"Packages to test, such as ./stage03-rootfs (default: all)."`
-	Short    bool     `help:"Run the quick tests and a sample of the others, which takes about a minute."`
+	Short    bool     `help:"Run the quick tests and a sample of the others, which takes a minute or two."`
 	Tests    string   `name:"run" help:"Run only tests whose names match this regular expression, as with go test." placeholder:"REGEXP"`
 	Verbose  bool     `short:"v" help:"Show everything that the tests print."`
 	Events   string   `help:"Also write the events of go test -json to a file." placeholder:"FILE"`
