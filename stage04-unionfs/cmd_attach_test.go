@@ -91,7 +91,8 @@ func (l *life) awaitReady(name string) {
 // go of the container by the time it is asked for.
 func TestStatusOfARunThatIsOver(t *testing.T) {
 	l := newLife(t)
-	id := l.box("run", "-d", "--rootfs", l.tiny, "sh", "-c", `trap "exit 7" TERM; while :; do sleep 0.01; done`)
+	id := l.box("run", "-d", "--rootfs", l.tiny, "sh", "-c", `trap "exit 7" TERM; echo ready; while :; do sleep 0.01; done`)
+	l.awaitReady(id)
 	s := Store{Root: l.store}
 	r, err := s.find(id)
 	require.NoError(t, err)
