@@ -5,7 +5,6 @@ package main
 
 import (
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -37,7 +36,7 @@ func (c *Container) Run() (err error) {
 // command decides what the container becomes.
 func command(c *Container, p *Plan) {
 	env := environment(c.Hostname)
-	p.Execve(c.Command.argv(), env, pathIn(env))
+	p.Execve(c.Command.argv(), env, plan.PathIn(env))
 }
 
 // Argv is a command line, of which box reads nothing after the first word.
@@ -51,23 +50,10 @@ func (a Argv) argv() []string {
 	return a
 }
 
-// defaultPath is Docker's default PATH.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// pathIn returns the PATH of an environment.
-func pathIn(env []string) string {
-	for _, variable := range env {
-		if path, ok := strings.CutPrefix(variable, "PATH="); ok {
-			return path
-		}
-	}
-	return defaultPath
-}
-
 // environment is a container's default environment, as in Docker: nothing of the caller's own
 // but the kind of its terminal.
 func environment(hostname string) []string {
-	env := []string{"PATH=" + defaultPath, "HOSTNAME=" + hostname, "HOME=/root"}
+	env := []string{"PATH=" + plan.DefaultPath, "HOSTNAME=" + hostname, "HOME=/root"}
 	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
 		env = append(env, "TERM="+os.Getenv("TERM"))
 	}

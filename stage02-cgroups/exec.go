@@ -38,7 +38,7 @@ func (e *Entry) Run() error {
 	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")
 	p.Handshake()
 	env := environment("box")
-	p.Execve(e.Command.argv(), env, pathIn(env))
+	p.Execve(e.Command.argv(), env, plan.PathIn(env))
 	return p.live(&e.Narration)
 }
 

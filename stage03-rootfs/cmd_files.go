@@ -6,11 +6,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/alecthomas/kong"
 
+	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage03-rootfs/rootdir"
@@ -35,11 +34,7 @@ type Files struct {
 // never set: not to be meant is one thing, to run on the host's files is another. It also takes
 // relative paths from the directory of the command, and notes the order of the flags.
 func (f *Files) AfterApply(ctx *kong.Context) error {
-	for _, step := range ctx.Path {
-		if step.Flag != nil {
-			f.given = append(f.given, "--"+step.Flag.Name)
-		}
-	}
+	f.given = flags.Given(ctx)
 	for _, flag := range ctx.Flags() {
 		if flag.Name == "rootfs" && flag.Set && f.Rootfs == "" {
 			return errors.New(`--rootfs "": give the name of a directory`)
@@ -63,11 +58,4 @@ func (c *Container) needsRoot() error {
 }
 
 // firstGiven returns the flag that comes first on the command line, of those that have a value.
-func (f *Files) firstGiven(values map[string]bool) string {
-	for _, flag := range slices.Concat(f.given, slices.Sorted(maps.Keys(values))) {
-		if values[flag] {
-			return flag
-		}
-	}
-	return ""
-}
+func (f *Files) firstGiven(values map[string]bool) string { return flags.First(f.given, values) }

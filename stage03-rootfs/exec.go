@@ -48,7 +48,7 @@ func (e *Entry) Run() error {
 	p.Handshake()
 	confine()
 	env := environment("box")
-	p.Execve(e.Command.argv(), env, pathIn(env))
+	p.Execve(e.Command.argv(), env, plan.PathIn(env))
 	return p.live(&e.Narration)
 }
 

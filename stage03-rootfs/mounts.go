@@ -126,17 +126,9 @@ func (p *Plan) Mknod(dir plan.Arg, path string, mode uint32, major, minor uint32
 	args := []any{dir, path, plan.Sym(uintptr(mode), fmt.Sprintf("%s|%#o", name, mode&0o7777))}
 	if mode&unix.S_IFMT == unix.S_IFCHR || mode&unix.S_IFMT == unix.S_IFBLK {
 		args = append(args, plan.Sym(uintptr(unix.Mkdev(major, minor)),
-			"makedev("+hex(major)+", "+hex(minor)+")"))
+			"makedev("+plan.Hex(major)+", "+plan.Hex(minor)+")"))
 	}
 	return p.Add("mknodat", unix.SYS_MKNODAT, args...)
-}
-
-// hex is a number as strace writes it.
-func hex(n uint32) string {
-	if n == 0 {
-		return "0"
-	}
-	return fmt.Sprintf("%#x", n)
 }
 
 // Symlink is symlinkat(2).

@@ -11,7 +11,6 @@ import (
 	mathbits "math/bits"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"unsafe"
 
@@ -23,6 +22,7 @@ import (
 	"stagebox/stage03-rootfs/rlimit"
 	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage03-rootfs/sysctl"
+	"stagebox/stage03-rootfs/sysfs"
 )
 
 // security decides what the container may still do. Installing a seccomp filter needs
@@ -205,7 +205,7 @@ func (r *newRoot) protect(proc plan.Arg) error {
 			r.Attach(mount, proc, name).Why("… to be read only")
 		}
 	}
-	for _, path := range slices.Concat(thermal(), masked) {
+	for _, path := range slices.Concat(sysfs.Thermal(), masked) {
 		r.mask(path)
 	}
 	if r.trees.IsSet() {
@@ -228,19 +228,6 @@ func (r *newRoot) mask(path string) {
 	}
 	r.Attach(cover, plan.Cwd, path).Why(path + " reveals the host").
 		Tolerate(unix.ENOENT) // in a /sys of the caller's
-}
-
-// thermal returns a directory for each processor that counts how often it was too hot.
-func thermal() (dirs []string) {
-	const all = "/sys/devices/system/cpu/"
-	entries, _ := os.ReadDir(all) // half the calls of filepath.Glob, on every processor
-	for _, entry := range entries {
-		number, isCPU := strings.CutPrefix(entry.Name(), "cpu")
-		if _, err := strconv.Atoi(number); isCPU && err == nil {
-			dirs = append(dirs, all+entry.Name()+"/thermal_throttle")
-		}
-	}
-	return dirs
 }
 
 // networkDefaults are Docker's settings of a new network: every user may use ports below 1024, and

@@ -153,11 +153,7 @@ func (c *Container) hostConfig() api.HostConfig {
 			h.ReadonlyPaths = append(h.ReadonlyPaths, "/proc/"+name)
 		}
 	}
-	for namespace, mode := range map[string]*string{"net": &h.NetworkMode, "ipc": &h.IpcMode, "pid": &h.PidMode, "uts": &h.UTSMode, "cgroup": &h.CgroupnsMode} {
-		if slices.Contains(c.Share, namespace) {
-			*mode = "host"
-		}
-	}
+	h.SetShared(c.Share)
 	h.PidMode, h.IpcMode = cmp.Or(c.PID, h.PidMode), cmp.Or(c.IPC, h.IpcMode)
 	h.Mounts = api.Mounts((&Files{Mount: c.Mount}).requestedMounts())
 	h.SetLimits(c.Limits.Limits)

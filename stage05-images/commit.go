@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage05-images/imageview"
 	"stagebox/stage05-images/oci"
@@ -34,7 +35,7 @@ func (s Store) unusedImage(image *oci.Image) error {
 		if r.ImageID == image.ID || slices.ContainsFunc(r.Run.requestedMounts(), isMounted) {
 			return fmt.Errorf("the image %s is in container %s: box rm %s, "+
 				"or box rmi -f, which leaves the container what it needs",
-				short(image.ID), r.Name, r.Name)
+				image.ID.Short(), r.Name, r.Name)
 		}
 	}
 	return err
@@ -97,6 +98,6 @@ func (s Store) baseOf(r *Record) (oci.Config, []ocispec.Descriptor, error) {
 		step := oci.Step("the directory "+filepath.Base(dir), "", false)
 		config.History = append(config.History, step)
 	}
-	config.Config.Env = []string{"PATH=" + defaultPath}
+	config.Config.Env = []string{"PATH=" + plan.DefaultPath}
 	return config, blobs, nil
 }

@@ -73,7 +73,7 @@ func (e *Entry) Run() error {
 	if err := x.prepare(p, confine); err != nil {
 		return err
 	}
-	p.Execve(e.Command.argv(), x.who.env, pathIn(x.who.env))
+	p.Execve(e.Command.argv(), x.who.env, plan.PathIn(x.who.env))
 	return p.live(&e.Narration)
 }
 

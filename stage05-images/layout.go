@@ -97,12 +97,6 @@ func (s Store) brief(dir string) string {
 	return dir
 }
 
-// short returns the beginning of a digest, for people. That of an image that is being built is "".
-func short(d digest.Digest) string {
-	_, hex, _ := strings.Cut(string(d), ":")
-	return hex[:min(12, len(hex))]
-}
-
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

@@ -163,12 +163,7 @@ func holdForClients() error {
 	if _, err := os.Stdin.WriteString("!"); err == nil {
 		os.Stdin.Read(make([]byte, 1))
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer null.Close()
-	return os.NewSyscallError("dup2", unix.Dup2(int(null.Fd()), 0))
+	return attach.Silence(0)
 }
 
 // openInput makes a pipe for those who are attached to write to, if the process is to have an
@@ -194,11 +189,7 @@ func (r *Record) closeLog() error {
 		return nil
 	}
 	if (r.ready != nil || r.Run.Detachable) && r.State.Status == "running" {
-		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-		if err == nil {
-			err = unix.Dup2(int(null.Fd()), 2) // box's own errors: the last writer
-		}
-		if err != nil {
+		if err := attach.Silence(2); err != nil { // box's own errors: the last writer
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/ocispec"
 
@@ -48,7 +49,7 @@ func TestEnvironmentOfSteps(t *testing.T) {
 	require.Zero(t, status, stderr)
 	env, stderr, status := run(t, "run", "--rm", strings.TrimSpace(id))
 	require.Zero(t, status, stderr)
-	require.ElementsMatch(t, []string{"A=1", "ALL_PROXY=low", "B=2", "HOME=/root", "HTTP_PROXY=http://a:1", "NO_PROXY=x,y", "PATH=" + defaultPath,
+	require.ElementsMatch(t, []string{"A=1", "ALL_PROXY=low", "B=2", "HOME=/root", "HTTP_PROXY=http://a:1", "NO_PROXY=x,y", "PATH=" + plan.DefaultPath,
 		"all_proxy=low", "http_proxy=http://a:1", "no_proxy=x,y"}, strings.Split(strings.Trim(env, "\x00"), "\x00"))
 }
 

@@ -43,7 +43,7 @@ func (b *bundle) restrict(process *specs.Process) (file plan.Arg, err error) {
 		p.Add("faccessat", unix.SYS_FACCESSAT, plan.Cwd, process.Args[0],
 			plan.Sym(unix.X_OK, "X_OK")).Why("is it there?")
 	} else {
-		file = p.Search(process.Args[0], pathIn(process.Env))
+		file = p.Search(process.Args[0], plan.PathIn(process.Env))
 	}
 	if process.NoNewPrivileges {
 		p.NoNewPrivs()

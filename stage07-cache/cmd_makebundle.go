@@ -16,6 +16,7 @@ import (
 
 	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/seccomp"
+	"stagebox/stage03-rootfs/sysfs"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/runtimespec"
@@ -98,7 +99,7 @@ func (c *Container) fillBundle(dir string) error {
 	copyFiles := layer.Merge
 	if os.Geteuid() != 0 {
 		copyFiles = func(to string, layers []string) error {
-			return goInside(io.Discard, append([]string{"flatten", to}, layers...)...)
+			return layer.Inside(io.Discard, append([]string{"flatten", to}, layers...)...)
 		}
 	}
 	if err := copyFiles(c.Rootfs, layers); err != nil {
@@ -133,7 +134,7 @@ func (c *Container) describeBundle() (*runtimespec.Bundle, error) {
 	b := &runtimespec.Bundle{
 		Args: c.Command, Env: who.env, Cwd: c.Workdir, TTY: c.TTY, Hostname: c.Hostname,
 		UID: who.uid, GID: who.gid, Groups: who.groups, Caps: caps, Seccomp: profile,
-		Cgroups: "/sys/fs/cgroup", Masked: slices.Concat(masked, thermal()), HostUID: os.Geteuid(), HostGID: os.Getegid(),
+		Cgroups: "/sys/fs/cgroup", Masked: slices.Concat(masked, sysfs.Thermal()), HostUID: os.Geteuid(), HostGID: os.Getegid(),
 	}
 	for _, k := range kinds {
 		if flags&k.flag != 0 {

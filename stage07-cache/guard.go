@@ -38,7 +38,7 @@ func allowed(nodes []devnode.Node) []devcgroup.Rule {
 // guard: in a user namespace no device can be made, and the host's are the host's to open.
 func (r *newRoot) guard(g *group) error {
 	r.Section("guard: the devices that it may open")
-	nodes, err := r.nodes()
+	nodes, err := devnode.Select(r.Device, r.Privileged)
 	if err != nil || r.Privileged || r.Clone.Flags&unix.CLONE_NEWUSER != 0 {
 		return err
 	}

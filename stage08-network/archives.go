@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/archive"
 	"stagebox/stage05-images/digest"
@@ -73,18 +74,9 @@ func (l *loading) keep(image *archive.Image) error {
 		if err := l.store.layout().Tag(manifest, name); err != nil {
 			return err
 		}
-		l.names = append(l.names, nameOrID(name, config.Digest))
+		l.names = append(l.names, registry.FamiliarOr(name, config.Digest.String()))
 	}
 	return nil
-}
-
-// nameOrID is the short form of an image's name, or its id if it has none.
-func nameOrID(name string, id digest.Digest) string {
-	ref, err := registry.ParseReference(name)
-	if err != nil {
-		return id.String()
-	}
-	return ref.Familiar()
 }
 
 // keepLayers compares the layers with the configuration, and keeps them if all are right.
@@ -138,7 +130,7 @@ func (s Store) keepStaged(l *archive.Staged) error {
 // importTar makes an image of one layer.
 func (s Store) importTar(in io.Reader, name string, changes []string) (*oci.Image, error) {
 	config := oci.NewConfig()
-	config.Config.Env = []string{"PATH=" + defaultPath}
+	config.Config.Env = []string{"PATH=" + plan.DefaultPath}
 	if err := applyChanges(&config, changes); err != nil {
 		return nil, err
 	}

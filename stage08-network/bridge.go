@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -194,15 +193,4 @@ func hostRoutes() ([]rtnl.Route, error) {
 		}
 	}
 	return list, nil
-}
-
-// hasIPv6 reports whether IPv6 is on for the host and for the links that it will make.
-func hasIPv6() bool {
-	for _, links := range []string{"all", "default"} {
-		off, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + links + "/disable_ipv6")
-		if err != nil || string(off) != "0\n" {
-			return false
-		}
-	}
-	return true
 }

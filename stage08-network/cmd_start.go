@@ -14,6 +14,7 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage04-unionfs/state"
 )
@@ -268,7 +269,7 @@ type renameCmd struct {
 // Run is `box rename`.
 func (c *renameCmd) Run() error {
 	name := strings.TrimPrefix(c.NewName, "/")
-	if err := checkName(name); err != nil {
+	if err := ids.CheckName(name); err != nil {
 		return fmt.Errorf("rename %w", err)
 	}
 	r, err := c.Store.find(c.Name)

@@ -9,16 +9,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
+	"stagebox/stage08-network/rtnl"
 )
 
 // plugIn connects a container that runs.
@@ -49,7 +48,7 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 			return err
 		}
 	}
-	if l.inside, err = freeLink(r.State.PID); err != nil {
+	if l.inside, err = rtnl.FreeName(r.State.PID); err != nil {
 		return err
 	}
 	if err = l.plugInto(r.State.PID); err == nil {
@@ -101,19 +100,6 @@ func (dir networks) leasesOf(id string) (list []attachment, err error) {
 		}
 	}
 	return list, err
-}
-
-// freeLink is a name that no link in the network namespace of a process has: its links are the
-// lines of /proc/PID/net/dev (proc(5)).
-func freeLink(pid int) (string, error) {
-	links, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", pid))
-	for i := 0; err == nil; i++ {
-		name := fmt.Sprintf("eth%d", i)
-		if !strings.Contains(string(links), " "+name+":") {
-			return name, nil
-		}
-	}
-	return "", err
 }
 
 // unplug removes the cable of a container that runs. The end inside goes with that in the bridge,

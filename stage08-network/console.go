@@ -81,7 +81,7 @@ func (p *Plan) openPair(owner int) (slave plan.Arg) {
 	slave = p.Ioctl(master, unix.TIOCGPTPEER, "TIOCGPTPEER",
 		plan.Sym(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, "O_RDWR|O_NOCTTY|O_CLOEXEC")).
 		Why("and the end that the program will see").Result()
-	p.Ioctl(slave, unix.TIOCSWINSZ, "TIOCSWINSZ", winsize(&c.size))
+	p.Ioctl(slave, unix.TIOCSWINSZ, "TIOCSWINSZ", pty.SizeArg(&c.size))
 	p.Add("fchown", unix.SYS_FCHOWN, slave, owner, -1).Why("it belongs to the user inside")
 	const fixed = 0 // a number known in advance, for the message; the slave goes there at the end
 	p.Dup3(master, fixed, true)
@@ -123,13 +123,6 @@ func (c *console) serve() (end func(), err error) {
 	}
 	c.opened(master)
 	return c.Serve(master)
-}
-
-// winsize is struct winsize in strace's notation.
-func winsize(w *unix.Winsize) plan.Arg {
-	return plan.Ptr(unsafe.Pointer(w),
-		fmt.Sprintf("{ws_row=%d, ws_col=%d, ws_xpixel=%d, ws_ypixel=%d}",
-			w.Row, w.Col, w.Xpixel, w.Ypixel))
 }
 
 // Open is openat(2) for reading and writing.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +28,7 @@ var links = [][2]string{
 // devices fills /dev. A user namespace may make no device, so there the host's are shown.
 func (r *newRoot) devices() error {
 	r.Section("dev: a /dev of its own")
-	nodes, err := r.nodes()
+	nodes, err := devnode.Select(r.Device, r.Privileged)
 	if err != nil {
 		return err
 	}
@@ -107,21 +106,4 @@ func (r *newRoot) dirs(at plan.Arg, name string) {
 		r.dirs(at, path.Dir(name))
 		r.MkdirAt(at, name)
 	}
-}
-
-// nodes are the devices of this container.
-func (r *newRoot) nodes() ([]devnode.Node, error) {
-	nodes := slices.Clone(devnode.Default)
-	if r.Privileged {
-		nodes = devnode.Host()
-	}
-	for _, spec := range r.Device {
-		d, err := devnode.Parse(spec)
-		if err != nil {
-			return nil, fmt.Errorf("--device %s: %w", spec, err)
-		}
-		nodes = slices.DeleteFunc(nodes, func(o devnode.Node) bool { return o.Target == d.Target })
-		nodes = append(nodes, d)
-	}
-	return nodes, nil
 }

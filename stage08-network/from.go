@@ -21,7 +21,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/hostinfo"
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage03-rootfs/tiny"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/signals"
@@ -37,7 +39,8 @@ import (
 // word that begins with / or . is a program of the host. Every other word is an image, even when
 // the store is damaged. The layers are kept until done is called: by then the record names them.
 func (c *Container) fromImage() (done func() error, err error) {
-	if err := c.checkStopSignal(); err != nil {
+	// An image's signal is not checked: see stopSignal.
+	if err := signals.Check("--stop-signal", c.StopSignal); err != nil {
 		return nil, err
 	}
 	if err := c.pullMounted(); err != nil {
@@ -59,7 +62,7 @@ func (c *Container) fromImage() (done func() error, err error) {
 	case isTiny(words[0]) || errors.As(err, new(*fs.PathError)): // an image, or the disk has failed
 	case errors.Is(errHere, oci.ErrNoImage):
 		err = fmt.Errorf("%w\n     a program of this host is named by its path, such as %s",
-			err, pathOf(words[0]))
+			err, hostinfo.Program(words[0]))
 	}
 	if err != nil {
 		return nil, errors.Join(err, done())
@@ -206,7 +209,7 @@ func (c *Container) merge(words []string, config oci.RunConfig) error {
 	if err := c.readEnvFiles(); err != nil {
 		return err
 	}
-	c.Env = append(withValues(config.Env), c.Env...)
+	c.Env = append(envfile.WithValues(config.Env), c.Env...)
 	c.Label = append(labels.List(config.Labels), c.Label...)
 	c.User = cmp.Or(c.User, config.User)
 	c.Workdir = cmp.Or(c.Workdir, config.WorkingDir)
@@ -259,13 +262,6 @@ func (r *Record) input(c *Container, p *Plan) {
 	p.Dup3(null, 0, false).Why("no -i: its standard input is empty")
 }
 
-// withValues leaves out names without a value. In a flag such a name stands for the caller's
-// variable, and an image must not read those.
-func withValues(env []string) []string {
-	isName := func(v string) bool { return !strings.Contains(v, "=") }
-	return slices.DeleteFunc(slices.Clone(env), isName)
-}
-
 // stopSignal is the signal that asks the container to end.
 func (c *Container) stopSignal() unix.Signal {
 	if c.StopSignal == "" {
@@ -304,7 +300,7 @@ func (s Store) imageOf(dir string) (*oci.Image, error) {
 		return nil, err
 	}
 	config := oci.NewConfig()
-	config.Config.Env = []string{"PATH=" + defaultPath}
+	config.Config.Env = []string{"PATH=" + plan.DefaultPath}
 	config.Config.Cmd = []string{"sh"}
 	config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.Digest)
 	config.History = []ocispec.History{oci.Step("box rootfs", "this host's own programs", false)}

@@ -9,14 +9,12 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -56,13 +54,13 @@ func (s Store) dirs(image *oci.Image) ([]string, error) {
 		if err := files.CheckDir(dir); err != nil {
 			return nil, fmt.Errorf("layer %s of image %s: %w\n"+
 				"     remove what is there, and pull, load or build the image again",
-				short(diffID), cmp.Or(short(image.ID), "in the making"), err)
+				diffID.Short(), cmp.Or(image.ID.Short(), "in the making"), err)
 		}
 		// overlay takes a directory once. A layer hides all of itself further down.
 		list = append(slices.DeleteFunc(list, func(o string) bool { return o == dir }), dir)
 		inherited, err := s.inherit(list)
 		if err != nil {
-			return nil, fmt.Errorf("layer %s: %w", short(diffID), err)
+			return nil, fmt.Errorf("layer %s: %w", diffID.Short(), err)
 		}
 		list = append(list, inherited...)
 	}
@@ -109,8 +107,8 @@ func (s Store) layerLimits() layer.LimitFlags {
 // keepLayer gives an unpacked layer its name; it is on the disk once syncLayers has returned. If
 // another process has made the layer meanwhile, that one serves as well.
 func (s Store) keepLayer(build string, diffID digest.Digest) error {
-	if exists(build+layer.OwnersSuffix) && hasMany() {
-		if err := goInside(nil, "own", build); err != nil {
+	if exists(build+layer.OwnersSuffix) && subid.HasMany() {
+		if err := layer.Inside(nil, "own", build); err != nil {
 			return err
 		}
 	}
@@ -184,7 +182,7 @@ func (s Store) keepUpper(upper string, below ...string) (ocispec.Descriptor, err
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	packed, err := packLayer(file, upper, ownersOf(below)...)
+	packed, err := packLayer(file, upper, layer.OwnersOf(below)...)
 	d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer,
 		Digest: packed.DiffID, Size: packed.Bytes}
 	if err == nil && !s.hasLayer(d.Digest) {
@@ -264,42 +262,10 @@ func (s Store) materialize(d digest.Digest) error {
 
 // packLayer is layer.Pack, done inside if the files have many owners.
 func packLayer(w io.Writer, dir string, owners ...string) (layer.Sum, error) {
-	if !hasMany() {
+	if !subid.HasMany() {
 		return layer.Pack(w, dir, owners...)
 	}
 	s := layer.NewSummer()
-	err := goInside(io.MultiWriter(w, s), append([]string{"pack", dir}, owners...)...)
+	err := layer.Inside(io.MultiWriter(w, s), append([]string{"pack", dir}, owners...)...)
 	return s.Sum(), err
-}
-
-// ownersOf returns the owners files of layers, in the same order.
-func ownersOf(layers []string) []string {
-	var list []string
-	for _, dir := range layers {
-		list = append(list, dir+layer.OwnersSuffix)
-	}
-	return list
-}
-
-// hasMany reports whether the caller is an ordinary user whose containers have many users.
-func hasMany() bool {
-	if os.Geteuid() == 0 {
-		return false
-	}
-	uids, _, err := subid.Grants()
-	return err == nil && len(uids) > 0
-}
-
-// goInside runs box inside, which writes to out.
-func goInside(out io.Writer, words ...string) error {
-	var stderr bytes.Buffer
-	box := exec.Command("/proc/self/exe", append([]string{"inside"}, words...)...)
-	box.Stdout, box.Stderr = out, &stderr
-	err := box.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		text := strings.TrimPrefix(strings.TrimSpace(stderr.String()), "box: ")
-		err = errors.New(cmp.Or(text, err.Error()))
-	}
-	return err
 }

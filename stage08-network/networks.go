@@ -80,7 +80,7 @@ func assignSubnets(n *ipam.Network, given netip.Prefix, others []*ipam.Network) 
 		return err
 	}
 	n.Gateway = ipam.Nth(n.Subnet, 1)
-	if hasIPv6() {
+	if rtnl.HasIPv6() {
 		n.Subnet6 = ipam.UniqueLocal()
 		n.Gateway6 = ipam.Nth(n.Subnet6, 1)
 	}
@@ -94,11 +94,11 @@ func (dir networks) acquire(n *ipam.Network, l *ipam.Lease, wanted netip.Addr, i
 	held *os.File, err error) {
 	switch {
 	case dry:
-		_, _, err = dir.Assign(n, l, wanted, hasIPv6())
+		_, _, err = dir.Assign(n, l, wanted, rtnl.HasIPv6())
 	case isFirst:
-		held, err = dir.Acquire(n, l, wanted, hasIPv6(), unpublish)
+		held, err = dir.Acquire(n, l, wanted, rtnl.HasIPv6(), unpublish)
 	default:
-		err = dir.AcquireMore(n, l, wanted, hasIPv6(), unpublish)
+		err = dir.AcquireMore(n, l, wanted, rtnl.HasIPv6(), unpublish)
 	}
 	return held, err
 }

@@ -15,6 +15,7 @@ import (
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
 	"stagebox/stage08-network/proxy"
+	"stagebox/stage08-network/rtnl"
 )
 
 // listen opens a proxy on the host's port, for IPv4 and IPv6 unless the mapping has an address.
@@ -42,7 +43,7 @@ const maxTaken = 256
 func listenBoth(m *portmap.Mapping, l ipam.Lease, dir networks) (list []*proxy.Proxy, err error) {
 	families := []string{"4", "6"}
 	switch {
-	case m.IP.Is4() || !m.IP.IsValid() && !hasIPv6():
+	case m.IP.Is4() || !m.IP.IsValid() && !rtnl.HasIPv6():
 		families = families[:1]
 	case m.IP.Is6():
 		families = families[1:]

@@ -18,6 +18,7 @@ import (
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
+	"stagebox/stage08-network/rtnl"
 )
 
 func TestAPortInUseIsToldWithItsUser(t *testing.T) {
@@ -54,7 +55,7 @@ func TestAllAddressesOfAFamily(t *testing.T) {
 		require.NoError(t, err)
 		e4, is4 := list[0].Element(l.Addr, l.ID)
 		e6, is6 := list[0].Element(l.Addr6, l.ID)
-		if !hasIPv6() && list[0].IP.Is6() {
+		if !rtnl.HasIPv6() && list[0].IP.Is6() {
 			continue
 		}
 		proxies, err := listen(&list[0], l, networksIn(t.TempDir()))

@@ -182,7 +182,7 @@ func (t *transfer) pullLayer(
 	if err := registry.CheckDigest(blob.Digest); err != nil {
 		return about("read", "the manifest", err)
 	}
-	label := short(blob.Digest)
+	label := blob.Digest.Short()
 	name := t.store.path("images/partial", blob.Digest.Encoded())
 	part, err := state.Lock(ctx, name, state.Exclusive)
 	if err != nil {
@@ -294,7 +294,7 @@ func (t *transfer) pushBlob(ctx context.Context, blob ocispec.Descriptor, from s
 	if info, err := file.Stat(); err != nil || info.Size() != blob.Size {
 		return cmp.Or(err, t.store.layout().Damaged(blob.Digest))
 	}
-	label := short(blob.Digest)
+	label := blob.Digest.Short()
 	update := func(n int64) { t.show.Update(label, n, blob.Size) }
 	how, err := t.registry.Push(ctx, t.ref.Repository, blob, file, from, update)
 	if err != nil { // a registry refuses a damaged blob, and does not say which
@@ -318,10 +318,10 @@ func (s Store) compressed(
 		if blobs[i].Digest != diffID {
 			continue
 		}
-		show.Event(short(diffID), "Compressing")
+		show.Event(diffID.Short(), "Compressing")
 		var err error
 		if blobs[i], err = s.compressLayer(diffID); err != nil {
-			return nil, fmt.Errorf("compress the layer %s: %w", short(diffID), err)
+			return nil, fmt.Errorf("compress the layer %s: %w", diffID.Short(), err)
 		}
 	}
 	same := func(a, b ocispec.Descriptor) bool { return a.Digest == b.Digest }

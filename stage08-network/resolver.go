@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -107,7 +106,7 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 		}
 		isOwn := func(l ipam.Lease) bool { return l.ID == r.id }
 		if slices.ContainsFunc(list, isOwn) {
-			lookUpIn(n, list, name, &found)
+			n.Answer(list, name, &found)
 			internal = internal && n.Internal
 		}
 	}
@@ -118,27 +117,6 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 		return found, dns.ErrNoName
 	}
 	return found, dns.ErrUnknown
-}
-
-// lookUpIn adds what the leases of one network say of a name.
-func lookUpIn(n *ipam.Network, list []ipam.Lease, name string, found *dns.Records) {
-	suffix := "." + n.Name
-	short := strings.TrimSuffix(name, strings.ToLower(suffix))
-	for _, l := range list {
-		switch matches := l.HasName(name) || l.HasName(short); {
-		case hasAddress(l, name):
-			found.Names = append(found.Names, l.Label()+suffix)
-		case matches && l.Addr6.IsValid():
-			found.Addrs = append(found.Addrs, l.Addr, l.Addr6)
-		case matches:
-			found.Addrs = append(found.Addrs, l.Addr)
-		}
-	}
-}
-
-// hasAddress reports whether a question asks for the name of one of a container's addresses.
-func hasAddress(l ipam.Lease, name string) bool {
-	return name == dns.ReverseName(l.Addr) || l.Addr6.IsValid() && name == dns.ReverseName(l.Addr6)
 }
 
 // upstream returns the servers for other names. The host's may change while we run.

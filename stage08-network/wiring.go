@@ -26,6 +26,7 @@ import (
 	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/portmap"
 	"stagebox/stage08-network/proxy"
+	"stagebox/stage08-network/rtnl"
 )
 
 // networkOptions are the flags. Without one, a container of an image has the default network; one
@@ -596,7 +597,7 @@ func (l *link) published() (list []string) {
 		return nil
 	}
 	for _, m := range l.Ports {
-		list = append(list, m.Published(hasIPv6())...)
+		list = append(list, m.Published(rtnl.HasIPv6())...)
 	}
 	return list
 }

@@ -20,6 +20,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage01-namespaces/subid"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
@@ -286,7 +288,7 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 		s.base = s.fromInputs(base, "nothing")
 		s.config = oci.NewConfig()
 		s.config.Platform = s.b.want
-		s.config.Config.Env, s.config.Config.WorkingDir = []string{"PATH=" + defaultPath}, "/"
+		s.config.Config.Env, s.config.Config.WorkingDir = []string{"PATH=" + plan.DefaultPath}, "/"
 		return nil
 	}
 	platform, err := s.b.platform(in)
@@ -301,7 +303,7 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	s.config, s.blobs = image.Config.Clone(), slices.Clone(image.Blobs)
 	isPath := func(v string) bool { return strings.HasPrefix(v, "PATH=") }
 	if !slices.ContainsFunc(s.config.Config.Env, isPath) {
-		s.config.Config.Env = append(s.config.Config.Env, "PATH="+defaultPath)
+		s.config.Config.Env = append(s.config.Config.Env, "PATH="+plan.DefaultPath)
 	}
 	return nil
 }
@@ -446,18 +448,18 @@ func (s *stageBuild) pack(build string, below []string) (layer.Sum, error) {
 // inheritOwners copies, for an ordinary user, the notes on owners of the layers below that are
 // about files of this layer too. The blob of a layer is made by its own notes alone.
 func inheritOwners(build string, below []string) error {
-	if hasMany() { // the files themselves have their owners
+	if subid.HasMany() { // the files themselves have their owners
 		return nil
 	}
-	return layer.InheritOwners(build, ownersOf(below)...)
+	return layer.InheritOwners(build, layer.OwnersOf(below)...)
 }
 
 // lowerTimes is layer.LowerTimes, done inside if the files have many owners.
 func lowerTimes(dir string, most time.Time) error {
-	if !hasMany() {
+	if !subid.HasMany() {
 		return layer.LowerTimes(dir, most)
 	}
-	return goInside(io.Discard, "times", dir, fmt.Sprint(most.Unix()))
+	return layer.Inside(io.Discard, "times", dir, fmt.Sprint(most.Unix()))
 }
 
 // add adds a layer.

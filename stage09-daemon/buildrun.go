@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage01-namespaces/subid"
+	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/dockerfile"
@@ -114,7 +116,7 @@ func (s *stageBuild) runEnv() (env []string) {
 			env = append(env, strings.ToUpper(name)+"="+value, name+"="+value)
 		}
 	}
-	env = append(env, withValues(s.config.Config.Env)...)
+	env = append(env, envfile.WithValues(s.config.Config.Env)...)
 	for _, name := range slices.Sorted(maps.Keys(s.args)) {
 		env = append(env, name+"="+s.args[name])
 	}
@@ -159,7 +161,8 @@ func (s *stageBuild) inContainer(c *Container, in *dockerfile.Instruction) error
 // adviceOnUsers explains an error that the kernel may have returned because root is the only
 // user inside.
 func (s *stageBuild) adviceOnUsers() string {
-	if os.Geteuid() == 0 || hasMany() || !s.shown.Printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
+	if os.Geteuid() == 0 || subid.HasMany() ||
+		!s.shown.Printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
 		return ""
 	}
 	return "; if it asked for another user than root: there is none, until newuidmap" +

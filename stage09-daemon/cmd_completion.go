@@ -39,9 +39,9 @@ func (s Store) wordsOf(_ *kong.Node, name string) []string {
 	case "container":
 		return s.ids().Names()
 	case "image":
-		return s.imageNames()
+		return s.layout().Names()
 	case "name": // of inspect
-		return append(s.ids().Names(), s.imageNames()...)
+		return append(s.ids().Names(), s.layout().Names()...)
 	case "volume":
 		return completion.Entries(s.path("volumes"), "")
 	case "network":
@@ -54,23 +54,6 @@ func (s Store) wordsOf(_ *kong.Node, name string) []string {
 		return words
 	}
 	return nil
-}
-
-func (s Store) imageNames() (names []string) {
-	all, err := s.layout().Images()
-	if err != nil {
-		return nil
-	}
-	for _, image := range all {
-		for _, name := range image.Familiar() {
-			if name[1] == "<none>" {
-				names = append(names, short(image.ID))
-			} else if names = append(names, name[0]+":"+name[1]); name[1] == "latest" {
-				names = append(names, name[0])
-			}
-		}
-	}
-	return names
 }
 
 func (s Store) networkNames() []string { return completion.Entries(s.networks().Path, ".json") }

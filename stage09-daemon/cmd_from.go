@@ -5,11 +5,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"slices"
 
-	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/registry"
 )
@@ -32,14 +29,6 @@ func (*Container) Help() string {
 		"With --rootfs or --layer, all words are the command."
 }
 
-// checkStopSignal refuses a --stop-signal that there is not. An image's is not checked: see stopSignal.
-func (c *Container) checkStopSignal() error {
-	if _, err := signals.Parse(c.StopSignal); err != nil && c.StopSignal != "" {
-		return fmt.Errorf("--stop-signal %w", err)
-	}
-	return nil
-}
-
 // rejectImageFlags refuses the flags that say nothing about a container that is made of no image.
 func (c *Container) rejectImageFlags() error {
 	for _, flag := range c.given {
@@ -49,14 +38,6 @@ func (c *Container) rejectImageFlags() error {
 		}
 	}
 	return nil
-}
-
-// pathOf returns how to name the program of the host that a shell would find, else an example.
-func pathOf(word string) string {
-	if path, err := exec.LookPath(word); err == nil && filepath.IsAbs(path) {
-		return path
-	}
-	return "/bin/sh"
 }
 
 // wouldGet says where an image would come from: --dry-run gets none, and has no list without it.

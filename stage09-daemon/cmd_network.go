@@ -52,13 +52,9 @@ func (c *networkCreateCmd) Run() error {
 		return errors.New("network create: only root may make a bridge; an ordinary user's container" +
 			" has a network of its own, through pasta or slirp4netns")
 	}
-	var subnet netip.Prefix
-	if c.Subnet != "" {
-		var err error
-		if subnet, err = netip.ParsePrefix(c.Subnet); err != nil {
-			return fmt.Errorf("--subnet %s: give an address and how many of its bits are the network's,"+
-				" such as 10.20.0.0/16", c.Subnet)
-		}
+	subnet, err := ipam.ParseSubnet(c.Subnet)
+	if err != nil {
+		return err
 	}
 	list, err := labels.Read(nil, c.Label)
 	if err != nil {
@@ -99,16 +95,12 @@ func (c *networkInspectCmd) Run() error {
 		if err != nil {
 			return err
 		}
-		return c.draw(n)
+		p, err := c.networks().picture(n)
+		if err == nil {
+			_, err = fmt.Print(p.In(c.Picture))
+		}
+		return err
 	})
-}
-
-func (c *networkInspectCmd) draw(n *ipam.Network) error {
-	p, err := c.networks().picture(n)
-	if err == nil {
-		_, err = fmt.Print(p.In(c.Picture))
-	}
-	return err
 }
 
 type networkRmCmd struct {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/envfile"
 )
 
@@ -22,7 +23,7 @@ type ProcessOptions struct {
 func (c *Container) environment(home string) ([]string, error) {
 	env := environment(c.Hostname)
 	if c.Rootfs != "" {
-		env = []string{"PATH=" + defaultPath, "HOSTNAME=" + c.Hostname, "HOME=" + home}
+		env = []string{"PATH=" + plan.DefaultPath, "HOSTNAME=" + c.Hostname, "HOME=" + home}
 		if c.TTY {
 			env = append(env, "TERM=xterm")
 		}

@@ -36,16 +36,9 @@ func (s Store) volumes() ([]listing.Volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(s.path("volumes"))
+	all, err := volume.All(s.path("volumes"))
 	var list []listing.Volume
-	for _, entry := range entries {
-		described, errRead := volume.Read(s.path("volumes"), entry.Name())
-		if errors.Is(errRead, fs.ErrNotExist) { // none, or gone meanwhile
-			continue
-		}
-		if errRead != nil {
-			return nil, errRead
-		}
+	for _, described := range all {
 		v := listing.Volume{Volume: described}
 		for _, r := range containers {
 			if slices.Contains(r.volumes(), v.Name) {

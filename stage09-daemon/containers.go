@@ -179,9 +179,8 @@ func (r *Record) make() error {
 			return err
 		}
 	}
-	o := r.overlay()
-	o.upper = dir + "/upper"
-	if err := o.copyRootMode(); err != nil {
+	// The root has the owner and mode of its top layer, which will be the container's own.
+	if err := union.CopyMode(r.overlay().lowers[0], dir+"/upper"); err != nil {
 		return err
 	}
 	if err := r.takeName(); err != nil {
@@ -209,7 +208,7 @@ func (r *Record) takeName() error {
 		}
 		return err
 	}
-	if err := checkName(r.Name); err != nil {
+	if err := ids.CheckName(r.Name); err != nil {
 		return fmt.Errorf("--name %w", err)
 	}
 	err := r.linkName()
@@ -232,15 +231,6 @@ func (r *Record) linkName() error {
 		return err
 	}
 	return os.Symlink(r.ID, r.store.path("containers", r.Name))
-}
-
-// checkName refuses a text that cannot be a container's name.
-func checkName(name string) error {
-	if len(name) < 2 || !ids.IsName(name) || ids.IsID(name) || ids.IsNumber(name) {
-		return fmt.Errorf("%q: a name is made of two or more letters, digits and _ . -, "+
-			"begins with a letter or digit, and is neither a number nor an id", name)
-	}
-	return nil
 }
 
 // rename gives a container another name. In between, the record has both: if box is killed, the

@@ -7,8 +7,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +80,7 @@ func (o *overlay) mount(p *Plan) {
 	}
 	p.Mount("overlay", o.merged, "overlay", 0, options).
 		Why("all layers as one, the container's own on top").Look("findmnt -N PID -t overlay").
-		Hint(unix.EINVAL, o.einvalHint()).
+		Hint(unix.EINVAL, union.WhyInvalid(o.upper)).
 		Hint(unix.ELOOP, "the container's own layer would be inside one of the others: "+
 			"put the store elsewhere with --root").
 		Hint(unix.EPERM, "an ordinary user needs Linux 5.11 or newer for an overlay").
@@ -110,38 +108,6 @@ func (p *Plan) openLayers(dirs []string) []string {
 		names[i] = strconv.Itoa(first + i)
 	}
 	return names
-}
-
-// einvalHint names the file system that an overlay cannot lie on, where that is the cause.
-func (o *overlay) einvalHint() string {
-	var fs unix.Statfs_t
-	err := unix.Statfs(filepath.Dir(filepath.Dir(o.upper)), &fs)
-	if err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
-		return o.upper + " is on an overlay itself, perhaps inside a container, " +
-			"and that cannot carry the writable layer of another:\n" +
-			"     put the store elsewhere: --root on a volume or a tmpfs"
-	}
-	return "one of these directories is on a file system that an overlay cannot lie on; " +
-		"the kernel's log (dmesg) says which"
-}
-
-// copyRootMode gives the container's own layer the owner and mode of the layer below: the root
-// has those of its top layer.
-func (o *overlay) copyRootMode() error {
-	var st unix.Stat_t
-	if err := unix.Stat(o.lowers[0], &st); err != nil {
-		return fmt.Errorf("stat(%q): %w", o.lowers[0], err)
-	}
-	if err := unix.Chmod(o.upper, st.Mode&0o7777); err != nil {
-		return fmt.Errorf("chmod(%q): %w", o.upper, err)
-	}
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	if err := unix.Chown(o.upper, int(st.Uid), int(st.Gid)); err != nil {
-		return fmt.Errorf("chown(%q): %w", o.upper, err)
-	}
-	return nil
 }
 
 // union opens the container's root for reading, without mounting it.

@@ -5,7 +5,9 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -67,3 +69,24 @@ func kindOf(t reflect.Type) string {
 
 // IsBool reports whether the flag needs no value.
 func (m mapper) IsBool() bool { return m.isBool }
+
+// Given are the flags of a command line, such as --name, in its order. Only later stages use it.
+func Given(ctx *kong.Context) (list []string) {
+	for _, step := range ctx.Path {
+		if step.Flag != nil {
+			list = append(list, "--"+step.Flag.Name)
+		}
+	}
+	return list
+}
+
+// First returns the flag that comes first in an order, or else in the alphabet, of those that have a
+// value; "" if none has. Only later stages use it.
+func First(order []string, values map[string]bool) string {
+	for _, flag := range slices.Concat(order, slices.Sorted(maps.Keys(values))) {
+		if values[flag] {
+			return flag
+		}
+	}
+	return ""
+}

@@ -67,3 +67,10 @@ func TestErrorsAreSentences(t *testing.T) {
 		require.EqualError(t, err, c.want)
 	}
 }
+
+func TestFirst(t *testing.T) {
+	values := map[string]bool{"--a": true, "--b": true, "--c": false}
+	require.Equal(t, "--b", First([]string{"--c", "--b", "--a"}, values))
+	require.Equal(t, "--a", First(nil, values))
+	require.Equal(t, "", First([]string{"--c"}, map[string]bool{"--c": false}))
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -53,4 +55,13 @@ func Namespaces(kinds []string) string {
 		}
 	}
 	return strings.Join(names, " ")
+}
+
+// Program is the path of the program that a shell would run for a word, or else of one that every
+// host has, as an example. Only later stages use it.
+func Program(word string) string {
+	if path, err := exec.LookPath(word); err == nil && filepath.IsAbs(path) {
+		return path
+	}
+	return "/bin/sh"
 }

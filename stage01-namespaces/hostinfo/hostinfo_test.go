@@ -20,3 +20,10 @@ func TestFacts(t *testing.T) {
 	require.Equal(t, "kernel       "+kernel+"\nmoon         unknown: not up\n", out.String())
 	require.Equal(t, "mnt pid", Namespaces([]string{"mnt", "none", "pid"}))
 }
+
+func TestProgram(t *testing.T) {
+	path, err := exec.LookPath("true")
+	require.NoError(t, err)
+	require.Equal(t, path, Program("true"))
+	require.Equal(t, "/bin/sh", Program("no-such-program"))
+}

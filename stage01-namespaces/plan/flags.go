@@ -1,6 +1,10 @@
 package plan
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // Flags of system calls, as Bits writes them: MountFlags are those of mount(2), MountAttrs those of
 // fsmount(2) and mount_setattr(2), OpenFlags those of openat(2), ResolveFlags those of openat2(2)
@@ -39,3 +43,11 @@ var (
 		{unix.RESOLVE_IN_ROOT, "RESOLVE_IN_ROOT"},
 	}
 )
+
+// Hex is a number in base 16 as strace writes it. Only later stages use it.
+func Hex(n uint32) string {
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%#x", n)
+}

@@ -79,3 +79,13 @@ func Parse(r io.Reader, name string, uid int) ([]Range, error) {
 	}
 	return ranges, lines.Err()
 }
+
+// HasMany reports whether the caller is an ordinary user whose containers have many users. Only later
+// stages use it.
+func HasMany() bool {
+	if os.Geteuid() == 0 {
+		return false
+	}
+	uids, _, err := Grants()
+	return err == nil && len(uids) > 0
+}

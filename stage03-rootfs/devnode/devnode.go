@@ -90,3 +90,21 @@ func Host() []Node {
 	}
 	return list
 }
+
+// Select are the devices of a container: all of the host's, or else the default ones, and those that
+// --device names, each in place of another at its target.
+func Select(specs []string, all bool) ([]Node, error) {
+	nodes := slices.Clone(Default)
+	if all {
+		nodes = Host()
+	}
+	for _, spec := range specs {
+		d, err := Parse(spec)
+		if err != nil {
+			return nil, fmt.Errorf("--device %s: %w", spec, err)
+		}
+		nodes = slices.DeleteFunc(nodes, func(o Node) bool { return o.Target == d.Target })
+		nodes = append(nodes, d)
+	}
+	return nodes, nil
+}

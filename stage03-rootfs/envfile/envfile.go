@@ -94,3 +94,9 @@ func Resolve(variables []string) {
 		}
 	}
 }
+
+// WithValues leaves out names without a value. Only later stages use it.
+func WithValues(env []string) []string {
+	isName := func(v string) bool { return !strings.Contains(v, "=") }
+	return slices.DeleteFunc(slices.Clone(env), isName)
+}

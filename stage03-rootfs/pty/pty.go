@@ -10,9 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // Terminal says how a container's terminal is shown and typed to.
@@ -110,4 +113,11 @@ func Receive(ends [2]int32) (*os.File, error) {
 		return nil, fmt.Errorf("fcntl: the container's terminal: %w", err)
 	}
 	return os.NewFile(uintptr(fds[0]), "/dev/ptmx"), nil
+}
+
+// SizeArg is struct winsize in strace's notation.
+func SizeArg(w *unix.Winsize) plan.Arg {
+	return plan.Ptr(unsafe.Pointer(w),
+		fmt.Sprintf("{ws_row=%d, ws_col=%d, ws_xpixel=%d, ws_ypixel=%d}",
+			w.Row, w.Col, w.Xpixel, w.Ypixel))
 }

@@ -4,7 +4,10 @@
 // lesson reads it.
 package api
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Time is a moment as the API writes it; the zero Time is "0001-01-01T00:00:00Z".
 func Time(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
@@ -261,4 +264,13 @@ type Endpoint struct {
 	GlobalIPv6Address   string
 	GlobalIPv6PrefixLen int
 	DNSNames            []string
+}
+
+// SetShared notes the namespaces that a container shares with the host.
+func (h *HostConfig) SetShared(kinds []string) {
+	for namespace, mode := range map[string]*string{"net": &h.NetworkMode, "ipc": &h.IpcMode, "pid": &h.PidMode, "uts": &h.UTSMode, "cgroup": &h.CgroupnsMode} {
+		if slices.Contains(kinds, namespace) {
+			*mode = "host"
+		}
+	}
 }

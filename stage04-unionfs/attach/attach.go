@@ -284,3 +284,13 @@ func (h *Hub) resize(size *unix.Winsize) {
 		}
 	}
 }
+
+// Silence makes a descriptor one of /dev/null.
+func Silence(fd int) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	return os.NewSyscallError("dup2", unix.Dup2(int(null.Fd()), fd))
+}

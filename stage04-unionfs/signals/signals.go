@@ -34,3 +34,12 @@ func realtime(name string) unix.Signal {
 	}
 	return unix.Signal(first + n)
 }
+
+// Check is an error if the value of a flag is no signal; "" is none, and right. Only later stages use
+// it.
+func Check(flag, text string) error {
+	if _, err := Parse(text); err != nil && text != "" {
+		return fmt.Errorf("%s %w", flag, err)
+	}
+	return nil
+}

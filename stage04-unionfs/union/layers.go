@@ -70,3 +70,35 @@ func MakeMountPoints(dir string) error {
 	}
 	return nil
 }
+
+// CopyMode gives a directory the mode of another one, and its owner if the caller is root.
+func CopyMode(from, to string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(from, &st); err != nil {
+		return fmt.Errorf("stat(%q): %w", from, err)
+	}
+	if err := unix.Chmod(to, st.Mode&0o7777); err != nil {
+		return fmt.Errorf("chmod(%q): %w", to, err)
+	}
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	if err := unix.Chown(to, int(st.Uid), int(st.Gid)); err != nil {
+		return fmt.Errorf("chown(%q): %w", to, err)
+	}
+	return nil
+}
+
+// WhyInvalid is a hint for an overlay that the kernel refuses with EINVAL. It names the file system
+// that an overlay cannot lie on, where the one of the upper directory is the cause.
+func WhyInvalid(upper string) string {
+	var fs unix.Statfs_t
+	err := unix.Statfs(filepath.Dir(filepath.Dir(upper)), &fs)
+	if err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return upper + " is on an overlay itself, perhaps inside a container, " +
+			"and that cannot carry the writable layer of another:\n" +
+			"     put the store elsewhere: --root on a volume or a tmpfs"
+	}
+	return "one of these directories is on a file system that an overlay cannot lie on; " +
+		"the kernel's log (dmesg) says which"
+}

@@ -32,3 +32,17 @@ func TestCheckApart(t *testing.T) {
 		require.ErrorContains(t, union.CheckApart(layers), "is the same as the layer /a/, or inside it", layers)
 	}
 }
+
+func TestCopyMode(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	require.NoError(t, os.Chmod(from, 0o751|os.ModeSticky))
+	require.NoError(t, union.CopyMode(from, to))
+	info, err := os.Stat(to)
+	require.NoError(t, err)
+	require.Equal(t, 0o751|os.ModeSticky|os.ModeDir, info.Mode())
+	require.ErrorIs(t, union.CopyMode(from+"/none", to), os.ErrNotExist)
+}
+
+func TestWhyInvalid(t *testing.T) {
+	require.Contains(t, union.WhyInvalid("/proc/self/upper"), "dmesg")
+}

@@ -45,3 +45,18 @@ func Check(dir, name string) error {
 	}
 	return err
 }
+
+// All describes all volumes, sorted by name. One that goes meanwhile is left out.
+func All(dir string) (list []api.Volume, err error) {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		v, errRead := Read(dir, entry.Name())
+		if errRead != nil && !errors.Is(errRead, fs.ErrNotExist) {
+			return nil, errRead
+		}
+		if errRead == nil {
+			list = append(list, v)
+		}
+	}
+	return list, err
+}

@@ -169,3 +169,9 @@ type verifier struct {
 }
 
 func (v verifier) Verified() bool { return NewDigest(v.want.Algorithm(), v.Hash) == v.want }
+
+// Short is the beginning of the hash, for people: 12 digits. That of an empty digest is "".
+func (d Digest) Short() string {
+	_, hash, _ := strings.Cut(string(d), ":")
+	return hash[:min(12, len(hash))]
+}

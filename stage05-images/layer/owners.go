@@ -262,3 +262,12 @@ func (o *Owner) set(root int, name string) error {
 	}
 	return unix.Chmod(files.FDPath(fd), mode)
 }
+
+// OwnersOf returns the owners files of layers, in the same order.
+func OwnersOf(layers []string) []string {
+	var list []string
+	for _, dir := range layers {
+		list = append(list, dir+OwnersSuffix)
+	}
+	return list
+}

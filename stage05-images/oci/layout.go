@@ -198,3 +198,22 @@ func (l Layout) Damaged(d digest.Digest) error {
 	return fmt.Errorf("the blob %s is damaged: remove %s, and pull or load its image again",
 		d, l.Path(d))
 }
+
+// Names are the names of all images, with and without the tag latest, and the short ids of those that
+// have none. Only later stages use it.
+func (l Layout) Names() (names []string) {
+	all, err := l.Images()
+	if err != nil {
+		return nil
+	}
+	for _, image := range all {
+		for _, name := range image.Familiar() {
+			if name[1] == "<none>" {
+				names = append(names, image.ID.Short())
+			} else if names = append(names, name[0]+":"+name[1]); name[1] == "latest" {
+				names = append(names, name[0])
+			}
+		}
+	}
+	return names
+}

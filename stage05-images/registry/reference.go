@@ -254,3 +254,12 @@ func CheckDigest(d digest.Digest) error {
 	}
 	return nil
 }
+
+// FamiliarOr is the short form of an image's name, or something else if it is not the name of one.
+func FamiliarOr(name, other string) string {
+	ref, err := ParseReference(name)
+	if err != nil {
+		return other
+	}
+	return ref.Familiar()
+}

@@ -77,3 +77,14 @@ func TestInUse(t *testing.T) {
 	require.Equal(t, "10.1.0.0/16 of network red", uses[0].By)
 	require.Equal(t, "the host's route to 10.2.0.0/16", uses[1].By)
 }
+
+func TestParseSubnet(t *testing.T) {
+	subnet, err := ParseSubnet("10.1.0.0/16")
+	require.NoError(t, err)
+	require.Equal(t, netip.MustParsePrefix("10.1.0.0/16"), subnet)
+	subnet, err = ParseSubnet("")
+	require.NoError(t, err)
+	require.False(t, subnet.IsValid())
+	_, err = ParseSubnet("10.1.0.0")
+	require.ErrorContains(t, err, "--subnet 10.1.0.0: give an address and how many of its bits")
+}

@@ -138,3 +138,15 @@ func InUse(others []*Network, routes []rtnl.Route) (uses []Use) {
 	}
 	return uses
 }
+
+// ParseSubnet reads a value of --subnet; "" is none, which is not valid.
+func ParseSubnet(text string) (subnet netip.Prefix, err error) {
+	if text == "" {
+		return subnet, nil
+	}
+	if subnet, err = netip.ParsePrefix(text); err != nil {
+		err = fmt.Errorf("--subnet %s: give an address and how many of its bits are the network's,"+
+			" such as 10.20.0.0/16", text)
+	}
+	return subnet, err
+}

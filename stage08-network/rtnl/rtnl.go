@@ -5,9 +5,12 @@ package rtnl
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -79,4 +82,28 @@ func UplinkMTU(routes []Route, links []Link) uint32 {
 		}
 	}
 	return 1500
+}
+
+// FreeName is a name that no link in the network namespace of a process has: its links are the
+// lines of /proc/PID/net/dev (proc(5)).
+func FreeName(pid int) (string, error) {
+	links, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", pid))
+	for i := 0; err == nil; i++ {
+		name := fmt.Sprintf("eth%d", i)
+		if !strings.Contains(string(links), " "+name+":") {
+			return name, nil
+		}
+	}
+	return "", err
+}
+
+// HasIPv6 reports whether IPv6 is on for the host and for the links that it will make.
+func HasIPv6() bool {
+	for _, links := range []string{"all", "default"} {
+		off, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + links + "/disable_ipv6")
+		if err != nil || string(off) != "0\n" {
+			return false
+		}
+	}
+	return true
 }

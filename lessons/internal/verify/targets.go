@@ -7,14 +7,14 @@ import "stagebox/lessons/internal/stages"
 type target struct{ lesson, commands int }
 
 var targets = map[string]target{
-	"namespaces": {470, 135},
+	"namespaces": {450, 135},
 	"cgroups":    {740, 205},
-	"rootfs":     {1650, 200},
-	"unionfs":    {1980, 1590},
-	"images":     {1875, 1780},
+	"rootfs":     {1600, 185},
+	"unionfs":    {1930, 1580},
+	"images":     {1840, 1760},
 	"dockerfile": {1875, 385},
 	"cache":      {950, 320},
-	"network":    {2180, 735},
+	"network":    {2150, 710},
 	"daemon":     {1500, 1300},
 }
 
