@@ -299,7 +299,7 @@ var mistakesOfRoot = []provoking{
 	{"POST", "/containers/web/pause", nil, 409, "is paused"},
 	{"POST", "/containers/web/unpause", nil, 204, ""},
 	{"POST", "/containers/lost/start", nil, 404, "no such network"},
-	{"DELETE", "/networks/ours", nil, 403, "stop or disconnect"},
+	{"DELETE", "/networks/ours", nil, 403, "stop or disconnect its containers first"},
 	{"POST", "/networks/create", map[string]any{"Name": "ours"}, 409, "exists already"},
 	{"POST", "/networks/create", map[string]any{"Name": "none"}, 403, "none is a predefined network"},
 	{"POST", "/networks/create", subnetted("other"), 403, "overlaps with"},
