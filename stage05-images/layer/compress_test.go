@@ -58,6 +58,13 @@ func TestDecompressByContent(t *testing.T) {
 	data, err := io.ReadAll(out)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(text, data), "two members, one after the other")
+	skipped := append([]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00note"), filtered(t, text, "zstd", "-c")...)
+	out, got, err := Decompress(bytes.NewReader(skipped))
+	require.NoError(t, err)
+	require.Equal(t, "zstd", got)
+	data, err = io.ReadAll(out)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(text, data), "a frame to skip comes first, as pzstd writes one")
 }
 
 func TestDecompressTellsDamage(t *testing.T) {
