@@ -78,6 +78,15 @@ exec "$BOX" "$@"`,
 		},
 		Broken: drop("--hostname | other"),
 	}, {
+		Name: "the domain name inside is what --domainname says", Since: 1,
+		Check: func(b *Box) Seen {
+			names := []string{"/proc/sys/kernel/hostname", "/proc/sys/kernel/domainname"}
+			return all(printed("box\nexample.org", b.Run(append([]string{"run", "--domainname", "example.org", "/bin/cat"}, names...)...)),
+				printed("box\n"+words(b.text("sys/kernel/domainname")), b.Run(append([]string{"run", "/bin/cat"}, names...)...)),
+				refused(b.Run("run", "--share", "uts", "--domainname", "example.org", "/bin/true")))
+		},
+		Broken: drop("--domainname | example.org"),
+	}, {
 		Name: "a hostname changed inside is not changed outside", Since: 1,
 		Check:  hostnameInside,
 		Broken: share("uts"),
