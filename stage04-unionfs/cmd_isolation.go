@@ -1,5 +1,5 @@
-// The flags about namespaces: --share, --unshare and --hostname, and the names that the
-// first two take.
+// The flags about namespaces: --share, --unshare, --hostname and --domainname, and the names
+// that the first two take.
 
 package main
 
@@ -17,6 +17,8 @@ type Isolation struct {
 	Share    []string `help:"Share these namespaces with the host instead of creating new ones: ${namespaces}." placeholder:"NS" group:"Isolation:"`
 	Unshare  []string `help:"Create these namespaces too: user, which containers of root do not get by default." placeholder:"NS" group:"Isolation:"`
 	Hostname string   `short:"h" help:"Host name of the container (default: box)." placeholder:"NAME" group:"Isolation:"`
+
+	Domainname string `json:",omitempty" help:"Domain name of the container (default: the host's)." placeholder:"NAME" group:"Isolation:"`
 }
 
 // AfterApply refuses flags that exclude one another, and completes the host name.
@@ -29,6 +31,8 @@ func (iso *Isolation) AfterApply() (err error) {
 	switch shares := slices.Contains(iso.Share, "uts"); {
 	case shares && iso.Hostname != "":
 		return errors.New("--hostname and --share uts exclude one another: the name would be the host's")
+	case shares && iso.Domainname != "":
+		return errors.New("--domainname and --share uts exclude one another: the name would be the host's")
 	case shares:
 		iso.Hostname, err = os.Hostname()
 	default:

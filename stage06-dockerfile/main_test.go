@@ -98,6 +98,7 @@ func TestBadInputGetsASentence(t *testing.T) {
 		{[]string{"run", "--share", "foo", "/bin/true"}, 125, `--share "foo": no such namespace; there are mnt, pid`},
 		{[]string{"run", "--explain=xml", "/bin/true"}, 125, `"xml" is not a form of narration`},
 		{[]string{"run", "--hostname", string(bytes.Repeat([]byte("x"), 65)), "/bin/true"}, 125, "a host name has at most 64 bytes"},
+		{[]string{"run", "--domainname", string(bytes.Repeat([]byte("x"), 65)), "/bin/true"}, 125, "a domain name has at most 64 bytes"},
 		{[]string{"run", "/no/such/program"}, 127, `execve("/no/such/program", ["/no/such/program"], …): no such file or directory`},
 		{[]string{"run", "/etc/passwd"}, 126, "it is not executable, or a directory"},
 		{[]string{"exec", "4194305", "true"}, 1, "no such process: 4194305"},

@@ -100,6 +100,9 @@ func namespaces(c *Container, p *Plan) error {
 	if isNew(unix.CLONE_NEWUTS) {
 		p.Sethostname(c.Hostname).Why("a name of its own").Look("sudo nsenter -t PID -u hostname")
 	}
+	if c.Domainname != "" {
+		p.Setdomainname(c.Domainname).Why("and a domain").Look("sudo nsenter -t PID -u domainname")
+	}
 	if isNew(unix.CLONE_NEWNET) {
 		socket := p.Socket().Why("any socket serves to reach the interfaces").Result()
 		p.LinkUp(socket, "lo").Why("a new network has one, loopback, and it is down").
@@ -124,6 +127,12 @@ func (p *Plan) Mount(source, target, fstype string, flags uint64, data string) *
 func (p *Plan) Sethostname(name string) *plan.Call {
 	return p.Add("sethostname", unix.SYS_SETHOSTNAME, name, len(name)).
 		Hint(unix.EINVAL, "a host name has at most 64 bytes")
+}
+
+// Setdomainname is setdomainname(2).
+func (p *Plan) Setdomainname(name string) *plan.Call {
+	return p.Add("setdomainname", unix.SYS_SETDOMAINNAME, name, len(name)).
+		Hint(unix.EINVAL, "a domain name has at most 64 bytes")
 }
 
 // Socket is socket(2): any socket serves as the handle for ioctls on interfaces.
