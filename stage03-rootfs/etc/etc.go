@@ -36,6 +36,11 @@ func HostNames(hostname string) string {
 	return hostname
 }
 
+// FullName is a host name with its domain, if it has one.
+func FullName(hostname, domain string) string {
+	return strings.TrimSuffix(hostname+"."+domain, ".")
+}
+
 // Renumber edits /etc/hosts of a container that runs: the lines of the addresses that have gone are
 // left out, and those that have come have the container's names. It stays the same file, which is
 // mounted inside.

@@ -12,6 +12,8 @@ import (
 func TestHosts(t *testing.T) {
 	require.Equal(t, "box", HostNames("box"))
 	require.Equal(t, "box.example.org box", HostNames("box.example.org"))
+	require.Equal(t, "box.example.org box", HostNames(FullName("box", "example.org")))
+	require.Equal(t, "box", HostNames(FullName("box", "")))
 
 	require.Equal(t, localhost, Hosts("box"))
 	text := Hosts("box box.example.org", "172.17.0.2", "fd00::2")
