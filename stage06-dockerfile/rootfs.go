@@ -169,7 +169,7 @@ func (r *newRoot) cgroups(g *group) {
 // names are three files of the container's own in /etc: files without a name, in the
 // memory of its /dev, so that the root is not written to.
 func (r *newRoot) names(binds []bind) {
-	hosts := etc.Hosts(etc.HostNames(r.Hostname), "127.0.1.1")
+	hosts := etc.Hosts(etc.HostNames(etc.FullName(r.Hostname, r.Domainname)), "127.0.1.1")
 	for _, file := range []struct{ target, content string }{
 		{"/etc/hostname", r.Hostname + "\n"},
 		{"/etc/hosts", hosts}, {"/etc/resolv.conf", etc.ResolvConf()},
