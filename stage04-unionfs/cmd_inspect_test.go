@@ -25,7 +25,7 @@ func shown(t *testing.T, s Store, name, template string) string {
 func TestInspectTemplates(t *testing.T) {
 	l := newLife(t)
 	dir := t.TempDir()
-	id := l.box("run", "-d", "--name", "web", "--rootfs", l.tiny, "--hostname", "web.example", "-i", "-w", "/tmp", "--read-only", "--init",
+	id := l.box("run", "-d", "--name", "web", "--rootfs", l.tiny, "--hostname", "web.example", "--domainname", "example.org", "-i", "-w", "/tmp", "--read-only", "--init",
 		"-e", "A=1", "-e", "B=x=y", "-e", "A=2", "-v", dir+":/h:ro", "-v", "data:/v", "-v", "/anonymous", "--tmpfs", "/t:size=1m",
 		"--mount", "type=tmpfs,dst=/t2", "--cap-add", "net_raw", "--cap-drop", "CAP_MKNOD", "--ulimit", "nofile=10:20", "sleep", l.mark)
 	s := Store{Root: l.store}
@@ -52,6 +52,7 @@ func TestInspectTemplates(t *testing.T) {
 		"{{range .Config.Env}}{{println .}}{{end}}":   "A=2\nB=x=y\n",
 		"{{json .Config.Env}}":                        `["A=2","B=x=y"]`,
 		"{{.Config.Hostname}} {{.Config.WorkingDir}}": "web.example /tmp",
+		"{{.Config.Domainname}}":                      "example.org",
 		"{{.Config.Tty}} {{.Config.OpenStdin}}":       "false true",
 		"{{.Config.User}}":                            "",
 		"{{.Config.Cmd}}":                             "[sleep " + l.mark + "]",

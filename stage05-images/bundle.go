@@ -171,7 +171,7 @@ func (b *bundle) insideNamespaces() {
 		b.Sethostname(b.Hostname)
 	}
 	if b.Domainname != "" {
-		b.Add("setdomainname", unix.SYS_SETDOMAINNAME, b.Domainname, len(b.Domainname))
+		b.Setdomainname(b.Domainname)
 	}
 	if isNew(unix.CLONE_NEWNET) {
 		socket := b.Plan.Socket().Result()

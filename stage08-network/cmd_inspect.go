@@ -120,7 +120,7 @@ func (r *Record) describeState() api.State {
 
 func (r *Record) describeConfig() api.Config {
 	c := r.Run
-	d := api.Config{Hostname: c.Hostname, User: c.User, AttachStdin: c.Interactive && !c.Detach, AttachStdout: !c.Detach, AttachStderr: !c.Detach,
+	d := api.Config{Hostname: c.Hostname, Domainname: c.Domainname, User: c.User, AttachStdin: c.Interactive && !c.Detach, AttachStdout: !c.Detach, AttachStderr: !c.Detach,
 		Tty: c.TTY, OpenStdin: c.Interactive, StdinOnce: c.Interactive && !c.Detach, Env: api.Env(c.Env), Cmd: c.Command.argv(), WorkingDir: c.Workdir,
 		Labels: c.labels(), StopTimeout: c.StopTimeout}
 	for _, m := range r.mounts() {

@@ -166,7 +166,7 @@ func (c *Container) sharedNetwork() (*Record, error) {
 	if !shares {
 		return nil, nil
 	}
-	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"), "--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0,
+	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"), "--domainname": slices.Contains(c.given, "--domainname"), "--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0,
 		"--dns-search": len(c.DNSSearch) > 0, "--dns-option": len(c.DNSOption) > 0, "--publish": len(c.Publish) > 0, "--publish-all": c.PublishAll}
 	if flag := c.firstGiven(conflict); flag != "" {
 		return nil, fmt.Errorf("%s and --network container:%s exclude one another:"+
@@ -232,7 +232,7 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	default:
 		own = c.ownAddresses()
 	}
-	text := etc.Hosts(hostNames(who.hostname, who.name), own...)
+	text := etc.Hosts(hostNames(etc.FullName(who.hostname, who.domain), who.name), own...)
 	for _, spec := range w.AddHost {
 		line, err := c.hostsLine(spec)
 		if err != nil {

@@ -86,14 +86,14 @@ func (c *Container) shareNames() (err error) {
 	}
 	other, errShared := c.sharedNetwork()
 	if other != nil {
-		c.Hostname = other.Run.Hostname
+		c.Hostname, c.Domainname = other.Run.Hostname, other.Run.Domainname
 	}
 	return cmp.Or(err, errShared)
 }
 
 // endpoint describes the container to its network.
 func (c *Container) endpoint() (endpoint, error) {
-	who := endpoint{id: ids.New(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.running}
+	who := endpoint{id: ids.New(), hostname: c.Hostname, domain: c.Domainname, dry: c.DryRun, other: c.Store.running}
 	if c.record == nil {
 		return who, nil
 	}
@@ -117,6 +117,8 @@ type endpoint struct {
 	keeper             string   // of its leases, if it is another box
 
 	other func(name string) (*Record, error) // finds another container that runs
+
+	domain string // after the host name
 }
 
 // attachment is a container's place on one network.

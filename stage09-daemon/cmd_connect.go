@@ -111,7 +111,7 @@ func (r *Record) disconnectFrom(name string) error {
 
 // renumber changes /etc/hosts of a container that runs.
 func (r *Record) renumber(gone, come ipam.Lease) error {
-	names := hostNames(r.Run.Hostname, r.Name)
+	names := hostNames(etc.FullName(r.Run.Hostname, r.Run.Domainname), r.Name)
 	return etc.Renumber(r.path("hosts"), names, gone.Addresses(), come.Addresses())
 }
 

@@ -43,6 +43,7 @@ func TestCreate(t *testing.T) {
 		`{"HostConfig":{"NanoCpus":1500000000,"Memory":1048576,"PidsLimit":-1}}`:                        "--memory=1048576 --cpus=1.5 --pids-limit=-1 tiny",
 		`{"HostConfig":{"VolumesFrom":["web:ro"],"ShmSize":1048576}}`:                                   "--volumes-from=web:ro --shm-size=1048576 tiny",
 		`{"HostConfig":{"Dns":["9.9.9.9"],"DnsSearch":["."],"DnsOptions":["ndots:2"]}}`:                 "--dns=9.9.9.9 --dns-search=. --dns-option=ndots:2 tiny",
+		`{"Domainname":"example.org"}`:                                                                  "--domainname=example.org tiny",
 		`{"HostConfig":{"CpuQuota":50000}}`:                                                             "--cpus=0.50000 tiny",
 		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`:                  "--restart=on-failure:3 tiny",
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:       "--mount=type=bind,dst=/b,src=/a,readonly tiny",

@@ -124,6 +124,7 @@ func (c *Create) Words(name string) ([]string, error) {
 	l.Add("--name", name)
 	l.Add("--hostname", c.Hostname)
 	l.On("--hostname-id", c.Hostname == "" && c.ownsHostname())
+	l.Add("--domainname", c.Domainname)
 	l.Add("--user", c.User)
 	if c.WorkingDir != "" {
 		l.Add("--workdir", path.Clean(c.WorkingDir))
@@ -355,7 +356,6 @@ func (c *Create) check() error {
 	}
 	given := map[string]bool{
 		"HostConfig.Annotations": len(h.Annotations) > 0, "HostConfig.MaskedPaths": h.MaskedPaths != nil, "HostConfig.ReadonlyPaths": h.ReadonlyPaths != nil,
-		"Domainname":                               c.Domainname != "",
 		"HostConfig.Links":                         len(h.Links) > 0,
 		"HostConfig.StorageOpt":                    len(h.StorageOpt) > 0,
 		"HostConfig.VolumeDriver":                  h.VolumeDriver != "" && h.VolumeDriver != "local",

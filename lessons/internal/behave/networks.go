@@ -141,15 +141,15 @@ exec "$BOX" "$@"`,
 }, {
 	Name: "--network container: shares the other's host name, /etc/hosts and /etc/resolv.conf too", Since: 8, For: Root,
 	Check: inNetwork(func(n *testNet) Seen {
-		if _, err := n.server("web", "--network", "bridge", "--name", "web", "--hostname", "web.example.org", "--add-host", "far:192.0.2.1"); err != nil {
+		if _, err := n.server("web", "--network", "bridge", "--name", "web", "--hostname", "web.example.org", "--domainname", "example.net", "--add-host", "far:192.0.2.1"); err != nil {
 			return failed(err)
 		}
-		names := "hostname; echo $HOSTNAME; cat /etc/hostname /etc/hosts /etc/resolv.conf"
+		names := "hostname; echo $HOSTNAME; cat /proc/sys/kernel/domainname /etc/hostname /etc/hosts /etc/resolv.conf"
 		web := n.Run("exec", "-e", "HOSTNAME=web.example.org", "web", "sh", "-c", names)
 		return all(begins("web.example.org", web.Stdout), printed(web.Line(), n.script(names, "--network", "container:web")),
 			status(0, n.script("echo '192.0.2.2 added' >>/etc/hosts", "--network", "container:web")), printed("192.0.2.2 added", n.Run("exec", "web", "tail", "-n1", "/etc/hosts")),
 			printed("no", n.script("echo x 2>/dev/null >>/etc/hosts || echo no", "--network", "container:web", "--read-only")),
-			refused(n.script("true", "--network", "container:web", "--hostname", "x")), refused(n.script("true", "--network", "container:web", "--add-host", "a:192.0.2.1")), refused(n.script("true", "--network", "container:web", "-P")))
+			refused(n.script("true", "--network", "container:web", "--hostname", "x")), refused(n.script("true", "--network", "container:web", "--domainname", "x")), refused(n.script("true", "--network", "container:web", "--add-host", "a:192.0.2.1")), refused(n.script("true", "--network", "container:web", "-P")))
 	}),
 	Broken: `for word; do shift; case $word in container:*) word=bridge ;; esac; set -- "$@" "$word"; done
 exec "$BOX" "$@"`,

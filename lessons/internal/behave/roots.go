@@ -51,6 +51,13 @@ var rootRows = []Row{{
 	Check:  names,
 	Broken: drop("--hostname | attic"),
 }, {
+	Name: "--domainname is in /etc/hosts, and not in /etc/hostname", Since: 3,
+	Check: func(b *Box) Seen {
+		return printed("attic attic.example.org attic", b.script(`cat /etc/hostname; while read -r ip full short more; do case $ip in 127.0.1.1|10.*|172.*|192.168.*) echo $full $short; esac; done </etc/hosts`,
+			"--hostname", "attic", "--domainname", "example.org").oneLine())
+	},
+	Broken: drop("--domainname | example.org"),
+}, {
 	Name: "-t is a terminal of the container's own: /dev/pts/0", Since: 3,
 	Check:  func(b *Box) Seen { return b.atTerminal("/dev/pts/0", "tty") },
 	Broken: drop("-t | -it | -i"),
