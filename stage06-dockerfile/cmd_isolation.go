@@ -18,7 +18,7 @@ type Isolation struct {
 	Unshare  []string `help:"Create these namespaces too: user, which containers of root do not get by default." placeholder:"NS" group:"Isolation:"`
 	Hostname string   `short:"h" help:"Host name of the container (default: box)." placeholder:"NAME" group:"Isolation:"`
 
-	Domainname string `json:",omitempty" help:"Domain name of the container (default: the host's)." placeholder:"NAME" group:"Isolation:"`
+	Domainname string `help:"Domain name of the container (default: the host's)." placeholder:"NAME" group:"Isolation:"`
 }
 
 // AfterApply refuses flags that exclude one another, and completes the host name.

@@ -2,7 +2,9 @@ package units
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -18,6 +20,37 @@ func OnlineCPUs() ([]int, error) {
 		return nil, err
 	}
 	return ParseCPUList(strings.TrimSpace(string(text)))
+}
+
+// MemoryNodes returns the numbers of the host's memory nodes (numa(7)). A kernel without NUMA does not
+// list them, and has one, 0.
+func MemoryNodes() ([]int, error) {
+	text, err := rawfile.Read("/sys/devices/system/node/has_memory")
+	if errors.Is(err, fs.ErrNotExist) {
+		return []int{0}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ParseCPUList(strings.TrimSpace(string(text)))
+}
+
+// CheckNodes names the first memory node of a list that the host does not have.
+func CheckNodes(list string) error {
+	wanted, err := ParseCPUList(list)
+	if err != nil {
+		return fmt.Errorf("--cpuset-mems: %q is not a list of memory nodes such as 0-1", list)
+	}
+	nodes, err := MemoryNodes()
+	if err != nil {
+		return err
+	}
+	for _, node := range wanted {
+		if !slices.Contains(nodes, node) {
+			return fmt.Errorf("--cpuset-mems: this host has no memory node %d; there are %v", node, nodes)
+		}
+	}
+	return nil
 }
 
 // CheckCPUs names the first CPU of a list that is not online.

@@ -23,6 +23,10 @@ type Limits struct {
 	DeviceWriteBps    []Throttle `help:"Limit the bytes per second written to a device." placeholder:"DEV:BYTES" group:"Limits:"`
 	DeviceReadIOps    []Throttle `name:"device-read-iops" help:"Limit the reads per second from a device." placeholder:"DEV:N" group:"Limits:"`
 	DeviceWriteIOps   []Throttle `name:"device-write-iops" help:"Limit the writes per second to a device." placeholder:"DEV:N" group:"Limits:"`
+
+	CPUPeriod  CPUPeriod `name:"cpu-period" help:"Microseconds in which --cpu-quota is to be used (default: 100000)." placeholder:"MICROSECONDS" group:"Limits:"`
+	CPUQuota   CPUQuota  `name:"cpu-quota" help:"CPU time limit, in microseconds per --cpu-period; -1 for unlimited." placeholder:"MICROSECONDS" group:"Limits:"`
+	CPUSetMems string    `name:"cpuset-mems" help:"Memory nodes that the container may allocate from (0 or 0-1)." placeholder:"LIST" group:"Limits:"`
 }
 
 // minMemory is Docker's: less, and a process cannot even start.
@@ -63,7 +67,16 @@ func (l *Limits) Check() error {
 		return fmt.Errorf("--memory-reservation cannot be more than --memory")
 	case int64(l.CPUs) > int64(len(online))*Period:
 		return fmt.Errorf("--cpus: this host has %d CPUs", len(online))
-	case l.CPUSetCPUs != "":
+	case l.CPUs != 0 && l.CPUQuota != 0:
+		return fmt.Errorf("--cpus %s and --cpu-quota %d exclude one another: both limit the CPU time; give one as 0", l.CPUs, l.CPUQuota)
+	case l.CPUs != 0 && l.CPUPeriod != 0:
+		return fmt.Errorf("--cpus %s and --cpu-period %d exclude one another: --cpus has the default period; give --cpu-quota instead", l.CPUs, l.CPUPeriod)
+	case l.CPUSetMems != "":
+		if err := CheckNodes(l.CPUSetMems); err != nil {
+			return err
+		}
+	}
+	if l.CPUSetCPUs != "" {
 		return CheckCPUs(l.CPUSetCPUs, online)
 	}
 	return nil

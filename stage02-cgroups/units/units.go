@@ -110,6 +110,44 @@ func (c *CPUs) UnmarshalText(text []byte) error {
 // UnmarshalJSON reads microseconds a period.
 func (c *CPUs) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(c)) }
 
+// String is the number of CPUs.
+func (c CPUs) String() string { return strconv.FormatFloat(float64(c)/Period, 'f', -1, 64) }
+
+// CPUPeriod is the time in which a CPU quota is to be used, in microseconds.
+type CPUPeriod int64
+
+// UnmarshalText reads a period, which the kernel takes from 1 ms to 1 s; 0 is the default.
+func (p *CPUPeriod) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n != 0 && n < 1000 || n > 1000000 {
+		return fmt.Errorf("%q is not a number of microseconds from 1000 to 1000000; the default is %d", text, Period)
+	}
+	*p = CPUPeriod(n)
+	return nil
+}
+
+// UnmarshalJSON reads a number of microseconds.
+func (p *CPUPeriod) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(p)) }
+
+// CPUQuota is CPU time, in microseconds a period; -1 is any.
+type CPUQuota int64
+
+// maxQuota is the kernel's, in microseconds: its bandwidth has 44 bits.
+const maxQuota = 1<<44 - 1
+
+// UnmarshalText reads a quota of at least 1 ms, which is the kernel's minimum, or -1; 0 is no limit too.
+func (q *CPUQuota) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n < -1 || n > 0 && n < 1000 || n > maxQuota {
+		return fmt.Errorf("%q is not a number of microseconds, at least 1000, or -1 for any number", text)
+	}
+	*q = CPUQuota(n)
+	return nil
+}
+
+// UnmarshalJSON reads a number of microseconds.
+func (q *CPUQuota) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(q)) }
+
 // ParseCPUList reads a list of numbers and ranges, such as 0-2,4 (cpuset(7)). Numbers have at
 // most 16 bits.
 func ParseCPUList(text string) ([]int, error) {

@@ -45,6 +45,25 @@ func TestParseCPUs(t *testing.T) {
 	}
 }
 
+// Period and quota are as the kernel takes them; 0 is the default, and -1 any quota.
+func TestParseQuota(t *testing.T) {
+	var p CPUPeriod
+	var q CPUQuota
+	for _, text := range []string{"0", "1000", "1000000"} {
+		require.NoError(t, p.UnmarshalText([]byte(text)), text)
+		require.NoError(t, q.UnmarshalText([]byte(text)), text)
+		require.Equal(t, text, fmt.Sprint(int64(p)))
+		require.Equal(t, text, fmt.Sprint(int64(q)))
+	}
+	for _, text := range []string{"", "-1", "999", "1000001", "1e5", "0.1"} {
+		require.Error(t, p.UnmarshalText([]byte(text)), text)
+	}
+	require.NoError(t, q.UnmarshalText([]byte("-1")))
+	for _, text := range []string{"", "-2", "999", "17592186044416", "1e5", "0.1"} {
+		require.Error(t, q.UnmarshalText([]byte(text)), text)
+	}
+}
+
 // The values of runc's own test of its formula, and of the issue that asked for it.
 func TestWeights(t *testing.T) {
 	for v1, v2 := range map[Weight]int64{2: 1, 3: 2, 100: 17, 512: 59, 1024: 100, 2048: 174, 262144: 10000} {
@@ -139,11 +158,13 @@ func TestJSON(t *testing.T) {
 		CPUs   CPUs
 		Shares Weight
 		Pids   Processes
+		Period CPUPeriod
+		Quota  CPUQuota
 	}
-	want := limits{64 << 20, 50000, 1024, -1}
+	want := limits{64 << 20, 50000, 1024, -1, 50000, -1}
 	data, err := json.Marshal(want)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"Memory":67108864,"CPUs":50000,"Shares":1024,"Pids":-1}`, string(data))
+	require.JSONEq(t, `{"Memory":67108864,"CPUs":50000,"Shares":1024,"Pids":-1,"Period":50000,"Quota":-1}`, string(data))
 	var got limits
 	require.NoError(t, json.Unmarshal(data, &got))
 	require.Equal(t, want, got)

@@ -21,7 +21,17 @@ var cgroupRows = slices.Concat([]Row{
 	aboutLimit("pids", "--pids-limit", "17", "pids.max", "17", "pids.max", "17"),
 	aboutLimit("cpu", "--cpus", "0.5", "cpu.max", "50000 100000", "cpu.cfs_quota_us", "50000"),
 	aboutLimit("cpu", "--cpu-shares", "512", "cpu.weight", "59", "cpu.shares", "512"),
+	aboutLimit("cpu", "--cpu-quota", "25000", "cpu.max", "25000 100000", "cpu.cfs_quota_us", "25000"),
+	aboutLimit("cpu", "--cpu-period", "50000", "cpu.max", "max 50000", "cpu.cfs_period_us", "50000"),
 }, []Row{{
+	Name: "--cpu-period and --cpu-quota are set together, changed by update, and exclude --cpus", Since: 2, For: Root,
+	Check:  quotaInPeriod,
+	Broken: drop("--cpu-period | 50000"),
+}, {
+	Name: "--cpuset-mems is where the kernel lets the command allocate, and no node that the host lacks", Since: 2, For: Root,
+	Check:  memoryNodes,
+	Broken: drop("--cpuset-mems | 0 | 65535"),
+}, {
 	Name: "--memory-swap counts memory and swap together", Since: 2, For: Root,
 	Check:  memorySwap,
 	Broken: drop("--memory-swap | 96m"),
@@ -187,6 +197,41 @@ func cpuset(b *Box) Seen {
 	}
 	return all(same(last, b.status(c.pid(), "Cpus_allowed_list")),
 		status(0, b.Run("run", "--cgroup-parent", parent, "--cpuset-cpus", last, "/bin/true")))
+}
+
+// quotaInPeriod reads two files of version 1, and the one of version 2, in one form.
+func quotaInPeriod(b *Box) Seen {
+	if !b.hasController("cpu") {
+		return Seen{Cannot: "the kernel offers no cpu controller"}
+	}
+	c, err := b.Cat("run", "--cpu-period", "50000", "--cpu-quota", "25000", "/bin/cat")
+	if err != nil {
+		return failed(err)
+	}
+	is := func(quota, period string) Seen {
+		if _, isV2, _ := b.group(c.pid(), "cpu"); isV2 {
+			return same(quota+" "+period, strings.Replace(c.limit("cpu.max", "cpu.cfs_quota_us"), "max", "-1", 1))
+		}
+		return same(quota+" "+period, c.limit("", "cpu.cfs_quota_us")+" "+c.limit("", "cpu.cfs_period_us"))
+	}
+	seen := []Seen{is("25000", "50000"), status(0, b.Run("update", c.pid(), "--cpu-quota", "30000")), is("30000", "50000")}
+	seen = append(seen, status(0, b.Run("update", c.pid(), "--cpu-period", "20000", "--cpu-quota", "-1")), is("-1", "20000"))
+	seen = append(seen, refused(b.Run("update", c.pid(), "--cpu-period", "30000")), is("-1", "20000"))
+	seen = append(seen, status(0, b.Run("update", c.pid(), "--cpu-quota", "0", "--cpus", "0.5")), is("50000", "100000"))
+	return all(append(seen, refused(b.Run("run", "--cpus", "1", "--cpu-quota", "50000", "/bin/true")), refused(b.Run("run", "--cpus", "1", "--cpu-period", "50000", "/bin/true")))...)
+}
+
+// memoryNodes takes the first node of all, which every host has.
+func memoryNodes(b *Box) Seen {
+	if !b.hasController("cpuset") {
+		return Seen{Cannot: "the kernel offers no cpuset controller"}
+	}
+	c, err := b.Cat("run", "--cpuset-mems", "0", "/bin/cat")
+	if err != nil {
+		return failed(err)
+	}
+	return all(same("0", c.limit("cpuset.mems", "cpuset.mems")), same("0", b.status(c.pid(), "Mems_allowed_list")),
+		refused(b.Run("run", "--cpuset-mems", "65535", "/bin/true")))
 }
 
 // outOfMemory lets dd fill a buffer.
@@ -492,6 +537,7 @@ func badLimits(b *Box) Seen {
 	var seen []Seen
 	for _, flag := range []string{"--memory=0.1", "--memory=-5", "--memory=64x", "--memory=1m", "--memory=99999999999999g", "--memory-swap=64m",
 		"--cpus=0.001", "--cpus=-1", "--cpus=nan", "--cpus=100000", "--cpu-shares=1", "--cpuset-cpus=99999", "--cpuset-cpus=a", "--pids-limit=-2",
+		"--cpu-period=999", "--cpu-period=1000001", "--cpu-quota=999", "--cpu-quota=-2", "--cpuset-mems=65535", "--cpuset-mems=a",
 		"--device-write-bps=/dev/null:1m", "--device-write-bps=/dev/none:1m", "--oom-score-adj=5000", "--cgroup-parent=/stagebox-none"} {
 		seen = append(seen, refused(b.Run("run", flag, "/bin/true")))
 	}
@@ -500,7 +546,7 @@ func badLimits(b *Box) Seen {
 
 // noLimits are given as 0, as scripts do. An ordinary user has no group that could have any.
 func noLimits(b *Box) Seen {
-	zeros := []string{"run", "-m", "0", "--cpus", "0", "--pids-limit", "0", "--cpu-shares", "0"}
+	zeros := []string{"run", "-m", "0", "--cpus", "0", "--pids-limit", "0", "--cpu-shares", "0", "--cpu-period", "0", "--cpu-quota", "0"}
 	if e := b.Run(append(zeros, "/bin/true")...); e.Status != 0 || b.uid != 0 || !b.hasController("pids") {
 		return status(0, e)
 	}
