@@ -60,6 +60,13 @@ func (c *updateCmd) AfterApply(k *kong.Context) error {
 			c.lifted = append(c.lifted, f.Name)
 		}
 	}
+	has := func(flag string, value int64) bool { return value != 0 || slices.Contains(c.lifted, flag) }
+	switch {
+	case c.CPUs != 0: // which is in the default period
+		c.lifted = append(c.lifted, "cpu-period")
+	case has("cpu-period", int64(c.CPUPeriod)) && !has("cpu-quota", int64(c.CPUQuota)):
+		return errors.New("--cpu-period needs --cpu-quota: version 2 of cgroups sets both at once")
+	}
 	return nil
 }
 
@@ -68,10 +75,7 @@ func (c *updateCmd) Run() error {
 	if err := c.Limits.Complete(); err != nil {
 		return err
 	}
-	settings := c.settings()
-	for _, flag := range c.lifted {
-		settings = append(settings, unlimited[flag])
-	}
+	settings := c.changes()
 	if len(settings) == 0 && c.Restart == nil {
 		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
 	}
@@ -134,6 +138,14 @@ func (c *updateCmd) apply(pid int, settings []setting) error {
 		g.set(host, s)
 	}
 	return host.Perform(nil)
+}
+
+// changes are the settings that lift limits, and then those of the limits that are given.
+func (c *updateCmd) changes() (list []setting) {
+	for _, flag := range c.lifted {
+		list = append(list, unlimited[flag])
+	}
+	return append(list, c.settings()...)
 }
 
 // swapFirst lifts the limit of memory and swap together, if there is one, before that of memory

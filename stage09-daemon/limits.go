@@ -59,6 +59,13 @@ func (l *Limits) settings() []setting {
 		file{"cpu.weight", fmt.Sprint(l.CPUShares.V2())}, file{"cpu.shares", shares})
 	add(l.CPUSetCPUs != "", "--cpuset-cpus", "cpuset",
 		file{"cpuset.cpus", l.CPUSetCPUs}, file{"cpuset.cpus", l.CPUSetCPUs})
+	period, most := fmt.Sprint(l.CPUPeriod), strings.Replace(fmt.Sprint(l.CPUQuota), "-1", "max", 1)
+	add(l.CPUPeriod != 0, "--cpu-period", "cpu", // a quota alone keeps the period
+		file{"cpu.max", "max " + period}, file{"cpu.cfs_period_us", period})
+	add(l.CPUQuota != 0, "--cpu-quota", "cpu",
+		file{"cpu.max", most}, file{"cpu.cfs_quota_us", fmt.Sprint(l.CPUQuota)})
+	add(l.CPUSetMems != "", "--cpuset-mems", "cpuset",
+		file{"cpuset.mems", l.CPUSetMems}, file{"cpuset.mems", l.CPUSetMems})
 	pids := strings.Replace(fmt.Sprint(l.PidsLimit), "-1", "max", 1)
 	add(l.PidsLimit != 0, "--pids-limit", "pids", file{"pids.max", pids}, file{"pids.max", pids})
 	return append(list, l.throttles()...)
@@ -76,6 +83,10 @@ var unlimited = map[string]setting{
 		file{"cpu.weight", "100"}, file{"cpu.shares", "1024"}},
 	"pids-limit": {"--pids-limit", "pids",
 		file{"pids.max", "max"}, file{"pids.max", "max"}},
+	"cpu-period": {"--cpu-period", "cpu",
+		file{"cpu.max", "max 100000"}, file{"cpu.cfs_period_us", "100000"}},
+	"cpu-quota": {"--cpu-quota", "cpu",
+		file{"cpu.max", "max"}, file{"cpu.cfs_quota_us", "-1"}},
 }
 
 // throttles translates the limits of block devices, of which there may be several.
@@ -94,5 +105,3 @@ func (l *Limits) throttles() []setting {
 	add("--device-write-iops", "wiops", "write_iops", l.DeviceWriteIOps)
 	return list
 }
-
-// hasSw

@@ -76,6 +76,7 @@ func MountPoints(list []mountspec.Spec, volumes string) []MountPoint {
 func (h *HostConfig) SetLimits(l units.Limits) {
 	h.Memory, h.MemoryReservation, h.MemorySwap = int64(l.Memory), int64(l.MemoryReservation), int64(cmp.Or(l.MemorySwap, 2*l.Memory))
 	h.NanoCPUs, h.CPUShares, h.CpusetCpus = int64(l.CPUs)*(1e9/units.Period), int64(l.CPUShares), l.CPUSetCPUs
+	h.CPUPeriod, h.CPUQuota, h.CpusetMems = int64(l.CPUPeriod), int64(l.CPUQuota), l.CPUSetMems
 	if most := int64(l.PidsLimit); most != 0 {
 		h.PidsLimit = &most
 	}

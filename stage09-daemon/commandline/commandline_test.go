@@ -44,7 +44,8 @@ func TestCreate(t *testing.T) {
 		`{"HostConfig":{"VolumesFrom":["web:ro"],"ShmSize":1048576}}`:                                   "--volumes-from=web:ro --shm-size=1048576 tiny",
 		`{"HostConfig":{"Dns":["9.9.9.9"],"DnsSearch":["."],"DnsOptions":["ndots:2"]}}`:                 "--dns=9.9.9.9 --dns-search=. --dns-option=ndots:2 tiny",
 		`{"Domainname":"example.org"}`:                                                                  "--domainname=example.org tiny",
-		`{"HostConfig":{"CpuQuota":50000}}`:                                                             "--cpus=0.50000 tiny",
+		`{"HostConfig":{"CpuQuota":50000}}`:                                                             "--cpu-quota=50000 tiny",
+		`{"HostConfig":{"CpuQuota":-1,"CpuPeriod":50000,"CpusetMems":"0-1"}}`:                           "--cpu-period=50000 --cpu-quota=-1 --cpuset-mems=0-1 tiny",
 		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`:                  "--restart=on-failure:3 tiny",
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:       "--mount=type=bind,dst=/b,src=/a,readonly tiny",
 		`{"Healthcheck":{"Test":["CMD","a","b c"],"Interval":1500000000,"Retries":2}}`:                  "--health-cmd=[\"a\",\"b c\"] --health-interval=1.5s --health-retries=2 tiny",
@@ -88,7 +89,7 @@ func TestRefused(t *testing.T) {
 		require.ErrorContains(t, err, "invalid reference format", image)
 	}
 	for _, field := range []string{`"Links":["x"]`, `"LogConfig":{"Type":"syslog"}`,
-		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"Annotations":{"a":"b"}`, `"MaskedPaths":[]`, `"ReadonlyPaths":["/x"]`, `"CpuPeriod":50000`,
+		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"Annotations":{"a":"b"}`, `"MaskedPaths":[]`, `"ReadonlyPaths":["/x"]`,
 		`"MemorySwappiness":0`, `"KernelMemory":1`, `"CpuRealtimePeriod":1`, `"Mounts":[{"Type":"bind","BindOptions":{"CreateMountpoint":true}}]`,
 		`"Mounts":[{"Type":"volume","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]`, `"Mounts":[{"Type":"tmpfs","TmpfsOptions":{"Options":[["noexec"]]}}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {
 		_, err := words(t, `{"Image":"tiny","HostConfig":{`+field+`}}`)

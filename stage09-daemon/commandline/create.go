@@ -391,10 +391,10 @@ func (c *Create) check() error {
 
 // check refuses limits that box does not set.
 func (r *Resources) check() error {
-	return refuse(map[string]bool{"CpusetMems": r.CpusetMems != "", "BlkioWeight": r.BlkioWeight != 0,
+	return refuse(map[string]bool{"BlkioWeight": r.BlkioWeight != 0,
 		"BlkioWeightDevice": len(r.BlkioWeightDevice) > 0, "DeviceCgroupRules": len(r.DeviceCgroupRules) > 0,
 		"DeviceRequests": len(r.DeviceRequests) > 0, "OomKillDisable": r.OomKillDisable != nil && *r.OomKillDisable,
-		"CpuPeriod without CpuQuota": r.CpuPeriod > 0 && r.CpuQuota <= 0, "MemorySwappiness": r.MemorySwappiness != nil && *r.MemorySwappiness >= 0,
+		"MemorySwappiness":  r.MemorySwappiness != nil && *r.MemorySwappiness >= 0,
 		"CpuRealtimePeriod": r.CpuRealtimePeriod > 0, "CpuRealtimeRuntime": r.CpuRealtimeRuntime > 0,
 		"KernelMemory": r.KernelMemory > 0, "KernelMemoryTCP": r.KernelMemoryTCP > 0})
 }
@@ -457,18 +457,14 @@ func (r *Resources) flags(l *Words) {
 	l.number("--memory", r.Memory)
 	l.number("--memory-swap", r.MemorySwap)
 	l.number("--memory-reservation", r.MemoryReservation)
-	switch {
-	case r.NanoCpus > 0:
+	if r.NanoCpus > 0 {
 		l.Add("--cpus", strconv.FormatFloat(float64(r.NanoCpus)/1e9, 'f', -1, 64))
-	case r.CpuQuota > 0:
-		period := float64(max(r.CpuPeriod, 0))
-		if period == 0 {
-			period = 100_000
-		}
-		l.Add("--cpus", strconv.FormatFloat(float64(r.CpuQuota)/period, 'f', 5, 64))
 	}
+	l.number("--cpu-period", r.CpuPeriod)
+	l.number("--cpu-quota", r.CpuQuota)
 	l.number("--cpu-shares", r.CpuShares)
 	l.Add("--cpuset-cpus", r.CpusetCpus)
+	l.Add("--cpuset-mems", r.CpusetMems)
 	l.Add("--cgroup-parent", r.CgroupParent)
 	if r.PidsLimit != nil {
 		l.number("--pids-limit", *r.PidsLimit)

@@ -252,6 +252,14 @@ func updateKept(b *Box) Seen {
 		b.Run("stop", "still")
 		seen = append(seen, printed("still", b.Run("update", "--pids-limit", "18", "--cpu-shares", "512", "still")), refused(b.Run("update", "--memory-swap", "64m", "still")))
 		b.Run("start", "still")
+		if b.hasController("cpu") {
+			cpu := func(flags ...string) Ended { return b.Run(append([]string{"update", "still"}, flags...)...) }
+			shown := func() Ended {
+				return b.Run("inspect", "-f", "{{.HostConfig.NanoCpus}} {{.HostConfig.CpuPeriod}} {{.HostConfig.CpuQuota}}", "still")
+			}
+			seen = append(seen, printed("still", cpu("--cpu-period", "50000", "--cpu-quota", "25000")), printed("0 50000 25000", shown()), refused(cpu("--cpus", "1")),
+				printed("still", cpu("--cpus", "0.5", "--cpu-quota", "0")), printed("500000000 0 0", shown()), refused(cpu("--cpu-quota", "25000")))
+		}
 		seen = append(seen, same("18 18 512", limit()), printed("still", b.Run("update", "--pids-limit", "0", "--cpu-shares", "0", "still")))
 		return all(append(seen, same("max <no value> 0", limit()))...)
 	})
