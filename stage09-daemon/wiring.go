@@ -93,7 +93,8 @@ func (c *Container) shareNames() (err error) {
 
 // endpoint describes the container to its network.
 func (c *Container) endpoint() (endpoint, error) {
-	who := endpoint{id: ids.New(), hostname: c.Hostname, domain: c.Domainname, dry: c.DryRun, other: c.Store.running}
+	who := endpoint{id: ids.New(), hostname: c.Hostname, dry: c.DryRun, other: c.Store.running}
+	who.domain = c.Domainname
 	if c.record == nil {
 		return who, nil
 	}
