@@ -62,7 +62,7 @@ const temporary = ".new-"
 // one whose process was killed.
 func Create(dir string) (*Pending, error) {
 	for {
-		path := filepath.Join(dir, temporary+rand.Text())
+		path := filepath.Join(dir, PendingName())
 		file, err := rawfile.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
 		if err != nil {
 			return nil, err
@@ -233,6 +233,9 @@ func Sweep(dir string) error {
 	}
 	return err
 }
+
+// PendingName returns a new name that IsPending recognizes.
+func PendingName() string { return temporary + rand.Text() }
 
 // IsPending reports whether a file's name is one that Create gives: the prefix and 26 letters and
 // digits of base32.

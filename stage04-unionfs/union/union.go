@@ -10,7 +10,8 @@
 // Each step opens one name in a directory that is open already, and follows no link by itself:
 // a container that swaps a directory for a link meanwhile cannot lead a reader out of the tree.
 //
-// The lesson reads Node.Child, IsWhiteout, IsOpaque, changesIn and changesOf. Only later stages use Node.Path.
+// The lesson reads Node.Child, IsWhiteout, IsOpaque, changesIn and changesOf. Only later stages use
+// Node.Path, Node.Walk and Node.Layer.
 package union
 
 import (
@@ -40,6 +41,8 @@ type FS struct {
 type place struct {
 	fd   int
 	path string
+
+	layer int // 0 is the top one
 }
 
 // maxOpen is how many layers are kept open; the others are found by their paths. A table of
@@ -69,6 +72,7 @@ func Open(layers []string) (*FS, error) {
 			u.Close()
 			return nil, fmt.Errorf("open(%q): %w", dir, err)
 		}
+		at.layer = i
 		u.root.dirs = append(u.root.dirs, at)
 	}
 	u.root.in = u.root.dirs[0]
@@ -77,7 +81,7 @@ func Open(layers []string) (*FS, error) {
 
 func (u *FS) layer(dir string, open bool) (place, error) {
 	if !open {
-		return place{unix.AT_FDCWD, dir + "/"}, unix.Access(dir+"/", unix.X_OK)
+		return place{fd: unix.AT_FDCWD, path: dir + "/"}, unix.Access(dir+"/", unix.X_OK)
 	}
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Open(dir, flags, 0)
@@ -145,7 +149,7 @@ func (n *Node) merge(in place, last bool) (opaque bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("openat(%q): %w", n.name, err)
 	}
-	n.dirs, n.fs.open = append(n.dirs, place{fd: fd}), append(n.fs.open, fd)
+	n.dirs, n.fs.open = append(n.dirs, place{fd: fd, layer: in.layer}), append(n.fs.open, fd)
 	return last || IsOpaque(fd), nil
 }
 
@@ -237,6 +241,9 @@ func (n *Node) Path() string {
 	}
 	return path.Join(n.parent.Path(), n.name)
 }
+
+// Layer returns which layer the file is of; 0 is the top one.
+func (n *Node) Layer() int { return n.in.layer }
 
 // IsDir reports whether a file is a directory.
 func (n *Node) IsDir() bool { return n.dirs != nil }

@@ -278,3 +278,28 @@ func TestPath(t *testing.T) {
 	require.Equal(t, "a/b/c", n.Path())
 	require.Equal(t, "a/b", n.Parent().Path())
 }
+
+// TestLayerOfAFile: a file is of the layer that has it, however deep it is, and Walk comes to all.
+func TestLayerOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	var layers []string
+	for i := range 20 { // more than are kept open
+		layers = append(layers, filepath.Join(dir, fmt.Sprint(i)))
+		name := filepath.Join(layers[i], "a/b", fmt.Sprint(i))
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		require.NoError(t, os.WriteFile(name, nil, 0o644))
+	}
+	u, err := Open(layers)
+	require.NoError(t, err)
+	defer u.Close()
+	var found []string
+	require.NoError(t, u.Root().Walk(func(n *Node, _ int) error {
+		found = append(found, n.Path())
+		if !n.IsDir() {
+			require.Equal(t, n.Name(), fmt.Sprint(n.Layer()))
+		}
+		return nil
+	}))
+	require.Len(t, found, 22)
+	require.Equal(t, []string{"a", "a/b", "a/b/0"}, found[:3])
+}

@@ -52,6 +52,17 @@ func (n *Node) ArchiveTo(a *files.Archive, prefix string) error {
 	})
 }
 
+// Walk visits everything that is in a directory, each with a descriptor of O_PATH, and a directory
+// before the files in it.
+func (n *Node) Walk(visit func(child *Node, fd int) error) error {
+	return n.each(func(child *Node, fd int) error {
+		if err := visit(child, fd); err != nil {
+			return err
+		}
+		return child.Walk(visit)
+	})
+}
+
 // each visits the children of a directory, each with a descriptor of O_PATH, and forgets them.
 func (n *Node) each(visit func(child *Node, fd int) error) error {
 	children, err := n.Children()

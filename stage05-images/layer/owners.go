@@ -153,9 +153,9 @@ func readOwner(line string, owners map[string]*Owner) error {
 	return about("read the line", line, err)
 }
 
-// restore makes a file's header what it should be. Mode and kind are left alone if they have
+// Restore makes a file's header what it should be. Mode and kind are left alone if they have
 // changed since.
-func (o *Owner) restore(h *tar.Header) {
+func (o *Owner) Restore(h *tar.Header) {
 	h.Uid, h.Gid = o.UID, o.GID
 	kind := o.Want & unix.S_IFMT
 	if uint32(h.Mode) == o.Have && (kind == 0 || h.Typeflag == tar.TypeReg && h.Size == 0) {

@@ -77,7 +77,7 @@ func (p *packer) add(name string, fd int) error {
 		}
 	}
 	if o := p.owners[name]; o != nil {
-		o.restore(h)
+		o.Restore(h)
 	}
 	if err := p.archive.Write(h, id, fd); err != nil || !opaque {
 		return err
