@@ -28,6 +28,7 @@ import (
 	"stagebox/stage06-dockerfile/buildflags"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/output"
 	"stagebox/stage06-dockerfile/ui"
 	"stagebox/stage06-dockerfile/unchanged"
 )
@@ -50,6 +51,7 @@ type builder struct {
 	epoch    *time.Time                // SOURCE_DATE_EPOCH: when all steps are made, or nil
 	notes    map[string]string         // annotations of the image's manifest
 	emptied  emptiedMounts             // by --no-cache
+	outputs  output.List               // in place of the store
 }
 
 // stageBuild is a stage that is being built.
@@ -98,12 +100,11 @@ func (b *builder) build() (*oci.Image, error) {
 	for name, value := range labels.Map(list) {
 		s.config.Config.Labels = withKey(maps.Clone(s.config.Config.Labels), name, value)
 	}
-	return b.finish(s)
+	return b.output(s)
 }
 
-// finish makes a stage an image, with the names of --tag.
-func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
-	names := b.Tag
+// finish makes a stage an image with names, such as those of --tag.
+func (b *builder) finish(s *stageBuild, names []string) (image *oci.Image, err error) {
 	if len(names) == 0 {
 		names = []string{""}
 	}

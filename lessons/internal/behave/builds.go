@@ -1,10 +1,15 @@
 package behave
 
 import (
+	"archive/tar"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -108,6 +113,34 @@ exec "$BOX" "$@"`,
 	Check: (*Box).checkedHealth,
 	Broken: `[ "$1" = run ] && { shift; set -- run --no-healthcheck "$@"; }
 exec "$BOX" "$@"`,
+}, {
+	Name: "build -o DIR: files of the target alone, the caller's own; others stay, a link leads nowhere, and no image is made", Since: 6,
+	Check:  (*Box).builtFiles,
+	Broken: drop("-o | */out | type=local,*"),
+}, {
+	Name: "build -o -: a tar archive of the files, with the owners of the layers and no whiteouts", Since: 6,
+	Check: (*Box).builtTar,
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "s/--chown=7:8//" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
+}, {
+	Name: "build -o type=oci: an archive that holds the image and its name, and none in the store", Since: 6,
+	Check:  (*Box).builtArchive,
+	Broken: `[ "$2" = -o ] && "$BOX" build -q -t built "$6" >/dev/null; exec "$BOX" "$@"`,
+}, {
+	Name: "build -o: what cannot be written is refused before anything is built", Since: 6,
+	Check: func(b *Box) Seen {
+		if e := b.build("FROM tiny"); e.Status != 0 {
+			return status(0, e)
+		}
+		var seen []Seen
+		for spec, says := range map[string]string{"type=zip,dest=x": "accepted: cacheonly, docker, image, local, oci, tar", "type=tar,dst=x": "type=tar takes dest", "type=local": "add dest=DIR",
+			b.context() + "/file": "is not a directory", "type=tar,dest=" + b.context(): "it is a directory"} {
+			e := b.Run("build", "-o", spec, b.context())
+			seen = append(seen, status(1, e), holds(strings.HasPrefix(e.Stderr, "box: --output") && strings.Contains(e.Stderr, spec) && strings.Contains(e.Stderr, says), says, e.Stderr))
+		}
+		return all(seen...)
+	},
+	Broken: drop("-o | type=* | */file"),
 }}
 
 func (b *Box) context() string { return filepath.Join(b.Dir, "context") }
@@ -171,4 +204,78 @@ func (b *Box) becomes(name, word string) Seen {
 			return printed(word, now)
 		}
 	}
+}
+
+// builtFiles builds into a directory in which there is something already.
+func (b *Box) builtFiles() Seen {
+	if e := b.build("FROM tiny AS maker", "RUN mkdir -m 750 /out /out/link && echo new >/out/file && chmod 640 /out/file && echo in >/out/link/file", "FROM scratch", "COPY --from=maker --chown=7:8 /out /"); e.Status != 0 {
+		return status(0, e)
+	}
+	out := filepath.Join(b.Dir, "out")
+	for _, dir := range []string{"outside", "out", "out/own"} {
+		if err := os.Mkdir(filepath.Join(b.Dir, dir), 0o777); err != nil {
+			return failed(err)
+		}
+	}
+	err := errors.Join(os.WriteFile(out+"/file", []byte("old"), 0o644), os.WriteFile(out+"/own/file", []byte("own"), 0o644), os.Symlink("../outside", out+"/link"),
+		os.Chown(out, b.uid, b.gid))
+	if err != nil {
+		return failed(err)
+	}
+	before := b.Run("images", "-a", "-q")
+	build := b.Run("build", "-o", out, b.context())
+	var st syscall.Stat_t
+	err = syscall.Stat(out+"/file", &st)
+	outside, errOutside := os.ReadDir(filepath.Join(b.Dir, "outside"))
+	if err = errors.Join(err, errOutside); err != nil {
+		return failed(err)
+	}
+	owner, ownerOf := fmt.Sprintf("%d:%d 640", b.uid, b.gid), fmt.Sprintf("%d:%d %o", st.Uid, st.Gid, st.Mode&0o7777)
+	again := b.Run("build", "-q", "-o", "type=local,dest="+out, b.context())
+	return all(status(0, build), printed("", build), holds(strings.Contains(build.Stderr, "wrote "+out+" (local): 2 files, 7 B"), "what was written where", build.Stderr),
+		same("newownin", contentOrNone(out+"/file")+contentOrNone(out+"/own/file")+contentOrNone(out+"/link/file")), same(owner, ownerOf), same("0", fmt.Sprint(len(outside))),
+		status(0, again), printed("", again), printed(before.Line(), b.Run("images", "-a", "-q")))
+}
+
+// builtTar builds into an archive, and reads that.
+func (b *Box) builtTar() Seen {
+	if e := b.build("FROM tiny", "RUN echo a >/a; echo gone >/gone", "RUN rm /gone", "COPY --chown=7:8 file /b"); e.Status != 0 {
+		return status(0, e)
+	}
+	build := b.Run("build", "-q", "-o", "-", b.context())
+	if build.Status != 0 {
+		return status(0, build)
+	}
+	list, err := tarList(build.Stdout)
+	list = slices.DeleteFunc(list, func(line string) bool {
+		return !strings.HasPrefix(line, "a ") && !strings.HasPrefix(line, "b ") && !strings.Contains(line, "gone")
+	})
+	return all(holds(err == nil, "an archive", fmt.Sprint(err)), same("a 0:0 2, b 7:8 5", strings.Join(list, ", ")))
+}
+
+// tarList lists the files of an archive: name, owner, size.
+func tarList(archive string) (list []string, err error) {
+	for r := tar.NewReader(strings.NewReader(archive)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return list, nil
+		}
+		if err != nil {
+			return list, err
+		}
+		list = append(list, fmt.Sprintf("%s %d:%d %d", h.Name, h.Uid, h.Gid, h.Size))
+	}
+}
+
+// builtArchive builds into an image archive, and loads that.
+func (b *Box) builtArchive() Seen {
+	if e := b.build("FROM tiny", "COPY file /made", `CMD ["cat", "/made"]`); e.Status != 0 {
+		return status(0, e)
+	}
+	remove := b.Run("rmi", "built")
+	file := filepath.Join(b.Dir, "image.tar")
+	build := b.Run("build", "-o", "type=oci,dest="+file, "-t", "built", b.context())
+	gone := b.Run("run", "--pull", "never", "--rm", "built")
+	load := b.Run("load", "-i", file)
+	return all(status(0, remove), status(0, build), refused(gone), status(0, load), printed("text", b.Run("run", "--rm", "built")), printed(build.Line(), b.Run("images", "-q", "--no-trunc", "built")))
 }

@@ -12,7 +12,7 @@ var targets = map[string]target{
 	"rootfs":     {1600, 185},
 	"unionfs":    {1930, 1580},
 	"images":     {1840, 1760},
-	"dockerfile": {1875, 385},
+	"dockerfile": {1875, 480},
 	"cache":      {950, 320},
 	"network":    {2150, 710},
 	"daemon":     {1500, 1300},

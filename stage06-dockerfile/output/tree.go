@@ -1,0 +1,105 @@
+package output
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/union"
+	"stagebox/stage05-images/layer"
+)
+
+// Write writes the files that layers, the lowest first, show together, as Tree does, until the
+// context is done. Those of an ordinary user may belong to several ids, and some only their owners
+// can read: they are read in a user namespace.
+func Write(ctx context.Context, w io.Writer, at *time.Time, layers []string) error {
+	layers = slices.Clone(layers)
+	slices.Reverse(layers)
+	w = &until{ctx, w}
+	if os.Geteuid() == 0 {
+		return Tree(w, at, layers)
+	}
+	return layer.Inside(w, append([]string{"tree", seconds(at)}, layers...)...)
+}
+
+// Inside is what the process in that namespace does, with the words after "tree".
+func Inside(w io.Writer, words ...string) error {
+	at, err := timeOf(words[0])
+	if err != nil {
+		return err
+	}
+	return Tree(w, at, words[1:])
+}
+
+// Tree writes the files that layers, the top one first, show together, as a tar stream: without
+// whiteouts, and with the owners that are noted beside the layers. If at is not nil, it is the
+// time of all files.
+func Tree(w io.Writer, at *time.Time, layers []string) error {
+	u, err := union.Open(layers)
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	owners := make([]map[string]*layer.Owner, len(layers))
+	for i, notes := range layer.OwnersOf(layers) {
+		if owners[i], err = layer.ReadOwners(notes); err != nil {
+			return err
+		}
+	}
+	a := files.NewArchive(w)
+	err = u.Root().Walk(func(n *union.Node, fd int) error {
+		h, id, err := files.Describe(n.Path(), fd)
+		if err != nil || h == nil {
+			return err
+		}
+		if o := owners[n.Layer()][n.Path()]; o != nil {
+			o.Restore(h)
+		}
+		if at != nil {
+			h.ModTime = *at
+		}
+		return a.Write(h, id, fd)
+	})
+	if err != nil {
+		return err
+	}
+	return a.Close()
+}
+
+// seconds is the word for a time on a command line.
+func seconds(at *time.Time) string {
+	if at == nil {
+		return "none"
+	}
+	return strconv.FormatInt(at.Unix(), 10)
+}
+
+func timeOf(word string) (*time.Time, error) {
+	if word == "none" {
+		return nil, nil
+	}
+	seconds, err := strconv.ParseInt(word, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%q: not a time in seconds", word)
+	}
+	at := time.Unix(seconds, 0)
+	return &at, nil
+}
+
+// until is a writer that fails as soon as a context is done.
+type until struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (u *until) Write(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.w.Write(p)
+}
