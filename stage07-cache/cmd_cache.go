@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -36,6 +37,9 @@ func (c *cacheStep) explain(out io.Writer, in *dockerfile.Instruction) {
 func (b *builder) checkCacheOptions() error {
 	if b.CacheTo != "" && b.CacheTo != "inline" && b.CacheTo != "type=inline" {
 		return fmt.Errorf("--cache-to %s: there is inline, which writes into the image", b.CacheTo)
+	}
+	if b.Picture != "" && b.outputs.ToStdout() {
+		return errors.New("--picture is on standard output, and so is an --output: add dest=FILE to that")
 	}
 	for _, name := range b.NoCacheFilter {
 		called := func(s *dockerfile.Stage) bool { return isCalled(s, name) }

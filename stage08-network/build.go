@@ -31,6 +31,7 @@ import (
 	"stagebox/stage06-dockerfile/buildflags"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/output"
 	"stagebox/stage06-dockerfile/ui"
 	"stagebox/stage06-dockerfile/unchanged"
 )
@@ -53,6 +54,7 @@ type builder struct {
 	epoch    *time.Time                // SOURCE_DATE_EPOCH: when all steps are made, or nil
 	notes    map[string]string         // annotations of the image's manifest
 	emptied  emptiedMounts             // by --no-cache
+	outputs  output.List               // in place of the store
 
 	lock   sync.Mutex // of done and images: stages are built side by side
 	images map[string]*gotImage
@@ -120,15 +122,14 @@ func (b *builder) build() (*oci.Image, error) {
 	for name, value := range labels.Map(list) {
 		s.config.Config.Labels = withKey(maps.Clone(s.config.Config.Labels), name, value)
 	}
-	return b.finish(s)
-}
-
-// finish makes a stage an image, with the names of --tag.
-func (b *builder) finish(s *stageBuild) (image *oci.Image, err error) {
 	if err := s.addCacheNote(); err != nil {
 		return nil, err
 	}
-	names := b.Tag
+	return b.output(s)
+}
+
+// finish makes a stage an image with names, such as those of --tag.
+func (b *builder) finish(s *stageBuild, names []string) (image *oci.Image, err error) {
 	if len(names) == 0 {
 		names = []string{""}
 	}

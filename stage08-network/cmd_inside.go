@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"stagebox/stage05-images/layer"
+	"stagebox/stage06-dockerfile/output"
 )
 
 type insideCmd struct {
-	Do     string   `arg:"" enum:"own,pack,times,flatten"`
+	Do     string   `arg:"" enum:"own,pack,times,flatten,tree"`
 	Dir    string   `arg:""`
 	Owners []string `arg:"" optional:""`
 
@@ -32,6 +33,8 @@ func (c *insideCmd) Run() error {
 		return errors.Join(err, layer.LowerTimes(c.Dir, time.Unix(most, 0)))
 	case c.Do == "flatten":
 		return layer.Flatten(c.Dir, c.Owners)
+	case c.Do == "tree":
+		return output.Inside(os.Stdout, append([]string{c.Dir}, c.Owners...)...)
 	default:
 		_, err := layer.Pack(os.Stdout, c.Dir, c.Owners...)
 		return err

@@ -43,6 +43,8 @@ type buildCmd struct {
 
 	Allow []string `help:"Permit RUN to ask for network.host or security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
 
+	OutputOptions
+
 	CacheOptions
 
 	Remote
@@ -96,8 +98,7 @@ func (c *buildCmd) build(b *builder) (err error) {
 			return err
 		}
 	}
-	_, err = fmt.Println(image.ID)
-	return errors.Join(err, b.warn())
+	return errors.Join(b.printID(image), b.warn())
 }
 
 // limitFor returns the limits of a layer for something else that is unpacked or fetched.
@@ -123,6 +124,9 @@ func (b *builder) prepare() (err error) {
 		}
 	}
 	if b.want, err = registry.ParsePlatform(b.Platform); err != nil {
+		return err
+	}
+	if err = b.parseOutputs(); err != nil {
 		return err
 	}
 	archive := buildcontext.Archive{
