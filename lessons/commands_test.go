@@ -103,8 +103,8 @@ var thorough = []command{
 	{[]string{"diff", "1", "--plan"}, 0, `(?m)^\+ box │ execve\(FOUND, \["true"\]`},
 	{[]string{"bench", "version", "--rounds", "1", "--dir", os.TempDir()}, 0, `(?s)^building …\n.*\nversion: .*MEDIAN +MIN +P90 +RATIO +FAULTS +FAILED +WHAT\n.* ms +1\.00 +\d+ +box version\n$`},
 	{[]string{"bench", "rootfs", "fifty", "memory", "lists", "images", "--rounds", "1", "--many", "3", "--dir", os.TempDir()}, 0, `(?s)^building …\n.*` +
-		`\nrootfs: .*an older box: --base COMMIT\n.* ms +\d\.\d\d +\d+ +box run --rootfs DIR --network none /bin/true\n` +
-		`\nfifty: .* ms +\d\.\d\d +\d+ +box run --rm --network none tiny true\n\nmemory: .* MiB +1\.00 +\d+ +box run --rm --network none tiny true\n` +
+		`\nrootfs: .*an older box: --base COMMIT\n.* ms +[\d.]+ +\d+ +box run --rootfs DIR --network none /bin/true\n` +
+		`\nfifty: .* ms +[\d.]+ +\d+ +box run --rm --network none tiny true\n\nmemory: .* MiB +1\.00 +\d+ +box run --rm --network none tiny true\n` +
 		`\nlists: .* ms +1\.00 +\d+ +box ps -a\n\nimages: .* ms +1\.00 +\d+ +box images\n$`},
 	{[]string{"verify", "--only", "names"}, 0, `^names +\d+ stages, 0 findings\n$`},
 	{[]string{"verify", "--only", "sizes"}, 0, `^sizes +\d+ stages, 0 findings\n`},

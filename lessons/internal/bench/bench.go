@@ -206,15 +206,20 @@ func peak(ctx context.Context, argv, env []string) outcome {
 	return o
 }
 
-// Print writes the results as a table; ratios are to the first row.
+// Print writes the results as a table; ratios are to the first row without a failed run, since what
+// fails is quick.
 func Print(w io.Writer, results []Result) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "MEDIAN\tMIN\tP90\tRATIO\tFAULTS\tFAILED\t  WHAT")
+	base := 0.0
+	if i := slices.IndexFunc(results, func(r Result) bool { return r.Failed == 0 }); i >= 0 {
+		figures, _ := results[i].figures()
+		base = at(figures, 0.5)
+	}
 	for _, r := range results {
 		ratio, failed := "-", ""
 		figures, unit := r.figures()
-		first, _ := results[0].figures()
-		if base := at(first, 0.5); base > 0 {
+		if base > 0 {
 			ratio = fmt.Sprintf("%.2f", at(figures, 0.5)/base)
 		}
 		if r.Failed > 0 {

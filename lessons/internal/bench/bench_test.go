@@ -99,6 +99,15 @@ func TestPrint(t *testing.T) {
 		"2.0 ms  1.0 ms  9.0 ms   1.00       7          one\n"+
 		"5.0 ms  3.0 ms  6.0 ms   2.50       8  1: why  two\n", trim(b.String()))
 	b.Reset()
+	require.NoError(t, Print(&b, []Result{
+		{Label: "fails", Times: times(1, 1, 1), Failed: 3, Said: "why"},
+		{Label: "works", Times: times(3, 5, 6)},
+	}))
+	require.Regexp(t, `1\.0 ms +0\.20 +0 +3: why +fails\n *5\.0 ms .* 1\.00 +0 +works\n$`, b.String())
+	b.Reset()
+	require.NoError(t, Print(&b, []Result{{Label: "none", Times: times(1), Failed: 1, Said: "why"}}))
+	require.Regexp(t, ` - +0 +1: why +none\n$`, b.String())
+	b.Reset()
 	require.NoError(t, Print(&b, []Result{{Label: "one", Times: times(1, 2, 9), Peaks: []int64{2048, 3072, 4096}, Faults: 7}}))
 	require.Contains(t, b.String(), "3.0 MiB  2.0 MiB  4.0 MiB   1.00       7          one\n")
 }

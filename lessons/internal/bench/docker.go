@@ -27,7 +27,7 @@ func (b *Bench) dockerRunners(ctx context.Context, root string, n int) (list []E
 		}
 		list = append(list, Entrant{Label: program + " run, docker's config.json", Each: func(i int) []string {
 			name := fmt.Sprint(i)
-			return []string{program, "run", "-b", filepath.Join(dir, name), "stagebox-bench-docker-" + name}
+			return b.runtime(program, "run", "-b", filepath.Join(dir, name), "stagebox-bench-docker-"+name)
 		}})
 	}
 	return list, nil

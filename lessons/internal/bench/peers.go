@@ -63,10 +63,16 @@ func (b *Bench) runners(ctx context.Context, root string) (list []Entrant, err e
 			return nil, err
 		}
 		list = append(list, Entrant{Label: peer.label, Each: func(n int) []string {
-			return []string{peer.program, peer.option, "run", "-b", bundle, fmt.Sprint("stagebox-bench-", n)}
+			return b.runtime(peer.program, peer.option, "run", "-b", bundle, fmt.Sprint("stagebox-bench-", n))
 		}})
 	}
 	return list, nil
+}
+
+// runtime is a command line of an OCI runtime that keeps its state beside all else of the benchmark:
+// its own place is root's, and another benchmark may be using the same ids there.
+func (b *Bench) runtime(program string, args ...string) []string {
+	return append([]string{program, "--root", filepath.Join(b.Dir, "state-"+program)}, args...)
 }
 
 // engines are docker and podman with a command line; the root of tiny is imported as their image.

@@ -144,7 +144,7 @@ func (b *Bench) runtimes(ctx context.Context) (list []Entrant, err error) {
 				return nil, err
 			}
 		}
-		list = append(list, Entrant{Label: peer + " run", Argv: []string{peer, "run", "-b", bundle, "stagebox-bench-" + peer}})
+		list = append(list, Entrant{Label: peer + " run", Argv: b.runtime(peer, "run", "-b", bundle, "stagebox-bench-"+peer)})
 	}
 	if bundle == "" {
 		return nil, errors.New("neither runc nor crun is here to write a bundle")
