@@ -19,7 +19,7 @@ func TestComplete(t *testing.T) {
 		require.Equal(t, c.want, got)
 	}
 	_, err := Complete(nil, []string{"=x"}, "/h")
-	require.EqualError(t, err, "--env =x: give NAME=VALUE")
+	require.EqualError(t, err, `environment variable "=x": the name is missing; give NAME=VALUE`)
 }
 
 func TestResolve(t *testing.T) {

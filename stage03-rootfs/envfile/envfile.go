@@ -71,11 +71,12 @@ func Read(name string) ([]string, error) {
 }
 
 // Complete adds variables to an environment as Set does, and HOME if none of them is a HOME with a
-// value: an empty one is the user's home, as in Docker. The variables are those of --env.
+// value: an empty one is the user's home, as in Docker. The variables are those of --env and of an image;
+// one without a name is an error, as it is in runc.
 func Complete(env, variables []string, home string) ([]string, error) {
 	for _, variable := range variables {
 		if name, _, _ := strings.Cut(variable, "="); name == "" {
-			return nil, fmt.Errorf("--env %s: give NAME=VALUE", variable)
+			return nil, fmt.Errorf("environment variable %q: the name is missing; give NAME=VALUE", variable)
 		}
 	}
 	env = Set(env, variables)

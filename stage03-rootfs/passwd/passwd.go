@@ -104,7 +104,7 @@ func named(file []byte, kind, text string, ids []int) ([]string, error) {
 		return []string{2: text, 6: ""}, nil
 	}
 	place := map[string]string{"user": "passwd", "group": "group"}[kind]
-	return make([]string, 7), fmt.Errorf("no such %s %q in the container's /etc/%s; a number needs no entry there", kind, text, place)
+	return make([]string, 7), fmt.Errorf("no such %s in the container's /etc/%s; a number needs no entry there", kind, place)
 }
 
 // entries yields the fields of every line, seven of them, as glibc reads it: blanks in front do

@@ -103,12 +103,25 @@ func (c *Context) openDockerfile(ctx context.Context, file string) (err error) {
 		c.Dockerfile, err = readRegular(os.OpenFile(name, unix.O_RDONLY|unix.O_NONBLOCK, 0))
 	}
 	if errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("there is no Dockerfile: %w; -f names another file", err)
+		return fmt.Errorf("there is no Dockerfile: %w%s", err, c.whereIs(file))
 	}
 	if err != nil {
 		return about("read the Dockerfile", name, err)
 	}
 	return c.readIgnore(name)
+}
+
+// whereIs says what to do about a Dockerfile that is missing.
+func (c *Context) whereIs(file string) string {
+	switch {
+	case file == "":
+		return "; -f names another file"
+	case c.Temporary:
+		return "; the path of -f is relative to the archive"
+	case filepath.IsAbs(file):
+		return ""
+	}
+	return "; the path of -f is relative to the current directory, or else to the context"
 }
 
 // ownPipe is the name of a descriptor of the caller's, such as a shell makes for <(command). It

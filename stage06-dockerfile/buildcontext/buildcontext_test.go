@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,6 +93,23 @@ func TestContextIsADirectory(t *testing.T) {
 	for name, says := range map[string]string{"none": "no such directory", "file": "not a directory: give the directory that the file is in, and the file with -f"} {
 		_, err := open(t, filepath.Join(dir, name), "", strings.NewReader(""))
 		require.EqualError(t, err, "build context "+filepath.Join(dir, name)+": "+says)
+	}
+}
+
+// TestMissingDockerfile: the error says what the path is relative to, if one was given.
+func TestMissingDockerfile(t *testing.T) {
+	dir := makeDir(t, map[string]string{"file": ""})
+	archive, err := exec.Command("tar", "-C", dir, "-c", "file").Output()
+	require.NoError(t, err)
+	for _, c := range []struct{ dir, file, says string }{
+		{dir, "", "there is no Dockerfile: openat Dockerfile: no such file or directory; -f names another file"},
+		{dir, "none", "there is no Dockerfile: open none: no such file or directory; the path of -f is relative to the current directory, or else to the context"},
+		{dir, filepath.Join(dir, "none"), "there is no Dockerfile: openat none: no such file or directory"},
+		{dir, "/no/such", "there is no Dockerfile: open /no/such: no such file or directory"},
+		{"-", "none", "there is no Dockerfile: openat none: no such file or directory; the path of -f is relative to the archive"},
+	} {
+		_, err := open(t, c.dir, c.file, bytes.NewReader(archive))
+		require.EqualError(t, err, c.says)
 	}
 }
 

@@ -82,6 +82,9 @@ func (d Dir) Locked(do func() error) error {
 // ErrNoNetwork means that no network has a name.
 var ErrNoNetwork = errors.New("no such network")
 
+// reserved are names that no network can have.
+var reserved = []string{"none", "host", "container", "default"}
+
 // Find reads a network.
 func (d Dir) Find(name string) (*Network, error) {
 	if !IsLabel(name) {
@@ -90,6 +93,10 @@ func (d Dir) Find(name string) (*Network, error) {
 	}
 	n := &Network{}
 	err := state.ReadJSON(d.File(name+".json"), n)
+	if errors.Is(err, os.ErrNotExist) && slices.Contains(reserved, name) {
+		return nil, fmt.Errorf("%w: %s; the word means something else for --network,"+
+			" and no network can have it for a name", ErrNoNetwork, name)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s; box network ls lists those that exist,"+
 			" box network create %s makes it", ErrNoNetwork, name, name)
@@ -121,7 +128,7 @@ func (d Dir) List() (list []*Network, err error) {
 // Add records a network whose name is new. assign gives it its addresses, which must not be those
 // of the others. Nothing is written when dry.
 func (d Dir) Add(n *Network, dry bool, assign func(others []*Network) error) error {
-	if slices.Contains([]string{"none", "host", "container", "default"}, n.Name) {
+	if slices.Contains(reserved, n.Name) {
 		return fmt.Errorf("network %s: the word means something else for --network;"+
 			" choose another name", n.Name)
 	}

@@ -31,6 +31,13 @@ func TestNetworksAreRecords(t *testing.T) {
 	require.Equal(t, n, found)
 	_, err = d.Find("none-such")
 	require.ErrorIs(t, err, ErrNoNetwork)
+	require.ErrorContains(t, err, "box network create none-such makes it")
+	for _, name := range reserved {
+		_, err = d.Find(name)
+		require.ErrorIs(t, err, ErrNoNetwork)
+		require.NotContains(t, err.Error(), "box network create")
+		require.ErrorContains(t, err, "means something else for --network")
+	}
 	none := func([]*Network) error { return nil }
 	require.ErrorContains(t, d.Add(n, false, none), "network n exists already")
 	require.ErrorContains(t, d.Add(&Network{Name: "host"}, true, none), "means something else")
