@@ -9,9 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage02-cgroups/stats"
@@ -28,41 +25,18 @@ type statsCmd struct {
 
 // Run is `box stats`.
 func (c *statsCmd) Run() error {
-	before, err := c.read(nil)
-	if err != nil {
-		return err
-	}
-	for {
-		time.Sleep(time.Second)
-		now, err := c.read(before)
-		if err != nil {
-			return err
-		}
-		if err := c.show(now); err != nil || c.NoStream {
-			return err
-		}
-		before = now
-	}
+	d := stats.Display{JSON: c.Format == "json"}
+	return d.Watch(os.Stdout, !c.NoStream, c.read)
 }
 
 // read takes a reading of every container, by the name of its group.
-func (c *statsCmd) read(before map[string]*stats.Usage) (map[string]*stats.Usage, error) {
+func (c *statsCmd) read() (map[string]*stats.Usage, error) {
 	groups, err := c.groups()
-	if err != nil {
-		return nil, err
-	}
 	now := map[string]*stats.Usage{}
 	for _, g := range groups {
-		u := g.usage()
-		if u.PID == 0 {
-			continue // it has ended meanwhile
-		}
-		if old := before[g.name]; old != nil {
-			u.Since(old)
-		}
-		now[g.name] = u
+		now[g.name] = g.usage()
 	}
-	return now, nil
+	return now, err
 }
 
 // groups returns those of the processes that were named, or all that box has made.
@@ -98,11 +72,4 @@ func (c *statsCmd) groups() ([]*group, error) {
 	}
 	byName := func(a, b *group) int { return strings.Compare(a.name, b.name) }
 	return slices.SortedFunc(maps.Values(found), byName), nil
-}
-
-// show prints the readings; a table on a terminal is written over the one before.
-func (c *statsCmd) show(now map[string]*stats.Usage) error {
-	_, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ)
-	d := stats.Display{JSON: c.Format == "json", InPlace: err == nil && !c.NoStream}
-	return d.Show(os.Stdout, now)
 }

@@ -1,6 +1,6 @@
 // Package stats shows what containers use: as a table, which on a terminal is written over the one
 // before, or as JSON, an object a line. Taking a reading is up to the program, which fills in a
-// Usage; Since compares it with the reading before. The columns of Network are for a later stage.
+// Usage; Watch compares it with the reading before. The columns of Network are for a later stage.
 // The lesson reads Usage.
 package stats
 
@@ -12,6 +12,8 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"stagebox/stage02-cgroups/units"
 )
@@ -41,8 +43,8 @@ type Network struct {
 	Sent     int64 `json:"net_sent"`
 }
 
-// Since computes the share of CPU time since an earlier reading.
-func (u *Usage) Since(before *Usage) {
+// since computes the share of CPU time since an earlier reading.
+func (u *Usage) since(before *Usage) {
 	u.CPU = 100 * float64(u.Used-before.Used) / float64(u.At.Sub(before.At))
 	u.history = append(before.history[max(0, len(before.history)-19):], u.CPU)
 }
@@ -50,8 +52,41 @@ func (u *Usage) Since(before *Usage) {
 // Display says how readings are shown.
 type Display struct {
 	JSON    bool // not as a table
-	InPlace bool // on a terminal, over what it shows now
+	InPlace bool // on a terminal, over what it shows now; Watch sets it
 	Network bool // the table has a column for it, and all readings have it
+}
+
+// Watch shows what containers have used in a second: once, or with stream every second until it
+// fails, on a terminal in place. read takes a reading of each under a name that is always the same;
+// one without a PID has ended meanwhile, and is left out.
+func (d Display) Watch(out io.Writer, stream bool, read func() (map[string]*Usage, error)) error {
+	_, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ)
+	d.InPlace = err == nil && stream
+	before, err := running(read)
+	for err == nil {
+		time.Sleep(time.Second)
+		now, err := running(read)
+		if err != nil {
+			return err
+		}
+		for name, u := range now {
+			if old := before[name]; old != nil {
+				u.since(old)
+			}
+		}
+		if err := d.Show(out, now); err != nil || !stream {
+			return err
+		}
+		before = now
+	}
+	return err
+}
+
+// running leaves out the readings of containers that have ended.
+func running(read func() (map[string]*Usage, error)) (map[string]*Usage, error) {
+	readings, err := read()
+	maps.DeleteFunc(readings, func(_ string, u *Usage) bool { return u.PID == 0 })
+	return readings, err
 }
 
 // Show prints readings, sorted by PID.

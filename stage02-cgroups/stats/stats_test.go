@@ -1,8 +1,10 @@
 package stats
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -13,11 +15,35 @@ func TestSince(t *testing.T) {
 	before := &Usage{At: began, Used: time.Second}
 	for i := range 30 {
 		now := &Usage{At: before.At.Add(2 * time.Second), Used: before.Used + time.Second}
-		now.Since(before)
+		now.since(before)
 		require.Equal(t, 50.0, now.CPU)
 		require.Len(t, now.history, min(i+1, 20))
 		before = now
 	}
+}
+
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, began := 0, time.Now()
+		read := func() (map[string]*Usage, error) {
+			if n++; n == 4 {
+				return nil, errors.New("no such cgroup")
+			}
+			u := &Usage{PID: 7, At: time.Now(), Used: time.Since(began) / 4}
+			return map[string]*Usage{"a": u, "ended": {At: time.Now()}}, nil
+		}
+		var out strings.Builder
+		require.NoError(t, Display{JSON: true}.Watch(&out, false, read))
+		require.Equal(t, time.Second, time.Since(began))
+		require.Equal(t, 2, n)
+		require.Equal(t, 1, strings.Count(out.String(), "\n"))
+		require.Contains(t, out.String(), `{"pid":7,"command":"","cpu_percent":25,`)
+
+		n = 0
+		out.Reset()
+		require.EqualError(t, Display{JSON: true}.Watch(&out, true, read), "no such cgroup")
+		require.Equal(t, 2, strings.Count(out.String(), `"cpu_percent":25,`))
+	})
 }
 
 func TestShow(t *testing.T) {
