@@ -6,14 +6,13 @@
 package main
 
 import (
-	"os"
-	"strings"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage03-rootfs/proctitle"
 )
 
 // Init is clone(2) in the middle of a list: the child replays the rest, and its parent stays
@@ -22,7 +21,9 @@ import (
 // inside may not trace it. In a user namespace it stays dumpable: only root could still join
 // it otherwise (setns(2)).
 func (p *Plan) Init(command []string) *plan.Call {
-	prepareNames(command)
+	// The arguments that those inside see are not box's own, but like those of Docker's init. They are
+	// set before the fork: the child may look at once.
+	proctitle.Prepare(append([]string{"/sbin/box-init", "--"}, command...))
 	if p.Clone.Flags&unix.CLONE_NEWUSER == 0 {
 		p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"),
 			plan.Sym(0, "SUID_DUMP_DISABLE")).
@@ -30,36 +31,9 @@ func (p *Plan) Init(command []string) *plan.Call {
 	}
 	return p.Add("clone", unix.SYS_CLONE, plan.Sym(uintptr(unix.SIGCHLD), "flags=SIGCHLD"),
 		plan.Sym(0, "child_stack=NULL")).
-		Before(takeNames).ParentRuns(initLoop).
+		Before(proctitle.Set).ParentRuns(initLoop).
 		Why("PID 1 stays, to pass signals on and to reap zombies")
 }
-
-// names is the memory where proc(5) finds the arguments and the environment of box, and what
-// PID 1 has there instead: those inside may read it.
-var names struct{ memory, text []byte }
-
-// prepareNames gives PID 1 a name like that of Docker's, and the command as its arguments.
-func prepareNames(command []string) {
-	size := 0
-	for _, arg := range os.Args {
-		size += len(arg) + 1
-	}
-	text := strings.Join(append([]string{"/sbin/box-init", "--"}, command...), "\x00")
-	text = text[:min(len(text), size-1)]
-	environ, err := os.ReadFile("/proc/self/environ") // it follows the arguments
-	if err == nil {
-		size += len(environ)
-	}
-	names.memory = unsafe.Slice(unsafe.StringData(os.Args[0]), size)
-	names.text = append([]byte(text), make([]byte, size-len(text))...)
-}
-
-// takeNames comes before the fork: the child may look at once.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func takeNames() { copy(names.memory, names.text) }
 
 // initLoop is what PID 1 does until its end. It makes raw system calls only, like the replay
 // that calls it. All signals are blocked, so that they are taken here one by one.

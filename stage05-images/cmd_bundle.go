@@ -31,9 +31,9 @@ func (b *bundle) hasUserNamespace() bool {
 // all.
 func (b *bundle) knownCaps() capability.Set {
 	if b.hasUserNamespace() {
-		return knownCaps(unix.CLONE_NEWUSER)
+		return capability.Known(unix.CLONE_NEWUSER)
 	}
-	return knownCaps(0)
+	return capability.Known(0)
 }
 
 // mapIDs maps linux.uidMappings and linux.gidMappings. An ordinary user may map the user's own ids

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/mountspec"
+	"stagebox/stage03-rootfs/rootdir"
 )
 
 // bind is a mount at a place inside: of a path of the host's, or new in memory.
@@ -86,21 +86,7 @@ func (r *newRoot) memory(b bind) plan.Arg {
 		attrs |= rdOnly
 	}
 	if !slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(o, "mode=") }) {
-		options = append([]string{"mode=" + r.modeOf(b.Target)}, options...)
+		options = append([]string{"mode=" + rootdir.Mode(b.Target, r.openInside)}, options...)
 	}
 	return r.NewMount("tmpfs", attrs, options...)
-}
-
-// modeOf returns the mode of a directory of the root, in octal; 1777 if there is none.
-func (c *Container) modeOf(dir string) string {
-	fd, err := c.openInside(dir, unix.O_PATH)
-	if err != nil {
-		return "1777"
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return "1777"
-	}
-	return fmt.Sprintf("%o", st.Mode&0o7777)
 }

@@ -2,12 +2,7 @@
 
 package main
 
-import (
-	"fmt"
-	"os"
-
-	"stagebox/stage03-rootfs/rlimit"
-)
+import "stagebox/stage03-rootfs/rlimit"
 
 // Security are the flags that restrict what the program may do, or allow it more.
 type Security struct {
@@ -21,19 +16,11 @@ type Security struct {
 // rlimits plans the --ulimit flags. A user who may not raise a hard limit gets the present one.
 func (f *Security) rlimits(p *Plan) error {
 	for _, spec := range f.Ulimit {
-		limit, err := rlimit.Parse(spec)
-		if err != nil {
-			return fmt.Errorf("--ulimit %s: %w", spec, err)
-		}
-		allowed, isLower, err := limit.Allowed()
+		limit, err := rlimit.Permitted(spec)
 		if err != nil {
 			return err
 		}
-		if isLower {
-			fmt.Fprintf(os.Stderr, "box: --ulimit %s: only CAP_SYS_RESOURCE raises a hard limit, "+
-				"and box lacks it: %s stays at %s\n", spec, limit.Name, rlimit.Format(allowed.Max))
-		}
-		p.Prlimit(allowed)
+		p.Prlimit(limit)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func security(c *Container, p *Plan, id *identity) error {
 	if c.open() && s.Profile == "" {
 		s.Profile = "unconfined"
 	}
-	known := knownCaps(p.Clone.Flags)
+	known := capability.Known(p.Clone.Flags)
 	caps, err := capability.Select(c.CapAdd, c.CapDrop, c.open())
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged
 	if err != nil {
 		return nil, err
 	}
-	keep, known := theirs.Bounding, knownCaps(namespaces)
+	keep, known := theirs.Bounding, capability.Known(namespaces)
 	if !theirs.Filtered {
 		profile = "unconfined"
 	}
@@ -123,19 +123,6 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged
 			p.Capset(keep & known)
 		}
 	}, nil
-}
-
-// knownCaps is what the process may have: all that the kernel knows in a user namespace of
-// its own, else what box has, which is less than everything inside another container.
-func knownCaps(namespaces uint64) capability.Set {
-	var set capability.Set
-	for i := range capability.Count {
-		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(i), 0, 0, 0)
-		if err == nil && (has == 1 || namespaces&unix.CLONE_NEWUSER != 0) {
-			set |= 1 << i
-		}
-	}
-	return set
 }
 
 // limitCaps drops capabilities for good: no program that is executed can bring them back.

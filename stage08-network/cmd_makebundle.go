@@ -126,7 +126,7 @@ func (c *Container) describeBundle() (*runtimespec.Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	caps &= knownCaps(flags)
+	caps &= capability.Known(flags)
 	profile, err := seccomp.Default(caps.Names())
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"unsafe"
@@ -76,34 +75,18 @@ func (r *newRoot) guard1(dir string, rules []devcgroup.Rule) {
 
 // guard2 attaches a program to the group of version 2.
 func (r *newRoot) guard2(dir string, rules []devcgroup.Rule) {
-	code := devcgroup.Compile(rules)
-	license := []byte("GPL\x00")
-	load := &bpfLoad{kind: unix.BPF_PROG_TYPE_CGROUP_DEVICE, count: uint32(len(code)),
-		code: unsafe.Pointer(&code[0]), license: unsafe.Pointer(&license[0])}
-	attach := &bpfAttach{kind: unix.BPF_CGROUP_DEVICE, flags: unix.BPF_F_ALLOW_MULTI}
+	load, attach := devcgroup.Load(devcgroup.Compile(rules)), devcgroup.Attach()
 	group := r.before.OpenDir(dir)
-	group.Then(func() { attach.target = uint32(group.Ret) })
+	group.Then(func() { attach.Group = uint32(group.Ret) })
 	group.Result()
-	text := fmt.Sprintf("{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%d, insns=%p, "+
-		"license=\"GPL\"}", len(code), &code[0])
 	program := r.before.Add("bpf", unix.SYS_BPF, plan.Sym(unix.BPF_PROG_LOAD, "BPF_PROG_LOAD"),
-		plan.Ptr(unsafe.Pointer(load), text), int(unsafe.Sizeof(*load))).Retry().
+		plan.Ptr(unsafe.Pointer(load), load.String()), int(unsafe.Sizeof(*load))).Retry().
 		Why("a program of the kernel's, run whenever a device is opened")
-	program.Then(func() { attach.program = uint32(program.Ret) })
+	program.Then(func() { attach.Program = uint32(program.Ret) })
 	program.Result()
 	r.before.Add("bpf", unix.SYS_BPF, plan.Sym(unix.BPF_PROG_ATTACH, "BPF_PROG_ATTACH"),
-		plan.Ptr(unsafe.Pointer(attach),
-			"{attach_type=BPF_CGROUP_DEVICE, attach_flags=BPF_F_ALLOW_MULTI}"),
-		int(unsafe.Sizeof(*attach))).
+		plan.Ptr(unsafe.Pointer(attach), attach.String()), int(unsafe.Sizeof(*attach))).
 		Why("no device but those that it allows")
 	r.before.Close(program.Result())
 	r.before.Close(group.Result())
 }
-
-// bpfLoad and bpfAttach are the parts of union bpf_attr that two commands of bpf(2) take.
-type bpfLoad struct {
-	kind, count   uint32
-	code, license unsafe.Pointer
-}
-
-type bpfAttach struct{ target, program, kind, flags uint32 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Status is what a process may still do.
@@ -29,4 +31,18 @@ func StatusOf(pid int) (s Status, err error) {
 		return s, fmt.Errorf("/proc/%d/status: CapBnd: %w", pid, err)
 	}
 	return Status{Set(bounding), field("Seccomp") == "2", field("NoNewPrivs") == "1"}, nil
+}
+
+// Known is what a process that is made with these CLONE_NEW flags may have: all that the kernel
+// knows in a user namespace of its own, else what this process has, which is less than everything
+// inside another container.
+func Known(namespaces uint64) Set {
+	var set Set
+	for i := range Count {
+		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(i), 0, 0, 0)
+		if err == nil && (has == 1 || namespaces&unix.CLONE_NEWUSER != 0) {
+			set |= 1 << i
+		}
+	}
+	return set
 }

@@ -3,6 +3,8 @@ package capability
 import (
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,4 +30,16 @@ func TestStatusOf(t *testing.T) {
 	require.NoError(t, gone.Run())
 	_, err = StatusOf(gone.Process.Pid)
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// What the kernel lists in /proc, it also grants; in a new user namespace that is everything.
+func TestKnown(t *testing.T) {
+	own, err := StatusOf(os.Getpid())
+	require.NoError(t, err)
+	require.Equal(t, own.Bounding, Known(0))
+	last, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
+	require.NoError(t, err)
+	n, err := strconv.Atoi(strings.TrimSpace(string(last)))
+	require.NoError(t, err)
+	require.Equal(t, Set(1)<<min(n+1, Count)-1, Known(unix.CLONE_NEWUSER))
 }

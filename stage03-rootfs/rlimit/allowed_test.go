@@ -28,3 +28,11 @@ func TestAllowed(t *testing.T) {
 	_, _, err = Limit{"none", 1000, now}.Allowed()
 	require.ErrorIs(t, err, unix.EINVAL)
 }
+
+func TestPermitted(t *testing.T) {
+	limit, err := Permitted("nofile=10:20")
+	require.NoError(t, err)
+	require.Equal(t, "{rlim_cur=10, rlim_max=20}", limit.String())
+	_, err = Permitted("nofile=20:10")
+	require.EqualError(t, err, "--ulimit nofile=20:10: the soft limit, 20, is above the hard one, 10")
+}

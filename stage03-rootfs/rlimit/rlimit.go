@@ -3,6 +3,7 @@ package rlimit
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,6 +101,21 @@ func (l Limit) Allowed() (allowed Limit, isLower bool, err error) {
 	}
 	l.Max, l.Cur = now.Max, min(l.Cur, now.Max)
 	return l, true, nil
+}
+
+// Permitted is the limit of a value of --ulimit as far as this process may set it. If that is lower,
+// it prints why.
+func Permitted(spec string) (Limit, error) {
+	limit, err := Parse(spec)
+	if err != nil {
+		return limit, fmt.Errorf("--ulimit %s: %w", spec, err)
+	}
+	allowed, isLower, err := limit.Allowed()
+	if isLower {
+		fmt.Fprintf(os.Stderr, "box: --ulimit %s: only CAP_SYS_RESOURCE raises a hard limit, "+
+			"and box lacks it: %s stays at %s\n", spec, limit.Name, Format(allowed.Max))
+	}
+	return allowed, err
 }
 
 func mayRaise() bool {

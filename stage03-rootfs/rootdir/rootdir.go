@@ -90,3 +90,17 @@ func Target(name string, open func(name string, flags uint64) (fd int, err error
 	}
 	return path.Join(path.Dir(name), string(target[:n]))
 }
+
+// Mode returns the mode of a directory, in octal; 1777 if there is none. open is as for Target.
+func Mode(dir string, open func(name string, flags uint64) (fd int, err error)) string {
+	fd, err := open(dir, unix.O_PATH)
+	if err != nil {
+		return "1777"
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return "1777"
+	}
+	return fmt.Sprintf("%o", st.Mode&0o7777)
+}

@@ -68,3 +68,15 @@ func TestCheckWorkdir(t *testing.T) {
 	require.ErrorContains(t, CheckWorkdir("tmp"), "--workdir tmp: it must be an absolute path")
 	require.NoError(t, CheckWorkdir("/tmp/"))
 }
+
+func TestMode(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(root, "run"), 0o700))
+	require.NoError(t, os.Chmod(filepath.Join(root, "run"), 0o710|os.ModeSticky))
+	require.NoError(t, os.Symlink("/run", filepath.Join(root, "link")))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "file"), nil, 0o600))
+	open := func(name string, flags uint64) (int, error) { return Open(root, name, flags) }
+	for name, mode := range map[string]string{"/run": "1710", "/link": "1710", "/file": "1777", "/none": "1777"} {
+		require.Equal(t, mode, Mode(name, open), name)
+	}
+}
