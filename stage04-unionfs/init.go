@@ -21,8 +21,8 @@ import (
 // inside may not trace it. In a user namespace it stays dumpable: only root could still join
 // it otherwise (setns(2)).
 func (p *Plan) Init(command []string) *plan.Call {
-	// The arguments that those inside see are not box's own, but like those of Docker's init. They are
-	// set before the fork: the child may look at once.
+	// The arguments that those inside see are not box's own, but like those of Docker's init. They
+	// are set before the fork: the child may look at once.
 	proctitle.Prepare(append([]string{"/sbin/box-init", "--"}, command...))
 	if p.Clone.Flags&unix.CLONE_NEWUSER == 0 {
 		p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"),

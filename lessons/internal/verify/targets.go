@@ -8,8 +8,8 @@ type target struct{ lesson, commands int }
 
 var targets = map[string]target{
 	"namespaces": {450, 135},
-	"cgroups":    {751, 205},
-	"rootfs":     {1600, 185},
+	"cgroups":    {751, 172},
+	"rootfs":     {1530, 172},
 	"unionfs":    {1930, 1580},
 	"images":     {1840, 1760},
 	"dockerfile": {1875, 480},

@@ -39,7 +39,7 @@ var changes = []string{
 	"cmd_inspect.go:Record.describe", "cmd_inspect.go:inspectCmd", "cmd_inspect.go:objects",
 	"cmd_ps.go:psCmd.Run", "cmd_ps.go:psCmd.row", "cmd_ps.go:psFilters", "cmd_ps.go:psLine", "cmd_ps.go:psRow",
 	"cmd_start.go:renameCmd.Run",
-	"cmd_stats.go:statsCmd.show",
+	"cmd_stats.go:statsCmd.Run",
 	"cmd_store.go:Container.rejectStoreFlags", "cmd_store.go:Container.resolve",
 	"container.go:Container", "container.go:Container.Run",
 	"containers.go:Record.running", "containers.go:State", "containers.go:State.exit",
