@@ -24,7 +24,7 @@ type Entry struct {
 
 	Terminal
 
-	Store
+	Store Store `embed:""`
 
 	attach.LeaveOptions
 

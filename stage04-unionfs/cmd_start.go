@@ -23,13 +23,13 @@ import (
 type someContainers struct {
 	Names []string `arg:"" name:"container" help:"Containers, by name, id or id prefix."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // each does something with every container, and prints the names of those it succeeded with.
 func (c *someContainers) each(do func(r *Record) error) error {
 	return batch.SideBySide(c.Names, func(name string) error {
-		r, err := c.findStarted(name)
+		r, err := c.Store.findStarted(name)
 		if err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (s Store) findStarted(text string) (r *Record, err error) {
 type oneContainer struct {
 	Name string `arg:"" name:"container" help:"A container, by name, id or id prefix."`
 
-	Store
+	Store Store `embed:""`
 }
 
 type createCmd struct{ Container }

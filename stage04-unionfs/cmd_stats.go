@@ -20,7 +20,7 @@ type statsCmd struct {
 	NoStream bool   `help:"Print the numbers once instead of every second."`
 	Format   string `help:"table, or json for one object per line and container." enum:"table,json" default:"table"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box stats`.

@@ -13,7 +13,7 @@ import (
 type topCmd struct {
 	Words Argv `arg:"" name:"container" help:"A container, by name, id or id prefix, followed by options of ps(1) (default: -ef). The columns must include PID." passthrough:"partial"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box top`.

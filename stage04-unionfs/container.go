@@ -37,7 +37,7 @@ type Container struct {
 
 	StoreOptions
 
-	Store `json:"-"`
+	Store Store `json:"-" embed:""`
 }
 
 // Run is `box run`.

@@ -21,7 +21,7 @@ type loadCmd struct {
 	Input string `short:"i" help:"Read from a file (default: standard input)." placeholder:"FILE"`
 	Quiet bool   `short:"q" help:"Show no progress. There is none to show: the output stays the same."`
 
-	Store
+	Store Store `embed:""`
 
 	layer.LimitFlags
 }
@@ -60,7 +60,7 @@ type saveCmd struct {
 	Images []string `arg:"" name:"image" help:"Images, by name, id or id prefix."`
 	Output string   `short:"o" help:"Write to a file; - is standard output (default: -)." placeholder:"FILE"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box save`.
@@ -80,7 +80,7 @@ type importCmd struct {
 	File string `arg:"" help:"A tar archive of files, compressed or not; - is standard input."`
 	Name string `arg:"" optional:"" help:"Name of the image."`
 
-	Store
+	Store Store `embed:""`
 
 	layer.LimitFlags
 }

@@ -12,7 +12,7 @@ import (
 type cpCmd struct {
 	crosscopy.Options
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box cp`.

@@ -27,7 +27,7 @@ type inspectCmd struct {
 	Picture string   `help:"Draw the layers of a container instead, as text or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
 	Type    string   `help:"Inspect only objects of this kind: container, image or volume." enum:",container,image,volume" default:"" placeholder:"KIND"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box inspect`.

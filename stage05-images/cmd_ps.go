@@ -21,7 +21,7 @@ import (
 type psCmd struct {
 	listing.Options
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box ps`.

@@ -21,7 +21,8 @@ type Layers struct {
 	Layer []string `help:"Directory to stack, read-only, on top of --rootfs or instead of it; the last one is on top." placeholder:"DIR" sep:"none" group:"Files:"`
 }
 
-// Store is the directory that box keeps its state in.
+// Store is the directory that box keeps its state in. In a command it is a named field: of an embedded one,
+// the compiler would make each command a copy of every method.
 type Store struct {
 	Root string `help:"Directory of box's store, which holds containers and volumes (default: /var/lib/stagebox for root, ~/.local/share/stagebox for others)." env:"BOX_ROOT" placeholder:"DIR" group:"Store:"`
 

@@ -46,7 +46,7 @@ type buildCmd struct {
 
 	Remote
 
-	Store
+	Store Store `embed:""`
 
 	layer.LimitFlags
 }

@@ -48,7 +48,7 @@ type buildCmd struct {
 
 	Remote
 
-	Store
+	Store Store `embed:""`
 
 	layer.LimitFlags
 }

@@ -31,7 +31,7 @@ type pruneCmd struct {
 	Force       bool       `short:"f" help:"Do not ask for confirmation."`
 	Filter      string     `help:"Remove only what was not used for a time: until=24h." placeholder:"FILTER"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box builder prune`.
@@ -127,7 +127,9 @@ type systemCmd struct {
 	Df dfCmd `cmd:"" help:"Show disk usage of the store."`
 }
 
-type dfCmd struct{ Store }
+type dfCmd struct {
+	Store Store `embed:""`
+}
 
 // Run is `box system df`.
 func (c *dfCmd) Run() error {

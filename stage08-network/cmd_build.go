@@ -49,7 +49,7 @@ type buildCmd struct {
 
 	Remote
 
-	Store
+	Store Store `embed:""`
 
 	layer.LimitFlags
 }

@@ -16,7 +16,7 @@ type completionCmd struct {
 	Shell string   `arg:"" help:"bash, zsh or fish. Load with: source <(box completion bash), or box completion fish | source." enum:"bash,zsh,fish,words"`
 	Words []string `arg:"" optional:"" hidden:"" passthrough:"" help:"Words after box, the last of which is completed; used by the generated scripts."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box completion`.

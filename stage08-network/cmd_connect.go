@@ -19,7 +19,7 @@ type networkConnectCmd struct {
 	MAC     string   `name:"mac-address" help:"MAC address of the container's link there." placeholder:"MAC"`
 	Alias   []string `help:"Additional name of the container there." placeholder:"NAME" sep:"none"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box network connect`.
@@ -43,7 +43,7 @@ type networkDisconnectCmd struct {
 	Name    string `arg:"" name:"container" help:"A container, by name, id or id prefix."`
 	Force   bool   `short:"f" help:"Succeed if the container is not on the network."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box network disconnect`.

@@ -22,7 +22,7 @@ import (
 type imagesCmd struct {
 	imageview.Options
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box images`.
@@ -39,7 +39,7 @@ type tagCmd struct {
 	Image string `arg:"" help:"An image, by name, id or id prefix."`
 	Name  string `arg:"" help:"The additional name."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box tag`.
@@ -64,7 +64,7 @@ type rmiCmd struct {
 	Names []string `arg:"" name:"image" help:"Images, by name, id or id prefix."`
 	Force bool     `short:"f" help:"Remove all names of an image given by id, and images that containers use."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box rmi`.
@@ -120,7 +120,7 @@ type imageInspectCmd struct {
 	Names  []string `arg:"" name:"image" help:"Images, by name, id or id prefix."`
 	Format string   `short:"f" help:"Format with a Go template, such as {{.Id}} or {{json .Config}}." placeholder:"TEMPLATE"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box image inspect`.
@@ -132,7 +132,7 @@ type imagePruneCmd struct {
 	All   bool `short:"a" help:"Remove unused images that have names too."`
 	Force bool `short:"f" help:"Do not ask for confirmation."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box image prune`. It has freed the layers that are gone afterwards: others
@@ -175,7 +175,7 @@ type historyCmd struct {
 
 	imageview.HistoryOptions
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box history`: the latest step first, and how much each has added.

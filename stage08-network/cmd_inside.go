@@ -18,7 +18,7 @@ type insideCmd struct {
 	Dir    string   `arg:""`
 	Owners []string `arg:"" optional:""`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box inside`: outside of the namespace it enters it, and inside it does the work.

@@ -43,7 +43,7 @@ type networkCreateCmd struct {
 
 	Label []string `help:"Set a label." placeholder:"KEY=VALUE" sep:"none"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box network create`.
@@ -61,7 +61,7 @@ func (c *networkCreateCmd) Run() error {
 		return err
 	}
 	n := &ipam.Network{Name: c.Name, Internal: c.Internal, Labels: labels.Map(list)}
-	if err := c.networks().create(n, subnet, false); err != nil {
+	if err := c.Store.networks().create(n, subnet, false); err != nil {
 		return err
 	}
 	_, err = fmt.Println(n.Name)
@@ -71,18 +71,18 @@ func (c *networkCreateCmd) Run() error {
 type networkLsCmd struct {
 	Quiet bool `short:"q" help:"Print only names."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box network ls`.
-func (c *networkLsCmd) Run() error { return c.networks().Write(os.Stdout, c.Quiet) }
+func (c *networkLsCmd) Run() error { return c.Store.networks().Write(os.Stdout, c.Quiet) }
 
 type networkInspectCmd struct {
 	Names   []string     `arg:"" name:"network" help:"Networks, by name."`
 	Format  string       `short:"f" help:"Format with a Go template, such as {{json .IPAM.Config}}." placeholder:"TEMPLATE"`
 	Picture picture.Form `help:"Draw the networks as they are in the kernel now; =svg for browsers." placeholder:"svg"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box network inspect`.
@@ -91,11 +91,11 @@ func (c *networkInspectCmd) Run() error {
 		return (&inspectCmd{Names: c.Names, Format: c.Format, Type: "network", Store: c.Store}).Run()
 	}
 	return batch.Each(c.Names, func(name string) error {
-		n, err := c.networks().Find(name)
+		n, err := c.Store.networks().Find(name)
 		if err != nil {
 			return err
 		}
-		p, err := c.networks().picture(n)
+		p, err := c.Store.networks().picture(n)
 		if err == nil {
 			_, err = fmt.Print(p.In(c.Picture))
 		}
@@ -107,12 +107,12 @@ type networkRmCmd struct {
 	Names []string `arg:"" name:"network" help:"Networks, by name."`
 	Force bool     `short:"f" help:"Remove a network that may belong to another network namespace, and leave what it has there."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box network rm`.
 func (c *networkRmCmd) Run() error {
-	return batch.Print(c.Names, func(name string) error { return c.networks().remove(name, c.Force) })
+	return batch.Print(c.Names, func(name string) error { return c.Store.networks().remove(name, c.Force) })
 }
 
 // NetworkOptions are the flags about a container's network.

@@ -12,7 +12,7 @@ type portCmd struct {
 	Name string `arg:"" name:"container" help:"A container, by name, id or id prefix."`
 	Port string `arg:"" optional:"" help:"Port of the container: 80 or 53/udp."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box port`.

@@ -22,7 +22,7 @@ import (
 type psCmd struct {
 	listing.Options
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box ps`.

@@ -40,7 +40,7 @@ type pullCmd struct {
 
 	Remote
 
-	Store
+	Store Store `embed:""`
 
 	layer.LimitFlags
 }
@@ -76,7 +76,7 @@ type pushCmd struct {
 
 	Remote
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box push`.

@@ -53,7 +53,7 @@ func (s Store) volumes() ([]listing.Volume, error) {
 type volumeLsCmd struct {
 	listing.VolumeOptions
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box volume ls`.
@@ -64,7 +64,7 @@ type volumeCreateCmd struct {
 	Label  []string `help:"Set a label on the volume." placeholder:"KEY[=VALUE]" sep:"none"`
 	Driver string   `short:"d" help:"Volume driver; only local is supported." default:"local" placeholder:"NAME"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box volume create`. Like Docker's, it does nothing to a volume that is there.
@@ -94,7 +94,7 @@ type volumeInspectCmd struct {
 	Names  []string `arg:"" name:"volume" help:"Volumes, by name."`
 	Format string   `short:"f" help:"Format as json, or with a Go template such as {{.Mountpoint}}." placeholder:"TEMPLATE"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box volume inspect`.
@@ -117,7 +117,7 @@ type volumePruneCmd struct {
 	Force  bool     `short:"f" help:"Do not ask for confirmation."`
 	Filter []string `help:"Remove only volumes that match: label." placeholder:"NAME=VALUE" sep:"none"`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box volume prune`.
@@ -163,7 +163,7 @@ type volumeRmCmd struct {
 	Names []string `arg:"" name:"volume" help:"Volumes, by name."`
 	Force bool     `short:"f" help:"Succeed if there is no such volume."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box volume rm`.

@@ -17,7 +17,7 @@ import (
 type pauseCmd struct {
 	PIDs []target `arg:"" name:"container" help:"Containers, by name, id or a PID of one of their processes."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box pause`.
@@ -46,7 +46,7 @@ type updateCmd struct {
 
 	Limits
 
-	Store
+	Store Store `embed:""`
 
 	Restart *restart.Policy `help:"Restart policy: no, on-failure[:N], always, unless-stopped." placeholder:"POLICY" group:"Store:"`
 

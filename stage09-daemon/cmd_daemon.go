@@ -23,7 +23,7 @@ type daemonCmd struct {
 
 	sockets.Certificates
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box daemon`.

@@ -28,7 +28,7 @@ type bundleCmd struct {
 	Args  Argv   `arg:"" name:"command" optional:"" passthrough:"partial" help:"The command and its arguments, instead of the image's."`
 	TTY   bool   `short:"t" name:"tty" help:"Allocate a terminal for the container."`
 
-	Store
+	Store Store `embed:""`
 }
 
 // Run is `box bundle`.
