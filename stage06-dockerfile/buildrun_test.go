@@ -48,6 +48,9 @@ RUN stat -c "%n %u:%g %a" /d /d/f /copied >/seen && chown 9 /copied && touch /d/
 		$box run --rm built sh -c 'cat /seen; stat -c "%n %u:%g" /copied /d/f'
 		$box save built | tar -x
 		for blob in blobs/sha256/*; do tar -tvf $blob --numeric-owner 2>/dev/null | grep -E ' (d/f?|copied)$' || true; done | awk '{ print $1, $2, $NF }' | sort
+		$box build -q -o files context
+		(cd files; find . ! -user nobody; stat -c '%n %U %a' d d/f copied)
+		$box build -q -o - context | tar -tv --numeric-owner | grep -E ' (d/f?|copied)$' | awk '{ print $1, $2, $NF }' | sort
 		$box rmi built tiny >/dev/null
 		ls store/layers`), 0o644))
 	out := shell("export HOME=$PWD BOX_ROOT=$PWD/store box=" + box + `
@@ -64,6 +67,12 @@ RUN stat -c "%n %u:%g %a" /d /d/f /copied >/seen && chown 9 /copied && touch /d/
 -rw-r--r-- 9/8 copied
 -rwsr-x--x 33/44 d/f
 drwx------ 5/0 d/
+drwx------ 5/0 d/
+d nobody 700
+d/f nobody 4751
+copied nobody 644
+-rw-r--r-- 9/8 copied
+-rwsr-x--x 33/44 d/f
 drwx------ 5/0 d/
 `, out)
 }

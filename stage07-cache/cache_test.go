@@ -720,3 +720,22 @@ func (b *bench) box(args ...string) {
 	out, err := cmd.CombinedOutput()
 	require.NoError(b.t, err, string(out))
 }
+
+// TestOutputsAreCached: a build that makes no image leaves its steps in the cache, and the picture of
+// them and an archive do not get into each other's way.
+func TestOutputsAreCached(t *testing.T) {
+	b := newBench(t, "FROM scratch\nCOPY file /\n")
+	b.write("file", "text\n")
+	out := filepath.Join(t.TempDir(), "out")
+	for range 2 {
+		_, told := b.build("-o", out)
+		require.Contains(t, told, "wrote "+out+" (local): 1 file, 5 B\n")
+	}
+	id, told := b.build("-q", "-o", out, "-o", "type=image", "--picture", "text")
+	require.Empty(t, told)
+	require.Contains(t, id, "cached  COPY file")
+	archive, told, err := b.try("-o", "-", "--picture", "text")
+	require.Error(t, err)
+	require.Empty(t, archive)
+	require.Equal(t, "box: --picture is on standard output, and so is an --output: add dest=FILE to that\n", told)
+}

@@ -44,7 +44,11 @@ func Local(dir string, tree func(io.Writer) error) (sum string, err error) {
 	if errTree := <-done; errTree != nil && !errors.Is(errTree, io.ErrClosedPipe) && !u.failed {
 		err = errTree
 	}
-	return fmt.Sprintf(": %d files, %s", u.files, units.FormatSize(u.bytes)), err
+	noun := "files"
+	if u.files == 1 {
+		noun = "file"
+	}
+	return fmt.Sprintf(": %d %s, %s", u.files, noun, units.FormatSize(u.bytes)), err
 }
 
 // unpacker makes the files of a tar stream in a directory.
