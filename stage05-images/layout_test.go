@@ -873,6 +873,27 @@ func TestUnsyncedLayers(t *testing.T) {
 	require.True(t, s.hasLayer(current))
 }
 
+// TestUnsyncedLayersOfAStoreInUse holds that a box which is not alone leaves such a layer to the one
+// that is, and says so.
+func TestUnsyncedLayersOfAStoreInUse(t *testing.T) {
+	s := newStore(t)
+	layer := digest.FromString("earlier")
+	require.NoError(t, s.openImages())
+	require.NoError(t, os.Mkdir(s.layerPath(layer), 0o755))
+	require.NoError(t, os.Symlink("another-boot", s.layerPath(layer)+".unsynced"))
+	other, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
+	require.NoError(t, err)
+	_, err = s.using()
+	require.ErrorIs(t, err, state.ErrBusy)
+	require.NotErrorIs(t, err, os.ErrInvalid)
+	require.True(t, s.hasLayer(layer))
+	require.NoError(t, other.Close())
+	done, err := s.using()
+	require.NoError(t, err)
+	require.False(t, s.hasLayer(layer))
+	require.NoError(t, done())
+}
+
 // TestImagePrune removes images without a name, but not what a container or another image has.
 func TestImagePrune(t *testing.T) {
 	boxtest.Turn(t, 3, 4)

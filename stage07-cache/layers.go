@@ -10,7 +10,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -148,26 +147,6 @@ func (s Store) nameLayer(build string, diffID digest.Digest) error {
 // or a pull has made.
 func (s Store) syncLayers() error {
 	return state.SyncMarked(s.path("layers"), s.path("images/index.lock"))
-}
-
-// dropUnsynced removes the layers that were not on the disk yet when the machine went down. Only a
-// box that is alone does so; another one waits until that is done.
-func (s Store) dropUnsynced() error {
-	left := func() []string {
-		list, _ := state.FromEarlierBoots(s.path("layers"))
-		return list
-	}
-	if len(left()) == 0 {
-		return nil
-	}
-	isLeft := func() bool { return len(left()) > 0 }
-	alone, err := state.LockSoon(context.Background(), s.path("images/use.lock"), isLeft)
-	if err != nil {
-	}
-	for _, layer := range left() { // its mark goes last: a kill may come before
-		err = errors.Join(err, cmp.Or(s.dropLayer(layer), state.Unmark(layer)))
-	}
-	return errors.Join(err, alone.Close())
 }
 
 // dropLayer removes a layer that is not wanted.

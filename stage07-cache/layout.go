@@ -49,7 +49,8 @@ func (s Store) using() (done func() error, err error) {
 	if err := s.openImages(); err != nil {
 		return nil, err
 	}
-	if err := s.dropUnsynced(); err != nil {
+	err = state.DropUnsynced(s.path("layers"), s.path("images/use.lock"), s.dropLayer)
+	if err != nil {
 		return nil, err
 	}
 	file, err := state.Lock(context.Background(), s.path("images/use.lock"), state.Shared)

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 // A directory that gets its name before its files are on the disk has a mark beside it, until
 // SyncMarked has brought all such directories there at once. The mark is a symbolic link to the
 // id of this boot of the machine. If the machine goes down meanwhile, the directory can have its
-// name and lack files: the mark is then of an earlier boot, and FromEarlierBoots returns it.
+// name and lack files: the mark is then of an earlier boot, and DropUnsynced removes it.
 
 // markSuffix ends the name of a mark.
 const markSuffix = ".unsynced"
@@ -70,9 +71,28 @@ func SyncMarked(dir, lock string) error {
 	return err
 }
 
-// FromEarlierBoots returns what was marked in a directory when the machine went down.
-func FromEarlierBoots(dir string) ([]string, error) {
-	return listMarked(dir, func(of, boot string) bool { return of != boot })
+// DropUnsynced removes, with drop, what was marked in a directory when the machine went down. Only
+// the one that holds a lock alone does so; another one waits until that is done.
+func DropUnsynced(dir, lock string, drop func(path string) error) error {
+	left := func() []string {
+		list, _ := listMarked(dir, func(of, boot string) bool { return of != boot })
+		return list
+	}
+	isLeft := func() bool { return len(left()) > 0 }
+	if !isLeft() {
+		return nil
+	}
+	alone, err := LockSoon(context.Background(), lock, isLeft)
+	switch {
+	case err == ErrBusy && !isLeft(): // the other one has done it
+		return nil
+	case err != nil:
+		return fmt.Errorf("what the machine had not finished in %s when it went down: %w", dir, err)
+	}
+	for _, path := range left() { // its mark goes last: a kill may come before
+		err = errors.Join(err, cmp.Or(drop(path), Unmark(path)))
+	}
+	return errors.Join(err, alone.Close())
 }
 
 // listMarked returns the paths in a directory whose marks are of boots that want selects.
