@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/state"
@@ -177,16 +176,7 @@ func (s Store) saveBlob(w *archive.Writer, d digest.Digest) error {
 	if err := s.materialize(d); err != nil {
 		return err
 	}
-	file, err := os.Open(s.layout().Path(d))
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	err = w.Blob(d, info.Size(), file)
+	err := w.File(d, s.layout().Path(d))
 	if errors.Is(err, archive.ErrDamaged) {
 		return s.layout().Damaged(d)
 	}

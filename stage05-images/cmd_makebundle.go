@@ -7,7 +7,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/capability"
-	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage03-rootfs/sysfs"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/layer"
@@ -96,13 +94,7 @@ func (c *Container) fillBundle(dir string) error {
 	if err := os.Mkdir(c.Rootfs, 0o755); err != nil {
 		return err
 	}
-	copyFiles := layer.Merge
-	if os.Geteuid() != 0 {
-		copyFiles = func(to string, layers []string) error {
-			return layer.Inside(io.Discard, append([]string{"flatten", to}, layers...)...)
-		}
-	}
-	if err := copyFiles(c.Rootfs, layers); err != nil {
+	if err := layer.FlattenInside(c.Rootfs, layers); err != nil {
 		return err
 	}
 	b, err := c.describeBundle()
@@ -122,18 +114,9 @@ func (c *Container) describeBundle() (*runtimespec.Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	caps, err := capability.Select(nil, nil, false)
-	if err != nil {
-		return nil, err
-	}
-	caps &= capability.Known(flags)
-	profile, err := seccomp.Default(caps.Names())
-	if err != nil {
-		return nil, err
-	}
 	b := &runtimespec.Bundle{
 		Args: c.Command, Env: who.env, Cwd: c.Workdir, TTY: c.TTY, Hostname: c.Hostname,
-		UID: who.uid, GID: who.gid, Groups: who.groups, Caps: caps, Seccomp: profile,
+		UID: who.uid, GID: who.gid, Groups: who.groups, Caps: capability.Default & capability.Known(flags),
 		Cgroups: "/sys/fs/cgroup", Masked: slices.Concat(masked, sysfs.Thermal()), HostUID: os.Geteuid(), HostGID: os.Getegid(),
 	}
 	for _, k := range kinds {

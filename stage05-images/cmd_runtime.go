@@ -184,16 +184,11 @@ func (c *runtimeResumeCmd) Run() error { return freezeContainer(&c.One, false) }
 
 func freezeContainer(c *runtimecli.One, stop bool) error {
 	return withState(&c.Options, c.ID, func(s *runtimestate.State) error {
-		switch {
-		case stop && s.Status != specs.StateRunning && s.Status != specs.StateCreated:
-			return fmt.Errorf("container not running: it is %s", s.Status)
-		case !stop && s.Status != runtimestate.Paused:
-			return errors.New("container not paused")
-		case s.GroupWith("cgroup.freeze") == "":
-			return errors.New("pause needs a cgroup tree of version 2; " +
-				"it may be mounted beside version 1: mount -t cgroup2 none DIR")
+		group := s.GroupWith("cgroup.freeze")
+		if err := s.MayFreeze(stop, group != ""); err != nil {
+			return err
 		}
-		return setFrozenIn(s.GroupWith("cgroup.freeze"), stop)
+		return setFrozenIn(group, stop)
 	})
 }
 

@@ -106,10 +106,8 @@ func (s Store) layerLimits() layer.LimitFlags {
 // keepLayer gives an unpacked layer its name; it is on the disk once syncLayers has returned. If
 // another process has made the layer meanwhile, that one serves as well.
 func (s Store) keepLayer(build string, diffID digest.Digest) error {
-	if exists(build+layer.OwnersSuffix) && subid.HasMany() {
-		if err := layer.Inside(nil, "own", build); err != nil {
-			return err
-		}
+	if err := layer.OwnInside(build); err != nil {
+		return err
 	}
 	if err := os.Chmod(build, 0o755); err != nil {
 		return err

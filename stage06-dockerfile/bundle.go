@@ -35,9 +35,9 @@ type bundle struct {
 	fifo  int      // where the process waits for start; 0 if it does not
 	input *os.File // the standard input of a hook; nil for that of box
 
-	fresh  uint64    // the namespaces to make
-	joined []joining // and those that are there already
-	isDry  bool      // the plan is only printed
+	fresh  uint64                // the namespaces to make
+	joined []runtimespec.Joining // and those that are there already
+	isDry  bool                  // the plan is only printed
 
 	warn func(text string) // says what could not be done in full
 	hook func(kind string, hook specs.Hook, pid string) error
@@ -128,9 +128,9 @@ func (b *bundle) namespaces() error {
 	b.Clone.Flags |= b.bornWith()
 	forks := b.unshares()
 	for _, ns := range b.joined {
-		forks = forks || ns.flag == unix.CLONE_NEWPID
-		b.Setns(plan.Num(ns.fd), ns.flag).Why(ns.path)
-		if ns.flag == unix.CLONE_NEWUSER {
+		forks = forks || ns.Flag == unix.CLONE_NEWPID
+		b.Setns(plan.Num(ns.FD), ns.Flag).Why(ns.Path)
+		if ns.Flag == unix.CLONE_NEWUSER {
 			b.Setresid(0, 0)
 		}
 	}
@@ -298,18 +298,8 @@ func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 
 // setOptions gives the copy of a mount its own options, those below it too where asked.
 func (p *Plan) setOptions(mount plan.Arg, o runtimespec.Options) {
-	flags, move := uint64(unix.AT_EMPTY_PATH), o.Propagation&^unix.MS_REC
-	for _, attr := range []struct {
-		unix.MountAttr
-		flags uint64
-	}{
-		{unix.MountAttr{Attr_set: o.Set, Attr_clr: o.Clear}, flags},
-		{unix.MountAttr{Attr_set: o.SetAll, Attr_clr: o.ClearAll}, flags | unix.AT_RECURSIVE},
-		{unix.MountAttr{Propagation: move}, flags | o.PropagationFlags()},
-	} {
-		if attr.MountAttr != (unix.MountAttr{}) {
-			p.setMount(mount, attr.MountAttr, attr.flags)
-		}
+	for _, change := range o.Changes() {
+		p.setMount(mount, change.MountAttr, unix.AT_EMPTY_PATH|change.Flags)
 	}
 }
 
@@ -339,13 +329,10 @@ func (b *bundle) cgroupMounts(target string, attrs uint64) {
 // nodesInDev makes linux.devices, those that every container has, and the terminal, unless /dev is
 // the host's.
 func (b *bundle) nodesInDev() error {
-	isHosts := func(m specs.Mount) bool {
-		return path.Clean(m.Destination) == "/dev" && runtimespec.IsBind(m)
-	}
 	b.Section("dev: the devices that it has")
 	b.MkdirAt(plan.Cwd, "/dev").Tolerate(unix.EEXIST)
 	b.dev = b.OpenPath("/dev", unix.O_DIRECTORY, unix.RESOLVE_NO_SYMLINKS).Result()
-	if !slices.ContainsFunc(b.Mounts, isHosts) {
+	if !runtimespec.HasHostsDev(b.Spec) {
 		for _, d := range devnode.Default {
 			if b.hasUserNamespace() {
 				break

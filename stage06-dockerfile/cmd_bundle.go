@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"unsafe"
 
@@ -18,7 +17,6 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/rlimit"
-	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage05-images/runtimespec"
 )
 
@@ -40,13 +38,10 @@ func (b *bundle) knownCaps() capability.Set {
 // alone; newuidmap(1) and newgidmap(1) map the subordinate ones as well.
 func (b *bundle) mapIDs(h *Plan, pid string) {
 	uids, gids := b.Linux.UIDMappings, b.Linux.GIDMappings
-	isOwn := func(list []specs.LinuxIDMapping, id int) bool {
-		return len(list) == 1 && list[0].Size == 1 && int(list[0].HostID) == id
-	}
 	switch {
 	case os.Geteuid() == 0:
 		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
-	case isOwn(uids, os.Geteuid()) && isOwn(gids, os.Getegid()):
+	case runtimespec.MapsOnly(uids, os.Geteuid()) && runtimespec.MapsOnly(gids, os.Getegid()):
 		h.WriteFile("/proc/"+pid+"/setgroups", "deny").
 			Why("needed before gid_map: a user must not drop a group that is denied access")
 		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
@@ -56,44 +51,11 @@ func (b *bundle) mapIDs(h *Plan, pid string) {
 	}
 }
 
-// joining is a namespace that exists already, and that the container joins.
-type joining struct {
-	path string
-	flag uint64
-	fd   int
-}
-
-// sortNamespaces sorts linux.namespaces into those to make and those to join: user first, mnt last.
-func (b *bundle) sortNamespaces() error {
-	seen := uint64(0)
-	for i, ns := range b.Linux.Namespaces {
-		flag, err := flagOf(runtimespec.Namespace(ns.Type))
-		switch {
-		case err != nil:
-			return fmt.Errorf("linux.namespaces[%d].type: %w", i, err)
-		case seen&flag != 0:
-			return fmt.Errorf("linux.namespaces[%d].type: duplicate %s", i, ns.Type)
-		case ns.Path == "":
-			b.fresh |= flag
-		default:
-			fd, err := runtimespec.OpenNamespace(ns.Path, flag)
-			if err != nil {
-				return fmt.Errorf("linux.namespaces[%d].path %q: %w", i, ns.Path, err)
-			}
-			b.joined = append(b.joined, joining{ns.Path, flag, fd})
-		}
-		seen |= flag
-	}
-	rank := map[uint64]int{unix.CLONE_NEWUSER: -1, unix.CLONE_NEWNS: 1}
-	slices.SortStableFunc(b.joined, func(x, y joining) int { return rank[x.flag] - rank[y.flag] })
-	return runtimespec.CheckNamespaces(b.Spec)
-}
-
 // unshares reports whether the new namespaces are made after others were joined: by the user
 // namespace that is to own them, or before a new one that would have no right to join. The offset
 // of a clock, too, is set before a process is in its namespace.
 func (b *bundle) unshares() bool {
-	joinsUser := len(b.joined) > 0 && b.joined[0].flag == unix.CLONE_NEWUSER
+	joinsUser := len(b.joined) > 0 && b.joined[0].Flag == unix.CLONE_NEWUSER
 	makesUser := len(b.joined) > 0 && b.fresh&unix.CLONE_NEWUSER != 0
 	return joinsUser || makesUser || len(b.Linux.TimeOffsets) > 0
 }
@@ -161,19 +123,11 @@ func (p *Plan) Sync(do func(h *Plan, pid string)) {
 
 // filter compiles linux.seccomp.
 func (b *bundle) filter() (install func(), err error) {
-	profile := b.Linux.Seccomp
-	if profile == nil {
-		return func() {}, nil
+	code, flags, err := runtimespec.Seccomp(b.Linux.Seccomp)
+	if code == nil {
+		return func() {}, err
 	}
-	flags, err := runtimespec.SeccompFlags(profile.Flags)
-	if err != nil {
-		return nil, err
-	}
-	code, err := seccomp.Compile(profile)
-	if err != nil {
-		return nil, fmt.Errorf("linux.seccomp: %w", err)
-	}
-	return func() { b.SeccompWith(code, flags) }, nil
+	return func() { b.SeccompWith(code, flags) }, err
 }
 
 // priorities are what the program inherits: limits, and how it is treated by the kernel.

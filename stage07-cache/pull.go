@@ -116,26 +116,13 @@ func (t *transfer) config(ctx context.Context, m ocispec.Manifest) (oci.Config, 
 	if err := t.store.layout().ReadJSON(m.Config.Digest, &config); err != nil {
 		return config, err
 	}
-	if n := len(config.RootFS.DiffIDs); n != len(m.Layers) {
-		return config, fmt.Errorf("its manifest has %d layers, and its configuration names %d: "+
-			"not an image to run", len(m.Layers), n)
-	}
-	for _, diffID := range config.RootFS.DiffIDs {
-		if err := registry.CheckDigest(diffID); err != nil {
-			return config, about("read", "the configuration", err)
-		}
-	}
-	return config, nil
+	return config, config.CheckLayers(len(m.Layers))
 }
 
 // document gets a small blob.
 func (t *transfer) document(ctx context.Context, d ocispec.Descriptor) error {
-	blob, err := t.registry.Blob(ctx, t.ref.Repository, d, nil)
+	data, err := t.registry.Document(ctx, t.ref.Repository, d)
 	if err != nil {
-		return err
-	}
-	data, err := io.ReadAll(blob)
-	if err = errors.Join(err, blob.Close()); err != nil {
 		return err
 	}
 	_, err = t.store.layout().Put(d.MediaType, data)

@@ -67,13 +67,8 @@ func (c *runtimeContainer) runHook(kind string, hook specs.Hook, pid string) err
 // hookAsProcess runs a hook that is a program of the container's, with no more rights than the
 // container's own process.
 func (c *runtimeContainer) hookAsProcess(hook specs.Hook, pid int, input *os.File) error {
-	process := *c.Spec.Process
-	process.Terminal, process.Env, process.Args = false, hook.Env, []string{hook.Path}
-	if len(hook.Args) > 1 {
-		process.Args = append(process.Args, hook.Args[1:]...)
-	}
 	once := &bundle{Spec: c.Spec, dir: c.dir, id: c.id, warn: c.warn, input: input}
-	p, err := once.join(pid, &process)
+	p, err := once.join(pid, runtimespec.HookProcess(c.Spec, hook))
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,8 @@ func loadBundle(o *runtimecli.BundleOptions, id string, waits bool) (*runtimeCon
 	c := &runtimeContainer{BundleOptions: o, p: newPlan()}
 	c.bundle = &bundle{Spec: spec, dir: dir, id: id, keep: o.PreserveFds, warn: o.Warn}
 	c.bundle.hook = c.runHook
-	return c, c.sortNamespaces()
+	c.fresh, c.joined, err = runtimespec.SortNamespaces(spec, flagOf)
+	return c, err
 }
 
 // claim makes the directory of the container's state, whose name no other may have, and with waits

@@ -262,17 +262,9 @@ func (r *Record) input(c *Container, p *Plan) {
 	p.Dup3(null, 0, false).Why("no -i: its standard input is empty")
 }
 
-// stopSignal is the signal that asks the container to end.
-func (c *Container) stopSignal() unix.Signal {
-	if c.StopSignal == "" {
-		return unix.SIGTERM
-	}
-	s, err := signals.Parse(c.StopSignal)
-	if err != nil { // it comes from an image: the flag was checked
-		return unix.SIGTERM
-	}
-	return s
-}
+// stopSignal is the signal that asks the container to end. One that is none comes from an image:
+// the flag was checked.
+func (c *Container) stopSignal() unix.Signal { return signals.Or(c.StopSignal, unix.SIGTERM) }
 
 func isTiny(name string) bool { return name == "tiny" || name == "tiny:latest" }
 

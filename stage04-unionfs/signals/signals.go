@@ -23,6 +23,14 @@ func Parse(text string) (unix.Signal, error) {
 	return 0, fmt.Errorf("%s: there is no such signal; kill -l lists them", text)
 }
 
+// Or reads a signal as Parse does, or returns another one if the text is none.
+func Or(text string, other unix.Signal) unix.Signal {
+	if s, err := Parse(text); err == nil {
+		return s
+	}
+	return other
+}
+
 // realtime counts from the first or the last of the real-time signals, or returns 0. The first
 // two of the kernel's are the C library's own (signal(7)).
 func realtime(name string) unix.Signal {

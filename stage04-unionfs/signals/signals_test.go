@@ -24,3 +24,9 @@ func TestParse(t *testing.T) {
 		require.ErrorContains(t, err, "there is no such signal", text)
 	}
 }
+
+func TestOr(t *testing.T) {
+	for text, want := range map[string]unix.Signal{"": unix.SIGTERM, "QUIT": unix.SIGQUIT, "NOSUCH": unix.SIGTERM} {
+		require.Equal(t, want, signals.Or(text, unix.SIGTERM), text)
+	}
+}

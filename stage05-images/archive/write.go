@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"stagebox/stage05-images/digest"
@@ -68,6 +69,20 @@ func (w *Writer) Blob(d digest.Digest, size int64, content io.Reader) error {
 		err = fmt.Errorf("%w: %s", ErrDamaged, d)
 	}
 	return err
+}
+
+// File is Blob for the content of a file.
+func (w *Writer) File(d digest.Digest, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	return w.Blob(d, info.Size(), file)
 }
 
 // Image lists an image: its manifest, the digest of its configuration, its layers, and a name with

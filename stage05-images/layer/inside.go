@@ -5,8 +5,11 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
+
+	"stagebox/stage01-namespaces/subid"
 )
 
 // Inside runs this program once more with the words after "inside", by which it enters a user
@@ -23,4 +26,22 @@ func Inside(out io.Writer, words ...string) error {
 		err = errors.New(cmp.Or(text, err.Error()))
 	}
 	return err
+}
+
+// FlattenInside copies the files of layers to an empty directory: as they are for root, who may give
+// files away, and for an ordinary user by Flatten.
+func FlattenInside(to string, layers []string) error {
+	if os.Geteuid() == 0 {
+		return Merge(to, layers)
+	}
+	return Inside(io.Discard, append([]string{"flatten", to}, layers...)...)
+}
+
+// OwnInside gives the files of a layer the owners in its owners file, as far as an ordinary user has
+// ids for them.
+func OwnInside(dir string) error {
+	if _, err := os.Lstat(dir + OwnersSuffix); err != nil || !subid.HasMany() {
+		return nil
+	}
+	return Inside(nil, "own", dir)
 }

@@ -58,6 +58,20 @@ func NewConfig() Config {
 		RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{}}}}
 }
 
+// CheckLayers refuses a configuration that does not say what each layer of a manifest has to be.
+func (c Config) CheckLayers(inManifest int) error {
+	if n := len(c.RootFS.DiffIDs); n != inManifest {
+		return fmt.Errorf("its manifest has %d layers, and its configuration names %d: "+
+			"not an image to run", inManifest, n)
+	}
+	for _, diffID := range c.RootFS.DiffIDs {
+		if err := registry.CheckDigest(diffID); err != nil {
+			return fmt.Errorf("read %q: %w", "the configuration", err)
+		}
+	}
+	return nil
+}
+
 // Clone copies a configuration, so that a change of the copy does not reach the original.
 func (c Config) Clone() Config {
 	r := &c.Config

@@ -213,3 +213,11 @@ func TestRemoval(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, r.Twin)
 }
+
+func TestCheckLayers(t *testing.T) {
+	c := NewConfig()
+	require.NoError(t, c.CheckLayers(0))
+	require.EqualError(t, c.CheckLayers(2), "its manifest has 2 layers, and its configuration names 0: not an image to run")
+	c.RootFS.DiffIDs = []digest.Digest{digest.FromString("layer"), "sha256:short"}
+	require.ErrorContains(t, c.CheckLayers(2), `read "the configuration": `)
+}

@@ -31,6 +31,16 @@ type Download struct {
 	err      error
 }
 
+// Document gets a small blob as a whole.
+func (c *Client) Document(ctx context.Context, repo string, d ocispec.Descriptor) ([]byte, error) {
+	blob, err := c.Blob(ctx, repo, d, nil)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(blob)
+	return data, errors.Join(err, blob.Close())
+}
+
 // Blob returns a download that begins with the first Read; Close ends it at any time. progress,
 // which may be nil, is called with the number of bytes so far. The error is about blob: no request
 // has been made.

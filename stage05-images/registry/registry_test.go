@@ -79,15 +79,7 @@ func randomBytes(t *testing.T, n int) []byte {
 
 // downloadBlob reads a blob to its end.
 func downloadBlob(r *Client, repo string, blob ocispec.Descriptor) ([]byte, error) {
-	d, err := r.Blob(context.Background(), repo, blob, nil)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(d)
-	if closed := d.Close(); err == nil {
-		err = closed
-	}
-	return data, err
+	return r.Document(context.Background(), repo, blob)
 }
 
 // pushBlob uploads a blob.

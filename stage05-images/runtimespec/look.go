@@ -3,6 +3,7 @@ package runtimespec
 import (
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -15,6 +16,13 @@ import (
 func IsBind(m specs.Mount) bool {
 	o, err := ParseMount(m)
 	return err == nil && o.Bind
+}
+
+// HasHostsDev reports whether /dev is a copy of a directory of the host's.
+func HasHostsDev(spec *specs.Spec) bool {
+	return slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
+		return path.Clean(m.Destination) == "/dev" && IsBind(m)
+	})
 }
 
 // Source is what a bind mount of the bundle in a directory is a copy of; its path may be relative to

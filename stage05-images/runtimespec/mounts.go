@@ -22,12 +22,25 @@ type Options struct {
 	Data             []string
 }
 
-// PropagationFlags is MS_REC of Propagation as mount_setattr(2) has it.
-func (o Options) PropagationFlags() uint64 {
+// Change is what one mount_setattr(2) changes of a copied mount, and its flags.
+type Change struct {
+	unix.MountAttr
+	Flags uint64
+}
+
+// Changes are those of a copied mount: its own options, those of the mounts below it too, and how
+// mounts are passed on.
+func (o Options) Changes() []Change {
+	recursive := uint64(0)
 	if o.Propagation&unix.MS_REC != 0 {
-		return unix.AT_RECURSIVE
+		recursive = unix.AT_RECURSIVE
 	}
-	return 0
+	list := []Change{
+		{unix.MountAttr{Attr_set: o.Set, Attr_clr: o.Clear}, 0},
+		{unix.MountAttr{Attr_set: o.SetAll, Attr_clr: o.ClearAll}, unix.AT_RECURSIVE},
+		{unix.MountAttr{Propagation: o.Propagation &^ unix.MS_REC}, recursive},
+	}
+	return slices.DeleteFunc(list, func(c Change) bool { return c.MountAttr == unix.MountAttr{} })
 }
 
 // attribute is what an option sets or, with clear, clears.

@@ -10,6 +10,7 @@ import (
 
 	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/rlimit"
+	"stagebox/stage03-rootfs/seccomp"
 )
 
 // Capabilities are the five sets of capabilities(7).
@@ -120,8 +121,21 @@ var seccompFlags = map[specs.LinuxSeccompFlag]int{
 	"SECCOMP_FILTER_FLAG_TSYNC": 0, // there is one thread
 }
 
-// SeccompFlags are those of seccomp(2).
-func SeccompFlags(list []specs.LinuxSeccompFlag) (flags int, err error) {
+// Seccomp compiles linux.seccomp, of which there may be none, and reads the flags of seccomp(2).
+func Seccomp(profile *specs.LinuxSeccomp) (code []unix.SockFilter, flags int, err error) {
+	if profile == nil {
+		return nil, 0, nil
+	}
+	if flags, err = readSeccompFlags(profile.Flags); err != nil {
+		return nil, 0, err
+	}
+	if code, err = seccomp.Compile(profile); err != nil {
+		return nil, 0, fmt.Errorf("linux.seccomp: %w", err)
+	}
+	return code, flags, nil
+}
+
+func readSeccompFlags(list []specs.LinuxSeccompFlag) (flags int, err error) {
 	for i, name := range list {
 		flag, known := seccompFlags[name]
 		if !known {
@@ -152,4 +166,15 @@ func Features(namespaces, caps []string) *features.Features {
 			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &yes}},
 		},
 	}
+}
+
+// HookProcess is the process of a hook that is a program of the container's: its own, but for what it
+// runs.
+func HookProcess(spec *specs.Spec, hook specs.Hook) *specs.Process {
+	process := *spec.Process
+	process.Terminal, process.Env, process.Args = false, hook.Env, []string{hook.Path}
+	if len(hook.Args) > 1 {
+		process.Args = append(process.Args, hook.Args[1:]...)
+	}
+	return &process
 }

@@ -11,8 +11,8 @@ import (
 	"stagebox/stage03-rootfs/sysctl"
 )
 
-// Namespace returns the name in /proc/PID/ns of a namespace's type.
-func Namespace(kind specs.LinuxNamespaceType) string {
+// nameOf returns the name in /proc/PID/ns of a namespace's type.
+func nameOf(kind specs.LinuxNamespaceType) string {
 	switch kind {
 	case specs.NetworkNamespace:
 		return "net"
@@ -22,7 +22,7 @@ func Namespace(kind specs.LinuxNamespaceType) string {
 	return string(kind)
 }
 
-// typeOf is the reverse of Namespace.
+// typeOf is the reverse of nameOf.
 func typeOf(name string) specs.LinuxNamespaceType {
 	switch name {
 	case "net":
@@ -44,8 +44,8 @@ func hasNew(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
 	return slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == kind && ns.Path == "" })
 }
 
-// CheckNamespaces refuses what would change the host instead of the container.
-func CheckNamespaces(spec *specs.Spec) error {
+// checkNamespaces refuses what would change the host instead of the container.
+func checkNamespaces(spec *specs.Spec) error {
 	switch {
 	case !HasNamespace(spec, specs.MountNamespace):
 		return errors.New("linux.namespaces: there is no mount namespace, " +
@@ -84,9 +84,9 @@ func IDMap(list []specs.LinuxIDMapping) (text string) {
 	return text
 }
 
-// OpenNamespace opens a namespace of a kind. The caller's own mount namespace is none to join:
+// openNamespace opens a namespace of a kind. The caller's own mount namespace is none to join:
 // pivot_root would change the caller's root.
-func OpenNamespace(path string, flag uint64) (int, error) {
+func openNamespace(path string, flag uint64) (int, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
@@ -106,4 +106,43 @@ func OpenNamespace(path string, flag uint64) (int, error) {
 		return -1, errors.New("it is box's own mount namespace, whose root is the host's")
 	}
 	return fd, nil
+}
+
+// Joining is a namespace that exists already, and that the container joins.
+type Joining struct {
+	Path string
+	Flag uint64 // CLONE_NEW…
+	FD   int
+}
+
+// SortNamespaces sorts linux.namespaces into those to make, as flags, and those to join, which it
+// opens: user first, mnt last. flagOf returns the flag of a name in /proc/PID/ns.
+func SortNamespaces(spec *specs.Spec, flagOf func(name string) (uint64, error)) (fresh uint64, joined []Joining, err error) {
+	seen := uint64(0)
+	for i, ns := range spec.Linux.Namespaces {
+		flag, err := flagOf(nameOf(ns.Type))
+		switch {
+		case err != nil:
+			return 0, nil, fmt.Errorf("linux.namespaces[%d].type: %w", i, err)
+		case seen&flag != 0:
+			return 0, nil, fmt.Errorf("linux.namespaces[%d].type: duplicate %s", i, ns.Type)
+		case ns.Path == "":
+			fresh |= flag
+		default:
+			fd, err := openNamespace(ns.Path, flag)
+			if err != nil {
+				return 0, nil, fmt.Errorf("linux.namespaces[%d].path %q: %w", i, ns.Path, err)
+			}
+			joined = append(joined, Joining{ns.Path, flag, fd})
+		}
+		seen |= flag
+	}
+	rank := map[uint64]int{unix.CLONE_NEWUSER: -1, unix.CLONE_NEWNS: 1}
+	slices.SortStableFunc(joined, func(x, y Joining) int { return rank[x.Flag] - rank[y.Flag] })
+	return fresh, joined, checkNamespaces(spec)
+}
+
+// MapsOnly reports whether a list of mappings is of one id of the host's alone.
+func MapsOnly(list []specs.LinuxIDMapping, id int) bool {
+	return len(list) == 1 && list[0].Size == 1 && int(list[0].HostID) == id
 }

@@ -16,6 +16,7 @@ import (
 	"stagebox/stage01-namespaces/rawfile"
 	"stagebox/stage03-rootfs/capability"
 	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage04-unionfs/files"
 )
 
@@ -29,7 +30,6 @@ type Bundle struct {
 	UID, GID int
 	Groups   []int          // supplementary ones
 	Caps     capability.Set // the bounding set, and what root has in effect
-	Seccomp  *specs.LinuxSeccomp
 
 	Namespaces       []string // the new ones, as in /proc/PID/ns
 	HostUID, HostGID int      // who is user 0 of a new user namespace
@@ -38,12 +38,12 @@ type Bundle struct {
 	Files            [][2]string // of the bundle, and where each is mounted
 }
 
-// Spec returns the config.json: of version 1.0.2, so that older runtimes take it too. The time
+// spec returns the config.json: of version 1.0.2, so that older runtimes take it too. The time
 // namespace, which came with 1.1, is left out: without linux.timeOffsets it changes nothing.
-func (b *Bundle) Spec() *specs.Spec {
+func (b *Bundle) spec() *specs.Spec {
 	spec := &specs.Spec{
 		Version: "1.0.2", Hostname: b.Hostname, Root: &specs.Root{Path: "rootfs"}, Process: b.process(), Mounts: b.mounts(),
-		Linux: &specs.Linux{MaskedPaths: b.Masked, ReadonlyPaths: b.ReadOnly, Seccomp: b.Seccomp},
+		Linux: &specs.Linux{MaskedPaths: b.Masked, ReadonlyPaths: b.ReadOnly},
 	}
 	for _, name := range b.Namespaces {
 		if name != "time" {
@@ -109,9 +109,15 @@ func (b *Bundle) mounts() (list []specs.Mount) {
 // EtcFiles are the files of a bundle that are mounted in the container's /etc.
 var EtcFiles = []string{"hostname", "hosts", "resolv.conf"}
 
-// Write writes config.json and EtcFiles to the directory of the bundle.
+// Write writes config.json, with Docker's seccomp profile, and EtcFiles to the directory of the bundle.
 func (b *Bundle) Write(dir string) error {
-	config, err := json.MarshalIndent(b.Spec(), "", "  ")
+	profile, err := seccomp.Default(b.Caps.Names())
+	if err != nil {
+		return err
+	}
+	spec := b.spec()
+	spec.Linux.Seccomp = profile
+	config, err := json.MarshalIndent(spec, "", "  ")
 	if err != nil {
 		return err
 	}

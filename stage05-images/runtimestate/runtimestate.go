@@ -232,3 +232,17 @@ func (s *State) MayExec() error {
 	}
 	return nil
 }
+
+// MayFreeze is an error if the container's processes cannot be stopped, or with stop false go on.
+func (s *State) MayFreeze(stop, hasFreezer bool) error {
+	switch {
+	case stop && s.Status != specs.StateRunning && s.Status != specs.StateCreated:
+		return fmt.Errorf("container not running: it is %s", s.Status)
+	case !stop && s.Status != Paused:
+		return errors.New("container not paused")
+	case !hasFreezer:
+		return errors.New("pause needs a cgroup tree of version 2; " +
+			"it may be mounted beside version 1: mount -t cgroup2 none DIR")
+	}
+	return nil
+}

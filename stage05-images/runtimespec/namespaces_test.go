@@ -1,0 +1,104 @@
+package runtimespec
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// flagOf knows three namespaces.
+func flagOf(name string) (uint64, error) {
+	flag := map[string]uint64{"mnt": unix.CLONE_NEWNS, "net": unix.CLONE_NEWNET, "user": unix.CLONE_NEWUSER}[name]
+	if flag == 0 {
+		return 0, errors.New(name + ": no such namespace")
+	}
+	return flag, nil
+}
+
+func TestSortNamespaces(t *testing.T) {
+	spec := func(list ...specs.LinuxNamespace) *specs.Spec {
+		return &specs.Spec{Linux: &specs.Linux{Namespaces: list}}
+	}
+	mount, network := specs.LinuxNamespace{Type: specs.MountNamespace}, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: "/proc/self/ns/net"}
+	user := specs.LinuxNamespace{Type: specs.UserNamespace, Path: "/proc/self/ns/user"}
+	fresh, joined, err := SortNamespaces(spec(mount, network, user), flagOf)
+	require.NoError(t, err)
+	require.EqualValues(t, unix.CLONE_NEWNS, fresh)
+	require.Len(t, joined, 2)
+	require.Equal(t, []string{user.Path, network.Path}, []string{joined[0].Path, joined[1].Path}, "user first")
+	for _, j := range joined {
+		kind, err := unix.IoctlRetInt(j.FD, unix.NS_GET_NSTYPE)
+		require.NoError(t, err)
+		require.EqualValues(t, j.Flag, kind)
+		require.NoError(t, unix.Close(j.FD))
+	}
+	for says, list := range map[string][]specs.LinuxNamespace{
+		"linux.namespaces[1].type: duplicate network":                                             {network, network},
+		"linux.namespaces[0].type: other: no such namespace":                                      {{Type: "other"}},
+		`linux.namespaces[0].path "/proc/self/ns/net": it is a namespace of another type`:         {{Type: specs.MountNamespace, Path: network.Path}},
+		`linux.namespaces[0].path "/dev/null": it is not a namespace`:                             {{Type: specs.MountNamespace, Path: "/dev/null"}},
+		`linux.namespaces[0].path "/proc/self/ns/mnt": it is box's own mount namespace, whose`:    {{Type: specs.MountNamespace, Path: "/proc/self/ns/mnt"}},
+		"linux.namespaces: there is no mount namespace, and box would change the host's own root": {network},
+	} {
+		_, _, err := SortNamespaces(spec(list...), flagOf)
+		require.ErrorContains(t, err, says)
+	}
+}
+
+func TestMapsOnly(t *testing.T) {
+	own := []specs.LinuxIDMapping{{HostID: 1000, Size: 1}}
+	require.True(t, MapsOnly(own, 1000))
+	require.False(t, MapsOnly(own, 1001))
+	require.False(t, MapsOnly(append(own, own...), 1000))
+	require.False(t, MapsOnly([]specs.LinuxIDMapping{{HostID: 1000, Size: 2}}, 1000))
+	require.False(t, MapsOnly(nil, 0))
+}
+
+func TestChangesOfACopiedMount(t *testing.T) {
+	changes := func(options ...string) []Change {
+		o, err := ParseMount(specs.Mount{Type: "bind", Options: options})
+		require.NoError(t, err)
+		return o.Changes()
+	}
+	require.Empty(t, changes())
+	require.Equal(t, []Change{
+		{unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY, Attr_clr: unix.MOUNT_ATTR_NOSUID}, 0},
+		{unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NODEV}, unix.AT_RECURSIVE},
+		{unix.MountAttr{Propagation: unix.MS_SLAVE}, unix.AT_RECURSIVE},
+	}, changes("ro", "suid", "rnodev", "rslave"))
+	require.Equal(t, []Change{{unix.MountAttr{Propagation: unix.MS_PRIVATE}, 0}}, changes("private"))
+}
+
+func TestHasHostsDev(t *testing.T) {
+	has := func(m specs.Mount) bool { return HasHostsDev(&specs.Spec{Mounts: []specs.Mount{m}}) }
+	require.True(t, has(specs.Mount{Destination: "/dev/", Type: "bind", Source: "/dev"}))
+	require.True(t, has(specs.Mount{Destination: "/dev", Source: "/dev", Options: []string{"rbind"}}))
+	require.False(t, has(specs.Mount{Destination: "/dev", Type: "tmpfs"}))
+	require.False(t, has(specs.Mount{Destination: "/dev/shm", Type: "bind", Source: "/dev/shm"}))
+}
+
+func TestSeccomp(t *testing.T) {
+	code, flags, err := Seccomp(nil)
+	require.NoError(t, err)
+	require.Nil(t, code)
+	require.Zero(t, flags)
+	profile := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Flags: []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog}}
+	code, flags, err = Seccomp(profile)
+	require.NoError(t, err)
+	require.NotEmpty(t, code)
+	require.Equal(t, unix.SECCOMP_FILTER_FLAG_LOG, flags)
+	profile.Flags = append(profile.Flags, "other")
+	_, _, err = Seccomp(profile)
+	require.EqualError(t, err, `linux.seccomp.flags[1] "other": not supported`)
+}
+
+func TestHookProcess(t *testing.T) {
+	own := &specs.Process{Terminal: true, Args: []string{"sh"}, Env: []string{"A=1"}, Cwd: "/w"}
+	got := HookProcess(&specs.Spec{Process: own}, specs.Hook{Path: "/hook", Args: []string{"called", "x"}, Env: []string{"B=2"}})
+	require.Equal(t, &specs.Process{Args: []string{"/hook", "x"}, Env: []string{"B=2"}, Cwd: "/w"}, got)
+	require.Equal(t, []string{"sh"}, own.Args)
+	require.Equal(t, []string{"/hook"}, HookProcess(&specs.Spec{Process: own}, specs.Hook{Path: "/hook"}).Args)
+}
