@@ -20,8 +20,8 @@ import (
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/netflags"
 	"stagebox/stage08-network/picture"
-	"stagebox/stage08-network/portmap"
 )
 
 type networkCmd struct {
@@ -116,58 +116,29 @@ func (c *networkRmCmd) Run() error {
 }
 
 // NetworkOptions are the flags about a container's network.
-type NetworkOptions struct {
-	Network      networkNames `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta). More than once: to several; name=NET,alias=NAME,ip=IP,mac-address=MAC says more of one." placeholder:"NET" sep:"none" group:"Network:"`
-	Publish      []string     `short:"p" help:"Publish a container's port on the host: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone picks a free port." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
-	PublishAll   bool         `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
-	DNS          []string     `help:"DNS server to use instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
-	AddHost      []string     `help:"Add a line to /etc/hosts; host-gateway is the host's address." placeholder:"NAME:IP|NAME=IP" sep:"none" group:"Network:"`
-	NetworkAlias []string     `help:"Additional name of the container on the network." placeholder:"NAME" sep:"none" group:"Network:"`
-	IP           string       `name:"ip" help:"IPv4 address of the container; it must be free." placeholder:"IP" group:"Network:"`
+type NetworkOptions = netflags.Options
 
-	DNSSearch []string `json:",omitempty" help:"Domain to search for names that are given in part, instead of the host's; . for none." placeholder:"DOMAIN" sep:"none" group:"Network:"`
-	DNSOption []string `json:",omitempty" aliases:"dns-opt" help:"Option of resolv.conf(5), such as ndots:2, instead of the host's." placeholder:"OPTION" sep:"none" group:"Network:"`
-
-	MacAddress string `json:",omitempty" help:"MAC address of the container's link, such as 02:42:0a:00:00:09." placeholder:"MAC" group:"Network:"`
+// Networking is a container's network: what the flags say of it, and how it is connected.
+type Networking struct {
+	NetworkOptions
 
 	link *link
 }
 
-// networkNames are the values of --network.
-type networkNames = ipam.Names
-
-// wishes are the networks that the flags name.
-func (w *NetworkOptions) wishes() ([]ipam.Wish, error) {
-	return w.Network.Wishes(w.IP, w.MacAddress, w.NetworkAlias)
-}
-
-// mode returns the kind of network that the flags ask for: see ipam.Wish.
-func (w *NetworkOptions) mode(iso Isolation) (mode, other string, err error) {
-	list, err := w.wishes()
-	if err != nil {
-		return "", "", err
-	}
-	return list[0].Mode(slices.Contains(iso.Share, "net"), len(w.Publish) > 0 || w.PublishAll)
-}
-
-// first is the first of the networks that the flags name, "" without one.
-func (w *NetworkOptions) first() string {
-	list, err := w.wishes()
-	if err != nil { // it was an error when the container was made
-		return ""
-	}
-	return list[0].Network
-}
+// sharesNetwork reports whether --share gives the container the host's network.
+func (iso Isolation) sharesNetwork() bool { return slices.Contains(iso.Share, "net") }
 
 // sharedNetwork finds the container whose network this one shares, if it does. It shares the other's
 // files of /etc too, so none of the flags about them makes sense.
 func (c *Container) sharedNetwork() (*Record, error) {
-	name, shares := strings.CutPrefix(c.first(), "container:")
+	name, shares := strings.CutPrefix(c.First(), "container:")
 	if !shares {
 		return nil, nil
 	}
-	conflict := map[string]bool{"--hostname": slices.Contains(c.given, "--hostname"), "--domainname": slices.Contains(c.given, "--domainname"), "--add-host": len(c.AddHost) > 0, "--dns": len(c.DNS) > 0,
-		"--dns-search": len(c.DNSSearch) > 0, "--dns-option": len(c.DNSOption) > 0, "--publish": len(c.Publish) > 0, "--publish-all": c.PublishAll}
+	conflict := c.OfItsOwn()
+	for _, flag := range []string{"--hostname", "--domainname"} {
+		conflict[flag] = slices.Contains(c.given, flag)
+	}
 	if flag := c.firstGiven(conflict); flag != "" {
 		return nil, fmt.Errorf("%s and --network container:%s exclude one another:"+
 			" a container that shares a network shares its names and ports too", flag, name)
@@ -187,24 +158,7 @@ func (r *Record) isOn(network string) bool {
 // networkNames are the networks that a container is made for.
 func (c *Container) networkNames() []string {
 	w := c.networkOptions()
-	mode, _, err := w.mode(c.Isolation)
-	list, errList := w.wishes()
-	if err != nil || errList != nil {
-		return nil
-	}
-	names := []string{mode}
-	for _, wish := range list[1:] {
-		names = append(names, wish.Network)
-	}
-	return names
-}
-
-func (w *NetworkOptions) ports(exposed []string) ([]portmap.Mapping, error) {
-	specs := w.Publish
-	if w.PublishAll {
-		specs = append(slices.Clone(specs), exposed...)
-	}
-	return portmap.Parse(specs)
+	return w.Networks(c.sharesNetwork())
 }
 
 // checkNetwork refuses, when a container is made, what no network could satisfy.
@@ -216,8 +170,8 @@ func (c *Container) checkNetwork() error {
 
 // hostsFile returns /etc/hosts: the container itself, and the lines of --add-host. As in Docker,
 // --network none leaves out the container, and --network host shows the host's file.
-func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
-	if w.first() == "host" && len(w.AddHost) == 0 {
+func (l *link) hostsFile(w *NetworkOptions, who endpoint) (string, error) {
+	if w.First() == "host" && len(w.AddHost) == 0 {
 		data, err := os.ReadFile("/etc/hosts")
 		if errors.Is(err, os.ErrNotExist) {
 			err = nil
@@ -226,15 +180,15 @@ func (w *NetworkOptions) hostsFile(c *link, who endpoint) (string, error) {
 	}
 	var own []string
 	switch {
-	case w.first() == "none" || w.first() == "host":
-	case !c.Addr.IsValid():
+	case w.First() == "none" || w.First() == "host":
+	case !l.Addr.IsValid():
 		own = []string{"127.0.1.1"}
 	default:
-		own = c.ownAddresses()
+		own = l.ownAddresses()
 	}
 	text := etc.Hosts(hostNames(etc.FullName(who.hostname, who.domain), who.name), own...)
 	for _, spec := range w.AddHost {
-		line, err := c.hostsLine(spec)
+		line, err := l.hostsLine(spec)
 		if err != nil {
 			return "", err
 		}
@@ -304,16 +258,7 @@ func (l *link) hostGateway() (netip.Addr, error) {
 
 // checkNetwork refuses, before a step is built, what the flags about the network of RUN cannot mean.
 func (c *buildCmd) checkNetwork() error {
-	shares := strings.HasPrefix(c.Network, "container:")
-	switch mode, _, err := (&NetworkOptions{Network: networkNames{c.Network}}).mode(Isolation{}); {
-	case err != nil:
-		return err
-	case shares && len(c.AddHost) > 0:
-		return fmt.Errorf("--add-host and --network %s exclude one another", c.Network)
-	case !shares && ipam.HasBridge(mode) && !ipam.IsLabel(mode):
-		return fmt.Errorf("--network %s: give none, host, container:NAME, or the name of a network", c.Network)
-	}
-	return etc.CheckHosts(c.AddHost)
+	return netflags.CheckBuild(c.Network, c.AddHost)
 }
 
 // hosts are lines of /etc/hosts of RUN: as in BuildKit it finds itself on every network, but for that

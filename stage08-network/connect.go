@@ -203,11 +203,10 @@ func vethOf(n *ipam.Network, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, link := range links {
-		if link.Master == bridge.Index && owns(ipam.Lease{ID: id}, link) {
-			return link.Name, nil
-		}
+	name, found := ipam.VethOf(id, bridge.Index, links)
+	if !found {
+		return "", fmt.Errorf("network %s: no link of container %.12s in bridge %s",
+			n.Name, id, n.Bridge)
 	}
-	return "", fmt.Errorf("network %s: no link of container %.12s in bridge %s",
-		n.Name, id, n.Bridge)
+	return name, nil
 }

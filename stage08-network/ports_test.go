@@ -212,7 +212,7 @@ func TestResolverKeepsNoDescriptor(t *testing.T) {
 // TestConflictsAreToldAtCreate: and by the name of the flag that was given.
 func TestConflictsAreToldAtCreate(t *testing.T) {
 	c := &Container{Store: Store{Root: t.TempDir()}}
-	c.record, c.Network = &Record{}, networkNames{"container:web"}
+	c.record, c.Network = &Record{}, ipam.Names{"container:web"}
 	require.ErrorContains(t, c.resolve(), "--network container:web: no such container")
 	c.DNS = []string{"192.0.2.1"}
 	require.ErrorContains(t, c.resolve(), "--dns and --network container:web exclude one another")

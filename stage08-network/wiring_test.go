@@ -33,6 +33,7 @@ import (
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
+	"stagebox/stage08-network/proxy"
 )
 
 // The test binary is also what runs in containers and outside: see helpers.
@@ -101,7 +102,7 @@ func launchWired(dir networks, name string, w NetworkOptions) (*wired, error) {
 	c := &Container{}
 	c.Hostname = name
 	p := newPlan()
-	link, err := w.attach(p, c.Isolation, dir, endpoint{id: fmt.Sprintf("%x%04x", name, os.Getpid()), name: name, hostname: name})
+	link, err := newLink(&w, p, c.Isolation, dir, endpoint{id: fmt.Sprintf("%x%04x", name, os.Getpid()), name: name, hostname: name})
 	if err != nil {
 		return nil, err
 	}
@@ -1036,7 +1037,8 @@ func TestOwnNetwork(t *testing.T) {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	require.Eventually(t, func() bool { return strings.HasPrefix(talk("tcp", addr, time.Second), "web ") }, time.Minute, 20*time.Millisecond)
 	require.Equal(t, "nameserver 169.254.0.53\n", dns.WithNameservers("", c.stack.DNS()))
-	stack := c.stack.cmd.Process.Pid
+	stack, command := proxy.User("tcp", uint16(port))
+	require.Contains(t, command, "pasta")
 	c.end(t)
 	require.Empty(t, talk("tcp", addr, time.Second))
 	require.Equal(t, unix.ESRCH, unix.Kill(stack, 0))
@@ -1118,7 +1120,7 @@ var (
 
 // TestRecordOfOneNetwork: a container that an older box has made is still there.
 func TestRecordOfOneNetwork(t *testing.T) {
-	for text, names := range map[string]networkNames{
+	for text, names := range map[string]ipam.Names{
 		`{"Network": "red"}`: {"red"}, `{"Network": ""}`: {}, `{"Network": ["a", "b"]}`: {"a", "b"}, `{}`: nil,
 	} {
 		path := filepath.Join(t.TempDir(), "record")

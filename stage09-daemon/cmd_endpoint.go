@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
@@ -33,12 +32,12 @@ func (s Store) describeNetwork(name string) (any, error) {
 // it is connected.
 func (r *Record) describeNetwork(d *api.Container) error {
 	w := r.Run.networkOptions()
-	mode, other, err := w.mode(r.Run.Isolation)
-	list, errList := w.wishes()
-	if err := cmp.Or(err, errList, w.describePorts(d)); err != nil {
+	mode, other, err := w.Mode(r.Run.sharesNetwork())
+	list, errList := w.Wishes()
+	if err := cmp.Or(err, errList, w.Describe(d)); err != nil {
 		return err
 	}
-	r.describeFlags(&d.HostConfig, w, mode, other)
+	r.describeMode(&d.HostConfig, mode, other)
 	d.NetworkSettings.Networks = map[string]*api.Endpoint{}
 	if mode == "container" {
 		return nil
@@ -53,14 +52,8 @@ func (r *Record) describeNetwork(d *api.Container) error {
 	return r.describeConnection(d, list)
 }
 
-// describeFlags adds what the flags say that is not about a port or one of the networks.
-func (r *Record) describeFlags(h *api.HostConfig, w NetworkOptions, mode, other string) {
-	h.DNS, h.ExtraHosts, h.PublishAllPorts = append(h.DNS, w.DNS...), nil, w.PublishAll
-	h.DNSSearch, h.DNSOptions = append(h.DNSSearch, w.DNSSearch...), append(h.DNSOptions, w.DNSOption...)
-	for _, spec := range w.AddHost {
-		name, ip := etc.ParseHost(spec)
-		h.ExtraHosts = append(h.ExtraHosts, name+":"+ip)
-	}
+// describeMode adds the kind of network, and whose it is if that of another container.
+func (r *Record) describeMode(h *api.HostConfig, mode, other string) {
 	if h.NetworkMode = mode; mode == "container" {
 		if shared, err := r.store.find(other); err == nil {
 			other = shared.ID
@@ -88,18 +81,6 @@ func (r *Record) describeConnection(d *api.Container, list []ipam.Wish) error {
 	return nil
 }
 
-// describePorts adds the ports that the flags publish one by one.
-func (w NetworkOptions) describePorts(d *api.Container) error {
-	w.PublishAll = false
-	ports, err := w.ports(nil)
-	for _, m := range ports {
-		port := m.Port()
-		d.Config.ExposedPorts = api.Set(d.Config.ExposedPorts, port)
-		d.HostConfig.PortBindings[port] = append(d.HostConfig.PortBindings[port], m.Binding())
-	}
-	return err
-}
-
 // describeEndpoint adds the addresses that a running container has on a network with a bridge.
 func (r *Record) describeEndpoint(settings *api.NetworkSettings, wish ipam.Wish) error {
 	e, err := r.store.networks().EndpointOf(wish.Network, r.ID)
@@ -109,9 +90,7 @@ func (r *Record) describeEndpoint(settings *api.NetworkSettings, wish ipam.Wish)
 	e.Aliases = wish.Aliases
 	settings.Networks[wish.Network] = e
 	if wish.Network == defaultNetwork { // as Docker: the addresses on the default one are here too
-		settings.EndpointID, settings.Gateway, settings.IPAddress, settings.IPPrefixLen = e.EndpointID, e.Gateway, e.IPAddress, e.IPPrefixLen
-		settings.GlobalIPv6Address, settings.GlobalIPv6PrefixLen, settings.IPv6Gateway = e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway
-		settings.MacAddress = e.MacAddress
+		settings.Default(e)
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -42,19 +41,14 @@ func (dir networks) picture(n *ipam.Network) (*picture.Network, error) {
 	p.Host = append([]string{"host's network namespace"}, n.Lines(way, bridge >= 0)...)
 	for _, l := range leases {
 		c := picture.Container{Link: "no link", Lines: append(l.Lines(), portmap.Texts(elements, l.ID)...)}
-		for _, link := range links {
-			if bridge >= 0 && link.Master == links[bridge].Index && owns(l, link) {
-				c.Link = link.Name
+		if bridge >= 0 {
+			if veth, found := ipam.VethOf(l.ID, links[bridge].Index, links); found {
+				c.Link = veth
 			}
 		}
 		p.Containers = append(p.Containers, c)
 	}
 	return p, nil
-}
-
-// owns reports whether a link is the host's end of a container's veth pair.
-func owns(l ipam.Lease, link rtnl.Link) bool {
-	return strings.HasPrefix(link.Name, fmt.Sprintf("veth%.5s", l.ID))
 }
 
 // wayOut describes how packets of a network leave the host.

@@ -43,7 +43,7 @@ type Container struct {
 
 	HealthOptions
 
-	NetworkOptions
+	Networking
 }
 
 // Run is `box run`.

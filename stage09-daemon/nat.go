@@ -403,13 +403,7 @@ func learningLinks() (names []string, err error) {
 		return nil, err
 	}
 	links, err := hostLinks()
-	for _, l := range links {
-		learned := func(r rtnl.Route) bool { return r.Learned && r.Link == l.Index }
-		if slices.ContainsFunc(routes, learned) {
-			names = append(names, l.Name)
-		}
-	}
-	return names, err
+	return rtnl.Learning(links, routes), err
 }
 
 // restoreSettings undoes what enableForwarding changed, unless another program relies on forwarding

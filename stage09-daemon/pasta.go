@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"unsafe"
@@ -23,17 +22,13 @@ import (
 )
 
 // userStack is a program that runs as a container's network.
-type userStack struct {
-	*usernet.Stack
-	cmd    *exec.Cmd
-	stderr strings.Builder
-}
+type userStack struct{ *usernet.Stack }
 
 // findUserStack looks for a program that can publish the ports too.
 func findUserStack(ports []portmap.Mapping) (*userStack, error) {
 	routes, err := hostRoutes()
 	stack, errFind := usernet.Find(ports, slices.ContainsFunc(routes, rtnl.Route.LeadsOut))
-	return &userStack{Stack: stack}, errors.Join(err, errFind)
+	return &userStack{stack}, errors.Join(err, errFind)
 }
 
 // plan starts the program while the process is held, and waits until it serves.
@@ -46,7 +41,7 @@ func (s *userStack) plan(h *Plan, pid string) {
 	c.Then(func() {
 		read.Set(uintptr(pipe[0]))
 		c.SetText(0, fmt.Sprintf("[%d, %d]", pipe[0], pipe[1]))
-		if err := s.start(pid, os.NewFile(uintptr(pipe[1]), "ready")); err != nil {
+		if err := s.Start(pid, os.NewFile(uintptr(pipe[1]), "ready")); err != nil {
 			c.Reject(err)
 		}
 	})
@@ -55,40 +50,8 @@ func (s *userStack) plan(h *Plan, pid string) {
 		Expect(1).Why("wait until it serves")
 	wait.Then(func() {
 		if wait.Ret == 0 {
-			wait.Reject(errors.New(s.fail()))
+			wait.Reject(s.Fail())
 		}
 	})
 	h.Close(read.Arg())
-}
-
-// start must be called by the thread that stays: it is the program's parent, with which it dies.
-func (s *userStack) start(pid string, ready *os.File) error {
-	argv := s.Command(pid, 3)
-	s.cmd = exec.Command(argv[0], argv[1:]...)
-	s.cmd.ExtraFiles = []*os.File{ready}
-	s.cmd.Stderr = &s.stderr
-	s.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
-	return errors.Join(s.cmd.Start(), ready.Close())
-}
-
-// fail waits for a program that has ended too early, and returns what it said.
-func (s *userStack) fail() string {
-	err := s.cmd.Wait()
-	s.cmd = nil
-	return fmt.Sprintf("%s: %v: %s", s.Path, err, strings.TrimSpace(s.stderr.String()))
-}
-
-// stop ends the program.
-func (s *userStack) stop() error {
-	if s.cmd == nil {
-		return nil
-	}
-	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	var exit *exec.ExitError
-	if err := s.cmd.Wait(); !errors.As(err, &exit) { // it was killed
-		return err
-	}
-	return nil
 }

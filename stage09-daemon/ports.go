@@ -41,17 +41,8 @@ const maxTaken = 256
 
 // listenBoth opens the proxies of one port: those before an error too.
 func listenBoth(m *portmap.Mapping, l ipam.Lease, dir networks) (list []*proxy.Proxy, err error) {
-	families := []string{"4", "6"}
-	switch {
-	case m.IP.Is4() || !m.IP.IsValid() && !rtnl.HasIPv6():
-		families = families[:1]
-	case m.IP.Is6():
-		families = families[1:]
-	}
-	for _, family := range families {
-		target := func() string {
-			return netip.AddrPortFrom(dir.wayTo(l), m.Container).String()
-		}
+	target := func() string { return netip.AddrPortFrom(dir.wayTo(l), m.Container).String() }
+	for _, family := range m.Families(rtnl.HasIPv6()) {
 		p, err := proxy.Listen(m.Protocol+family, m.Address(), target)
 		if err != nil {
 			return list, err

@@ -7,7 +7,6 @@ package main
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,12 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/forwarding"
 	"stagebox/stage08-network/ipam"
-	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/portmap"
 	"stagebox/stage08-network/proxy"
 	"stagebox/stage08-network/rtnl"
@@ -33,7 +30,7 @@ import (
 // on a directory, or the host's files, has loopback alone.
 func (c *Container) networkOptions() NetworkOptions {
 	w := c.NetworkOptions
-	if c.record != nil && c.record.ImageID != "" && w.first() == "" {
+	if c.record != nil && c.record.ImageID != "" && w.First() == "" {
 		w.Network = []string{"default"}
 	}
 	return w
@@ -46,7 +43,7 @@ func (c *Container) connect(p *Plan) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	link, err := w.attach(p, c.Isolation, c.Store.networks(), who)
+	link, err := newLink(&w, p, c.Isolation, c.Store.networks(), who)
 	if err != nil {
 		c.keep() // a port that is in use now may be free at the next start
 		return nil, err
@@ -69,18 +66,15 @@ func (c *Container) connect(p *Plan) (*link, error) {
 }
 
 func (l *link) printNotes() error {
-	var all []error
-	for _, note := range l.Notes {
-		if !l.dry {
-			all = append(all, l.dir.PrintOnce(os.Stderr, note))
-		}
+	if l.dry {
+		return nil
 	}
-	return errors.Join(all...)
+	return l.dir.PrintOnce(os.Stderr, l.Notes...)
 }
 
 // shareNames gives a container that shares a network the host name there.
 func (c *Container) shareNames() (err error) {
-	network := c.first()
+	network := c.First()
 	if network == "host" && c.Hostname == "box" { // the default
 		c.Hostname, err = os.Hostname()
 	}
@@ -155,9 +149,9 @@ type link struct {
 	other        *Record // whose network is shared
 }
 
-// attach decides how a container is connected, and prepares it. It comes before the namespaces,
+// newLink decides how a container is connected, and prepares it. It comes before the namespaces,
 // to which it adds what is shared; whileHeld comes after them. disconnect undoes both.
-func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoint) (*link, error) {
+func newLink(w *NetworkOptions, p *Plan, iso Isolation, dir networks, who endpoint) (*link, error) {
 	l := &link{dir: dir, id: who.id, dry: who.dry}
 	mode, other, list, err := l.read(w, iso, who.exposed)
 	if err != nil {
@@ -175,7 +169,7 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 		err = l.prepare(list, p, who)
 	}
 	if err == nil && mode != "container" {
-		l.hosts, err = w.hostsFile(l, who)
+		l.hosts, err = l.hostsFile(w, who)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.disconnect())
@@ -186,16 +180,14 @@ func (w *NetworkOptions) attach(p *Plan, iso Isolation, dir networks, who endpoi
 // read decides what the flags ask for.
 func (l *link) read(w *NetworkOptions, iso Isolation, exposed []string) (mode, other string,
 	list []ipam.Wish, err error) {
-	mode, other, err = w.mode(iso)
+	mode, other, err = w.Mode(iso.sharesNetwork())
 	if err != nil {
 		return mode, other, nil, err
 	}
-	list, errList := w.wishes()
+	list, errList := w.Wishes()
 	var errPorts, errDNS error
-	l.Ports, errPorts = w.ports(exposed)
-	l.servers, errDNS = dns.ParseServers(w.DNS)
-	errDNS = cmp.Or(errDNS, dns.CheckWords(w.DNSSearch, w.DNSOption))
-	l.conf = dns.WithWords(etc.ResolvConf(), w.DNSSearch, w.DNSOption)
+	l.Ports, errPorts = w.Ports(exposed)
+	l.conf, l.servers, errDNS = w.ResolvConf()
 	if err := cmp.Or(errList, errPorts, errDNS); err != nil {
 		return mode, other, nil, err
 	}
@@ -320,11 +312,7 @@ func (l *link) allocateAll(list []ipam.Wish, who endpoint) error {
 // allocate finds a network and leases an address.
 func (l *link) allocate(wish ipam.Wish, who endpoint) (a attachment, err error) {
 	names := wish.Names(who.id, who.name, who.hostname)
-	// Never the same name twice: the veth pair of a container's last run may be there for a few
-	// more milliseconds.
-	unique := make([]byte, 3)
-	rand.Read(unique)
-	a.veth = fmt.Sprintf("veth%.5s%x", who.id, unique)
+	a.veth = ipam.NewVeth(who.id)
 	a.lease = ipam.Lease{ID: who.id, Keeper: who.keeper, Names: names, MAC: wish.MAC}
 	if who.keeper == "" {
 		a.lease.Keeper = ipam.Keeper(os.Getpid())
@@ -427,7 +415,8 @@ func (l *link) prepareBridge(h *Plan, a *attachment, hasTable bool) {
 func (l *link) prepareRules(h *Plan, a *attachment, hasTable bool) {
 	own := natTable.AddElements(elementsFor(a.network))
 	if a == &l.attachment {
-		own = append(own, natTable.AddElements(l.portElements())...)
+		ports := portmap.Elements(l.Ports, l.lease.ID, l.lease.Addr, l.lease.Addr6)
+		own = append(own, natTable.AddElements(ports)...)
 	}
 	withTable := append(newTable(), own...)
 	again := func(err error) error {
@@ -444,17 +433,6 @@ func (l *link) prepareRules(h *Plan, a *attachment, hasTable bool) {
 	h.Netlink(socket, "what may pass, in one transaction: the way out, and the published ports",
 		again, transaction(changes)...)
 	h.Close(socket)
-}
-
-func (l *link) portElements() (list []nft.Element) {
-	for _, m := range l.Ports {
-		for _, to := range []netip.Addr{l.lease.Addr, l.lease.Addr6} {
-			if e, ok := m.Element(to, l.lease.ID); ok {
-				list = append(list, e)
-			}
-		}
-	}
-	return list
 }
 
 // addVeth makes the veth pairs and configures the ends inside, while the process is held.
@@ -552,7 +530,7 @@ func (l *link) startResolver() error {
 	return l.resolver.start()
 }
 
-// disconnect undoes attach and the plan. The veth pair went with the container's namespace.
+// disconnect undoes newLink and the plan. The veth pair went with the container's namespace.
 func (l *link) disconnect() error {
 	all := []error{l.leaveNetns()}
 	if l.resolver != nil {
@@ -560,7 +538,7 @@ func (l *link) disconnect() error {
 	}
 	closeAll(l.proxies)
 	if l.stack != nil {
-		all = append(all, l.stack.stop())
+		all = append(all, l.stack.Stop())
 	}
 	if l.held == nil || l.dry {
 		return errors.Join(all...)
@@ -595,14 +573,11 @@ func (l *link) address() string {
 	return l.Addr.String()
 }
 
-func (l *link) published() (list []string) {
+func (l *link) published() []string {
 	if l == nil {
 		return nil
 	}
-	for _, m := range l.Ports {
-		list = append(list, m.Published(rtnl.HasIPv6())...)
-	}
-	return list
+	return portmap.Published(l.Ports, rtnl.HasIPv6())
 }
 
 // resolvConf returns /etc/resolv.conf of the container.

@@ -248,6 +248,13 @@ type NetworkSettings struct {
 	Networks               map[string]*Endpoint
 }
 
+// Default adds the addresses on the default network, which are in the settings themselves too.
+func (s *NetworkSettings) Default(e *Endpoint) {
+	s.EndpointID, s.Gateway, s.IPAddress, s.IPPrefixLen = e.EndpointID, e.Gateway, e.IPAddress, e.IPPrefixLen
+	s.GlobalIPv6Address, s.GlobalIPv6PrefixLen, s.IPv6Gateway = e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway
+	s.MacAddress = e.MacAddress
+}
+
 // Endpoint is a container on a network.
 type Endpoint struct {
 	IPAMConfig          map[string]string

@@ -157,8 +157,15 @@ func (d Dir) Write(out io.Writer, namesOnly bool) error {
 	return table.Flush()
 }
 
-// PrintOnce prints a note for the user, once in the life of the networks.
-func (d Dir) PrintOnce(out io.Writer, note string) error {
+// PrintOnce prints notes for the user, each once in the life of the networks.
+func (d Dir) PrintOnce(out io.Writer, notes ...string) (err error) {
+	for _, note := range notes {
+		err = errors.Join(err, d.printOnce(out, note))
+	}
+	return err
+}
+
+func (d Dir) printOnce(out io.Writer, note string) error {
 	return d.Locked(func() error {
 		told, err := os.ReadFile(d.File("told"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

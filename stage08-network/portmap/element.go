@@ -60,3 +60,15 @@ func Texts(list []nft.Element, comment string) (texts []string) {
 	}
 	return texts
 }
+
+// Elements are those of all mappings to a container's addresses, of which one may be invalid.
+func Elements(list []Mapping, comment string, to ...netip.Addr) (elements []nft.Element) {
+	for _, m := range list {
+		for _, addr := range to {
+			if e, ok := m.Element(addr, comment); ok {
+				elements = append(elements, e)
+			}
+		}
+	}
+	return elements
+}

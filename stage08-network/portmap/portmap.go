@@ -32,6 +32,26 @@ func (m Mapping) Published(v6 bool) []string {
 	return list
 }
 
+// Published is what all of a list's mappings are published as.
+func Published(list []Mapping, v6 bool) (published []string) {
+	for _, m := range list {
+		published = append(published, m.Published(v6)...)
+	}
+	return published
+}
+
+// Families are those of which sockets listen for the mapping, "4" or "6", IPv4 first; v6 is whether the
+// host has IPv6.
+func (m Mapping) Families(v6 bool) []string {
+	switch {
+	case m.IP.Is4() || !m.IP.IsValid() && !v6:
+		return []string{"4"}
+	case m.IP.Is6():
+		return []string{"6"}
+	}
+	return []string{"4", "6"}
+}
+
 // Port is the container's port, such as 80/tcp.
 func (m Mapping) Port() string { return fmt.Sprintf("%d/%s", m.Container, m.Protocol) }
 

@@ -107,3 +107,14 @@ func HasIPv6() bool {
 	}
 	return true
 }
+
+// Learning returns the names of links whose routes come from a router.
+func Learning(links []Link, routes []Route) (names []string) {
+	for _, l := range links {
+		learned := func(r Route) bool { return r.Learned && r.Link == l.Index }
+		if slices.ContainsFunc(routes, learned) {
+			names = append(names, l.Name)
+		}
+	}
+	return names
+}

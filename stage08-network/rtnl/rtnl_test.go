@@ -73,3 +73,10 @@ func TestTheMTUIsThatOfTheDefaultRoute(t *testing.T) {
 	links[2].MTU = 1 << 17
 	require.EqualValues(t, 65535, UplinkMTU(routes, links))
 }
+
+func TestLearning(t *testing.T) {
+	links := []Link{{Name: "lo", Index: 1}, {Name: "eth0", Index: 2}, {Name: "eth1", Index: 3}}
+	routes := []Route{{Link: 2, Learned: true}, {Link: 2, Learned: true}, {Link: 3}}
+	require.Equal(t, []string{"eth0"}, Learning(links, routes))
+	require.Empty(t, Learning(links, routes[2:]))
+}

@@ -1,7 +1,7 @@
 // Package usernet knows the programs that are a network for users who may change nothing of the
 // host: pasta(1) and slirp4netns(1). Such a program reads and writes the packets of a tap device
 // in a network namespace, and reaches the world with ordinary sockets. The package finds one
-// that is installed and composes its command line; the caller starts it.
+// that is installed, composes its command line, and starts and ends it.
 package usernet
 
 import (
@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"stagebox/stage08-network/portmap"
 )
 
@@ -21,6 +23,9 @@ type Stack struct {
 	Path  string
 	pasta bool // or else slirp4netns
 	ports []portmap.Mapping
+
+	cmd    *exec.Cmd // while it runs
+	stderr strings.Builder
 }
 
 // Find looks for a program that can publish the ports, pasta before slirp4netns. Ports that only
@@ -36,7 +41,7 @@ func Find(ports []portmap.Mapping, hasRoute bool) (*Stack, error) {
 		return nil, errors.New("this host has no default route, which pasta and slirp4netns need: add one, or use --network none")
 	}
 	if path, err := exec.LookPath("pasta"); err == nil {
-		return &Stack{path, true, ports}, nil
+		return &Stack{Path: path, pasta: true, ports: ports}, nil
 	}
 	path, err := exec.LookPath("slirp4netns")
 	if err != nil {
@@ -48,7 +53,7 @@ func Find(ports []portmap.Mapping, hasRoute bool) (*Stack, error) {
 		return nil, errors.New("--publish: slirp4netns is installed, which box lets publish" +
 			" nothing: install pasta too, from the package passt")
 	}
-	return &Stack{path, false, nil}, nil
+	return &Stack{Path: path}, nil
 }
 
 // checkUnprivileged refuses the ports that are for root, and those without a number.
@@ -117,4 +122,37 @@ func (s *Stack) DNS() netip.Addr {
 		return pastaDNS
 	}
 	return slirpDNS
+}
+
+// Start starts the program for the namespaces of a process; it writes to ready when it serves. The
+// caller's thread has to stay: it is the program's parent, with which it dies.
+func (s *Stack) Start(pid string, ready *os.File) error {
+	argv := s.Command(pid, 3)
+	s.cmd = exec.Command(argv[0], argv[1:]...)
+	s.cmd.ExtraFiles = []*os.File{ready}
+	s.cmd.Stderr = &s.stderr
+	s.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
+	return errors.Join(s.cmd.Start(), ready.Close())
+}
+
+// Fail waits for a program that has ended too early, and returns what it said.
+func (s *Stack) Fail() error {
+	err := s.cmd.Wait()
+	s.cmd = nil
+	return fmt.Errorf("%s: %v: %s", s.Path, err, strings.TrimSpace(s.stderr.String()))
+}
+
+// Stop ends the program, if it runs.
+func (s *Stack) Stop() error {
+	if s.cmd == nil {
+		return nil
+	}
+	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	var exit *exec.ExitError
+	if err := s.cmd.Wait(); !errors.As(err, &exit) { // it was killed
+		return err
+	}
+	return nil
 }

@@ -1,9 +1,13 @@
 package usernet
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,4 +51,36 @@ func TestFind(t *testing.T) {
 	require.Contains(t, command, "/pasta --foreground")
 	require.Contains(t, command, "--pid /proc/self/fd/3 ")
 	require.True(t, strings.HasSuffix(command, " -t 8080:80 -t 127.0.0.1/8081:81 -u none 7"), command)
+}
+
+// TestTheProgramEndsWithStop has a shell in its place, which finds its arguments after the script's.
+func TestTheProgramEndsWithStop(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pasta")
+	script := func(text string) *Stack {
+		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755))
+		return &Stack{Path: path}
+	}
+	serving := script("echo up >&3; exec sleep 60")
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	defer read.Close()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	require.NoError(t, serving.Start("1", write))
+	said := make([]byte, 3)
+	_, err = io.ReadFull(read, said)
+	require.NoError(t, err)
+	require.Equal(t, "up\n", string(said))
+	pid := serving.cmd.Process.Pid
+	require.NoError(t, serving.Stop())
+	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
+
+	failing := script("echo no namespace >&2; exit 3")
+	read, write, err = os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, failing.Start("1", write))
+	_, err = read.Read(said)
+	require.ErrorIs(t, err, io.EOF)
+	require.EqualError(t, failing.Fail(), path+": exit status 3: no namespace")
+	require.NoError(t, errors.Join(failing.Stop(), read.Close()), "it has ended")
 }

@@ -1,0 +1,129 @@
+// Package netflags has the flags about a container's network, as kong reads them and as a record keeps
+// them, and says what they ask for together: which networks, of which kind the first is, which ports,
+// and what of resolv.conf. It makes nothing. No lesson reads it.
+package netflags
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage08-network/dns"
+	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/portmap"
+)
+
+// Options are the flags.
+type Options struct {
+	Network      ipam.Names `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta). More than once: to several; name=NET,alias=NAME,ip=IP,mac-address=MAC says more of one." placeholder:"NET" sep:"none" group:"Network:"`
+	Publish      []string   `short:"p" help:"Publish a container's port on the host: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone picks a free port." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
+	PublishAll   bool       `short:"P" help:"Publish every port that the image exposes." group:"Network:"`
+	DNS          []string   `help:"DNS server to use instead of the host's." placeholder:"IP" sep:"none" group:"Network:"`
+	AddHost      []string   `help:"Add a line to /etc/hosts; host-gateway is the host's address." placeholder:"NAME:IP|NAME=IP" sep:"none" group:"Network:"`
+	NetworkAlias []string   `help:"Additional name of the container on the network." placeholder:"NAME" sep:"none" group:"Network:"`
+	IP           string     `name:"ip" help:"IPv4 address of the container; it must be free." placeholder:"IP" group:"Network:"`
+
+	DNSSearch []string `json:",omitempty" help:"Domain to search for names that are given in part, instead of the host's; . for none." placeholder:"DOMAIN" sep:"none" group:"Network:"`
+	DNSOption []string `json:",omitempty" aliases:"dns-opt" help:"Option of resolv.conf(5), such as ndots:2, instead of the host's." placeholder:"OPTION" sep:"none" group:"Network:"`
+
+	MacAddress string `json:",omitempty" help:"MAC address of the container's link, such as 02:42:0a:00:00:09." placeholder:"MAC" group:"Network:"`
+}
+
+// Wishes are the networks that the flags name.
+func (o *Options) Wishes() ([]ipam.Wish, error) {
+	return o.Network.Wishes(o.IP, o.MacAddress, o.NetworkAlias)
+}
+
+// Mode returns the kind of network that the flags ask for: see ipam.Wish. sharesHost is whether
+// another flag shares the host's.
+func (o *Options) Mode(sharesHost bool) (mode, other string, err error) {
+	list, err := o.Wishes()
+	if err != nil {
+		return "", "", err
+	}
+	return list[0].Mode(sharesHost, len(o.Publish) > 0 || o.PublishAll)
+}
+
+// First is the first of the networks that the flags name, "" without one.
+func (o *Options) First() string {
+	list, err := o.Wishes()
+	if err != nil { // it was an error when the container was made
+		return ""
+	}
+	return list[0].Network
+}
+
+// Networks are the networks that a container is made for, by name; the first may be a kind.
+func (o *Options) Networks(sharesHost bool) []string {
+	mode, _, err := o.Mode(sharesHost)
+	list, errList := o.Wishes()
+	if err != nil || errList != nil {
+		return nil
+	}
+	names := []string{mode}
+	for _, wish := range list[1:] {
+		names = append(names, wish.Network)
+	}
+	return names
+}
+
+// Ports are those to publish, with -P those that the image exposes too.
+func (o *Options) Ports(exposed []string) ([]portmap.Mapping, error) {
+	specs := o.Publish
+	if o.PublishAll {
+		specs = append(slices.Clone(specs), exposed...)
+	}
+	return portmap.Parse(specs)
+}
+
+// OfItsOwn says which flags were given that make no sense for a container which shares the network of
+// another, and so its names and ports.
+func (o *Options) OfItsOwn() map[string]bool {
+	return map[string]bool{"--add-host": len(o.AddHost) > 0, "--dns": len(o.DNS) > 0,
+		"--dns-search": len(o.DNSSearch) > 0, "--dns-option": len(o.DNSOption) > 0,
+		"--publish": len(o.Publish) > 0, "--publish-all": o.PublishAll}
+}
+
+// ResolvConf is the host's resolv.conf with what the flags say of it, but for the servers of --dns.
+func (o *Options) ResolvConf() (conf string, servers []netip.Addr, err error) {
+	servers, err = dns.ParseServers(o.DNS)
+	err = cmp.Or(err, dns.CheckWords(o.DNSSearch, o.DNSOption))
+	return dns.WithWords(etc.ResolvConf(), o.DNSSearch, o.DNSOption), servers, err
+}
+
+// Describe adds to a container, in the shape of the API, what the flags say that is not about one of
+// its networks. Ports are those that are published one by one.
+func (o *Options) Describe(d *api.Container) error {
+	h := &d.HostConfig
+	h.DNS, h.ExtraHosts, h.PublishAllPorts = append(h.DNS, o.DNS...), nil, o.PublishAll
+	h.DNSSearch, h.DNSOptions = append(h.DNSSearch, o.DNSSearch...), append(h.DNSOptions, o.DNSOption...)
+	for _, spec := range o.AddHost {
+		name, ip := etc.ParseHost(spec)
+		h.ExtraHosts = append(h.ExtraHosts, name+":"+ip)
+	}
+	ports, err := portmap.Parse(o.Publish)
+	for _, m := range ports {
+		port := m.Port()
+		d.Config.ExposedPorts = api.Set(d.Config.ExposedPorts, port)
+		h.PortBindings[port] = append(h.PortBindings[port], m.Binding())
+	}
+	return err
+}
+
+// CheckBuild refuses what the flags of a build about the network of RUN cannot mean.
+func CheckBuild(network string, addHost []string) error {
+	shares := strings.HasPrefix(network, "container:")
+	switch mode, _, err := (&Options{Network: ipam.Names{network}}).Mode(false); {
+	case err != nil:
+		return err
+	case shares && len(addHost) > 0:
+		return fmt.Errorf("--add-host and --network %s exclude one another", network)
+	case !shares && ipam.HasBridge(mode) && !ipam.IsLabel(mode):
+		return fmt.Errorf("--network %s: give none, host, container:NAME, or the name of a network", network)
+	}
+	return etc.CheckHosts(addHost)
+}

@@ -1,0 +1,94 @@
+package netflags
+
+import (
+	"net/netip"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/lessons/boxtest"
+	"stagebox/stage04-unionfs/api"
+	"stagebox/stage08-network/ipam"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
+
+func TestNetworks(t *testing.T) {
+	bridge := "default" // an ordinary user's own
+	if os.Geteuid() == 0 {
+		bridge = ipam.Default
+	}
+	for want, network := range map[string]ipam.Names{"": nil, "host": {"host"}, "red": {"name=red,alias=db", "blue"}} {
+		require.Equal(t, want, (&Options{Network: network}).First())
+	}
+	require.Empty(t, (&Options{Network: ipam.Names{"wrong="}}).First())
+	both := Options{Network: ipam.Names{"name=red,alias=db", "blue"}, NetworkAlias: []string{"web"}}
+	require.Equal(t, []string{"red", "blue"}, both.Networks(false))
+	list, err := both.Wishes()
+	require.NoError(t, err)
+	require.Equal(t, []string{"db", "web"}, list[0].Aliases)
+	require.Equal(t, []string{"none"}, (&Options{}).Networks(false))
+	require.Equal(t, []string{"host"}, (&Options{}).Networks(true))
+	require.Equal(t, []string{bridge}, (&Options{PublishAll: true}).Networks(false))
+	require.Nil(t, both.Networks(true), "--share net and a network of its own")
+	require.Nil(t, (&Options{Network: ipam.Names{"wrong="}}).Networks(false))
+}
+
+func TestPorts(t *testing.T) {
+	o := Options{Publish: []string{"8080:80"}}
+	list, err := o.Ports([]string{"53/udp"})
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	o.PublishAll = true
+	list, err = o.Ports([]string{"53/udp"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"80/tcp", "53/udp"}, []string{list[0].Port(), list[1].Port()})
+	require.Equal(t, []string{"8080:80"}, o.Publish)
+	_, err = (&Options{Publish: []string{"x"}}).Ports(nil)
+	require.Error(t, err)
+}
+
+func TestOfItsOwn(t *testing.T) {
+	for flag, given := range (&Options{}).OfItsOwn() {
+		require.False(t, given, flag)
+	}
+	all := Options{Publish: []string{"80"}, PublishAll: true, DNS: []string{"1.1.1.1"}, DNSSearch: []string{"."}, DNSOption: []string{"ndots:2"}, AddHost: []string{"a:::1"}}
+	require.Len(t, all.OfItsOwn(), 6)
+	for flag, given := range all.OfItsOwn() {
+		require.True(t, given, flag)
+	}
+}
+
+func TestResolvConf(t *testing.T) {
+	conf, servers, err := (&Options{DNS: []string{"1.1.1.1"}, DNSSearch: []string{"example.com"}}).ResolvConf()
+	require.NoError(t, err)
+	require.Contains(t, conf, "search example.com\n")
+	require.Equal(t, []netip.Addr{netip.MustParseAddr("1.1.1.1")}, servers)
+	for _, o := range []Options{{DNS: []string{"x"}}, {DNSSearch: []string{"a b"}}, {DNSOption: []string{"a b"}}} {
+		_, _, err := o.ResolvConf()
+		require.ErrorContains(t, err, "--dns")
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	d := api.Container{HostConfig: api.HostConfig{PortBindings: map[string][]api.PortBinding{}}}
+	o := Options{Publish: []string{"127.0.0.1:8080:80"}, PublishAll: true, DNS: []string{"1.1.1.1"}, AddHost: []string{"db=10.0.0.1"}, DNSSearch: []string{"."}, DNSOption: []string{"ndots:2"}}
+	require.NoError(t, o.Describe(&d))
+	require.Equal(t, map[string][]api.PortBinding{"80/tcp": {{HostIP: "127.0.0.1", HostPort: "8080"}}}, d.HostConfig.PortBindings)
+	require.Contains(t, d.Config.ExposedPorts, "80/tcp")
+	require.True(t, d.HostConfig.PublishAllPorts)
+	require.Equal(t, []string{"db:10.0.0.1"}, d.HostConfig.ExtraHosts)
+	require.Equal(t, [][]string{{"1.1.1.1"}, {"."}, {"ndots:2"}}, [][]string{d.HostConfig.DNS, d.HostConfig.DNSSearch, d.HostConfig.DNSOptions})
+}
+
+func TestCheckBuild(t *testing.T) {
+	for _, network := range []string{"", "none", "host", "default", "container:web", "red"} {
+		require.NoError(t, CheckBuild(network, nil), network)
+	}
+	require.NoError(t, CheckBuild("red", []string{"db:10.0.0.1"}))
+	require.EqualError(t, CheckBuild("container:web", []string{"db:10.0.0.1"}), "--add-host and --network container:web exclude one another")
+	require.EqualError(t, CheckBuild("a/b", nil), "--network a/b: give none, host, container:NAME, or the name of a network")
+	require.ErrorContains(t, CheckBuild("container:", nil), "--network container:: give bridge, none, host, container:NAME")
+	require.Error(t, CheckBuild("", []string{"x"}))
+}
