@@ -11,10 +11,10 @@ var targets = map[string]target{
 	"cgroups":    {751, 172},
 	"rootfs":     {1530, 172},
 	"unionfs":    {1930, 1580},
-	"images":     {1840, 1760},
+	"images":     {1780, 1695},
 	"dockerfile": {1875, 480},
 	"cache":      {950, 320},
-	"network":    {2150, 710},
+	"network":    {2080, 640},
 	"daemon":     {1500, 1300},
 }
 
