@@ -3,7 +3,6 @@ package crosscopy
 import (
 	"errors"
 	"io"
-	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -36,7 +35,7 @@ func walk(dir int, prefix string, visit func(name string, fd int) error) error {
 		return err
 	}
 	for _, name := range names {
-		if err := walkEntry(dir, name, path.Join(prefix, name), visit); err != nil {
+		if err := walkEntry(dir, name, prefix+"/"+name, visit); err != nil { // ./name, as in Docker
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +119,51 @@ func TestRules(t *testing.T) {
 		}
 		require.NoError(t, err, c)
 		require.Equal(t, c.want, list(t, dir), c)
+	}
+}
+
+// TestNames: the names in an archive are those that Docker's own library, go-archive 0.3.3, gives them,
+// and unpacked they make the same files.
+func TestNames(t *testing.T) {
+	for source, want := range map[string]string{
+		"/":       "/ /dir/ /dir/a /dir/b /dir/sub/ /dir/sub/c",
+		"/.":      "./ ./dir/ ./dir/a ./dir/b ./dir/sub/ ./dir/sub/c",
+		"/dir":    "dir/ dir/a dir/b dir/sub/ dir/sub/c",
+		"/dir/":   "dir/ dir/a dir/b dir/sub/ dir/sub/c",
+		"/dir/.":  "./ ./a ./b ./sub/ ./sub/c",
+		"/dir/a":  "a",
+		"/dir/b/": "",
+	} {
+		from, dir := newTree(t, "dir/a", "dir/sub/c")
+		require.NoError(t, os.Link(dir+"/dir/a", dir+"/dir/b"))
+		s, err := from.Source(source, false)
+		if want == "" {
+			require.ErrorIs(t, err, unix.ENOTDIR, source)
+			continue
+		}
+		require.NoError(t, err, source)
+		var data bytes.Buffer
+		require.NoError(t, s.Archive(&data, nil))
+		require.NoError(t, s.Close())
+		var names []string
+		for r := tar.NewReader(bytes.NewReader(data.Bytes())); ; {
+			h, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err)
+			names = append(names, h.Name)
+		}
+		require.Equal(t, want, strings.Join(names, " "), source)
+		to, made := newTree(t)
+		p, err := to.Place("/", nil)
+		require.NoError(t, err)
+		_, err = p.Unpack(&data, false)
+		require.NoError(t, errors.Join(err, p.Close()), source)
+		for _, name := range names {
+			_, err := os.Stat(filepath.Join(made, name))
+			require.NoError(t, err, source)
+		}
 	}
 }
 

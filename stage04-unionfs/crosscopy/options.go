@@ -42,10 +42,10 @@ func sideOf(arg string) (side, error) {
 // withEnd gives a cleaned path the slash or the dot again that a path has had at its end.
 func withEnd(clean, path string) string {
 	switch {
+	case path == "." || strings.HasSuffix(path, "/."):
+		return strings.TrimSuffix(clean, "/") + "/."
 	case clean == "/":
 		return clean
-	case path == "." || strings.HasSuffix(path, "/."):
-		return clean + "/."
 	case strings.HasSuffix(path, "/"):
 		return clean + "/"
 	}

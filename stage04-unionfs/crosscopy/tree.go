@@ -27,7 +27,7 @@ type Tree struct {
 // Source is what is to be copied.
 type Source struct {
 	fd    int
-	name  string // "." for what a directory holds
+	name  string // "." for what a directory holds, "" for the root
 	isDir bool
 }
 
@@ -93,7 +93,10 @@ func (t Tree) Source(name string, follow bool) (*Source, error) {
 		return nil, t.about(name, err)
 	}
 	s := &Source{fd: fd, name: path.Base(path.Clean(name)), isDir: isDir(&st)}
-	if asksForContent(name) {
+	switch {
+	case name == "/":
+		s.name = "" // and names in the archive begin with a slash, as in Docker
+	case asksForContent(name):
 		s.name = "."
 	}
 	return s, nil
