@@ -64,6 +64,22 @@ var attachRows = []Row{{
 	},
 	Broken: `[ "$1" = start ] && { "$BOX" "$@" | cat; exec "$BOX" rm -f still; }; exec "$BOX" "$@"`,
 }, {
+	Name: "run --sig-proxy=false: a signal ends run alone, and nothing that is printed before is lost", Since: 4,
+	Check: func(b *Box) Seen {
+		root, err := b.root()
+		if err != nil {
+			return failed(err)
+		}
+		script := `"$0" run --name still --sig-proxy=false --rootfs "$1" sh -c 'echo begun; exec sleep 1000' >out & pid=$!
+until grep begun out || ! kill -0 $pid; do sleep 0.01; done
+kill $pid; wait $pid; echo $?; "$0" inspect -f '{{.State.Status}}' still; "$0" rm -f still
+for flags in "" "" "" --rm --rm --rm; do echo typed | "$0" run -i $flags --sig-proxy=false --rootfs "$1" sh -c 'read line; echo $line; exit 7'; echo $?; done
+"$0" run --sig-proxy=false --rootfs "$1" stagebox-none; echo $?`
+		e := b.prepare("sh", "-c", script, b.path, root).toItsEnd()
+		return all(same("begun 143 running still"+strings.Repeat(" typed 7", 6)+" 127", words(e.Stdout)), refused(b.Run("run", "--sig-proxy=false", "/bin/true")))
+	},
+	Broken: drop("--sig-proxy=false"),
+}, {
 	Name: "attach shows what a container prints, passes on what is typed, and ends with its exit status", Since: 4,
 	Check: func(b *Box) Seen {
 		flags := []string{"-d", "-i", "--name", "still"}
