@@ -34,7 +34,7 @@ func (r *Record) detach() error {
 		monitor.Args = append(monitor.Args, "--explain="+string(r.Run.Explain))
 	}
 	if r.hold {
-		monitor.Args, monitor.Stdin = append(monitor.Args, "--hold"), os.Stdin
+		monitor.Args, monitor.Stdin = append(monitor.Args, "--hold"), cmp.Or(r.held, os.Stdin)
 	}
 	monitor.ExtraFiles = []*os.File{r.lock}
 	monitor.Stderr, monitor.Dir = os.Stderr, "/"
@@ -254,15 +254,21 @@ func (r *Record) watchEnd() (wait func() (int, error), err error) {
 		if file == nil || !now.State.isLive() {
 			return now.State.ExitCode, nil
 		}
-		if err := state.Await(context.Background(), file, state.Shared); err != nil {
-			return 0, err
-		}
-		status := 128 + int(unix.SIGKILL) // box was killed too
-		if _, err := fmt.Fscan(file, &status); err != nil && err != io.EOF {
-			return 0, err
-		}
-		return status, nil
+		return statusIn(file)
 	}, nil
+}
+
+// statusIn waits until the box that stays with a container has released its lock on a file, and
+// returns the exit status that it has written there.
+func statusIn(file *os.File) (int, error) {
+	if err := state.Await(context.Background(), file, state.Shared); err != nil {
+		return 0, err
+	}
+	status := 128 + int(unix.SIGKILL) // box was killed too
+	if _, err := fmt.Fscan(file, &status); err != nil && err != io.EOF {
+		return 0, err
+	}
+	return status, nil
 }
 
 // hasEndedWithin waits, forever if the time is negative, and reports whether the container ended.

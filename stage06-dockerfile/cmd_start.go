@@ -59,8 +59,8 @@ type createCmd struct{ Container }
 
 // Run is `box create`.
 func (c *createCmd) Run() error {
-	if c.Detach || c.DryRun || c.Pause != "" || c.Explain != "" || c.DetachKeys != "" {
-		return errors.New("create starts nothing: --detach, --detach-keys, --dry-run, --pause and --explain are for run")
+	if c.Detach || c.DryRun || c.Pause != "" || c.Explain != "" || c.DetachKeys != "" || c.SigProxy != nil {
+		return errors.New("create starts nothing: --detach, --detach-keys, --sig-proxy, --dry-run, --pause and --explain are for run")
 	}
 	if err := errors.Join(c.checkFlags(), c.checkValues()); err != nil {
 		return err

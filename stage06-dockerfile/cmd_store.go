@@ -59,6 +59,8 @@ type StoreOptions struct {
 
 	VolumesFrom []string `json:",omitempty" help:"Mount what another container has mounted with --volume and --mount." placeholder:"CONTAINER[:ro]" sep:"none" group:"Store:"`
 
+	SigProxy *bool `json:"-" help:"Forward signals to the container (default: true); if false, they end this command, and the container goes on." group:"Store:"`
+
 	record  *Record
 	noInput bool // standard input is not the caller's
 
@@ -73,7 +75,8 @@ type StoreOptions struct {
 // rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.
 func (c *Container) rejectStoreFlags() error {
 	flag := c.firstGiven(map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil, "--volumes-from": len(c.VolumesFrom) > 0,
-		"--label": len(c.Label) > 0, "--label-file": len(c.LabelFile) > 0, "--restart": c.Restart != "", "--detach-keys": c.DetachKeys != "", "--stop-signal": c.StopSignal != "", "--health-cmd": c.HealthCmd != ""})
+		"--label": len(c.Label) > 0, "--label-file": len(c.LabelFile) > 0, "--restart": c.Restart != "", "--detach-keys": c.DetachKeys != "", "--stop-signal": c.StopSignal != "", "--health-cmd": c.HealthCmd != "",
+		"--sig-proxy": c.runsApart()})
 	if flag == "" {
 		return nil
 	}

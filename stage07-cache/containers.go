@@ -61,6 +61,8 @@ type Record struct {
 	written state.Text // of the record, by this box
 
 	hold bool // set by the hidden --hold: an API server attaches its clients before the start
+
+	held *os.File // the socket for that, if it is not standard input
 }
 
 // State is the state of the process.
@@ -89,7 +91,7 @@ func begin(c *Container, p *Plan) (*Record, error) {
 		if err := c.checkRestart(); err != nil {
 			return nil, err
 		}
-		if !c.Rm && !c.Detach && !c.DryRun && c.CanDetach(c.TTY, c.Interactive) {
+		if !c.Rm && !c.Detach && !c.DryRun && !c.runsApart() && c.CanDetach(c.TTY, c.Interactive) {
 			// A second process stays with the container, so that ctrl-p ctrl-q can end this one.
 			return nil, attach.RunDetachable(os.Args[1:])
 		}
@@ -100,6 +102,9 @@ func begin(c *Container, p *Plan) (*Record, error) {
 		return nil, c.record.end(err)
 	}
 	r := c.record
+	if c.runsApart() {
+		return r, r.runApart()
+	}
 	if r.runsInMonitor() {
 		return r, r.runDetached()
 	}

@@ -4,8 +4,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -59,15 +61,7 @@ func (r *Record) attach(c attachOptions) error {
 	if err != nil {
 		return err
 	}
-	streams := []string{"stdout", "stderr"}
-	if typed {
-		streams = append(streams, "stdin")
-	}
-	var size *unix.Winsize
-	if r.Run.TTY {
-		size, _ = unix.IoctlGetWinsize(1, unix.TIOCGWINSZ) // nil where there is no terminal
-	}
-	client, err := attach.Dial(r.path(), size, streams...)
+	client, err := r.dial(typed)
 	if errors.Is(err, unix.ENOENT) && r.Run.Rm && !r.Run.Detach {
 		return fmt.Errorf("container %s was started with --rm and without -d: it prints to its caller alone", r.Name)
 	}
@@ -88,6 +82,76 @@ func (r *Record) attach(c attachOptions) error {
 		return err
 	}
 	return plan.ExitStatus(status)
+}
+
+// dial connects to the box that stays with the container. Words are for the container's input.
+func (r *Record) dial(typed bool, words ...string) (*attach.Client, error) {
+	streams := []string{"stdout", "stderr"}
+	if typed {
+		streams = append(append(streams, "stdin"), words...)
+	}
+	var size *unix.Winsize
+	if r.Run.TTY {
+		size, _ = unix.IoctlGetWinsize(1, unix.TIOCGWINSZ) // nil where there is no terminal
+	}
+	return attach.Dial(r.path(), size, streams...)
+}
+
+// runsApart reports whether --sig-proxy=false is given to run, and of use there.
+func (c *Container) runsApart() bool {
+	return c.SigProxy != nil && !*c.SigProxy && !c.Detach && !c.DryRun && (c.record == nil || c.record.ready == nil)
+}
+
+// runApart runs a container as run -d does, and attaches to it before its process exists. So this
+// box is a client, which a signal ends, and the container goes on.
+func (r *Record) runApart() error {
+	r.Run.Detach, r.hold = true, true
+	live, errLive := os.Open(r.livePath())
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err := cmp.Or(errLive, os.NewSyscallError("socketpair", err)); err != nil {
+		return errors.Join(err, r.release())
+	}
+	defer live.Close()
+	held := os.NewFile(uintptr(ends[0]), "hold")
+	r.held = os.NewFile(uintptr(ends[1]), "hold")
+	var client *attach.Client
+	dialed := make(chan error, 1)
+	go func() {
+		defer held.Close()
+		n, err := held.Read(make([]byte, 1)) // nothing, if the monitor has failed before
+		if n == 1 {
+			if client, err = r.dial(r.Run.Interactive, attach.Once); err == nil {
+				_, err = held.WriteString("+")
+			}
+		}
+		dialed <- err
+	}()
+	err = errors.Join(r.detach(), r.held.Close())
+	errDial := <-dialed
+	if client != nil {
+		defer client.Close()
+	}
+	if err := cmp.Or(err, errDial); err != nil {
+		return err
+	}
+	return r.showApart(client, live)
+}
+
+// showApart shows what the container prints until it ends, and returns the exit status that its
+// monitor leaves in the locked file.
+func (r *Record) showApart(client *attach.Client, live *os.File) error {
+	keys, err := r.Run.Keys()
+	if err != nil {
+		return err
+	}
+	v := attach.Visit{Client: client, TTY: r.Run.TTY, Typed: r.Run.Interactive, Keys: keys}
+	if err := v.Show(); err == attach.ErrDetached {
+		return plan.ExitStatus(0)
+	} else if err != nil {
+		return err
+	}
+	status, err := statusIn(live)
+	return cmp.Or(err, error(plan.ExitStatus(status)))
 }
 
 // waitForRun waits for the end of this run of the container; wait does so for that of the last one.
