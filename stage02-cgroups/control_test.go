@@ -41,6 +41,35 @@ func TestAnUpdateThatFailsLiftsNoLimit(t *testing.T) {
 	require.EqualValues(t, 96<<20, cgroupfs.Number(dir+"/memory.limit_in_bytes"))
 }
 
+// A container that ends during an update is not taken for a kernel that lacks the limit.
+func TestAnUpdateOfWhatHasEndedSaysSo(t *testing.T) {
+	cmd := exec.Command(box, "run", "--pids-limit", "9", "cat")
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	defer cmd.Wait()
+	defer in.Close()
+	_, err = in.Write([]byte("x"))
+	require.NoError(t, err)
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Skip("there may be no limit: this needs root, and a controller of pids")
+	}
+	groups, err := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/box-%d-1", cmd.Process.Pid))
+	require.NoError(t, err)
+	groups = append(groups, fmt.Sprintf("/sys/fs/cgroup/box-%d-1", cmd.Process.Pid))
+	pid, err := strconv.Atoi(cgroupfs.Words(groups[0] + "/cgroup.procs")[0])
+	require.NoError(t, err)
+	g, err := groupOf(pid)
+	require.NoError(t, err)
+	update := &updateCmd{PID: pid, Limits: Limits{Limits: units.Limits{PidsLimit: 10}}}
+	require.NoError(t, update.apply(g, update.settings()))
+	require.NoError(t, in.Close())
+	require.NoError(t, cmd.Wait())
+	require.EqualError(t, update.apply(g, update.settings()), fmt.Sprintf("no such process: %d has ended, and its cgroup is gone", pid))
+}
+
 // What a killed box has left is removed by the next one, unless that shall only tell. The
 // test has a parent of its own, where nobody else's box tidies up.
 func TestADryRunRemovesNoGroup(t *testing.T) {

@@ -65,6 +65,11 @@ func (c *updateCmd) Run() error {
 	if len(settings) == 0 {
 		return fmt.Errorf("nothing to change: name a limit, such as -m 64m")
 	}
+	return c.apply(g, settings)
+}
+
+// apply writes limits to the group of the process, which may end meanwhile.
+func (c *updateCmd) apply(g *group, settings []setting) error {
 	host := hostPlan()
 	for _, s := range c.swapFirst(g, settings) {
 		if _, _, err := g.file(s); err != nil {
@@ -72,7 +77,11 @@ func (c *updateCmd) Run() error {
 		}
 		g.set(host, s)
 	}
-	return host.Perform(nil)
+	err := host.Perform(nil)
+	if err != nil && unix.Kill(c.PID, 0) == unix.ESRCH {
+		return fmt.Errorf("no such process: %d has ended, and its cgroup is gone", c.PID)
+	}
+	return err
 }
 
 // changes are the settings that lift limits, and then those of the limits that are given.

@@ -111,7 +111,7 @@ func (c *updateCmd) update(t target, settings []setting) error {
 			return err
 		}
 		if pid != 0 && len(settings) > 0 {
-			if err := c.apply(pid, settings); err != nil {
+			if err := c.apply(pid, settings); err != nil && !hasEnded(pid) {
 				return err
 			}
 		}
@@ -123,6 +123,10 @@ func (c *updateCmd) update(t target, settings []setting) error {
 	}
 	return err
 }
+
+// hasEnded reports whether a process has ended. A container of which it was the first is one that
+// does not run: it has new limits from its next start on.
+func hasEnded(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH }
 
 // apply writes limits to the group of a process.
 func (c *updateCmd) apply(pid int, settings []setting) error {
@@ -137,7 +141,10 @@ func (c *updateCmd) apply(pid int, settings []setting) error {
 		}
 		g.set(host, s)
 	}
-	return host.Perform(nil)
+	if err = host.Perform(nil); err != nil && hasEnded(pid) {
+		return fmt.Errorf("no such process: %d has ended, and its cgroup is gone", pid)
+	}
+	return err
 }
 
 // changes are the settings that lift limits, and then those of the limits that are given.
