@@ -105,33 +105,25 @@ func (c *Container) runsApart() bool {
 // runApart runs a container as run -d does, and attaches to it before its process exists. So this
 // box is a client, which a signal ends, and the container goes on.
 func (r *Record) runApart() error {
-	r.Run.Detach, r.hold = true, true
-	live, errLive := os.Open(r.livePath())
-	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err := cmp.Or(errLive, os.NewSyscallError("socketpair", err)); err != nil {
+	live, err := os.Open(r.livePath())
+	if err != nil {
 		return errors.Join(err, r.release())
 	}
 	defer live.Close()
-	held := os.NewFile(uintptr(ends[0]), "hold")
-	r.held = os.NewFile(uintptr(ends[1]), "hold")
 	var client *attach.Client
-	dialed := make(chan error, 1)
-	go func() {
-		defer held.Close()
-		n, err := held.Read(make([]byte, 1)) // nothing, if the monitor has failed before
-		if n == 1 {
-			if client, err = r.dial(r.Run.Interactive, attach.Once); err == nil {
-				_, err = held.WriteString("+")
-			}
-		}
-		dialed <- err
-	}()
-	err = errors.Join(r.detach(), r.held.Close())
-	errDial := <-dialed
+	held, attached, err := attach.Hold(func() (err error) {
+		client, err = r.dial(r.Run.Interactive, attach.Once)
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, r.release())
+	}
+	r.Run.Detach, r.hold, r.held = true, true, held
+	err = errors.Join(r.detach(), attached())
 	if client != nil {
 		defer client.Close()
 	}
-	if err := cmp.Or(err, errDial); err != nil {
+	if err != nil {
 		return err
 	}
 	return r.showApart(client, live)

@@ -7,13 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage09-daemon/broker"
 	"stagebox/stage09-daemon/commandline"
 	"stagebox/stage09-daemon/rest"
@@ -66,21 +64,18 @@ func startContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if c.isLive() {
 		return done(w, http.StatusNotModified, nil)
 	}
-	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socketpair", err)
-	}
-	ours, theirs := os.NewFile(uintptr(ends[0]), "hold"), os.NewFile(uintptr(ends[1]), "hold")
-	defer ours.Close()
-	job := d.command(context.WithoutCancel(r.Context()), r, "start", "--hold", c.ID)
-	job.Stdin = theirs
-	if err := errors.Join(job.Start(), theirs.Close()); err != nil {
-		return err
-	}
-	if n, _ := ours.Read(make([]byte, 1)); n == 1 { // else it has failed before
+	held, attached, err := attach.Hold(func() error {
 		d.attachPending(c)
 		d.watchRun(c.ID)
-		ours.WriteString("+") // an error means that it has died
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	job := d.command(context.WithoutCancel(r.Context()), r, "start", "--hold", c.ID)
+	job.Stdin = held
+	if err := errors.Join(job.Start(), attached()); err != nil {
+		return err
 	}
 	return done(w, http.StatusNoContent, job.failure(job.Wait()))
 }

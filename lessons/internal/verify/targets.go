@@ -8,9 +8,9 @@ type target struct{ lesson, commands int }
 
 var targets = map[string]target{
 	"namespaces": {450, 135},
-	"cgroups":    {751, 172},
+	"cgroups":    {751, 185},
 	"rootfs":     {1530, 172},
-	"unionfs":    {1930, 1580},
+	"unionfs":    {1930, 1640},
 	"images":     {1780, 1695},
 	"dockerfile": {1875, 480},
 	"cache":      {950, 320},
