@@ -207,11 +207,15 @@ func (c *commitCmd) commitImage(r *Record) error {
 		return err
 	}
 	defer done()
-	ref, err := registry.ParseNewName(c.Dir)
-	if err != nil {
-		return err
+	name := c.Dir
+	if name != "" {
+		ref, err := registry.ParseNewName(name)
+		if err != nil {
+			return err
+		}
+		name = ref.String()
 	}
-	image, err := c.Store.commit(r, ref.String(), c)
+	image, err := c.Store.commit(r, name, c)
 	if err == nil {
 		_, err = fmt.Println(image.ID)
 	}

@@ -36,7 +36,7 @@ func (c *diffCmd) Run() error {
 type commitCmd struct {
 	oneContainer
 
-	Dir string `arg:"" name:"image|layerdir" help:"Name of the image to create, or a path with a slash or a leading dot to write a layer directory."`
+	Dir string `arg:"" optional:"" name:"image|layerdir" help:"Name of the image to create (default: none), or a path with a slash or a leading dot to write a layer directory."`
 
 	Author  string `short:"a" help:"Author of the image."`
 	Message string `short:"m" help:"Commit message."`

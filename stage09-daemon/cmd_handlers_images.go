@@ -262,22 +262,23 @@ func searchImages(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 }
 
 func commitContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
-	if err := r.Decode(&struct{}{}); err != nil { // the configuration of clients that know no changes
+	var config commandline.Create
+	if err := r.Decode(&config); err != nil {
 		return err
 	}
 	c, err := d.find(r.Param("container"))
 	if err != nil {
 		return err
 	}
-	name := commandline.Reference(r.Param("repo"), r.Param("tag"))
-	if name == "" {
-		return rest.Errorf(http.StatusNotImplemented, "commit %s: box gives each image a name: add one", c.Name)
+	line, err := config.Commit(r)
+	if err != nil {
+		return err
 	}
-	line := commandline.Words{"commit"}
-	line.Add("--author", r.Param("author"))
-	line.Add("--message", r.Param("comment"))
-	line.Add("--change", r.URL.Query()["changes"]...)
-	id, err := d.run(r, line.With(c.ID, name)...)
+	words := []string{c.ID}
+	if name := commandline.Reference(r.Param("repo"), r.Param("tag")); name != "" {
+		words = append(words, name)
+	}
+	id, err := d.run(r, line.With(words...)...)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +43,34 @@ func TestSeccompProfileAsText(t *testing.T) {
 	c.ok(204, "POST", "/containers/strict/start", nil)
 	c.box("wait", "strict")
 	require.Contains(t, c.box("logs", "strict"), "refused\n")
+}
+
+// TestCommitWithABody: an image needs no name, and the configuration in the body wins over the container's.
+func TestCommitWithABody(t *testing.T) {
+	c := ask(t)
+	c.create("web", map[string]any{"Env": []string{"KEPT=1", "WORD=old"}, "User": "7"}, "true")
+	odd := "$HOME \"q\" \\ 'x' $$ \\$A"
+	body := map[string]any{"Cmd": []string{"echo", odd}, "Entrypoint": []string{"env"}, "Env": []string{"WORD=" + odd}, "Labels": map[string]string{odd: odd},
+		"WorkingDir": "/a b$", "Volumes": map[string]any{"/v $d": map[string]any{}}, "ExposedPorts": map[string]any{"80/tcp": map[string]any{}}, "StopSignal": "HUP",
+		"Healthcheck": map[string]any{"Test": []string{"CMD", odd}, "Interval": 2e9}}
+	var made struct{ Id string }
+	require.NoError(t, json.Unmarshal([]byte(c.ok(201, "POST", "/commit?container=web&changes=CMD+true", body)), &made))
+	var image struct {
+		RepoTags []string
+		Config   map[string]any
+	}
+	require.NoError(t, json.Unmarshal([]byte(c.ok(200, "GET", "/images/"+made.Id+"/json", nil)), &image))
+	require.Empty(t, image.RepoTags)
+	for field, want := range map[string]any{"Cmd": []any{"/bin/sh", "-c", "true"}, "Entrypoint": []any{"env"}, "User": "7", "WorkingDir": "/a b$", "StopSignal": "HUP",
+		"Labels": map[string]any{odd: odd}, "Volumes": map[string]any{"/v $d": map[string]any{}}, "ExposedPorts": map[string]any{"80/tcp": map[string]any{}}} {
+		require.Equal(t, want, image.Config[field], field)
+	}
+	require.Subset(t, image.Config["Env"], []any{"KEPT=1", "WORD=" + odd})
+	require.Equal(t, []any{"CMD", odd}, image.Config["Healthcheck"].(map[string]any)["Test"])
+	body = map[string]any{"Cmd": []string{"echo", odd}}
+	require.NoError(t, json.Unmarshal([]byte(c.ok(201, "POST", "/commit?container=web&repo=named", body)), &made))
+	require.NoError(t, json.Unmarshal([]byte(c.ok(200, "GET", "/images/named/json", nil)), &image))
+	require.Equal(t, []any{"echo", odd}, image.Config["Cmd"])
 }
 
 // TestDockersWords: programs look for these in an error.

@@ -72,6 +72,17 @@ var imageRows = []Row{{
 	Check:  committed,
 	Broken: `[ "$1 $4" = "run tiny" ] && { "$BOX" run --name "$3" tiny true; exit; }; exec "$BOX" "$@"`,
 }, {
+	Name: "commit without a name makes an image that has an id alone, which is printed", Since: 5,
+	Check: func(b *Box) Seen {
+		run, made := b.Run("run", "--name", "changed", "tiny", "sh", "-c", "echo x >/file"), b.Run("commit", "changed")
+		id := strings.TrimPrefix(made.Line(), "sha256:")
+		listed, shown := b.Run("images", "--no-trunc"), b.Run("inspect", "-f", "{{.Id}} {{len .RepoTags}}", id)
+		pruned := b.Run("image", "prune", "-f")
+		return all(status(0, run), status(0, made), holds(strings.Contains(listed.Stdout, id) && strings.Contains(listed.Stdout, "<none>"), id+" beside <none>", listed.Stdout),
+			printed("sha256:"+id+" 0", shown), status(0, pruned), refused(b.Run("history", id)))
+	},
+	Broken: `[ "$1 $2" = "commit changed" ] && set -- commit changed named; exec "$BOX" "$@"`,
+}, {
 	Name: "commit keeps how the container ran: command, entrypoint, variables, directory", Since: 5,
 	Check:  keptOptions,
 	Broken: `[ "$1 $3" = "run kept" ] && { "$BOX" run --name kept tiny true; echo word /tmp; exit; }; exec "$BOX" "$@"`,
