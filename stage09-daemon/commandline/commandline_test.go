@@ -69,12 +69,13 @@ func TestCreate(t *testing.T) {
 // TestShared: a container that shares another's host name has none of its own, and one on the host's network publishes nothing.
 func TestShared(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"HostConfig":{"PidMode":"container:x","IpcMode":"none","ShmSize":1048576}}`:                                                 "--hostname-id --pid=container:x --ipc=none tiny",
-		`{"HostConfig":{"IpcMode":"shareable","ShmSize":1048576,"CgroupnsMode":"host"}}`:                                              "--hostname-id --shm-size=1048576 --ipc=shareable --share=cgroup tiny",
-		`{"HostConfig":{"UTSMode":"host"}}`:                                                                                           "--uts=host tiny",
-		`{"Hostname":"a","HostConfig":{"NetworkMode":"host","PublishAllPorts":true,"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`: "--hostname=a --network=host tiny",
-		`{"HostConfig":{"NetworkMode":"none","PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`:                                       "--hostname-id --network=none tiny",
-		`{"HostConfig":{"NetworkMode":"container:x"}}`:                                                                                "--network=container:x tiny",
+		`{"HostConfig":{"PidMode":"container:x","IpcMode":"none","ShmSize":1048576}}`:                                                                               "--hostname-id --pid=container:x --ipc=none tiny",
+		`{"HostConfig":{"IpcMode":"shareable","ShmSize":1048576,"CgroupnsMode":"host"}}`:                                                                            "--hostname-id --shm-size=1048576 --ipc=shareable --share=cgroup tiny",
+		`{"HostConfig":{"UTSMode":"host"}}`:                                                                                                                         "--uts=host tiny",
+		`{"Hostname":"a","HostConfig":{"NetworkMode":"host","PublishAllPorts":true,"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`:                               "--hostname=a --network=host tiny",
+		`{"MacAddress":"02:42:0a:00:00:09","HostConfig":{"NetworkMode":"none"},"NetworkingConfig":{"EndpointsConfig":{"none":{"MacAddress":"02:42:0a:00:00:09"}}}}`: "--hostname-id --network=none tiny",
+		`{"HostConfig":{"NetworkMode":"none","PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`:                                                                     "--hostname-id --network=none tiny",
+		`{"HostConfig":{"NetworkMode":"container:x"}}`:                                                                                                              "--network=container:x tiny",
 	} {
 		line, err := words(t, strings.Replace(body, "{", `{"Image":"tiny",`, 1))
 		require.NoError(t, err, body)

@@ -233,7 +233,9 @@ func (c *Create) network(l *Words) {
 	if (mode == "" || mode == "default") && len(names) > 0 {
 		mode = names[0]
 	}
-	l.Add("--mac-address", c.MacAddress)
+	if mode != "none" { // Docker takes one there too, and there is no link that could have it
+		l.Add("--mac-address", c.MacAddress)
+	}
 	for _, name := range append([]string{mode}, slices.DeleteFunc(names, func(name string) bool { return name == mode })...) {
 		if wish := all[name].wish(name); wish != "default" || len(all) > 1 {
 			l.Add("--network", wish)
@@ -257,7 +259,9 @@ func (e *Endpoint) wish(network string) string {
 	if e != nil {
 		w.Aliases = e.Aliases
 		w.IP, _ = netip.ParseAddr(e.ip()) // checked before, and so is the other
-		w.MAC, _ = net.ParseMAC(e.MacAddress)
+		if network != "none" {
+			w.MAC, _ = net.ParseMAC(e.MacAddress)
+		}
 	}
 	return w.String()
 }
