@@ -21,7 +21,7 @@ func TestSurprises(t *testing.T) {
 	require.NoError(t, err)
 	text, err := readBytes(root, Surprises)
 	require.NoError(t, err)
-	script := regexp.MustCompile("`(findings/[a-z-]+\\.sh)`")
+	script := regexp.MustCompile("`(findings/[a-z0-9-]+\\.sh)`")
 	facts, parts := 0, strings.Split(string(text), "\n## ")
 	require.Len(t, parts, len(all)+1)
 	for i, s := range all {
