@@ -26,6 +26,7 @@ func (b *builder) parseOutputs() (err error) {
 	if b.outputs, err = output.Parse(b.Output); err != nil || b.Check {
 		return err
 	}
+	b.RewriteTimestamp = b.RewriteTimestamp || b.outputs.RewriteTimestamp()
 	if b.Iidfile != "" && b.outputs.WithoutImage() {
 		return errors.New("--iidfile: no --output is an image; add --output type=image")
 	}
@@ -44,7 +45,7 @@ func (b *builder) output(s *stageBuild) (image *oci.Image, err error) {
 			return nil, errors.New("the build was interrupted")
 		case err != nil:
 			return nil, fmt.Errorf("output to %s: %w", cmp.Or(o.Place(), "the store"), err)
-		case o.Place() != "" && !b.Quiet:
+		case o.Place() != "" && (b.Explain || !b.Quiet):
 			fmt.Fprintf(os.Stderr, "wrote %s (%s)%s\n", o.Place(), o.Type, what)
 		}
 		image = cmp.Or(made, image)

@@ -135,3 +135,17 @@ func TestOutputIsInterrupted(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	require.Contains(t, stderr.String(), "box: the build was interrupted\n")
 }
+
+// TestOutputsAskForTimes: as in Docker, an output may ask for what --rewrite-timestamp does.
+func TestOutputsAskForTimes(t *testing.T) {
+	file, at := filepath.Join(t.TempDir(), "image.tar"), "SOURCE_DATE_EPOCH=1000000000"
+	want, stderr, status := buildFile(t, outputFile, "-q", "--rewrite-timestamp", "--build-arg", at)
+	require.Zero(t, status, stderr)
+	id, stderr, status := buildFile(t, outputFile, "-q", "--explain", "-o", "type=oci,rewrite-timestamp=true,dest="+file, "--build-arg", at)
+	require.Zero(t, status, stderr)
+	require.Equal(t, want, id)
+	require.Contains(t, stderr, "wrote "+file+" (oci)\n", "--explain says so, whatever -q")
+	_, stderr, status = buildFile(t, outputFile, "-o", "type=image,rewrite-timestamp=true")
+	require.Equal(t, 1, status)
+	require.Contains(t, stderr, "SOURCE_DATE_EPOCH is not set")
+}

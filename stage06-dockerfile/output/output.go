@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/term"
@@ -27,6 +28,8 @@ type Output struct {
 	Name []string // of an image
 
 	text string // the value, for errors
+
+	rewrite bool // lower the times of files to SOURCE_DATE_EPOCH
 }
 
 // List is all values of the flag.
@@ -34,8 +37,8 @@ type List []Output
 
 // types are the keys that each type of output takes.
 var types = map[string][]string{
-	"local": {"dest"}, "tar": {"dest"}, "oci": {"dest", "name"}, "docker": {"dest", "name"},
-	"image": {"name"}, "cacheonly": nil,
+	"local": {"dest"}, "tar": {"dest"}, "cacheonly": nil, "image": {"name", "rewrite-timestamp"},
+	"oci": {"dest", "name", "rewrite-timestamp"}, "docker": {"dest", "name", "rewrite-timestamp"},
 }
 
 // Parse reads the values of --output: a directory, - for a tar archive on standard output, or
@@ -98,6 +101,13 @@ func (o *Output) take(keys map[string]string) error {
 		if _, err := registry.ParseNewName(name); err != nil {
 			return err
 		}
+	}
+	if text := keys["rewrite-timestamp"]; text != "" {
+		rewrite, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("rewrite-timestamp=%s: give true or false", text)
+		}
+		o.rewrite = rewrite
 	}
 	return o.complete()
 }
@@ -180,6 +190,12 @@ func (list List) ToStdout() bool { return slices.ContainsFunc(list, Output.toStd
 func (list List) WithoutImage() bool {
 	isImage := func(o Output) bool { return slices.Contains(types[o.Type], "name") }
 	return len(list) > 0 && !slices.ContainsFunc(list, isImage)
+}
+
+// RewriteTimestamp reports whether an output asks for the times of --rewrite-timestamp: all layers
+// of a build have the same.
+func (list List) RewriteTimestamp() bool {
+	return slices.ContainsFunc(list, func(o Output) bool { return o.rewrite })
 }
 
 // Names are those of the image: of --tag if there are any, as in Docker, else the output's own.

@@ -20,20 +20,23 @@ import (
 
 func TestOutputsAreReadAsDockerDoes(t *testing.T) {
 	for text, want := range map[string]Output{
-		"out":                        {Type: "local", Dest: "out"},
-		"./a=b":                      {Type: "local", Dest: "./a=b"},
-		"-":                          {Type: "tar", Dest: "-"},
-		"type=local,dest=out":        {Type: "local", Dest: "out"},
-		"dest=out,TYPE=local":        {Type: "local", Dest: "out"},
-		`type=local,"dest=a,b"`:      {Type: "local", Dest: "a,b"},
-		"type=tar":                   {Type: "tar", Dest: "-"},
-		"type=tar,dest=f.tar":        {Type: "tar", Dest: "f.tar"},
-		"type=oci":                   {Type: "oci", Dest: "-"},
-		"type=docker,dest=-":         {Type: "docker", Dest: "-"},
-		"type=docker":                {Type: "image"},
-		`type=image,"name=a,b"`:      {Type: "image", Name: []string{"a", "b"}},
-		"type=cacheonly":             {Type: "cacheonly"},
-		"type=docker,dest=f,name=me": {Type: "docker", Dest: "f", Name: []string{"me"}},
+		"out":                   {Type: "local", Dest: "out"},
+		"./a=b":                 {Type: "local", Dest: "./a=b"},
+		"-":                     {Type: "tar", Dest: "-"},
+		"type=local,dest=out":   {Type: "local", Dest: "out"},
+		"dest=out,TYPE=local":   {Type: "local", Dest: "out"},
+		`type=local,"dest=a,b"`: {Type: "local", Dest: "a,b"},
+		"type=tar":              {Type: "tar", Dest: "-"},
+		"type=tar,dest=f.tar":   {Type: "tar", Dest: "f.tar"},
+		"type=oci":              {Type: "oci", Dest: "-"},
+		"type=docker,dest=-":    {Type: "docker", Dest: "-"},
+		"type=docker":           {Type: "image"},
+		`type=image,"name=a,b"`: {Type: "image", Name: []string{"a", "b"}},
+		"type=cacheonly":        {Type: "cacheonly"},
+
+		"type=image,rewrite-timestamp=true":       {Type: "image", rewrite: true},
+		"type=oci,dest=f,rewrite-timestamp=false": {Type: "oci", Dest: "f"},
+		"type=docker,dest=f,name=me":              {Type: "docker", Dest: "f", Name: []string{"me"}},
 	} {
 		want.text = text
 		got, err := Parse([]string{text})
@@ -47,13 +50,16 @@ func TestWhatIsNoOutputIsRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile("file", nil, 0o644))
 	require.NoError(t, os.Mkdir("dir", 0o755))
 	for text, says := range map[string]string{
-		"":                      "give DIR, -, or type=TYPE",
-		`a"b`:                   "give DIR, -, or type=TYPE",
-		"a,b":                   `"a": give KEY=VALUE`,
-		"dest=out":              "type= is missing; accepted: cacheonly, docker, image, local, oci, tar",
-		"type=zip,dest=x":       `unknown type "zip"; accepted: cacheonly, docker, image, local, oci, tar`,
-		"type=tar,dst=x":        `unknown key "dst"; type=tar takes dest`,
-		"type=image,push=true":  `unknown key "push"; type=image takes name`,
+		"":                                "give DIR, -, or type=TYPE",
+		`a"b`:                             "give DIR, -, or type=TYPE",
+		"a,b":                             `"a": give KEY=VALUE`,
+		"dest=out":                        "type= is missing; accepted: cacheonly, docker, image, local, oci, tar",
+		"type=zip,dest=x":                 `unknown type "zip"; accepted: cacheonly, docker, image, local, oci, tar`,
+		"type=tar,dst=x":                  `unknown key "dst"; type=tar takes dest`,
+		"type=image,push=true":            `unknown key "push"; type=image takes name`,
+		"type=image,rewrite-timestamp=on": "rewrite-timestamp=on: give true or false",
+		"type=tar,rewrite-timestamp=true": "type=tar takes dest",
+
 		"type=cacheonly,dest=x": `unknown key "dest"; type=cacheonly takes no other key`,
 		"type=local":            "dest= is missing; add dest=DIR",
 		"type=local,dest=-":     "a directory cannot be standard output",
