@@ -281,7 +281,7 @@ func (s *selection) index(d ocispec.Descriptor, data []byte, depth int) error {
 	for _, d := range index.Manifests {
 		switch p := d.Platform; {
 		case !slices.Contains(manifestTypes, d.MediaType), isNote(d):
-		case p == nil || p.OS == "" && p.Architecture == "":
+		case isSilent(d):
 			silent = append(silent, d)
 		case suits(*p, s.want) > points:
 			points, best = suits(*p, s.want), []ocispec.Descriptor{d}
@@ -304,7 +304,14 @@ func (s *selection) index(d ocispec.Descriptor, data []byte, depth int) error {
 // isNote reports whether an entry is about another one, such as how it was built.
 func isNote(d ocispec.Descriptor) bool {
 	_, about := d.Annotations["vnd.docker.reference.type"]
-	return about || !isConfig(d.ArtifactType) || d.Platform != nil && d.Platform.OS == "unknown"
+	return about || d.Platform != nil && d.Platform.OS == "unknown"
+}
+
+// isSilent reports whether an entry leaves open if it is an image, or of which platform: its
+// manifest says it. An image may have the type of an artifact too.
+func isSilent(d ocispec.Descriptor) bool {
+	p := d.Platform
+	return p == nil || p.OS == "" && p.Architecture == "" || !isConfig(d.ArtifactType)
 }
 
 // entry reads what an entry of an index names.
@@ -323,7 +330,7 @@ func (s *selection) entry(d ocispec.Descriptor, depth int) error {
 	if isIndex(d) {
 		return s.index(d, data, depth)
 	}
-	if p := d.Platform; p == nil || p.OS == "" && p.Architecture == "" {
+	if isSilent(d) {
 		platform, err := s.platformOf(data)
 		if errors.Is(err, ErrNoImage) {
 			return nil
@@ -357,13 +364,13 @@ func (s *selection) platformOf(manifest []byte) (p ocispec.Platform, err error) 
 }
 
 // IsImage reports whether a manifest is of an image, and not of a signature, a chart or the like:
-// those have the same form, and other media types.
+// those have the same form, and other media types. The type of an artifact says nothing here: an
+// image may have one.
 func IsImage(m ocispec.Manifest) bool {
 	isOther := func(d ocispec.Descriptor) bool {
 		return !strings.Contains(d.MediaType, "image.") && d.MediaType != ""
 	}
-	return isConfig(m.Config.MediaType) && isConfig(m.ArtifactType) &&
-		!slices.ContainsFunc(m.Layers, isOther)
+	return isConfig(m.Config.MediaType) && !slices.ContainsFunc(m.Layers, isOther)
 }
 
 // isConfig reports whether a media type is that of an image's configuration, or none. As the type

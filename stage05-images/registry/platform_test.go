@@ -170,6 +170,27 @@ func TestWhatIsNoImageIsNotChosen(t *testing.T) {
 	require.Equal(t, docs.image(t, "linux/amd64").Digest, one.Digest)
 }
 
+// An image may have the type of an artifact (manifest.md of the OCI image specification); containerd
+// looks at neither.
+func TestImageWithTheTypeOfAnArtifact(t *testing.T) {
+	docs := documents{}
+	config := docs.put(t, ocispec.MediaTypeImageConfig, ocispec.Image{Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}})
+	manifest := ocispec.Manifest{Config: config, ArtifactType: "application/x.app", Subject: &config}
+	require.True(t, IsImage(manifest))
+	image := docs.put(t, ocispec.MediaTypeImageManifest, manifest)
+	image.ArtifactType = manifest.ArtifactType
+	signature := docs.put(t, ocispec.MediaTypeImageManifest, ocispec.Manifest{Config: ocispec.DescriptorEmptyJSON, ArtifactType: "application/x.app"})
+	signature.ArtifactType, signature.Platform = "application/x.app", &ocispec.Platform{OS: "linux", Architecture: "amd64"}
+	want, err := ParsePlatform("linux/amd64")
+	require.NoError(t, err)
+	one, err := docs.resolve(docs.index(t, signature, docs.image(t, "linux/arm64"), image), want)
+	require.NoError(t, err)
+	require.Equal(t, image.Digest, one.Digest)
+	one, err = docs.resolve(docs.index(t, signature, image, docs.image(t, "linux/amd64")), want)
+	require.NoError(t, err)
+	require.NotContains(t, []string{signature.Digest.String(), image.Digest.String()}, one.Digest.String(), "one without such a type comes first")
+}
+
 func TestIndexesInIndexesEnd(t *testing.T) {
 	docs := documents{}
 	want, err := ParsePlatform("linux/amd64")
