@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,4 +76,35 @@ func TestMovedStore(t *testing.T) {
 		box(root, "rmi", "tiny")
 	}
 	require.NoDirExists(t, first)
+}
+
+// The paths of an image's volumes are as dockerd takes them: a relative one begins at /, one written
+// twice is one volume, and a colon is part of the path.
+func TestVolumesOfAnImage(t *testing.T) {
+	s := newStore(t)
+	t.Cleanup(func() { require.NoError(t, removeTree(s.Root)) })
+	image, err := s.makeTinyImage()
+	require.NoError(t, err)
+	volumes := func(paths ...string) {
+		config := image.Config
+		config.Config.Volumes = map[string]struct{}{}
+		for _, path := range paths {
+			config.Config.Volumes[path] = struct{}{}
+		}
+		_, err := s.layout().Write(config, image.Blobs, "docker.io/library/volumes:1", nil)
+		require.NoError(t, err)
+	}
+	volumes("rel", "./up/../../b", "/x", "/x/", "/a:ro", "/tmp")
+	out, stderr, status := run(t, "run", "--root", s.Root, "--rm", "--tmpfs", "/tmp", "volumes:1", "grep", "-E", " /(rel|b|x|a:ro|tmp) ", "/proc/self/mounts")
+	require.Zero(t, status, stderr)
+	for _, place := range []string{"/rel", "/b", "/x", "/a:ro", "/tmp"} {
+		require.Equal(t, 1, strings.Count(out, " "+place+" "), out)
+	}
+	left, err := os.ReadDir(filepath.Join(s.Root, "volumes"))
+	require.NoError(t, err)
+	require.Empty(t, left, "--rm removes them")
+	volumes("")
+	_, stderr, status = run(t, "run", "--root", s.Root, "volumes:1", "true")
+	require.Equal(t, 125, status)
+	require.Contains(t, stderr, `the image volumes:1: a volume at "" would hide all of its files`)
 }
