@@ -228,6 +228,7 @@ func TestUnusualLayers(t *testing.T) {
 	for what, c := range map[string]struct{ layer, packed []byte }{
 		"nothing":              {nothing, nothing},
 		"nothing, with gzip":   {nothing, zipped(t, nothing)},
+		"an empty file":        {[]byte{}, []byte{}}, // docker load takes it
 		"noise, with zstd":     {noise, filtered(t, noise, "zstd", "-c")},
 		"a header of 100 KB":   {tarOf(t, long), tarOf(t, long)},
 		"a zstd frame to skip": {noise, append([]byte("\x50\x2a\x4d\x18\x02\x00\x00\x00xx"), filtered(t, noise, "zstd", "-c")...)},
@@ -238,6 +239,22 @@ func TestUnusualLayers(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
+}
+
+// TestPullOfAnEmptyBlob holds that a layer of no bytes is an empty layer.
+func TestPullOfAnEmptyBlob(t *testing.T) {
+	fake, empty := fakeRegistry{}, blobOf(nil)
+	fake.image(t, "app", func(c *oci.Config, m *ocispec.Manifest) {
+		m.Layers[1], c.RootFS.DiffIDs[1] = empty, empty.Digest
+	}, sampleLayers(t)...)
+	fake["/v2/app/blobs/"+empty.Digest.String()] = []byte{}
+	s := newStore(t)
+	image, err := pullFrom(t, s, fake.serve(t)+"/app")
+	require.NoError(t, err)
+	dirs, err := s.dirs(image)
+	require.NoError(t, err)
+	require.Len(t, dirs, 2)
+	require.Empty(t, shapeOf(t, dirs[1]))
 }
 
 // TestHostileArchives holds that what is refused leaves no trace.
@@ -271,6 +288,7 @@ func TestHostileArchives(t *testing.T) {
 		"a digest that lies":         {layoutOf(indexOf(ocispec.Descriptor{Digest: someDigest}), tarFile("blobs/sha256/"+someDigest[7:], "{}")), "has other bytes"},
 		"a config without a digest":  {layoutOf(indexOf(blobOf(manifest)), tarFile("blobs/sha256/"+blobOf(manifest).Digest.Encoded(), string(manifest))), "invalid digest"},
 		"a layer that wants memory":  {dockerArchive(t, nil, filtered(t, layers[0], "zstd", "-c", "--long=31")), "window size exceeded"},
+		"a layer compressed twice":   {dockerArchive(t, nil, zipped(t, filtered(t, layers[0], "zstd", "-c"))), "it was compressed twice, with zstd and then with gzip"},
 		"a hostile layer":            {dockerArchive(t, nil, tarOf(t, tarFile("../x", ""))), "leads out"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -972,7 +990,7 @@ func TestContainersKeepTheirLayers(t *testing.T) {
 	require.Contains(t, stderr, "is in container keeper: box rm keeper")
 	_, stderr, status = box("rmi", "-f", "tiny")
 	require.Zero(t, status, stderr)
-	_, stderr, status = box("start", "keeper")
+	_, stderr, status = box("start", "-a", "keeper")
 	require.Zero(t, status, stderr)
 	require.NotEmpty(t, shapeOf(t, s.path("layers")))
 	_, stderr, status = box("rm", "keeper")

@@ -44,6 +44,17 @@ type file struct {
 	blob ocispec.Descriptor
 	data []byte // nil for a layer, and for a file that is too large to be a document
 	link string // the name of another file
+
+	notLayer error // why it was not taken for a layer
+}
+
+// isNoLayer reports whether a file cannot be a layer. An empty one can: it is an empty layer.
+func (f file) isNoLayer() bool { return f.notLayer != nil && f.blob.Size > 0 }
+
+// noLayer says that a file has the name of a layer, and is not one.
+func noLayer(name string, err error) error {
+	return fmt.Errorf("the archive has no layer %q: the file of this name is not a tar file: %w",
+		registry.Printable(name), err)
 }
 
 // Read reads an archive, compressed or not. Each file that looks like a layer goes to unpack, which
@@ -95,7 +106,7 @@ func (a *Archive) read(content io.Reader, size int64) (f file, err error) {
 		f.blob, err = a.unpack(in)
 		return f, err
 	}
-	f.blob.Size = size
+	f.blob.Size, f.notLayer = size, layer.FirstHeader(in)
 	if size > registry.MaxDocument {
 		return f, nil
 	}
@@ -205,6 +216,11 @@ func (a *Archive) resolve(d ocispec.Descriptor, platform ocispec.Platform) (*Ima
 		return nil, registry.ErrNoImage
 	}
 	image.Layers, image.ConfigType = m.Layers, m.Config.MediaType
+	for _, d := range m.Layers {
+		if f, err := a.find(blobName(d.Digest)); err == nil && f.isNoLayer() {
+			return nil, noLayer(d.Digest.String(), f.notLayer)
+		}
+	}
 	if image.Config, err = get(m.Config); err == nil {
 		err = json.Unmarshal(image.Config, &image.platform)
 	}
@@ -224,6 +240,9 @@ func (a *Archive) fromDocker(d dockerImage, keep func(*Image) error) error {
 	image := &Image{Config: config.data, ConfigType: ocispec.MediaTypeImageConfig}
 	for _, name := range d.Layers {
 		f, err := a.find(name)
+		if err == nil && f.isNoLayer() {
+			err = noLayer(name, f.notLayer)
+		}
 		if err != nil {
 			return err
 		}

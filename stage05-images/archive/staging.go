@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/digest"
@@ -72,6 +73,11 @@ func (s *Staging) Add(in io.Reader) (*Staged, error) {
 func (s *Staging) Layers(image *Image) (list []*Staged, err error) {
 	for _, blob := range image.Layers {
 		l := s.layers[blob.Digest]
+		if l == nil && blob.Digest == digest.FromString("") { // it does not begin as a tar file does
+			if l, err = s.Add(strings.NewReader("")); err != nil {
+				return nil, err
+			}
+		}
 		if l == nil {
 			return nil, fmt.Errorf("the archive has no layer %q",
 				registry.Printable(blob.Digest.String()))

@@ -39,29 +39,58 @@ func Decompress(r io.Reader) (io.ReadCloser, string, error) {
 	if err != nil && err != io.EOF {
 		return nil, "", fmt.Errorf("read the first bytes: %w", err)
 	}
-	is := func(prefix string) bool { return bytes.HasPrefix(magic, []byte(prefix)) }
-	switch {
-	case is("\x1f\x8b"):
+	switch kind := compressionOf(magic); kind {
+	case "gzip":
 		out, err := gzip.NewReader(in)
 		if err != nil {
-			return nil, "gzip", fmt.Errorf("gzip: %w", err)
+			return nil, kind, fmt.Errorf("gzip: %w", err)
 		}
-		return out, "gzip", nil
-	case is("\x28\xb5\x2f\xfd"), // a frame, or one to skip
-		len(magic) > 3 && magic[0]&0xf0 == 0x50 && is(string(magic[0])+"\x2a\x4d\x18"):
+		return out, kind, nil
+	case "zstd":
 		out, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1),
 			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(MaxWindow))
 		if err != nil {
-			return nil, "zstd", fmt.Errorf("zstd: %w", err)
+			return nil, kind, fmt.Errorf("zstd: %w", err)
 		}
-		return zstdReader{out.IOReadCloser()}, "zstd", nil
-	case is("BZh"):
-		return io.NopCloser(bzip2.NewReader(in)), "bzip2", nil
-	case is("\xfd7zXZ\x00"):
+		return zstdReader{out.IOReadCloser()}, kind, nil
+	case "bzip2":
+		return io.NopCloser(bzip2.NewReader(in)), kind, nil
+	case "xz":
 		out, err := openXZ(in)
-		return out, "xz", err
+		return out, kind, err
 	}
 	return io.NopCloser(in), "", nil
+}
+
+// compressionOf tells from the first 6 bytes of a stream how it is compressed, in the words of
+// Decompress.
+func compressionOf(magic []byte) string {
+	is := func(prefix string) bool { return bytes.HasPrefix(magic, []byte(prefix)) }
+	switch {
+	case is("\x1f\x8b"):
+		return "gzip"
+	case is("\x28\xb5\x2f\xfd"), // a frame, or one to skip
+		len(magic) > 3 && magic[0]&0xf0 == 0x50 && is(string(magic[0])+"\x2a\x4d\x18"):
+		return "zstd"
+	case is("BZh"):
+		return "bzip2"
+	case is("\xfd7zXZ\x00"):
+		return "xz"
+	}
+	return ""
+}
+
+// readOnce calls read with what was decompressed from a stream. If that fails and the content looks
+// compressed too, the error says so: as in Docker, it is not decompressed again.
+func readOnce(content io.Reader, outer string, read func(io.Reader) error) error {
+	in := bufio.NewReader(content)
+	magic, _ := in.Peek(6)
+	inner := compressionOf(magic)
+	err := read(in)
+	if err != nil && err != io.EOF && outer != "" && inner != "" {
+		return fmt.Errorf("%w: it was compressed twice, with %s and then with %s", err, inner, outer)
+	}
+	return err
 }
 
 // zstdReader says what can be done about a window that is too large.

@@ -30,11 +30,13 @@ func FirstHeader(r *bufio.Reader) error {
 	if len(begin) == 0 {
 		return tar.ErrHeader
 	}
-	stream, _, err := Decompress(bytes.NewReader(begin))
+	stream, compression, err := Decompress(bytes.NewReader(begin))
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
-	_, err = tar.NewReader(stream).Next()
-	return err
+	return readOnce(stream, compression, func(content io.Reader) error {
+		_, err := tar.NewReader(content).Next()
+		return err
+	})
 }

@@ -99,7 +99,11 @@ func decompressed(r io.Reader, read func(io.Reader) (Sum, error)) (Sum, error) {
 		return Sum{}, err
 	}
 	defer stream.Close()
-	sum, err := read(stream)
+	var sum Sum
+	err = readOnce(stream, compression, func(content io.Reader) error {
+		sum, err = read(content)
+		return err
+	})
 	sum.Compression = compression
 	return sum, err
 }

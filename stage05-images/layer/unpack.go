@@ -438,16 +438,25 @@ func (u *unpacker) link(name string, h *tar.Header) error {
 		fd, err = files.OpenBeneath(u.dirs[0].fd, path.Dir(target), unix.O_PATH|unix.O_DIRECTORY)
 	}
 	if err != nil {
-		return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
+		return noTarget(h, err)
 	}
 	defer unix.Close(fd)
 	err = u.place(name, func(dir int, base string) error {
 		return unix.Linkat(fd, path.Base(target), dir, base, 0)
 	})
 	if err != nil {
-		return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
+		return noTarget(h, err)
 	}
 	return u.owners.link(target, name)
+}
+
+// noTarget says why there is no hard link. A layer is unpacked by itself, as by containerd and
+// Docker, so that a link cannot lead to a file of a lower one.
+func noTarget(h *tar.Header, err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		err = fmt.Errorf("%w before it in the same archive", err)
+	}
+	return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
 }
 
 // node makes a device or a pipe. Devices are root's to make: for others an empty file holds
