@@ -24,6 +24,7 @@ import (
 	"stagebox/stage01-namespaces/hostinfo"
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/envfile"
+	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage03-rootfs/tiny"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/signals"
@@ -243,10 +244,22 @@ func (c *Container) addVolumes(targets map[string]struct{}) error {
 	if err != nil {
 		return err
 	}
-	for _, target := range slices.Sorted(maps.Keys(targets)) {
-		same := func(b bind) bool { return b.Target == filepath.Clean(target) }
-		if !slices.ContainsFunc(binds, same) {
+	taken := map[string]bool{}
+	for _, b := range binds {
+		taken[b.Target] = true
+	}
+	for _, path := range slices.Sorted(maps.Keys(targets)) {
+		target := filepath.Join("/", path) // a relative one begins there, as in Docker
+		switch {
+		case taken[target]:
+		case strings.Contains(target, ":"):
+			c.Mount = append(c.Mount, mountspec.Join("type=volume", "dst="+target))
+		default:
 			c.Volume = append(c.Volume, target)
+		}
+		if taken[target] = true; target == "/" {
+			return fmt.Errorf("the image %s: a volume at %q would hide all of its files; "+
+				"its Dockerfile needs another VOLUME", c.imageName, path)
 		}
 	}
 	return nil
