@@ -5,8 +5,9 @@
 // calls with Add, each in a method of its own named after the system call. Only the calls
 // that every list needs are here. Read plan.go for the list, call.go for one call,
 // spawn.go for clone3 and the replay, explain.go for the narration in strace(1)'s notation,
-// screen.go for how it looks on a terminal, outline.go for its short form, and signals.go for what happens while the process runs. Tolerate, Retry, ParentRuns, Then
-// and Pending are for lists that are longer than the first program's.
+// screen.go for how it looks on a terminal, outline.go for its short form, and signals.go for
+// what happens while the process runs. Tolerate, Retry, ParentRuns, Then and Pending are for
+// lists that are longer than the first program's.
 package plan
 
 import (

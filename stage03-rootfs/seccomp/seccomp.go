@@ -64,8 +64,8 @@ const maxInstructions = 4096
 // asks which machine the call is of, then which number it has. A machine that the profile
 // does not name has no system calls. Unless the profile allows what it does not name, a number
 // above the largest that it names fails with ENOSYS, as in runc: the call is newer than the
-// profile, and a libc then falls back to an older one. Errors: an unknown action or operator, a seventh argument, and a
-// program of more than 4096 instructions.
+// profile, and a libc then falls back to an older one. Errors: an unknown action or operator, a
+// seventh argument, and a program of more than 4096 instructions.
 func Compile(profile *specs.LinuxSeccomp) ([]unix.SockFilter, error) {
 	program := code{load(offArch)}
 	for i, m := range machines() {
