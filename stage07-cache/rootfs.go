@@ -88,9 +88,10 @@ type pendingMount struct {
 	mount  plan.Arg
 	target string
 	isDir  bool
-	isFile func(at plan.Arg) // instead of a mount: plans one of a file, when /dev is there
-	exact  bool              // the path may hold no symbolic link
-	made   bool              // the place is there already
+	exact  bool // the path may hold no symbolic link
+	made   bool // the place is there already
+
+	mountFile func(at plan.Arg) // instead of mount: plans that of a file, once /dev is there
 }
 
 // enter makes the union of the layers, of which pivot_root makes a root.
@@ -179,7 +180,7 @@ func (r *newRoot) names(binds []bind) {
 			continue
 		}
 		lay := func(at plan.Arg) { r.fill(at, file.content) }
-		r.queueMount(pendingMount{target: target, isFile: lay})
+		r.queueMount(pendingMount{target: target, mountFile: lay})
 	}
 }
 
@@ -190,7 +191,7 @@ func (r *newRoot) attach() {
 	r.Section("attach: each mount in its place, from inside")
 	for _, m := range r.mounted {
 		r.mountPoint(m)
-		if !m.mount.IsSet() && m.isFile == nil {
+		if !m.mount.IsSet() && m.mountFile == nil {
 			continue // the program's directory: it is enough that it is there
 		}
 		resolve, flags := uint64(unix.RESOLVE_IN_ROOT), uint64(0)
@@ -206,13 +207,13 @@ func (r *newRoot) attach() {
 			Hint(unix.ENOTDIR, m.target+" in the root is not a directory").
 			Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").
 			Result()
-		if m.isFile != nil {
-			m.isFile(at)
-		} else {
-			r.Attach(m.mount, at, "").Why(m.target).
-				Hint(unix.EINVAL, "a file can only lie on a file, and "+
-					m.target+" in the root is a directory")
+		if m.mountFile != nil {
+			m.mountFile(at)
+			continue
 		}
+		r.Attach(m.mount, at, "").Why(m.target).
+			Hint(unix.EINVAL, "a file can only lie on a file, and "+
+				m.target+" in the root is a directory")
 	}
 }
 

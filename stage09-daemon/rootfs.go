@@ -181,9 +181,8 @@ func (r *newRoot) names(binds []bind) {
 	}
 }
 
-// attach puts every mount in its place, in the order in which they were queued: /dev before the
-// files that are made in its memory, and /proc last, because until then no magic link, such as
-// /proc/self/fd/7, can be in the way.
+// attach puts every mount in its place, in the order in which they were queued: /proc last, because
+// until then no magic link, such as /proc/self/fd/7, can be in the way.
 func (r *newRoot) attach() {
 	r.Section("attach: each mount in its place, from inside")
 	for _, m := range r.mounted {
