@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -134,9 +135,7 @@ func (id *identity) become(p *Plan) {
 // /proc/self/fd/1, and to open that is to open the pipe once more.
 func (id *identity) ownPipes(p *Plan) {
 	for fd, from := range p.stdio {
-		if from != 0 {
-			fd = from
-		}
+		fd = cmp.Or(from, fd)
 		var st unix.Statfs_t
 		err := unix.Fstatfs(fd, &st)
 		if id.uid == 0 || err != nil || st.Type != unix.PIPEFS_MAGIC {

@@ -38,12 +38,13 @@ func stdio(c *Container, p *Plan) error {
 	if !c.TTY {
 		return nil
 	}
-	if c.Interactive && !c.Detach && !c.noInput && !term.IsTerminal(0) {
+	typed := c.Interactive && !c.Detach && !c.noInput
+	if typed && !term.IsTerminal(0) {
 		return errors.New("--tty with --interactive needs a terminal to read from, " +
 			"and standard input is not one: leave one of the two out")
 	}
-	p.console = &console{Terminal: pty.Terminal{Output: p.output,
-		Typed: c.Interactive && !c.Detach && !c.noInput, Input: p.passInput}, opened: p.opened}
+	p.console = &console{Terminal: pty.Terminal{Output: p.output, Typed: typed, Input: p.passInput},
+		opened: p.opened}
 	if p.Broken == nil {
 		p.console.Broken = make(chan struct{})
 		p.Broken = p.console.Broken
