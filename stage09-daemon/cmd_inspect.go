@@ -1,5 +1,5 @@
-// box inspect shows all that is known of a container, image, network or volume, in the shapes of the Docker Engine
-// API that docker inspect prints, or a container's layers as a picture.
+// box inspect shows all that is known of objects that have names (see objects), in the shapes of the
+// Docker Engine API that docker inspect prints, or a container's layers as a picture.
 
 package main
 
