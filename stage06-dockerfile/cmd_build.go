@@ -1,4 +1,5 @@
-// The verb build: its flags, the grammars of those that have one, and what it prints.
+// The verb build: its flags, how the Dockerfile is found and parsed (package dockerfile), and what
+// is printed.
 
 package main
 

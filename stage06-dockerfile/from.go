@@ -2,9 +2,9 @@
 // container together. A flag wins over the image. Container.merge combines the two; for variables,
 // see also Container.environment in cmd_process.go.
 //
-// Read on in layout.go and oci/layout.go, where images are kept; layers.go and layer/unpack.go,
-// which unpack a layer; pull.go and, in package registry, reference.go, registry.go, which gets
-// manifests and blobs, auth.go, and dockerconfig.go, which looks passwords up.
+// Read on in layout.go and oci/image.go, by which an image is kept and read; layers.go and
+// layer/unpack.go, which unpack a layer; pull.go and, in package registry, reference.go,
+// registry.go, which gets a manifest, auth.go, and dockerconfig.go, which looks a password up.
 
 package main
 

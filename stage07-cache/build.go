@@ -1,7 +1,7 @@
 // box build: a Dockerfile becomes an image, step by step (the Dockerfile reference). A stage is
 // an image in the making; FROM starts from an image or an earlier stage, and each instruction
 // (instructions.go) changes the configuration or adds a layer. Layers are made at the end of
-// this file.
+// this file; builder.finish writes the image's configuration.
 
 package main
 

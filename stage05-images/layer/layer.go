@@ -9,8 +9,8 @@
 // are in the owners file beside the directory (owners.go).
 //
 // Lesson 5 reads Unpack, Pack and owners.go. Receive, Decompress and NewGzipWriter deal with layers
-// in transit. Inherit makes the
-// directories that a layer lacks. InheritOwners, and Extractor on its own, are used from stage 06 on.
+// in transit. Inherit makes the directories that a layer lacks. InheritOwners, and Extractor on its
+// own, are used from stage 06 on.
 package layer
 
 import (

@@ -10,8 +10,9 @@
 // HAVE is the octal mode that the file got, WANT the one that it should have, with the kind of file
 // before it (20666 is of a character device) where an empty file stands for a device. XATTRS is
 // name=value&name=value as in a URL, or "-" for none. Paths are quoted as in Go. The last line
-// about a path counts. A line with implied is about a directory that the stream did not list. Pack puts all this into the headers that it writes, so that a layer which an
-// ordinary user unpacks and packs again has the owners that it came with.
+// about a path counts. A line with implied is about a directory that the stream did not list. Pack
+// puts all this into the headers that it writes, so that a layer which an ordinary user unpacks and
+// packs again has the owners that it came with.
 
 package layer
 

@@ -5,8 +5,9 @@
 // file and can show it with a caret.
 //
 // The lesson reads dockerfile.go and instructions.go: how lines become instructions, and what
-// each instruction requires; then Expand and File.Needs. In dockerfile.go, File.read joins continuation lines and collects
-// here-documents, and Instruction.arguments splits what follows the keyword.
+// each instruction requires; then Expand and File.Needs. In dockerfile.go, File.read joins
+// continuation lines and collects here-documents, and Instruction.arguments splits what follows the
+// keyword.
 package dockerfile
 
 import (

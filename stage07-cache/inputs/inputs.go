@@ -1,7 +1,7 @@
 // Package inputs compares everything that a step of a build depends on with what it depended on
-// before, and says in a line what has changed. An input is a name and a value: "parent",
-// "instruction", "ARG NAME", "base IMAGE", "file PATH" and others; the value of a file is its mode,
-// owner and group, and then its content.
+// before, and says in a line what has changed: for people, since the step's key decides whether it is
+// made again. An input is a name and a value: "parent", "instruction", "ARG NAME", "base IMAGE",
+// "file PATH" and others; the value of a file is its mode, owner and group, and then its content.
 package inputs
 
 import (

@@ -1,4 +1,5 @@
-// Which subnet a new network gets: one that nothing else on the host uses.
+// Which subnet a new network gets, one that nothing else on the host uses, and which of its
+// addresses is free for a container.
 
 package ipam
 
