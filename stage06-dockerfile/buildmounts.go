@@ -373,8 +373,8 @@ func (m *stepMounts) show(dir string, mount dockerfile.Mount) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	name := fmt.Sprint("context", len(m.c.shown))
-	m.c.shown = withKey(m.c.shown, name, []string{top, lower})
+	name := fmt.Sprint("context", len(m.c.asImages))
+	m.c.asImages = withKey(m.c.asImages, name, []string{top, lower})
 	m.c.Mount = append(m.c.Mount, mountspec.Join("type=image", "src="+name, "dst="+mount.Target))
 	return true, nil
 }

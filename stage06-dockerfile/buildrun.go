@@ -77,12 +77,13 @@ func (s *stageBuild) permissions(c *Container, in *dockerfile.Instruction) error
 		return in.ErrorAt("--device", "--device=%s: it is required, and RUN has no devices"+
 			" but those of every container", device)
 	}
-	if network := s.b.networkOf(in); network == "host" {
-		if s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
-			return in.ErrorAt("--network",
-				"--network=host: not allowed; use box build --allow network.host")
-		}
+	network := s.b.networkOf(in)
+	if network == "host" {
 		c.Share = []string{"net"}
+	}
+	if network == "host" && s.b.Network != "host" && !slices.Contains(s.b.Allow, "network.host") {
+		return in.ErrorAt("--network",
+			"--network=host: not allowed; use box build --allow network.host")
 	}
 	if in.Flag("security") == "insecure" {
 		if !slices.Contains(s.b.Allow, "security.insecure") {

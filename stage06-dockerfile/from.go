@@ -123,7 +123,7 @@ func (c *Container) pullMounted() error {
 	mounted := *c
 	mounted.Platform = "" // that is of the container's own image, as in Docker
 	for _, m := range c.requestedMounts() {
-		if m.Type != "image" || c.DryRun || c.shown[m.Source] != nil {
+		if m.Type != "image" || c.DryRun || c.asImages[m.Source] != nil {
 			continue
 		}
 		here, err := c.Store.layout().Find(m.Source)
@@ -165,7 +165,7 @@ func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 // layersOf returns the directories of an image that is mounted in a container, the top one first.
 // The last one is empty, for a union needs two.
 func (c *Container) layersOf(name string) ([]string, error) {
-	if layers := c.shown[name]; layers != nil {
+	if layers := c.asImages[name]; layers != nil {
 		return layers, nil
 	}
 	image, err := c.Store.layout().Find(name)

@@ -69,7 +69,7 @@ type StoreOptions struct {
 
 	input, output *os.File                 // of a step of a build, in place of the caller's
 	takeLayer     func(upper string) error // takes its layer away, when it has ended well
-	shown         map[string][]string      // directories that it mounts as if they were images
+	asImages      map[string][]string      // directories that it mounts as if they were images
 }
 
 // rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.

@@ -2,7 +2,7 @@
 // nft(8) sends them to the kernel, each with its text as nft would write it. Nothing is sent
 // here; the kernel's answers are read. A rule is a program of expressions (Code), which load what
 // is known of a packet into registers, compare it or look it up in a set, and reach a verdict; it
-// is written in the program's own words, Join(Meta(…), Lookup(…), Accept()). The messages are those of
+// is written in Go as Join(Meta(…), Lookup(…), Accept()). The messages are those of
 // linux/netfilter/nf_tables.h: attributes as in netlink(7), numbers big-endian.
 package nft
 
