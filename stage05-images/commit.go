@@ -1,6 +1,6 @@
 // Making an image of a container's changes (commit), and taking images out of the index (rmi, image
-// prune); layout.go:Store.collect removes their blobs afterwards. Package oci finds images, and reads
-// and writes their configurations and manifests.
+// prune); layout.go:Store.collect removes their blobs afterwards. Package oci finds images, reads
+// them, and writes their configurations and manifests.
 
 package main
 

@@ -1,6 +1,6 @@
-// What the instructions of a Dockerfile do, once package dockerfile has parsed them. Most change the
-// configuration of the stage; each has a method below, and is noted in the history. The others make a
-// layer: RUN is in buildrun.go, COPY and ADD are in copy.go.
+// What the instructions of a Dockerfile do, once package dockerfile has parsed them. Most change
+// the configuration of the stage; each has a method below, and is noted in the history. The others
+// make a layer: RUN is in buildrun.go, COPY and ADD are in copy.go.
 
 package main
 
