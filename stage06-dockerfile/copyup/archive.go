@@ -153,9 +153,12 @@ func (u *unpacking) link(h *tar.Header, target string) error {
 }
 
 func (u *unpacking) attributes(h *tar.Header, target string) error {
-	who := Owner{h.Uid, h.Gid}
+	who, mode := Owner{h.Uid, h.Gid}, uint32(h.Mode)&0o7777
 	if u.who != nil {
 		who = *u.who
+	}
+	if h.Typeflag == tar.TypeDir {
+		mode = u.dirMode(target, mode)
 	}
 	if err := u.own(target, who); err != nil {
 		return err
@@ -166,7 +169,7 @@ func (u *unpacking) attributes(h *tar.Header, target string) error {
 		}
 	}
 	if h.Typeflag != tar.TypeSymlink { // --chmod is not for files of archives
-		if err := unix.Fchmodat(u.Root, target, uint32(h.Mode)&0o7777, 0); err != nil {
+		if err := unix.Fchmodat(u.Root, target, mode, 0); err != nil {
 			return about("chmod", target, err)
 		}
 	}

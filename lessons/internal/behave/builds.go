@@ -2,6 +2,7 @@ package behave
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -141,6 +142,11 @@ exec "$BOX" "$@"`,
 		return all(seen...)
 	},
 	Broken: drop("-o | type=* | */file"),
+}, {
+	Name: "build: ADD of an archive takes the modes of its directories, also those that keep an ordinary user out", Since: 6,
+	Check: (*Box).shutDirectory,
+	Broken: `[ "$1" = build ] && for dir; do :; done && sed -i "s/ADD/COPY/" "$dir/Dockerfile"
+exec "$BOX" "$@"`,
 }}
 
 func (b *Box) context() string { return filepath.Join(b.Dir, "context") }
@@ -250,10 +256,10 @@ func (b *Box) builtTar() Seen {
 	list = slices.DeleteFunc(list, func(line string) bool {
 		return !strings.HasPrefix(line, "a ") && !strings.HasPrefix(line, "b ") && !strings.Contains(line, "gone")
 	})
-	return all(holds(err == nil, "an archive", fmt.Sprint(err)), same("a 0:0 2, b 7:8 5", strings.Join(list, ", ")))
+	return all(holds(err == nil, "an archive", fmt.Sprint(err)), same("a 0:0 2 mode 644, b 7:8 5 mode 644", strings.Join(list, ", ")))
 }
 
-// tarList lists the files of an archive: name, owner, size.
+// tarList lists the files of an archive: name, owner, size, mode.
 func tarList(archive string) (list []string, err error) {
 	for r := tar.NewReader(strings.NewReader(archive)); ; {
 		h, err := r.Next()
@@ -263,8 +269,22 @@ func tarList(archive string) (list []string, err error) {
 		if err != nil {
 			return list, err
 		}
-		list = append(list, fmt.Sprintf("%s %d:%d %d", h.Name, h.Uid, h.Gid, h.Size))
+		list = append(list, fmt.Sprintf("%s %d:%d %d mode %o", h.Name, h.Uid, h.Gid, h.Size, h.Mode))
 	}
+}
+
+// shutDirectory adds an archive of a directory without any permission, and a file in it.
+func (b *Box) shutDirectory() Seen {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	err := errors.Join(w.WriteHeader(&tar.Header{Name: "shut/", Typeflag: tar.TypeDir, Uid: 7, Gid: 8}), w.WriteHeader(&tar.Header{Name: "shut/file", Typeflag: tar.TypeReg}), w.Close())
+	if e := b.build("FROM scratch", "ADD file /"); e.Status != 0 {
+		return status(0, e)
+	}
+	err = errors.Join(err, os.WriteFile(b.context()+"/file", archive.Bytes(), 0o644))
+	build := b.Run("build", "-q", "-o", "-", b.context())
+	list, errList := tarList(build.Stdout)
+	return all(status(0, build), holds(errors.Join(err, errList) == nil, "an archive", fmt.Sprint(err, errList)), same("shut/ 7:8 0 mode 0, shut/file 0:0 0 mode 0", strings.Join(list, ", ")))
 }
 
 // builtArchive builds into an image archive, and loads that.
