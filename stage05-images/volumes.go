@@ -175,7 +175,7 @@ func (c *Container) fillVolume(data, target string) error {
 func (r *Record) removeVolumes() error {
 	for _, name := range r.Volumes {
 		err := r.store.removeVolume(name, r.ID)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) &&
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, volume.ErrInUse) &&
 			!errors.As(err, new(damaged)) {
 			return err
 		}
@@ -192,9 +192,6 @@ func (r *Record) volumes() (names []string) {
 	}
 	return names
 }
-
-// errInUse means that a container has a volume.
-var errInUse = errors.New("it belongs to container")
 
 // removeVolume renames the volume first: from then on no container can get it.
 func (s Store) removeVolume(name, except string) error {
@@ -234,7 +231,7 @@ func (s Store) checkUnused(name, except string) error {
 	}
 	if len(users) > 0 {
 		return fmt.Errorf("the volume %s: %w %s; box rm removes that",
-			name, errInUse, strings.Join(users, ", "))
+			name, volume.ErrInUse, strings.Join(users, ", "))
 	}
 	return nil
 }

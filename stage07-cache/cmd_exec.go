@@ -36,7 +36,7 @@ type Entry struct {
 func (e *Entry) detach() error {
 	monitor := exec.Command("/proc/self/exe", append([]string{"exec", "--monitor"}, os.Args[2:]...)...)
 	monitor.ExtraFiles = []*os.File{os.Stderr}
-	return background(monitor)
+	return attach.StartMonitor(monitor)
 }
 
 // monitor takes the files that detach has passed on: where errors go, until the command runs, and

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -41,20 +40,8 @@ func (c *inspectCmd) Run() error {
 			return r.draw(c.Picture)
 		})
 	}
-	return showObjects(c.Names, c.Format, func(name string) (any, error) { return c.Store.object(name, c.Type) })
-}
-
-// showObjects prints the objects that are found, also if others are not.
-func showObjects(names []string, template string, find func(name string) (any, error)) error {
-	list := []any{}
-	missing := batch.Each(names, func(name string) error {
-		object, err := find(name)
-		if err == nil {
-			list = append(list, object)
-		}
-		return err
-	})
-	return cmp.Or(format.Objects(os.Stdout, list, template), missing)
+	find := func(name string) (any, error) { return c.Store.object(name, c.Type) }
+	return format.Named(os.Stdout, c.Names, c.Format, find)
 }
 
 // objects are what a name may mean, in the order of docker inspect. For a name that nothing has,
@@ -179,32 +166,17 @@ func (r *Record) mounts() []api.MountPoint {
 	return api.MountPoints(files.requestedMounts(), r.store.path("volumes"))
 }
 
-// picture is the layers of a container, the top one first, with what is in its own now.
-func (r *Record) picture() (render.Stack, error) {
+// draw prints the layers of a container as a picture, the lowest of which has the mount points.
+func (r *Record) draw(form string) error {
 	o := r.overlay()
 	list, err := o.changes()
 	if err != nil {
-		return render.Stack{}, err
+		return err
 	}
-	counts := map[byte]int{}
-	for _, change := range list {
-		counts[change.Kind]++
+	layers := o.lowers[:len(o.lowers)-1]
+	for i, dir := range layers {
+		layers[i] = r.store.brief(dir)
 	}
-	own := fmt.Sprintf("%s: %d added, %d changed, %d deleted", filepath.Join("containers", r.ID[:12]+"…", "upper"), counts['A'], counts['C'], counts['D'])
-	all := []render.Layer{{Title: r.Name + ", to write to", Text: own}}
-	lowest := len(o.lowers) - 1
-	for i, dir := range o.lowers[:lowest] {
-		all = append(all, render.Layer{Title: fmt.Sprintf("layer %d, to read only", lowest-i), Text: r.store.brief(dir)})
-	}
-	all = append(all, render.Layer{Title: "mount points that every container has", Text: "mountpoints"})
-	return render.Stack{Name: r.Name, Layers: all}, nil
-}
-
-// draw prints the picture.
-func (r *Record) draw(form string) error {
-	p, err := r.picture()
-	if err == nil {
-		_, err = fmt.Print(p.In(form))
-	}
+	_, err = fmt.Print(render.Container(r.Name, r.ID, list, layers).In(form))
 	return err
 }

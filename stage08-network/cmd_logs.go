@@ -4,8 +4,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"os"
 	"time"
 
@@ -30,30 +28,9 @@ func (c *logsCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	file, err := os.Open(r.path("log"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // it has printed nothing, or to its caller alone
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := c.Selection.Seek(file); err != nil {
-		return err
-	}
 	var more func() bool
 	if c.Follow {
-		more = func() bool { return state.Held(r.livePath()) && !c.Selection.IsOver(time.Now()) }
+		more = func() bool { return state.Held(r.livePath()) }
 	}
-	return journal.Read(context.Background(), file, more, c.print)
-}
-
-// print prints a line to the stream that the container printed it to.
-func (c *logsCmd) print(line journal.Line) error {
-	to := os.Stdout
-	if line.Stream == "stderr" {
-		to = os.Stderr
-	}
-	_, err := to.WriteString(c.Selection.Text(line))
-	return err
+	return c.Selection.Show(r.path("log"), os.Stdout, os.Stderr, more)
 }

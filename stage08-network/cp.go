@@ -5,7 +5,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -35,30 +34,11 @@ func (s Store) view(name string) (root int, done func() error, err error) {
 	if r, err = s.take(name); err != nil {
 		return -1, nil, err
 	}
-	root, end, err := r.mounted()
+	root, end, err := thread.Root(r.mountHere)
 	if err != nil {
 		return -1, nil, errors.Join(err, r.release())
 	}
 	return root, func() error { end(); return r.release() }, nil
-}
-
-// mounted mounts the container's root on a thread of its own, and opens it from here. end waits
-// until the thread has ended, and with it the mounts.
-func (r *Record) mounted() (root int, end func(), err error) {
-	mounted, ended, tid := make(chan error), make(chan bool), 0
-	thread.Go(func() {
-		tid = unix.Gettid()
-		mounted <- r.mountHere()
-		<-ended
-	})
-	err = <-mounted
-	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
-	root, errOpen := unix.Open(fmt.Sprintf("/proc/self/task/%d/root", tid), flags, 0)
-	end = func() { unix.Close(root); close(ended); thread.Await(tid) }
-	if err = cmp.Or(err, errOpen); err != nil {
-		end()
-	}
-	return root, end, err
 }
 
 // mountHere gives the thread a mount namespace with the container's root as its own. What it opens

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,30 +37,7 @@ func (r *Record) detach() error {
 	}
 	monitor.ExtraFiles = []*os.File{r.lock}
 	monitor.Stderr, monitor.Dir = os.Stderr, "/"
-	return errors.Join(background(monitor), r.lock.Close())
-}
-
-// background starts box once more, in a session of its own, and waits until it reports through
-// the last of its files that its process has become its program.
-func background(box *exec.Cmd) error {
-	ready, report, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer ready.Close()
-	box.ExtraFiles = append(box.ExtraFiles, report)
-	box.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err = errors.Join(box.Start(), report.Close()); err != nil {
-		return fmt.Errorf("the monitor of the container: %w", err)
-	}
-	if n, _ := ready.Read(make([]byte, 1)); n == 1 {
-		return nil
-	}
-	var exit *exec.ExitError
-	if err := box.Wait(); !errors.As(err, &exit) || !exit.Exited() {
-		return fmt.Errorf("the monitor of the container has died: %v", err)
-	}
-	return plan.ExitStatus(exit.ExitCode())
+	return errors.Join(attach.StartMonitor(monitor), r.lock.Close())
 }
 
 // monitor runs in the new process, and takes the two files that detach has passed on.
@@ -275,16 +251,6 @@ func statusIn(file *os.File) (int, error) {
 	return status, nil
 }
 
-// hasEndedWithin waits, forever if the time is negative, and reports whether the container ended.
-func (r *Record) hasEndedWithin(timeout time.Duration) bool {
-	for end := time.Now().Add(timeout); state.Held(r.livePath()); time.Sleep(2 * time.Millisecond) {
-		if timeout >= 0 && time.Now().After(end) {
-			return false
-		}
-	}
-	return true
-}
-
 // stopTimeout is how many seconds a container has to end, if it was not given another number.
 const stopTimeout = 10
 
@@ -313,7 +279,7 @@ func (r *Record) stop(request unix.Signal, seconds *int) error {
 		if err := r.signal(request); err != nil && !errors.Is(err, errEnded) {
 			return err
 		}
-		if r.hasEndedWithin(time.Duration(timeout) * time.Second) {
+		if state.FreedWithin(r.livePath(), time.Duration(timeout)*time.Second) {
 			return nil
 		}
 	}
@@ -334,7 +300,7 @@ func (r *Record) kill() error {
 
 // awaitKill waits for the end of a container that was killed.
 func (r *Record) awaitKill() error {
-	if !r.hasEndedWithin(10 * time.Second) {
+	if !state.FreedWithin(r.livePath(), 10*time.Second) {
 		return fmt.Errorf("container %s was killed and has not ended: "+
 			"a process in it waits for something that cannot be interrupted", r.Name)
 	}

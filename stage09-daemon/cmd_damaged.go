@@ -4,14 +4,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
@@ -64,13 +63,8 @@ func (r *Record) checkDirs() error {
 // killed, and the container ends with that: its record would say which process to kill.
 func (s Store) discard(id string) error {
 	r := &Record{ID: id, store: s}
-	if err := s.clearLock(id); err != nil {
+	if err := cmp.Or(s.clearLock(id), state.KillHolders(r.livePath())); err != nil {
 		return err
-	}
-	for _, pid := range state.Holders(r.livePath()) {
-		if err := unix.Kill(pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
-			return fmt.Errorf("kill(%d, SIGKILL): %w", pid, err)
-		}
 	}
 	held, err := state.LockNew(r.livePath())
 	if err != nil {

@@ -188,7 +188,7 @@ func (r *Record) make() error {
 	if err := union.CopyMode(r.overlay().lowers[0], dir+"/upper"); err != nil {
 		return err
 	}
-	if err := r.takeName(); err != nil {
+	if err := r.store.ids().Take(r.Name, r.linkName); err != nil {
 		return err
 	}
 	if err := os.Rename(dir, r.path()); err != nil {
@@ -203,34 +203,10 @@ func (r *Record) make() error {
 // durability says whether the record has to survive a crash of the machine.
 func (r *Record) durability() state.Durability { return state.Durability(!r.Run.Rm) }
 
-// takeName gives the container the name that was asked for, or else a random one that is free.
-func (r *Record) takeName() error {
-	if r.Name == "" {
-		err := fs.ErrExist
-		for errors.Is(err, fs.ErrExist) {
-			r.Name = ids.TwoWords()
-			err = r.linkName()
-		}
-		return err
-	}
-	if err := ids.CheckName(r.Name); err != nil {
-		return fmt.Errorf("--name %w", err)
-	}
-	err := r.linkName()
-	if !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if !r.store.ids().IsTaken(r.Name) {
-		return fmt.Errorf("--name %s: %s is not a container's name; box rm -f %s removes it",
-			r.Name, r.store.path("containers", r.Name), r.Name)
-	}
-	return fmt.Errorf("--name %s: a container has this name already; "+
-		"box rm %s removes it, if it has ended", r.Name, r.Name)
-}
-
 // linkName makes the link that is the name: of two containers, only one can. The record is
 // written before it, so that the link can be found and removed if box is killed.
-func (r *Record) linkName() error {
+func (r *Record) linkName(name string) error {
+	r.Name = name
 	file := filepath.Join(r.newPath(), "container.json")
 	if err := state.WriteJSON(file, r, r.durability()); err != nil {
 		return err

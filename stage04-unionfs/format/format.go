@@ -5,6 +5,7 @@ package format
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -118,6 +119,19 @@ func Objects[T any](w io.Writer, objects []T, format string) error {
 		}
 	}
 	return nil
+}
+
+// Named prints the objects that find finds for names as Objects does, also if it does not find all.
+func Named(w io.Writer, names []string, format string, find func(name string) (any, error)) error {
+	list := []any{}
+	missing := batch.Each(names, func(name string) error {
+		object, err := find(name)
+		if err == nil {
+			list = append(list, object)
+		}
+		return err
+	})
+	return cmp.Or(Objects(w, list, format), missing)
 }
 
 // execute tries the object itself, and then its JSON.

@@ -1,12 +1,14 @@
 package format_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/format"
 )
 
@@ -94,4 +96,19 @@ func TestProcesses(t *testing.T) {
 	require.NoError(t, format.Processes(&out, list, []int{77, 5}))
 	require.Equal(t, "PID                 TTY                 CMD\n77                  ?                   sh -c 'a b'\n", out.String())
 	require.ErrorContains(t, format.Processes(&out, "CMD\nsh\n", []int{77}), "PID")
+}
+
+// Named prints what is found, also if something else is not.
+func TestNamed(t *testing.T) {
+	find := func(name string) (any, error) {
+		if name == "none" {
+			return nil, errors.New("no such object: none")
+		}
+		return map[string]string{"Name": name}, nil
+	}
+	var out strings.Builder
+	require.EqualError(t, format.Named(&out, []string{"none"}, "{{.Name}}", find), "no such object: none")
+	require.Equal(t, "", out.String())
+	require.Equal(t, plan.ExitStatus(1), format.Named(&out, []string{"a", "none", "b"}, "{{.Name}}", find))
+	require.Equal(t, "a\nb\n", out.String())
 }

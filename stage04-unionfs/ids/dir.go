@@ -3,6 +3,7 @@ package ids
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,6 +85,31 @@ func (d Dir) IsTaken(name string) bool {
 		}
 	}
 	return false
+}
+
+// Take gives a container the name of --name, or else a random one that is free. link makes the
+// link; fs.ErrExist means that it is there already.
+func (d Dir) Take(name string, link func(name string) error) error {
+	if name == "" {
+		err := fs.ErrExist
+		for errors.Is(err, fs.ErrExist) {
+			err = link(TwoWords())
+		}
+		return err
+	}
+	if err := CheckName(name); err != nil {
+		return fmt.Errorf("--name %w", err)
+	}
+	err := link(name)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if !d.IsTaken(name) {
+		return fmt.Errorf("--name %s: %s is not a container's name; box rm -f %s removes it",
+			name, filepath.Join(d.Path, name), name)
+	}
+	return fmt.Errorf("--name %s: a container has this name already; "+
+		"box rm %s removes it, if it has ended", name, name)
 }
 
 // Drop removes what has the place of a name, and is the name of no container.

@@ -45,3 +45,27 @@ func TestDir(t *testing.T) {
 	require.Equal(t, []string{"begun", "made"}, d.Names())
 	require.DirExists(t, at(id("abc1")))
 }
+
+// Take tries names until one is free, and says why the one that was asked for is not.
+func TestTake(t *testing.T) {
+	top := t.TempDir()
+	d := Dir{filepath.Join(top, "containers"), filepath.Join(top, "running")}
+	id := New()
+	require.NoError(t, os.MkdirAll(filepath.Join(d.Path, id), 0o755))
+	var tried []string
+	link := func(name string) error {
+		if tried = append(tried, name); len(tried) == 1 {
+			require.NoError(t, os.Symlink(id, filepath.Join(d.Path, name)))
+		}
+		return os.Symlink(id, filepath.Join(d.Path, tried[len(tried)/2]))
+	}
+	require.NoError(t, d.Take("", link))
+	require.Len(t, tried, 2)
+	taken := func(name string) error { return os.Symlink(id, filepath.Join(d.Path, name)) }
+	require.EqualError(t, d.Take(tried[0], taken), "--name "+tried[0]+": a container has this name already; box rm "+tried[0]+" removes it, if it has ended")
+	require.NoError(t, os.WriteFile(filepath.Join(d.Path, "file"), nil, 0o600))
+	require.EqualError(t, d.Take("file", taken), "--name file: "+d.Path+"/file is not a container's name; box rm -f file removes it")
+	require.ErrorContains(t, d.Take("a/b", taken), `--name "a/b": a name is made of`)
+	require.NoError(t, d.Take("free", taken))
+	require.Equal(t, id, d.Named("free"))
+}

@@ -1,8 +1,11 @@
 package journal
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +44,34 @@ func (s *Selection) Parse(now time.Time) (err error) {
 		return fmt.Errorf("--tail %s: give a number of lines, or all", s.Tail)
 	}
 	return nil
+}
+
+// Show prints the lines of the log at a path, each to the stream that the container printed it to.
+// At its end it waits while more, which may be nil, reports that the container still runs. It is no
+// error that there is no log: the container has printed nothing, or to its caller alone.
+func (s *Selection) Show(path string, stdout, stderr io.Writer, more func() bool) error {
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := s.Seek(file); err != nil {
+		return err
+	}
+	if runs := more; runs != nil {
+		more = func() bool { return runs() && !s.IsOver(time.Now()) }
+	}
+	return Read(context.Background(), file, more, func(line Line) error {
+		to := stdout
+		if line.Stream == "stderr" {
+			to = stderr
+		}
+		_, err := io.WriteString(to, s.Text(line))
+		return err
+	})
 }
 
 // Seek goes to the first of the last lines.

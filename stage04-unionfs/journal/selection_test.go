@@ -2,6 +2,8 @@ package journal_test
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -68,4 +70,33 @@ func TestSelection(t *testing.T) {
 	const stamp = "2025-01-02T03:04:05.000006000Z "
 	require.Equal(t, stamp+"begin "+stamp+"err\nend\n", out.String())
 	require.ErrorContains(t, (&journal.Selection{Tail: "many"}).Parse(at), "--tail many")
+}
+
+// Show keeps the two streams apart, and goes on while the container runs.
+func TestShow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	line := func(text, stream string) string {
+		return `{"log":"` + text + `\n","stream":"` + stream + `","time":"2025-01-02T03:04:05Z"}` + "\n"
+	}
+	s := journal.Selection{Tail: "2"}
+	require.NoError(t, s.Parse(time.Now()))
+	var stdout, stderr strings.Builder
+	require.NoError(t, s.Show(path, &stdout, &stderr, nil), "there is no log")
+	require.NoError(t, os.WriteFile(path, []byte(line("a", "stdout")+line("b", "stdout")+line("c", "stderr")), 0o600))
+	grown := false
+	more := func() bool {
+		if grown {
+			return false
+		}
+		grown = true
+		log, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		require.NoError(t, err)
+		_, err = log.WriteString(line("d", "stdout"))
+		require.NoError(t, err)
+		require.NoError(t, log.Close())
+		return true
+	}
+	require.NoError(t, s.Show(path, &stdout, &stderr, more))
+	require.Equal(t, "b\nd\n", stdout.String())
+	require.Equal(t, "c\n", stderr.String())
 }

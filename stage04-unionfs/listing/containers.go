@@ -1,6 +1,7 @@
 // Package listing selects and prints containers and volumes as docker ps and docker volume ls do:
-// the flags, the filters, and the columns of the tables. The caller lists what there is; only the
-// sizes of directories are read here. No lesson reads it.
+// the flags, the filters, and the columns of the tables. It also selects those that docker volume
+// prune removes. The caller lists what there is; only the sizes of directories are read here. No
+// lesson reads it.
 package listing
 
 import (

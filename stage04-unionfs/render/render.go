@@ -1,13 +1,16 @@
 // Package render draws a stack of layers as a picture, in text for a terminal or as SVG for a
-// browser. It knows nothing of containers. No lesson reads it.
+// browser. No lesson reads it.
 package render
 
 import (
 	"fmt"
 	"html"
+	"path/filepath"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"stagebox/stage04-unionfs/union"
 )
 
 // Stack is a picture of layers.
@@ -18,6 +21,23 @@ type Stack struct {
 
 // Layer is a box in the picture; the first one is drawn on top.
 type Layer struct{ Title, Text string }
+
+// Container is the picture of a container: its own layer with what has changed there, the layers
+// below it, the top one first, and the one with the mount points.
+func Container(name, id string, changes []union.Change, layers []string) Stack {
+	counts := map[byte]int{}
+	for _, change := range changes {
+		counts[change.Kind]++
+	}
+	own := fmt.Sprintf("%s: %d added, %d changed, %d deleted",
+		filepath.Join("containers", id[:12]+"…", "upper"), counts['A'], counts['C'], counts['D'])
+	all := []Layer{{Title: name + ", to write to", Text: own}}
+	for i, dir := range layers {
+		all = append(all, Layer{Title: fmt.Sprintf("layer %d, to read only", len(layers)-i), Text: dir})
+	}
+	all = append(all, Layer{Title: "mount points that every container has", Text: "mountpoints"})
+	return Stack{Name: name, Layers: all}
+}
 
 // Text draws the layers one on the other, all as wide as the widest.
 func (s Stack) Text() string {

@@ -8,6 +8,7 @@ import (
 
 	"stagebox/lessons/boxtest"
 	"stagebox/stage04-unionfs/render"
+	"stagebox/stage04-unionfs/union"
 )
 
 func TestMain(m *testing.M) { boxtest.Main(m, nil) }
@@ -25,4 +26,13 @@ func TestStack(t *testing.T) {
 	require.NoError(t, xml.Unmarshal([]byte(svg), new(struct{})))
 	require.Contains(t, svg, "&lt;web&gt;")
 	require.Contains(t, svg, "/a/longer/path")
+}
+
+func TestContainer(t *testing.T) {
+	changes := []union.Change{{Kind: 'A', Path: "/a"}, {Kind: 'A', Path: "/b"}, {Kind: 'D', Path: "/c"}}
+	s := render.Container("web", "0123456789abcdef", changes, []string{"/top", "/lowest"})
+	require.Equal(t, render.Stack{Name: "web", Layers: []render.Layer{
+		{"web, to write to", "containers/0123456789ab…/upper: 2 added, 0 changed, 1 deleted"},
+		{"layer 2, to read only", "/top"}, {"layer 1, to read only", "/lowest"},
+		{"mount points that every container has", "mountpoints"}}}, s)
 }

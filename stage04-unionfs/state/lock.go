@@ -111,6 +111,17 @@ func Await(ctx context.Context, file *os.File, kind Kind) error {
 // Held reports whether another process holds a lock on a file.
 func Held(path string) bool { return HeldName(path, "") }
 
+// FreedWithin waits, forever if the time is negative, and reports whether no other process holds a
+// lock on a file any more.
+func FreedWithin(path string, timeout time.Duration) bool {
+	for end := time.Now().Add(timeout); Held(path); time.Sleep(2 * time.Millisecond) {
+		if timeout >= 0 && time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
 // HeldName reports whether another process, or another opening of the file in this one, holds
 // the lock of a name in a file.
 func HeldName(path, name string) bool {
@@ -197,4 +208,14 @@ func Holders(path string) (pids []int) {
 		}
 	}
 	return pids
+}
+
+// KillHolders kills them.
+func KillHolders(path string) error {
+	for _, pid := range Holders(path) {
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
+			return fmt.Errorf("kill(%d, SIGKILL): %w", pid, err)
+		}
+	}
+	return nil
 }

@@ -172,3 +172,16 @@ func TestLockSoon(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, file.Close())
 }
+
+// A lock that is never given up is waited for as long as was asked, and one that is, until then.
+func TestFreedWithin(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	require.True(t, state.FreedWithin(path, 0), "there is no such file")
+	held, err := state.Lock(context.Background(), path, state.Exclusive)
+	require.NoError(t, err)
+	require.False(t, state.FreedWithin(path, 0))
+	freed := make(chan bool)
+	go func() { freed <- state.FreedWithin(path, -1) }()
+	require.NoError(t, held.Close())
+	require.True(t, <-freed)
+}

@@ -4,6 +4,8 @@
 package thread
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -33,4 +35,23 @@ func Await(tid int) {
 	for unix.Tgkill(os.Getpid(), tid, 0) == nil {
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// Root has a thread of its own enter a mount namespace, and opens the root that the thread has
+// there. end waits until the thread has ended, and with it the namespace and all its mounts.
+func Root(enter func() error) (root int, end func(), err error) {
+	entered, ended, tid := make(chan error), make(chan bool), 0
+	Go(func() {
+		tid = unix.Gettid()
+		entered <- enter()
+		<-ended
+	})
+	err = <-entered
+	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+	root, errOpen := unix.Open(fmt.Sprintf("/proc/self/task/%d/root", tid), flags, 0)
+	end = func() { unix.Close(root); close(ended); Await(tid) }
+	if err = cmp.Or(err, errOpen); err != nil {
+		end()
+	}
+	return root, end, err
 }

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,6 +10,23 @@ import (
 
 // Specs are the values of --volume, --mount and --tmpfs, which were checked before.
 type Specs struct{ Volume, Mount, Tmpfs []string }
+
+// TakeFrom is Take for the values of --volumes-from: a container, and how its mounts are taken. find
+// returns what the container has.
+func (s *Specs) TakeFrom(types mountspec.Types, list []string, find func(name string) (Specs, error)) error {
+	for _, from := range list {
+		name, mode, _ := strings.Cut(from, ":")
+		if mode != "" && mode != "ro" && mode != "rw" {
+			return fmt.Errorf("--volumes-from %s: give the container and nothing, ro or rw", from)
+		}
+		other, err := find(name)
+		if err != nil {
+			return fmt.Errorf("--volumes-from %s: %w", from, err)
+		}
+		s.Take(types, other, mode == "ro")
+	}
+	return nil
+}
 
 // Take adds the mounts of another container, as --volumes-from does: as they are there or read-only,
 // and but for those at whose place there is one already. A volume that was given no name gives way,

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,4 +20,22 @@ func TestTake(t *testing.T) {
 		s.Take(types, other, readOnly)
 		require.Equal(t, want, s)
 	}
+}
+
+func TestTakeFrom(t *testing.T) {
+	types := mountspec.Types{"bind", "tmpfs", "volume"}
+	find := func(name string) (Specs, error) {
+		if name != "web" {
+			return Specs{}, errors.New("no such container")
+		}
+		return Specs{Volume: []string{"data:/data"}}, nil
+	}
+	for text, want := range map[string]string{"web": "data:/data", "web:rw": "data:/data", "web:ro": "data:/data:ro"} {
+		var s Specs
+		require.NoError(t, s.TakeFrom(types, []string{text}, find))
+		require.Equal(t, []string{want}, s.Volume)
+	}
+	var s Specs
+	require.EqualError(t, s.TakeFrom(types, []string{"web:x"}, find), "--volumes-from web:x: give the container and nothing, ro or rw")
+	require.EqualError(t, s.TakeFrom(types, []string{"db:ro"}, find), "--volumes-from db:ro: no such container")
 }
