@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/nsmode"
 )
 
 // JoinOptions are flags about namespaces. With host they mean what --share does.
@@ -25,8 +25,10 @@ type JoinOptions struct {
 
 // readModes checks the modes.
 func (c *Container) readModes() error {
-	if err := cmp.Or(c.readMode("pid", &c.PID, "host"), c.readMode("uts", &c.UTS, "host"),
-		c.readMode("ipc", &c.IPC, "host", "private", "shareable", "none")); err != nil {
+	modes := nsmode.Reader{Share: c.Share, Unshare: c.Unshare, Find: c.Store.idOf}
+	err := cmp.Or(modes.Read("pid", &c.PID, "host"), modes.Read("uts", &c.UTS, "host"),
+		modes.Read("ipc", &c.IPC, "host", "private", "shareable", "none"))
+	if c.Share = modes.Share; err != nil {
 		return err
 	}
 	if c.IPC == "none" && c.ShmSize != 0 {
@@ -41,32 +43,13 @@ func (c *Container) readModes() error {
 	return c.Isolation.AfterApply()
 }
 
-// readMode checks a mode, which may be one of some words. It puts the id of a container in the place
-// of its name.
-func (c *Container) readMode(kind string, mode *string, words ...string) error {
-	name, joins := strings.CutPrefix(*mode, "container:")
-	joins = joins && name != "" && kind != "uts"
-	switch {
-	case *mode == "":
-	case !joins && !slices.Contains(words, *mode):
-		if kind != "uts" {
-			words = append(words, "container:NAME")
-		}
-		return fmt.Errorf("--%s %s: no such mode; there are: %s", kind, *mode, strings.Join(words, ", "))
-	case *mode == "host" && slices.Contains(c.Unshare, kind):
-		return fmt.Errorf("--%s host and --unshare %[1]s exclude one another", kind)
-	case *mode != "host" && slices.Contains(c.Share, kind):
-		return fmt.Errorf("--%s %s and --share %[1]s exclude one another", kind, *mode)
-	case *mode == "host":
-		c.Share = append(c.Share, kind)
-	case joins:
-		r, err := c.Store.find(name)
-		if err != nil {
-			return fmt.Errorf("--%s %s: %w", kind, *mode, err)
-		}
-		*mode = "container:" + r.ID
+// idOf returns the id of the container that a name means.
+func (s Store) idOf(name string) (id string, err error) {
+	r, err := s.find(name)
+	if err == nil {
+		id = r.ID
 	}
-	return nil
+	return id, err
 }
 
 // ownsPIDs reports whether the container's first process is PID 1 of its own namespace.

@@ -10,7 +10,7 @@ var targets = map[string]target{
 	"namespaces": {450, 135},
 	"cgroups":    {751, 185},
 	"rootfs":     {1530, 172},
-	"unionfs":    {1860, 1495},
+	"unionfs":    {1860, 1480},
 	"images":     {1780, 1695},
 	"dockerfile": {1875, 480},
 	"cache":      {950, 320},
