@@ -29,7 +29,7 @@ type runtimeCmd struct {
 	Exec     runtimeExecCmd     `cmd:"" help:"Run another process in a container."`
 	Ps       runtimePsCmd       `cmd:"" help:"List the processes of a container."`
 	Pause    runtimePauseCmd    `cmd:"" help:"Stop all processes of a container."`
-	Resume   runtimeResumeCmd   `cmd:"" help:"Let them go on."`
+	Resume   runtimeResumeCmd   `cmd:"" help:"Resume the processes of a paused container."`
 	List     runtimeListCmd     `cmd:"" help:"List the containers."`
 	Features runtimeFeaturesCmd `cmd:"" help:"Print what config.json may ask for, as JSON."`
 	Version  runtimeVersionCmd  `cmd:"" help:"Print the version, and that of the specification (--version, as engines ask)."`

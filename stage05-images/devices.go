@@ -33,7 +33,7 @@ func (r *newRoot) devices() error {
 		return err
 	}
 	if r.ShmSize > 0 && r.Clone.Flags&unix.CLONE_NEWIPC == 0 {
-		return errors.New("--shm-size: /dev/shm comes with the IPC that is shared, and has a size")
+		return errors.New("--shm-size: the IPC namespace is shared, and its /dev/shm has a size")
 	}
 	r.dev = r.NewMount("tmpfs", noSuid|noExec, "mode=755", "size=65536k")
 	r.queueMount(pendingMount{mount: r.dev, target: "/dev", isDir: true, exact: true})

@@ -94,7 +94,7 @@ func (c *updateCmd) update(t target, settings []setting) error {
 	case err != nil && !errors.Is(err, errEnded):
 		return err
 	case r == nil && c.Restart != nil:
-		return fmt.Errorf("--restart: %s is a process, and a container has a policy: name the container", t)
+		return fmt.Errorf("--restart: %s is a process, and only a container has a restart policy: name the container", t)
 	case r == nil:
 		return c.apply(pid, settings)
 	}

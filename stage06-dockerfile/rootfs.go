@@ -192,7 +192,7 @@ func (r *newRoot) attach() {
 	for _, m := range r.mounted {
 		r.mountPoint(m)
 		if !m.mount.IsSet() && m.mountFile == nil {
-			continue // the program's directory: it is enough that it is there
+			continue // the program's directory: it only has to exist
 		}
 		resolve, flags := uint64(unix.RESOLVE_IN_ROOT), uint64(0)
 		if m.exact {
@@ -203,7 +203,7 @@ func (r *newRoot) attach() {
 		}
 		at := r.OpenPath(m.target, flags, resolve).
 			Hint(unix.ELOOP, m.target+" in the root is a symbolic link, "+
-				"and box mounts through none there: make it a directory").
+				"which box does not follow here: make it a directory").
 			Hint(unix.ENOTDIR, m.target+" in the root is not a directory").
 			Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").
 			Result()
@@ -212,7 +212,7 @@ func (r *newRoot) attach() {
 			continue
 		}
 		r.Attach(m.mount, at, "").Why(m.target).
-			Hint(unix.EINVAL, "a file can only lie on a file, and "+
+			Hint(unix.EINVAL, "a file can only be mounted on a file, and "+
 				m.target+" in the root is a directory")
 	}
 }

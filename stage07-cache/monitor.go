@@ -73,9 +73,9 @@ func (r *Record) announce() error {
 	if r.ready == nil {
 		return nil
 	}
-	errors := int(r.errors.Fd()) // box writes its own errors to the log too
-	if err := unix.Dup2(errors, 2); err != nil {
-		return fmt.Errorf("dup2(%d, 2): %w", errors, err)
+	log := int(r.errors.Fd()) // box writes its own errors there too
+	if err := unix.Dup2(log, 2); err != nil {
+		return fmt.Errorf("dup2(%d, 2): %w", log, err)
 	}
 	if _, err := r.ready.Write([]byte("!")); err != nil {
 		return fmt.Errorf("report that the container is running: %w", err)
@@ -95,7 +95,7 @@ func (r *Record) openLog(p *Plan) (err error) {
 		return nil
 	}
 	if r.log, err = journal.Create(r.path("log")); err != nil {
-		return fmt.Errorf("%w; remove it, and a new log is begun", err)
+		return fmt.Errorf("%w; remove it, and box begins a new log", err)
 	}
 	if r.hub, err = attach.Listen(r.path()); err != nil {
 		return err
@@ -147,7 +147,7 @@ func holdForClients() error {
 }
 
 // openInput makes a pipe for those who are attached to write to, if the process is to have an
-// input and it is not the caller's. Without one of them it has nothing to read, and no end.
+// input and it is not the caller's. While none of them is there, a read waits: it finds no end.
 func (r *Record) openInput(p *Plan) error {
 	if !r.Run.Interactive || r.ready == nil && !r.Run.noInput {
 		r.hub.Input(nil)

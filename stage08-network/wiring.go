@@ -387,7 +387,8 @@ func (l *link) noteFirewalls() error {
 	return nil
 }
 
-// prepareBridge makes a bridge and the rules, as far as they are not there already.
+// prepareBridge makes a bridge and the rules, as far as they are not there already. The message
+// with the bridge's addresses is composed before the bridge has a number, which is filled in later.
 func (l *link) prepareBridge(h *Plan, a *attachment, hasTable bool) {
 	n := a.network
 	addresses := []nlMessage{newAddress(n.Bridge, 0, n.Gateway, n.Subnet.Bits())}

@@ -65,7 +65,7 @@ type cacheStep struct {
 	key    string
 	slot   string // the place of the step in its Dockerfile, a file
 	inputs []inputs.Input
-	why    string // it missed
+	why    string // the reason of a miss
 	hit    *stepstore.Entry
 	lock   *os.File
 	racy   bool // its files have changed meanwhile: it must not be remembered
@@ -122,7 +122,7 @@ func (s *stageBuild) text(in *dockerfile.Instruction) string {
 	return fmt.Sprintf("%q", words)
 }
 
-// fromInputs returns those of FROM: the image that it starts from.
+// fromInputs returns the inputs of FROM: the image that it starts from.
 func (s *stageBuild) fromInputs(base string, id string) []inputs.Input {
 	list := []inputs.Input{{"base " + base, id}, {"platform", registry.FormatPlatform(s.b.want)}}
 	if s.b.RewriteTimestamp { // all layers above have it
@@ -202,7 +202,7 @@ func (b *builder) cachePath(names ...string) string {
 	return filepath.Join(append([]string{b.cacheDir}, names...)...)
 }
 
-// remember keeps the result of a step that was made.
+// remember keeps the result of a step that was made, or that --cache-from has brought.
 func (s *stageBuild) remember(c *cacheStep, e *stepstore.Entry) {
 	if c.hit == nil && !c.racy || c.hit != nil && c.hit == s.b.imported[c.key] {
 		if err := stepstore.Write(s.b.cachePath("steps", c.key+".json"), e); err != nil {
@@ -258,7 +258,7 @@ func (b *builder) openCache() (err error) {
 	return nil
 }
 
-// closeCache keeps the digests of files that were read.
+// closeCache keeps the digests of files that were read, and removes a cache of this build alone.
 func (b *builder) closeCache() {
 	if err := b.sums.close(); err != nil {
 		b.cacheBroken(err)
@@ -300,7 +300,7 @@ func (s *stageBuild) runOrReuse(
 	s.announce(c, in)
 	layers := len(s.blobs)
 	if c.hit != nil && layerInstructions[in.Name] != nil && in.Name != "WORKDIR" {
-		do = s.reuse
+		do = s.reuse // not for WORKDIR, which changes the configuration too
 	}
 	if err := do(in); err != nil {
 		return err

@@ -1,7 +1,7 @@
 // The networks of a container may change while it runs. A cable is as easily made later as at the
 // start: a veth pair, one end in the bridge, the other in the container's network namespace, which
-// this box enters for a moment to configure it. The lease counts as long as the container runs,
-// since the box that stays with it holds the lock on all of them.
+// this box enters for a moment to configure it. The new lease counts as long as the container runs,
+// since the box that stays with it holds the lock for all its leases.
 
 package main
 
@@ -78,7 +78,7 @@ func (l *link) plugInto(pid int) error {
 	return veth.Perform(nil)
 }
 
-// removeVeth takes a cable away that was not plugged in to the end.
+// removeVeth removes a cable that could not be plugged in completely.
 func (l *link) removeVeth() error {
 	err := sendNetlink(unix.NETLINK_ROUTE, delLink(l.veth))
 	if errors.Is(err, unix.ENODEV) {
@@ -135,7 +135,7 @@ func (r *Record) unplug(name string) error {
 }
 
 // leadElsewhere lets the way out and the published ports of a container that runs lead through
-// another network. Without one that leads out, the ports are withdrawn until there is.
+// another network. If none leads out, the ports are withdrawn until one does.
 func (r *Record) leadElsewhere(rest []attachment) (err error) {
 	l := &link{dir: r.store.networks(), id: r.ID}
 	if l.Ports, err = portmap.Reread(r.State.Ports); err != nil {

@@ -15,7 +15,7 @@ import (
 type HandOver struct {
 	PidFile       string `help:"A file for the number of the process." placeholder:"FILE"`
 	ConsoleSocket string `help:"A socket to which the master of the terminal is sent." placeholder:"SOCKET"`
-	PreserveFds   int    `help:"Pass on so many descriptors after the three standard ones." placeholder:"N"`
+	PreserveFds   int    `help:"Pass on this many descriptors after the three standard ones." placeholder:"N"`
 }
 
 // WritePID writes the number of a process to --pid-file, all at once.

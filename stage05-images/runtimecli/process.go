@@ -16,7 +16,7 @@ import (
 
 // ProcessOptions are the flags of exec that describe its process.
 type ProcessOptions struct {
-	Process string   `short:"p" help:"A file with the process of the specification, as JSON." placeholder:"FILE"`
+	Process string   `short:"p" help:"A JSON file that describes the process, as config.json does." placeholder:"FILE"`
 	TTY     bool     `short:"t" name:"tty" help:"A terminal of its own."`
 	User    string   `short:"u" help:"Another user." placeholder:"UID[:GID]"`
 	Cwd     string   `help:"Another directory." placeholder:"DIR"`

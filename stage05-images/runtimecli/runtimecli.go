@@ -20,7 +20,7 @@ import (
 
 // Options are the flags that runc takes before the command.
 type Options struct {
-	Root          string `help:"Where the states of containers are." placeholder:"DIR"`
+	Root          string `help:"Directory for the state of containers." placeholder:"DIR"`
 	Log           string `help:"A file to which errors and warnings are written too." placeholder:"FILE"`
 	LogFormat     string `help:"text or json." enum:"text,json" default:"text"`
 	Debug         bool   `hidden:""`

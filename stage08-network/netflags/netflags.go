@@ -27,7 +27,7 @@ type Options struct {
 	NetworkAlias []string   `help:"Additional name of the container on the network." placeholder:"NAME" sep:"none" group:"Network:"`
 	IP           string     `name:"ip" help:"IPv4 address of the container; it must be free." placeholder:"IP" group:"Network:"`
 
-	DNSSearch []string `json:",omitempty" help:"Domain to search for names that are given in part, instead of the host's; . for none." placeholder:"DOMAIN" sep:"none" group:"Network:"`
+	DNSSearch []string `json:",omitempty" help:"Domain in which to look up incomplete names, instead of the host's; . for none." placeholder:"DOMAIN" sep:"none" group:"Network:"`
 	DNSOption []string `json:",omitempty" aliases:"dns-opt" help:"Option of resolv.conf(5), such as ndots:2, instead of the host's." placeholder:"OPTION" sep:"none" group:"Network:"`
 
 	MacAddress string `json:",omitempty" help:"MAC address of the container's link, such as 02:42:0a:00:00:09." placeholder:"MAC" group:"Network:"`
