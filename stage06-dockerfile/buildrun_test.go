@@ -5,14 +5,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"stagebox/lessons/boxtest"
 	"stagebox/stage04-unionfs/union"
-	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 // TestBuildForManyUsers builds as an ordinary user to whom more users are granted: nobody, in
@@ -216,12 +214,6 @@ RUN --mount=type=cache,id=y,sharing=private,target=/a --mount=type=cache,id=y,sh
 	cmd := exec.Command("timeout", "60", box, "build", "--root", filepath.Join(dir, "store"), dir)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
-	a, b := dockerfile.Mount{Type: "cache", ID: "a"}, dockerfile.Mount{Type: "cache", Target: "/b/"}
-	first := dockerfile.Mount{Type: "secret", ID: "z"}
-	for _, mounts := range [][]dockerfile.Mount{{a, first, b}, {b, a, first}} {
-		slices.SortStableFunc(mounts, lockOrder)
-		require.Equal(t, []dockerfile.Mount{first, b, a}, mounts) // "/b" < "a"
-	}
 }
 
 // TestEmptyImage: what an image lacks, mounts and files that are copied into a container may bring. The

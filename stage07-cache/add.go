@@ -6,13 +6,11 @@ import (
 	"bufio"
 	"cmp"
 	"errors"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,10 +53,6 @@ func (c *copying) unpack(f sources.File, dest string) (bool, error) {
 	return true, c.w.Unpack(stream, dest, who, c.s.b.limitFor("archive"))
 }
 
-func isURL(source string) bool {
-	return strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")
-}
-
 // fetch copies a file from a web server. It goes to a file of the store first, so that neither
 // its size nor a wrong checksum does harm.
 func (c *copying) fetch(source string) error {
@@ -90,11 +84,7 @@ func (c *copying) fetchInto(dir, source string) error {
 	if got.Name == "" && c.isDir {
 		return errors.New("the URL has no file name at its end")
 	}
-	at, err := http.ParseTime(got.LastModified)
-	if err != nil {
-		at = time.Unix(0, 0)
-	}
-	named := path.Join(dir, cmp.Or(got.Name, "download"))
+	at, named := got.Modified(), path.Join(dir, cmp.Or(got.Name, "download"))
 	if err := os.Rename(file.Name(), named); err != nil {
 		return err
 	}

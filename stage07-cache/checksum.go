@@ -23,6 +23,7 @@ import (
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/download"
 	"stagebox/stage06-dockerfile/sources"
 	"stagebox/stage07-cache/inputs"
 	"stagebox/stage07-cache/sumfile"
@@ -143,7 +144,7 @@ func (l *inputList) add(name, value string) { l.list = append(l.list, inputs.Inp
 
 // source adds the files that one source refers to.
 func (l *inputList) source(source string) error {
-	if l.in.Name == "ADD" && isURL(source) {
+	if l.in.Name == "ADD" && download.IsURL(source) {
 		got, err := l.fetchOnce(source)
 		l.add("content of "+source, got.Digest.String())
 		return err

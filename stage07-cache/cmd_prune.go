@@ -17,7 +17,6 @@ import (
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/state"
-	"stagebox/stage05-images/digest"
 	"stagebox/stage07-cache/stepstore"
 )
 
@@ -69,7 +68,7 @@ func (s Store) prune(p stepstore.Pruning) (freed int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	inImages, err := s.layersOfImages()
+	inImages, err := s.layout().Layers()
 	if err != nil {
 		return 0, err
 	}
@@ -83,18 +82,6 @@ func (s Store) prune(p stepstore.Pruning) (freed int64, err error) {
 		}
 	}
 	return freed, s.collect()
-}
-
-// layersOfImages returns the layers that images have.
-func (s Store) layersOfImages() (map[digest.Digest]bool, error) {
-	images, err := s.layout().Images()
-	layers := map[digest.Digest]bool{}
-	for _, image := range images {
-		for _, diffID := range image.Config.RootFS.DiffIDs {
-			layers[diffID] = true
-		}
-	}
-	return layers, err
 }
 
 // pruneFiles removes the files of the cache beside the steps that are old enough, unless a build
@@ -160,7 +147,7 @@ func (c *dfCmd) imageUsage() (total int, active any, size int64, err error) {
 			inUse++
 		}
 	}
-	layers, err := c.Store.layersOfImages()
+	layers, err := c.Store.layout().Layers()
 	for diffID := range layers {
 		size += c.Store.layerSize(diffID)
 	}
@@ -189,17 +176,11 @@ func (c *dfCmd) volumeUsage() (total int, active any, size int64, err error) {
 
 // cacheUsage counts the layers that no image has, each once.
 func (c *dfCmd) cacheUsage() (total int, active any, size int64, err error) {
-	counted, err := c.Store.layersOfImages()
+	inImages, err := c.Store.layout().Layers()
 	if err != nil {
 		return 0, nil, 0, err
 	}
 	steps, err := c.Store.cachedSteps()
 	size = sizeOf(c.Store.path("cache", "mounts")) + sizeOf(c.Store.path("cache", "urls"))
-	for _, step := range steps {
-		if step.Layer != nil && !counted[step.Layer.Digest] {
-			counted[step.Layer.Digest] = true
-			size += step.Bytes
-		}
-	}
-	return len(steps), "", size, err
+	return len(steps), "", size + stepstore.Bytes(steps, inImages), err
 }

@@ -19,9 +19,9 @@ import (
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
-	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/digest"
+	"stagebox/stage06-dockerfile/cachemount"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/sources"
@@ -46,18 +46,14 @@ type emptiedMounts struct {
 
 // add adds them to the container.
 func (m *stepMounts) add() error {
-	for _, mount := range slices.SortedStableFunc(slices.Values(m.in.Mounts), lockOrder) {
+	for _, mount := range slices.SortedStableFunc(slices.Values(m.in.Mounts), cachemount.Order) {
 		if mount.Target != "" && !path.IsAbs(mount.Target) {
 			mount.Target = path.Join("/", m.s.config.Config.WorkingDir, mount.Target)
 		}
 		var err error
 		switch mount.Type {
 		case "tmpfs":
-			options := ""
-			if mount.Size > 0 {
-				options = fmt.Sprintf("size=%d,", mount.Size)
-			}
-			m.c.Tmpfs = append(m.c.Tmpfs, mount.Target+":"+options+"exec")
+			m.c.Tmpfs = append(m.c.Tmpfs, mount.Target+":"+mount.TmpfsOptions())
 		case "secret":
 			err = m.secret(mount)
 		case "cache":
@@ -74,17 +70,6 @@ func (m *stepMounts) add() error {
 		}
 	}
 	return nil
-}
-
-// lockOrder puts the caches last, by their ids: so no two steps wait for each other's locks.
-func lockOrder(a, b dockerfile.Mount) int {
-	id := func(m dockerfile.Mount) string {
-		if m.Type != "cache" {
-			return ""
-		}
-		return cmp.Or(m.ID, path.Clean(m.Target))
-	}
-	return cmp.Compare(id(a), id(b))
 }
 
 // remove removes their files, and unlocks the caches.
@@ -157,8 +142,8 @@ func (m *stepMounts) secret(mount dockerfile.Mount) error {
 			return nil
 		}
 	}
-	target, mode := cmp.Or(mount.Target, "/run/secrets/"+id), numberOr(mount.Mode, 0o400)
-	return m.file(target, data, mode, numberOr(mount.UID, 0), numberOr(mount.GID, 0))
+	mode, uid, gid := mount.Attributes(0o400)
+	return m.file(cmp.Or(mount.Target, "/run/secrets/"+id), data, mode, uid, gid)
 }
 
 // file mounts a file that is the step's own.
@@ -183,14 +168,6 @@ func (m *stepMounts) give(file string, mode, uid, gid int) error {
 		}
 	}
 	return about("chmod", file, unix.Chmod(file, uint32(mode)&0o7777))
-}
-
-// numberOr returns a number, or its default.
-func numberOr(n *uint64, missing int) int {
-	if n == nil {
-		return missing
-	}
-	return int(*n)
 }
 
 // cache mounts a directory that other builds see too. With sharing=locked they wait for each
@@ -224,20 +201,12 @@ func (m *stepMounts) cache(mount dockerfile.Mount) error {
 }
 
 // cacheID returns what names the directory of a cache mount: its id, and all that it begins with.
-func (m *stepMounts) cacheID(mount dockerfile.Mount) (string, error) {
-	id := cmp.Or(mount.ID, path.Clean(mount.Target))
+func (m *stepMounts) cacheID(mount dockerfile.Mount) (id string, err error) {
+	layers := ""
 	if mount.From != "" || mount.Source != "" {
-		layers, err := m.s.b.layersOf(m.in, cmp.Or(mount.From, "scratch"))
-		if err != nil {
-			return "", err
-		}
-		id += "\x00" + layers + "\x00" + mount.Source
+		layers, err = m.s.b.layersOf(m.in, cmp.Or(mount.From, "scratch"))
 	}
-	if mount.UID != nil || mount.GID != nil || mount.Mode != nil {
-		id += fmt.Sprintf("\x00%d %d %o", numberOr(mount.UID, 0), numberOr(mount.GID, 0),
-			numberOr(mount.Mode, 0o755))
-	}
-	return id, nil
+	return cachemount.ID(mount, layers), err
 }
 
 // emptyCache gives a build that does without the cache an empty directory, once. Another build that
@@ -282,20 +251,7 @@ func (m *stepMounts) lockCache(first, sharing string) (dir string, held *os.File
 	if dir, taken := m.caches[first]; taken {
 		return dir, nil, nil
 	}
-	dir = first
-	switch sharing {
-	case "locked":
-		held, err = state.Lock(m.s.b.ctx, dir+".lock", state.Exclusive)
-		if err != nil && m.s.b.ctx.Err() != nil {
-			err = errors.New("type=cache: the build was interrupted")
-		}
-	case "private":
-		held, err = state.TryLock(dir+".lock", state.Exclusive)
-		for n := 1; err == state.ErrBusy; n++ {
-			dir = fmt.Sprintf("%s-%d", first, n)
-			held, err = state.TryLock(dir+".lock", state.Exclusive)
-		}
-	}
+	dir, held, err = cachemount.Lock(m.s.b.ctx, first, sharing)
 	if held != nil {
 		m.caches = withKey(m.caches, first, dir)
 	}
@@ -312,8 +268,8 @@ func (m *stepMounts) newCache(dir string, mount dockerfile.Mount) error {
 	if mount.From != "" {
 		err = m.fill(build, mount)
 	} else if err = os.Mkdir(build, 0o755); err == nil {
-		mode := numberOr(mount.Mode, 0o755) & 0o777
-		err = m.give(build, mode, numberOr(mount.UID, 0), numberOr(mount.GID, 0))
+		mode, uid, gid := mount.Attributes(0o755)
+		err = m.give(build, mode&0o777, uid, gid)
 	}
 	if err != nil {
 		return err

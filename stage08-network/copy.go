@@ -18,6 +18,7 @@ import (
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/download"
 	"stagebox/stage06-dockerfile/sources"
 )
 
@@ -79,7 +80,7 @@ func (c *copying) prepare() (err error) {
 	}
 	c.dest = path.Clean(c.dest)
 	sources := in.Args[:len(in.Args)-1]
-	if in.Flag("checksum") != "" && (len(sources) != 1 || !isURL(sources[0])) {
+	if in.Flag("checksum") != "" && (len(sources) != 1 || !download.IsURL(sources[0])) {
 		return in.ErrorAt("--checksum", "--checksum is for one source, and one that is fetched:"+
 			" an address that begins with http or https")
 	}
@@ -137,11 +138,7 @@ func (b *builder) dirsOf(in *dockerfile.Instruction, ref string) ([]string, erro
 	image, err := b.image(ref, b.want)
 	if err != nil {
 		e := in.ErrorAt("from="+ref, "no stage above is called %s, and as an image: %v", ref, err)
-		var names []string
-		for _, s := range b.file.Stages {
-			names = append(names, s.Name)
-		}
-		e.Suggestion = dockerfile.Nearest(ref, names)
+		e.Suggestion = b.file.NearestStage(ref)
 		return nil, e
 	}
 	return b.Store.dirsOrNothing(image)
@@ -194,7 +191,7 @@ func (c *copying) heredoc(doc dockerfile.Heredoc) error {
 
 // copySource copies one source, which may be a pattern.
 func (c *copying) copySource(source string) error {
-	if c.in.Name == "ADD" && isURL(source) {
+	if c.in.Name == "ADD" && download.IsURL(source) {
 		return c.fetch(source)
 	}
 	list, err := c.Find(source)

@@ -410,17 +410,7 @@ func (b *builder) importCache(name string) error {
 	if note == "" {
 		return errors.New("the image lists no steps: build it with --cache-to inline")
 	}
-	steps := map[string]*stepstore.Entry{}
-	if err := json.Unmarshal([]byte(note), &steps); err != nil {
-		return fmt.Errorf("the list of its steps: %w", err)
-	}
-	for key, e := range steps {
-		if e == nil || e.Version != stepstore.Version {
-			continue
-		}
-		if e.Layer == nil || slices.Contains(image.Config.RootFS.DiffIDs, e.Layer.Digest) {
-			b.imported[key] = e
-		}
-	}
-	return nil
+	steps, err := stepstore.ReadNote(note, image.Config.RootFS.DiffIDs)
+	maps.Copy(b.imported, steps)
+	return err
 }

@@ -179,7 +179,7 @@ func diskUsage(d *daemon, w http.ResponseWriter, _ *rest.Request) error {
 	if err != nil {
 		return err
 	}
-	layers, err := d.layersOfImages()
+	layers, err := d.layout().Layers()
 	if err != nil {
 		return err
 	}

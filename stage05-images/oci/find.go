@@ -170,3 +170,15 @@ func (l Layout) Removal(text string, all bool) (r Removal, err error) {
 	r.Last = len(r.Names) == len(image.Names)
 	return r, nil
 }
+
+// Layers returns the layers that images have.
+func (l Layout) Layers() (map[digest.Digest]bool, error) {
+	images, err := l.Images()
+	layers := map[digest.Digest]bool{}
+	for _, image := range images {
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			layers[diffID] = true
+		}
+	}
+	return layers, err
+}

@@ -221,3 +221,19 @@ func TestCheckLayers(t *testing.T) {
 	c.RootFS.DiffIDs = []digest.Digest{digest.FromString("layer"), "sha256:short"}
 	require.ErrorContains(t, c.CheckLayers(2), `read "the configuration": `)
 }
+
+func TestLayersOfAllImages(t *testing.T) {
+	l, _ := newLayout(t)
+	layers, err := l.Layers()
+	require.NoError(t, err)
+	require.Empty(t, layers)
+	first, second := write(t, l, "one", full(t, "one")), write(t, l, "two", full(t, "two"))
+	layers, err = l.Layers()
+	require.NoError(t, err)
+	for _, image := range []*Image{first, second} {
+		for _, diffID := range image.Config.RootFS.DiffIDs {
+			require.True(t, layers[diffID])
+		}
+	}
+	require.Len(t, layers, 2)
+}

@@ -26,6 +26,15 @@ func (f *File) Target(name string) (*Stage, error) {
 		name, strings.Join(names, ", "))
 }
 
+// NearestStage returns the name of a stage that looks like a word, "" if none does.
+func (f *File) NearestStage(word string) string {
+	var names []string
+	for _, s := range f.Stages {
+		names = append(names, s.Name)
+	}
+	return Nearest(word, names)
+}
+
 // BaseOf returns the FROM of a stage with its variables replaced, whose values globals has.
 func (f *File) BaseOf(s *Stage, globals map[string]string) (string, error) {
 	base, err := Expand(s.Base, f.Escape, LookupIn(globals))

@@ -30,6 +30,25 @@ type Mount struct {
 	Mode, UID, GID       *uint64 // nil: not given
 }
 
+// Attributes are the mode, or a default one, and the owner of what is mounted.
+func (m Mount) Attributes(missing int) (mode, uid, gid int) {
+	or := func(n *uint64, missing int) int {
+		if n == nil {
+			return missing
+		}
+		return int(*n)
+	}
+	return or(m.Mode, missing), or(m.UID, 0), or(m.GID, 0)
+}
+
+// TmpfsOptions are the options of a tmpfs, as --tmpfs of box run takes them.
+func (m Mount) TmpfsOptions() string {
+	if m.Size > 0 {
+		return fmt.Sprintf("size=%d,exec", m.Size)
+	}
+	return "exec"
+}
+
 // Healthcheck is the command and the times of a HEALTHCHECK, in the form in which Docker
 // stores them in an image's configuration. 0 is Docker's default.
 type Healthcheck struct {

@@ -45,6 +45,20 @@ type Answer struct {
 	Size         int64
 }
 
+// IsURL reports whether a source of ADD is an address, and not a path.
+func IsURL(source string) bool {
+	return strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")
+}
+
+// Modified is LastModified, or 1970 if the server has not said it.
+func (a Answer) Modified() time.Time {
+	at, err := http.ParseTime(a.LastModified)
+	if err != nil {
+		at = time.Unix(0, 0)
+	}
+	return at
+}
+
 // Fetch writes the file to a writer, unless it is the version that is known.
 func (r Request) Fetch(ctx context.Context, to io.Writer) (Answer, error) {
 	idle := cmp.Or(r.Idle, DefaultIdle)

@@ -175,3 +175,15 @@ func TestNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, a.Name)
 }
+
+func TestModified(t *testing.T) {
+	require.EqualValues(t, 1000000000, Answer{LastModified: "Sun, 09 Sep 2001 01:46:40 GMT"}.Modified().Unix())
+	require.Zero(t, Answer{}.Modified().Unix())
+	require.Zero(t, Answer{LastModified: "yesterday"}.Modified().Unix())
+}
+
+func TestIsURL(t *testing.T) {
+	for source, want := range map[string]bool{"http://a/b": true, "https://a": true, "httpd.conf": false, "./http://a": false, "ftp://a": false} {
+		require.Equal(t, want, IsURL(source), source)
+	}
+}

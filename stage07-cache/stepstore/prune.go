@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,6 +45,18 @@ func List(dir string) ([]Kept, error) {
 		return cmp.Or(b.Used.Compare(a.Used), strings.Compare(a.Path, b.Path))
 	})
 	return list, err
+}
+
+// Bytes adds up the layers of steps that no image has, each once.
+func Bytes(steps []Kept, inImages map[digest.Digest]bool) (bytes int64) {
+	counted := maps.Clone(inImages)
+	for _, step := range steps {
+		if step.Layer != nil && !counted[step.Layer.Digest] {
+			counted[step.Layer.Digest] = true
+			bytes += step.Bytes
+		}
+	}
+	return bytes
 }
 
 // Pruning says which steps are forgotten.

@@ -11,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,6 +66,19 @@ func Write(path string, e *Entry) error {
 	}
 	line = fmt.Appendf(line, "\n%x\n", sha256.Sum256(line))
 	return state.Write(path, line, 0o600, state.Volatile)
+}
+
+// ReadNote reads the steps, by their keys, that the manifest of an image lists as JSON: those of this
+// version that made no layer, or one of the image's.
+func ReadNote(note string, layers []digest.Digest) (map[string]*Entry, error) {
+	steps := map[string]*Entry{}
+	if err := json.Unmarshal([]byte(note), &steps); err != nil {
+		return nil, fmt.Errorf("the list of its steps: %w", err)
+	}
+	maps.DeleteFunc(steps, func(_ string, e *Entry) bool {
+		return e == nil || e.Version != Version || e.Layer != nil && !slices.Contains(layers, e.Layer.Digest)
+	})
+	return steps, nil
 }
 
 // Open makes the directories of a cache, and refuses one that cannot be used: another user could

@@ -1,6 +1,7 @@
 package stepstore
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -110,4 +111,37 @@ func TestListOfNothing(t *testing.T) {
 	steps, err := List(t.TempDir())
 	require.NoError(t, err)
 	require.Empty(t, steps)
+}
+
+func TestReadNote(t *testing.T) {
+	layer := digest.FromString("layer")
+	note := func(e *Entry) string {
+		data, err := json.Marshal(map[string]*Entry{"key": e})
+		require.NoError(t, err)
+		return string(data)
+	}
+	made := &Entry{Version: Version, Layer: &ocispec.Descriptor{Digest: layer}}
+	steps, err := ReadNote(note(made), []digest.Digest{digest.FromString("below"), layer})
+	require.NoError(t, err)
+	require.Equal(t, layer, steps["key"].Layer.Digest)
+	steps, err = ReadNote(note(&Entry{Version: Version}), nil)
+	require.NoError(t, err)
+	require.Len(t, steps, 1, "it made no layer")
+	for _, e := range []*Entry{nil, made, {Version: Version + 1}} {
+		steps, err := ReadNote(note(e), nil)
+		require.NoError(t, err)
+		require.Empty(t, steps)
+	}
+	_, err = ReadNote("{", nil)
+	require.ErrorContains(t, err, "the list of its steps: ")
+}
+
+func TestBytes(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, Open(dir))
+	imaged := write(t, dir, "imaged", 0, 100)
+	write(t, dir, "own", 0, 10)
+	steps, err := List(dir)
+	require.NoError(t, err)
+	require.EqualValues(t, 10, Bytes(append(steps, steps...), map[digest.Digest]bool{imaged: true}))
 }

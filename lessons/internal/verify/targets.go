@@ -12,8 +12,8 @@ var targets = map[string]target{
 	"rootfs":     {1530, 172},
 	"unionfs":    {1860, 1480},
 	"images":     {1780, 1695},
-	"dockerfile": {1875, 480},
-	"cache":      {950, 320},
+	"dockerfile": {1840, 480},
+	"cache":      {940, 270},
 	"network":    {2080, 640},
 	"daemon":     {1500, 1300},
 }

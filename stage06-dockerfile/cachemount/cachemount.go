@@ -1,0 +1,63 @@
+// Package cachemount knows the directories of RUN --mount=type=cache, which builds share: what names
+// one, and who may use it when. The caller makes them, and mounts them in a container. No lesson reads
+// it.
+package cachemount
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+
+	"stagebox/stage04-unionfs/state"
+	"stagebox/stage06-dockerfile/dockerfile"
+)
+
+// ID is what names the directory of a mount: its id, or else its target, and all that it begins with.
+// layers are those of from=.
+func ID(mount dockerfile.Mount, layers string) string {
+	id := idOf(mount)
+	if mount.From != "" || mount.Source != "" {
+		id += "\x00" + layers + "\x00" + mount.Source
+	}
+	if mount.UID != nil || mount.GID != nil || mount.Mode != nil {
+		mode, uid, gid := mount.Attributes(0o755)
+		id += fmt.Sprintf("\x00%d %d %o", uid, gid, mode)
+	}
+	return id
+}
+
+func idOf(mount dockerfile.Mount) string { return cmp.Or(mount.ID, path.Clean(mount.Target)) }
+
+// Order puts the caches of a step last, by their ids: so no two steps wait for each other's locks.
+func Order(a, b dockerfile.Mount) int {
+	id := func(m dockerfile.Mount) string {
+		if m.Type != "cache" {
+			return ""
+		}
+		return idOf(m)
+	}
+	return cmp.Compare(id(a), id(b))
+}
+
+// Lock locks a directory if it is not shared: with locked it waits for it, and with private it takes the
+// first of several that is free. held is nil for one that is shared.
+func Lock(ctx context.Context, first, sharing string) (dir string, held *os.File, err error) {
+	dir = first
+	switch sharing {
+	case "locked":
+		held, err = state.Lock(ctx, dir+".lock", state.Exclusive)
+		if err != nil && ctx.Err() != nil {
+			err = errors.New("type=cache: the build was interrupted")
+		}
+	case "private":
+		held, err = state.TryLock(dir+".lock", state.Exclusive)
+		for n := 1; err == state.ErrBusy; n++ {
+			dir = fmt.Sprintf("%s-%d", first, n)
+			held, err = state.TryLock(dir+".lock", state.Exclusive)
+		}
+	}
+	return dir, held, err
+}
