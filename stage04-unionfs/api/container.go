@@ -111,6 +111,7 @@ type Config struct {
 	StopSignal   string   `json:",omitempty"`
 	StopTimeout  *int     `json:",omitempty"` // in seconds
 	Shell        []string `json:",omitempty"`
+	ArgsEscaped  bool     `json:",omitempty"` // of an image
 }
 
 // HostConfig is what a container was granted by the host, and its limits.

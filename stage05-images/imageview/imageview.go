@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage03-rootfs/envfile"
@@ -76,7 +77,7 @@ func (o HistoryOptions) Write(w io.Writer, image *oci.Image, sizes Sizes) error 
 	var rows []any
 	layers := image.Config.RootFS.DiffIDs
 	for _, h := range image.Config.History {
-		r := historyRow{ID: "<none>", Size: "0 B", CreatedSince: "-", CreatedBy: brief(h.CreatedBy, o.NoTrunc), Comment: h.Comment}
+		r := historyRow{ID: "<none>", Size: "0 B", CreatedSince: "-", CreatedBy: brief(h.CreatedBy, o.NoTrunc), Comment: brief(h.Comment, true)}
 		if !h.EmptyLayer && len(layers) > 0 {
 			r.ID, r.Size = short(layers[0]), units.FormatSize(sizes(layers[0]))
 			layers = layers[1:]
@@ -100,8 +101,15 @@ var historyTable = format.Table{Header: format.Header{"ID": "LAYER", "CreatedSin
 	"CreatedBy": "CREATED BY", "Size": "SIZE", "Comment": "COMMENT"},
 	Row: "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"}
 
+// brief is a stranger's text on one line, without characters that would move a terminal's cursor.
 func brief(text string, full bool) string {
-	text = strings.Join(strings.Fields(text), " ")
+	printable := func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return ' '
+		}
+		return c
+	}
+	text = strings.Join(strings.Fields(strings.Map(printable, text)), " ")
 	if runes := []rune(text); len(runes) > 45 && !full {
 		return string(runes[:44]) + "…"
 	}
@@ -174,7 +182,7 @@ func graphDriver(layers []digest.Digest, dir func(digest.Digest) string) api.Gra
 func RunConfig(c oci.RunConfig) api.Config {
 	d := api.Config{User: c.User, ExposedPorts: singlePorts(c.ExposedPorts), Env: c.Env, Cmd: c.Cmd,
 		Volumes: c.Volumes, WorkingDir: c.WorkingDir, Entrypoint: c.Entrypoint, OnBuild: c.OnBuild,
-		Labels: c.Labels, StopSignal: c.StopSignal, Shell: c.Shell}
+		Labels: c.Labels, StopSignal: c.StopSignal, Shell: c.Shell, ArgsEscaped: c.ArgsEscaped}
 	if c.Healthcheck != nil {
 		d.Healthcheck = c.Healthcheck
 	}

@@ -114,6 +114,19 @@ func TestHistoryHasALineForEachLayer(t *testing.T) {
 	require.Equal(t, layer(2).Encoded()[:12]+"\n<none>\n"+layer(1).Encoded()[:12]+"\n", out.String())
 }
 
+// An image's history is a stranger's text: what would move a terminal's cursor or shift the columns
+// becomes a blank.
+func TestHistoryIsFitForATerminal(t *testing.T) {
+	image := images()[0]
+	image.Config.History = []ocispec.History{{CreatedBy: "RUN \x1b]0;title\a ls\u202e", Comment: "two\nlines\tand \x1b[31mred"}}
+	var out bytes.Buffer
+	require.NoError(t, HistoryOptions{NoTrunc: true}.Write(&out, image, sizes))
+	require.Equal(t, 2, strings.Count(out.String(), "\n"), out.String())
+	require.Contains(t, out.String(), "RUN ]0;title ls")
+	require.Contains(t, out.String(), "two lines and [31mred\n")
+	require.NotContains(t, out.String(), "\x1b")
+}
+
 // TestSelection has the flags that leave images out, and the forms of the list.
 func TestSelection(t *testing.T) {
 	all := images()
@@ -164,12 +177,14 @@ func TestDescriptions(t *testing.T) {
 	all := images()
 	all[1].Config.Config.Labels = map[string]string{"from": "image"}
 	all[1].Config.Config.Entrypoint, all[1].Config.Config.Cmd = []string{"entry"}, []string{"cmd"}
+	all[1].Config.Config.ArgsEscaped = true
 	d := Describe(all[0], all, sizes, func(d digest.Digest) string { return "/" + d.Encoded()[:4] })
 	require.Equal(t, []string{"old:1"}, d.RepoTags)
 	require.Equal(t, []string{"old@" + layer(8).String(), "h:5/old@" + layer(7).String()}, d.RepoDigests)
 	require.Equal(t, map[string]string{"UpperDir": "/" + layer(1).Encoded()[:4]}, d.GraphDriver.Data)
 	d = Describe(all[1], all, sizes, func(d digest.Digest) string { return "/" + d.Encoded()[:4] })
 	require.EqualValues(t, 3<<10, d.Size)
+	require.True(t, d.Config.ArgsEscaped, "as docker inspect shows it of what BuildKit has built")
 	require.Equal(t, "/"+layer(1).Encoded()[:4], d.GraphDriver.Data["LowerDir"])
 	container := api.Config{Cmd: []string{"entry", "own"}, Labels: map[string]string{}}
 	Inherit(&container, all[1].Config.Config, nil, "TERM")
