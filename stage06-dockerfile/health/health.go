@@ -42,9 +42,10 @@ type Check struct {
 }
 
 // New is a check that has found nothing yet; times that are zero become Docker's defaults. Without
-// a command to run it is nil.
+// a command to run it is nil, and as in Docker, an image's check of another kind is none.
 func New(given *oci.Healthcheck) *Check {
-	if given == nil || slices.Equal(given.Test, []string{none}) {
+	known := []string{"CMD", "CMD-SHELL"}
+	if given == nil || len(given.Test) > 0 && !slices.Contains(known, given.Test[0]) {
 		return nil
 	}
 	h := *given

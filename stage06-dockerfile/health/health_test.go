@@ -82,6 +82,7 @@ func TestMerge(t *testing.T) {
 	require.Equal(t, []string{"NONE"}, none.Test)
 	require.Nil(t, New(none))
 	require.Nil(t, New(nil))
+	require.Nil(t, New(&oci.Healthcheck{Test: []string{"EXEC", "true"}}), "of another kind, which Docker does not run either")
 }
 
 func TestArgv(t *testing.T) {
