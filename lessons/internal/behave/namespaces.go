@@ -38,7 +38,7 @@ var namespaceRows = slices.Concat(
 	}, {
 		Name: "a namespace that is both shared and unshared is refused", Since: 1,
 		Check:  func(b *Box) Seen { return refused(b.Run("run", "--share", "ipc", "--unshare", "ipc", "/bin/true")) },
-		Broken: drop("--unshare"),
+		Broken: drop("--share | --unshare | ipc"),
 	}, {
 		Name: "the command is process 1 inside, and has another number outside", Since: 1,
 		Check:  processOne,
