@@ -72,22 +72,16 @@ func attachContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if r.Is("logs") {
 		return rest.Errorf(http.StatusNotImplemented, "attach: logs=1: ask for the logs first")
 	}
-	v, err := hijack(w, r, c.Run.TTY)
+	v, err := d.attachOrQueue(c, w, r)
 	if err != nil {
 		return err
 	}
 	defer v.conn.Close()
+	defer d.leave(c.ID, v)
 	typed := r.Is("stdin") && c.Run.Interactive
-	for key, stream := range map[string]*io.Writer{"stdout": &v.out, "stderr": &v.err} {
-		if !r.Is(key) {
-			*stream = io.Discard
-		}
-	}
 	if !typed {
 		go v.drain()
 	}
-	d.attachOrQueue(c, v)
-	defer d.leave(c.ID, v)
 	select {
 	case client := <-v.attached:
 		if client != nil {
@@ -98,15 +92,27 @@ func attachContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	return nil
 }
 
-// attachOrQueue attaches a client at once, or leaves it to the start of the container.
-func (d *daemon) attachOrQueue(c *Record, v *clientConn) {
+// attachOrQueue takes a client's connection over and attaches it at once, or leaves it to the start
+// of the container. No start comes in between: a client that has its answer may ask for one.
+func (d *daemon) attachOrQueue(
+	c *Record, w http.ResponseWriter, r *rest.Request,
+) (v *clientConn, err error) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
+	if v, err = hijack(w, r, c.Run.TTY); err != nil {
+		return nil, err
+	}
+	for key, stream := range map[string]*io.Writer{"stdout": &v.out, "stderr": &v.err} {
+		if !r.Is(key) {
+			*stream = io.Discard
+		}
+	}
 	if now, err := d.present(c.ID); err == nil && now.isRunning() {
 		v.dial(now)
-		return
+	} else {
+		d.pending[c.ID] = append(d.pending[c.ID], v)
 	}
-	d.pending[c.ID] = append(d.pending[c.ID], v)
+	return v, nil
 }
 
 // leave forgets a client that still waits.

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stagebox/stage09-daemon/rest"
+)
+
+// hijacked is a request whose connection a handler takes over.
+type hijacked struct {
+	*httptest.ResponseRecorder
+	conn answered
+}
+
+func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
+}
+
+// answered is a connection to a client that does something when it gets an answer.
+type answered struct {
+	net.Conn
+	then func()
+}
+
+func (a answered) Write(data []byte) (int, error) {
+	a.then()
+	return len(data), nil
+}
+
+// TestAttachBeforeStart: docker start -a and docker run start a container as soon as attach is answered.
+// A start at that instant, which attaches those who wait, does not miss this client.
+func TestAttachBeforeStart(t *testing.T) {
+	d := idle(t)
+	c := &Record{ID: "x", Run: &Container{}, store: d.Store}
+	server, client := net.Pipe()
+	defer client.Close()
+	started := make(chan bool, 1)
+	w := hijacked{httptest.NewRecorder(), answered{server, func() {
+		if d.mutex.TryLock() { // the start does not have to wait for this client
+			defer d.mutex.Unlock()
+			require.NotEmpty(t, d.pending[c.ID], "the client has an answer, and a start would leave it out")
+		}
+		go func() {
+			d.mutex.Lock()
+			defer d.mutex.Unlock()
+			started <- len(d.pending[c.ID]) == 1
+		}()
+	}}}
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/containers/x/attach?stdout=1", nil)
+	v, err := d.attachOrQueue(c, w, &rest.Request{Request: r})
+	require.NoError(t, err)
+	require.NotNil(t, v)
+	require.True(t, <-started)
+}
