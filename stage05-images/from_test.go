@@ -32,6 +32,11 @@ func TestPullIsAnnounced(t *testing.T) {
 	_, stderr, status := run(t, "run", "--root", root, "localhost:1/x:1")
 	require.Equal(t, 125, status)
 	require.Regexp(t, `^box: pulling localhost:1/x:1 from localhost:1\n`, stderr)
+	for _, verb := range []string{"run", "create"} {
+		_, stderr, status = run(t, verb, "--root", root, "-q", "localhost:1/x:1")
+		require.NotZero(t, status)
+		require.Regexp(t, `^box: there is no image localhost:1/x:1 here, and it cannot be pulled: `, stderr)
+	}
 }
 
 // A dry run makes and pulls no image, and says where it would come from.

@@ -20,6 +20,8 @@ type ImageOptions struct {
 	Insecure   bool    `help:"Allow plain HTTP, and HTTPS with any certificate." group:"Registry:"`
 
 	layer.LimitFlags `json:"-"`
+
+	Quiet bool `short:"q" json:"-" help:"Do not show that and how the image is pulled." group:"Registry:"`
 }
 
 // Help is a part of box run --help.
@@ -32,7 +34,7 @@ func (*Container) Help() string {
 // rejectImageFlags refuses the flags that say nothing about a container that is made of no image.
 func (c *Container) rejectImageFlags() error {
 	for _, flag := range c.given {
-		if slices.Contains([]string{"--entrypoint", "--pull", "--platform", "--insecure",
+		if slices.Contains([]string{"--entrypoint", "--pull", "--platform", "--insecure", "--quiet",
 			"--max-layer-size", "--max-layer-files", "--max-layer-window"}, flag) {
 			return fmt.Errorf("%s is for an image: name one before the command, without --rootfs and --layer", flag)
 		}

@@ -142,8 +142,10 @@ func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 	}
 	ctx, stop := interrupt.Context()
 	defer stop()
-	fmt.Fprintf(os.Stderr, "box: pulling %s from %s\n", ref.Familiar(), ref.Host)
-	show := progress.New(os.Stderr, false, c.Explain != "")
+	if !c.Quiet {
+		fmt.Fprintf(os.Stderr, "box: pulling %s from %s\n", ref.Familiar(), ref.Host)
+	}
+	show := progress.New(os.Stderr, c.Quiet, c.Explain != "")
 	defer show.Finish()
 	if c.LimitFlags != (layer.LimitFlags{}) { // a build has set its own
 		if err := c.Store.setLimits(c.LimitFlags); err != nil {

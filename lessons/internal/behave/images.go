@@ -41,14 +41,14 @@ var imageRows = []Row{{
 	Name: "a flag for an image is refused by its name where there is none", Since: 5,
 	Check: func(b *Box) Seen {
 		var seen []Seen
-		for _, flag := range []string{"--entrypoint=x", "--pull=missing", "--platform=linux/arm64", "--insecure"} {
+		for _, flag := range []string{"--entrypoint=x", "--pull=missing", "--platform=linux/arm64", "--insecure", "--quiet"} {
 			name, _, _ := strings.Cut(flag, "=")
 			host, root := b.Run("run", flag, "/bin/true"), b.script("true", flag)
 			seen = append(seen, refused(host), refused(root), holds(strings.Contains(host.Stderr, name+" is for an image"), name, host.Stderr))
 		}
 		return all(seen...)
 	},
-	Broken: `for a; do shift; case $a in --entrypoint=*|--pull=*|--platform=*|--insecure) ;; *) set -- "$@" "$a";; esac; done; exec "$BOX" "$@"`,
+	Broken: `for a; do shift; case $a in --entrypoint=*|--pull=*|--platform=*|--insecure|--quiet) ;; *) set -- "$@" "$a";; esac; done; exec "$BOX" "$@"`,
 }, {
 	Name: "tiny is an image that needs no registry", Since: 5, Fresh: true,
 	Check: func(b *Box) Seen {
