@@ -24,7 +24,7 @@ const maxLayers = 500
 type overlay struct {
 	lowers              []string
 	upper, work, merged string
-	volatile            bool // what is written need not survive the machine
+	volatile            bool // what is written need not survive a crash of the machine
 }
 
 // layers checks the directories of the root, and replaces them by their paths without links. The

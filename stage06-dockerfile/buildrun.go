@@ -166,12 +166,12 @@ func (s *stageBuild) adviceOnUsers() string {
 		!s.shown.Printed(unix.EPERM.Error(), unix.EINVAL.Error()) {
 		return ""
 	}
-	return "; if it asked for another user than root: there is none, until newuidmap" +
-		" (package uidmap) is here, and a line of yours in /etc/subuid and /etc/subgid"
+	return "; if it needs a user other than root: install newuidmap (package uidmap)," +
+		" and have root add a line for you to /etc/subuid and /etc/subgid"
 }
 
-// killWhenInterrupted ends the step's container with the build: PID 1 ignores signals that it
-// does not handle, as a shell does not.
+// killWhenInterrupted ends the step's container with the build. The signal that interrupts the
+// build does not: PID 1 ignores every signal without a handler, and a shell has none.
 func (s *stageBuild) killWhenInterrupted(name string, over <-chan struct{}) {
 	select {
 	case <-over:

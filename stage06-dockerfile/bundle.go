@@ -43,7 +43,7 @@ type bundle struct {
 	hook func(kind string, hook specs.Hook, pid string) error
 }
 
-// compose plans the container's whole life, a part of config.json after the other.
+// compose plans the container's whole life, one part of config.json after another.
 func (b *bundle) compose(p *Plan) error {
 	c := &Container{Files: Files{Rootfs: b.Root.Path}}
 	c.TTY, c.ReadOnly = b.Process.Terminal, b.Root.Readonly

@@ -81,8 +81,8 @@ func (c *copying) prepare() (err error) {
 	c.dest = path.Clean(c.dest)
 	sources := in.Args[:len(in.Args)-1]
 	if in.Flag("checksum") != "" && (len(sources) != 1 || !download.IsURL(sources[0])) {
-		return in.ErrorAt("--checksum", "--checksum is for one source, and one that is fetched:"+
-			" an address that begins with http or https")
+		return in.ErrorAt("--checksum", "--checksum needs exactly one source, a URL that begins"+
+			" with http or https")
 	}
 	c.From, c.Ignore, err = c.s.b.source(in, in.Flag("from"))
 	if c.Where = "the context"; in.Flag("from") != "" {
@@ -160,7 +160,7 @@ func (c *copying) all() error {
 	if c.w.Bare || c.chown {
 		c.w.Give = &c.owner
 	}
-	if number, err := strconv.ParseUint(c.in.Flag("chmod"), 8, 12); err == nil {
+	if number, err := strconv.ParseUint(c.in.Flag("chmod"), 8, 12); err == nil { // not symbolic
 		c.w.NewMode = uint32(number) & 0o777
 	}
 	for _, doc := range c.in.Docs {

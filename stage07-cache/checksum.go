@@ -37,19 +37,19 @@ type checksums struct {
 	changed bool
 }
 
-// freshness is how old a change has to be for a file's times to tell a later one apart:
+// freshness is how old a change has to be for the next one to show in the file's times:
 // there are file systems that count in steps of two seconds.
 const freshness = 2 * time.Second
 
-// statOf is what stat(2) says of a file that changes with its content.
+// statOf is the part of stat(2) that changes when the content of a file does.
 func statOf(st *unix.Stat_t) sumfile.Stat {
 	return sumfile.Stat{
 		Size: st.Size, Mtime: st.Mtim.Nano(), Ctime: st.Ctim.Nano(), Inode: st.Ino,
 	}
 }
 
-// openChecksums reads the digests of the context's files. There are none of a context on standard
-// input.
+// openChecksums reads the digests of the context's files that earlier builds have kept. None are
+// kept for a context on standard input.
 func (b *builder) openChecksums() *checksums {
 	c := &checksums{known: map[string]sumfile.Sum{}}
 	dir, err := filepath.Abs(b.files.Dir)

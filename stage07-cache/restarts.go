@@ -41,8 +41,8 @@ func (r *Record) restart() error {
 	if err != nil {
 		return r.endRestarts(err)
 	}
-	_, err = unix.FcntlInt(r.lock.Fd(), unix.F_SETFD, 0) // stays open, and so the lock
-	// It may have the number itself, and dup3(2) refuses to make a descriptor of the same one.
+	_, err = unix.FcntlInt(r.lock.Fd(), unix.F_SETFD, 0) // execve keeps it open, and so the lock
+	// null may have this number already, and dup3(2) does not duplicate a descriptor to itself.
 	other, errOther := unix.FcntlInt(null.Fd(), unix.F_DUPFD_CLOEXEC, monitorReady+1)
 	err = errors.Join(err, errOther, r.lock.Truncate(0), unix.Dup2(other, monitorReady))
 	if err == nil {
@@ -90,7 +90,7 @@ func (r *Record) isStopped() bool {
 	return err == nil
 }
 
-// forgetStopped is for a start that the user asks for.
+// forgetStopped removes that file: the user asks for a start.
 func (r *Record) forgetStopped() error {
 	if err := unix.Unlink(r.path("stopped")); err != unix.ENOENT {
 		return about("unlink", r.path("stopped"), err)
@@ -104,7 +104,7 @@ func (r *Record) isLive() bool { return r.State.isLive() && state.Held(r.livePat
 // isLive reports whether a box stays with the container, if it was not killed.
 func (s *State) isLive() bool { return s.Status == "running" || s.Status == "restarting" }
 
-// abandon is for the state that a killed box has left.
+// abandon mends the state that a killed box has left.
 func (s *State) abandon() {
 	if s.Status == "restarting" {
 		s.Status = "exited"

@@ -78,7 +78,7 @@ func security(c *Container, p *Plan, id *identity) error {
 // the host's own files there can be none that hold.
 func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 
-// securityOf keeps the processes inside away from one that exec brings in, until it is as
+// securityOf lets no process inside touch the one that exec brings in, before that is as
 // restricted as they are (CVE-2016-9962). confine then gives it the restrictions of the process
 // pid, and leaves the caller's terminal. profile is that of pid's filter.
 func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged bool) (

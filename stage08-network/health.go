@@ -37,7 +37,7 @@ func (c *Container) watchHealth(p *Plan) (stop func(), err error) {
 	return func() { cancel(); checks.Wait() }, nil
 }
 
-// checkHealth runs the check again and again. A container that is paused could not answer.
+// checkHealth runs the check again and again, but not while the container is paused.
 func (r *Record) checkHealth(ctx context.Context, check *health.Check) {
 	check.Started = time.Now()
 	for {
@@ -77,8 +77,8 @@ func (r *Record) writeHealth(check *health.Check) error {
 	return state.WriteJSON(r.path("health.json"), check.Found, state.Volatile)
 }
 
-// health is what the check of a container has found, nil without one. One that has ended does not
-// work.
+// health is what the check of a container has found, nil without one. A container that has ended is
+// unhealthy.
 func (r *Record) health() *api.Health {
 	if health.New(r.Run.healthcheck()) == nil {
 		return nil

@@ -26,7 +26,7 @@ import (
 const natTable nft.Table = "stagebox"
 
 var natSets = []nft.Set{
-	// Our bridges, each with itself, those without a way out, and the subnets with one.
+	// Our bridges; each paired with itself; those without a way out; the subnets of the others.
 	{Name: "bridges", Key: []nft.Type{nft.InterfaceName}},
 	{Name: "within", Key: []nft.Type{nft.InterfaceName, nft.InterfaceName}},
 	{Name: "internal", Key: []nft.Type{nft.InterfaceName}},

@@ -399,7 +399,7 @@ func (l *link) prepareBridge(h *Plan, a *attachment, hasTable bool) {
 	socket := h.NetlinkSocket(unix.NETLINK_ROUTE, "NETLINK_ROUTE")
 	h.Netlink(socket, "a bridge: a switch for all containers of the network", func(e error) error {
 		bridge, err := linkNamed(n.Bridge)
-		nameLink(gateway, bridge.Index)
+		setLinkIndex(gateway, bridge.Index)
 		return cmp.Or(e, err)
 	}, newBridge(n))
 	gateway = h.Netlink(socket, "the host's addresses on it, the containers' gateway", nil,
@@ -468,7 +468,7 @@ func (a *attachment) plug(h *Plan, socket plan.Arg, pid string, messages *[]byte
 	numberPeer := func(e error) error {
 		veth, err := linkNamed(a.veth)
 		if err == nil {
-			nameLink(*messages, veth.Peer)
+			setLinkIndex(*messages, veth.Peer)
 		}
 		return cmp.Or(e, err)
 	}

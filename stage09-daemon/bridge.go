@@ -106,8 +106,8 @@ func (b nlBody) mac(hardware net.HardwareAddr) nlBody {
 	return b.attr(unix.IFLA_ADDRESS, "IFLA_ADDRESS", hardware, hardware.String())
 }
 
-// newAddress gives a link an address. If the link does not exist yet, nameLink adds its index
-// later. Duplicates are not detected, which would take IPv6 a second.
+// newAddress gives a link an address. If the link does not exist yet, setLinkIndex adds its
+// index later. Duplicates are not detected, which would take IPv6 a second.
 func newAddress(link string, index int, addr netip.Addr, bits int) nlMessage {
 	family, text := family(addr)
 	data := make([]byte, unix.SizeofIfAddrmsg)
@@ -120,8 +120,8 @@ func newAddress(link string, index int, addr netip.Addr, bits int) nlMessage {
 		b.ip(unix.IFA_LOCAL, "IFA_LOCAL", addr).ip(unix.IFA_ADDRESS, "IFA_ADDRESS", addr)}
 }
 
-// nameLink sets the index of the link in the messages of a datagram that give it addresses.
-func nameLink(data []byte, index int) {
+// setLinkIndex writes the index of a link into the messages of a datagram that give it addresses.
+func setLinkIndex(data []byte, index int) {
 	for m := range replies(data) {
 		if m.kind == unix.RTM_NEWADDR {
 			binary.NativeEndian.PutUint32(m.body[4:], uint32(index))

@@ -14,7 +14,7 @@ import (
 	"stagebox/stage04-unionfs/state"
 )
 
-// Stat is what stat(2) says of a file that changes with its content.
+// Stat is the part of stat(2) that changes when the content of a file does.
 type Stat struct {
 	Size, Mtime, Ctime int64
 	Inode              uint64
