@@ -1,5 +1,5 @@
-// A client that looks at a container takes the connection over from HTTP (hijack): from then on it
-// carries what is printed and typed. Without a terminal, output comes in frames (rest.Frames),
+// A client that attaches to a container takes the connection over from HTTP (hijack): from then on
+// it carries what is printed and typed. Without a terminal, output comes in frames (rest.Frames),
 // which say whether it is standard output or error. The bytes do not pass through a job: the
 // container's monitor writes into pipes that the daemon has handed to it (attach.Dial).
 

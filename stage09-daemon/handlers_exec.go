@@ -24,8 +24,8 @@ import (
 	"stagebox/stage09-daemon/rest"
 )
 
-// execInstance is a command in a container. It is forgotten with the daemon, or when there is no
-// such container any more.
+// execInstance is a command in a container. It is forgotten when the daemon ends, or
+// when the container is removed.
 type execInstance struct {
 	id        string
 	container *Record

@@ -17,7 +17,7 @@ import (
 	"stagebox/stage09-daemon/rest"
 )
 
-// createContainer answers 404 for an image that is not here: that has a client pull it.
+// createContainer answers 404 for an image that is not here: a client then pulls it.
 func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	var body commandline.Create
 	if err := r.Decode(&body); err != nil {

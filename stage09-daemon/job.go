@@ -1,6 +1,6 @@
 // A job is a box command in a process of its own. The daemon translates a request into a command
-// line, starts it, and reads what it prints. So no container is a child of the daemon, whose end
-// ends none, and whose memory does not grow with them; and each job is a line to try in a shell.
+// line, starts it, and reads what it prints. So no container is a child of the daemon: none ends
+// with it, and its memory does not grow with their number. Each job is a line to try in a shell.
 
 package main
 
@@ -60,7 +60,7 @@ func (d *daemon) command(ctx context.Context, r *rest.Request, args ...string) *
 	return j
 }
 
-// splitStderr keeps a line that a job has printed as an error of it, unless it is of its narration.
+// splitStderr keeps a line of a job's standard error, unless the line is part of its narration.
 func (d *daemon) splitStderr(r *rest.Request, errors io.Writer, line string) {
 	for _, side := range []string{"host│", "box │", "── "} {
 		if d.explain && strings.HasPrefix(line, side) {

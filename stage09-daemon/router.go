@@ -110,7 +110,7 @@ var routes = []route{
 }
 
 // patterns are the paths of the routes. They are made when a daemon first needs them: a box that
-// runs a container is not to wait for that.
+// runs a container should not wait for that.
 var patterns = sync.OnceValue(func() (list []*regexp.Regexp) {
 	for _, r := range routes {
 		pattern := "^" + strings.ReplaceAll(r.path, "NAME", "(.+)") + "$"

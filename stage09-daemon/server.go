@@ -160,9 +160,8 @@ func (l *lockedListener) unlock() error {
 	return errors.Join(os.Remove(l.lock.Name()), l.lock.Close())
 }
 
-// applyRestartPolicies starts the containers whose restart policy says so: those that the end of
-// the machine, and not a user, has ended. All others go on without the daemon, and need it for
-// nothing.
+// applyRestartPolicies starts the containers whose restart policy says so: those that ended with
+// the machine, and were not stopped by a user. Containers that still run do not need the daemon.
 func (d *daemon) applyRestartPolicies() {
 	all, err := d.all()
 	complain(err)

@@ -208,7 +208,7 @@ type ThrottleDevice struct {
 	Rate int64
 }
 
-// Device is a device of the host inside.
+// Device is a device of the host that a container has.
 type Device struct {
 	PathOnHost, PathInContainer, CgroupPermissions string
 }

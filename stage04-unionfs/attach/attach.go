@@ -285,7 +285,7 @@ func (h *Hub) resize(size *unix.Winsize) {
 	}
 }
 
-// Silence makes a descriptor one of /dev/null.
+// Silence lets a descriptor refer to /dev/null.
 func Silence(fd int) error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
