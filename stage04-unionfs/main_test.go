@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage01-namespaces/plan"
 )
 
@@ -145,4 +146,13 @@ func TestVolumeOfALongName(t *testing.T) {
 	_, stderr, status := run(t, "volume", "create", "--root", t.TempDir(), name)
 	require.Equal(t, 1, status)
 	require.Contains(t, stderr, name+": file name too long")
+}
+
+// TestEverydayCommandsNeedNoKong: kong takes a millisecond to describe a command, so flags.Parse has to
+// know every tag of those that start containers.
+func TestEverydayCommandsNeedNoKong(t *testing.T) {
+	require.NotNil(t, flags.Parse(&Container{}, []string{"--rm", "--root", "/tmp", "image", "true"}))
+	require.NotNil(t, flags.Parse(&Entry{}, []string{"-it", "web", "sh"}))
+	require.NotNil(t, flags.Parse(&startCmd{}, []string{"web"}))
+	require.NotNil(t, flags.Parse(&psCmd{}, []string{"-a"}))
 }

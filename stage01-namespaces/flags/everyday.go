@@ -80,6 +80,10 @@ func (l *line) describe(v reflect.Value) {
 		switch t := v.Type().Field(i); {
 		case t.Anonymous && t.Type.Kind() == reflect.Struct:
 			l.describe(v.Field(i))
+		case isEmbedded(t):
+			before := len(l.hooks)
+			l.describe(v.Field(i))
+			hooks += len(l.hooks) - before // they are no methods of this struct
 		case t.Anonymous:
 			l.unknown = true
 		case t.IsExported():
@@ -95,6 +99,13 @@ func (l *line) describe(v reflect.Value) {
 			l.hooks = append(l.hooks, hook)
 		}
 	}
+}
+
+// isEmbedded reports whether a field with a name is to kong as an embedded one.
+func isEmbedded(t reflect.StructField) bool {
+	_, embed := t.Tag.Lookup("embed")
+	_, prefix := t.Tag.Lookup("prefix")
+	return embed && !prefix && t.IsExported() && t.Type.Kind() == reflect.Struct
 }
 
 // dashed is NoTrunc as no-trunc, and "" for a name with initials in it, which has a tag.

@@ -147,3 +147,41 @@ func TestParseArguments(t *testing.T) {
 	require.Nil(t, Parse(&s, []string{"--", "a"}))
 	require.Nil(t, Parse(&unknownTag{}, nil), "a tag that only kong knows")
 }
+
+type place struct {
+	Root  string `env:"PLACE_ROOT"`
+	hooks int
+}
+
+func (p *place) AfterApply() error { p.hooks++; return nil }
+
+type placed struct {
+	Place place `json:"-" embed:""`
+	Force bool
+	hooks int
+}
+
+func (p *placed) AfterApply() error { p.hooks++; return nil }
+
+func (*placed) Run() error { return nil }
+
+type prefixed struct {
+	Place place `embed:"" prefix:"in-"`
+}
+
+func (*prefixed) Run() error { return nil }
+
+// A field with a name is embedded by its tag: its flags are the command's, as kong has it.
+func TestParseEmbedded(t *testing.T) {
+	t.Setenv("PLACE_ROOT", "/env")
+	for _, args := range [][]string{{"--root", "/a", "--force"}, {"--force"}} {
+		var ours, theirs placed
+		require.NotNil(t, Parse(&ours, args))
+		k, err := kong.New(&theirs, kong.PostBuild(AsDocker))
+		require.NoError(t, err)
+		_, err = k.Parse(args)
+		require.NoError(t, err)
+		require.Equal(t, theirs, ours)
+	}
+	require.Nil(t, Parse(&prefixed{}, nil), "only kong knows prefixes")
+}
