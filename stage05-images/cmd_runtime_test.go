@@ -8,9 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage03-rootfs/capability"
+	"stagebox/stage05-images/runtimespec"
 )
 
 // withEngine runs a script in which an engine has box in runc's place, and returns what it prints. The
@@ -148,4 +152,18 @@ func TestContainerdRunsItsContainersWithBox(t *testing.T) {
 		ctr containers rm two
 		find /run/containerd -name state.json`, "containerd", "ctr", "containerd-shim-runc-v2")
 	require.Equal(t, "its own group\nstatus 7\n/bin/sleep\nstatus 4\ntwo RUNNING\n", out)
+}
+
+// TestAmbientCapabilityHasItsName: of one capability, prctl(2) takes the number. --explain shows that as strace does.
+func TestAmbientCapabilityHasItsName(t *testing.T) {
+	tools(t, "strace", "setpriv")
+	if os.Geteuid() != 0 {
+		t.Skip("only root has capabilities to raise")
+	}
+	traced, err := exec.Command("strace", "-e", "trace=prctl", "setpriv", "--inh-caps", "+kill", "--ambient-caps", "+kill", "true").CombinedOutput()
+	require.NoError(t, err, string(traced))
+
+	p, kill := newPlan(), capability.Set(1<<unix.CAP_KILL)
+	p.switchUser(specs.User{}, runtimespec.Capabilities{Permitted: kill, Inheritable: kill, Ambient: kill})
+	require.Contains(t, string(traced), "\n"+p.Calls[len(p.Calls)-1].String()+" = 0")
 }

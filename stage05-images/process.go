@@ -4,7 +4,6 @@
 package main
 
 import (
-	"math/bits"
 	"os"
 	"strings"
 
@@ -70,11 +69,10 @@ func (p *Plan) switchUser(user specs.User, caps runtimespec.Capabilities) {
 	}
 	p.Umask(umask)
 	p.CapsetOf(caps.Effective, caps.Permitted, caps.Inheritable)
-	for rest := caps.Ambient & caps.Permitted & caps.Inheritable; rest != 0; rest &= rest - 1 {
-		one := capability.Set(rest & -rest)
+	for _, i := range (caps.Ambient & caps.Permitted & caps.Inheritable).Numbers() {
 		p.Add("prctl", unix.SYS_PRCTL, plan.Sym(unix.PR_CAP_AMBIENT, "PR_CAP_AMBIENT"),
 			plan.Sym(unix.PR_CAP_AMBIENT_RAISE, "PR_CAP_AMBIENT_RAISE"),
-			plan.Sym(uintptr(bits.TrailingZeros64(uint64(one))), one.String()), 0, 0).
+			plan.Sym(uintptr(i), capability.Name(i)), 0, 0).
 			Why("a program that is not root's gets it too")
 	}
 }

@@ -8,7 +8,6 @@ package main
 import (
 	"fmt"
 	"math"
-	mathbits "math/bits"
 	"os"
 	"slices"
 	"strings"
@@ -127,8 +126,7 @@ func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged
 
 // limitCaps drops capabilities for good: no program that is executed can bring them back.
 func (p *Plan) limitCaps(drop capability.Set) {
-	for rest := drop; rest != 0; rest &= rest - 1 {
-		i := mathbits.TrailingZeros64(uint64(rest))
+	for _, i := range drop.Numbers() {
 		p.Prctl(plan.Sym(unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"),
 			plan.Sym(uintptr(i), capability.Name(i))).Why("no program inside may have it")
 	}

@@ -75,13 +75,20 @@ func Select(add, drop []string, open bool) (Set, error) {
 	return set&^dropped | added, nil
 }
 
-// Names returns the names of the set's members, such as CAP_NET_ADMIN.
-func (s Set) Names() []string {
-	var list []string
+// Numbers returns the numbers of the set's members.
+func (s Set) Numbers() (list []int) {
 	for i := range names {
 		if s>>i&1 == 1 {
-			list = append(list, Name(i))
+			list = append(list, i)
 		}
+	}
+	return list
+}
+
+// Names returns the names of the set's members, such as CAP_NET_ADMIN.
+func (s Set) Names() (list []string) {
+	for _, i := range s.Numbers() {
+		list = append(list, Name(i))
 	}
 	return list
 }
