@@ -291,7 +291,11 @@ func (l *line) flag(value string, has bool, is func(f *field) bool) bool {
 // isSwitch reports whether the flag needs no value.
 func (f *field) isSwitch() bool {
 	b, is := f.value.Addr().Interface().(interface{ IsBool() bool })
-	return f.value.Kind() == reflect.Bool || is && b.IsBool()
+	t := f.value.Type()
+	if t.Kind() == reflect.Pointer { // nil is neither yes nor no
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Bool || is && b.IsBool()
 }
 
 // set gives the field a value, or one more element.

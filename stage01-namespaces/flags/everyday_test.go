@@ -22,6 +22,7 @@ type words struct {
 	ABC   string
 	Show  form
 	Wait  time.Duration
+	Maybe *bool
 }
 
 type listed struct {
@@ -83,6 +84,8 @@ func TestParse(t *testing.T) {
 		"--show":                                    true,
 		"--show=x sh":                               true,
 		"--wait 1s":                                 false,
+		"--maybe true":                              true,
+		"--maybe=false sh":                          true,
 		"-u refused":                                false,
 		"-u":                                        false,
 		"-u -i":                                     false,
