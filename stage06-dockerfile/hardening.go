@@ -73,8 +73,8 @@ func security(c *Container, p *Plan, id *identity) error {
 	return nil
 }
 
-// open reports whether the container has only the restrictions that the user asked for: with
-// the host's own files there can be none that hold.
+// open reports whether the container has only the restrictions that the user asked for. On the
+// host's own files, none of the others would hold.
 func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 
 // securityOf lets no process inside touch the one that exec brings in, before that is as
@@ -173,7 +173,7 @@ var masked = []string{"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/k
 	"/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
 	"/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"}
 
-// readOnly are those of /proc that programs read, and that would change the host.
+// readOnly are files of /proc that programs read, and that change the host when they are written.
 var readOnly = []string{"bus", "fs", "irq", "sys", "sysrq-trigger"}
 
 // protect covers the files that a container must not see, and makes the rest of /proc that
