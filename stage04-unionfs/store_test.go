@@ -541,3 +541,19 @@ func TestCurrentRecord(t *testing.T) {
 	require.True(t, now.Restarts, "what the other box has written is kept")
 	require.Equal(t, "exited", now.State.Status)
 }
+
+// The kernel stacks 500 directories, and the lowest has the mount points.
+func TestMostLayers(t *testing.T) {
+	l := newLife(t)
+	args := []string{"run", "--root", l.store, "--rm", "--rootfs", l.tiny}
+	for i := range maxLayers {
+		layer := filepath.Join(filepath.Dir(l.store), fmt.Sprint("layer", i))
+		require.NoError(t, os.Mkdir(layer, 0o755))
+		args = append(args, "--layer", layer)
+	}
+	_, stderr, status := run(t, append(args, "true")...)
+	require.Equal(t, 125, status)
+	require.Contains(t, stderr, "500 layers are more than the 499 that the kernel can stack here")
+	_, stderr, status = run(t, append(args[:len(args)-2], "true")...)
+	require.Zero(t, status, stderr)
+}

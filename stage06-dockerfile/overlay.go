@@ -17,8 +17,8 @@ import (
 	"stagebox/stage04-unionfs/union"
 )
 
-// maxLayers is the limit of the kernel (OVL_MAX_STACK).
-const maxLayers = 500
+// maxLayers is the limit of the kernel (OVL_MAX_STACK), less the mount points below all of them.
+const maxLayers = 500 - 1
 
 // overlay is a container's union: the lower directories, the top one first, and its own.
 type overlay struct {
@@ -37,7 +37,7 @@ func (c *Container) layers() error {
 		return nil
 	}
 	if len(c.Layer) >= maxLayers {
-		return fmt.Errorf("%d layers are more than the %d that the kernel can stack: box "+
+		return fmt.Errorf("%d layers are more than the %d that the kernel can stack here: box "+
 			"commit merges some into one",
 			len(c.Layer)+1, maxLayers)
 	}
