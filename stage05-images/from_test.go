@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,8 +109,10 @@ func TestVolumesOfAnImage(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(s.Root, "volumes"))
 	require.NoError(t, err)
 	require.Empty(t, left, "--rm removes them")
-	volumes("")
-	_, stderr, status = run(t, "run", "--root", s.Root, "volumes:1", "true")
-	require.Equal(t, 125, status)
-	require.Contains(t, stderr, `the image volumes:1: a volume at "" would hide all of its files`)
+	for _, path := range []string{"", "/", "proc/x"} {
+		volumes(path)
+		_, stderr, status = run(t, "run", "--root", s.Root, "volumes:1", "true")
+		require.Equal(t, 125, status)
+		require.Regexp(t, fmt.Sprintf(`^box: the image volumes:1, VOLUME "%s": /\S* is reserved: the container has its own there\n$`, path), stderr)
+	}
 }
