@@ -39,3 +39,11 @@ func TestAHostilePasswdIsNotRead(t *testing.T) {
 	require.NoError(t, os.Truncate(passwd, 1<<40))
 	require.ErrorContains(t, (&identity{}).find(root.readInside, "app"), "of up to 1048576 bytes")
 }
+
+func TestWorkdirThatIsACircle(t *testing.T) {
+	root := newTiny(t)
+	require.NoError(t, os.Symlink("circle", filepath.Join(root, "circle")))
+	_, stderr, status := run(t, "run", "--rootfs", root, "-w", "/circle", "true")
+	require.Equal(t, 125, status)
+	require.Contains(t, stderr, "too many levels of symbolic links\n     its links lead in a circle, or through one of /proc to an open file")
+}
