@@ -26,6 +26,7 @@ import (
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage03-rootfs/tiny"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage05-images/interrupt"
@@ -252,17 +253,18 @@ func (c *Container) addVolumes(targets map[string]struct{}) error {
 	}
 	for _, path := range slices.Sorted(maps.Keys(targets)) {
 		target := filepath.Join("/", path) // a relative one begins there, as in Docker
+		mount := mountspec.Join("type=volume", "dst="+target)
+		_, err := mountTypes.Resolve(nil, []string{mount}, nil, ids.IsName)
 		switch {
 		case taken[target]:
+		case err != nil:
+			return fmt.Errorf("the image %s, VOLUME %q: %w", c.imageName, path, errors.Unwrap(err))
 		case strings.Contains(target, ":"):
-			c.Mount = append(c.Mount, mountspec.Join("type=volume", "dst="+target))
+			c.Mount = append(c.Mount, mount)
 		default:
 			c.Volume = append(c.Volume, target)
 		}
-		if taken[target] = true; target == "/" {
-			return fmt.Errorf("the image %s: a volume at %q would hide all of its files; "+
-				"its Dockerfile needs another VOLUME", c.imageName, path)
-		}
+		taken[target] = true
 	}
 	return nil
 }

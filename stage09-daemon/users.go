@@ -96,7 +96,7 @@ func (c *Container) workdir(p *Plan) error {
 		return err
 	}
 	at := p.OpenPath(dir, unix.O_DIRECTORY, 0).
-		Hint(unix.ELOOP, "it leads through a link of /proc to a file that a process has open, "+
+		Hint(unix.ELOOP, "its links lead in a circle, or through one of /proc to an open file, "+
 			"which box does not follow").
 		Hint(unix.ENOTDIR, "it is not a directory").
 		Hint(unix.ENOENT, "there is no such directory").Result()
