@@ -104,6 +104,10 @@ func (c *Container) workdir(p *Plan) error {
 	return nil
 }
 
+// unmapped says why an id is invalid.
+const unmapped = "this user is not mapped into the container's user namespace; newuidmap " +
+	"(package uidmap) and a line in /etc/subuid and /etc/subgid map more than user 0"
+
 // become changes to the user: groups first, because afterwards it is forbidden. The user's own
 // group is among them, or a setgid program would be a way to lose it, and to read files that
 // are denied to just that group (CVE-2022-36109).
@@ -113,19 +117,17 @@ func (id *identity) become(p *Plan) {
 	for _, group := range append([]int{id.gid}, id.groups...) {
 		list, texts = append(list, uint32(group)), append(texts, strconv.Itoa(group))
 	}
-	outside := "this user is not mapped into the container's user namespace; newuidmap (package " +
-		"uidmap) and a line in /etc/subuid and /etc/subgid map more than user 0"
 	groups := plan.Ptr(unsafe.Pointer(&list[0]), "["+strings.Join(texts, ", ")+"]")
 	set := p.Add("setgroups", unix.SYS_SETGROUPS, len(list), groups).
-		Why("no group of the caller's").Hint(unix.EINVAL, outside).Hint(unix.EPERM, outside)
+		Why("no group of the caller's").Hint(unix.EINVAL, unmapped).Hint(unix.EPERM, unmapped)
 	if !id.isMember {
 		set.Tolerate(unix.EPERM)
 	}
 	id.ownPipes(p)
 	p.Add("setresgid", unix.SYS_SETRESGID, id.gid, id.gid, id.gid).Why("its group").
-		Hint(unix.EINVAL, outside)
+		Hint(unix.EINVAL, unmapped)
 	p.Add("setresuid", unix.SYS_SETRESUID, id.uid, id.uid, id.uid).Why("and the user itself").
-		Hint(unix.EINVAL, outside)
+		Hint(unix.EINVAL, unmapped)
 	if id.uid != 0 || id.gid != 0 {
 		p.renewDeathSignal()
 	}
@@ -142,7 +144,7 @@ func (id *identity) ownPipes(p *Plan) {
 			continue // files and terminals of the caller's stay the caller's
 		}
 		p.Add("fchown", unix.SYS_FCHOWN, fd, id.uid, -1).Tolerate(unix.EPERM).
-			Why("to open /dev/stdout, for one, is to open this pipe")
+			Why("to open /dev/stdout, for one, is to open this pipe").Hint(unix.EINVAL, unmapped)
 	}
 }
 

@@ -222,6 +222,13 @@ exec "$BOX" "$@"`,
 "$BOX" run --help | grep -q -e --rm && set -- --rm "$@" # what is kept has a pipe of box's in any case
 "$BOX" run "$@" >"$HOME/out"; status=$?; cat "$HOME/out"; exit $status`,
 }, {
+	Name: "a user that is not mapped is explained, also to a pipe", Since: 3, For: User,
+	Check: func(b *Box) Seen {
+		e := b.script("true", "-u", "2000000000")
+		return all(refused(e), ended(strings.Contains(e.Stderr, "/etc/subuid"), "a hint at /etc/subuid", e))
+	},
+	Broken: drop("-u | 2000000000"),
+}, {
 	Name: "a command with -u does not outlive the binary", Since: 3, For: Root,
 	Check: func(b *Box) Seen {
 		root, err := b.root()
