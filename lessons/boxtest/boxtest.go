@@ -22,6 +22,12 @@ const dirVariable = "STAGEBOX_TEST_DIR"
 // called once before the tests, with a directory that every user can enter and that is
 // removed at the end, with everything else in TMPDIR.
 func Main(m *testing.M, prepare func(dir string) error) {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		// A box that starts itself again, in a user namespace for one, is a test binary here: it would run
+		// all tests once more, and they would start it again.
+		fmt.Fprintf(os.Stderr, "boxtest: a test binary is no box, and cannot run %q\n", os.Args[1:])
+		os.Exit(2)
+	}
 	if dir := os.Getenv(dirVariable); dir != "" {
 		os.Exit(runTests(m, dir, prepare))
 	}

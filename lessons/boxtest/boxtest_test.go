@@ -146,3 +146,13 @@ func TestAProcessThatIsLeftIsAnError(t *testing.T) {
 	require.Regexp(t, fmt.Sprintf(`processes behind, which were killed:\n  %d (setsid )?sleep 1000`, l.left), l.errs.String())
 	require.Empty(t, l.things(t))
 }
+
+// TestATestBinaryIsNoBox: a box starts itself again by /proc/self/exe. A test binary that did so with a
+// box's words would run all tests each time.
+func TestATestBinaryIsNoBox(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	out, err := exec.Command(self, "inside", "tree").CombinedOutput()
+	require.EqualError(t, err, "exit status 2")
+	require.Equal(t, "boxtest: a test binary is no box, and cannot run [\"inside\" \"tree\"]\n", string(out))
+}

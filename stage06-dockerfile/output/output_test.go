@@ -231,7 +231,7 @@ func TestLocalBrokenOff(t *testing.T) {
 	shell(t, dir, "mkdir in out; echo a >in/a; head -c 3000000 /dev/zero >in/b; echo old >out/b")
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := Local(dir+"/out", func(w io.Writer) error {
-		return Write(ctx, &cancelAfter{w, 1 << 20, cancel}, nil, []string{dir + "/in"})
+		return Tree(&until{ctx, &cancelAfter{w, 1 << 20, cancel}}, nil, []string{dir + "/in"})
 	})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, "a\nb\na\nold\n", shell(t, dir+"/out", "ls -A; cat a b"))
