@@ -1008,6 +1008,15 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 // TestOwnNetwork is an ordinary user's, and so is run by one.
+// firstUnprivilegedPort is the first that the host lets everyone take: some hosts have 0.
+func firstUnprivilegedPort(t *testing.T) int {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	require.NoError(t, err)
+	first, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	require.NoError(t, err)
+	return first
+}
+
 func TestOwnNetwork(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("for an ordinary user: root has a bridge")
@@ -1015,8 +1024,10 @@ func TestOwnNetwork(t *testing.T) {
 	dir := networksIn(t.TempDir())
 	_, err := launchWired(dir, "x", NetworkOptions{Network: []string{"bridge"}})
 	require.ErrorContains(t, err, "only root may make a bridge")
-	_, err = launchWired(dir, "x", NetworkOptions{Publish: []string{"80:80"}})
-	require.Error(t, err)
+	if first := firstUnprivilegedPort(t); first > 1 {
+		_, err = launchWired(dir, "x", NetworkOptions{Publish: []string{fmt.Sprintf("%d:80", first-1)}})
+		require.Error(t, err)
+	}
 	_, pasta := exec.LookPath("pasta")
 	_, slirp := exec.LookPath("slirp4netns")
 	if pasta != nil && slirp != nil {
