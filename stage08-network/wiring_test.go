@@ -1007,7 +1007,6 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestOwnNetwork is an ordinary user's, and so is run by one.
 // firstUnprivilegedPort is the first that the host lets everyone take: some hosts have 0.
 func firstUnprivilegedPort(t *testing.T) int {
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -1017,6 +1016,7 @@ func firstUnprivilegedPort(t *testing.T) int {
 	return first
 }
 
+// TestOwnNetwork is an ordinary user's, and so is run by one.
 func TestOwnNetwork(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("for an ordinary user: root has a bridge")
