@@ -3,6 +3,7 @@ package runtimespec
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -39,6 +40,16 @@ func HasNamespace(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
 	return slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == kind })
 }
 
+// isPrivate reports whether a namespace of the container is not the one that box itself is in, and
+// that its file in /proc may name.
+func isPrivate(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	own, err := os.Stat("/proc/self/ns/" + nameOf(kind))
+	return err == nil && slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
+		joined, err := os.Stat(ns.Path)
+		return ns.Type == kind && (ns.Path == "" || err != nil || !os.SameFile(joined, own))
+	})
+}
+
 // hasNew reports whether the container has a new namespace of a type.
 func hasNew(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
 	return slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == kind && ns.Path == "" })
@@ -50,7 +61,7 @@ func checkNamespaces(spec *specs.Spec) error {
 	case !HasNamespace(spec, specs.MountNamespace):
 		return errors.New("linux.namespaces: there is no mount namespace, " +
 			"and box would change the host's own root: add one of type mount")
-	case !HasNamespace(spec, specs.UTSNamespace) && spec.Hostname+spec.Domainname != "":
+	case !isPrivate(spec, specs.UTSNamespace) && spec.Hostname+spec.Domainname != "":
 		return errors.New("hostname: the container shares the host's UTS namespace and would rename the host: leave it out, or add a namespace of type uts")
 	case hasNew(spec, specs.UserNamespace) && len(spec.Linux.UIDMappings)*len(spec.Linux.GIDMappings) == 0:
 		return errors.New("linux.uidMappings, linux.gidMappings: a new user namespace needs both")
@@ -70,7 +81,7 @@ func CheckSysctl(spec *specs.Spec, name string) error {
 	case unix.CLONE_NEWIPC:
 		kind = specs.IPCNamespace
 	}
-	if kind != "" && HasNamespace(spec, kind) {
+	if kind != "" && isPrivate(spec, kind) {
 		return nil
 	}
 	return fmt.Errorf("linux.sysctl[%s]: the setting is the host's, not the container's", name)

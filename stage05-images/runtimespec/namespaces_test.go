@@ -2,7 +2,11 @@ package runtimespec
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/stretchr/testify/require"
@@ -101,4 +105,41 @@ func TestHookProcess(t *testing.T) {
 	require.Equal(t, &specs.Process{Args: []string{"/hook", "x"}, Env: []string{"B=2"}, Cwd: "/w"}, got)
 	require.Equal(t, []string{"sh"}, own.Args)
 	require.Equal(t, []string{"/hook"}, HookProcess(&specs.Spec{Process: own}, specs.Hook{Path: "/hook"}).Args)
+}
+
+// TestTheHostsNamespacesByPath: a bundle may join the namespaces that box is in by their files in /proc.
+// A setting in them would be one of the host.
+func TestTheHostsNamespacesByPath(t *testing.T) {
+	other := exec.Command("unshare", "-Urnu", "sleep", "1000")
+	require.NoError(t, other.Start())
+	defer func() { require.NoError(t, errors.Join(other.Process.Kill(), ignoreKilled(other.Wait()))) }()
+	proc := fmt.Sprintf("/proc/%d/ns/", other.Process.Pid)
+	require.Eventually(t, func() bool {
+		return !sameFile(t, proc+"uts", "/proc/self/ns/uts") && !sameFile(t, proc+"net", "/proc/self/ns/net")
+	}, time.Minute, time.Millisecond)
+	with := func(kind specs.LinuxNamespaceType, path string) *specs.Spec {
+		return &specs.Spec{Hostname: "h", Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: kind, Path: path}}}}
+	}
+	require.ErrorContains(t, checkNamespaces(with(specs.UTSNamespace, "/proc/self/ns/uts")), "would rename the host")
+	require.NoError(t, checkNamespaces(with(specs.UTSNamespace, proc+"uts")))
+	require.ErrorContains(t, CheckSysctl(with(specs.NetworkNamespace, "/proc/self/ns/net"), "net.ipv4.ip_forward"), "is the host's")
+	require.NoError(t, CheckSysctl(with(specs.NetworkNamespace, proc+"net"), "net.ipv4.ip_forward"))
+	require.NoError(t, CheckSysctl(with(specs.NetworkNamespace, ""), "net.ipv4.ip_forward"))
+}
+
+func sameFile(t *testing.T, a, b string) bool {
+	first, err := os.Stat(a)
+	require.NoError(t, err)
+	second, err := os.Stat(b)
+	require.NoError(t, err)
+	return os.SameFile(first, second)
+}
+
+// ignoreKilled is the error of a process that was not ended by a signal.
+func ignoreKilled(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && !exit.Exited() {
+		return nil
+	}
+	return err
 }
