@@ -140,7 +140,7 @@ var leftOut = map[string][]string{
 		"/proc shows the container's processes and no others", "exec's command is beside the container's process 1",
 		"lsns shows a running container by its process and its PID namespace", "when the binary is killed, no process is left inside"},
 	"uts": {"the UTS namespace is its own", "the hostname inside is its own", "the hostname inside is what --hostname or -h says",
-		"a hostname changed inside is not changed outside"},
+		"a hostname changed inside is not changed outside", "the domain name inside is what --domainname says"},
 	"ipc": {"the IPC namespace is its own", "shared memory of the host is not seen inside"},
 	"net": {"the network namespace is its own", "sockets of the host are not seen inside",
 		"the network inside is loopback, which is up, and nothing else"},
