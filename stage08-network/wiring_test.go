@@ -1047,7 +1047,7 @@ func TestOwnNetwork(t *testing.T) {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	require.Eventually(t, func() bool { return strings.HasPrefix(talk("tcp", addr, time.Second), "web ") }, time.Minute, 20*time.Millisecond)
 	require.Equal(t, "nameserver 169.254.0.53\n", dns.WithNameservers("", c.stack.DNS()))
-	child, err := exec.Command("pgrep", "-P", strconv.Itoa(os.Getpid()), "pasta").Output()
+	child, err := exec.Command("pgrep", "-P", strconv.Itoa(os.Getpid()), "pasta|passt").Output()
 	require.NoError(t, err)
 	stack, err := strconv.Atoi(strings.TrimSpace(string(child)))
 	require.NoError(t, err)
