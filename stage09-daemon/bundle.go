@@ -21,6 +21,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/devnode"
+	"stagebox/stage05-images/runtimelimits"
 	"stagebox/stage05-images/runtimespec"
 )
 
@@ -66,7 +67,11 @@ func (b *bundle) compose(p *Plan) error {
 // cgroup makes linux.cgroupsPath in every tree, and writes linux.resources.
 func (b *bundle) cgroup() error {
 	b.Section("cgroup: what it may use")
-	list := resourceSettings(b.Linux.Resources)
+	var list []setting
+	for _, s := range runtimelimits.Of(b.Linux.Resources) {
+		v2, v1 := file{s.V2.Name, s.V2.Value}, file{s.V1.Name, s.V1.Value}
+		list = append(list, setting{s.Field, s.Controller, v2, v1})
+	}
 	g, err := findGroup("", list)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ var budgets = map[string]budget{
 	"images": {
 		adds: []string{"cmd_login.go", "cmd_images.go", "cmd_pull.go", "cmd_from.go", "cmd_archives.go", "cmd_inside.go", "layers.go",
 			"layout.go", "pull.go", "archives.go", "commit.go", "from.go",
-			"bundle.go", "process.go", "cmd_bundle.go", "cmd_resources.go", "cmd_runtime.go", "cmd_lifecycle.go", "cmd_hooks.go", "cmd_makebundle.go"},
+			"bundle.go", "process.go", "cmd_bundle.go", "cmd_runtime.go", "cmd_lifecycle.go", "cmd_hooks.go", "cmd_makebundle.go"},
 		edits: map[string]edit{"cmd_binds.go": {1, 1}, "volumes.go": {11, 0}, "binds.go": {5, 0}, "main.go": {31, 7}, "container.go": {4, 1}, "containers.go": {16, 0}, "store.go": {3, 0}, "cmd_ps.go": {8, 2},
 			"monitor.go": {1, 1}, "cmd_restart.go": {1, 1}, "cmd_inspect.go": {12, 6}, "cmd_changes.go": {8, 1}, "cmd_store.go": {8, 1}, "exec.go": {1, 0}},
 		imports: []string{"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec/specs-go", "github.com/opencontainers/image-spec/specs-go/v1",

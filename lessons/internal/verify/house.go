@@ -131,9 +131,14 @@ func body(path string, text []byte) string {
 }
 
 // calls finds calls in tools that are what a lesson is about: those that its transcripts show,
-// netlink sockets and the files of cgroups. plan/ makes all of them, for all others.
+// netlink sockets and the files of cgroups. plan/ makes all of them, for all others. A tool that can
+// write no file, and that only the flat code imports, may name those of cgroups: that code makes the call.
 func calls(root string, all []stages.Stage) ([]Finding, error) {
 	taught, err := taughtCalls(root, all)
+	if err != nil {
+		return nil, err
+	}
+	writes, err := writingTools(all)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +156,9 @@ func calls(root string, all []stages.Stage) ([]Finding, error) {
 			if _, ok := n.(*ast.ImportSpec); ok {
 				return false
 			}
+			if lit, ok := n.(*ast.BasicLit); ok && namesGroupFile(lit) && !writes[t.Path()] {
+				return true
+			}
 			if what := taughtIn(n, taught); what != "" {
 				found = append(found, Finding{fmt.Sprintf("%s:%d", path, set.Position(n.Pos()).Line), what + ", which is what a lesson shows: do that in the lesson tier, and let the tool return or take what is needed; only " + caller + "/ makes such calls"})
 			}
@@ -158,6 +166,29 @@ func calls(root string, all []stages.Stage) ([]Finding, error) {
 		})
 	})
 	return found, err
+}
+
+// writingTools are the tools that could write a file, or that one of these imports, by their paths. A
+// tool could if any of its files imports more than the packages of composing.
+func writingTools(all []stages.Stage) (map[string]bool, error) {
+	imports, writes := map[string][]string{}, map[string]bool{}
+	err := eachToolFile(all, func(t stages.Tool, path string, text []byte) {
+		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly)
+		if err != nil || strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		for _, spec := range file.Imports {
+			name := strings.Trim(spec.Path.Value, `"`)
+			imports[t.Path()] = append(imports[t.Path()], strings.TrimPrefix(name, stages.Module+"/"))
+			writes[t.Path()] = writes[t.Path()] || !slices.Contains(composing, name)
+		}
+	})
+	for tool, list := range imports {
+		for _, name := range list {
+			writes[name] = writes[name] || writes[tool]
+		}
+	}
+	return writes, err
 }
 
 // told is a line of a narration: who calls, and what.
@@ -200,7 +231,7 @@ var groupFile = regexp.MustCompile(`/sys/fs/cgroup|\bcgroup\.(procs|threads|kill
 func taughtIn(n ast.Node, taught map[string]bool) string {
 	switch n := n.(type) {
 	case *ast.BasicLit:
-		if n.Kind == token.STRING && groupFile.MatchString(n.Value) {
+		if namesGroupFile(n) {
 			return "names a file of cgroups, " + n.Value
 		}
 	case *ast.SelectorExpr:
@@ -217,6 +248,10 @@ func taughtIn(n ast.Node, taught map[string]bool) string {
 		}
 	}
 	return ""
+}
+
+func namesGroupFile(n *ast.BasicLit) bool {
+	return n.Kind == token.STRING && groupFile.MatchString(n.Value)
 }
 
 // callOf is which of some system calls a name of package unix stands for: its number

@@ -172,6 +172,30 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// TestCallsOfOthers: a tool that can write no file may name those of cgroups. One import that can, in
+// whichever file of its package, and it may not, nor if such a tool imports it. It makes no other call.
+func TestCallsOfOthers(t *testing.T) {
+	of := func(imports, of2nd, ofOther, code string) string {
+		return findings(t, calls, map[string]string{
+			"lessons/01-namespaces.md":          "```console\n$ box run --dry-run true\nbox │ mount(\"proc\", \"/proc\")  # why\n```\n",
+			"stage01-namespaces/tool/a.go":      "package x\n\nimport (" + imports + ")\n\nfunc f() {\n\t" + code + "\n}\n",
+			"stage01-namespaces/tool/b.go":      "package x\n\nimport (" + of2nd + ")\n",
+			"stage01-namespaces/tool/c_test.go": "package x\n\nimport \"os\"\n",
+			"stage01-namespaces/other/a.go":     "package y\n\nimport (" + ofOther + ")\n",
+		})
+	}
+	const name, says = `x := "memory.max"`, `stage01-namespaces/tool/a.go:6: names a file of cgroups, "memory.max"`
+	const tool = `"stagebox/stage01-namespaces/tool"`
+	require.Empty(t, of(`"fmt"`, `"strings"`, `"fmt"`, name))
+	require.Empty(t, of("", "", `"os"`, name))
+	require.Contains(t, of(`"fmt"; "os"`, `"strings"`, "", name), says)
+	require.Contains(t, of(`"fmt"`, `"os"`, "", name), says)
+	require.Contains(t, of(`"fmt"`, `u "golang.org/x/sys/unix"`, "", name), says)
+	require.Contains(t, of(`"fmt"`, `"stagebox/stage01-namespaces/rawfile"`, "", name), says)
+	require.Contains(t, of(`"fmt"`, "", tool, name), says)
+	require.Contains(t, of(`"fmt"`, "", "", "unix.Mount()"), "calls mount(2) with unix.Mount")
+}
+
 // TestTaughtCalls are those of the real lessons.
 func TestTaughtCalls(t *testing.T) {
 	root, err := stages.Root()

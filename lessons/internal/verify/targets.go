@@ -44,3 +44,7 @@ var shown = []string{"capset", "chroot", "fsmount", "mount_setattr", "move_mount
 
 // caller is the tool that makes the calls of a plan.
 const caller = "plan"
+
+// composing are packages with which a tool can say what to write to a file, and write none.
+var composing = []string{"cmp", "errors", "fmt", "maps", "math", "slices", "strconv", "strings",
+	"github.com/opencontainers/runtime-spec/specs-go", "stagebox/stage02-cgroups/units"}

@@ -1,7 +1,7 @@
-// The limits of linux.resources in config.json, and what each writes to a cgroup: the same table as
-// that of limits.go, for the words of the OCI Runtime Specification.
-
-package main
+// Package runtimelimits says what the limits of linux.resources in a config.json (the OCI Runtime
+// Specification, config-linux.md) are in a cgroup: which files, of version 2 and of version 1, and
+// what to write to each. It writes none itself, and imports nothing that could: the lesson does.
+package runtimelimits
 
 import (
 	"fmt"
@@ -14,9 +14,20 @@ import (
 	"stagebox/stage02-cgroups/units"
 )
 
-// resourceSettings translates linux.resources. The order matters where the kernel compares.
-func resourceSettings(r *specs.LinuxResources) []setting {
-	var list resources
+// Setting is what a limit writes in either version of cgroups. The controller's name is that of
+// version 2; in version 1 it is the first part of the file's name.
+type Setting struct {
+	Field      string // its path in config.json
+	Controller string
+	V2, V1     File
+}
+
+// File is a file of a cgroup and the value for it: "" if the version has no such limit.
+type File struct{ Name, Value string }
+
+// Of translates linux.resources. The order matters where the kernel compares.
+func Of(r *specs.LinuxResources) []Setting {
+	var list settings
 	if r.Memory != nil {
 		list.memory(r.Memory)
 	}
@@ -42,11 +53,11 @@ func resourceSettings(r *specs.LinuxResources) []setting {
 	return list
 }
 
-// resources is a list of settings that is being made.
-type resources []setting
+// settings is a list that is being made.
+type settings []Setting
 
-func (s *resources) add(field, controller, v2, value2, v1, value1 string) {
-	*s = append(*s, setting{"linux.resources." + field, controller, file{v2, value2}, file{v1, value1}})
+func (s *settings) add(field, controller, v2, value2, v1, value1 string) {
+	*s = append(*s, Setting{"linux.resources." + field, controller, File{v2, value2}, File{v1, value1}})
 }
 
 // orUnlimited is a number, or the word for no limit.
@@ -57,7 +68,7 @@ func orUnlimited(n int64, word string) string {
 	return fmt.Sprint(n)
 }
 
-func (s *resources) memory(m *specs.LinuxMemory) {
+func (s *settings) memory(m *specs.LinuxMemory) {
 	if m.Limit != nil {
 		s.add("memory.limit", "memory", "memory.max", orUnlimited(*m.Limit, "max"),
 			"memory.limit_in_bytes", orUnlimited(*m.Limit, "-1"))
@@ -90,7 +101,7 @@ func (s *resources) memory(m *specs.LinuxMemory) {
 	}
 }
 
-func (s *resources) cpu(c *specs.LinuxCPU) {
+func (s *settings) cpu(c *specs.LinuxCPU) {
 	if c.Shares != nil && *c.Shares != 0 {
 		s.add("cpu.shares", "cpu", "cpu.weight", fmt.Sprint(units.Weight(*c.Shares).V2()),
 			"cpu.shares", fmt.Sprint(*c.Shares))
@@ -125,7 +136,7 @@ func (s *resources) cpu(c *specs.LinuxCPU) {
 	}
 }
 
-func (s *resources) blockIO(b *specs.LinuxBlockIO) {
+func (s *settings) blockIO(b *specs.LinuxBlockIO) {
 	if b.Weight != nil && *b.Weight != 0 {
 		s.add("blockIO.weight", "io", "io.bfq.weight", fmt.Sprint(*b.Weight), "blkio.bfq.weight", fmt.Sprint(*b.Weight))
 	}
