@@ -171,7 +171,7 @@ func (r *Record) draw(form string) error {
 	}
 	layers := o.lowers[:len(o.lowers)-1]
 	for i, dir := range layers {
-		layers[i] = r.store.brief(dir)
+		layers[i] = r.store.layers().Brief(dir)
 	}
 	_, err = fmt.Print(render.Container(r.Name, r.ID, list, layers).In(form))
 	return err

@@ -73,12 +73,12 @@ func (c *Container) fromImage() (done func() error, err error) {
 }
 
 func (c *Container) useImage(words []string, image *oci.Image) error {
-	dirs, err := c.Store.dirs(image)
+	dirs, err := c.Store.layers().Stack(image)
 	if err != nil {
 		return err
 	}
 	if len(dirs) == 0 {
-		if dirs, err = c.Store.emptyLayer(); err != nil {
+		if dirs, err = c.Store.layers().Empty(); err != nil {
 			return err
 		}
 	}
@@ -172,12 +172,12 @@ func (c *Container) layersOf(name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	layers, err := c.Store.dirs(image)
+	layers, err := c.Store.layers().Stack(image)
 	if err != nil {
 		return nil, err
 	}
 	slices.Reverse(layers)
-	empty, err := c.Store.emptyLayer()
+	empty, err := c.Store.layers().Empty()
 	return append(layers, empty...), err
 }
 
@@ -194,12 +194,6 @@ func (r *newRoot) image(b bind) plan.Arg {
 	r.Detach(o.merged)
 	r.Chdir(o.merged)
 	return mount
-}
-
-// emptyLayer is an empty layer, for an image that has none.
-func (s Store) emptyLayer() ([]string, error) {
-	dir := s.path("layers", "nothing")
-	return []string{dir}, os.MkdirAll(dir, 0o755)
 }
 
 // merge takes from the image what the flags leave open.

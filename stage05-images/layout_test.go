@@ -251,7 +251,7 @@ func TestPullOfAnEmptyBlob(t *testing.T) {
 	s := newStore(t)
 	image, err := pullFrom(t, s, fake.serve(t)+"/app")
 	require.NoError(t, err)
-	dirs, err := s.dirs(image)
+	dirs, err := s.layers().Stack(image)
 	require.NoError(t, err)
 	require.Len(t, dirs, 2)
 	require.Empty(t, shapeOf(t, dirs[1]))
@@ -451,7 +451,7 @@ func TestPullAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, s.isHere(image.Manifest))
 	whole := storeOf(t, s)
-	for _, gone := range []string{s.layerPath(image.Config.RootFS.DiffIDs[1]), s.layout().Path(image.Blobs[0].Digest), s.layout().Path(image.ID)} {
+	for _, gone := range []string{s.layers().Path(image.Config.RootFS.DiffIDs[1]), s.layout().Path(image.Blobs[0].Digest), s.layout().Path(image.ID)} {
 		require.NoError(t, os.RemoveAll(gone))
 		require.False(t, s.isHere(image.Manifest))
 		_, err = pullFrom(t, s, name)
@@ -538,7 +538,7 @@ func TestPullAndPush(t *testing.T) {
 
 // snapshotOfDirs are the unpacked layers of an image.
 func snapshotOfDirs(t testing.TB, s Store, image *oci.Image) (all []string) {
-	dirs, err := s.dirs(image)
+	dirs, err := s.layers().Stack(image)
 	require.NoError(t, err)
 	for _, dir := range dirs {
 		all = append(all, shapeOf(t, dir))
@@ -827,7 +827,7 @@ func TestDamagedBlobs(t *testing.T) {
 	require.Empty(t, left)
 
 	require.NoError(t, s.layout().Tag(image.Manifest, name))
-	d, err := s.compressLayer(image.Blobs[0].Digest)
+	d, err := s.layers().Compress(image.Blobs[0].Digest)
 	require.NoError(t, err)
 	for _, data := range [][]byte{[]byte("x"), randomBytes(t, int(d.Size))} {
 		require.NoError(t, os.WriteFile(s.layout().Path(d.Digest), data, 0o644))
@@ -871,24 +871,24 @@ func TestUnsyncedLayers(t *testing.T) {
 	for _, name := range []digest.Digest{earlier, current} {
 		build := s.path("images/partial/layer-1")
 		require.NoError(t, os.MkdirAll(build, 0o755))
-		require.NoError(t, s.keepLayer(build, name))
+		require.NoError(t, s.layers().Keep(build, name))
 	}
-	mark := func(d digest.Digest) string { return s.layerPath(d) + ".unsynced" }
+	mark := func(d digest.Digest) string { return s.layers().Path(d) + ".unsynced" }
 	require.NoError(t, os.Remove(mark(earlier)))
 	require.NoError(t, os.Symlink("another-boot", mark(earlier)))
-	require.NoError(t, os.WriteFile(s.layerPath(earlier)+".owners", nil, 0o644))
+	require.NoError(t, os.WriteFile(s.layers().Path(earlier)+".owners", nil, 0o644))
 	done, err := s.using()
 	require.NoError(t, err)
-	left, err := filepath.Glob(s.layerPath(earlier) + "*")
+	left, err := filepath.Glob(s.layers().Path(earlier) + "*")
 	require.NoError(t, err)
 	require.Empty(t, left)
-	require.True(t, s.hasLayer(current))
+	require.True(t, s.layers().Has(current))
 	require.Equal(t, strings.TrimSpace(tool(t, "cat", "/proc/sys/kernel/random/boot_id")),
 		strings.TrimSpace(tool(t, "readlink", mark(current))))
 	_, err = s.layout().Write(oci.NewConfig(), nil, "", nil)
 	require.NoError(t, errors.Join(err, done()))
 	require.NoFileExists(t, mark(current))
-	require.True(t, s.hasLayer(current))
+	require.True(t, s.layers().Has(current))
 }
 
 // TestUnsyncedLayersOfAStoreInUse holds that a box which is not alone leaves such a layer to the one
@@ -897,18 +897,18 @@ func TestUnsyncedLayersOfAStoreInUse(t *testing.T) {
 	s := newStore(t)
 	layer := digest.FromString("earlier")
 	require.NoError(t, s.openImages())
-	require.NoError(t, os.Mkdir(s.layerPath(layer), 0o755))
-	require.NoError(t, os.Symlink("another-boot", s.layerPath(layer)+".unsynced"))
+	require.NoError(t, os.Mkdir(s.layers().Path(layer), 0o755))
+	require.NoError(t, os.Symlink("another-boot", s.layers().Path(layer)+".unsynced"))
 	other, err := state.TryLock(s.path("images/use.lock"), state.Exclusive)
 	require.NoError(t, err)
 	_, err = s.using()
 	require.ErrorIs(t, err, state.ErrBusy)
 	require.NotErrorIs(t, err, os.ErrInvalid)
-	require.True(t, s.hasLayer(layer))
+	require.True(t, s.layers().Has(layer))
 	require.NoError(t, other.Close())
 	done, err := s.using()
 	require.NoError(t, err)
-	require.False(t, s.hasLayer(layer))
+	require.False(t, s.layers().Has(layer))
 	require.NoError(t, done())
 }
 
@@ -962,18 +962,6 @@ func TestTagBesideRmi(t *testing.T) {
 		_, err = s.needed()
 		require.NoError(t, err)
 	}
-}
-
-// TestNotesBesideLayers has several write the same notes at once.
-func TestNotesBesideLayers(t *testing.T) {
-	s := newStore(t)
-	var all sync.WaitGroup
-	errs := make([]error, 200)
-	for i := range errs {
-		all.Go(func() { errs[i] = s.writeNote(s.path("layers", "x.json"), i) })
-	}
-	all.Wait()
-	require.NoError(t, errors.Join(errs...))
 }
 
 func TestContainersKeepTheirLayers(t *testing.T) {
@@ -1188,14 +1176,14 @@ func TestDirectoriesOfLowerLayers(t *testing.T) {
 	require.NoError(t, err)
 	image, err := s.layout().Find("loaded:1")
 	require.NoError(t, err)
-	dirs, err := s.dirs(image)
+	dirs, err := s.layers().Stack(image)
 	require.NoError(t, err)
 	require.Len(t, dirs, 3)
 	info, err := os.Stat(filepath.Join(dirs[2], "tmp"))
 	require.NoError(t, err)
 	require.Equal(t, os.ModeSticky|os.ModeDir|0o777, info.Mode())
 	require.NoError(t, s.collect())
-	again, err := s.dirs(image)
+	again, err := s.layers().Stack(image)
 	require.NoError(t, err)
 	require.Equal(t, dirs, again)
 	require.DirExists(t, dirs[2])
@@ -1229,5 +1217,5 @@ func TestRmiOnAFullDisk(t *testing.T) {
 	require.NoError(t, s.untag(image, image.Names))
 	_, err = s.layout().Find("loaded:1")
 	require.ErrorIs(t, err, oci.ErrNoImage)
-	require.NoDirExists(t, s.layerPath(image.Config.RootFS.DiffIDs[0]))
+	require.NoDirExists(t, s.layers().Path(image.Config.RootFS.DiffIDs[0]))
 }

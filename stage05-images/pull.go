@@ -23,13 +23,14 @@ import (
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/progress"
+	"stagebox/stage05-images/push"
 	"stagebox/stage05-images/registry"
 )
 
 // atOnce is how many blobs are transferred at the same time.
 const atOnce = 3
 
-// transfer is a pull from a repository, or a push to one.
+// transfer is a pull from a repository.
 type transfer struct {
 	store    Store
 	registry *registry.Client
@@ -90,7 +91,8 @@ func (t *transfer) pull(
 		err = t.pullLayers(ctx, m.Layers, config.RootFS.DiffIDs)
 	}
 	if err == nil {
-		_, err = t.store.dirs(&oci.Image{Config: config}) // makes the directories that layers lack
+		// This makes the directories that layers lack.
+		_, err = t.store.layers().Stack(&oci.Image{Config: config})
 	}
 	if err == nil {
 		err = t.store.layout().Tag(manifest, t.ref.String())
@@ -137,7 +139,7 @@ func (s Store) isHere(manifest ocispec.Descriptor) bool {
 	}
 	image, err := s.layout().Image(manifest)
 	if err == nil {
-		_, err = s.dirs(image)
+		_, err = s.layers().Stack(image)
 	}
 	missing := func(d ocispec.Descriptor) bool { return !s.layout().Has(d.Digest) }
 	return err == nil && !slices.ContainsFunc(image.Blobs, missing)
@@ -227,15 +229,16 @@ func (s Store) push(
 	if err != nil {
 		return manifest, err
 	}
-	if image, err = s.compressed(image, ref.String(), show); err != nil {
+	compressing := func(d digest.Digest) { show.Event(d.Short(), "Compressing") }
+	if image, err = s.layers().Compressed(image, ref.String(), compressing); err != nil {
 		return manifest, err
 	}
 	client, err := remote.dial(ref.Host)
 	if err != nil {
 		return manifest, err
 	}
-	t := &transfer{s, client, ref, show, ""}
-	if err := t.pushBlobs(ctx, image); err != nil {
+	blobs := push.Push{Layout: s.layout(), Registry: client, To: ref, Show: show, AtOnce: atOnce}
+	if err := blobs.Blobs(ctx, image); err != nil {
 		return manifest, err
 	}
 	data, err := s.layout().Read(image.Manifest.Digest)
@@ -247,73 +250,4 @@ func (s Store) push(
 	}
 	manifest = image.Manifest
 	return manifest, s.layout().Tag(oci.WithOrigin(manifest, ref, manifest.Digest), ref.String())
-}
-
-// pushBlobs sends the configuration and the layers, some at a time. After an error no other is
-// begun, and those that are on their way go on.
-func (t *transfer) pushBlobs(ctx context.Context, image *oci.Image) error {
-	config, err := t.store.layout().Read(image.ID)
-	if err != nil {
-		return err
-	}
-	blobs := append([]ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageConfig,
-		Digest: image.ID, Size: int64(len(config))}}, image.Blobs...)
-	from := t.store.layout().OtherRepository(image.Manifest.Digest, t.ref)
-	group, failed := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
-	for _, blob := range blobs {
-		group.Go(func() error {
-			if failed.Err() != nil {
-				return context.Cause(failed)
-			}
-			return t.pushBlob(ctx, blob, from)
-		})
-	}
-	return group.Wait()
-}
-
-func (t *transfer) pushBlob(ctx context.Context, blob ocispec.Descriptor, from string) error {
-	file, err := os.Open(t.store.layout().Path(blob.Digest))
-	if err != nil {
-		return fmt.Errorf("the blob %s: %w; pull or load its image again", blob.Digest, err)
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err != nil || info.Size() != blob.Size {
-		return cmp.Or(err, t.store.layout().Damaged(blob.Digest))
-	}
-	label := blob.Digest.Short()
-	update := func(n int64) { t.show.Update(label, n, blob.Size) }
-	how, err := t.registry.Push(ctx, t.ref.Repository, blob, file, from, update)
-	if err != nil { // a registry refuses a damaged blob, and does not say which
-		return cmp.Or(t.store.layout().Check(blob.Digest), err)
-	}
-	t.show.Event(label, map[registry.Outcome]string{
-		registry.Exists:  "Layer already exists",
-		registry.Mounted: "Mounted from another repository",
-		registry.Pushed:  "Pushed",
-	}[how])
-	return nil
-}
-
-// compressed returns the image with compressed layers: the same layers, and so the same id, under a
-// new manifest, which takes over the name and the annotations.
-func (s Store) compressed(
-	image *oci.Image, name string, show *progress.Display,
-) (*oci.Image, error) {
-	blobs := slices.Clone(image.Blobs)
-	for i, diffID := range image.Config.RootFS.DiffIDs {
-		if blobs[i].Digest != diffID {
-			continue
-		}
-		show.Event(diffID.Short(), "Compressing")
-		var err error
-		if blobs[i], err = s.compressLayer(diffID); err != nil {
-			return nil, fmt.Errorf("compress the layer %s: %w", diffID.Short(), err)
-		}
-	}
-	same := func(a, b ocispec.Descriptor) bool { return a.Digest == b.Digest }
-	if slices.EqualFunc(blobs, image.Blobs, same) {
-		return image, nil
-	}
-	return s.layout().Replace(image, blobs, name)
 }

@@ -85,7 +85,7 @@ func TestZerosAreNoArchive(t *testing.T) {
 	require.Zero(t, status, stderr)
 	image, err := s.layout().Find("zeros")
 	require.NoError(t, err)
-	layers, err := s.dirs(image)
+	layers, err := s.layers().Stack(image)
 	require.NoError(t, err)
 	info, err := os.Stat(filepath.Join(layers[0], "zeros"))
 	require.NoError(t, err)
@@ -104,7 +104,7 @@ func TestDirectoryAndALinkIntoIt(t *testing.T) {
 	require.Zero(t, status, stderr)
 	image, err := s.layout().Find("link")
 	require.NoError(t, err)
-	layers, err := s.dirs(image)
+	layers, err := s.layers().Stack(image)
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(layers[0], "to/b/file"))
 	require.FileExists(t, filepath.Join(layers[0], "to/file"))
@@ -147,7 +147,7 @@ func TestContextIsShownAsItIs(t *testing.T) {
 		require.Zero(t, status, stderr)
 		image, err := s.layout().Find("seen")
 		require.NoError(t, err)
-		layers, err := s.dirs(image)
+		layers, err := s.layers().Stack(image)
 		require.NoError(t, err)
 		var files []string
 		for _, name := range []string{"a", "b"} {

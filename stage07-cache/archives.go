@@ -47,7 +47,7 @@ type loading struct {
 
 func newLoading(s Store) *loading {
 	layers := archive.Staging{
-		Dir: s.path("images/partial"), Limit: s.layerLimits().Check, Remove: s.dropLayer,
+		Dir: s.path("images/partial"), Limit: s.limits.OrDefault().Check, Remove: s.layers().Drop,
 	}
 	return &loading{Staging: layers, store: s}
 }
@@ -104,7 +104,7 @@ func (l *loading) keepLayers(image *archive.Image) error {
 		}
 		kept.Config.RootFS.DiffIDs = append(kept.Config.RootFS.DiffIDs, staged.DiffID)
 	}
-	_, err = l.store.dirs(&kept) // makes the directories that layers lack
+	_, err = l.store.layers().Stack(&kept) // makes the directories that layers lack
 	return err
 }
 
@@ -113,7 +113,7 @@ func (s Store) keepStaged(l *archive.Staged) error {
 	if l.File == "" {
 		return nil
 	}
-	if err := s.keepLayer(l.Dir, l.DiffID); err != nil {
+	if err := s.layers().Keep(l.Dir, l.DiffID); err != nil {
 		return err
 	}
 	file, err := state.Reopen(l.File)
@@ -176,7 +176,7 @@ func (s Store) save(out io.Writer, names []string) error {
 }
 
 func (s Store) saveBlob(w *archive.Writer, d digest.Digest) error {
-	if err := s.materialize(d); err != nil {
+	if err := s.layers().Materialize(d); err != nil {
 		return err
 	}
 	err := w.File(d, s.layout().Path(d))

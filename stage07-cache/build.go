@@ -101,7 +101,7 @@ func (b *builder) run() (*oci.Image, error) {
 	}
 	defer b.closeCache()
 	image, err := b.build()
-	return image, cmp.Or(err, b.Store.syncLayers()) // after an error too
+	return image, cmp.Or(err, b.Store.layers().Sync()) // after an error too
 }
 
 // build builds the target and the stages that it needs, and makes it an image.
@@ -357,9 +357,9 @@ func (s *stageBuild) dirs() ([]string, error) {
 
 // dirsOrNothing returns the layers of an image, or an empty one.
 func (s Store) dirsOrNothing(image *oci.Image) ([]string, error) {
-	dirs, err := s.dirs(image)
+	dirs, err := s.layers().Stack(image)
 	if err == nil && len(dirs) == 0 {
-		return s.emptyLayer()
+		return s.layers().Empty()
 	}
 	return dirs, err
 }
@@ -371,7 +371,7 @@ func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *copyup.Writ
 	}
 	dirs, err := s.dirs()
 	if s.hasLink(in) {
-		dirs, err = s.b.Store.emptyLayer()
+		dirs, err = s.b.Store.layers().Empty()
 	}
 	if err != nil {
 		return err
@@ -385,7 +385,7 @@ func (s *stageBuild) layer(in *dockerfile.Instruction, write func(w *copyup.Writ
 		err = errors.Join(write(w), w.Close())
 	}
 	if err != nil {
-		return errors.Join(err, s.b.Store.dropLayer(build))
+		return errors.Join(err, s.b.Store.layers().Drop(build))
 	}
 	return s.adopt(in, build)
 }
@@ -401,7 +401,7 @@ func (s *stageBuild) hasLink(in *dockerfile.Instruction) bool {
 func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) (err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.b.Store.dropLayer(build))
+			err = errors.Join(err, s.b.Store.layers().Drop(build))
 		}
 	}()
 	below, err := s.dirs()
@@ -418,13 +418,13 @@ func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) (err error)
 	}
 	if len(names) == 0 {
 		s.history(in, true)
-		return s.b.Store.dropLayer(build)
+		return s.b.Store.layers().Drop(build)
 	}
 	packed, err := s.pack(build, below)
 	if err != nil {
 		return err
 	}
-	if err := s.b.Store.keepLayer(build, packed.DiffID); err != nil {
+	if err := s.b.Store.layers().Keep(build, packed.DiffID); err != nil {
 		return err
 	}
 	s.add(in, ocispec.Descriptor{
@@ -443,7 +443,7 @@ func (s *stageBuild) pack(build string, below []string) (layer.Sum, error) {
 			return layer.Sum{}, err
 		}
 	}
-	return packLayer(io.Discard, build, build+layer.OwnersSuffix)
+	return layer.PackInside(io.Discard, build, build+layer.OwnersSuffix)
 }
 
 // inheritOwners copies, for an ordinary user, the notes on owners of the layers below that are

@@ -57,7 +57,7 @@ func (s *stageBuild) run(in *dockerfile.Instruction) error {
 		err = stubs.Remove(build, missing)
 	}
 	if err != nil {
-		return errors.Join(err, s.b.Store.dropLayer(build))
+		return errors.Join(err, s.b.Store.layers().Drop(build))
 	}
 	return s.adopt(in, build)
 }

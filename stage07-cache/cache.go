@@ -180,7 +180,7 @@ func (b *builder) find(key string) (e *stepstore.Entry, wrong string) {
 	case err != nil:
 		return nil, "its entry in the cache is damaged"
 	case e.Layer != nil && (e.Layer.Digest.Validate() != nil ||
-		!b.Store.hasLayer(e.Layer.Digest)):
+		!b.Store.layers().Has(e.Layer.Digest)):
 		return nil, "its layer was removed"
 	}
 	if now := time.Now(); b.imported[key] != e {
@@ -320,7 +320,7 @@ func (s *stageBuild) result(c *cacheStep, in *dockerfile.Instruction, layers int
 	s.chain = c.key
 	if len(s.blobs) > layers {
 		e.Layer = &s.blobs[layers]
-		e.Bytes = s.b.Store.layerSize(e.Layer.Digest)
+		e.Bytes = s.b.Store.layers().Size(e.Layer.Digest)
 		s.chain += " " + e.Layer.Digest.String() // made again, it can differ
 	}
 	if ids := s.config.RootFS.DiffIDs; len(ids) > 0 {

@@ -120,7 +120,7 @@ func (b *bench) describe(id digest.Digest) string {
 	}
 	text, err := json.MarshalIndent(config, "", " ")
 	require.NoError(b.t, err)
-	dirs, err := b.dirs(&oci.Image{ID: id, Config: image})
+	dirs, err := b.layers().Stack(&oci.Image{ID: id, Config: image})
 	require.NoError(b.t, err)
 	lines := []string{string(text)}
 	if len(dirs) == 0 {
@@ -420,13 +420,13 @@ func TestStepsWaitForTheDiskTogether(t *testing.T) {
 	image, err := b.layout().Find("it")
 	require.NoError(t, err)
 	layers := image.Config.RootFS.DiffIDs
-	require.NoError(t, os.WriteFile(filepath.Join(b.layerPath(layers[1]), "two"), nil, 0o644))
-	require.NoError(t, os.Symlink("another-boot", b.layerPath(layers[1])+".unsynced"))
-	require.NoError(t, state.Mark(b.layerPath(layers[0])))
+	require.NoError(t, os.WriteFile(filepath.Join(b.layers().Path(layers[1]), "two"), nil, 0o644))
+	require.NoError(t, os.Symlink("another-boot", b.layers().Path(layers[1])+".unsynced"))
+	require.NoError(t, state.Mark(b.layers().Path(layers[0])))
 	_, told = b.build("-t", "it")
 	require.Contains(t, told, "COPY two /  # its layer was removed\n")
 	require.Equal(t, 2, strings.Count(told, "CACHED"), told)
-	data, err := os.ReadFile(filepath.Join(b.layerPath(layers[1]), "two"))
+	data, err := os.ReadFile(filepath.Join(b.layers().Path(layers[1]), "two"))
 	require.NoError(t, err)
 	require.Equal(t, "2", string(data))
 	left, err := filepath.Glob(b.Store.path("layers", "*.unsynced"))

@@ -100,7 +100,7 @@ func (c *buildCmd) build(b *builder) (err error) {
 
 // limitFor returns the limits of a layer for something else that is unpacked or fetched.
 func (b *builder) limitFor(what string) layer.Limit {
-	limits := b.Store.layerLimits()
+	limits := b.Store.limits.OrDefault()
 	return func(bytes, files int64) error { return limits.CheckOf(what, bytes, files) }
 }
 
@@ -127,7 +127,7 @@ func (b *builder) prepare() (err error) {
 		return err
 	}
 	archive := buildcontext.Archive{
-		Stdin: os.Stdin, Limit: b.limitFor("context"), Remove: Store{}.dropLayer,
+		Stdin: os.Stdin, Limit: b.limitFor("context"), Remove: Store{}.layers().Drop,
 	}
 	if b.files, err = buildcontext.Open(b.ctx, b.Context, b.File, archive); err != nil {
 		return err

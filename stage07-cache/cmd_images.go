@@ -32,7 +32,7 @@ func (c *imagesCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	return c.Options.Write(os.Stdout, all, c.Store.layout().Find, c.Store.layerSize)
+	return c.Options.Write(os.Stdout, all, c.Store.layout().Find, c.Store.layers().Size)
 }
 
 type tagCmd struct {
@@ -155,14 +155,14 @@ func (c *imagePruneCmd) Run() error {
 			continue
 		}
 		for _, diffID := range image.Config.RootFS.DiffIDs {
-			sizes[diffID] = c.Store.layerSize(diffID)
+			sizes[diffID] = c.Store.layers().Size(diffID)
 		}
 		err = errors.Join(err, c.Store.untagAndPrint(image, image.Names))
 		fmt.Println("Deleted: " + image.ID.String())
 	}
 	err = errors.Join(err, c.Store.collect())
 	for diffID, size := range sizes {
-		if !exists(c.Store.layerPath(diffID)) {
+		if !exists(c.Store.layers().Path(diffID)) {
 			freed += size
 		}
 	}
@@ -184,7 +184,7 @@ func (c *historyCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	return c.HistoryOptions.Write(os.Stdout, image, c.Store.layerSize)
+	return c.HistoryOptions.Write(os.Stdout, image, c.Store.layers().Size)
 }
 
 // describeImage is an image in the shape of the API.
@@ -197,7 +197,7 @@ func (s Store) describeImage(name string) (any, error) {
 		return nil, err
 	}
 	all, err := s.layout().Images()
-	return imageview.Describe(image, all, s.layerSize, s.layerPath), err
+	return imageview.Describe(image, all, s.layers().Size, s.layers().Path), err
 }
 
 // commitImage is `box commit` to an image.
@@ -228,7 +228,7 @@ func (r *Record) descendsFrom(name string) bool {
 	if err != nil {
 		return false
 	}
-	below, err := r.store.dirs(image)
+	below, err := r.store.layers().Stack(image)
 	own := append([]string{r.Run.Rootfs}, r.Run.Layer...)
 	return r.ImageID == image.ID || err == nil && len(below) > 0 && len(below) <= len(own) &&
 		slices.Equal(own[:len(below)], below)

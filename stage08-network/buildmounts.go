@@ -78,7 +78,7 @@ func (m *stepMounts) remove() {
 		complain(held.Close())
 	}
 	for _, dir := range m.temp {
-		if err := m.s.b.Store.dropLayer(dir); err != nil {
+		if err := m.s.b.Store.layers().Drop(dir); err != nil {
 			fmt.Fprintf(os.Stderr, "box: %v\n", err)
 		}
 	}
@@ -346,7 +346,7 @@ func (m *stepMounts) fill(to string, mount dockerfile.Mount) error {
 	if err != nil {
 		return fmt.Errorf("type=%s: there is no %s", mount.Type, mount.Source)
 	}
-	nothing, err := m.s.b.Store.emptyLayer()
+	nothing, err := m.s.b.Store.layers().Empty()
 	if err != nil {
 		return err
 	}

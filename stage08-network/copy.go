@@ -133,7 +133,7 @@ func (b *builder) dirsOf(in *dockerfile.Instruction, ref string) ([]string, erro
 		return b.built(stage).dirs()
 	}
 	if ref == "scratch" {
-		return b.Store.emptyLayer()
+		return b.Store.layers().Empty()
 	}
 	image, err := b.image(ref, b.want)
 	if err != nil {

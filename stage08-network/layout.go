@@ -23,7 +23,8 @@ import (
 
 // layout is the image layout of the store.
 func (s Store) layout() oci.Layout {
-	return oci.Layout{Dir: s.path("images"), Warn: complain, Sync: s.syncLayers}
+	sync := func() error { return s.layers().Sync() }
+	return oci.Layout{Dir: s.path("images"), Warn: complain, Sync: sync}
 }
 
 // openImages makes what is missing of the directories and files for images.
@@ -49,7 +50,7 @@ func (s Store) using() (done func() error, err error) {
 	if err := s.openImages(); err != nil {
 		return nil, err
 	}
-	err = state.DropUnsynced(s.path("layers"), s.path("images/use.lock"), s.dropLayer)
+	err = state.DropUnsynced(s.path("layers"), s.path("images/use.lock"), s.layers().Drop)
 	if err != nil {
 		return nil, err
 	}
@@ -86,16 +87,6 @@ func isHalfMade(name string) bool {
 	kind, number, _ := strings.Cut(strings.TrimSuffix(name, layer.OwnersSuffix), "-")
 	return slices.Contains(strings.Fields("layer tiny fetch mount cache"), kind) &&
 		number != "" && strings.Trim(number, "0123456789abcdef") == ""
-}
-
-func (s Store) layerPath(diffID digest.Digest) string { return s.path("layers", diffID.Encoded()) }
-
-// brief shortens the path of a layer for people. Other paths stay as they are.
-func (s Store) brief(dir string) string {
-	if digest, ok := strings.CutPrefix(dir, s.path("layers")+"/"); ok && len(digest) > 12 {
-		return "layers/" + digest[:12] + "…"
-	}
-	return dir
 }
 
 func exists(path string) bool {
@@ -148,7 +139,7 @@ func (s Store) keep(image *oci.Image, needed map[string]bool) {
 	for _, diffID := range image.Config.RootFS.DiffIDs {
 		needed[diffID.Encoded()] = true
 	}
-	dirs, _ := s.dirs(image) // what is missing needs not be kept
+	dirs, _ := s.layers().Stack(image) // what is missing needs not be kept
 	for _, dir := range dirs {
 		needed[filepath.Base(dir)] = true
 	}

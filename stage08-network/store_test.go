@@ -349,7 +349,7 @@ func (w *wreck) readRoles() {
 		}
 		documents := []digest.Digest{image.ID, image.Manifest.Digest}
 		for i, d := range append(documents, image.Config.RootFS.DiffIDs...) {
-			path := s.layerPath(d)
+			path := s.layers().Path(d)
 			if i < len(documents) {
 				path = s.layout().Path(d)
 			}

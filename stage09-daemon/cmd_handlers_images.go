@@ -46,7 +46,7 @@ func (d *daemon) imagesLike(filters []string) ([]report.ImageSummary, error) {
 				users++
 			}
 		}
-		s := report.Image(image, images, d.layerSize, users)
+		s := report.Image(image, images, d.layers().Size, users)
 		matches, err := s.Matches(filters)
 		if err != nil {
 			return nil, err
@@ -79,7 +79,7 @@ func imageHistory(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err != nil {
 		return rest.Errorf(http.StatusNotFound, "No such image: %s", r.Name)
 	}
-	return rest.Answer(w, http.StatusOK, report.History(image, d.layerSize))
+	return rest.Answer(w, http.StatusOK, report.History(image, d.layers().Size))
 }
 
 func tagImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {

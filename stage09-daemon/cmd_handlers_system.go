@@ -185,7 +185,7 @@ func diskUsage(d *daemon, w http.ResponseWriter, _ *rest.Request) error {
 	}
 	size := int64(0)
 	for layer := range layers {
-		size += d.layerSize(layer)
+		size += d.layers().Size(layer)
 	}
 	all, err := d.all()
 	if err != nil {

@@ -149,7 +149,7 @@ func (c *dfCmd) imageUsage() (total int, active any, size int64, err error) {
 	}
 	layers, err := c.Store.layout().Layers()
 	for diffID := range layers {
-		size += c.Store.layerSize(diffID)
+		size += c.Store.layers().Size(diffID)
 	}
 	return len(images), inUse, size, errors.Join(errImages, errContainers, err)
 }

@@ -45,3 +45,13 @@ func OwnInside(dir string) error {
 	}
 	return Inside(nil, "own", dir)
 }
+
+// PackInside is Pack for the files of an ordinary user too, which may have many owners.
+func PackInside(w io.Writer, dir string, owners ...string) (Sum, error) {
+	if !subid.HasMany() {
+		return Pack(w, dir, owners...)
+	}
+	s := NewSummer()
+	err := Inside(io.MultiWriter(w, s), append([]string{"pack", dir}, owners...)...)
+	return s.Sum(), err
+}

@@ -20,6 +20,14 @@ type LimitFlags struct {
 // DefaultLimits are those of a command without the flags.
 var DefaultLimits = LimitFlags{MaxLayerSize: 64 << 30, MaxLayerFiles: 4_000_000}
 
+// OrDefault returns the limits that were given, or the default ones.
+func (l LimitFlags) OrDefault() LimitFlags {
+	if l == (LimitFlags{}) {
+		return DefaultLimits
+	}
+	return l
+}
+
 // AfterApply checks the flags, also for a command that turns out to unpack nothing. It takes 0,
 // which elsewhere is no limit, for -1: limits that were not given are 0 too.
 func (l *LimitFlags) AfterApply() error {

@@ -76,13 +76,15 @@ func (l Layout) indexFile() string { return filepath.Join(l.Dir, ocispec.ImageIn
 
 // Locked calls do while this process alone changes the index.
 func (l Layout) Locked(do func() error) error {
-	path := filepath.Join(l.Dir, "index.lock")
-	file, err := state.Lock(context.Background(), path, state.Exclusive)
+	file, err := state.Lock(context.Background(), l.LockFile(), state.Exclusive)
 	if err != nil {
 		return err
 	}
 	return errors.Join(do(), file.Close())
 }
+
+// LockFile is the file whose lock Locked holds.
+func (l Layout) LockFile() string { return filepath.Join(l.Dir, "index.lock") }
 
 // Path is the file of a blob, which need not be there.
 func (l Layout) Path(d digest.Digest) string {

@@ -11,7 +11,7 @@ var targets = map[string]target{
 	"cgroups":    {751, 185},
 	"rootfs":     {1530, 172},
 	"unionfs":    {1860, 1480},
-	"images":     {1780, 1695},
+	"images":     {1540, 1695},
 	"dockerfile": {1840, 480},
 	"cache":      {940, 270},
 	"network":    {2080, 640},

@@ -1,0 +1,9 @@
+package layerstore
+
+import (
+	"testing"
+
+	"stagebox/lessons/boxtest"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }

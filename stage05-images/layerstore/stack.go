@@ -1,0 +1,60 @@
+package layerstore
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/oci"
+)
+
+// Stack returns the directories of an image's layers, the lowest first: the layers, and what has to
+// lie between them (see inherit), which is made if it is missing.
+func (d Dir) Stack(image *oci.Image) ([]string, error) {
+	var list []string
+	for _, diffID := range image.Config.RootFS.DiffIDs {
+		dir := d.Path(diffID)
+		if err := files.CheckDir(dir); err != nil {
+			return nil, fmt.Errorf("layer %s of image %s: %w\n"+
+				"     remove what is there, and pull, load or build the image again",
+				diffID.Short(), cmp.Or(image.ID.Short(), "in the making"), err)
+		}
+		// overlay takes a directory once. A layer hides all of itself further down.
+		list = append(slices.DeleteFunc(list, func(o string) bool { return o == dir }), dir)
+		inherited, err := d.inherit(list)
+		if err != nil {
+			return nil, fmt.Errorf("layer %s: %w", diffID.Short(), err)
+		}
+		list = append(list, inherited...)
+	}
+	return list, nil
+}
+
+// inherit returns the layer that goes on top of dirs, if the uppermost of these has files in
+// directories that it does not list: those are as the layers below have them. Its name says which
+// layers it was made for.
+func (d Dir) inherit(dirs []string) ([]string, error) {
+	implied, err := layer.Implied(dirs[len(dirs)-1])
+	if err != nil || len(implied) == 0 || len(dirs) == 1 {
+		return nil, err
+	}
+	layers := strings.ReplaceAll(strings.Join(dirs, "\n"), d.Dir+"/", "")
+	name := digest.FromString("inherited by\n" + layers)
+	if d.Has(name) {
+		return []string{d.Path(name)}, nil
+	}
+	build, err := d.Build()
+	if err != nil {
+		return nil, err
+	}
+	if err := layer.Inherit(build, implied, dirs); err != nil {
+		return nil, errors.Join(err, d.Drop(build))
+	}
+	err = d.Keep(build, name)
+	return []string{d.Path(name)}, cmp.Or(err, d.Sync()) // the image has its name
+}
