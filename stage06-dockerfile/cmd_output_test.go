@@ -138,6 +138,24 @@ func TestOutputIsInterrupted(t *testing.T) {
 	require.Contains(t, stderr.String(), "box: the build was interrupted\n")
 }
 
+// TestOutputIsNotRead: a build whose archive goes to `| head -1` ends without a word, as tar does.
+func TestOutputIsNotRead(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM tiny\n"), 0o644))
+	cmd := exec.Command(box, "build", "-q", "-o", "-", dir)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	_, err = io.ReadFull(out, make([]byte, 1000))
+	require.NoError(t, err)
+	require.NoError(t, out.Close())
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 128+int(unix.SIGPIPE), cmd.ProcessState.ExitCode())
+	require.Empty(t, stderr.String())
+}
+
 // TestOutputsAskForTimes: as in Docker, an output may ask for what --rewrite-timestamp does.
 func TestOutputsAskForTimes(t *testing.T) {
 	file, at := filepath.Join(t.TempDir(), "image.tar"), "SOURCE_DATE_EPOCH=1000000000"

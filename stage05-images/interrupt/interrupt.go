@@ -17,9 +17,10 @@ import (
 // SIGPIPE.
 func Context() (ctx context.Context, stop func()) {
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
-	pipes := make(chan os.Signal, 1)
+	pipes, seen := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(pipes, unix.SIGPIPE) // for a connection to a registry too
 	go func() {
+		defer close(seen)
 		for range pipes {
 			if plan.OutputIsClosed() {
 				cancel()
@@ -27,7 +28,9 @@ func Context() (ctx context.Context, stop func()) {
 		}
 	}()
 	return ctx, func() {
-		signal.Stop(pipes)
+		signal.Stop(pipes) // all that came are in the channel
+		close(pipes)
+		<-seen
 		if ctx.Err() != nil && plan.OutputIsClosed() {
 			os.Exit(128 + int(unix.SIGPIPE))
 		}
