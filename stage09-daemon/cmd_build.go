@@ -58,6 +58,12 @@ type buildCmd struct {
 // Run is `box build`.
 func (c *buildCmd) Run() error {
 	debug.SetGCPercent(400) // little is kept of a step: collecting it seldom is a tenth of the work
+	return shown(c.interruptible())
+}
+
+// interruptible builds until Ctrl-C, or until the output is not read: then stop ends the process, and
+// no error is shown.
+func (c *buildCmd) interruptible() error {
 	ctx, stop := interrupt.Context()
 	defer stop()
 	if err := c.Store.setLimits(c.LimitFlags); err != nil {
@@ -66,7 +72,7 @@ func (c *buildCmd) Run() error {
 	if err := c.checkNetwork(); err != nil {
 		return err
 	}
-	return shown(c.build(&builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}}))
+	return c.build(&builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}})
 }
 
 // build builds, or checks the Dockerfile, and prints the image's id.

@@ -35,7 +35,7 @@ func TestBuildsAreTheSame(t *testing.T) {
 // nothing uses none of them but the list of commands.
 var changes = []string{
 	"buildrun.go:stageBuild.permissions", "cache.go:stageBuild.inputs",
-	"cmd_build.go:buildCmd", "cmd_build.go:buildCmd.Run", // the flags about the network of RUN
+	"cmd_build.go:buildCmd", "cmd_build.go:buildCmd.interruptible", // the flags about the network of RUN
 	"cmd_inspect.go:Record.describe", "cmd_inspect.go:inspectCmd", "cmd_inspect.go:objects",
 	"cmd_ps.go:psCmd.Run", "cmd_ps.go:psCmd.row", "cmd_ps.go:psFilters", "cmd_ps.go:psLine", "cmd_ps.go:psRow",
 	"cmd_start.go:renameCmd.Run",
