@@ -15,13 +15,15 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
 
 // Write writes a table with a line for each process: its pid, the inode of its namespace of each
 // kind, or a dash where it is ours too, and its command line. Hidden is the number of processes
-// that do not show this user their namespaces. On a terminal a line is cut to fit, as ps(1) does it.
+// that do not show this user their namespaces. On a terminal a line is cut to fit, as ps(1) does it,
+// but never so short that the commands are missing: then each fills two rows of it, or more.
 func Write(w io.Writer, kinds []string) (hidden int, err error) {
 	var text bytes.Buffer
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
@@ -62,11 +64,13 @@ func columns(w io.Writer) int {
 	return int(size.Col)
 }
 
-// fit cuts every line to a width; 0 is no limit.
+// fit cuts every line to as many rows of a terminal as the heading needs; 0 is no limit.
 func fit(text string, width int) string {
 	if width == 0 {
 		return text
 	}
+	heading, _, _ := strings.Cut(text, "\n")
+	width *= (utf8.RuneCountInString(heading) + width - 1) / width
 	var cut strings.Builder
 	for line := range strings.Lines(text) {
 		if runes := []rune(strings.TrimSuffix(line, "\n")); len(runes) > width {
