@@ -227,9 +227,20 @@ func (p *Plan) Search(name, path string) Arg {
 	for _, dir := range strings.Split(path, ":") {
 		c := p.Add("faccessat", unix.SYS_FACCESSAT, Cwd, dir+"/"+name, Sym(unix.X_OK, "X_OK"))
 		c.isCandidate, c.out = true, found
-		c.Why("is it here?").Hint(unix.ENOENT, name+" is in no directory of PATH="+path)
+		c.Why("is it here?").Hint(unix.ENOENT, notFound(name, path))
 	}
 	return found.Arg()
+}
+
+// notFound also says what a first word that no program is called by was meant to be.
+func notFound(name, path string) string {
+	hint := name + " is in no directory of PATH=" + path
+	if strings.HasPrefix(name, "-") {
+		return hint + "; flags of box precede the program or the image"
+	} else if strings.Contains(name, " ") {
+		return hint + "; in quotes it is one word: without them, it is a program and its arguments"
+	}
+	return hint
 }
 
 // Command has the host run a program to its end. A process cannot do that between clone3

@@ -76,6 +76,21 @@ func TestFailingStepIsNamed(t *testing.T) {
 		"\n     make the directory")
 }
 
+// `box run tiny --rm true` and `box run tiny "echo hi"` are the mistakes of everyone's first day.
+func TestWordThatWasNotMeantAsTheProgram(t *testing.T) {
+	for word, want := range map[string]string{
+		"--rm":    "; flags of box precede the program or the image",
+		"echo hi": "; in quotes it is one word: without them, it is a program and its arguments",
+		"eco":     "",
+	} {
+		p, _ := New()
+		p.Execve([]string{word, "x"}, nil, "/no/such/dir")
+		_, err := p.launch(&Narration{})
+		require.ErrorContains(t, err, "no such file or directory\n     "+word)
+		require.Truef(t, strings.HasSuffix(err.Error(), word+" is in no directory of PATH=/no/such/dir"+want), "%v", err)
+	}
+}
+
 func TestResultOfAStepIsUsedByALaterOne(t *testing.T) {
 	p, _ := New()
 	socket := p.Add("socket", unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_DGRAM, 0)
