@@ -71,7 +71,7 @@ func (c *bundleCmd) container() (*Container, error) {
 // makeBundle makes the directory under a temporary name beside it. rename(2) then puts it in the
 // place of one that is missing or empty, and of nothing else.
 func (c *Container) makeBundle(dir string) error {
-	build, done, err := c.Store.noteUnfinished(dir)
+	build, done, err := c.Store.notes().Note(dir)
 	if err != nil {
 		return err
 	}

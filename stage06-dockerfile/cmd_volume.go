@@ -69,7 +69,7 @@ func (c *volumeCreateCmd) Run() error {
 	if err := c.Store.open(); err != nil {
 		return err
 	}
-	if err := c.Store.createVolume(name, labels); err != nil {
+	if err := c.Store.volumeDir().Create(name, labels); err != nil {
 		return err
 	}
 	_, err = fmt.Println(name)

@@ -85,13 +85,13 @@ func (c *exportCmd) Run() error {
 	})
 }
 
-// makeFor is make for a path that the user gave.
+// makeFor makes a file or directory, all of it or nothing, under a path that the user gave.
 func (s Store) makeFor(path string, fill func(build string) error) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	if err := s.make(path, fill); err != nil {
+	if err := s.notes().Make(path, fill); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil

@@ -67,7 +67,7 @@ func (r *Record) whileFrozen(do func() error) error {
 	if unix.Access(file, unix.W_OK) != nil {
 		return do()
 	}
-	_, done, err := r.store.noteUnfinished(file) // if this box is killed, the next one thaws it
+	_, done, err := r.store.notes().Note(file) // if this box is killed, the next one thaws it
 	if err != nil {
 		return err
 	}

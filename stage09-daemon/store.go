@@ -16,8 +16,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/ids"
@@ -44,26 +42,11 @@ func (s Store) open() (err error) {
 	return s.sweep()
 }
 
-// make makes a file or directory that is not there yet: all of it, or nothing.
-func (s Store) make(path string, fill func(build string) error) error {
-	build, done, err := s.noteUnfinished(path)
-	if err != nil {
-		return err
-	}
-	if err = fill(build); err == nil {
-		err = unix.Renameat2(unix.AT_FDCWD, build, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("make %s: %w", path, err), removeTree(build), done())
-	}
-	return errors.Join(state.SyncDir(filepath.Dir(path)), done())
-}
-
-// noteUnfinished notes a path that is being made or removed, and returns the temporary name
-// beside it. If box is killed before it calls done, the next box removes what has that name. The
-// file cgroup.freeze means processes that are stopped: the next box lets them go on.
-func (s Store) noteUnfinished(path string) (build string, done func() error, err error) {
-	return state.Note(s.path("running"), ids.New(), path)
+// notes are about what is being made or removed, under a temporary name beside its own. If box is
+// killed meanwhile, the next box removes what has that name. The file cgroup.freeze means processes
+// that are stopped: the next box lets them go on.
+func (s Store) notes() state.Notes {
+	return state.Notes{Dir: s.path("running"), NewID: ids.New, RemoveTree: removeTree}
 }
 
 // sweep cleans up after boxes that were killed. An unlocked file in running/ belongs to a box that

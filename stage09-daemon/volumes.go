@@ -6,21 +6,15 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage04-unionfs/files"
 	"stagebox/stage04-unionfs/ids"
-	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage04-unionfs/volume"
 )
@@ -85,70 +79,19 @@ func (c *Container) openVolumes(binds []bind) error {
 	return nil
 }
 
-// createVolume makes an empty volume, unless there is one of this name.
-func (s Store) createVolume(name string, labels map[string]string) error {
-	return s.makeVolume(name, func(build string) error {
-		if err := os.Mkdir(filepath.Join(build, "_data"), 0o755); err != nil || len(labels) == 0 {
-			return err
-		}
-		return state.WriteJSON(filepath.Join(build, "labels.json"), labels, state.Durable)
-	})
-}
-
-// makeVolume makes a volume: all of it, or nothing. If two processes do it at once, the second
-// finds it made.
-func (s Store) makeVolume(name string, fill func(build string) error) error {
-	dir := s.path("volumes", name)
-	if _, err := os.Lstat(dir); err == nil {
-		return volume.Check(s.path("volumes"), name)
-	}
-	err := s.make(dir, func(build string) error {
-		return errors.Join(os.Mkdir(build, 0o755), fill(build))
-	})
-	if _, made := os.Stat(dir); errors.Is(err, unix.EEXIST) && made == nil {
-		return nil
-	}
-	return err
+// volumeDir is where the volumes are.
+func (s Store) volumeDir() volume.Dir {
+	return volume.Dir{Path: s.path("volumes"), Notes: s.notes()}
 }
 
 // prepareVolume makes a volume with what the layers hold at its place. One that is there and
 // empty gets that when the container starts for the first time, as in Docker.
 func (c *Container) prepareVolume(b bind) error {
-	err := c.Store.makeVolume(b.Source, func(build string) error {
-		data := filepath.Join(build, "_data")
-		if err := os.Mkdir(data, 0o755); err != nil || b.NoCopy || b.Subpath != "" {
-			return err
-		}
-		return c.fillVolume(data, b.Target)
-	})
-	if err != nil || b.NoCopy || b.Subpath != "" || !c.record.State.StartedAt.IsZero() {
-		return err
+	fill := func(data string) error { return c.fillVolume(data, b.Target) }
+	if b.NoCopy || b.Subpath != "" {
+		fill = nil
 	}
-	return c.refill(c.Store.path("volumes", b.Source), b.Target)
-}
-
-// refill fills an empty volume, which other containers may use at this moment: what it is to get
-// is made beside it first, and then moved. If box is killed, the next one goes on.
-func (c *Container) refill(dir, target string) error {
-	data, ready := filepath.Join(dir, "_data"), filepath.Join(dir, "ready")
-	_, err := os.Stat(ready)
-	if err != nil && !files.IsEmpty(data) {
-		return nil
-	}
-	held, err := state.Lock(context.Background(), filepath.Join(dir, "lock"), state.Exclusive)
-	if err != nil {
-		return err
-	}
-	defer held.Close()
-	if _, err := os.Stat(ready); err != nil && files.IsEmpty(data) {
-		err := c.Store.make(ready, func(build string) error {
-			return errors.Join(os.Mkdir(build, 0o755), c.fillVolume(build, target))
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return errors.Join(files.MoveInto(data, ready), removeTree(ready))
+	return c.Store.volumeDir().Prepare(b.Source, fill, c.record.State.StartedAt.IsZero())
 }
 
 // fillVolume copies what the layers hold at a path, with the attributes of the directory.
@@ -193,24 +136,9 @@ func (r *Record) volumes() (names []string) {
 	return names
 }
 
-// removeVolume renames the volume first: from then on no container can get it.
+// removeVolume removes a volume that no container has, or only one.
 func (s Store) removeVolume(name, except string) error {
-	dir := s.path("volumes", name)
-	if err := s.checkUnused(name, except); err != nil {
-		return err
-	}
-	gone, done, err := s.noteUnfinished(dir)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(dir, gone); err != nil {
-		return errors.Join(err, done())
-	}
-	if err := s.checkUnused(name, except); err != nil { // a container got it at the last moment
-		back := unix.Renameat2(unix.AT_FDCWD, gone, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
-		return errors.Join(err, back, done())
-	}
-	return errors.Join(removeTree(gone), done())
+	return s.volumeDir().Remove(name, func() error { return s.checkUnused(name, except) })
 }
 
 // checkUnused refuses a volume that a container has.

@@ -1,5 +1,8 @@
-// Package volume reads volumes: directories of which NAME/_data has the files, and NAME/labels.json,
-// if it is there, the labels. No lesson reads it.
+// Package volume makes, fills, reads and removes volumes: directories of which NAME/_data has the
+// files, and NAME/labels.json, if it is there, the labels. The caller knows the files that a volume
+// begins with, and whether a container has it.
+//
+// The lesson reads Dir.Create, Dir.Prepare and Dir.Remove.
 package volume
 
 import (

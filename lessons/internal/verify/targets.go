@@ -10,7 +10,7 @@ var targets = map[string]target{
 	"namespaces": {450, 135},
 	"cgroups":    {751, 185},
 	"rootfs":     {1530, 172},
-	"unionfs":    {1860, 1480},
+	"unionfs":    {1790, 1480},
 	"images":     {1540, 1695},
 	"dockerfile": {1840, 480},
 	"cache":      {940, 270},

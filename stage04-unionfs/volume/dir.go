@@ -1,0 +1,107 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/state"
+)
+
+// Dir is a directory of volumes. Several processes may make and remove volumes at the same time; the
+// notes tell the next one of those that a killed process was about to make or remove.
+type Dir struct {
+	Path  string
+	Notes state.Notes
+}
+
+// Create makes an empty volume with labels, unless there is one of this name.
+func (d Dir) Create(name string, labels map[string]string) error {
+	return d.make(name, func(build string) error {
+		if err := os.Mkdir(filepath.Join(build, "_data"), 0o755); err != nil || len(labels) == 0 {
+			return err
+		}
+		return state.WriteJSON(filepath.Join(build, "labels.json"), labels, state.Durable)
+	})
+}
+
+// make makes a volume: all of it, or nothing. If two processes do it at once, the second finds it
+// made.
+func (d Dir) make(name string, fill func(build string) error) error {
+	dir := filepath.Join(d.Path, name)
+	if _, err := os.Lstat(dir); err == nil {
+		return Check(d.Path, name)
+	}
+	err := d.Notes.Make(dir, func(build string) error {
+		return errors.Join(os.Mkdir(build, 0o755), fill(build))
+	})
+	if _, made := os.Stat(dir); errors.Is(err, unix.EEXIST) && made == nil {
+		return nil
+	}
+	return err
+}
+
+// Prepare makes a volume that is missing, and has fill put into its directory what it begins with. A
+// volume that is there and empty gets that too, if refill is set. Without fill it begins empty.
+func (d Dir) Prepare(name string, fill func(data string) error, refill bool) error {
+	err := d.make(name, func(build string) error {
+		data := filepath.Join(build, "_data")
+		if err := os.Mkdir(data, 0o755); err != nil || fill == nil {
+			return err
+		}
+		return fill(data)
+	})
+	if err != nil || fill == nil || !refill {
+		return err
+	}
+	return d.refill(filepath.Join(d.Path, name), fill)
+}
+
+// refill fills an empty volume, which other containers may use at this moment: what it is to get
+// is made beside it first, and then moved. If this process is killed, the next one goes on.
+func (d Dir) refill(dir string, fill func(data string) error) error {
+	data, ready := filepath.Join(dir, "_data"), filepath.Join(dir, "ready")
+	_, err := os.Stat(ready)
+	if err != nil && !files.IsEmpty(data) {
+		return nil
+	}
+	held, err := state.Lock(context.Background(), filepath.Join(dir, "lock"), state.Exclusive)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	if _, err := os.Stat(ready); err != nil && files.IsEmpty(data) {
+		err := d.Notes.Make(ready, func(build string) error {
+			return errors.Join(os.Mkdir(build, 0o755), fill(build))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(files.MoveInto(data, ready), d.Notes.RemoveTree(ready))
+}
+
+// Remove removes a volume, unless unused returns an error. The volume is renamed before it is
+// removed: from then on no container can get it. So unused is asked once more.
+func (d Dir) Remove(name string, unused func() error) error {
+	dir := filepath.Join(d.Path, name)
+	if err := unused(); err != nil {
+		return err
+	}
+	gone, done, err := d.Notes.Note(dir)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(dir, gone); err != nil {
+		return errors.Join(err, done())
+	}
+	if err := unused(); err != nil { // a container got it at the last moment
+		back := unix.Renameat2(unix.AT_FDCWD, gone, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
+		return errors.Join(err, back, done())
+	}
+	return errors.Join(d.Notes.RemoveTree(gone), done())
+}
