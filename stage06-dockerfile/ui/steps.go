@@ -26,6 +26,9 @@ const (
 	keptLines = 200
 )
 
+// longest is how much of a line is taken at once. A program may print without ever ending a line.
+const longest = 64 << 10
+
 // Cached is the note of a step that was not run.
 const Cached = "CACHED"
 
@@ -54,6 +57,8 @@ type Step struct {
 	began time.Time
 	tail  []string // the end of its output
 	all   []string // more of it, for when it fails
+
+	inLine bool // what it printed last has no end yet
 }
 
 // NewSteps shows a build on out. form is tty (in place), plain (line by line) or auto, which
@@ -210,13 +215,13 @@ func (p *Step) Output() (*Output, error) {
 
 // copy shows what is read, line by line, until the end.
 func (p *Step) copy(from *os.File) {
-	lines := bufio.NewReaderSize(from, 64<<10)
+	lines := bufio.NewReaderSize(from, longest)
 	for {
-		line, err := lines.ReadString('\n')
-		if line != "" {
-			p.print(line)
+		line, err := lines.ReadSlice('\n')
+		if len(line) > 0 {
+			p.print(string(line))
 		}
-		if err != nil {
+		if err != nil && err != bufio.ErrBufferFull {
 			return
 		}
 	}
@@ -228,7 +233,7 @@ func (o *Output) Close() {
 	<-o.done
 }
 
-// print shows one line of a step's output.
+// print shows one line of a step's output, or a piece of a long one.
 func (p *Step) print(line string) {
 	s := p.steps
 	s.lock.Lock()
@@ -241,9 +246,12 @@ func (p *Step) print(line string) {
 		p.tail = append(p.tail, line)
 		p.tail = p.tail[max(0, len(p.tail)-tailLines):]
 		s.draw()
+	case p.inLine:
+		fmt.Fprint(s.out, line)
 	default:
 		fmt.Fprint(s.out, "  "+line)
 	}
+	p.inLine = !strings.HasSuffix(line, "\n")
 }
 
 // Printed reports whether one of these texts, in lower case, is in the output of the step, of

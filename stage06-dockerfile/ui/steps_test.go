@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,26 @@ func TestPlainIsLineByLine(t *testing.T) {
 		step(t, s, "RUN c", "it is new", errors.New("failed"))
 	})
 	require.Equal(t, "[1/2] RUN a b\n  Permission denied\n  done in 0.0s\n[2/2] RUN c  # it is new\n  Permission denied\n", text)
+}
+
+// A program that never ends a line cannot make box keep all that it prints.
+func TestLongLineComesInPieces(t *testing.T) {
+	long := strings.Repeat("x", 3*longest) + "\n"
+	text := show(t, "plain", false, func(s *Steps) {
+		p := s.Begin("", "RUN a")
+		p.Announce("")
+		out, err := p.Output()
+		require.NoError(t, err)
+		_, err = out.File.WriteString(long + "y\n")
+		require.NoError(t, err)
+		out.Close()
+		for _, piece := range p.all {
+			require.LessOrEqual(t, len(piece), longest)
+		}
+		s.Least = time.Hour
+		p.End(nil)
+	})
+	require.Equal(t, "[1/2] RUN a\n  "+long+"  y\n", text)
 }
 
 // What was cached, or took less than it is worth to say, has no line with its time.
