@@ -86,6 +86,20 @@ func TestLines(t *testing.T) {
 	require.Equal(t, []string{"one", "two", "three"}, got)
 }
 
+// A job that never ends a line cannot make the daemon keep all that it prints.
+func TestLongLineComesInPieces(t *testing.T) {
+	const most = 64 << 10
+	var got []string
+	l := rest.Lines{Do: func(line string) { got = append(got, line) }}
+	for _, piece := range []string{strings.Repeat("x", most-1), "x", "\n", strings.Repeat("y", 2*most+1), "\r"} {
+		n, err := l.Write([]byte(piece))
+		require.NoError(t, err)
+		require.Equal(t, len(piece), n)
+	}
+	l.Close()
+	require.Equal(t, []string{strings.Repeat("x", most), strings.Repeat("y", most), strings.Repeat("y", most), "y"}, got)
+}
+
 func TestFail(t *testing.T) {
 	answer := httptest.NewRecorder()
 	rest.Fail(answer, errors.New("x"))

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"io"
@@ -142,37 +143,43 @@ func (p *Progress) send(line string) {
 	p.Say(p.Key, line)
 }
 
-// Lines is a writer that calls Do with each line.
+// longest is how many bytes of a line Lines keeps. A program may print without ever ending a line.
+const longest = 64 << 10
+
+// Lines is a writer that calls Do with each line. One that is longer than 64 KiB comes in pieces.
 type Lines struct {
 	Do   func(line string)
 	rest []byte
 }
 
-func (l *Lines) Write(p []byte) (int, error) {
-	l.rest = append(l.rest, p...)
-	for {
-		i := indexEnd(l.rest)
-		if i < 0 {
-			return len(p), nil
+func (l *Lines) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		room := longest - len(l.rest)
+		piece := p[n:min(n+room+1, len(p))] // a full line may have its end next
+		switch end := bytes.IndexAny(piece, "\r\n"); {
+		case end >= 0:
+			l.take(piece[:end])
+			n += end + 1
+		case len(piece) > room:
+			l.take(piece[:room])
+			n += room
+		default:
+			l.rest = append(l.rest, piece...)
+			n += len(piece)
 		}
-		l.Do(string(l.rest[:i]))
-		l.rest = l.rest[i+1:]
 	}
+	return n, nil
+}
+
+// take calls Do with a line that ends so.
+func (l *Lines) take(end []byte) {
+	l.Do(string(l.rest) + string(end))
+	l.rest = l.rest[:0]
 }
 
 // Close calls Do with a last line that has no end.
 func (l *Lines) Close() {
 	if len(l.rest) > 0 {
-		l.Do(string(l.rest))
+		l.take(nil)
 	}
-	l.rest = nil
-}
-
-func indexEnd(p []byte) int {
-	for i, c := range p {
-		if c == '\n' || c == '\r' {
-			return i
-		}
-	}
-	return -1
 }
