@@ -51,14 +51,18 @@ func parse(mounts, places string) []Tree {
 		if len(head) < 5 || len(tail) < 3 || tail[0] != "cgroup" && tail[0] != "cgroup2" {
 			continue
 		}
-		t := Tree{Mount: head[4], V2: tail[0] == "cgroup2"}
-		t.locate(head[3], strings.Split(tail[2], ","), places)
+		t := Tree{Mount: unescape.Replace(head[4]), V2: tail[0] == "cgroup2"}
+		t.locate(unescape.Replace(head[3]), strings.Split(tail[2], ","), places)
 		if !slices.ContainsFunc(list, t.sameAs) { // one may be mounted twice
 			list = append(list, t)
 		}
 	}
 	return list
 }
+
+// unescape undoes how mountinfo writes what would break a line apart. The names that systemd makes
+// have backslashes; in /proc/PID/cgroup they are as they are.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
 // locate finds the line of /proc/PID/cgroup for a mount of the cgroup root. In version 1 the
 // mount's options have the controllers among them.
@@ -72,11 +76,20 @@ func (t *Tree) locate(root string, options []string, places string) {
 		if !t.V2 && !slices.Contains(options, controllers[0]) {
 			continue
 		}
-		t.Place = "/" + strings.Trim(strings.TrimPrefix(f[2], root), "/")
+		t.Place = below(root, f[2])
 		if !t.V2 {
 			t.Controllers = controllers
 		}
 	}
+}
+
+// below is a path from root on. One that is not in root stays as it is.
+func below(root, path string) string {
+	rest, found := strings.CutPrefix(path, strings.TrimSuffix(root, "/"))
+	if !found || rest != "" && rest[0] != '/' {
+		rest = path
+	}
+	return "/" + strings.Trim(rest, "/")
 }
 
 func (t Tree) sameAs(other Tree) bool {
@@ -154,9 +167,12 @@ func BlockIO(path string) (read, written int64) {
 
 // Pressure is the part of the last ten seconds, in percent, in which some process of a group waited
 // for CPU, memory and block IO, such as "1.00/0.00/2.50"; empty where the kernel does not count it
-// (PSI).
+// (PSI), and for a dir of "".
 func Pressure(dir string) string {
 	var list []string
+	if dir == "" {
+		return ""
+	}
 	for _, what := range []string{"cpu", "memory", "io"} {
 		if w := Words(filepath.Join(dir, what+".pressure")); len(w) > 1 {
 			list = append(list, strings.TrimPrefix(w[1], "avg10="))
@@ -191,6 +207,27 @@ func Below(dir string, is func(name string) bool) (list []string) {
 		return fs.SkipDir
 	})
 	return list
+}
+
+// Remove removes the directory of a group, after those of the groups below it; one that has gone
+// already is no error. A group with a process in it stays (EBUSY), and so do those above it.
+func Remove(dir string) error {
+	if err := unix.Rmdir(dir); err == nil || err == unix.ENOENT {
+		return nil
+	}
+	list, _ := os.ReadDir(dir)
+	for _, entry := range list {
+		if !entry.IsDir() {
+			continue
+		}
+		if err := Remove(filepath.Join(dir, entry.Name())); err != nil {
+			return err
+		}
+	}
+	if err := unix.Rmdir(dir); err != unix.ENOENT {
+		return err
+	}
+	return nil
 }
 
 // Thaw writes 0 to the file that stops the processes of a group of version 2, if it is still there:

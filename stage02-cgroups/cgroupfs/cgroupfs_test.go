@@ -37,6 +37,27 @@ func TestTreeMountedFromBelowTheRoot(t *testing.T) {
 	require.Equal(t, "/inner", list[0].Place)
 }
 
+// The names that systemd makes have backslashes, which mountinfo escapes and /proc/PID/cgroup does not.
+func TestTreeWithBackslashes(t *testing.T) {
+	list := parse(`25 1 0:23 /machine.slice/machine-a\134x2db.scope /mnt/my\040groups rw - cgroup2 cgroup rw`+"\n",
+		`0::/machine.slice/machine-a\x2db.scope/inner`+"\n")
+	require.Equal(t, []Tree{{Mount: "/mnt/my groups", V2: true, Place: "/inner"}}, list)
+}
+
+// A group beside that of the mount may have a name that only begins like it.
+func TestPlaceBesideTheMountsRoot(t *testing.T) {
+	list := parse("25 1 0:23 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup rw\n", "0::/docker/abcd\n")
+	require.Equal(t, "/docker/abcd", list[0].Place)
+}
+
+// Without a tree of version 2 there is no directory to look in, and box's own is not one.
+func TestPressureOfNoDirectory(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("cpu.pressure", []byte("some avg10=1.00 avg60=0.00 avg300=0.00 total=0\n"), 0o644))
+	require.Empty(t, Pressure(""))
+	require.Equal(t, "1.00", Pressure("."))
+}
+
 func TestNumbersOfAGroupAndBelow(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "below"), 0o755))
