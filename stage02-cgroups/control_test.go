@@ -194,3 +194,27 @@ func TestNamesOfGroups(t *testing.T) {
 	require.NotEqual(t, next, second, "another box has it, of the same number elsewhere")
 	require.True(t, isGroup(second))
 }
+
+// A group that cannot be stopped as a whole is not left with some of its processes stopped.
+func TestAPauseThatFailsStopsNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() // stands for a group in which a process waits for a disk
+	freeze := filepath.Join(dir, "cgroup.freeze")
+	require.NoError(t, os.WriteFile(freeze, []byte("0"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cgroup.events"), []byte("populated 1\nfrozen 0\n"), 0o644))
+	require.ErrorContains(t, setFrozenIn(dir, true), "cannot be interrupted")
+	text, err := os.ReadFile(freeze)
+	require.NoError(t, err)
+	require.Equal(t, "0", string(text))
+}
+
+// A group that cannot be removed is tried for a second, however deep it is in others: a second for
+// each of a thousand tries at the one above it would be a quarter of an hour.
+func TestAGroupThatStaysIsGivenUp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() // stands for a group: its files are in the way of rmdir(2)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "a/b"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a/cgroup.procs"), nil, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a/b/cgroup.procs"), nil, 0o644))
+	require.ErrorIs(t, removeGroup(dir), unix.ENOTEMPTY)
+}
