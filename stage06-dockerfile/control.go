@@ -61,7 +61,8 @@ func setFrozen(pid int, frozen bool) error {
 	return setFrozenIn(path, frozen)
 }
 
-// setFrozenIn is setFrozen for the group's directory in the tree of version 2.
+// setFrozenIn is setFrozen for the group's directory in the tree of version 2. A group that cannot
+// be stopped as a whole goes on.
 func setFrozenIn(path string, frozen bool) error {
 	text, want := "0", "frozen 0"
 	if frozen {
@@ -82,6 +83,10 @@ func setFrozenIn(path string, frozen bool) error {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	return fmt.Errorf("%s is not %q after a second: "+
+	err := fmt.Errorf("%s is not %q after a second: "+
 		"a process in it waits for something that cannot be interrupted", path, want)
+	if frozen {
+		err = errors.Join(err, setFrozenIn(path, false))
+	}
+	return err
 }

@@ -345,12 +345,8 @@ func (p parent) remove(name string) {
 // ended.
 func removeGroup(dir string) (err error) {
 	for range 1000 {
-		if err = unix.Rmdir(dir); err == nil || err == unix.ENOENT {
+		if err = cgroupfs.Remove(dir); err == nil {
 			return nil
-		}
-		below, _ := filepath.Glob(filepath.Join(dir, "*/cgroup.procs"))
-		for _, procs := range below {
-			removeGroup(filepath.Dir(procs))
 		}
 		killGroup(dir)
 		time.Sleep(time.Millisecond)
