@@ -10,6 +10,7 @@ import (
 
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/netflags"
 )
 
 type networkConnectCmd struct {
@@ -111,7 +112,7 @@ func (r *Record) disconnectFrom(name string) error {
 
 // renumber changes /etc/hosts of a container that runs.
 func (r *Record) renumber(gone, come ipam.Lease) error {
-	names := hostNames(etc.FullName(r.Run.Hostname, r.Run.Domainname), r.Name)
+	names := netflags.HostNames(r.Run.Hostname, r.Run.Domainname, r.Name)
 	return etc.Renumber(r.path("hosts"), names, gone.Addresses(), come.Addresses())
 }
 

@@ -28,12 +28,7 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 	if err != nil || !l.dir.IsKept(r.ID) {
 		return errors.Join(err, fmt.Errorf("container %s is on no network", r.Name))
 	}
-	who := endpoint{id: r.ID, name: r.Name, hostname: r.Run.Hostname}
-	who.keeper = "-" // unknown, if it has left all networks
-	if len(all) > 0 {
-		who.keeper = all[0].lease.Keeper
-	}
-	if l.attachment, err = l.allocate(wish, who); err != nil {
+	if err := r.leaseOne(l, wish, all); err != nil {
 		return err
 	}
 	defer func() {
@@ -41,8 +36,6 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 			err = errors.Join(err, l.unpublish(), l.dir.Release(l.network, r.ID))
 		}
 	}()
-	isOpen := func(a attachment) bool { return !a.network.Internal }
-	l.wayOut = isOpen(l.attachment) && !slices.ContainsFunc(all, isOpen)
 	if l.wayOut { // through which the ports may be published again
 		if l.Ports, err = portmap.Reread(r.State.Withdrawn); err != nil {
 			return err
@@ -63,9 +56,26 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 	return r.noteWay(l.lease.Addr.String(), l.wayOut)
 }
 
+// leaseOne leases an address on one network more than all that the container is on. The way out
+// leads through it if none leads out yet.
+func (r *Record) leaseOne(l *link, wish ipam.Wish, all []attachment) (err error) {
+	who := endpoint{id: r.ID, name: r.Name, hostname: r.Run.Hostname}
+	who.keeper = "-" // unknown, if it has left all networks
+	if len(all) > 0 {
+		who.keeper = all[0].lease.Keeper
+	}
+	l.attachment, err = l.allocate(wish, who)
+	if err != nil {
+		return err
+	}
+	isOpen := func(a attachment) bool { return !a.network.Internal }
+	l.wayOut = isOpen(l.attachment) && !slices.ContainsFunc(all, isOpen)
+	return nil
+}
+
 // plugInto prepares the host's side, and plugs the link into the network of a process.
 func (l *link) plugInto(pid int) error {
-	there, err := readyTable(false)
+	there, err := nat.Ready(false)
 	bridge, veth := hostPlan(), hostPlan()
 	if err = cmp.Or(err, l.enableForwarding(bridge)); err != nil {
 		return err

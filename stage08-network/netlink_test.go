@@ -64,7 +64,7 @@ ip addr add 198.18.0.1/30 dev ours; ip addr add 2001:db8::1/64 dev ours nodad; i
 }
 
 func TestOrdinaryUserIsToldWhoMay(t *testing.T) {
-	if _, _, err := findTable(); err != nil {
+	if _, _, err := nat.Find(); err != nil {
 		require.ErrorContains(t, err, "only root may change the host's network")
 	}
 }

@@ -370,7 +370,7 @@ func testBridge(t *testing.T, dir networks, outside int) {
 	sh(t, "nft flush chain inet stagebox leaving")
 	silent(t, c.PID, "tcp", "198.18.0.2:80")
 	silent(t, c.PID, "tcp", "[2001:db8::2]:80")
-	require.NoError(t, sendNat(newTable()...))
+	require.NoError(t, sendNat(nat.Create()...))
 	says(t, c.PID, "tcp", "198.18.0.2:80", "outside 198.18.0.1:")
 	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0))
 	silent(t, c.PID, "tcp", "198.18.0.2:80")
@@ -486,7 +486,7 @@ func testPublished(t *testing.T, dir networks, outside int) {
 	require.Empty(t, attack(300*time.Millisecond))
 	sh(t, "nft flush chain inet stagebox guard")
 	require.Equal(t, "host", attack(time.Minute))
-	require.NoError(t, sendNat(newTable()...))
+	require.NoError(t, sendNat(nat.Create()...))
 	require.NoError(t, l.Close())
 
 	c.end(t)
@@ -518,7 +518,7 @@ func testApart(t *testing.T, dir networks, outside int) {
 	says(t, red.PID, "tcp", "198.18.0.2:80", "outside ")
 	sh(t, "nft flush chain inet stagebox forward")
 	says(t, blue.PID, "tcp", "10.99.0.2:80", "r2 ") // it was the rules that kept them apart
-	require.NoError(t, sendNat(newTable()...))
+	require.NoError(t, sendNat(nat.Create()...))
 
 	_, err = launchWired(dir, "r3", NetworkOptions{Network: []string{"red"}, IP: "10.99.0.77"})
 	require.EqualError(t, err, "--ip 10.99.0.77 is taken: by container r1")
@@ -731,8 +731,8 @@ func testTable(t *testing.T, dir networks) {
 	symbolic := sh(t, "nft list table inet stagebox")
 	told := map[string][]string{}
 	for _, r := range natRules() {
-		told[r.chain] = append(told[r.chain], r.text)
-		require.Contains(t, symbolic, "\t\t"+r.text+"\n")
+		told[r.Chain] = append(told[r.Chain], r.Text)
+		require.Contains(t, symbolic, "\t\t"+r.Text+"\n")
 	}
 	for chain, rules := range told {
 		require.Len(t, listed[chain], len(rules), chain)
@@ -740,7 +740,7 @@ func testTable(t *testing.T, dir networks) {
 	require.Regexp(t, `127\.0\.0\.1 . udp . 8080 comment "\w+" : 10\.201\.0\.2 . 80`, symbolic)
 	require.Contains(t, symbolic, "2001:db8::1 . tcp . 8080 comment")
 	require.Contains(t, symbolic, "10.201.0.0/16")
-	require.NoError(t, sendNat(newTable()...))
+	require.NoError(t, sendNat(nat.Create()...))
 	require.Equal(t, symbolic, sh(t, "nft list table inet stagebox"), "made twice, it is the same")
 	require.Contains(t, symbolic, "type filter hook forward priority filter; policy accept;")
 }
@@ -932,7 +932,7 @@ func TestTwoStores(t *testing.T) {
 	online(between)
 
 	// Another network comes after a box has seen that its own is the last one.
-	generation, err := natGeneration()
+	generation, err := nat.Generation()
 	require.NoError(t, err)
 	other := startWired(t, first, "other", NetworkOptions{Network: []string{"default"}})
 	require.ErrorIs(t, sendNatUnless(generation, natTable.Delete()), unix.ERESTART)

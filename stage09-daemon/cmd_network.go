@@ -168,40 +168,6 @@ func (c *Container) checkNetwork() error {
 	return cmp.Or(errShared, err, etc.CheckHosts(c.AddHost))
 }
 
-// hostsFile returns /etc/hosts: the container itself, and the lines of --add-host. As in Docker,
-// --network none leaves out the container, and --network host shows the host's file.
-func (l *link) hostsFile(w *NetworkOptions, who endpoint) (string, error) {
-	if w.First() == "host" && len(w.AddHost) == 0 {
-		data, err := os.ReadFile("/etc/hosts")
-		if errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
-		return string(data), err
-	}
-	var own []string
-	switch {
-	case w.First() == "none" || w.First() == "host":
-	case !l.Addr.IsValid():
-		own = []string{"127.0.1.1"}
-	default:
-		own = l.ownAddresses()
-	}
-	text := etc.Hosts(hostNames(etc.FullName(who.hostname, who.domain), who.name), own...)
-	for _, spec := range w.AddHost {
-		line, err := l.hostsLine(spec)
-		if err != nil {
-			return "", err
-		}
-		text += line
-	}
-	return text, nil
-}
-
-// hostNames are the names of a container in its /etc/hosts.
-func hostNames(hostname, name string) string {
-	return strings.Join(slices.Compact(strings.Fields(etc.HostNames(hostname)+" "+name)), " ")
-}
-
 // nameFiles are the files in /etc that tell a container its names and those of others.
 var nameFiles = []string{"hostname", "hosts", "resolv.conf"}
 
@@ -225,20 +191,6 @@ func (c *Container) writeNames() error {
 		}
 	}
 	return nil
-}
-
-// hostsLine returns the line of an --add-host.
-func (l *link) hostsLine(spec string) (string, error) {
-	name, addr, err := etc.Host(spec)
-	if err == nil && !addr.IsValid() {
-		if addr, err = l.hostGateway(); err != nil {
-			err = fmt.Errorf("--add-host %s: %w", spec, err)
-		}
-	}
-	if err != nil {
-		return "", err
-	}
-	return addr.String() + "\t" + name + "\n", nil
 }
 
 // hostGateway is the host's address on the container's bridge, or else on the default one.

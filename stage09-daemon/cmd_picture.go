@@ -6,8 +6,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +32,7 @@ func (dir networks) picture(n *ipam.Network) (*picture.Network, error) {
 	}
 	bridge := slices.IndexFunc(links, func(l rtnl.Link) bool { return l.Name == n.Bridge })
 	p := &picture.Network{}
-	way, err := wayOut(n)
+	way, err := n.WayOut(string(natTable), nat.Find)
 	if err != nil {
 		return nil, err
 	}
@@ -49,27 +47,4 @@ func (dir networks) picture(n *ipam.Network) (*picture.Network, error) {
 		p.Containers = append(p.Containers, c)
 	}
 	return p, nil
-}
-
-// wayOut describes how packets of a network leave the host.
-func wayOut(n *ipam.Network) (string, error) {
-	if n.Internal {
-		return "internal: no way out", nil
-	}
-	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
-	if err != nil {
-		return "", err
-	}
-	there, whole, err := findTable()
-	switch {
-	case err != nil:
-		return "", err
-	case string(forward) != "1\n":
-		return "ip_forward is 0: no way out", nil
-	case !there:
-		return "no table " + string(natTable) + ": no way out", nil
-	case !whole:
-		return "table " + string(natTable) + " lacks rules: no way out", nil
-	}
-	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
 }

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +19,7 @@ import (
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/rtnl"
+	"stagebox/stage08-network/ruleset"
 )
 
 // natTable is our table, of family inet: IPv4 and IPv6 in one.
@@ -55,20 +55,14 @@ var natChains = []nft.Chain{
 	{Name: "forward", Type: "filter", Hook: unix.NF_INET_FORWARD, Priority: 0},
 }
 
-// natRule is a rule as nft writes it, and its expressions.
-type natRule struct {
-	chain, text string
-	code        nft.Code
-}
-
 // natRules returns the rules of all chains.
-func natRules() []natRule {
+func natRules() []ruleset.Rule {
 	return slices.Concat(publishRules(), leavingRules(), forwardRules())
 }
 
 // publishRules lead packets for published ports to containers, and keep containers off the host's
 // loopback, which route_localnet opens to them.
-func publishRules() []natRule {
+func publishRules() []ruleset.Rule {
 	toLoopback := nft.Join(isIPv4(), nft.Network(daddr4, 1, 1), nft.Equal(127))
 	loopback6 := netip.IPv6Loopback().AsSlice()
 	notToLoopback := nft.Join(isIPv6(), nft.Network(daddr6, 16, 1), nft.NotEqual(loopback6...))
@@ -76,7 +70,7 @@ func publishRules() []natRule {
 	on4 := nft.Join(nft.Network(daddr4, 4, 1), loadPort(9, 10)) // address, protocol and port
 	on6 := nft.Join(nft.Network(daddr6, 16, 1), loadPort(2, 13))
 	anywhere := nft.Join(nft.ToHost(), loadPort(1, 9)) // protocol and port
-	return []natRule{
+	return []ruleset.Rule{
 		{"guard", "iifname @bridges ip daddr 127.0.0.0/8 drop",
 			nft.Join(from("bridges"), toLoopback, nft.Drop())},
 
@@ -102,12 +96,12 @@ const (
 )
 
 // leavingRules give packets the host's address where an answer would not find its way otherwise.
-func leavingRules() []natRule {
+func leavingRules() []ruleset.Rule {
 	from4 := nft.Join(isIPv4(), nft.Network(saddr4, 4, 1), nft.In("nets4"))
 	from6 := nft.Join(isIPv6(), nft.Network(saddr6, 16, 1), nft.In("nets6"))
 	fromLoopback := nft.Join(isIPv4(), nft.Network(saddr4, 1, 1), nft.Equal(127))
 	toOthers := nft.Join(nft.Meta(unix.NFT_META_OIFNAME, 1), nft.NotIn("bridges"))
-	return []natRule{
+	return []ruleset.Rule{
 		{"leaving", "ip saddr @nets4 oifname != @bridges masquerade",
 			nft.Join(from4, toOthers, nft.Masquerade())},
 		{"leaving", "ip6 saddr @nets6 oifname != @bridges masquerade",
@@ -122,12 +116,12 @@ func leavingRules() []natRule {
 }
 
 // forwardRules say what passes through the host.
-func forwardRules() []natRule {
+func forwardRules() []ruleset.Rule {
 	within := nft.Join(nft.Meta(unix.NFT_META_IIFNAME, 1), nft.Meta(unix.NFT_META_OIFNAME, 2),
 		nft.In("within"))
 	const established, related = 2, 4
 	answer := nft.Conntrack(unix.NFT_CT_STATE, established|related)
-	return []natRule{
+	return []ruleset.Rule{
 		{"forward", "iifname . oifname @within accept", nft.Join(within, nft.Accept())},
 		{"forward", "ct state established,related accept", nft.Join(answer, nft.Accept())},
 		{"forward", "iifname @internal drop", nft.Join(from("internal"), nft.Drop())},
@@ -164,21 +158,11 @@ func loadPort(protocol, port uint32) nft.Code {
 	return nft.Join(nft.Meta(unix.NFT_META_L4PROTO, protocol), nft.Transport(2, 2, port))
 }
 
-// newTable makes the whole table, in one transaction. Sending it again is harmless: what exists
-// stays, and the rules are removed before they are added again.
-func newTable() []nft.Message {
-	list := []nft.Message{natTable.Create(fmt.Sprint(natComment, natVersion))}
-	for i, set := range natSets {
-		list = append(list, natTable.AddSet(uint32(i+1), set))
-	}
-	for _, chain := range natChains {
-		list = append(list, natTable.AddChain(chain))
-	}
-	list = append(list, natTable.Flush())
-	for _, r := range natRules() {
-		list = append(list, natTable.AddRule(r.chain, r.text, r.code))
-	}
-	return list
+// nat is the table as it is to be. The package ruleset makes it, and makes it again when something
+// is missing.
+var nat = ruleset.Ruleset{
+	Table: natTable, Sets: natSets, Chains: natChains, Rules: natRules,
+	Comment: "made by box, version ", Version: 2, Ask: askNat, Unless: sendNatUnless,
 }
 
 // transaction puts changes into one datagram: the kernel makes all of them, or none.
@@ -203,113 +187,12 @@ func sendNatUnless(generation uint32, changes ...nft.Message) error {
 		nlMessages(nft.Unless(generation, nft.Transaction(changes...)))...)
 }
 
-// natGeneration returns the number of the last change to any table.
-func natGeneration() (uint32, error) {
-	answer, err := askNat(nft.Generation(), 0)
-	if err != nil || len(answer) == 0 {
-		return 0, err
-	}
-	return nft.ReadGeneration(answer[0].body), nil
-}
-
-func askNat(question nft.Message, flags uint16) ([]nlReply, error) {
-	return askNetlink(unix.NETLINK_NETFILTER, question.Kind, flags, question.Data)
-}
-
-// natComment is the table's comment, with the version of its sets: a set that is there cannot be
-// changed, so a table of another version is made again.
-const natComment, natVersion = "made by box, version ", 2
-
-// findTable reports whether there is a table of our name, and whether it is as this box makes it.
-// One that is not a box's is an error.
-func findTable() (found, whole bool, err error) {
-	answer, err := askNat(natTable.Get(), 0)
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		return false, false, nil
-	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL),
-		errors.Is(err, unix.EOPNOTSUPP):
-		return false, false, fmt.Errorf("the kernel has no nf_tables, which bridges and "+
-			"published ports need: modprobe nf_tables (%w)", err)
-	case errors.Is(err, unix.EPERM):
-		return false, false, fmt.Errorf("only root may change the host's network:"+
-			" --network none does without (%w)", err)
-	case err != nil || len(answer) == 0:
-		return false, false, err
-	}
-	comment, dormant := nft.ReadTable(answer[0].body)
-	same, err := isOurs(comment)
-	if err != nil || !same || dormant {
-		return true, false, err
-	}
-	whole, err = hasRules()
-	return true, whole, err
-}
-
-// errNotOurs means that the table is not one that this box may change.
-var errNotOurs = errors.New("nft delete table inet " + string(natTable) + " removes it")
-
-// isOurs reports whether a table's comment is of this version of box. The first version left
-// none: its table is known by its sets.
-func isOurs(comment string) (same bool, err error) {
-	version := 0
-	fmt.Sscanf(comment, natComment+"%d", &version)
-	for _, s := range natSets {
-		_, err := askNat(natTable.Elements(s.Name), unix.NLM_F_DUMP)
-		if err != nil && version == 0 {
-			return false, fmt.Errorf("table inet %s was made by another program; %w",
-				natTable, errNotOurs)
-		}
-	}
-	if version > natVersion {
-		return false, fmt.Errorf("table inet %s was made by a newer box (version %d): use that"+
-			" one; %w", natTable, version, errNotOurs)
-	}
-	return version == natVersion, nil
-}
-
-// hasRules reports whether the table has each of our rules.
-func hasRules() (bool, error) {
-	found, err := askNat(natTable.Rules(), unix.NLM_F_DUMP)
-	if err != nil {
-		return false, fmt.Errorf("the rules of table %s: %w", natTable, err)
-	}
-	shapes := map[string]int{}
+func askNat(question nft.Message, flags uint16) (bodies [][]byte, err error) {
+	found, err := askNetlink(unix.NETLINK_NETFILTER, question.Kind, flags, question.Data)
 	for _, m := range found {
-		shapes[nft.ReadRule(m.body)]++
+		bodies = append(bodies, m.body)
 	}
-	for _, r := range natRules() {
-		shape := nft.Shape(r.chain, r.code)
-		if shapes[shape]--; shapes[shape] < 0 {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// readyTable reports whether the table is there. One of an older box, and one of which something
-// is missing, is made again, with the elements of its sets.
-func readyTable(dry bool) (there bool, err error) {
-	for {
-		generation, err := natGeneration()
-		if err != nil {
-			return false, err
-		}
-		found, whole, err := findTable()
-		if err != nil || !found || whole || dry {
-			return found, err
-		}
-		elements, err := allElements(func(nft.Set) bool { return true })
-		if err != nil {
-			return false, err
-		}
-		changes := append([]nft.Message{natTable.Delete()}, newTable()...)
-		changes = append(changes, natTable.AddElements(elements)...)
-		err = sendNatUnless(generation, changes...)
-		if !errors.Is(err, unix.ERESTART) { // another program was faster: look again
-			return err == nil, err
-		}
-	}
+	return bodies, err
 }
 
 // elementsFor returns what the sets hold for a network.
@@ -331,36 +214,9 @@ func elementsFor(n *ipam.Network) []nft.Element {
 	return list
 }
 
-// allElements returns the elements of the sets that are wanted, from the kernel.
-func allElements(wanted func(nft.Set) bool) (list []nft.Element, err error) {
-	for _, s := range natSets {
-		if !wanted(s) {
-			continue
-		}
-		elements, err := elementsOf(s.Name)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, elements...)
-	}
-	return list, nil
-}
-
 // published returns the elements of all published ports.
 func published() ([]nft.Element, error) {
-	return allElements(func(s nft.Set) bool { return s.Data != nil })
-}
-
-// elementsOf returns the elements of a set or map, none if there is no table.
-func elementsOf(set string) (list []nft.Element, err error) {
-	found, err := askNat(natTable.Elements(set), unix.NLM_F_DUMP)
-	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return nil, fmt.Errorf("the elements of %s: %w", set, err)
-	}
-	for _, m := range found {
-		list = append(list, nft.ReadElements(set, m.body)...)
-	}
-	return list, nil
+	return nat.In(func(s nft.Set) bool { return s.Data != nil })
 }
 
 // unpublish removes the published ports of dead containers.
@@ -388,8 +244,8 @@ func blockingChains() (list []forwarding.Chain, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the list of chains: %w", err)
 	}
-	for _, m := range found {
-		if c := forwarding.ReadChain(m.body); c.Blocks() && c.Table != string(natTable) {
+	for _, body := range found {
+		if c := forwarding.ReadChain(body); c.Blocks() && c.Table != string(natTable) {
 			list = append(list, c)
 		}
 	}
@@ -409,26 +265,9 @@ func learningLinks() (names []string, err error) {
 // restoreSettings undoes what enableForwarding changed, unless another program relies on forwarding
 // too, as its chains show.
 func (dir networks) restoreSettings() error {
-	old, err := forwarding.Remembered(dir.File("settings"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+	relied := func() (bool, error) {
+		others, err := blockingChains()
+		return len(others) > 0, err
 	}
-	if err != nil { // damaged: what the settings were is not known
-		complain(err)
-		return os.RemoveAll(dir.File("settings"))
-	}
-	others, err := blockingChains()
-	if err != nil {
-		return err
-	}
-	for _, s := range old {
-		if len(others) > 0 {
-			break
-		}
-		err := os.WriteFile(s.Path, []byte(s.Value), 0o644)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return os.Remove(dir.File("settings"))
+	return forwarding.Restore(dir.File("settings"), relied, complain)
 }

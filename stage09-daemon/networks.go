@@ -18,6 +18,7 @@ import (
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
 	"stagebox/stage08-network/rtnl"
+	"stagebox/stage08-network/ruleset"
 )
 
 // networks are the networks of a store.
@@ -140,8 +141,8 @@ func (dir networks) tearDown(n *ipam.Network, dead []ipam.Lease, force bool) err
 	case err != nil && !gone:
 		return err
 	}
-	there, _, err := findTable()
-	if errors.Is(err, errNotOurs) || err == nil && !there {
+	there, _, err := nat.Find()
+	if errors.As(err, new(ruleset.NotOurs)) || err == nil && !there {
 		return nil
 	}
 	if err != nil {
@@ -157,7 +158,7 @@ func (dir networks) tearDown(n *ipam.Network, dead []ipam.Lease, force bool) err
 // is this store's alone, so a box with another store may change the table meanwhile.
 func (dir networks) tearDownRules(n *ipam.Network) error {
 	for {
-		generation, err := natGeneration()
+		generation, err := nat.Generation()
 		if err != nil {
 			return err
 		}
@@ -183,7 +184,7 @@ func (dir networks) tearDownRules(n *ipam.Network) error {
 // networksInRules reports whether a network is in the rules, which it is since a container of it
 // was run, and whether others are.
 func (dir networks) networksInRules(n *ipam.Network) (in, others bool, err error) {
-	bridges, err := elementsOf("bridges")
+	bridges, err := nat.Elements("bridges")
 	if err != nil {
 		return false, false, err
 	}
@@ -194,18 +195,4 @@ func (dir networks) networksInRules(n *ipam.Network) (in, others bool, err error
 }
 
 // forget removes the leases and the ports that a killed box has left of a container.
-func (dir networks) forget(id string) error { return dir.release(id, unpublish) }
-
-// release ends the leases of a container on all networks, once undo has taken its ports away.
-func (dir networks) release(id string, undo func([]ipam.Lease) error) error {
-	all, err := dir.List()
-	for _, n := range all {
-		live, dead, errRead := dir.Leases(n)
-		isIts := func(l ipam.Lease) bool { return l.ID == id }
-		if slices.ContainsFunc(append(live, dead...), isIts) {
-			err = errors.Join(err, undo([]ipam.Lease{{ID: id}}), dir.Release(n, id))
-		}
-		err = errors.Join(err, errRead)
-	}
-	return err
-}
+func (dir networks) forget(id string) error { return dir.ReleaseAll(id, unpublish) }

@@ -21,6 +21,7 @@ import (
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/forwarding"
 	"stagebox/stage08-network/ipam"
+	"stagebox/stage08-network/netflags"
 	"stagebox/stage08-network/portmap"
 	"stagebox/stage08-network/proxy"
 	"stagebox/stage08-network/rtnl"
@@ -169,7 +170,8 @@ func newLink(w *NetworkOptions, p *Plan, iso Isolation, dir networks, who endpoi
 		err = l.prepare(list, p, who)
 	}
 	if err == nil && mode != "container" {
-		l.hosts, err = l.hostsFile(w, who)
+		names := netflags.HostNames(who.hostname, who.domain, who.name)
+		l.hosts, err = w.Hosts(names, l.ownAddresses(), l.hostGateway)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.disconnect())
@@ -245,7 +247,7 @@ func (l *link) prepare(list []ipam.Wish, p *Plan, who endpoint) (err error) {
 	if err := l.allocateAll(list, who); err != nil {
 		return err
 	}
-	there, err := readyTable(l.dry) // after the lease, which keeps others from removing it
+	there, err := nat.Ready(l.dry) // after the lease, which keeps others from removing it
 	if err != nil {
 		return err
 	}
@@ -419,7 +421,7 @@ func (l *link) prepareRules(h *Plan, a *attachment, hasTable bool) {
 		ports := portmap.Elements(l.Ports, l.lease.ID, l.lease.Addr, l.lease.Addr6)
 		own = append(own, natTable.AddElements(ports)...)
 	}
-	withTable := append(newTable(), own...)
+	withTable := append(nat.Create(), own...)
 	again := func(err error) error {
 		if errors.Is(err, unix.ENOENT) {
 			return sendNat(withTable...)
@@ -545,7 +547,7 @@ func (l *link) disconnect() error {
 		return errors.Join(all...)
 	}
 	undo := func([]ipam.Lease) error { return l.unpublish() }
-	return errors.Join(append(all, l.silence(), l.dir.release(l.id, undo), l.held.Close())...)
+	return errors.Join(append(all, l.silence(), l.dir.ReleaseAll(l.id, undo), l.held.Close())...)
 }
 
 // silence takes a container that has ended off its bridges. The kernel removes a network namespace

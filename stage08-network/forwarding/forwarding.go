@@ -1,6 +1,6 @@
 // Package forwarding knows what on a host decides whether it forwards packets, apart from the
-// rules of our own: settings in /proc/sys, which it compares and remembers, and the firewalls of
-// other programs, for which it has advice. It changes neither.
+// rules of our own: settings in /proc/sys, which it compares, remembers and restores, and the
+// firewalls of other programs, for which it has advice. The caller makes the settings.
 package forwarding
 
 import (
@@ -44,7 +44,7 @@ func Missing(v6 bool, learning func() (links []string, err error)) (list []Setti
 	return append(list, all), err
 }
 
-// Remember adds the values that settings have now to a file, for Remembered. The caller holds a
+// Remember adds the values that settings have now to a file, for Restore. The caller holds a
 // lock on the file.
 func Remember(file string, list []Setting) error {
 	data, err := os.ReadFile(file)
@@ -61,9 +61,37 @@ func Remember(file string, list []Setting) error {
 	return state.Write(file, data, 0o644, state.Durable)
 }
 
-// Remembered returns the settings of a file with their old values, in the order in which they
+// Restore gives the settings of a file their old values, and removes the file. If another program
+// relies on them, as relied reports, they stay as they are. A damaged file says nothing of the old
+// values: it is removed with a warning.
+func Restore(file string, relied func() (bool, error), warn func(error)) error {
+	old, err := remembered(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		warn(err)
+		return os.RemoveAll(file)
+	}
+	stay, err := relied()
+	if err != nil {
+		return err
+	}
+	for _, s := range old {
+		if stay {
+			break
+		}
+		err := os.WriteFile(s.Path, []byte(s.Value), 0o644)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return os.Remove(file)
+}
+
+// remembered returns the settings of a file with their old values, in the order in which they
 // are to be restored: the last first. Paths outside /proc/sys/net are left out.
-func Remembered(file string) (list []Setting, err error) {
+func remembered(file string) (list []Setting, err error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err

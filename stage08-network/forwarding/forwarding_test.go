@@ -1,6 +1,7 @@
 package forwarding
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,18 +26,45 @@ func TestSettingsAreRemembered(t *testing.T) {
 	require.False(t, Setting{Path: path + "x", Value: "1"}.IsSet())
 
 	file := filepath.Join(t.TempDir(), "settings")
-	_, err := Remembered(file)
+	_, err := remembered(file)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.NoError(t, Remember(file, []Setting{{Path: path}}))
 	require.NoError(t, Remember(file, []Setting{{Path: other}}))
-	list, err := Remembered(file)
+	list, err := remembered(file)
 	require.NoError(t, err)
 	require.Equal(t, []Setting{{Path: other, Value: value(other)}, {Path: path, Value: value(path)}}, list)
 
 	require.NoError(t, os.WriteFile(file, []byte("/etc/passwd x\n/proc/sys/net/../../../etc/passwd x\n"), 0o644))
-	list, err = Remembered(file)
+	list, err = remembered(file)
 	require.NoError(t, err)
 	require.Empty(t, list)
+}
+
+// TestRestore writes the value that a setting has already: the file in /proc is the host's.
+func TestRestore(t *testing.T) {
+	const path = "/proc/sys/net/ipv4/ip_default_ttl"
+	file := filepath.Join(t.TempDir(), "settings")
+	never := func() (bool, error) { t.Fatal("nothing was kept"); return false, nil }
+	quiet := func(err error) { t.Fatal(err) }
+	require.NoError(t, Restore(file, never, quiet), "there is no file")
+
+	full := errors.New("the kernel has no memory left")
+	require.NoError(t, Remember(file, []Setting{{Path: path}}))
+	require.ErrorIs(t, Restore(file, func() (bool, error) { return false, full }, quiet), full)
+	require.FileExists(t, file)
+	require.NoError(t, Restore(file, func() (bool, error) { return true, nil }, quiet))
+	require.NoFileExists(t, file)
+
+	gone := "/proc/sys/net/ipv4/conf/gone/forwarding 1\n"
+	require.NoError(t, os.WriteFile(file, []byte(gone), 0o644))
+	require.NoError(t, Restore(file, func() (bool, error) { return false, nil }, quiet), "its link is gone")
+	require.NoFileExists(t, file)
+
+	require.NoError(t, os.Mkdir(file, 0o755))
+	var warned error
+	require.NoError(t, Restore(file, never, func(err error) { warned = err }))
+	require.Error(t, warned, "it is no file")
+	require.NoDirExists(t, file)
 }
 
 func TestAdvice(t *testing.T) {

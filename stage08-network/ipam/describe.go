@@ -76,6 +76,30 @@ func (d Dir) EndpointOf(name, id string) (*api.Endpoint, error) {
 	return d.Endpoint(n, live[i]), nil
 }
 
+// WayOut says in a picture how packets of a network leave the host. find finds the table with the
+// rules, and whether it is whole.
+func (n *Network) WayOut(table string, find func() (there, whole bool, err error)) (string, error) {
+	if n.Internal {
+		return "internal: no way out", nil
+	}
+	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
+	if err != nil {
+		return "", err
+	}
+	there, whole, err := find()
+	switch {
+	case err != nil:
+		return "", err
+	case string(forward) != "1\n":
+		return "ip_forward is 0: no way out", nil
+	case !there:
+		return "no table " + table + ": no way out", nil
+	case !whole:
+		return "table " + table + " lacks rules: no way out", nil
+	}
+	return fmt.Sprintf("masquerade: from %s to outside, as the host", n.Subnet), nil
+}
+
 // Lines says in a picture what a network is: its bridge, its addresses, and the way out.
 func (n *Network) Lines(way string, isUp bool) []string {
 	lines := []string{"network " + n.Name, "bridge " + n.Bridge + "  " + prefix(n.Gateway, n.Subnet)}

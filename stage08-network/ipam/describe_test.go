@@ -35,6 +35,47 @@ func TestDescribe(t *testing.T) {
 	require.Equal(t, "n\n", table.String())
 }
 
+func TestWayOut(t *testing.T) {
+	_, n, _ := newDir(t)
+	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		there, whole bool
+		says         string
+	}{{false, false, "no table t: no way out"}, {true, false, "table t lacks rules: no way out"}, {true, true, "masquerade: from 10.9.8.0/29 to outside, as the host"}} {
+		if string(forward) != "1\n" {
+			c.says = "ip_forward is 0: no way out"
+		}
+		way, err := n.WayOut("t", func() (bool, bool, error) { return c.there, c.whole, nil })
+		require.NoError(t, err)
+		require.Equal(t, c.says, way)
+	}
+	n.Internal = true
+	way, err := n.WayOut("t", nil)
+	require.NoError(t, err)
+	require.Equal(t, "internal: no way out", way)
+}
+
+// TestReleaseAll ends the leases of one container, on the networks that it is on.
+func TestReleaseAll(t *testing.T) {
+	d, n, _ := newDir(t)
+	for _, id := range []string{"0123456789abcdef", "other"} {
+		held, err := d.Acquire(n, &Lease{ID: id, Keeper: Keeper(os.Getpid())}, netip.Addr{}, false, func([]Lease) error { return nil })
+		require.NoError(t, err)
+		defer held.Close()
+	}
+	var undone []Lease
+	undo := func(list []Lease) error { undone = append(undone, list...); return nil }
+	require.NoError(t, d.ReleaseAll("none", undo))
+	require.Empty(t, undone)
+	require.NoError(t, d.ReleaseAll("other", undo))
+	require.Equal(t, []Lease{{ID: "other"}}, undone)
+	live, _, err := d.Leases(n)
+	require.NoError(t, err)
+	require.Len(t, live, 1)
+	require.Equal(t, "0123456789abcdef", live[0].ID)
+}
+
 func TestPrintOnce(t *testing.T) {
 	d, _, _ := newDir(t)
 	var out strings.Builder

@@ -250,6 +250,21 @@ func (d Dir) Release(n *Network, id string) error {
 	})
 }
 
+// ReleaseAll ends the leases of a container on all networks, each once undo has taken what belongs
+// to it away.
+func (d Dir) ReleaseAll(id string, undo func([]Lease) error) error {
+	all, err := d.List()
+	for _, n := range all {
+		live, dead, errRead := d.Leases(n)
+		isIts := func(l Lease) bool { return l.ID == id }
+		if slices.ContainsFunc(append(live, dead...), isIts) {
+			err = errors.Join(err, undo([]Lease{{ID: id}}), d.Release(n, id))
+		}
+		err = errors.Join(err, errRead)
+	}
+	return err
+}
+
 // Rename gives a container that is connected another name of its own.
 func (d Dir) Rename(id, name string) error {
 	list, err := d.List()

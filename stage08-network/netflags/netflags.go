@@ -1,12 +1,14 @@
 // Package netflags has the flags about a container's network, as kong reads them and as a record keeps
 // them, and says what they ask for together: which networks, of which kind the first is, which ports,
-// and what of resolv.conf. It makes nothing. No lesson reads it.
+// and what is in /etc/hosts and resolv.conf. It makes nothing. No lesson reads it.
 package netflags
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
@@ -126,4 +128,44 @@ func CheckBuild(network string, addHost []string) error {
 		return fmt.Errorf("--network %s: give none, host, container:NAME, or the name of a network", network)
 	}
 	return etc.CheckHosts(addHost)
+}
+
+// HostNames are the names of a container in its /etc/hosts: its host name, in full and short, and the
+// name that it was given.
+func HostNames(hostname, domain, name string) string {
+	names := etc.HostNames(etc.FullName(hostname, domain))
+	return strings.Join(slices.Compact(strings.Fields(names+" "+name)), " ")
+}
+
+// Hosts returns /etc/hosts: the container itself, by these names at its own addresses, and the lines
+// of --add-host. As in Docker, --network none leaves out the container, and --network host shows the
+// host's file. gateway is asked for the host's address where one of the lines needs it.
+func (o *Options) Hosts(names string, own []string, gateway func() (netip.Addr, error)) (string, error) {
+	if o.First() == "host" && len(o.AddHost) == 0 {
+		data, err := os.ReadFile("/etc/hosts")
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		return string(data), err
+	}
+	switch {
+	case o.First() == "none" || o.First() == "host":
+		own = nil
+	case len(own) == 0:
+		own = []string{"127.0.1.1"}
+	}
+	text := etc.Hosts(names, own...)
+	for _, spec := range o.AddHost {
+		name, addr, err := etc.Host(spec)
+		if err == nil && !addr.IsValid() {
+			if addr, err = gateway(); err != nil {
+				err = fmt.Errorf("--add-host %s: %w", spec, err)
+			}
+		}
+		if err != nil {
+			return "", err
+		}
+		text += addr.String() + "\t" + name + "\n"
+	}
+	return text, nil
 }

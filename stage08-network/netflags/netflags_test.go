@@ -1,6 +1,7 @@
 package netflags
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage08-network/ipam"
 )
@@ -91,4 +93,37 @@ func TestCheckBuild(t *testing.T) {
 	require.EqualError(t, CheckBuild("a/b", nil), "--network a/b: give none, host, container:NAME, or the name of a network")
 	require.ErrorContains(t, CheckBuild("container:", nil), "--network container:: give bridge, none, host, container:NAME")
 	require.Error(t, CheckBuild("", []string{"x"}))
+}
+
+func TestHosts(t *testing.T) {
+	require.Equal(t, "web.example.org web box", HostNames("web", "example.org", "box"))
+	require.Equal(t, "web", HostNames("web", "", "web"))
+
+	gateway := func() (netip.Addr, error) { return netip.MustParseAddr("10.1.0.1"), nil }
+	none := func() (netip.Addr, error) { return netip.Addr{}, errors.New("an ordinary user has no bridge") }
+	own := []string{"10.1.0.2", "fd00::2"}
+	for _, c := range []struct {
+		o    Options
+		own  []string
+		want string // after the lines of loopback
+	}{
+		{Options{}, own, "10.1.0.2\tweb\nfd00::2\tweb\n"},
+		{Options{}, nil, "127.0.1.1\tweb\n"},
+		{Options{Network: []string{"none"}}, nil, ""},
+		{Options{Network: []string{"host"}, AddHost: []string{"a:1.2.3.4"}}, nil, "1.2.3.4\ta\n"},
+		{Options{AddHost: []string{"a=::1", "b:host-gateway"}}, own[:1], "10.1.0.2\tweb\n::1\ta\n10.1.0.1\tb\n"},
+	} {
+		text, err := c.o.Hosts("web", c.own, gateway)
+		require.NoError(t, err)
+		require.Equal(t, etc.Hosts("")+c.want, text)
+	}
+	hosts, err := os.ReadFile("/etc/hosts")
+	require.NoError(t, err)
+	text, err := (&Options{Network: []string{"host"}}).Hosts("web", nil, none)
+	require.NoError(t, err)
+	require.Equal(t, string(hosts), text, "the host's own")
+	for spec, says := range map[string]string{"a:host-gateway": "--add-host a:host-gateway: an ordinary user has no bridge", "a": "--add-host a: give NAME:IP"} {
+		_, err := (&Options{AddHost: []string{spec}}).Hosts("web", nil, none)
+		require.ErrorContains(t, err, says)
+	}
 }
