@@ -31,7 +31,7 @@ func (b *bundle) restrict(process *specs.Process) (file plan.Arg, err error) {
 	if err != nil {
 		return file, err
 	}
-	known := b.knownCaps()
+	known := runtimespec.KnownCaps(b.Spec)
 	caps := runtimespec.ParseCapabilities(process.Capabilities, known, b.warn)
 	p.limitCaps(known &^ caps.Bounding)
 	if !process.NoNewPrivileges {

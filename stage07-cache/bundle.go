@@ -9,7 +9,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -36,9 +35,8 @@ type bundle struct {
 	fifo  int      // where the process waits for start; 0 if it does not
 	input *os.File // the standard input of a hook; nil for that of box
 
-	fresh  uint64                // the namespaces to make
-	joined []runtimespec.Joining // and those that are there already
-	isDry  bool                  // the plan is only printed
+	ns    runtimespec.Namespaces
+	isDry bool // the plan is only printed
 
 	warn func(text string) // says what could not be done in full
 	hook func(kind string, hook specs.Hook, pid string) error
@@ -126,28 +124,23 @@ func (b *bundle) makeGroup(g *group, in *parent, above string) {
 }
 
 // namespaces makes the namespaces that have no path, and joins the others, before it makes a user
-// namespace, in which it has no rights over them. A PID namespace that is joined, and an offset of
-// a clock, are for children only, so then the list forks.
+// namespace, in which it has no rights over them.
 func (b *bundle) namespaces() error {
 	b.Section("namespaces: what it sees of the system")
-	b.Clone.Flags |= b.bornWith()
-	forks := b.unshares()
-	for _, ns := range b.joined {
-		forks = forks || ns.Flag == unix.CLONE_NEWPID
+	b.Clone.Flags |= b.ns.BornWith()
+	for _, ns := range b.ns.Joined {
 		b.Setns(plan.Num(ns.FD), ns.Flag).Why(ns.Path)
 		if ns.Flag == unix.CLONE_NEWUSER {
 			b.Setresid(0, 0)
 		}
 	}
-	if b.unshares() {
-		b.Unshare(b.fresh &^ unix.CLONE_NEWCGROUP)
+	if b.ns.Unshares() {
+		b.Unshare(b.ns.New &^ unix.CLONE_NEWCGROUP)
 	}
-	offsets := b.Linux.TimeOffsets
-	for _, clock := range slices.Sorted(maps.Keys(offsets)) {
-		b.WriteFile("/proc/self/timens_offsets", fmt.Sprintf("%s %d %d\n", clock,
-			offsets[clock].Secs, offsets[clock].Nanosecs)).Why("another time since boot")
+	for _, line := range runtimespec.TimeOffsets(b.Spec) {
+		b.WriteFile("/proc/self/timens_offsets", line).Why("another time since boot")
 	}
-	if forks {
+	if b.ns.Forks() {
 		b.Fork(unix.CLONE_PARENT).Why("only a child is inside")
 	}
 	b.insideNamespaces()
@@ -156,7 +149,7 @@ func (b *bundle) namespaces() error {
 
 // insideNamespaces maps the ids, runs the first hooks, and names the new namespaces.
 func (b *bundle) insideNamespaces() {
-	isNew := func(flag uint64) bool { return b.fresh&flag != 0 }
+	isNew := func(flag uint64) bool { return b.ns.New&flag != 0 }
 	b.WhileHeld(func(h *Plan, pid string) {
 		if isNew(unix.CLONE_NEWUSER) {
 			b.mapIDs(h, pid)
@@ -187,15 +180,11 @@ func (b *bundle) insideNamespaces() {
 
 // files makes root and mounts the container's root.
 func (b *bundle) files() error {
-	propagation, err := runtimespec.Propagation(b.Linux.RootfsPropagation)
+	propagation, first, err := runtimespec.Propagation(b.Linux.RootfsPropagation)
 	if err != nil {
 		return err
 	}
 	b.Section("root: a directory that becomes /")
-	first := uint64(unix.MS_REC | unix.MS_PRIVATE)
-	if propagation&(unix.MS_SLAVE|unix.MS_SHARED) != 0 {
-		first = unix.MS_REC | unix.MS_SLAVE
-	}
 	b.Plan.Mount("", "/", "", first, "").Why("no mount made in here shows outside")
 	b.Umask(0)
 	b.Plan.Mount(b.Rootfs, b.Rootfs, "", unix.MS_BIND|unix.MS_REC, "").
@@ -252,12 +241,9 @@ func (b *bundle) mount(m specs.Mount) error {
 		if at.mount, at.isDir, err = b.copied(m, o); err != nil {
 			return err
 		}
-	case o.IDMap != "" || o.CopyUp && !b.isBare(m.Destination):
+	case o.IDMap != "" || o.CopyUp && !runtimespec.IsBare(b.Spec, m.Destination):
 		return errors.New("an id-mapped or copied-up mount of a new file system is not supported")
 	default:
-		if m.Source != "" {
-			o.Data = append([]string{"source=" + m.Source}, o.Data...)
-		}
 		at.mount = b.NewMount(m.Type, o.Set, o.Data...)
 		at.exact = m.Type == "proc" || m.Type == "sysfs"
 	}
@@ -274,7 +260,6 @@ func (b *bundle) mount(m specs.Mount) error {
 // no right to its path or to map its ids.
 func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 	mount plan.Arg, isDir bool, err error) {
-	m.Source = runtimespec.Source(m, b.dir)
 	info, err := os.Stat(m.Source)
 	if err != nil {
 		return mount, false, fmt.Errorf("source: %w", err)
@@ -365,30 +350,24 @@ func (b *bundle) nodesInDev() error {
 // hide writes linux.sysctl, and covers linux.readonlyPaths and linux.maskedPaths.
 func (b *bundle) hide() error {
 	b.Section("hide: what would reveal the host, or change it")
-	for _, name := range slices.Sorted(maps.Keys(b.Linux.Sysctl)) {
-		if err := runtimespec.CheckSysctl(b.Spec, name); err != nil {
-			return err
-		}
-		b.WriteFile("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), b.Linux.Sysctl[name]).
-			Why("linux.sysctl")
+	settings, err := runtimespec.Sysctls(b.Spec)
+	if err != nil {
+		return err
 	}
-	for _, name := range b.Linux.ReadonlyPaths {
-		if there, _ := runtimespec.Look(b.Spec, b.dir, name); there {
-			mount := b.CopyMount(plan.Cwd, name).Result()
-			b.SetMount(mount, rdOnly)
-			b.Attach(mount, plan.Cwd, name).Why(name + " to be read only")
-		}
+	for _, s := range settings {
+		b.WriteFile(s.File, s.Value).Why("linux.sysctl")
 	}
-	for _, name := range b.Linux.MaskedPaths {
-		there, isDir := runtimespec.Look(b.Spec, b.dir, name)
-		if !there {
-			continue
-		}
+	for _, at := range runtimespec.Present(b.Spec, b.Linux.ReadonlyPaths) {
+		mount := b.CopyMount(plan.Cwd, at.Path).Result()
+		b.SetMount(mount, rdOnly)
+		b.Attach(mount, plan.Cwd, at.Path).Why(at.Path + " to be read only")
+	}
+	for _, at := range runtimespec.Present(b.Spec, b.Linux.MaskedPaths) {
 		cover := b.CopyMount(b.dev, "null").Result
-		if isDir {
+		if at.IsDir {
 			cover = func() plan.Arg { return b.NewMount("tmpfs", rdOnly, "mode=555") }
 		}
-		b.Attach(cover(), plan.Cwd, name).Why(name + " reveals the host").
+		b.Attach(cover(), plan.Cwd, at.Path).Why(at.Path + " reveals the host").
 			Tolerate(unix.ENOENT) // below another one that is covered
 	}
 	return nil

@@ -6,7 +6,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"strings"
 	"unsafe"
@@ -15,8 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage03-rootfs/capability"
-	"stagebox/stage03-rootfs/rlimit"
 	"stagebox/stage05-images/runtimespec"
 )
 
@@ -25,47 +22,19 @@ func (b *bundle) hasUserNamespace() bool {
 	return runtimespec.HasNamespace(b.Spec, specs.UserNamespace)
 }
 
-// knownCaps is what the process may have: in a user namespace, new or joined, the kernel gives it
-// all.
-func (b *bundle) knownCaps() capability.Set {
-	if b.hasUserNamespace() {
-		return capability.Known(unix.CLONE_NEWUSER)
-	}
-	return capability.Known(0)
-}
-
-// mapIDs maps linux.uidMappings and linux.gidMappings. An ordinary user may map the user's own ids
-// alone; newuidmap(1) and newgidmap(1) map the subordinate ones as well.
+// mapIDs maps linux.uidMappings and linux.gidMappings.
 func (b *bundle) mapIDs(h *Plan, pid string) {
-	uids, gids := b.Linux.UIDMappings, b.Linux.GIDMappings
-	switch {
-	case os.Geteuid() == 0:
-		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
-	case runtimespec.MapsOnly(uids, os.Geteuid()) && runtimespec.MapsOnly(gids, os.Getegid()):
+	m := runtimespec.MapIDs(b.Linux)
+	if m.ByPrograms {
+		h.Command(append([]string{"newuidmap", pid}, strings.Fields(m.UIDs)...)...)
+		h.Command(append([]string{"newgidmap", pid}, strings.Fields(m.GIDs)...)...)
+		return
+	}
+	if m.DenyGroups {
 		h.WriteFile("/proc/"+pid+"/setgroups", "deny").
 			Why("needed before gid_map: a user must not drop a group that is denied access")
-		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
-	default:
-		h.Command(append([]string{"newuidmap", pid}, strings.Fields(runtimespec.IDMap(uids))...)...)
-		h.Command(append([]string{"newgidmap", pid}, strings.Fields(runtimespec.IDMap(gids))...)...)
 	}
-}
-
-// unshares reports whether the new namespaces are made after others were joined: by the user
-// namespace that is to own them, or before a new one that would have no right to join. The offset
-// of a clock, too, is set before a process is in its namespace.
-func (b *bundle) unshares() bool {
-	joinsUser := len(b.joined) > 0 && b.joined[0].Flag == unix.CLONE_NEWUSER
-	makesUser := len(b.joined) > 0 && b.fresh&unix.CLONE_NEWUSER != 0
-	return joinsUser || makesUser || len(b.Linux.TimeOffsets) > 0
-}
-
-// bornWith are the namespaces that clone3 makes.
-func (b *bundle) bornWith() uint64 {
-	if b.unshares() {
-		return 0
-	}
-	return b.fresh &^ unix.CLONE_NEWCGROUP
+	writeMaps(h, pid, m.UIDs, m.GIDs)
 }
 
 // guard seals box where a program of the container's could get hold of it, before there is
@@ -76,34 +45,20 @@ func (b *bundle) guard() error {
 		return seal()
 	}
 	r := &newRoot{Container: &Container{}, Plan: hostPlan()}
-	r.Clone.Flags = b.bornWith()
+	r.Clone.Flags = b.ns.BornWith()
 	return r.guardSelf()
-}
-
-// isBare reports whether a directory of the root has nothing that a tmpfs could begin with.
-func (b *bundle) isBare(dir string) bool {
-	fd, err := b.openInside(dir, unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != nil {
-		return true
-	}
-	file := os.NewFile(uintptr(fd), dir)
-	defer file.Close()
-	names, _ := file.Readdirnames(1)
-	return len(names) == 0
 }
 
 // device makes one of linux.devices.
 func (b *bundle) device(d specs.LinuxDevice) error {
-	kind, err := runtimespec.DeviceKind(d.Type)
+	node, uid, gid, err := runtimespec.Device(d)
 	if err != nil {
-		return fmt.Errorf("type: %w", err)
+		return err
 	}
-	mode, uid, gid := runtimespec.DeviceAttributes(d)
-	d.Path = path.Clean("/" + d.Path)[1:]
-	b.dirs(plan.Cwd, path.Dir(d.Path))
-	b.Mknod(plan.Cwd, d.Path, kind|mode, uint32(d.Major), uint32(d.Minor)).Tolerate(unix.EEXIST)
+	b.dirs(plan.Cwd, path.Dir(node.Target))
+	b.Mknod(plan.Cwd, node.Target, node.Kind|node.Mode, node.Major, node.Minor).Tolerate(unix.EEXIST)
 	if uid > 0 || gid > 0 {
-		b.Add("fchownat", unix.SYS_FCHOWNAT, plan.Cwd, d.Path, uid, gid, 0)
+		b.Add("fchownat", unix.SYS_FCHOWNAT, plan.Cwd, node.Target, uid, gid, 0)
 	}
 	return nil
 }
@@ -132,46 +87,24 @@ func (b *bundle) filter() (install func(), err error) {
 
 // priorities are what the program inherits: limits, and how it is treated by the kernel.
 func (b *bundle) priorities(process *specs.Process) error {
-	if process.OOMScoreAdj != nil {
-		b.WriteFile("/proc/self/oom_score_adj", fmt.Sprint(*process.OOMScoreAdj)).
+	o, err := runtimespec.ParsePriorities(b.Linux, process, b.warn)
+	if o.OOMScoreAdj != nil {
+		b.WriteFile("/proc/self/oom_score_adj", fmt.Sprint(*o.OOMScoreAdj)).
 			Tolerate(unix.EACCES).Why("who is killed first; CAP_SYS_RESOURCE alone makes it less")
 	}
-	if process.Scheduler != nil {
-		attr, err := runtimespec.Scheduler(process.Scheduler)
-		if err != nil {
-			return err
-		}
+	if attr := o.Scheduler; attr != nil {
 		b.Add("sched_setattr", unix.SYS_SCHED_SETATTR, 0, plan.Ptr(unsafe.Pointer(attr), "SCHEDULER"), 0)
 	}
-	if process.IOPriority != nil {
-		value, err := runtimespec.IOPriority(process.IOPriority)
-		if err != nil {
-			return err
-		}
-		b.Add("ioprio_set", unix.SYS_IOPRIO_SET, plan.Sym(1, "IOPRIO_WHO_PROCESS"), 0, value)
+	if o.IOPriority != nil {
+		b.Add("ioprio_set", unix.SYS_IOPRIO_SET, plan.Sym(1, "IOPRIO_WHO_PROCESS"), 0, *o.IOPriority)
 	}
-	if b.Linux.Personality != nil {
-		domain, err := runtimespec.Personality(b.Linux.Personality)
-		if err != nil {
-			return err
-		}
-		b.Add("personality", unix.SYS_PERSONALITY, domain)
+	if o.Personality != nil {
+		b.Add("personality", unix.SYS_PERSONALITY, *o.Personality)
 	}
-	limits, err := runtimespec.Rlimits(process.Rlimits)
-	for _, limit := range limits {
-		b.limit(limit)
+	for _, limit := range o.Limits {
+		b.Prlimit(limit)
 	}
 	return err
-}
-
-// limit plans one of process.rlimits. A hard limit that box may not raise stays as it is.
-func (b *bundle) limit(limit rlimit.Limit) {
-	allowed, isLower, _ := limit.Allowed() // the kernel says what is wrong with it
-	if isLower {
-		b.warn(fmt.Sprintf("process.rlimits: only CAP_SYS_RESOURCE raises a hard limit: %s stays at %s",
-			limit.Name, rlimit.Format(allowed.Max)))
-	}
-	b.Prlimit(allowed)
 }
 
 // reportExecve has a process that waited for start say itself why it is not a program: box, which
@@ -188,21 +121,15 @@ func (b *bundle) reportExecve() {
 // idNamespace makes a user namespace for the ids of a mount, and of nothing else: its process ends
 // when the namespace is open.
 func (b *bundle) idNamespace(m specs.Mount) (fd int, err error) {
-	uids, gids := m.UIDMappings, m.GIDMappings
-	if len(uids) == 0 {
-		uids, gids = b.Linux.UIDMappings, b.Linux.GIDMappings
-	}
-	if len(uids)*len(gids) == 0 {
-		return -1, errors.New("uidMappings, gidMappings: an id-mapped mount needs both")
-	}
-	if b.isDry {
-		return 0, nil
+	uids, gids, err := runtimespec.MapIDsOf(m, b.Linux)
+	if err != nil || b.isDry {
+		return 0, err
 	}
 	p := newPlan()
 	p.DetachTerminal()
 	p.Clone.Flags |= unix.CLONE_NEWUSER
 	p.WhileHeld(func(h *Plan, pid string) {
-		writeMaps(h, pid, runtimespec.IDMap(uids), runtimespec.IDMap(gids))
+		writeMaps(h, pid, uids, gids)
 		open := h.Add("openat", unix.SYS_OPENAT, plan.Cwd, "/proc/"+pid+"/ns/user",
 			plan.Sym(unix.O_RDONLY|unix.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"))
 		open.Then(func() { fd = int(open.Ret) })

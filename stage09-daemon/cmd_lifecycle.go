@@ -70,7 +70,7 @@ func loadBundle(o *runtimecli.BundleOptions, id string, waits bool) (*runtimeCon
 	c := &runtimeContainer{BundleOptions: o, p: newPlan()}
 	c.bundle = &bundle{Spec: spec, dir: dir, id: id, keep: o.PreserveFds, warn: o.Warn}
 	c.bundle.hook = c.runHook
-	c.fresh, c.joined, err = runtimespec.SortNamespaces(spec, flagOf)
+	c.ns, err = runtimespec.SortNamespaces(spec, flagOf)
 	return c, err
 }
 

@@ -2,12 +2,14 @@ package runtimespec
 
 import (
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage03-rootfs/devcgroup"
+	"stagebox/stage03-rootfs/devnode"
 )
 
 // Devices translates linux.resources.devices: what may be opened, in its order and before rules, or
@@ -47,20 +49,17 @@ func number(n *int64) uint32 {
 // kinds are the types of a device.
 var kinds = map[string]uint32{"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_IFBLK, "p": unix.S_IFIFO}
 
-// DeviceKind is the type of a device node for mknod(2).
-func DeviceKind(text string) (uint32, error) {
-	if kind := kinds[text]; kind != 0 {
-		return kind, nil
+// Device is one of linux.devices, with a target that is relative to the root, and its owner: mode
+// 0666 where none is given, and -1 for an id that is to stay as it is.
+func Device(d specs.LinuxDevice) (node devnode.Node, uid, gid int, err error) {
+	node = devnode.Node{Target: path.Clean("/" + d.Path)[1:], Kind: kinds[d.Type],
+		Major: uint32(d.Major), Minor: uint32(d.Minor), Mode: 0o666}
+	if node.Kind == 0 {
+		return node, -1, -1, fmt.Errorf("type: unknown device type %q: use b, c, u or p", d.Type)
 	}
-	return 0, fmt.Errorf("unknown device type %q: use b, c, u or p", text)
-}
-
-// DeviceAttributes are the mode and the owner of one of linux.devices: 0666 where none is given, and
-// -1 for an id that is to stay as it is.
-func DeviceAttributes(d specs.LinuxDevice) (mode uint32, uid, gid int) {
-	mode, uid, gid = 0o666, -1, -1
+	uid, gid = -1, -1
 	if d.FileMode != nil {
-		mode = uint32(d.FileMode.Perm())
+		node.Mode = uint32(d.FileMode.Perm())
 	}
 	if d.UID != nil {
 		uid = int(*d.UID)
@@ -68,5 +67,5 @@ func DeviceAttributes(d specs.LinuxDevice) (mode uint32, uid, gid int) {
 	if d.GID != nil {
 		gid = int(*d.GID)
 	}
-	return mode, uid, gid
+	return node, uid, gid, nil
 }

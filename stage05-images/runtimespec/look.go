@@ -1,6 +1,7 @@
 package runtimespec
 
 import (
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -25,26 +26,45 @@ func HasHostsDev(spec *specs.Spec) bool {
 	})
 }
 
-// Source is what a bind mount of the bundle in a directory is a copy of; its path may be relative to
-// that.
-func Source(m specs.Mount, dir string) string {
-	if filepath.IsAbs(m.Source) {
-		return m.Source
-	}
-	return filepath.Join(dir, m.Source)
+// Place is a path that is there in the container.
+type Place struct {
+	Path  string
+	IsDir bool
 }
 
-// Look reports whether a path is there in the container, and a directory: in the last of mounts that
+// Present returns those of some paths that are there.
+func Present(spec *specs.Spec, paths []string) (list []Place) {
+	for _, name := range paths {
+		if there, isDir := look(spec, name); there {
+			list = append(list, Place{name, isDir})
+		}
+	}
+	return list
+}
+
+// IsBare reports whether a directory of the root has nothing that a tmpfs could begin with.
+func IsBare(spec *specs.Spec, dir string) bool {
+	fd, err := rootdir.Open(spec.Root.Path, dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return true
+	}
+	file := os.NewFile(uintptr(fd), dir)
+	defer file.Close()
+	names, _ := file.Readdirnames(1)
+	return len(names) == 0
+}
+
+// look reports whether a path is there in the container, and a directory: in the last of mounts that
 // covers it, or in the root. A new file system is empty, but /proc, /sys and the cgroups are like the
 // host's.
-func Look(spec *specs.Spec, dir, name string) (there, isDir bool) {
+func look(spec *specs.Spec, name string) (there, isDir bool) {
 	root, at := spec.Root.Path, name
 	for _, m := range spec.Mounts {
 		below, covers := strings.CutPrefix(path.Clean(name)+"/", path.Clean("/"+m.Destination)+"/")
 		switch {
 		case !covers:
 		case IsBind(m):
-			root, at = "/", filepath.Join(Source(m, dir), below)
+			root, at = "/", filepath.Join(m.Source, below)
 		case m.Type == "proc", m.Type == "sysfs", strings.HasPrefix(m.Type, "cgroup"):
 			root, at = "/", name
 		default:

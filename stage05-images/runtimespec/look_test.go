@@ -9,14 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLook(t *testing.T) {
+func TestPresent(t *testing.T) {
 	dir := t.TempDir()
 	for _, sub := range []string{"rootfs/etc", "own/sub"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, sub), 0o755))
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "rootfs/etc/file"), nil, 0o644))
 	spec := &specs.Spec{Root: &specs.Root{Path: filepath.Join(dir, "rootfs")}, Mounts: []specs.Mount{
-		{Destination: "/data", Type: "bind", Source: "own", Options: []string{"rbind"}},
+		{Destination: "/data", Type: "bind", Source: filepath.Join(dir, "own"), Options: []string{"rbind"}},
 		{Destination: "/new", Type: "tmpfs"},
 		{Destination: "/proc", Type: "proc"},
 	}}
@@ -25,8 +25,11 @@ func TestLook(t *testing.T) {
 		"/data/sub": {true, true}, "/data/none": {}, "/new": {}, "/new/sub": {},
 		"/proc/self/status": {true, false}, "/proc/none": {},
 	} {
-		there, isDir := Look(spec, dir, name)
-		require.Equal(t, want, [2]bool{there, isDir}, name)
+		var places []Place
+		if want[0] {
+			places = []Place{{name, want[1]}}
+		}
+		require.Equal(t, places, Present(spec, []string{name}), name)
 	}
 }
 

@@ -104,6 +104,9 @@ func ParseMount(m specs.Mount) (Options, error) {
 	if o.Bind && len(o.Data) > 0 {
 		return o, fmt.Errorf("the option %q does not apply to a bind mount", o.Data[0])
 	}
+	if !o.Bind && m.Source != "" {
+		o.Data = append([]string{"source=" + m.Source}, o.Data...)
+	}
 	if o.IDMap == "" && len(m.UIDMappings) > 0 {
 		o.IDMap = "idmap"
 	}
@@ -131,15 +134,21 @@ func add(set, clear *uint64, a attribute) {
 	}
 }
 
-// Propagation is the value of linux.rootfsPropagation: rprivate unless it is given.
-func Propagation(text string) (uint64, error) {
+// Propagation is the value of linux.rootfsPropagation, rprivate unless it is given, and what the
+// mounts are until the root is in its place: private, or for one that is shared, or follows the
+// host's, a slave.
+func Propagation(text string) (value, first uint64, err error) {
+	first = unix.MS_REC | unix.MS_PRIVATE
 	if text == "" {
-		return unix.MS_PRIVATE | unix.MS_REC, nil
+		return first, first, nil
 	}
-	if flags := propagations[text]; flags != 0 {
-		return flags, nil
+	if value = propagations[text]; value&(unix.MS_SLAVE|unix.MS_SHARED) != 0 {
+		first = unix.MS_REC | unix.MS_SLAVE
 	}
-	return 0, fmt.Errorf("linux.rootfsPropagation %q: there are %s", text,
+	if value != 0 {
+		return value, first, nil
+	}
+	return 0, 0, fmt.Errorf("linux.rootfsPropagation %q: there are %s", text,
 		strings.Join(slices.Sorted(maps.Keys(propagations)), ", "))
 }
 

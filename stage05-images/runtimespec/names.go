@@ -16,6 +16,15 @@ import (
 // Capabilities are the five sets of capabilities(7).
 type Capabilities struct{ Bounding, Effective, Permitted, Inheritable, Ambient capability.Set }
 
+// KnownCaps are the capabilities that a container's process may have: in a user namespace, new or
+// joined, the kernel gives it all.
+func KnownCaps(spec *specs.Spec) capability.Set {
+	if HasNamespace(spec, specs.UserNamespace) {
+		return capability.Known(unix.CLONE_NEWUSER)
+	}
+	return capability.Known(0)
+}
+
 // ParseCapabilities reads process.capabilities, without which a process has none. A name that
 // is unknown, or that box may not give, is left out, as runc does, with a warning.
 func ParseCapabilities(c *specs.LinuxCapabilities, known capability.Set, warn func(string)) (caps Capabilities) {
@@ -40,8 +49,40 @@ func ParseCapabilities(c *specs.LinuxCapabilities, known capability.Set, warn fu
 	return caps
 }
 
-// Rlimits reads process.rlimits.
-func Rlimits(list []specs.POSIXRlimit) (limits []rlimit.Limit, err error) {
+// Priorities are what a program inherits: how the kernel treats it, and limits.
+type Priorities struct {
+	OOMScoreAdj *int            // nil, as the next three, where nothing is asked for
+	Scheduler   *unix.SchedAttr // of sched_setattr(2)
+	IOPriority  *int            // of ioprio_set(2)
+	Personality *int            // of personality(2)
+	Limits      []rlimit.Limit
+}
+
+// ParsePriorities reads them. A hard limit that box may not raise stays as it is, with a warning.
+func ParsePriorities(l *specs.Linux, p *specs.Process, warn func(string)) (o Priorities, err error) {
+	o.OOMScoreAdj = p.OOMScoreAdj
+	if o.Scheduler, err = scheduler(p.Scheduler); err != nil {
+		return o, err
+	}
+	if o.IOPriority, err = ioPriority(p.IOPriority); err != nil {
+		return o, err
+	}
+	if o.Personality, err = personality(l.Personality); err != nil {
+		return o, err
+	}
+	limits, err := rlimits(p.Rlimits)
+	for _, limit := range limits {
+		allowed, isLower, _ := limit.Allowed() // the kernel says what is wrong with it
+		if isLower {
+			warn(fmt.Sprintf("process.rlimits: only CAP_SYS_RESOURCE raises a hard limit: %s stays at %s",
+				limit.Name, rlimit.Format(allowed.Max)))
+		}
+		o.Limits = append(o.Limits, allowed)
+	}
+	return o, err
+}
+
+func rlimits(list []specs.POSIXRlimit) (limits []rlimit.Limit, err error) {
 	seen := map[string]bool{}
 	for i, l := range list {
 		path := fmt.Sprintf("process.rlimits[%d]", i)
@@ -64,17 +105,19 @@ func Rlimits(list []specs.POSIXRlimit) (limits []rlimit.Limit, err error) {
 	return limits, nil
 }
 
-// Personality is the argument of personality(2).
-func Personality(p *specs.LinuxPersonality) (int, error) {
+func personality(p *specs.LinuxPersonality) (*int, error) {
+	if p == nil {
+		return nil, nil
+	}
 	if len(p.Flags) > 0 {
-		return 0, fmt.Errorf("linux.personality.flags: not supported")
+		return nil, fmt.Errorf("linux.personality.flags: not supported")
 	}
 	domains := map[specs.LinuxPersonalityDomain]int{specs.PerLinux: 0, specs.PerLinux32: 8}
 	domain, known := domains[p.Domain]
 	if !known {
-		return 0, fmt.Errorf("linux.personality.domain %q: it is LINUX or LINUX32", p.Domain)
+		return nil, fmt.Errorf("linux.personality.domain %q: it is LINUX or LINUX32", p.Domain)
 	}
-	return domain, nil
+	return &domain, nil
 }
 
 var policies = map[specs.LinuxSchedulerPolicy]uint32{
@@ -88,8 +131,10 @@ var schedulerFlags = map[specs.LinuxSchedulerFlag]uint64{
 	specs.SchedFlagUtilClampMin: 32, specs.SchedFlagUtilClampMax: 64,
 }
 
-// Scheduler is the argument of sched_setattr(2).
-func Scheduler(s *specs.Scheduler) (*unix.SchedAttr, error) {
+func scheduler(s *specs.Scheduler) (*unix.SchedAttr, error) {
+	if s == nil {
+		return nil, nil
+	}
 	policy, known := policies[s.Policy]
 	if !known {
 		return nil, fmt.Errorf("process.scheduler.policy %q: there is no such policy", s.Policy)
@@ -106,14 +151,17 @@ func Scheduler(s *specs.Scheduler) (*unix.SchedAttr, error) {
 	return attr, nil
 }
 
-// IOPriority is the argument of ioprio_set(2).
-func IOPriority(p *specs.LinuxIOPriority) (int, error) {
+func ioPriority(p *specs.LinuxIOPriority) (*int, error) {
+	if p == nil {
+		return nil, nil
+	}
 	classes := map[specs.IOPriorityClass]int{specs.IOPRIO_CLASS_RT: 1, specs.IOPRIO_CLASS_BE: 2, specs.IOPRIO_CLASS_IDLE: 3}
 	class, known := classes[p.Class]
 	if !known || p.Priority < 0 || p.Priority > 7 {
-		return 0, fmt.Errorf("process.ioPriority: a class of IOPRIO_CLASS_RT, BE or IDLE, and a priority from 0 to 7")
+		return nil, fmt.Errorf("process.ioPriority: a class of IOPRIO_CLASS_RT, BE or IDLE, and a priority from 0 to 7")
 	}
-	return class<<13 | p.Priority, nil
+	value := class<<13 | p.Priority
+	return &value, nil
 }
 
 var seccompFlags = map[specs.LinuxSeccompFlag]int{

@@ -3,8 +3,10 @@ package runtimespec
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -71,8 +73,30 @@ func checkNamespaces(spec *specs.Spec) error {
 	return nil
 }
 
-// CheckSysctl refuses a setting of linux.sysctl that is the host's.
-func CheckSysctl(spec *specs.Spec, name string) error {
+// Sysctl is a file of /proc/sys, and what to write to it.
+type Sysctl struct{ File, Value string }
+
+// Sysctls returns linux.sysctl, sorted by name, and refuses a setting that is the host's.
+func Sysctls(spec *specs.Spec) (list []Sysctl, err error) {
+	for _, name := range slices.Sorted(maps.Keys(spec.Linux.Sysctl)) {
+		if err := checkSysctl(spec, name); err != nil {
+			return nil, err
+		}
+		list = append(list, Sysctl{"/proc/sys/" + strings.ReplaceAll(name, ".", "/"), spec.Linux.Sysctl[name]})
+	}
+	return list, nil
+}
+
+// TimeOffsets returns the lines of /proc/PID/timens_offsets for linux.timeOffsets, sorted.
+func TimeOffsets(spec *specs.Spec) (lines []string) {
+	for _, clock := range slices.Sorted(maps.Keys(spec.Linux.TimeOffsets)) {
+		offset := spec.Linux.TimeOffsets[clock]
+		lines = append(lines, fmt.Sprintf("%s %d %d\n", clock, offset.Secs, offset.Nanosecs))
+	}
+	return lines
+}
+
+func checkSysctl(spec *specs.Spec, name string) error {
 	kind := map[string]specs.LinuxNamespaceType{"kernel.hostname": specs.UTSNamespace,
 		"kernel.domainname": specs.UTSNamespace}[name]
 	switch sysctl.Namespace(name) {
@@ -87,8 +111,38 @@ func CheckSysctl(spec *specs.Spec, name string) error {
 	return fmt.Errorf("linux.sysctl[%s]: the setting is the host's, not the container's", name)
 }
 
-// IDMap returns the lines of /proc/PID/uid_map for linux.uidMappings and the like.
-func IDMap(list []specs.LinuxIDMapping) (text string) {
+// IDMaps are the lines of /proc/PID/uid_map and gid_map, and who may write them.
+type IDMaps struct {
+	UIDs, GIDs string
+	ByPrograms bool // newuidmap(1) and newgidmap(1) alone may
+	DenyGroups bool // only after setgroups(2) is denied
+}
+
+// MapIDs returns linux.uidMappings and linux.gidMappings. An ordinary user may map the user's own ids
+// alone; the programs map the subordinate ones as well.
+func MapIDs(l *specs.Linux) IDMaps {
+	m := IDMaps{UIDs: idMap(l.UIDMappings), GIDs: idMap(l.GIDMappings)}
+	if os.Geteuid() != 0 {
+		m.DenyGroups = mapsOnly(l.UIDMappings, os.Geteuid()) && mapsOnly(l.GIDMappings, os.Getegid())
+		m.ByPrograms = !m.DenyGroups
+	}
+	return m
+}
+
+// MapIDsOf returns those of an id-mapped mount: its own, or else the container's.
+func MapIDsOf(m specs.Mount, l *specs.Linux) (uids, gids string, err error) {
+	of := specs.Linux{UIDMappings: m.UIDMappings, GIDMappings: m.GIDMappings}
+	if len(m.UIDMappings) == 0 {
+		of = specs.Linux{UIDMappings: l.UIDMappings, GIDMappings: l.GIDMappings}
+	}
+	if len(of.UIDMappings)*len(of.GIDMappings) == 0 {
+		return "", "", errors.New("uidMappings, gidMappings: an id-mapped mount needs both")
+	}
+	return idMap(of.UIDMappings), idMap(of.GIDMappings), nil
+}
+
+// idMap returns the lines of one list.
+func idMap(list []specs.LinuxIDMapping) (text string) {
 	for _, m := range list {
 		text += fmt.Sprintf("%d %d %d\n", m.ContainerID, m.HostID, m.Size)
 	}
@@ -126,34 +180,65 @@ type Joining struct {
 	FD   int
 }
 
-// SortNamespaces sorts linux.namespaces into those to make, as flags, and those to join, which it
-// opens: user first, mnt last. flagOf returns the flag of a name in /proc/PID/ns.
-func SortNamespaces(spec *specs.Spec, flagOf func(name string) (uint64, error)) (fresh uint64, joined []Joining, err error) {
+// Namespaces are those of a container that are not box's own.
+type Namespaces struct {
+	New     uint64    // CLONE_NEW… of those to make
+	Joined  []Joining // those that exist already: user first, mnt last
+	offsets bool      // whether there are linux.timeOffsets
+}
+
+// Unshares reports whether the new namespaces are made after others were joined: by the user
+// namespace that is to own them, or before a new one that would have no right to join. The offset
+// of a clock, too, is set before a process is in its namespace.
+func (n Namespaces) Unshares() bool {
+	joinsUser := len(n.Joined) > 0 && n.Joined[0].Flag == unix.CLONE_NEWUSER
+	makesUser := len(n.Joined) > 0 && n.New&unix.CLONE_NEWUSER != 0
+	return joinsUser || makesUser || n.offsets
+}
+
+// BornWith are the namespaces that clone3 makes.
+func (n Namespaces) BornWith() uint64 {
+	if n.Unshares() {
+		return 0
+	}
+	return n.New &^ unix.CLONE_NEWCGROUP
+}
+
+// Forks reports whether only a child is inside all namespaces. A PID namespace that is joined, and an
+// offset of a clock, are for children alone.
+func (n Namespaces) Forks() bool {
+	return n.Unshares() || slices.ContainsFunc(n.Joined, func(j Joining) bool { return j.Flag == unix.CLONE_NEWPID })
+}
+
+// SortNamespaces sorts linux.namespaces into those to make and those to join, which it opens. flagOf
+// returns the flag of a name in /proc/PID/ns.
+func SortNamespaces(spec *specs.Spec, flagOf func(name string) (uint64, error)) (n Namespaces, err error) {
+	n.offsets = len(spec.Linux.TimeOffsets) > 0
 	seen := uint64(0)
 	for i, ns := range spec.Linux.Namespaces {
 		flag, err := flagOf(nameOf(ns.Type))
 		switch {
 		case err != nil:
-			return 0, nil, fmt.Errorf("linux.namespaces[%d].type: %w", i, err)
+			return n, fmt.Errorf("linux.namespaces[%d].type: %w", i, err)
 		case seen&flag != 0:
-			return 0, nil, fmt.Errorf("linux.namespaces[%d].type: duplicate %s", i, ns.Type)
+			return n, fmt.Errorf("linux.namespaces[%d].type: duplicate %s", i, ns.Type)
 		case ns.Path == "":
-			fresh |= flag
+			n.New |= flag
 		default:
 			fd, err := openNamespace(ns.Path, flag)
 			if err != nil {
-				return 0, nil, fmt.Errorf("linux.namespaces[%d].path %q: %w", i, ns.Path, err)
+				return n, fmt.Errorf("linux.namespaces[%d].path %q: %w", i, ns.Path, err)
 			}
-			joined = append(joined, Joining{ns.Path, flag, fd})
+			n.Joined = append(n.Joined, Joining{ns.Path, flag, fd})
 		}
 		seen |= flag
 	}
 	rank := map[uint64]int{unix.CLONE_NEWUSER: -1, unix.CLONE_NEWNS: 1}
-	slices.SortStableFunc(joined, func(x, y Joining) int { return rank[x.Flag] - rank[y.Flag] })
-	return fresh, joined, checkNamespaces(spec)
+	slices.SortStableFunc(n.Joined, func(x, y Joining) int { return rank[x.Flag] - rank[y.Flag] })
+	return n, checkNamespaces(spec)
 }
 
-// MapsOnly reports whether a list of mappings is of one id of the host's alone.
-func MapsOnly(list []specs.LinuxIDMapping, id int) bool {
+// mapsOnly reports whether a list of mappings is of one id of the host's alone.
+func mapsOnly(list []specs.LinuxIDMapping, id int) bool {
 	return len(list) == 1 && list[0].Size == 1 && int(list[0].HostID) == id
 }

@@ -28,9 +28,10 @@ func TestSortNamespaces(t *testing.T) {
 	}
 	mount, network := specs.LinuxNamespace{Type: specs.MountNamespace}, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: "/proc/self/ns/net"}
 	user := specs.LinuxNamespace{Type: specs.UserNamespace, Path: "/proc/self/ns/user"}
-	fresh, joined, err := SortNamespaces(spec(mount, network, user), flagOf)
+	n, err := SortNamespaces(spec(mount, network, user), flagOf)
 	require.NoError(t, err)
-	require.EqualValues(t, unix.CLONE_NEWNS, fresh)
+	require.EqualValues(t, unix.CLONE_NEWNS, n.New)
+	joined := n.Joined
 	require.Len(t, joined, 2)
 	require.Equal(t, []string{user.Path, network.Path}, []string{joined[0].Path, joined[1].Path}, "user first")
 	for _, j := range joined {
@@ -47,18 +48,77 @@ func TestSortNamespaces(t *testing.T) {
 		`linux.namespaces[0].path "/proc/self/ns/mnt": it is box's own mount namespace, whose`:    {{Type: specs.MountNamespace, Path: "/proc/self/ns/mnt"}},
 		"linux.namespaces: there is no mount namespace, and box would change the host's own root": {network},
 	} {
-		_, _, err := SortNamespaces(spec(list...), flagOf)
+		_, err := SortNamespaces(spec(list...), flagOf)
 		require.ErrorContains(t, err, says)
 	}
 }
 
+// TestNamespaces: what is joined, and the offset of a clock, decide who makes the new namespaces, and when.
+func TestNamespaces(t *testing.T) {
+	const fresh = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP
+	network, user, pid := Joining{Flag: unix.CLONE_NEWNET}, Joining{Flag: unix.CLONE_NEWUSER}, Joining{Flag: unix.CLONE_NEWPID}
+	for _, c := range []struct {
+		n        Namespaces
+		bornWith uint64
+		forks    bool
+	}{
+		{Namespaces{New: fresh}, unix.CLONE_NEWNS, false},
+		{Namespaces{New: fresh, Joined: []Joining{network}}, unix.CLONE_NEWNS, false},
+		{Namespaces{New: fresh, Joined: []Joining{network, pid}}, unix.CLONE_NEWNS, true},
+		{Namespaces{New: fresh, Joined: []Joining{user, network}}, 0, true},
+		{Namespaces{New: fresh | unix.CLONE_NEWUSER}, unix.CLONE_NEWNS | unix.CLONE_NEWUSER, false},
+		{Namespaces{New: fresh | unix.CLONE_NEWUSER, Joined: []Joining{network}}, 0, true},
+		{Namespaces{New: fresh, offsets: true}, 0, true},
+	} {
+		require.Equal(t, c.bornWith, c.n.BornWith(), c.n)
+		require.Equal(t, c.bornWith == 0, c.n.Unshares(), c.n)
+		require.Equal(t, c.forks, c.n.Forks(), c.n)
+	}
+}
+
+func TestMapIDs(t *testing.T) {
+	list := []specs.LinuxIDMapping{{HostID: 100000, Size: 10}, {ContainerID: 10, HostID: 200000, Size: 5}}
+	m := MapIDs(&specs.Linux{UIDMappings: list, GIDMappings: list[:1]})
+	require.Equal(t, IDMaps{UIDs: "0 100000 10\n10 200000 5\n", GIDs: "0 100000 10\n", ByPrograms: os.Geteuid() != 0}, m)
+	own := func(id int) []specs.LinuxIDMapping { return []specs.LinuxIDMapping{{HostID: uint32(id), Size: 1}} }
+	m = MapIDs(&specs.Linux{UIDMappings: own(os.Geteuid()), GIDMappings: own(os.Getegid())})
+	require.False(t, m.ByPrograms)
+	require.Equal(t, os.Geteuid() != 0, m.DenyGroups)
+	container := &specs.Linux{UIDMappings: list, GIDMappings: list}
+	uids, gids, err := MapIDsOf(specs.Mount{UIDMappings: own(1), GIDMappings: own(2)}, container)
+	require.NoError(t, err)
+	require.Equal(t, "0 1 1\n|0 2 1\n", uids+"|"+gids)
+	uids, _, err = MapIDsOf(specs.Mount{}, container)
+	require.NoError(t, err)
+	require.Equal(t, "0 100000 10\n10 200000 5\n", uids)
+	_, _, err = MapIDsOf(specs.Mount{UIDMappings: own(1)}, container)
+	require.EqualError(t, err, "uidMappings, gidMappings: an id-mapped mount needs both")
+}
+
+func TestSysctls(t *testing.T) {
+	spec := &specs.Spec{Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.NetworkNamespace}},
+		Sysctl: map[string]string{"net.ipv4.ip_forward": "1", "net.core.somaxconn": "7"}}}
+	list, err := Sysctls(spec)
+	require.NoError(t, err)
+	require.Equal(t, []Sysctl{{"/proc/sys/net/core/somaxconn", "7"}, {"/proc/sys/net/ipv4/ip_forward", "1"}}, list)
+	spec.Linux.Sysctl["vm.swappiness"] = "1"
+	_, err = Sysctls(spec)
+	require.EqualError(t, err, "linux.sysctl[vm.swappiness]: the setting is the host's, not the container's")
+}
+
+func TestTimeOffsets(t *testing.T) {
+	spec := &specs.Spec{Linux: &specs.Linux{TimeOffsets: map[string]specs.LinuxTimeOffset{
+		"monotonic": {Secs: 5, Nanosecs: 7}, "boottime": {Secs: -1}}}}
+	require.Equal(t, []string{"boottime -1 0\n", "monotonic 5 7\n"}, TimeOffsets(spec))
+}
+
 func TestMapsOnly(t *testing.T) {
 	own := []specs.LinuxIDMapping{{HostID: 1000, Size: 1}}
-	require.True(t, MapsOnly(own, 1000))
-	require.False(t, MapsOnly(own, 1001))
-	require.False(t, MapsOnly(append(own, own...), 1000))
-	require.False(t, MapsOnly([]specs.LinuxIDMapping{{HostID: 1000, Size: 2}}, 1000))
-	require.False(t, MapsOnly(nil, 0))
+	require.True(t, mapsOnly(own, 1000))
+	require.False(t, mapsOnly(own, 1001))
+	require.False(t, mapsOnly(append(own, own...), 1000))
+	require.False(t, mapsOnly([]specs.LinuxIDMapping{{HostID: 1000, Size: 2}}, 1000))
+	require.False(t, mapsOnly(nil, 0))
 }
 
 func TestChangesOfACopiedMount(t *testing.T) {
@@ -122,9 +182,9 @@ func TestTheHostsNamespacesByPath(t *testing.T) {
 	}
 	require.ErrorContains(t, checkNamespaces(with(specs.UTSNamespace, "/proc/self/ns/uts")), "would rename the host")
 	require.NoError(t, checkNamespaces(with(specs.UTSNamespace, proc+"uts")))
-	require.ErrorContains(t, CheckSysctl(with(specs.NetworkNamespace, "/proc/self/ns/net"), "net.ipv4.ip_forward"), "is the host's")
-	require.NoError(t, CheckSysctl(with(specs.NetworkNamespace, proc+"net"), "net.ipv4.ip_forward"))
-	require.NoError(t, CheckSysctl(with(specs.NetworkNamespace, ""), "net.ipv4.ip_forward"))
+	require.ErrorContains(t, checkSysctl(with(specs.NetworkNamespace, "/proc/self/ns/net"), "net.ipv4.ip_forward"), "is the host's")
+	require.NoError(t, checkSysctl(with(specs.NetworkNamespace, proc+"net"), "net.ipv4.ip_forward"))
+	require.NoError(t, checkSysctl(with(specs.NetworkNamespace, ""), "net.ipv4.ip_forward"))
 }
 
 func sameFile(t *testing.T, a, b string) bool {

@@ -23,7 +23,8 @@ import (
 	"stagebox/stage01-namespaces/rawfile"
 )
 
-// Load reads the config.json of a bundle, and makes root.path absolute. A field that is missing,
+// Load reads the config.json of a bundle, and makes root.path and the sources of bind mounts
+// absolute. A field that is missing,
 // wrong, or asks for what is not supported is an error that names it.
 func Load(dir string) (*specs.Spec, error) {
 	file := filepath.Join(dir, "config.json")
@@ -52,6 +53,11 @@ func Load(dir string) (*specs.Spec, error) {
 	}
 	if spec.Root.Path = filepath.Clean(spec.Root.Path); !filepath.IsAbs(spec.Root.Path) {
 		spec.Root.Path = filepath.Join(dir, spec.Root.Path)
+	}
+	for i, m := range spec.Mounts {
+		if IsBind(m) && !filepath.IsAbs(m.Source) {
+			spec.Mounts[i].Source = filepath.Join(dir, m.Source)
+		}
 	}
 	return spec, nil
 }
