@@ -5,12 +5,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
-	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -72,7 +69,7 @@ func (c *runtimeContainer) hookAsProcess(hook specs.Hook, pid int, input *os.Fil
 	if err != nil {
 		return err
 	}
-	return runToEnd(p, hook)
+	return runtimestate.RunPlan(p.Plan, hook.Timeout)
 }
 
 // hookInside runs a hook, a program of the host's, in the namespaces of a process.
@@ -90,23 +87,5 @@ func hookInside(hook specs.Hook, pid int, input *os.File) error {
 	p.Dup3(plan.Num(int(input.Fd())), 0, false)
 	p.CloseFrom(3)
 	p.Become(p.Str(hook.Path), hook.Args, hook.Env)
-	return runToEnd(p, hook)
-}
-
-// runToEnd runs the process of a hook to its end, or until its time is up.
-func runToEnd(p *Plan, hook specs.Hook) error {
-	runtime.LockOSThread()
-	process, err := (&plan.Narration{}).Start(p.Plan)
-	if err != nil {
-		return err
-	}
-	if hook.Timeout != nil {
-		limit := time.Duration(*hook.Timeout) * time.Second
-		defer time.AfterFunc(limit, func() { unix.Kill(process.PID, unix.SIGKILL) }).Stop()
-	}
-	var ended plan.ExitStatus
-	if err := process.Wait(); !errors.As(err, &ended) || ended != 0 {
-		return err
-	}
-	return nil
+	return runtimestate.RunPlan(p.Plan, hook.Timeout)
 }

@@ -34,11 +34,8 @@ func (c *bundleCmd) Run() error {
 	if isPath(c.Image) {
 		return fmt.Errorf("bundle %s: a bundle is made of an image; name one", c.Image)
 	}
-	dir, err := filepath.Abs(c.Dir)
+	dir, err := runtimespec.NewDir(c.Dir)
 	if err != nil {
-		return err
-	}
-	if err := runtimespec.CheckNewDir(dir); err != nil {
 		return fmt.Errorf("bundle %s: %w", c.Dir, err)
 	}
 	done, err := c.Store.using()
@@ -117,15 +114,13 @@ func (c *Container) describeBundle() (*runtimespec.Bundle, error) {
 	b := &runtimespec.Bundle{
 		Args: c.Command, Env: who.env, Cwd: c.Workdir, TTY: c.TTY, Hostname: c.Hostname,
 		UID: who.uid, GID: who.gid, Groups: who.groups, Caps: capability.Default & capability.Known(flags),
-		Cgroups: "/sys/fs/cgroup", Masked: slices.Concat(masked, sysfs.Thermal()), HostUID: os.Geteuid(), HostGID: os.Getegid(),
+		Cgroups: "/sys/fs/cgroup", Masked: slices.Concat(masked, sysfs.Thermal()), ReadOnly: readOnly,
+		HostUID: os.Geteuid(), HostGID: os.Getegid(),
 	}
 	for _, k := range kinds {
 		if flags&k.flag != 0 {
 			b.Namespaces = append(b.Namespaces, k.name)
 		}
-	}
-	for _, name := range readOnly {
-		b.ReadOnly = append(b.ReadOnly, "/proc/"+name)
 	}
 	for _, name := range runtimespec.EtcFiles {
 		b.Files = append(b.Files, [2]string{name, c.nameTarget("/etc/"+name, nil)})

@@ -6,7 +6,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -136,18 +136,16 @@ func (c *runtimeKillCmd) kill() error {
 		return err
 	}
 	s, err := find(&c.Options, c.ID)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.All:
-		for _, pid := range processes(s) {
-			unix.Kill(pid, signal)
-		}
-		return nil
-	case s.Status == specs.StateStopped:
-		return errors.New("container not running")
 	}
-	return unix.Kill(s.Pid, signal)
+	if !c.All {
+		return s.Signal(signal)
+	}
+	for _, pid := range processes(s) {
+		unix.Kill(pid, signal)
+	}
+	return nil
 }
 
 type runtimeDeleteCmd struct{ runtimecli.Delete }
@@ -162,8 +160,9 @@ func (c *runtimeDeleteCmd) delete() error {
 		return c.States().Forget(c.ID)
 	case err != nil:
 		return err
-	case s.Status != specs.StateStopped && !c.Force:
-		return fmt.Errorf("cannot delete container %s that is not stopped: %s", c.ID, s.Status)
+	}
+	if err := s.MayDelete(c.Force); err != nil {
+		return err
 	}
 	made, err := reopen(&c.Options, s)
 	if err != nil { // its config.json is damaged, and it has to go all the same
@@ -218,10 +217,7 @@ type runtimeFeaturesCmd struct{ runtimecli.Options }
 
 // Run is `box runtime features`.
 func (c *runtimeFeaturesCmd) Run() error {
-	var namespaces []string
-	for _, k := range kinds {
-		namespaces = append(namespaces, k.name)
-	}
+	namespaces := strings.Split(kindNames(), ", ")
 	return runtimecli.PrintJSON(runtimespec.Features(namespaces, capability.All.Names()))
 }
 

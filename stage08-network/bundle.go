@@ -35,8 +35,9 @@ type bundle struct {
 	fifo  int      // where the process waits for start; 0 if it does not
 	input *os.File // the standard input of a hook; nil for that of box
 
-	ns    runtimespec.Namespaces
-	isDry bool // the plan is only printed
+	ns     runtimespec.Namespaces
+	isDry  bool     // the plan is only printed
+	groups []string // the directories of its cgroups, which go with it
 
 	warn func(text string) // says what could not be done in full
 	hook func(kind string, hook specs.Hook, pid string) error
@@ -115,7 +116,7 @@ func (b *bundle) makeGroup(g *group, in *parent, above string) {
 		in.dir = dir
 	}
 	dir := in.dir
-	in.dir = filepath.Dir(dir)
+	in.dir, b.groups = filepath.Dir(dir), append(b.groups, dir)
 	if in.V2 {
 		b.intoGroup(b.before.OpenDir(dir))
 		return

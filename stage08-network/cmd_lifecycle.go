@@ -32,11 +32,16 @@ type runtimeContainer struct {
 // prepareContainer reads the bundle, claims the name and composes the plan, in which with waits the process
 // waits for start. For a dry run it leaves nothing behind.
 func prepareContainer(o *runtimecli.BundleOptions, id string, waits, dryRun bool) (*runtimeContainer, error) {
-	c, err := loadBundle(o, id, waits)
+	dir, spec, err := o.Load(waits)
 	if err != nil {
 		return nil, err
 	}
-	c.isDry = dryRun
+	c := &runtimeContainer{BundleOptions: o, p: newPlan()}
+	c.bundle = &bundle{Spec: spec, dir: dir, id: id, keep: o.PreserveFds, isDry: dryRun, warn: o.Warn}
+	c.hook = c.runHook
+	if c.ns, err = runtimespec.SortNamespaces(spec, flagOf); err != nil {
+		return nil, err
+	}
 	if !dryRun {
 		if err := c.claim(waits); err != nil {
 			return nil, c.undo(err)
@@ -49,29 +54,6 @@ func prepareContainer(o *runtimecli.BundleOptions, id string, waits, dryRun bool
 		return nil, c.undo(err)
 	}
 	return c, nil
-}
-
-// loadBundle reads the bundle, and refuses what cannot be made of it.
-func loadBundle(o *runtimecli.BundleOptions, id string, waits bool) (*runtimeContainer, error) {
-	if o.NoPivot {
-		return nil, errors.New("--no-pivot: not supported: a process can escape from a chroot")
-	}
-	dir, err := filepath.Abs(o.Bundle)
-	if err != nil {
-		return nil, err
-	}
-	spec, err := runtimespec.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.CheckConsole(spec.Process.Terminal, waits); err != nil {
-		return nil, err
-	}
-	c := &runtimeContainer{BundleOptions: o, p: newPlan()}
-	c.bundle = &bundle{Spec: spec, dir: dir, id: id, keep: o.PreserveFds, warn: o.Warn}
-	c.bundle.hook = c.runHook
-	c.ns, err = runtimespec.SortNamespaces(spec, flagOf)
-	return c, err
 }
 
 // claim makes the directory of the container's state, whose name no other may have, and with waits
@@ -90,7 +72,7 @@ func (c *runtimeContainer) claim(waits bool) (err error) {
 func (c *runtimeContainer) launch(n *plan.Narration) (*plan.Process, error) {
 	process, err := n.Start(c.p.Plan)
 	if err == nil {
-		c.noteGroups()
+		c.state.Groups = c.groups
 		err = c.state.Started(process.PID)
 	}
 	if err == nil {
@@ -104,17 +86,7 @@ func (c *runtimeContainer) launch(n *plan.Narration) (*plan.Process, error) {
 
 // handOver gives the engine the terminal and the number of a process, as far as it wants them.
 func (c *runtimeContainer) handOver(own *console, pid int) error {
-	if c.ConsoleSocket != "" {
-		master, err := pty.Receive(own.ends)
-		if err != nil {
-			return err
-		}
-		defer master.Close()
-		if err := c.SendMaster(master); err != nil {
-			return err
-		}
-	}
-	return c.WritePID(pid)
+	return c.Give(pid, func() (*os.File, error) { return pty.Receive(own.ends) })
 }
 
 // connect shows a terminal that no engine has here. end is that of console.serve.
@@ -205,7 +177,7 @@ func (c *runtimeContainer) undo(err error) error {
 	if c.state == nil {
 		return err
 	}
-	c.noteGroups()
+	c.state.Groups = c.groups
 	return errors.Join(err, c.remove())
 }
 
@@ -215,17 +187,6 @@ func (c *runtimeContainer) remove() (err error) {
 		err = errors.Join(err, removeGroup(dir))
 	}
 	return errors.Join(err, c.state.Remove())
-}
-
-// noteGroups notes the container's cgroups, which go with it.
-func (c *runtimeContainer) noteGroups() {
-	if c.group == nil {
-		return
-	}
-	c.state.Groups = nil
-	for _, in := range c.group.parents {
-		c.state.Groups = append(c.state.Groups, filepath.Join(in.dir, c.group.name))
-	}
 }
 
 // notePause looks whether the container is paused.

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage05-images/runtimespec"
+	"stagebox/stage05-images/runtimestate"
 )
 
 // hasUserNamespace reports whether the container has a user namespace of its own or another's.
@@ -136,13 +136,6 @@ func (b *bundle) idNamespace(m specs.Mount) (fd int, err error) {
 	})
 	p.Handshake()
 	p.Add("exit_group", unix.SYS_EXIT_GROUP, 0)
-	process, err := (&plan.Narration{}).Start(p.Plan)
-	if err != nil {
-		return -1, err
-	}
-	var ended plan.ExitStatus
-	if err := process.Wait(); !errors.As(err, &ended) || ended != 0 {
-		return -1, err
-	}
-	return fd, nil
+	err = runtimestate.RunPlan(p.Plan, nil)
+	return fd, err
 }

@@ -18,8 +18,23 @@ type HandOver struct {
 	PreserveFds   int    `help:"Pass on this many descriptors after the three standard ones." placeholder:"N"`
 }
 
-// WritePID writes the number of a process to --pid-file, all at once.
-func (h *HandOver) WritePID(pid int) error {
+// Give gives the engine a process, and first its terminal if it wants that, whose master receive waits for.
+func (h *HandOver) Give(pid int, receive func() (*os.File, error)) error {
+	if h.ConsoleSocket != "" {
+		master, err := receive()
+		if err != nil {
+			return err
+		}
+		defer master.Close()
+		if err := h.sendMaster(master); err != nil {
+			return err
+		}
+	}
+	return h.writePID(pid)
+}
+
+// writePID writes the number of a process to --pid-file, all at once.
+func (h *HandOver) writePID(pid int) error {
 	if h.PidFile == "" {
 		return nil
 	}
@@ -30,8 +45,8 @@ func (h *HandOver) WritePID(pid int) error {
 	return os.Rename(next, h.PidFile)
 }
 
-// SendMaster sends the master of a terminal to --console-socket (SCM_RIGHTS of unix(7)).
-func (h *HandOver) SendMaster(master *os.File) error {
+// sendMaster sends the master of a terminal to --console-socket (SCM_RIGHTS of unix(7)).
+func (h *HandOver) sendMaster(master *os.File) error {
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: h.ConsoleSocket, Net: "unix"})
 	if err != nil {
 		return fmt.Errorf("--console-socket: %w", err)

@@ -2,8 +2,12 @@ package runtimecli
 
 import (
 	"errors"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage05-images/runtimespec"
 )
 
 // BundleOptions are the flags of create and run.
@@ -17,6 +21,21 @@ type BundleOptions struct {
 	NoSubreaper  bool `hidden:""`
 
 	Options
+}
+
+// Load reads the bundle, and refuses what cannot be made of it. A container that waits for start
+// outlives the command.
+func (o *BundleOptions) Load(waits bool) (dir string, spec *specs.Spec, err error) {
+	if o.NoPivot {
+		return "", nil, errors.New("--no-pivot: not supported: a process can escape from a chroot")
+	}
+	if dir, err = filepath.Abs(o.Bundle); err != nil {
+		return "", nil, err
+	}
+	if spec, err = runtimespec.Load(dir); err != nil {
+		return "", nil, err
+	}
+	return dir, spec, o.CheckConsole(spec.Process.Terminal, waits)
 }
 
 // CheckConsole refuses a terminal that no process would hold, and a socket for none.

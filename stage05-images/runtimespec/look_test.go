@@ -33,13 +33,24 @@ func TestPresent(t *testing.T) {
 	}
 }
 
-// CheckNewDir takes a directory that is missing or empty, and no other.
-func TestCheckNewDir(t *testing.T) {
+// TestNewDir: only a directory that is missing or empty is taken.
+func TestNewDir(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, CheckNewDir(dir))
-	require.NoError(t, CheckNewDir(filepath.Join(dir, "new")))
-	require.ErrorContains(t, CheckNewDir(filepath.Join(dir, "none/new")), "does not exist")
+	refused := func(name, says string) {
+		_, err := NewDir(filepath.Join(dir, name))
+		require.ErrorContains(t, err, says)
+	}
+	for _, name := range []string{"", "new"} {
+		made, err := NewDir(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.Equal(t, filepath.Join(dir, name), made)
+	}
+	t.Chdir(dir)
+	made, err := NewDir("new")
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(dir, "new"), made)
+	refused("none/new", "does not exist")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o644))
-	require.ErrorContains(t, CheckNewDir(dir), "is not an empty directory")
-	require.ErrorContains(t, CheckNewDir(filepath.Join(dir, "file")), "is not an empty directory")
+	refused("", "is not an empty directory")
+	refused("file", "is not an empty directory")
 }

@@ -34,7 +34,7 @@ type Bundle struct {
 	Namespaces       []string // the new ones, as in /proc/PID/ns
 	HostUID, HostGID int      // who is user 0 of a new user namespace
 	Cgroups          string   // where those of the container are mounted
-	Masked, ReadOnly []string
+	Masked, ReadOnly []string // paths; of the second, below /proc
 	Files            [][2]string // of the bundle, and where each is mounted
 }
 
@@ -43,7 +43,10 @@ type Bundle struct {
 func (b *Bundle) spec() *specs.Spec {
 	spec := &specs.Spec{
 		Version: "1.0.2", Hostname: b.Hostname, Root: &specs.Root{Path: "rootfs"}, Process: b.process(), Mounts: b.mounts(),
-		Linux: &specs.Linux{MaskedPaths: b.Masked, ReadonlyPaths: b.ReadOnly},
+		Linux: &specs.Linux{MaskedPaths: b.Masked},
+	}
+	for _, name := range b.ReadOnly {
+		spec.Linux.ReadonlyPaths = append(spec.Linux.ReadonlyPaths, "/proc/"+name)
 	}
 	for _, name := range b.Namespaces {
 		if name != "time" {
@@ -130,13 +133,16 @@ func (b *Bundle) Write(dir string) error {
 	return err
 }
 
-// CheckNewDir refuses a directory that cannot be made, or that holds something.
-func CheckNewDir(dir string) error {
+// NewDir makes the path of a directory absolute, and refuses one that cannot be made, or that holds something.
+func NewDir(path string) (dir string, err error) {
+	if dir, err = filepath.Abs(path); err != nil {
+		return "", err
+	}
 	if _, err := os.Stat(filepath.Dir(dir)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("parent directory %s does not exist", filepath.Dir(dir))
+		return "", fmt.Errorf("parent directory %s does not exist", filepath.Dir(dir))
 	}
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && files.IsEmpty(dir) {
-		return nil
+		return dir, nil
 	}
-	return errors.New("it is there already, and is not an empty directory; give the name of a new one")
+	return "", errors.New("it is there already, and is not an empty directory; give the name of a new one")
 }

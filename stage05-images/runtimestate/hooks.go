@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 // statuses are what a container is called while hooks of a kind run.
@@ -36,6 +39,23 @@ func Input(kind string, shown specs.State) (*os.File, error) {
 		_, err = file.Seek(0, 0)
 	}
 	return file, err
+}
+
+// RunPlan runs the process of a plan to its end, or until its seconds are up: nil for no limit.
+func RunPlan(p *plan.Plan, seconds *int) error {
+	process, err := (&plan.Narration{}).Start(p)
+	if err != nil {
+		return err
+	}
+	if seconds != nil {
+		limit := time.Duration(*seconds) * time.Second
+		defer time.AfterFunc(limit, func() { unix.Kill(process.PID, unix.SIGKILL) }).Stop()
+	}
+	var ended plan.ExitStatus
+	if err := process.Wait(); !errors.As(err, &ended) || ended != 0 {
+		return err
+	}
+	return nil
 }
 
 // RunHook runs a hook in a directory to its end, or until its time is up.

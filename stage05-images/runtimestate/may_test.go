@@ -1,21 +1,27 @@
 package runtimestate
 
 import (
+	"os/exec"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"stagebox/stage01-namespaces/plan"
 )
 
 func TestWhatMayBeDone(t *testing.T) {
-	for status, want := range map[specs.ContainerState][4]string{
-		specs.StateCreated: {"", "", "", "container not paused"},
-		specs.StateRunning: {"cannot start an already running container", "", "", "container not paused"},
-		Paused:             {"cannot start an already running container", "cannot exec in a paused container: resume it first", "container not running: it is paused", ""},
-		specs.StateStopped: {"cannot start a container that has stopped", "cannot exec in a stopped container", "container not running: it is stopped", "container not paused"},
+	const notStopped = "cannot delete container one that is not stopped: "
+	for status, want := range map[specs.ContainerState][6]string{
+		specs.StateCreated: {"", "", "", "container not paused", notStopped + "created", ""},
+		specs.StateRunning: {"cannot start an already running container", "", "", "container not paused", notStopped + "running", ""},
+		Paused:             {"cannot start an already running container", "cannot exec in a paused container: resume it first", "container not running: it is paused", "", notStopped + "paused", ""},
+		specs.StateStopped: {"cannot start a container that has stopped", "cannot exec in a stopped container", "container not running: it is stopped", "container not paused", "", ""},
 	} {
-		s := &State{State: specs.State{Status: status}}
-		for i, err := range []error{s.MayStart(), s.MayExec(), s.MayFreeze(true, true), s.MayFreeze(false, true)} {
+		s := &State{State: specs.State{ID: "one", Status: status}}
+		for i, err := range []error{s.MayStart(), s.MayExec(), s.MayFreeze(true, true), s.MayFreeze(false, true), s.MayDelete(false), s.MayDelete(true)} {
 			if want[i] == "" {
 				require.NoError(t, err, status)
 			} else {
@@ -29,4 +35,32 @@ func TestAFreezerIsNeeded(t *testing.T) {
 	running, paused := &State{State: specs.State{Status: specs.StateRunning}}, &State{State: specs.State{Status: Paused}}
 	require.ErrorContains(t, running.MayFreeze(true, false), "pause needs a cgroup tree of version 2")
 	require.ErrorContains(t, paused.MayFreeze(false, false), "pause needs a cgroup tree of version 2")
+}
+
+// TestSignal: the process gets it, and one that has ended, whose number may be another's, does not.
+func TestSignal(t *testing.T) {
+	process := exec.Command("sleep", "1000")
+	require.NoError(t, process.Start())
+	s := &State{State: specs.State{Status: specs.StateStopped, Pid: process.Process.Pid}}
+	require.EqualError(t, s.Signal(unix.SIGKILL), "container not running")
+	s.Status = specs.StateRunning
+	require.NoError(t, s.Signal(unix.SIGUSR1))
+	var ended *exec.ExitError
+	require.ErrorAs(t, process.Wait(), &ended)
+	require.Equal(t, syscall.SIGUSR1, ended.Sys().(syscall.WaitStatus).Signal())
+}
+
+// TestRunPlan: an exit status is an error unless it is 0, and a process whose time is up is killed.
+func TestRunPlan(t *testing.T) {
+	run := func(seconds *int, shell string) error {
+		p, _ := plan.New()
+		p.Handshake()
+		p.Become(p.Str("/bin/sh"), []string{"sh", "-c", shell}, []string{"PATH=/bin:/usr/bin"})
+		return RunPlan(p, seconds)
+	}
+	one, many := 1, 1000
+	require.NoError(t, run(nil, "exit 0"))
+	require.NoError(t, run(&many, "exit 0"))
+	require.Equal(t, plan.ExitStatus(3), run(nil, "exit 3"))
+	require.Equal(t, plan.ExitStatus(128+unix.SIGKILL), run(&one, "exec sleep 1000"))
 }

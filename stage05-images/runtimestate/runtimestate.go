@@ -211,6 +211,22 @@ func (s Store) All() (list []*State, err error) {
 	return list, err
 }
 
+// Signal sends the process a signal.
+func (s *State) Signal(signal unix.Signal) error {
+	if s.Status == specs.StateStopped {
+		return errors.New("container not running")
+	}
+	return unix.Kill(s.Pid, signal)
+}
+
+// MayDelete is an error if the container still runs, unless it may be killed.
+func (s *State) MayDelete(force bool) error {
+	if s.Status == specs.StateStopped || force {
+		return nil
+	}
+	return fmt.Errorf("cannot delete container %s that is not stopped: %s", s.ID, s.Status)
+}
+
 // MayStart is an error unless the container was made and not started.
 func (s *State) MayStart() error {
 	switch s.Status {
