@@ -31,10 +31,10 @@ type Bundle struct {
 	Groups   []int          // supplementary ones
 	Caps     capability.Set // the bounding set, and what root has in effect
 
-	Namespaces       []string // the new ones, as in /proc/PID/ns
-	HostUID, HostGID int      // who is user 0 of a new user namespace
-	Cgroups          string   // where those of the container are mounted
-	Masked, ReadOnly []string // paths; of the second, below /proc
+	Namespaces       []string    // the new ones, as in /proc/PID/ns
+	HostUID, HostGID int         // who is user 0 of a new user namespace
+	Cgroups          string      // where those of the container are mounted
+	Masked, ReadOnly []string    // paths; of the second, below /proc
 	Files            [][2]string // of the bundle, and where each is mounted
 }
 
