@@ -244,6 +244,8 @@ func TestRefusedByName(t *testing.T) {
 		{"FROM tiny\nUSER nosuch\nRUN true\n", `Dockerfile:3: user nosuch: no such user in the container's /etc/passwd`, nil},
 		{"FROM tiny\nRUN --network=host true\n", "Dockerfile:2: --network=host: not allowed; use box build --allow network.host\n", nil},
 		{"FROM tiny\nRUN --security=insecure true\n", "Dockerfile:2: --security=insecure: not allowed; use box build --allow security.insecure\n", nil},
+		{"FROM scratch\nADD --checksum=1 https://localhost:1/x.git#main:sub /\n", "Dockerfile:2: ADD https://localhost:1/x.git#main:sub: a git repository is not fetched: clone it beside the Dockerfile, and COPY it\n", nil},
+		{"FROM scratch\nADD git@localhost:x /\n", "ADD git@localhost:x: a git repository is not fetched", nil},
 		{"FROM scratch\n", "--max-layer-window 4 GiB: give 1k to 2g", []string{"--max-layer-window", "4g"}},
 	} {
 		_, stderr, status := buildFile(t, c.text, c.flags...)

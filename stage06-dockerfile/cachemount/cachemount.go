@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage06-dockerfile/dockerfile"
@@ -40,6 +41,37 @@ func Order(a, b dockerfile.Mount) int {
 		return idOf(m)
 	}
 	return cmp.Compare(id(a), id(b))
+}
+
+// InOrder returns the mounts of a step in Order, with absolute targets. Of two at one place only
+// the later is seen, and only that is returned.
+func InOrder(mounts []dockerfile.Mount, workDir string) (list []dockerfile.Mount) {
+	last := map[string]int{}
+	for i, m := range mounts {
+		last[place(m, workDir)] = i
+	}
+	for i, m := range mounts {
+		at := place(m, workDir)
+		if m.Target != "" {
+			m.Target = at
+		}
+		if at == "" || last[at] == i {
+			list = append(list, m)
+		}
+	}
+	slices.SortStableFunc(list, Order)
+	return list
+}
+
+// place is where a mount is seen, or "" if that is nowhere.
+func place(m dockerfile.Mount, workDir string) string {
+	switch {
+	case path.IsAbs(m.Target):
+		return path.Clean(m.Target)
+	case m.Target != "":
+		return path.Join("/", workDir, m.Target)
+	}
+	return ""
 }
 
 // Lock locks a directory if it is not shared: with locked it waits for it, and with private it takes the

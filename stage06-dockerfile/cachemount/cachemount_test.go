@@ -38,6 +38,18 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestOneAtAPlace: of the mounts at one place, only the last is seen.
+func TestOneAtAPlace(t *testing.T) {
+	secret := dockerfile.Mount{Type: "secret", ID: "k"}
+	list := InOrder([]dockerfile.Mount{
+		{Type: "tmpfs", Target: "/w/a"}, {Type: "cache", Target: "/c/"}, secret, {Type: "bind", Target: "a"},
+		{Type: "cache", Target: "/x/../c", ID: "k"}, secret,
+	}, "/w")
+	require.Equal(t, []dockerfile.Mount{
+		secret, {Type: "bind", Target: "/w/a"}, secret, {Type: "cache", Target: "/c", ID: "k"},
+	}, list)
+}
+
 func TestLock(t *testing.T) {
 	first := filepath.Join(t.TempDir(), "cache")
 	dir, held, err := Lock(t.Context(), first, "shared")

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -49,6 +50,19 @@ type Answer struct {
 func IsURL(source string) bool {
 	return strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")
 }
+
+// IsRepository reports whether a source of ADD is a git repository, in the forms that BuildKit
+// knows. Over HTTP its server would answer, too: with a page for people.
+func IsRepository(source string) bool {
+	if !IsURL(source) {
+		return repository.MatchString(source)
+	}
+	u, err := url.Parse(source)
+	return err == nil && strings.HasSuffix(u.Path, ".git")
+}
+
+// repository is an address of git's, or the form of scp(1) that git also takes.
+var repository = regexp.MustCompile(`^(git|ssh)://|^[\w-]+@[\w.-]+:`)
 
 // Modified is LastModified, or 1970 if the server has not said it.
 func (a Answer) Modified() time.Time {

@@ -187,3 +187,13 @@ func TestIsURL(t *testing.T) {
 		require.Equal(t, want, IsURL(source), source)
 	}
 }
+
+func TestIsRepository(t *testing.T) {
+	for source, want := range map[string]bool{
+		"https://a/b.git": true, "http://a/b.git#v1:sub": true, "https://a/b.git?ref=main": true, "git@a:b": true, "git@a.b:c/d.git#main": true,
+		"git://a/b": true, "ssh://git@a/b": true, "https://a/b": false, "https://a/b.git/c": false, "https://a/b?c=d.git": false, "a.git": false, "a@b": false,
+		"./git@a:b": false, "dir/a@b:c": false,
+	} {
+		require.Equal(t, want, IsRepository(source), source)
+	}
+}
