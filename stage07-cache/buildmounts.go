@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -46,10 +45,7 @@ type emptiedMounts struct {
 
 // add adds them to the container.
 func (m *stepMounts) add() error {
-	for _, mount := range slices.SortedStableFunc(slices.Values(m.in.Mounts), cachemount.Order) {
-		if mount.Target != "" && !path.IsAbs(mount.Target) {
-			mount.Target = path.Join("/", m.s.config.Config.WorkingDir, mount.Target)
-		}
+	for _, mount := range cachemount.InOrder(m.in.Mounts, m.s.config.Config.WorkingDir) {
 		var err error
 		switch mount.Type {
 		case "tmpfs":

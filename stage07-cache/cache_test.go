@@ -342,6 +342,21 @@ func TestDownloadsSideBySide(t *testing.T) {
 	b.build()
 }
 
+// A server is not asked for a repository: it would answer, with a page for people.
+func TestNoPageForARepository(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		fmt.Fprint(w, "<html>")
+	}))
+	defer server.Close()
+	b := newBench(t, "FROM scratch\nADD "+server.URL+"/project.git#main /src\n")
+	_, told, err := b.try()
+	require.Error(t, err)
+	require.Contains(t, told, "a git repository is not fetched: clone it beside the Dockerfile, and COPY it")
+	require.Zero(t, asked.Load())
+}
+
 // A mount shows what it begins with, and a directory of its own for each owner and mode.
 func TestMountsAreInputs(t *testing.T) {
 	boxtest.Turn(t, 0, 3)

@@ -80,6 +80,10 @@ func (c *copying) prepare() (err error) {
 	}
 	c.dest = path.Clean(c.dest)
 	sources := in.Args[:len(in.Args)-1]
+	if i := slices.IndexFunc(sources, download.IsRepository); i >= 0 && in.Name == "ADD" {
+		return in.ErrorAt(sources[i], "%s %s: a git repository is not fetched:"+
+			" clone it beside the Dockerfile, and COPY it", in.Name, sources[i])
+	}
 	if in.Flag("checksum") != "" && (len(sources) != 1 || !download.IsURL(sources[0])) {
 		return in.ErrorAt("--checksum", "--checksum needs exactly one source, a URL that begins"+
 			" with http or https")

@@ -6,11 +6,9 @@ import (
 	"bufio"
 	"cmp"
 	"errors"
-	"net/url"
 	"os"
 	"os/exec"
 	"path"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -56,14 +54,6 @@ func (c *copying) unpack(f sources.File, dest string) (bool, error) {
 // fetch copies a file from a web server. It goes to a file of the store first, so that neither
 // its size nor a wrong checksum does harm.
 func (c *copying) fetch(source string) error {
-	u, err := url.Parse(source)
-	if err != nil {
-		return err
-	}
-	if strings.HasSuffix(u.Path, ".git") {
-		return errors.New(
-			"a git repository is not fetched: clone it beside the Dockerfile, and COPY it")
-	}
 	dir, err := os.MkdirTemp(c.s.b.Store.path("images/partial"), "fetch-*")
 	if err != nil {
 		return err
