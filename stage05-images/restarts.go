@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/restart"
 	"stagebox/stage04-unionfs/state"
 )
@@ -37,20 +38,7 @@ func (r *Record) restart() error {
 		}
 		time.Sleep(min(20*time.Millisecond, time.Until(end)))
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return r.endRestarts(err)
-	}
-	_, err = unix.FcntlInt(r.lock.Fd(), unix.F_SETFD, 0) // execve keeps it open, and so the lock
-	// null may have this number already, and dup3(2) does not duplicate a descriptor to itself.
-	other, errOther := unix.FcntlInt(null.Fd(), unix.F_DUPFD_CLOEXEC, monitorReady+1)
-	err = errors.Join(err, errOther, r.lock.Truncate(0), unix.Dup2(other, monitorReady))
-	if err == nil {
-		_, err = r.lock.Seek(0, 0)
-	}
-	if err == nil {
-		err = unix.Exec("/proc/self/exe", os.Args, os.Environ())
-	}
+	err := attach.RestartMonitor(r.lock, monitorReady)
 	return r.endRestarts(fmt.Errorf("restart of container %s: %w", r.Name, err))
 }
 

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"stagebox/stage01-namespaces/plan"
 )
 
@@ -33,4 +35,25 @@ func StartMonitor(monitor *exec.Cmd) error {
 		return fmt.Errorf("the monitor of the container has died: %v", err)
 	}
 	return plan.ExitStatus(exit.ExitCode())
+}
+
+// RestartMonitor replaces a monitor with one that has just begun (execve(2)): it goes on holding the
+// lock, whose file is empty again, and reports to /dev/null. report is the descriptor to which it
+// wrote that the container runs. It returns only with an error.
+func RestartMonitor(lock *os.File, report int) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_, err = unix.FcntlInt(lock.Fd(), unix.F_SETFD, 0) // execve keeps it open, and so the lock
+	// null may have this number already, and dup3(2) does not duplicate a descriptor to itself.
+	other, errOther := unix.FcntlInt(null.Fd(), unix.F_DUPFD_CLOEXEC, report+1)
+	err = errors.Join(err, errOther, lock.Truncate(0), unix.Dup2(other, report))
+	if err == nil {
+		_, err = lock.Seek(0, 0)
+	}
+	if err == nil {
+		err = unix.Exec("/proc/self/exe", os.Args, os.Environ())
+	}
+	return err
 }
