@@ -5,7 +5,6 @@
 package main
 
 import (
-	"errors"
 	"path"
 	"slices"
 	"strconv"
@@ -31,9 +30,8 @@ type copying struct {
 	owner copyup.Owner
 	chown bool
 	chmod func(mode uint32) uint32
-	dest  string          // absolute
-	isDir bool            // the destination is a directory, whether it exists or not
-	kept  map[string]bool // the directories that --parents has made
+	dest  string // absolute
+	isDir bool   // the destination is a directory, whether it exists or not
 }
 
 // copy is COPY and ADD.
@@ -182,7 +180,7 @@ func (c *copying) all() error {
 
 // heredoc writes a file whose content is in the Dockerfile.
 func (c *copying) heredoc(doc dockerfile.Heredoc) error {
-	target, err := c.target(c.dest, path.Base(doc.Name))
+	target, err := c.w.Place(c.dest, path.Base(doc.Name), c.isDir, c.owner)
 	if err != nil {
 		return err
 	}
@@ -236,7 +234,7 @@ func (c *copying) file(f sources.File) error {
 			return err
 		}
 		var err error
-		if dest, err = c.makeParents(f); err != nil {
+		if dest, err = c.w.Parents(c.dest, f.Node, f.Pivot, c.owner); err != nil {
 			return err
 		}
 	}
@@ -256,7 +254,7 @@ func (c *copying) file(f sources.File) error {
 
 // put copies one file that is not a directory.
 func (c *copying) put(f sources.File, dest string) error {
-	target, err := c.target(dest, path.Base(f.At))
+	target, err := c.w.Place(dest, path.Base(f.At), c.isDir, c.owner)
 	if err != nil {
 		return err
 	}
@@ -292,61 +290,4 @@ func (c *copying) tree(n *union.Node, rel, to string, keep sources.Filter) error
 		}
 		return c.w.CopyAttributes(child, target)
 	})
-}
-
-// makeParents makes the directories above a file that --parents keeps, like those of the
-// source, and the file itself if it is one; it returns the last.
-func (c *copying) makeParents(f sources.File) (to string, err error) {
-	var dirs []*union.Node
-	for n := f.Node; n != f.Pivot; n = n.Parent() {
-		if n.IsDir() {
-			dirs = append(dirs, n)
-		}
-	}
-	to, err = c.w.Resolve(c.dest, true, c.owner)
-	for _, n := range slices.Backward(dirs) {
-		if err == nil {
-			to = path.Join(to, n.Name())
-			err = about("make", to, c.makeParent(n, to))
-		}
-	}
-	return to, err
-}
-
-// makeParent makes one of them. One that is there already gets the mode only.
-func (c *copying) makeParent(n *union.Node, to string) error {
-	st, _, err := c.w.Stat(to)
-	if err != nil || c.kept[to] {
-		return err
-	}
-	if st.Mode != 0 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return errors.New("a file or a link is there already, and would be replaced by a directory")
-	}
-	c.kept = withKey(c.kept, to, true)
-	if err := c.w.Mkdir(to, st.Mode != 0, c.owner); err != nil {
-		return err
-	}
-	if st.Mode != 0 {
-		return unix.Fchmodat(c.w.Root, to, n.Mode&0o7777, 0)
-	}
-	return c.w.CopyAttributes(n, to)
-}
-
-// target returns the path to write a file to; its directory is made.
-func (c *copying) target(dest, name string) (string, error) {
-	if !c.isDir {
-		real, err := c.w.Resolve(dest, false, c.owner)
-		if err != nil {
-			return "", err
-		}
-		st, _, err := c.w.Stat(real)
-		if err != nil {
-			return "", err
-		}
-		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-			dest, name = path.Dir(real), path.Base(real)
-		}
-	}
-	dir, err := c.w.Resolve(dest, true, c.owner)
-	return path.Join(dir, name), err
 }

@@ -11,7 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -33,14 +32,7 @@ type stepMounts struct {
 	in   *dockerfile.Instruction
 	temp []string // directories to remove afterwards
 
-	locks  []*os.File        // of caches
-	caches map[string]string // the directories that were taken for those that are not shared
-}
-
-// emptiedMounts are the directories of cache mounts that a build has emptied.
-type emptiedMounts struct {
-	sync.Mutex
-	dirs map[string]bool
+	locks cachemount.Locks
 }
 
 // add adds them to the container.
@@ -70,9 +62,7 @@ func (m *stepMounts) add() error {
 
 // remove removes their files, and unlocks the caches.
 func (m *stepMounts) remove() {
-	for _, held := range m.locks {
-		complain(held.Close())
-	}
+	complain(m.locks.Release())
 	for _, dir := range m.temp {
 		if err := m.s.b.Store.layers().Drop(dir); err != nil {
 			fmt.Fprintf(os.Stderr, "box: %v\n", err)
@@ -177,15 +167,15 @@ func (m *stepMounts) cache(mount dockerfile.Mount) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return fmt.Errorf("%w; remove it", err)
 	}
-	dir, held, err := m.lockCache(dir, mount.Sharing)
+	dir, err = m.locks.Lock(m.s.b.ctx, dir, mount.Sharing)
 	if err != nil {
 		return err
 	}
-	if held != nil {
-		m.locks = append(m.locks, held)
-	}
-	if err := m.emptyCache(dir); err != nil {
-		return err
+	if b := m.s.b; b.uncached(m.s) { // a later command, which is alone, removes the old one
+		trash := b.Store.path("images/partial", "mount-"+ids.New()[:12])
+		if err := b.emptied.Empty(dir, trash); err != nil {
+			return err
+		}
 	}
 	m.mount(dir, mount.Target, mount.ReadOnly)
 	if err := files.CheckDir(dir); errors.Is(err, unix.ENOENT) {
@@ -205,23 +195,6 @@ func (m *stepMounts) cacheID(mount dockerfile.Mount) (id string, err error) {
 	return cachemount.ID(mount, layers), err
 }
 
-// emptyCache gives a build that does without the cache an empty directory, once. Another build that
-// uses the old one keeps it; a later command, which is alone, removes that.
-func (m *stepMounts) emptyCache(dir string) error {
-	b := m.s.b
-	b.emptied.Lock()
-	defer b.emptied.Unlock()
-	if !b.uncached(m.s) || b.emptied.dirs[dir] {
-		return nil
-	}
-	b.emptied.dirs = withKey(b.emptied.dirs, dir, true)
-	err := os.Rename(dir, b.Store.path("images/partial", "mount-"+ids.New()[:12]))
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	return err
-}
-
 // layersOf returns the digests of the layers of a stage or an image.
 func (b *builder) layersOf(in *dockerfile.Instruction, ref string) (string, error) {
 	stage, err := b.file.StageFor(in, ref)
@@ -239,19 +212,6 @@ func (b *builder) layersOf(in *dockerfile.Instruction, ref string) (string, erro
 		return "", err
 	}
 	return fmt.Sprint(image.Config.RootFS.DiffIDs), nil
-}
-
-// lockCache locks the directory of a cache mount if it is not shared: it waits for it, or with
-// "private" takes the first of several that is free. A step that mounts it twice has it already.
-func (m *stepMounts) lockCache(first, sharing string) (dir string, held *os.File, err error) {
-	if dir, taken := m.caches[first]; taken {
-		return dir, nil, nil
-	}
-	dir, held, err = cachemount.Lock(m.s.b.ctx, first, sharing)
-	if held != nil {
-		m.caches = withKey(m.caches, first, dir)
-	}
-	return dir, held, err
 }
 
 // newCache makes the directory, with the content of from=, if that is given.

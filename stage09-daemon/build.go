@@ -29,6 +29,7 @@ import (
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/buildflags"
+	"stagebox/stage06-dockerfile/cachemount"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/output"
@@ -53,7 +54,7 @@ type builder struct {
 	triggers map[*dockerfile.Stage]int // ONBUILD steps that were counted before the build
 	epoch    *time.Time                // SOURCE_DATE_EPOCH: when all steps are made, or nil
 	notes    map[string]string         // annotations of the image's manifest
-	emptied  emptiedMounts             // by --no-cache
+	emptied  cachemount.Emptied        // by --no-cache
 	outputs  output.List               // in place of the store
 
 	lock   sync.Mutex // of done and images: stages are built side by side
@@ -439,7 +440,7 @@ func (s *stageBuild) pack(build string, below []string) (layer.Sum, error) {
 		return layer.Sum{}, err
 	}
 	if s.b.RewriteTimestamp {
-		if err := lowerTimes(build, *s.b.epoch); err != nil {
+		if err := layer.LowerTimesInside(build, *s.b.epoch); err != nil {
 			return layer.Sum{}, err
 		}
 	}
@@ -453,14 +454,6 @@ func inheritOwners(build string, below []string) error {
 		return nil
 	}
 	return layer.InheritOwners(build, layer.OwnersOf(below)...)
-}
-
-// lowerTimes is layer.LowerTimes, done inside if the files have many owners.
-func lowerTimes(dir string, most time.Time) error {
-	if !subid.HasMany() {
-		return layer.LowerTimes(dir, most)
-	}
-	return layer.Inside(io.Discard, "times", dir, fmt.Sprint(most.Unix()))
 }
 
 // add adds a layer.

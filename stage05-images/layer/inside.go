@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"stagebox/stage01-namespaces/subid"
 )
@@ -54,4 +56,12 @@ func PackInside(w io.Writer, dir string, owners ...string) (Sum, error) {
 	s := NewSummer()
 	err := Inside(io.MultiWriter(w, s), append([]string{"pack", dir}, owners...)...)
 	return s.Sum(), err
+}
+
+// LowerTimesInside is LowerTimes for the files of an ordinary user too.
+func LowerTimesInside(dir string, latest time.Time) error {
+	if !subid.HasMany() {
+		return LowerTimes(dir, latest)
+	}
+	return Inside(io.Discard, "times", dir, fmt.Sprint(latest.Unix()))
 }

@@ -1,6 +1,6 @@
 // Package cachemount knows the directories of RUN --mount=type=cache, which builds share: what names
-// one, and who may use it when. The caller makes them, and mounts them in a container. No lesson reads
-// it.
+// one, who may use it when, and which a build has emptied. The caller makes them, and mounts them in a
+// container. No lesson reads it.
 package cachemount
 
 import (
@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
+	"sync"
 
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage06-dockerfile/dockerfile"
@@ -74,9 +76,38 @@ func place(m dockerfile.Mount, workDir string) string {
 	return ""
 }
 
-// Lock locks a directory if it is not shared: with locked it waits for it, and with private it takes the
-// first of several that is free. held is nil for one that is shared.
-func Lock(ctx context.Context, first, sharing string) (dir string, held *os.File, err error) {
+// Locks are those of a step, on directories that are not shared. The zero value has none.
+type Locks struct {
+	files []*os.File
+	taken map[string]string
+}
+
+// Lock locks a directory if it is not shared: with locked it waits for it, and with private it takes
+// the first of several that is free, which it returns. A step that mounts it twice has it already.
+func (l *Locks) Lock(ctx context.Context, first, sharing string) (dir string, err error) {
+	if dir, taken := l.taken[first]; taken {
+		return dir, nil
+	}
+	dir, held, err := lock(ctx, first, sharing)
+	if held != nil {
+		if l.taken == nil {
+			l.taken = map[string]string{}
+		}
+		l.taken[first], l.files = dir, append(l.files, held)
+	}
+	return dir, err
+}
+
+// Release unlocks them all.
+func (l *Locks) Release() (err error) {
+	for _, held := range l.files {
+		err = errors.Join(err, held.Close())
+	}
+	return err
+}
+
+// lock locks one directory. held is nil for one that is shared.
+func lock(ctx context.Context, first, sharing string) (dir string, held *os.File, err error) {
 	dir = first
 	switch sharing {
 	case "locked":
@@ -92,4 +123,29 @@ func Lock(ctx context.Context, first, sharing string) (dir string, held *os.File
 		}
 	}
 	return dir, held, err
+}
+
+// Emptied are the directories that a build which does without the cache has emptied.
+type Emptied struct {
+	lock sync.Mutex
+	dirs map[string]bool
+}
+
+// Empty makes way for an empty directory, once. Another build that uses the old one keeps it, under the
+// name that trash is: the caller removes that later.
+func (e *Emptied) Empty(dir, trash string) error {
+	e.lock.Lock()
+	defer e.lock.Unlock()
+	if e.dirs[dir] {
+		return nil
+	}
+	if e.dirs == nil {
+		e.dirs = map[string]bool{}
+	}
+	e.dirs[dir] = true
+	err := os.Rename(dir, trash)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }

@@ -2,6 +2,8 @@ package cachemount
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -52,23 +54,55 @@ func TestOneAtAPlace(t *testing.T) {
 
 func TestLock(t *testing.T) {
 	first := filepath.Join(t.TempDir(), "cache")
-	dir, held, err := Lock(t.Context(), first, "shared")
+	dir, held, err := lock(t.Context(), first, "shared")
 	require.NoError(t, err)
 	require.Nil(t, held)
 	require.Equal(t, first, dir)
-	_, held, err = Lock(t.Context(), first, "locked")
+	_, held, err = lock(t.Context(), first, "locked")
 	require.NoError(t, err)
-	dir, other, err := Lock(t.Context(), first, "private")
+	dir, other, err := lock(t.Context(), first, "private")
 	require.NoError(t, err)
 	require.Equal(t, first+"-1", dir)
 	over, stop := context.WithCancel(t.Context())
 	stop()
-	_, _, err = Lock(over, first, "locked")
+	_, _, err = lock(over, first, "locked")
 	require.EqualError(t, err, "type=cache: the build was interrupted")
 	require.NoError(t, held.Close())
-	dir, again, err := Lock(t.Context(), first, "private")
+	dir, again, err := lock(t.Context(), first, "private")
 	require.NoError(t, err)
 	require.Equal(t, first, dir)
 	require.NoError(t, other.Close())
 	require.NoError(t, again.Close())
+}
+
+// TestLocks: a step has the directory of a private cache once, however often it mounts it.
+func TestLocks(t *testing.T) {
+	first := filepath.Join(t.TempDir(), "cache")
+	var one, other Locks
+	for range 2 {
+		dir, err := one.Lock(t.Context(), first, "private")
+		require.NoError(t, err)
+		require.Equal(t, first, dir)
+		dir, err = other.Lock(t.Context(), first, "private")
+		require.NoError(t, err)
+		require.Equal(t, first+"-1", dir)
+	}
+	require.NoError(t, one.Release())
+	dir, held, err := lock(t.Context(), first, "private")
+	require.NoError(t, err)
+	require.Equal(t, first, dir)
+	require.NoError(t, errors.Join(held.Close(), other.Release()))
+}
+
+func TestEmpty(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	trash := dir + "-old"
+	var e Emptied
+	require.NoError(t, e.Empty(dir+"-none", trash))
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	require.NoError(t, e.Empty(dir, trash))
+	require.DirExists(t, trash)
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	require.NoError(t, e.Empty(dir, trash+"er"), "once")
+	require.DirExists(t, dir)
 }

@@ -39,6 +39,7 @@ type Writer struct {
 	created map[string]bool     // directories that are new or were changed
 	owners  *layer.OwnersWriter // for an ordinary user, who cannot change the owner
 	modes   map[string]uint32   // that directories should have, where an ordinary user needs more
+	parents map[string]bool     // directories that Parents has made
 }
 
 // New writes into a directory above layers, the lowest of which comes first.
@@ -56,7 +57,7 @@ func New(dir string, layers []string) (*Writer, error) {
 	return &Writer{
 		Copier: files.NewCopier(int(file.Fd())), NewMode: 0o755, below: lower{u}, dir: file,
 		same: map[string]bool{}, created: map[string]bool{}, owners: layer.NewOwnersWriter(dir),
-		modes: map[string]uint32{},
+		modes: map[string]uint32{}, parents: map[string]bool{},
 	}, nil
 }
 

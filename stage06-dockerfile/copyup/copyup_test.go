@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"stagebox/stage04-unionfs/union"
 )
 
 func newTest(t *testing.T) (below string, dir string, w *Writer) {
@@ -82,4 +84,52 @@ func TestUnpackStaysInItsDirectory(t *testing.T) {
 		names = append(names, entry.Name())
 	}
 	require.Equal(t, []string{"empty", "file", "link", "same"}, names)
+}
+
+// TestPlace follows cp(1): a file goes into a directory, and to any other path.
+func TestPlace(t *testing.T) {
+	below, dir, w := newTest(t)
+	require.NoError(t, os.Mkdir(filepath.Join(below, "d"), 0o755))
+	require.NoError(t, os.Symlink("d", filepath.Join(below, "link")))
+	for _, c := range []struct {
+		to    string
+		isDir bool
+		want  string
+	}{{"/d", false, "d/f"}, {"/link", false, "d/f"}, {"/new", false, "new"}, {"/new", true, "new/f"}, {"/a/b", false, "a/b"}, {"/", true, "f"}} {
+		place, err := w.Place(c.to, "f", c.isDir, Owner{})
+		require.NoError(t, err)
+		require.Equal(t, c.want, place, c.to)
+	}
+	require.DirExists(t, filepath.Join(dir, "a"), "on the way")
+	require.NoError(t, w.Close())
+}
+
+func TestParents(t *testing.T) {
+	below, dir, w := newTest(t)
+	source := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(source, "pivot/a/b/c"), 0o750))
+	require.NoError(t, os.WriteFile(filepath.Join(source, "pivot/a/b/c/file"), nil, 0o644))
+	require.NoError(t, os.MkdirAll(filepath.Join(below, "in/a"), 0o711))
+	require.NoError(t, os.WriteFile(filepath.Join(below, "in/file"), nil, 0o644))
+	u, err := union.Open([]string{source})
+	require.NoError(t, err)
+	defer u.Close()
+	find := func(name string) *union.Node {
+		n, err := u.Find(name, false)
+		require.NoError(t, err)
+		return n
+	}
+	for _, name := range []string{"pivot/a/b/c/file", "pivot/a/b/c"} {
+		to, err := w.Parents("/in", find(name), find("pivot"), Owner{})
+		require.NoError(t, err)
+		require.Equal(t, "in/a/b/c", to)
+	}
+	for _, name := range []string{"in/a", "in/a/b", "in/a/b/c"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.EqualValues(t, 0o750, info.Mode().Perm(), name)
+	}
+	_, err = w.Parents("/in/file", find("pivot/a"), find("pivot"), Owner{})
+	require.Error(t, err, "it is a file")
+	require.NoError(t, w.Close())
 }
