@@ -29,8 +29,8 @@ type User struct {
 // Lookup finds the user that spec names, such as "app", "1000", "app:staff" or ":50"; no user
 // is user 0. As in Docker, a number is always an id, even if a user or group has it for a name.
 // Numbers need no entry: such a user has group 0 and the home /root if it is user 0, or / if it
-// is not. If a group is named, the user has no supplementary ones. read returns a file of the
-// root, empty if there is none.
+// is not. If a group is named, the user has no supplementary ones. Docker does not read on after a
+// second colon, and neither does this. read returns a file of the root, empty if there is none.
 func Lookup(read func(name string) ([]byte, error), spec string) (User, error) {
 	users, err := read("/etc/passwd")
 	if err != nil {
@@ -42,6 +42,7 @@ func Lookup(read func(name string) ([]byte, error), spec string) (User, error) {
 	}
 	u := User{Home: "/root"}
 	user, group, _ := strings.Cut(spec, ":")
+	group, _, _ = strings.Cut(group, ":")
 	if user == "" {
 		user = "0"
 	}

@@ -30,6 +30,8 @@ func TestLookup(t *testing.T) {
 		"70":        {UID: 70, GID: 70, Home: "/seven"},
 		"01000":     {UID: 1000, GID: 1001, Groups: []int{50, 29}, Home: "/home/app"},
 		"0:8":       {GID: 8, Home: "/root"},
+		"app:50:x":  {UID: 1000, GID: 50, Home: "/home/app"}, // Docker reads two fields
+		"app::x":    {UID: 1000, GID: 1001, Groups: []int{50, 29}, Home: "/home/app"},
 	} {
 		user, err := Lookup(read, text)
 		require.NoError(t, err, text)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
@@ -39,6 +40,30 @@ type RunConfig struct {
 	Healthcheck *Healthcheck `json:",omitempty"`
 	OnBuild     []string     `json:",omitempty"`
 	Shell       []string     `json:",omitempty"`
+}
+
+// UnmarshalJSON takes also a string for a list of words, as Docker does: a program without arguments.
+func (r *RunConfig) UnmarshalJSON(data []byte) error {
+	type plain RunConfig
+	c := struct {
+		*plain
+		Entrypoint, Cmd, Shell Argv
+	}{plain: (*plain)(r)}
+	err := state.Unmarshal(data, &c)
+	r.Entrypoint, r.Cmd, r.Shell = c.Entrypoint, c.Cmd, c.Shell
+	return err
+}
+
+// Argv is a program and its arguments. A string is a program without arguments.
+type Argv []string
+
+// UnmarshalJSON takes a list or a string.
+func (a *Argv) UnmarshalJSON(data []byte) error {
+	if data[0] == '"' {
+		*a = make(Argv, 1)
+		return json.Unmarshal(data, &(*a)[0])
+	}
+	return json.Unmarshal(data, (*[]string)(a))
 }
 
 // Healthcheck is how to find out whether a container works. Times are in nanoseconds.

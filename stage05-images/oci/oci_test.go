@@ -237,3 +237,19 @@ func TestLayersOfAllImages(t *testing.T) {
 	}
 	require.Len(t, layers, 2)
 }
+
+// Docker takes a string for these three lists, and for no other.
+func TestWordsOfAConfiguration(t *testing.T) {
+	var c Config
+	require.NoError(t, json.Unmarshal([]byte(`{"os": "linux", "config": {"User": "app", "Entrypoint": "/bin/echo", "cmd": ["a", "b"], "Shell": "/bin/sh", "OnBuild": ["RUN id"]}}`), &c))
+	require.Equal(t, RunConfig{ImageConfig: ocispec.ImageConfig{User: "app", Entrypoint: []string{"/bin/echo"}, Cmd: []string{"a", "b"}},
+		OnBuild: []string{"RUN id"}, Shell: []string{"/bin/sh"}}, c.Config)
+	data, err := json.Marshal(c.Config)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"User": "app", "Entrypoint": ["/bin/echo"], "Cmd": ["a", "b"], "OnBuild": ["RUN id"], "Shell": ["/bin/sh"]}`, string(data))
+	require.NoError(t, json.Unmarshal([]byte(`{"config": {"Cmd": null}}`), &c))
+	require.Nil(t, c.Config.Cmd)
+	for _, wrong := range []string{`{"Env": "A=1"}`, `{"OnBuild": "RUN id"}`, `{"Cmd": 5}`, `{"Cmd": {}}`, `{"Cmd": ["a", 5]}`, `{"Healthcheck": {"Test": "true"}}`} {
+		require.Error(t, json.Unmarshal([]byte(`{"config": `+wrong+`}`), &Config{}), wrong)
+	}
+}

@@ -20,8 +20,12 @@ var rootEntries = map[string]string{
 }
 
 // ParseOwner reads USER[:GROUP], by the names of passwd(5) and group(5) in the layers. The group of
-// a number alone is the same number.
+// a number alone is the same number. A third field, which passwd.Lookup ignores as Docker does in
+// USER, is refused as Docker does here.
 func ParseOwner(layers *union.FS, text string) (Owner, error) {
+	if strings.Count(text, ":") > 1 {
+		return Owner{}, errors.New("want USER or USER:GROUP")
+	}
 	user, err := passwd.Lookup(func(name string) ([]byte, error) {
 		data, err := readSmall(layers, name)
 		return append(data, rootEntries[name]...), err

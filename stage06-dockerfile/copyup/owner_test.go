@@ -23,6 +23,8 @@ func TestParseOwner(t *testing.T) {
 	}
 	_, err = owner("app")
 	require.Error(t, err)
+	_, err = owner("7:8:9") // which USER takes
+	require.Error(t, err)
 
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "etc"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("app:x:10:20::/:/bin/sh"), 0o644))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"stagebox/stage05-images/oci"
 	"stagebox/stage09-daemon/rest"
 )
 
@@ -46,7 +47,7 @@ func (c *Create) changes() (list []string) {
 	}
 	add("EXPOSE", slices.Sorted(maps.Keys(c.ExposedPorts))...)
 	for _, dir := range slices.Sorted(maps.Keys(c.Volumes)) {
-		add("VOLUME", listed(Argv{escaped(dir)}))
+		add("VOLUME", listed(oci.Argv{escaped(dir)}))
 	}
 	add("ENTRYPOINT", listed(c.Entrypoint))
 	add("CMD", listed(c.Cmd))
@@ -87,7 +88,7 @@ func quoted(value string) string {
 }
 
 // listed is a list in the form of JSON; "" if it is empty.
-func listed(words Argv) string {
+func listed(words oci.Argv) string {
 	if len(words) == 0 {
 		return ""
 	}

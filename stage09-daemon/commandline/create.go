@@ -26,8 +26,8 @@ type Create struct {
 	Tty, OpenStdin, NetworkDisabled bool
 
 	Env         []string
-	Cmd         Argv
-	Entrypoint  Argv
+	Cmd         oci.Argv
+	Entrypoint  oci.Argv
 	Labels      map[string]string
 	StopTimeout *int
 	Volumes     map[string]struct{}
@@ -40,18 +40,6 @@ type Create struct {
 	ExposedPorts map[string]struct{}
 
 	Platform string `json:"-"` // a parameter of the request
-}
-
-// Argv is a program and its arguments. A string is a program without arguments.
-type Argv []string
-
-// UnmarshalJSON takes a list or a string.
-func (a *Argv) UnmarshalJSON(data []byte) error {
-	if data[0] == '"' {
-		*a = make(Argv, 1)
-		return json.Unmarshal(data, &(*a)[0])
-	}
-	return json.Unmarshal(data, (*[]string)(a))
 }
 
 // Endpoint is what a container wants of a network.
