@@ -34,6 +34,8 @@ func TestBadLimits(t *testing.T) {
 		{"--cpuset-mems=one", "is not a list of memory nodes"},
 		{"--cpu-period=999", "from 1000 to 1000000"},
 		{"--cpu-quota=999", "at least 1000"},
+		{"--blkio-weight=9", "a weight from 10 to 1000"},
+		{"--memory-swappiness=101", "from 0 to 100"},
 		{"--pids-limit=-2", "or -1 for any number"},
 		{"--pids-limit=99999999999999999999", "or -1 for any number"},
 		{"--device-read-bps=/dev/null:1m", "is not a block device"},

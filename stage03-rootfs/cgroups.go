@@ -168,6 +168,8 @@ func (g *group) file(s setting) (path, value string, err error) {
 	for _, p := range g.parents {
 		switch {
 		case !s.isIn(p.Tree):
+		case p.V2 && s.v2 == file{}:
+			return "", "", fmt.Errorf("%s: version 2 of cgroups has no such setting", s.flag)
 		case p.V2:
 			return filepath.Join(p.dir, g.name, s.v2.name), s.v2.value, nil
 		default:

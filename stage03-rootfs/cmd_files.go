@@ -11,6 +11,7 @@ import (
 
 	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage03-rootfs/devcgroup"
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage03-rootfs/rootdir"
 )
@@ -26,6 +27,8 @@ type Files struct {
 	Sysctl   []string `help:"Set a kernel parameter in the container's namespaces." placeholder:"NAME=VALUE" sep:"none" group:"Files:"`
 
 	ShmSize units.Size `json:",omitempty" help:"Size of /dev/shm (default: 64m)." placeholder:"BYTES" group:"Files:"`
+
+	DeviceCgroupRule []string `json:",omitempty" help:"Allow devices by type and numbers, even if the container makes their nodes: c 42:* rwm." placeholder:"RULE" sep:"none" group:"Files:"`
 
 	given []string // all flags, in the order of the command line
 }
@@ -44,13 +47,15 @@ func (f *Files) AfterApply(ctx *kong.Context) error {
 		return errors.New("--shm-size: give a size, such as 128m")
 	}
 	f.Volume = mountspec.Once(f.Volume)
-	return errors.Join(rootdir.RefuseEmpty(f.Rootfs), mountspec.Absolute(f.Volume, f.Mount))
+	return errors.Join(rootdir.RefuseEmpty(f.Rootfs), mountspec.Absolute(f.Volume, f.Mount),
+		devcgroup.Check(f.DeviceCgroupRule))
 }
 
 // needsRoot names a flag that makes no sense on the host's files.
 func (c *Container) needsRoot() error {
 	flag := c.firstGiven(map[string]bool{"--sysctl": len(c.Sysctl) > 0, "--read-only": c.ReadOnly, "--volume": len(c.Volume) > 0, "--mount": len(c.Mount) > 0,
-		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY, "--shm-size": c.ShmSize != 0})
+		"--tmpfs": len(c.Tmpfs) > 0, "--device": len(c.Device) > 0, "--tty": c.TTY, "--shm-size": c.ShmSize != 0,
+		"--device-cgroup-rule": len(c.DeviceCgroupRule) > 0})
 	if flag == "" {
 		return nil
 	}

@@ -68,6 +68,8 @@ func (l *Limits) settings() []setting {
 		file{"cpuset.mems", l.CPUSetMems}, file{"cpuset.mems", l.CPUSetMems})
 	pids := strings.Replace(fmt.Sprint(l.PidsLimit), "-1", "max", 1)
 	add(l.PidsLimit != 0, "--pids-limit", "pids", file{"pids.max", pids}, file{"pids.max", pids})
+	add(l.MemorySwappiness != nil, "--memory-swappiness", "memory", file{}, // version 2 has none
+		file{"memory.swappiness", l.MemorySwappiness.String()})
 	return append(list, l.throttles()...)
 }
 
@@ -89,7 +91,7 @@ var unlimited = map[string]setting{
 		file{"cpu.max", "max"}, file{"cpu.cfs_quota_us", "-1"}},
 }
 
-// throttles translates the limits of block devices, of which there may be several.
+// throttles translates the limits of block devices, of which there may be several, and the weight.
 func (l *Limits) throttles() []setting {
 	var list []setting
 	add := func(flag, v2, v1 string, limits []units.Throttle) {
@@ -103,5 +105,9 @@ func (l *Limits) throttles() []setting {
 	add("--device-write-bps", "wbps", "write_bps", l.DeviceWriteBps)
 	add("--device-read-iops", "riops", "read_iops", l.DeviceReadIOps)
 	add("--device-write-iops", "wiops", "write_iops", l.DeviceWriteIOps)
+	if w := l.BlkioWeight; w != 0 {
+		list = append(list, setting{"--blkio-weight", "io",
+			file{"io.weight", fmt.Sprint(w.V2())}, file{"blkio.bfq.weight", fmt.Sprint(w)}})
+	}
 	return list
 }

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"stagebox/stage03-rootfs/envfile"
@@ -58,6 +59,8 @@ type StoreOptions struct {
 
 	VolumesFrom []string `json:",omitempty" help:"Mount what another container has mounted with --volume and --mount." placeholder:"CONTAINER[:ro]" sep:"none" group:"Store:"`
 
+	Annotation []string `json:",omitempty" help:"Note about the container for programs, which inspect shows." placeholder:"KEY=VALUE" sep:"none" group:"Store:"`
+
 	SigProxy *bool `json:"-" help:"Forward signals to the container (default: true); if false, they end this command, and the container goes on." group:"Store:"`
 
 	record  *Record
@@ -71,7 +74,7 @@ type StoreOptions struct {
 func (c *Container) rejectStoreFlags() error {
 	flag := c.firstGiven(map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil, "--volumes-from": len(c.VolumesFrom) > 0,
 		"--label": len(c.Label) > 0, "--label-file": len(c.LabelFile) > 0, "--restart": c.Restart != "", "--detach-keys": c.DetachKeys != "", "--stop-signal": c.StopSignal != "",
-		"--sig-proxy": c.runsApart()})
+		"--sig-proxy": c.runsApart(), "--annotation": len(c.Annotation) > 0})
 	if flag == "" {
 		return nil
 	}
@@ -120,7 +123,7 @@ func (c *Container) readEnvFiles() error {
 // AfterApply puts the labels of --label-file before those of --label.
 func (o *StoreOptions) AfterApply() (err error) {
 	o.Label, err = labels.Read(o.LabelFile, o.Label)
-	return err
+	return cmp.Or(err, labels.CheckNotes(o.Annotation))
 }
 
 // labels are the container's labels.

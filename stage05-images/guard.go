@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -38,10 +39,15 @@ func allowed(nodes []devnode.Node) []devcgroup.Rule {
 func (r *newRoot) guard(g *group) error {
 	r.Section("guard: the devices that it may open")
 	nodes, err := devnode.Select(r.Device, r.Privileged)
-	if err != nil || r.Privileged || r.Clone.Flags&unix.CLONE_NEWUSER != 0 {
+	more, errRules := devcgroup.Parse(r.DeviceCgroupRule)
+	inUserNamespace := r.Clone.Flags&unix.CLONE_NEWUSER != 0
+	switch err = cmp.Or(err, errRules); {
+	case err == nil && inUserNamespace && len(more) > 0:
+		return errors.New("--device-cgroup-rule: no device can be made in a user namespace")
+	case err != nil || r.Privileged || inUserNamespace:
 		return err
 	}
-	return r.allowOnly(g, allowed(nodes))
+	return r.allowOnly(g, append(allowed(nodes), more...))
 }
 
 // allowOnly forbids all devices but those of the rules, by the first tree that can.

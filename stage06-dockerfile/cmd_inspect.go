@@ -148,6 +148,7 @@ func (c *Container) hostConfig() api.HostConfig {
 	h.PidMode, h.IpcMode = cmp.Or(c.PID, h.PidMode), cmp.Or(c.IPC, h.IpcMode)
 	h.Mounts = api.Mounts((&Files{Mount: c.Mount}).requestedMounts())
 	h.SetLimits(c.Limits.Limits)
+	h.Annotations, h.DeviceCgroupRules = api.Pairs(c.Annotation, "="), c.DeviceCgroupRule
 	h.CgroupParent, h.Ulimits, h.Devices = c.CgroupParent, api.Ulimits(c.Ulimit), api.Devices(c.Device)
 	return h
 }

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -56,10 +57,11 @@ func (s Store) untag(image *oci.Image, names []string) error {
 // commit makes an image of the changes that a container has made.
 func (s Store) commit(r *Record, name string, c *commitCmd) (*oci.Image, error) {
 	config, blobs, err := s.baseOf(r)
-	if err != nil {
+	shown, errShown := r.describe()
+	if err = cmp.Or(err, errShown); err != nil {
 		return nil, err
 	}
-	imageview.Keep(&config.Config, r.describeConfig())
+	imageview.Keep(&config.Config, shown.Config)
 	if err := applyChanges(&config, c.Change); err != nil {
 		return nil, err
 	}

@@ -131,6 +131,18 @@ func TestUndescribed(t *testing.T) {
 	require.Contains(t, c.ok(200, "GET", "/system/df", nil), id)
 }
 
+// TestKeptByCommit: inspect shows what was asked for, and an image of the container has its ports, volumes and health check.
+func TestKeptByCommit(t *testing.T) {
+	boxtest.Turn(t, 2, 4)
+	c := ask(t)
+	c.create("kept", map[string]any{"ExposedPorts": map[string]any{"80/tcp": map[string]any{}}, "Volumes": map[string]any{"/data": map[string]any{}},
+		"Healthcheck": map[string]any{"Test": []string{"CMD", "true"}}, "HostConfig": map[string]any{"NetworkMode": "none", "Annotations": map[string]string{"a": "b"}}}, "true")
+	require.Equal(t, `{"80/tcp":{}} map[a:b]`, strings.TrimSpace(c.box("inspect", "-f", "{{json .Config.ExposedPorts}} {{.HostConfig.Annotations}}", "kept")))
+	c.ok(201, "POST", "/commit?container=kept&repo=kept&tag=1", map[string]any{})
+	require.Equal(t, `{"80/tcp":{}} {"/data":{}} ["CMD","true"]`,
+		strings.TrimSpace(c.box("image", "inspect", "-f", "{{json .Config.ExposedPorts}} {{json .Config.Volumes}} {{json .Config.Healthcheck.Test}}", "kept:1")))
+}
+
 // TestInvalidAtCreate: what a container cannot have is refused when it is made, with a sentence.
 func TestInvalidAtCreate(t *testing.T) {
 	boxtest.Turn(t, 1, 4)
@@ -156,6 +168,9 @@ func TestInvalidAtCreate(t *testing.T) {
 		"--volume":             {"Binds": []string{"/tmp:/x:nosuch"}},
 		"--mount":              {"Mounts": []any{map[string]any{"Type": "bind", "Target": "/x"}}},
 		"--memory-reservation": {"MemoryReservation": -1},
+		"--blkio-weight":       {"BlkioWeight": 5},
+		"--memory-swappiness":  {"MemorySwappiness": 101},
+		"--device-cgroup-rule": {"DeviceCgroupRules": []string{"c 1"}},
 	} {
 		status, text := c.do("POST", "/containers/create", map[string]any{"Image": "tiny", "Cmd": []string{"true"}, "HostConfig": host})
 		require.Equal(t, 400, status, "%v: %s", host, text)

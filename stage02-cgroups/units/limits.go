@@ -27,6 +27,9 @@ type Limits struct {
 	CPUPeriod  CPUPeriod `name:"cpu-period" help:"Microseconds in which --cpu-quota is to be used (default: 100000)." placeholder:"MICROSECONDS" group:"Limits:"`
 	CPUQuota   CPUQuota  `name:"cpu-quota" help:"CPU time limit, in microseconds per --cpu-period; -1 for unlimited." placeholder:"MICROSECONDS" group:"Limits:"`
 	CPUSetMems string    `name:"cpuset-mems" help:"Memory nodes that the container may allocate from (0 or 0-1)." placeholder:"LIST" group:"Limits:"`
+
+	BlkioWeight      IOWeight `help:"Weight relative to other containers when block devices are busy, from 10 to 1000 (default: 100)." placeholder:"N" group:"Limits:"`
+	MemorySwappiness *Percent `help:"Preference of the kernel to swap the container's memory out, from 0 to 100; version 2 of cgroups has no such setting." placeholder:"N" group:"Limits:"`
 }
 
 // minMemory is Docker's: less, and a process cannot even start.

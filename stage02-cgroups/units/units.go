@@ -195,6 +195,50 @@ func (w *Weight) UnmarshalText(text []byte) error {
 // UnmarshalJSON reads a weight.
 func (w *Weight) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(w)) }
 
+// IOWeight is a share of block devices relative to others' weights, from 10 to 1000: the scale of
+// cgroup version 1.
+type IOWeight int64
+
+// V2 returns the weight on the scale of version 2, from 1 to 10000, as runc does: on a straight line.
+func (w IOWeight) V2() int64 { return 1 + (int64(w)-10)*9999/990 }
+
+// UnmarshalText reads a weight; 0 is the default.
+func (w *IOWeight) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n != 0 && n < 10 || n > 1000 {
+		return fmt.Errorf("%q is not a weight from 10 to 1000", text)
+	}
+	*w = IOWeight(n)
+	return nil
+}
+
+// UnmarshalJSON reads a weight.
+func (w *IOWeight) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(w)) }
+
+// Percent is a number from 0 to 100.
+type Percent int64
+
+// String returns the number, and nothing for none.
+func (p *Percent) String() string {
+	if p == nil {
+		return ""
+	}
+	return strconv.FormatInt(int64(*p), 10)
+}
+
+// UnmarshalText reads a number from 0 to 100.
+func (p *Percent) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n < 0 || n > 100 {
+		return fmt.Errorf("%q is not a number from 0 to 100", text)
+	}
+	*p = Percent(n)
+	return nil
+}
+
+// UnmarshalJSON reads a number.
+func (p *Percent) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(p)) }
+
 // Processes is a number of processes; -1 is any number.
 type Processes int64
 

@@ -12,6 +12,15 @@ func TestLine(t *testing.T) {
 	require.Equal(t, "b *:* m", Rule{unix.S_IFBLK, Any, Any, "m"}.String())
 }
 
+func TestParse(t *testing.T) {
+	rules, err := Parse([]string{"c 42:* rmw", "b 8:0 r", "a *:7 m"})
+	require.NoError(t, err)
+	require.Equal(t, []Rule{{unix.S_IFCHR, 42, Any, "rmw"}, {unix.S_IFBLK, 8, 0, "r"}, {unix.S_IFCHR, Any, 7, "m"}, {unix.S_IFBLK, Any, 7, "m"}}, rules)
+	for _, wrong := range []string{"", "c 1:3", "c 1:3 x", "c 1:3 rwmr", "d 1:3 r", "c -1:3 r", "c 1:1048576 r", "c 99999999999999999999:1 r", "c 1 r", " c 1:3 r", "c 1:3 r\n"} {
+		require.ErrorContains(t, Check([]string{wrong}), "--device-cgroup-rule", wrong)
+	}
+}
+
 // run interprets a program for one request, as the kernel does.
 func run(t *testing.T, code []Instruction, kind, access, major, minor uint32) uint64 {
 	context := map[int16]uint64{0: uint64(access<<16 | kind), 4: uint64(major), 8: uint64(minor)}

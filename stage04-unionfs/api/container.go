@@ -150,6 +150,7 @@ type HostConfig struct {
 	Sysctls         map[string]string `json:",omitempty"`
 	Runtime         string
 	Isolation       string
+	Annotations     map[string]string `json:",omitempty"`
 
 	CPUShares            int64 `json:"CpuShares"`
 	Memory               int64

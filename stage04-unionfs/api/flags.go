@@ -80,6 +80,10 @@ func (h *HostConfig) SetLimits(l units.Limits) {
 	if most := int64(l.PidsLimit); most != 0 {
 		h.PidsLimit = &most
 	}
+	if l.MemorySwappiness != nil {
+		h.MemorySwappiness = (*int64)(l.MemorySwappiness)
+	}
+	h.BlkioWeight = int(l.BlkioWeight)
 	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = Throttles(l.DeviceReadBps), Throttles(l.DeviceWriteBps)
 	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = Throttles(l.DeviceReadIOps), Throttles(l.DeviceWriteIOps)
 }

@@ -30,6 +30,16 @@ func Read(files, flags []string) ([]string, error) {
 	return list, nil
 }
 
+// CheckNotes refuses an annotation without a key.
+func CheckNotes(list []string) error {
+	for _, note := range list {
+		if note == "" || note[0] == '=' {
+			return fmt.Errorf("--annotation %q: give KEY=VALUE", note)
+		}
+	}
+	return nil
+}
+
 // Map returns labels by their keys. Of several with one key the last wins.
 func Map(list []string) map[string]string {
 	labels := map[string]string{}

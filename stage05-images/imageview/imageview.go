@@ -234,5 +234,8 @@ func Keep(image *oci.RunConfig, d api.Config) {
 	isName := func(v string) bool { return !strings.Contains(v, "=") }
 	image.Env = envfile.Set(image.Env, slices.DeleteFunc(slices.Clone(d.Env), isName))
 	image.User, image.WorkingDir, image.StopSignal = d.User, d.WorkingDir, d.StopSignal
-	image.Labels = d.Labels
+	image.Labels, image.Volumes, image.ExposedPorts = d.Labels, d.Volumes, d.ExposedPorts
+	if check, ok := d.Healthcheck.(*oci.Healthcheck); ok {
+		image.Healthcheck = check
+	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
@@ -31,6 +32,8 @@ type Options struct {
 
 	DNSSearch []string `json:",omitempty" help:"Domain in which to look up incomplete names, instead of the host's; . for none." placeholder:"DOMAIN" sep:"none" group:"Network:"`
 	DNSOption []string `json:",omitempty" aliases:"dns-opt" help:"Option of resolv.conf(5), such as ndots:2, instead of the host's." placeholder:"OPTION" sep:"none" group:"Network:"`
+
+	Expose []string `json:",omitempty" help:"Expose a port of the container, as EXPOSE does for an image: 80, 53/udp, 5000-5009." placeholder:"PORT[/PROTOCOL]" sep:"none" group:"Network:"`
 
 	MacAddress string `json:",omitempty" help:"MAC address of the container's link, such as 02:42:0a:00:00:09." placeholder:"MAC" group:"Network:"`
 }
@@ -73,13 +76,36 @@ func (o *Options) Networks(sharesHost bool) []string {
 	return names
 }
 
-// Ports are those to publish, with -P those that the image exposes too.
+// Ports are those to publish, with -P also those that the image and --expose name and that --publish
+// does not.
 func (o *Options) Ports(exposed []string) ([]portmap.Mapping, error) {
-	specs := o.Publish
-	if o.PublishAll {
-		specs = append(slices.Clone(specs), exposed...)
+	list, err := portmap.Parse(o.Publish)
+	own, errOwn := o.exposed()
+	if err = cmp.Or(err, errOwn); err != nil || !o.PublishAll {
+		return list, err
+	}
+	isPublished := func(port string) bool {
+		return slices.ContainsFunc(list, func(m portmap.Mapping) bool { return m.Port() == port })
+	}
+	specs := slices.Clone(o.Publish)
+	for _, port := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(exposed, own)))) {
+		if !isPublished(port) {
+			specs = append(specs, port)
+		}
 	}
 	return portmap.Parse(specs)
+}
+
+// exposed are the ports of --expose.
+func (o *Options) exposed() (ports []string, err error) {
+	for _, text := range o.Expose {
+		list, err := dockerfile.ParsePorts(text)
+		if err != nil {
+			return nil, fmt.Errorf("--expose %w", err)
+		}
+		ports = append(ports, list...)
+	}
+	return ports, nil
 }
 
 // OfItsOwn says which flags were given that make no sense for a container which shares the network of
@@ -87,7 +113,7 @@ func (o *Options) Ports(exposed []string) ([]portmap.Mapping, error) {
 func (o *Options) OfItsOwn() map[string]bool {
 	return map[string]bool{"--add-host": len(o.AddHost) > 0, "--dns": len(o.DNS) > 0,
 		"--dns-search": len(o.DNSSearch) > 0, "--dns-option": len(o.DNSOption) > 0,
-		"--publish": len(o.Publish) > 0, "--publish-all": o.PublishAll}
+		"--publish": len(o.Publish) > 0, "--publish-all": o.PublishAll, "--expose": len(o.Expose) > 0}
 }
 
 // ResolvConf is the host's resolv.conf with what the flags say of it, but for the servers of --dns.
@@ -107,13 +133,17 @@ func (o *Options) Describe(d *api.Container) error {
 		name, ip := etc.ParseHost(spec)
 		h.ExtraHosts = append(h.ExtraHosts, name+":"+ip)
 	}
+	exposed, errExposed := o.exposed()
+	for _, port := range exposed {
+		d.Config.ExposedPorts = api.Set(d.Config.ExposedPorts, port)
+	}
 	ports, err := portmap.Parse(o.Publish)
 	for _, m := range ports {
 		port := m.Port()
 		d.Config.ExposedPorts = api.Set(d.Config.ExposedPorts, port)
 		h.PortBindings[port] = append(h.PortBindings[port], m.Binding())
 	}
-	return err
+	return cmp.Or(err, errExposed)
 }
 
 // CheckBuild refuses what the flags of a build about the network of RUN cannot mean.

@@ -47,6 +47,16 @@ func TestPorts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"80/tcp", "53/udp"}, []string{list[0].Port(), list[1].Port()})
 	require.Equal(t, []string{"8080:80"}, o.Publish)
+	o.Expose = []string{"53/udp", "90-91", "80"} // of which the image has one, and --publish another
+	list, err = o.Ports([]string{"53/udp", "80/tcp"})
+	require.NoError(t, err)
+	var ports []string
+	for _, m := range list {
+		ports = append(ports, m.Port())
+	}
+	require.Equal(t, []string{"80/tcp", "53/udp", "90/tcp", "91/tcp"}, ports)
+	_, err = (&Options{Expose: []string{"x"}}).Ports(nil)
+	require.ErrorContains(t, err, "--expose x: give a port")
 	_, err = (&Options{Publish: []string{"x"}}).Ports(nil)
 	require.Error(t, err)
 }
@@ -55,8 +65,8 @@ func TestOfItsOwn(t *testing.T) {
 	for flag, given := range (&Options{}).OfItsOwn() {
 		require.False(t, given, flag)
 	}
-	all := Options{Publish: []string{"80"}, PublishAll: true, DNS: []string{"1.1.1.1"}, DNSSearch: []string{"."}, DNSOption: []string{"ndots:2"}, AddHost: []string{"a:::1"}}
-	require.Len(t, all.OfItsOwn(), 6)
+	all := Options{Publish: []string{"80"}, PublishAll: true, DNS: []string{"1.1.1.1"}, DNSSearch: []string{"."}, DNSOption: []string{"ndots:2"}, AddHost: []string{"a:::1"}, Expose: []string{"80"}}
+	require.Len(t, all.OfItsOwn(), 7)
 	for flag, given := range all.OfItsOwn() {
 		require.True(t, given, flag)
 	}

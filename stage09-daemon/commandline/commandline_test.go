@@ -50,7 +50,7 @@ func TestCreate(t *testing.T) {
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:       "--mount=type=bind,dst=/b,src=/a,readonly tiny",
 		`{"Healthcheck":{"Test":["CMD","a","b c"],"Interval":1500000000,"Retries":2}}`:                  "--health-cmd=[\"a\",\"b c\"] --health-interval=1.5s --health-retries=2 tiny",
 		`{"Healthcheck":{"Test":["CMD-SHELL","a || b"]}}`:                                               "--health-cmd=a || b tiny",
-		`{"WorkingDir":"/tmp/","ExposedPorts":{"80/tcp":{},"53/udp":{}},"HostConfig":{"PublishAllPorts":true,"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`:                                                  "--workdir=/tmp --publish-all --publish=8080:80/tcp --publish=53/udp tiny",
+		`{"WorkingDir":"/tmp/","ExposedPorts":{"80/tcp":{},"53/udp":{}},"HostConfig":{"PublishAllPorts":true,"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`:                                                  "--workdir=/tmp --publish-all --publish=8080:80/tcp --expose=53/udp tiny",
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","BindOptions":{"NonRecursive":true}},{"Type":"volume","Source":"v","Target":"/d","VolumeOptions":{"NoCopy":true,"Subpath":"x"}}]}}`: "--mount=type=bind,dst=/b,src=/a,bind-recursive=disabled --mount=type=volume,dst=/d,src=v,volume-nocopy,volume-subpath=x tiny",
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a,b","Target":"/b","ReadOnly":true,"BindOptions":{"ReadOnlyNonRecursive":true}}]}}`:                                                                  `--mount=type=bind,dst=/b,"src=/a,b",readonly,bind-recursive=writable tiny`,
 		`{"Healthcheck":{"Test":["NONE"]}}`: "--no-healthcheck tiny",
@@ -64,6 +64,15 @@ func TestCreate(t *testing.T) {
 		require.NoError(t, err, body)
 		require.Equal(t, "create --pull=never --name=web --hostname-id "+want, line)
 	}
+}
+
+// TestLimitsAndNotes: those that few containers have. A swappiness of 0 is one, and -1 is none.
+func TestLimitsAndNotes(t *testing.T) {
+	line, err := words(t, `{"Image":"tiny","ExposedPorts":{"80/tcp":{}},"HostConfig":{"NetworkMode":"none","Annotations":{"b":"2","a":"1"},"BlkioWeight":300,
+		"MemorySwappiness":0,"DeviceCgroupRules":["c 42:* rwm"],"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`)
+	require.NoError(t, err)
+	require.Equal(t, "create --pull=never --name=web --hostname-id --blkio-weight=300 --memory-swappiness=0 --device-cgroup-rule=c 42:* rwm"+
+		" --annotation=a=1 --annotation=b=2 --expose=80/tcp --network=none tiny", line)
 }
 
 // TestShared: a container that shares another's host name has none of its own, and one on the host's network publishes nothing.
@@ -90,8 +99,8 @@ func TestRefused(t *testing.T) {
 		require.ErrorContains(t, err, "invalid reference format", image)
 	}
 	for _, field := range []string{`"Links":["x"]`, `"LogConfig":{"Type":"syslog"}`,
-		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"Annotations":{"a":"b"}`, `"MaskedPaths":[]`, `"ReadonlyPaths":["/x"]`,
-		`"MemorySwappiness":0`, `"KernelMemory":1`, `"CpuRealtimePeriod":1`, `"Mounts":[{"Type":"bind","BindOptions":{"CreateMountpoint":true}}]`,
+		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"MaskedPaths":[]`, `"ReadonlyPaths":["/x"]`,
+		`"BlkioWeightDevice":[{}]`, `"KernelMemory":1`, `"CpuRealtimePeriod":1`, `"Mounts":[{"Type":"bind","BindOptions":{"CreateMountpoint":true}}]`,
 		`"Mounts":[{"Type":"volume","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]`, `"Mounts":[{"Type":"tmpfs","TmpfsOptions":{"Options":[["noexec"]]}}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {
 		_, err := words(t, `{"Image":"tiny","HostConfig":{`+field+`}}`)
 		require.ErrorContains(t, err, "is not supported", field)

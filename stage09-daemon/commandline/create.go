@@ -84,7 +84,7 @@ type Resources struct {
 
 	PidsLimit         *int64
 	OomKillDisable    *bool
-	BlkioWeight       int
+	BlkioWeight       int64
 	BlkioWeightDevice []api.ThrottleDevice
 	DeviceRequests    []any
 
@@ -129,8 +129,8 @@ func (c *Create) Words(name string) ([]string, error) {
 	c.HostConfig.flags(&l)
 	if c.hasPorts() {
 		c.HostConfig.ports(&l)
-		c.exposed(&l)
 	}
+	l.Add("--expose", c.exposed()...)
 	c.health(&l)
 	c.network(&l)
 	words := c.Cmd
@@ -160,13 +160,11 @@ func (c *Create) hasPorts() bool {
 	return !c.NetworkDisabled && c.HostConfig.NetworkMode != "host" && c.HostConfig.NetworkMode != "none"
 }
 
-// exposed publishes the ports of --expose, if all are to be; box does so with those of the image.
-func (c *Create) exposed(l *Words) {
-	for _, port := range slices.Sorted(maps.Keys(c.ExposedPorts)) {
-		if _, bound := c.HostConfig.PortBindings[port]; c.HostConfig.PublishAllPorts && !bound {
-			l.Add("--publish", port)
-		}
-	}
+// exposed are the ports of --expose: those that are not published.
+func (c *Create) exposed() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(c.ExposedPorts)), func(port string) bool {
+		return c.hasPorts() && len(c.HostConfig.PortBindings[port]) > 0
+	})
 }
 
 // newVolumes are the paths of volumes that are only for this container. Docker's SDK for Python also
@@ -347,7 +345,7 @@ func (c *Create) check() error {
 		return err
 	}
 	given := map[string]bool{
-		"HostConfig.Annotations": len(h.Annotations) > 0, "HostConfig.MaskedPaths": h.MaskedPaths != nil, "HostConfig.ReadonlyPaths": h.ReadonlyPaths != nil,
+		"HostConfig.MaskedPaths": h.MaskedPaths != nil, "HostConfig.ReadonlyPaths": h.ReadonlyPaths != nil,
 		"HostConfig.Links":                         len(h.Links) > 0,
 		"HostConfig.StorageOpt":                    len(h.StorageOpt) > 0,
 		"HostConfig.VolumeDriver":                  h.VolumeDriver != "" && h.VolumeDriver != "local",
@@ -383,10 +381,8 @@ func (c *Create) check() error {
 
 // check refuses limits that box does not set.
 func (r *Resources) check() error {
-	return refuse(map[string]bool{"BlkioWeight": r.BlkioWeight != 0,
-		"BlkioWeightDevice": len(r.BlkioWeightDevice) > 0, "DeviceCgroupRules": len(r.DeviceCgroupRules) > 0,
+	return refuse(map[string]bool{"BlkioWeightDevice": len(r.BlkioWeightDevice) > 0,
 		"DeviceRequests": len(r.DeviceRequests) > 0, "OomKillDisable": r.OomKillDisable != nil && *r.OomKillDisable,
-		"MemorySwappiness":  r.MemorySwappiness != nil && *r.MemorySwappiness >= 0,
 		"CpuRealtimePeriod": r.CpuRealtimePeriod > 0, "CpuRealtimeRuntime": r.CpuRealtimeRuntime > 0,
 		"KernelMemory": r.KernelMemory > 0, "KernelMemoryTCP": r.KernelMemoryTCP > 0})
 }
@@ -420,6 +416,7 @@ func (h *HostConfig) flags(l *Words) {
 	}
 	l.pairs("--tmpfs", ":", h.Tmpfs)
 	l.pairs("--sysctl", "=", h.Sysctls)
+	l.pairs("--annotation", "=", h.Annotations)
 	l.Add("--restart", h.RestartPolicy.String())
 	h.mounts(l)
 }
@@ -467,6 +464,11 @@ func (r *Resources) flags(l *Words) {
 			l.Add(flag, fmt.Sprintf("%s:%d", t.Path, t.Rate))
 		}
 	}
+	l.number("--blkio-weight", r.BlkioWeight)
+	if r.MemorySwappiness != nil && *r.MemorySwappiness >= 0 {
+		l.Add("--memory-swappiness", strconv.FormatInt(*r.MemorySwappiness, 10))
+	}
+	l.Add("--device-cgroup-rule", r.DeviceCgroupRules...)
 	for _, d := range r.Devices {
 		l.Add("--device", strings.TrimRight(d.PathOnHost+":"+d.PathInContainer+":"+d.CgroupPermissions, ":"))
 	}

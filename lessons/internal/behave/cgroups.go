@@ -28,6 +28,14 @@ var cgroupRows = slices.Concat([]Row{
 	Check:  quotaInPeriod,
 	Broken: drop("--cpu-period | 50000"),
 }, {
+	Name: "--blkio-weight is the group's, on the scale of its version", Since: 2, For: Root,
+	Check:  ioWeight,
+	Broken: drop("--blkio-weight | 500"),
+}, {
+	Name: "--memory-swappiness is the group's, where there is such a setting", Since: 2, For: Root,
+	Check:  swappiness,
+	Broken: drop("--memory-swappiness | 7"),
+}, {
 	Name: "--cpuset-mems is where the kernel lets the command allocate, and no node that the host lacks", Since: 2, For: Root,
 	Check:  memoryNodes,
 	Broken: drop("--cpuset-mems | 0 | 65535"),
@@ -156,6 +164,40 @@ func aboutLimit(controller, flag, value, v2, is2, v1, is1 string) Row {
 			return same(expected, c.limit(v2, v1))
 		},
 	}
+}
+
+// ioWeight needs what divides the devices' time: in version 2 the cost model of iocost, in version 1 bfq.
+func ioWeight(b *Box) Seen {
+	_, isV2, err := b.group(host, "blkio")
+	mount, _, errTree := b.tree("blkio")
+	sign, expected := "blkio.bfq.io_serviced", "500"
+	if isV2 {
+		mount, _, errTree = b.tree("")
+		sign, expected = "io.cost.qos", "default 4950"
+	}
+	if _, errSign := os.Stat(filepath.Join(mount, sign)); err != nil || errTree != nil || errSign != nil {
+		return Seen{Cannot: "the kernel has no weights of block devices"}
+	}
+	c, err := b.Cat("run", "--blkio-weight", "500", "/bin/cat")
+	if err != nil {
+		return failed(err)
+	}
+	return same(expected, c.limit("io.weight", "blkio.bfq.weight"))
+}
+
+// swappiness asks for what version 2 has no file for, and must refuse.
+func swappiness(b *Box) Seen {
+	if !b.hasController("memory") {
+		return Seen{Cannot: "the kernel offers no memory controller"}
+	}
+	if _, isV2, err := b.group(host, "memory"); err != nil || isV2 {
+		return all(holds(err == nil, "a memory controller", fmt.Sprint(err)), refused(b.Run("run", "--memory-swappiness", "7", "/bin/true")))
+	}
+	c, err := b.Cat("run", "--memory-swappiness", "7", "/bin/cat")
+	if err != nil {
+		return failed(err)
+	}
+	return same("7", c.limit("", "memory.swappiness"))
 }
 
 func memorySwap(b *Box) Seen {

@@ -288,6 +288,16 @@ exec "$BOX" "$@"`,
 	Broken: `for word; do shift; case $word in *:w) word=${word%:w} ;; esac; set -- "$@" "$word"; done
 exec "$BOX" "$@"`,
 }, {
+	Name: "--device-cgroup-rule lets a device be opened whose node is made inside", Since: 3, For: Root,
+	Check: func(b *Box) Seen {
+		e := b.script(`mknod /tmp/fuse c 10 229; (: </tmp/fuse) && echo read; (: >/tmp/fuse) && echo written; :`, "--device-cgroup-rule", "c *:229 r")
+		if _, err := os.Stat("/dev/fuse"); err != nil {
+			return Seen{Cannot: "this host has no /dev/fuse"}
+		}
+		return printed("read", Ended{Stdout: e.Stdout, Status: e.Status, Err: e.Err})
+	},
+	Broken: drop("--device-cgroup-rule | c?*"),
+}, {
 	Name: "--sysctl is a setting of the container's namespaces", Since: 3, For: Root,
 	Check: func(b *Box) Seen {
 		return printed("77", b.script("cat /proc/sys/net/ipv4/ip_default_ttl", "--sysctl", "net.ipv4.ip_default_ttl=77"))
