@@ -1219,3 +1219,25 @@ func TestRmiOnAFullDisk(t *testing.T) {
 	require.ErrorIs(t, err, oci.ErrNoImage)
 	require.NoDirExists(t, s.layers().Path(image.Config.RootFS.DiffIDs[0]))
 }
+
+// TestDiskOfTheStore: a store on a disk that is full or read-only says what to do. The disk is a tmpfs
+// in a mount namespace of the test's.
+func TestDiskOfTheStore(t *testing.T) {
+	for disk, want := range map[string]string{
+		`mount -t tmpfs -o size=256k tmpfs "$1"`: `no space left on device
+     box rm, box rmi and, where there is a build cache, box builder prune make room in the store; another place for it is given by --root DIR or BOX_ROOT
+`,
+		`mount -t tmpfs tmpfs "$1"; "$0" images --root "$1"; mount -o remount,bind,ro "$1"`: `read-only file system; another place for it is given by --root DIR or BOX_ROOT
+`} {
+		flags := "-rm"
+		if os.Getuid() == 0 {
+			flags = "-m"
+		}
+		if err := exec.Command("unshare", flags, "true").Run(); err != nil {
+			t.Skipf("unshare %s: %v", flags, err)
+		}
+		out, err := exec.Command("unshare", flags, "sh", "-c", disk+`; "$0" run --root "$1" tiny true`, box, t.TempDir()).CombinedOutput()
+		require.Error(t, err)
+		require.Truef(t, strings.HasSuffix(string(out), want), "%s", out)
+	}
+}

@@ -14,6 +14,7 @@ import (
 
 	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/runtimecli"
 )
 
@@ -101,6 +102,7 @@ func commandLine() flags.Program {
 func exit(command string, err error) {
 	if err != nil && !errors.As(err, new(plan.ExitStatus)) {
 		fmt.Fprintln(os.Stderr, "box:", err)
+		fmt.Fprint(os.Stderr, state.Advice(err))
 	}
 	os.Exit(plan.StatusOf(command, err))
 }

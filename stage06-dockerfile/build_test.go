@@ -270,3 +270,19 @@ func TestBuildArgsNobodyTakes(t *testing.T) {
 	require.Zero(t, status, stderr)
 	require.NotContains(t, stderr, "--build-arg")
 }
+
+// TestBuildOnAFullDisk: what makes room follows the place in the Dockerfile. The disk is a tmpfs in a
+// mount namespace of the test's.
+func TestBuildOnAFullDisk(t *testing.T) {
+	flags := "-rm"
+	if os.Getuid() == 0 {
+		flags = "-m"
+	}
+	if err := exec.Command("unshare", flags, "true").Run(); err != nil {
+		t.Skipf("unshare %s: %v", flags, err)
+	}
+	script := `mount -t tmpfs -o size=256k tmpfs "$1" && echo FROM tiny | "$0" build --root "$1" -`
+	out, err := exec.Command("unshare", flags, "sh", "-c", script, box, t.TempDir()).CombinedOutput()
+	require.Error(t, err)
+	require.Regexp(t, `(?s)no space left on device\n.*\| FROM tiny\n.*\n     box rm, box rmi and, .* make room in the store;[^\n]*\n$`, string(out))
+}

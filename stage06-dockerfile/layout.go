@@ -31,8 +31,7 @@ func (s Store) layout() oci.Layout {
 func (s Store) openImages() error {
 	for _, dir := range []string{"images/blobs/sha256", "images/partial", "layers"} {
 		if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
-			return fmt.Errorf("the store: %w; another place for it is given by "+
-				"--root DIR or BOX_ROOT", err)
+			return state.Unusable(err)
 		}
 	}
 	if s.layout().IsMade() {
@@ -52,11 +51,11 @@ func (s Store) using() (done func() error, err error) {
 	}
 	err = state.DropUnsynced(s.path("layers"), s.path("images/use.lock"), s.layers().Drop)
 	if err != nil {
-		return nil, err
+		return nil, state.Unusable(err)
 	}
 	file, err := state.Lock(context.Background(), s.path("images/use.lock"), state.Shared)
 	if err != nil {
-		return nil, err
+		return nil, state.Unusable(err)
 	}
 	if state.Convert(file, state.Exclusive) == nil {
 		err = errors.Join(s.dropHalfMade(), state.Convert(file, state.Shared))

@@ -260,7 +260,7 @@ func (s *stageBuild) do(
 	if place := (*dockerfile.Error)(nil); errors.As(err, &place) {
 		return err
 	}
-	return in.ErrorAt("", "%v", err)
+	return in.ErrorAt("", "%w", err)
 }
 
 // label is the name of the stage where steps are shown; "" if there is only one.

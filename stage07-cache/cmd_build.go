@@ -207,6 +207,7 @@ func shown(err error) error {
 	default:
 		fmt.Fprintln(os.Stderr, "box:", err)
 	}
+	fmt.Fprint(os.Stderr, state.Advice(err))
 	return errBuild{err}
 }
 

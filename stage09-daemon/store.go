@@ -36,8 +36,7 @@ func (s Store) open() (err error) {
 		err = cmp.Or(err, os.MkdirAll(s.path(dir), 0o700))
 	}
 	if err = cmp.Or(err, union.MakeMountPoints(s.path("mountpoints"))); err != nil {
-		return fmt.Errorf("the store: %w; "+
-			"another place for it is given by --root DIR or BOX_ROOT", err)
+		return state.Unusable(err)
 	}
 	return s.sweep()
 }

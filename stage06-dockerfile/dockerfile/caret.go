@@ -4,6 +4,7 @@
 package dockerfile
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,6 +22,8 @@ type Error struct {
 	Suggestion  string // the word that was probably meant, or ""
 
 	shown []string
+
+	cause error // what ErrorAt has wrapped, or nil
 }
 
 // Error returns FILE:LINE: MESSAGE, or the message alone for instructions without a file.
@@ -36,6 +39,9 @@ func (e *Error) Error() string {
 	}
 	return text
 }
+
+// Unwrap returns the error that %w of ErrorAt's format has wrapped.
+func (e *Error) Unwrap() error { return e.cause }
 
 // Show returns the error, the lines of the file that lead to it, and a caret below the place:
 // several lines of text for a terminal.
@@ -62,7 +68,8 @@ func (e *Error) Show() string {
 // instruction's lines, or below its keyword. The rest is as for fmt.Errorf.
 func (in *Instruction) ErrorAt(place, format string, args ...any) *Error {
 	e := &Error{File: in.file.Name, First: in.First, Last: in.Last}
-	e.Message = fmt.Sprintf(format, args...)
+	err := fmt.Errorf(format, args...)
+	e.Message, e.cause = err.Error(), errors.Unwrap(err)
 	place, _, _ = strings.Cut(place, "\n")
 	for e.Line = in.First; e.Line < in.Last; e.Line++ {
 		if place != "" && strings.Contains(in.file.lines[e.Line-1], place) {
