@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"stagebox/lessons/internal/behave"
@@ -29,7 +27,7 @@ type checkCmd struct {
 
 // Run fails when a row does not hold. The repository is needed only to build from it.
 func (c *checkCmd) Run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilStopped()
 	defer stop()
 	binary := c.Binary
 	if binary == "" {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -82,6 +84,7 @@ var quick = []command{
 	{[]string{"diff", "1"}, 0, `\+ func \(c \*Container\) Run\(\) \(err error\) \{`},
 	{[]string{"diff", "2", "--changed"}, 0, `(?s)^container\.go:Container\.Run +\+\d+ −0 +\n.*cgroups\.go:cgroup +\+\d+ −0 +new\n.*\nnot on the reading path\n.*main\.go:commands`},
 	{[]string{"diff", "99"}, 1, `^lessons: there is no stage 99: the stages are 1 to \d+\n$`},
+	{[]string{"diff", "2", "--plan", "--changed"}, 2, `^lessons: diff: --plan and --changed can't be used together; see go run ./lessons diff --help\n$`},
 	{[]string{"bench", "nonsense"}, 1, `^lessons: there is no row "nonsense": the rows are start, rootfs, image, `},
 	{[]string{"carry", "99"}, 1, `there is no stage 99`},
 	{[]string{"check", "99"}, 1, `there is no stage 99`},
@@ -94,6 +97,11 @@ var quick = []command{
 	{[]string{"play", "--join", "--host", "--yes"}, 1, `^lessons: --join opens a shell in a running play`},
 	{[]string{"play", "--terminal"}, 1, `^lessons: --terminal and --join need a terminal`},
 	{[]string{"play", "--cgroup", "v3"}, 2, `^lessons: play: --cgroup "v3": must be v2, v1 or hybrid; see go run ./lessons play --help\n$`},
+	{[]string{"read", "08", "--list"}, 0, `(?m)^bridge\.go:`},
+	{[]string{"read", "four"}, 2, `^lessons: read: <stage>: "four" is not a whole number; see go run ./lessons read --help\n$`},
+	{[]string{"help"}, 0, `(?s)^Usage: lessons <command>.*\n  demo `},
+	{[]string{"help", "read"}, 0, `^Usage: lessons read <stage>`},
+	{[]string{"site", "."}, 1, `^lessons: .*/lessons holds other files, and no index.html of a site: name another directory\n$`},
 	{[]string{"nonsense"}, 2, `^lessons: unknown command "nonsense"; see go run ./lessons --help`},
 	{[]string{"verify", "--only", "nonsense"}, 1, `^lessons: there is no rule "nonsense": the rules are names, copies, .*, columns, paths, quotes, phrases, transcripts\n$`},
 }
@@ -112,6 +120,46 @@ var thorough = []command{
 	{[]string{"test", "--short", "--run", "^TestSample$", "./lessons/boxtest"}, 0, `(?s)^STAGEBOX_SEED=\d+ chooses .*PASS lessons/boxtest\.TestSample .*DONE 1 tests`},
 	{[]string{"test", "--run", "(", "./lessons/internal/unsteady"}, 1, `failed, though none of its tests did: stagebox/lessons/internal/unsteady`},
 	{[]string{"test", "./no/such"}, 1, `no/such: directory not found`},
+}
+
+// TestOutputIsNotRead: `| head` ends a command without a word, and nothing is left of it.
+func TestOutputIsNotRead(t *testing.T) {
+	binary, err := program()
+	require.NoError(t, err)
+	for _, args := range [][]string{{"diff", "1", "--plan"}, {"check", "1"}, {"demo"}} {
+		dir := t.TempDir()
+		reader, writer, err := os.Pipe()
+		require.NoError(t, err)
+		require.NoError(t, reader.Close())
+		cmd := exec.Command(binary, args...)
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = writer, &stderr
+		require.NoError(t, cmd.Run(), args)
+		require.NoError(t, writer.Close())
+		require.Empty(t, stderr.String(), args)
+		left, err := filepath.Glob(filepath.Join(dir, "stagebox-*"))
+		require.NoError(t, err)
+		require.Empty(t, left, args)
+	}
+}
+
+// TestProgramForTheMachine: one whose loader the machine lacks is refused before the machine is started.
+func TestProgramForTheMachine(t *testing.T) {
+	var c vmCmd
+	static, err := program()
+	require.NoError(t, err)
+	require.NoError(t, c.checkLoader(static))
+	require.NoError(t, c.checkLoader("busybox"), "the machine has it")
+	sh, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	listed, err := exec.Command("ldd", sh).Output()
+	if err != nil {
+		t.Skip("sh is static here")
+	}
+	require.ErrorContains(t, c.checkLoader(sh), sh+" is linked dynamically")
+	c.File = strings.Fields(string(listed))
+	require.NoError(t, c.checkLoader(sh), "whoever brings the loader, brings the libraries")
 }
 
 func TestNoCommand(t *testing.T) {

@@ -6,10 +6,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"stagebox/lessons/internal/stages"
 )
@@ -67,7 +65,7 @@ func (demoCmd) Run() (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilStopped()
 	defer stop()
 	fmt.Printf("Building %s: go build -o box ./%s\n", last.Name(), last.Name())
 	if err := last.Build(ctx, filepath.Join(dir, "box")); err != nil {

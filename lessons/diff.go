@@ -22,12 +22,12 @@ import (
 // diffCmd shows what a stage adds to the one before.
 type diffCmd struct {
 	Stage int  `arg:"" help:"Stage to compare with the one before."`
-	Plan  bool `help:"Compare the lists of system calls (box run --dry-run) instead of the code."`
-	Stat  bool `help:"Print only the number of lines."`
+	Plan  bool `help:"Compare the lists of system calls (box run --dry-run) instead of the code." xor:"what"`
+	Stat  bool `help:"Print only the number of lines." xor:"what"`
 	Tests bool `help:"Show test files too."`
 	All   bool `help:"Show the whole code of new tools, not only their exported names."`
 
-	Changed bool `help:"List only the functions and types that change, in the order of the reading path."`
+	Changed bool `help:"List only the functions and types that change, in the order of the reading path." xor:"what"`
 
 	Color bool `help:"Use colour even if the output is not a terminal." negatable:"" default:"${color}"`
 

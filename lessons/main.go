@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"stagebox/lessons/internal/verify"
 	"stagebox/stage01-namespaces/flags"
+	"stagebox/stage01-namespaces/plan"
 )
 
 // cli lists the workbench's commands; each lives in the file of its name.
@@ -44,16 +46,16 @@ func main() {
 		kong.Name("lessons"),
 		kong.Description("The workbench of the workshop. Run it inside the repository: go run ./lessons COMMAND."),
 		kong.Vars{"color": fmt.Sprint(colorWanted()), "rules": strings.Join(verify.RuleNames(), ", "), "benchrows": benchRows()},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
-	args := os.Args[1:]
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	ctx, err := parser.Parse(args)
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.KindMapper(reflect.Int, wholeNumber))
+	ctx, err := parser.Parse(asHelp(os.Args[1:]))
 	if err != nil {
 		fail(flags.Explain("go run ./lessons", err), 2)
 	}
+	surviveClosedOutput(ctx.Command())
 	err = ctx.Run()
+	if plan.OutputIsClosed() {
+		return // what reads it has had enough: any word would be for no one
+	}
 	var exit exitError
 	switch {
 	case errors.As(err, &exit):

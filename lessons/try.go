@@ -7,10 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -54,7 +52,7 @@ func (c *tryCmd) Run() error {
 	if c.Hint {
 		return c.unfold(e, page, memory)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilStopped()
 	defer stop()
 	if c.Watch {
 		return c.watch(ctx, e, memory)

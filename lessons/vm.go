@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"debug/elf"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"stagebox/lessons/internal/stages"
@@ -33,7 +37,31 @@ func (c *vmCmd) Run() error {
 			}
 		}
 	}
+	if err := c.checkLoader(job.Command[0]); err != nil {
+		return err
+	}
 	return inMachine(job)
+}
+
+// checkLoader refuses a program whose loader is missing: the kernel would say that there is no such
+// file, and mean the loader.
+func (c *vmCmd) checkLoader(path string) error {
+	file, err := elf.Open(path)
+	if err != nil {
+		return nil // a script, or a program of the machine's
+	}
+	defer file.Close()
+	for _, p := range file.Progs {
+		if p.Type != elf.PT_INTERP {
+			continue
+		}
+		name, err := io.ReadAll(p.Open())
+		if loader := strings.TrimRight(string(name), "\x00"); err != nil || !slices.Contains(c.File, loader) {
+			return fmt.Errorf("%s is linked dynamically, and the machine has no %s and no libraries: "+
+				"build it statically, with CGO_ENABLED=0 or -static", path, loader)
+		}
+	}
+	return nil
 }
 
 func isFile(path string) bool {
