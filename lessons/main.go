@@ -47,7 +47,11 @@ func main() {
 		kong.Description("The workbench of the workshop. Run it inside the repository: go run ./lessons COMMAND."),
 		kong.Vars{"color": fmt.Sprint(colorWanted()), "rules": strings.Join(verify.RuleNames(), ", "), "benchrows": benchRows()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.KindMapper(reflect.Int, wholeNumber))
-	ctx, err := parser.Parse(asHelp(os.Args[1:]))
+	args := os.Args[1:]
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	ctx, err := parser.Parse(flags.AsHelp(args))
 	if err != nil {
 		fail(flags.Explain("go run ./lessons", err), 2)
 	}

@@ -33,16 +33,6 @@ var wholeNumber = kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.V
 	return nil
 })
 
-// asHelp makes `help` and `help COMMAND` what git, go and docker make of it.
-func asHelp(args []string) []string {
-	if len(args) == 0 {
-		return []string{"--help"}
-	} else if args[0] == "help" {
-		return append(slices.Clone(args[1:]), "--help")
-	}
-	return args
-}
-
 // printing are the commands that only print. When `| head` has read enough they go on to their end,
 // which is near, and remove what they have made.
 var printing = []string{"diff", "doctor", "list", "read"}

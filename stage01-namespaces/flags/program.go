@@ -6,6 +6,7 @@ package flags
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -30,6 +31,7 @@ type Program struct {
 
 // Read returns the Run of the command that args name. An error says what is wrong with which word.
 func (p Program) Read(args []string) (run func() error, err error) {
+	args = AsHelp(args)
 	for _, c := range p.Commands {
 		if c.Name == args[0] {
 			run = Parse(c.Command, args[1:])
@@ -43,6 +45,14 @@ func (p Program) Read(args []string) (run func() error, err error) {
 		return nil, Explain(p.Name, err)
 	}
 	return func() error { return ctx.Run() }, nil
+}
+
+// AsHelp makes of `help` and `help COMMAND` what git, go and docker make of it.
+func AsHelp(args []string) []string {
+	if args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[1:]), "--help")
 }
 
 // Parser knows the command that args name, or all of them for a help text. Describing one

@@ -46,6 +46,14 @@ func TestProgramReads(t *testing.T) {
 	}
 }
 
+func TestHelpIsAWordToo(t *testing.T) {
+	require.Equal(t, []string{"--help"}, AsHelp([]string{"help"}))
+	require.Equal(t, []string{"image", "ls", "--help"}, AsHelp([]string{"help", "image", "ls"}))
+	require.Equal(t, []string{"run", "help"}, AsHelp([]string{"run", "help"}))
+	_, err := program(new(bool)).Read([]string{"help", "-x"})
+	require.ErrorContains(t, err, "unknown flag -x")
+}
+
 // The help shows flags before the arguments, names these as the program does, and lists no command
 // without a help of its own.
 func TestProgramHelp(t *testing.T) {
