@@ -1,5 +1,5 @@
-// Package devnode describes device nodes: those that every container has, those of the host, and
-// those that --device names. The lesson reads Default.
+// Package devnode describes device nodes: those that every container has, with the links beside
+// them, those of the host, and those that --device names. The lesson reads Default.
 package devnode
 
 import (
@@ -32,6 +32,20 @@ var Default = []Node{
 	{"/dev/random", "/dev/random", unix.S_IFCHR, 1, 8, 0o666, "rwm"},
 	{"/dev/urandom", "/dev/urandom", unix.S_IFCHR, 1, 9, 0o666, "rwm"},
 	{"/dev/tty", "/dev/tty", unix.S_IFCHR, 5, 0, 0o666, "rwm"},
+}
+
+// Link is a symbolic link in /dev.
+type Link struct{ Name, Target string }
+
+// Links are those of every container: to what the process itself has open, and to the terminals of its
+// own /dev/pts. A kernel may have no /proc/kcore.
+func Links() []Link {
+	list := []Link{{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+		{"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}}
+	if _, err := os.Stat("/proc/kcore"); err == nil {
+		list = append(list, Link{"core", "/proc/kcore"})
+	}
+	return list
 }
 
 // Parse reads DEV, DEV:DEV, DEV:RWM or DEV:DEV:RWM: a device of the host, the path of its node in
