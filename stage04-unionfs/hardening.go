@@ -191,7 +191,9 @@ func (r *newRoot) protect(proc plan.Arg) error {
 		}
 	}
 	for _, path := range slices.Concat(sysfs.Thermal(), masked) {
-		r.mask(path)
+		if info, err := os.Stat(path); err == nil {
+			r.mask(path, info.IsDir(), rdOnly|noSuid|noDev|noExec)
+		}
 	}
 	if r.trees.IsSet() {
 		r.SetMountAlone(r.trees, rdOnly)
@@ -200,19 +202,15 @@ func (r *newRoot) protect(proc plan.Arg) error {
 }
 
 // mask hides a path: a directory under an empty one, a file under /dev/null.
-func (r *newRoot) mask(path string) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return
-	}
+func (r *newRoot) mask(path string, isDir bool, attrs uint64) {
 	var cover plan.Arg
-	if info.IsDir() {
-		cover = r.NewMount("tmpfs", rdOnly|noSuid|noDev|noExec, "mode=555")
+	if isDir {
+		cover = r.NewMount("tmpfs", attrs, "mode=555")
 	} else {
 		cover = r.CopyMount(r.dev, "null").Result()
 	}
 	r.Attach(cover, plan.Cwd, path).Why(path + " reveals the host").
-		Tolerate(unix.ENOENT) // in a /sys of the caller's
+		Tolerate(unix.ENOENT) // in a /sys of the caller's, or below another one that is covered
 }
 
 // networkDefaults are Docker's settings of a new network: every user may use ports below 1024, and

@@ -236,7 +236,10 @@ func (b *bundle) mount(m specs.Mount) error {
 	at := pendingMount{target: m.Destination, isDir: true}
 	switch {
 	case m.Type == "cgroup" || m.Type == "cgroup2":
-		b.cgroupMounts(m.Destination, o.Set)
+		b.cgroups(b.group, m.Destination, o.Set, false)
+		if b.trees.IsSet() && o.Set&rdOnly != 0 {
+			b.SetMountAlone(b.trees, rdOnly)
+		}
 		return nil
 	case o.Bind:
 		if at.mount, at.isDir, err = b.copied(m, o); err != nil {
@@ -294,29 +297,6 @@ func (p *Plan) setOptions(mount plan.Arg, o runtimespec.Options) {
 	}
 }
 
-// cgroupMounts shows the container's own groups.
-func (b *bundle) cgroupMounts(target string, attrs uint64) {
-	many := len(b.group.parents) > 1
-	if many {
-		b.trees = b.NewMount("tmpfs", attrs&^rdOnly, "mode=755", "size=64k")
-		b.queueMount(pendingMount{mount: b.trees, target: target, isDir: true})
-	}
-	for _, in := range b.group.parents {
-		mount := b.CopyMount(plan.Cwd, filepath.Join(in.dir, b.group.name)).
-			Why("its own cgroup, in " + strings.Join(in.names(), ", ")).Result()
-		b.SetMount(mount, attrs)
-		place := target
-		if many {
-			place = path.Join(target, filepath.Base(in.Mount))
-			b.MkdirAt(b.trees, filepath.Base(in.Mount))
-		}
-		b.queueMount(pendingMount{mount: mount, target: place, isDir: true, made: many})
-	}
-	if many && attrs&rdOnly != 0 {
-		b.SetMountAlone(b.trees, rdOnly)
-	}
-}
-
 // nodesInDev makes linux.devices, those that every container has, and the terminal, unless /dev is
 // the host's.
 func (b *bundle) nodesInDev() error {
@@ -331,10 +311,8 @@ func (b *bundle) nodesInDev() error {
 			b.Mknod(b.dev, path.Base(d.Target), d.Kind|d.Mode, d.Major, d.Minor).
 				Tolerate(unix.EEXIST)
 		}
-		for _, link := range links {
-			if _, err := os.Stat(link[1]); link[0] != "core" || err == nil {
-				b.Symlink(link[1], b.dev, link[0]).Tolerate(unix.EEXIST)
-			}
+		for _, link := range devnode.Links() {
+			b.Symlink(link.Target, b.dev, link.Name).Tolerate(unix.EEXIST)
 		}
 		for i, d := range b.Linux.Devices {
 			if err := b.device(d); err != nil {
@@ -364,12 +342,7 @@ func (b *bundle) hide() error {
 		b.Attach(mount, plan.Cwd, at.Path).Why(at.Path + " to be read only")
 	}
 	for _, at := range runtimespec.Present(b.Spec, b.Linux.MaskedPaths) {
-		cover := b.CopyMount(b.dev, "null").Result
-		if at.IsDir {
-			cover = func() plan.Arg { return b.NewMount("tmpfs", rdOnly, "mode=555") }
-		}
-		b.Attach(cover(), plan.Cwd, at.Path).Why(at.Path + " reveals the host").
-			Tolerate(unix.ENOENT) // below another one that is covered
+		b.mask(at.Path, at.IsDir, rdOnly)
 	}
 	return nil
 }

@@ -82,6 +82,15 @@ func TestBundleRuns(t *testing.T) {
 	require.Contains(t, out, "pivot_root")
 }
 
+// TestMaskedPathHasOneCover: a directory is not covered by /dev/null, so that is not opened for it.
+func TestMaskedPathHasOneCover(t *testing.T) {
+	dir, call := newBundle(t, func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/proc/irq", "/proc/keys", "/proc/fs"} })
+	out, said, status := call("run", "--dry-run", "--bundle", dir, "one")
+	require.Zero(t, status, said)
+	require.Equal(t, 3, strings.Count(out, " reveals the host"), out)
+	require.Equal(t, 1, strings.Count(out, `, "null", OPEN_TREE_CLONE`), out)
+}
+
 func TestContainerOfABundleHasALife(t *testing.T) {
 	hook := filepath.Join(t.TempDir(), "seen")
 	dir, call := newBundle(t, func(s *specs.Spec) {

@@ -19,12 +19,6 @@ import (
 	"stagebox/stage03-rootfs/devnode"
 )
 
-// links lead to what the process itself has open, and to the terminals of this container.
-var links = [][2]string{
-	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
-	{"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"},
-}
-
 // devices fills /dev. A user namespace may make no device, so there the host's are shown.
 func (r *newRoot) devices() error {
 	r.Section("dev: a /dev of its own")
@@ -40,10 +34,8 @@ func (r *newRoot) devices() error {
 	for _, d := range nodes {
 		r.node(d)
 	}
-	for _, link := range links {
-		if _, err := os.Stat(link[1]); link[0] != "core" || err == nil {
-			r.Symlink(link[1], r.dev, link[0])
-		}
+	for _, link := range devnode.Links() {
+		r.Symlink(link.Target, r.dev, link.Name)
 	}
 	options := []string{"ptmxmode=0666", "mode=0620"}
 	if r.maps(5) {

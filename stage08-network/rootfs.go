@@ -107,7 +107,7 @@ func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err erro
 		return proc, err
 	}
 	r.Section("mounts: the cgroups and what -v names, attached nowhere yet")
-	r.cgroups(g)
+	r.cgroups(g, "/sys/fs/cgroup", r.sysAttrs(), true)
 	if dir := path.Clean("/" + r.Workdir); dir != "/" && !strings.HasPrefix(dir, "/proc/") {
 		r.queueMount(pendingMount{target: dir, isDir: true})
 	}
@@ -127,40 +127,40 @@ func (r *newRoot) queueMount(m pendingMount) { r.mounted = append(r.mounted, m) 
 // sys makes /sys. The network's part of it belongs to the owner of the network namespace, so a
 // user who shares the host's network gets the host's /sys.
 func (r *newRoot) sys() plan.Arg {
-	attrs := uint64(noSuid | noDev | noExec)
-	if !r.Privileged {
-		attrs |= rdOnly
-	}
 	if r.Clone.Flags&unix.CLONE_NEWUSER != 0 && r.Clone.Flags&unix.CLONE_NEWNET == 0 {
 		sys := r.CopyMount(plan.Cwd, "/sys").Why("the host's, as its network is shared").Result()
-		r.SetMount(sys, attrs)
+		r.SetMount(sys, r.sysAttrs())
 		return sys
 	}
-	return r.NewMount("sysfs", attrs)
+	return r.NewMount("sysfs", r.sysAttrs())
 }
 
-// cgroups shows the container's own groups, in either version, where programs look for them.
-func (r *newRoot) cgroups(g *group) {
-	attrs := uint64(noSuid | noDev | noExec)
-	if !r.Privileged {
-		attrs |= rdOnly
+// sysAttrs are the attributes of /sys and of the cgroups.
+func (r *newRoot) sysAttrs() uint64 {
+	if r.Privileged {
+		return noSuid | noDev | noExec
 	}
+	return noSuid | noDev | noExec | rdOnly
+}
+
+// cgroups shows the container's own groups, in either version, in a directory, which is there
+// already or has to be made.
+func (r *newRoot) cgroups(g *group, dir string, attrs uint64, there bool) {
 	many := len(g.parents) > 1
 	if many { // the trees are side by side, in a directory made for them
 		r.trees = r.NewMount("tmpfs", attrs&^rdOnly, "mode=755", "size=64k")
-		r.queueMount(pendingMount{mount: r.trees, target: "/sys/fs/cgroup",
-			isDir: true, made: true})
+		r.queueMount(pendingMount{mount: r.trees, target: dir, isDir: true, made: there})
 	}
 	for _, parent := range g.parents {
 		mount := r.CopyMount(plan.Cwd, filepath.Join(parent.dir, g.name)).
 			Why("its own cgroup, in " + strings.Join(parent.names(), ", ")).Result()
 		r.SetMount(mount, attrs)
-		target := "/sys/fs/cgroup"
+		target := dir
 		if many {
-			target += "/" + filepath.Base(parent.Mount)
+			target = path.Join(dir, filepath.Base(parent.Mount))
 			r.MkdirAt(r.trees, filepath.Base(parent.Mount))
 		}
-		r.queueMount(pendingMount{mount: mount, target: target, isDir: true, made: true})
+		r.queueMount(pendingMount{mount: mount, target: target, isDir: true, made: there || many})
 	}
 }
 
