@@ -249,7 +249,7 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	}
 	if base == "scratch" {
 		s.config = oci.NewConfig()
-		s.config.Platform = s.b.want
+		s.config.Platform, s.config.Created = s.b.want, nil // no step, no time: as BuildKit has it
 		s.config.Config.Env, s.config.Config.WorkingDir = []string{"PATH=" + plan.DefaultPath}, "/"
 		return nil
 	}

@@ -233,6 +233,16 @@ func TestModesOfDirectories(t *testing.T) {
 	require.Equal(t, []string{"drw-r--r-- data/", "-rw-r--r-- data/Dockerfile", "drw------- e/", "-rw------- e/Dockerfile"}, modes)
 }
 
+// An image of no step has no time, and so the same id from every build.
+func TestScratchAlone(t *testing.T) {
+	first, stderr, status := buildFile(t, "FROM scratch\n", "-q")
+	require.Zero(t, status, stderr)
+	require.Nil(t, config(t, first).Created)
+	second, stderr, status := buildFile(t, "FROM scratch AS named\n", "-q", "--no-cache")
+	require.Zero(t, status, stderr)
+	require.Equal(t, first, second)
+}
+
 // What a build refuses is named: a platform, also by --check, and what is too large.
 func TestRefusedByName(t *testing.T) {
 	for _, c := range []struct {

@@ -289,7 +289,7 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	if base == "scratch" {
 		s.base = s.fromInputs(base, "nothing")
 		s.config = oci.NewConfig()
-		s.config.Platform = s.b.want
+		s.config.Platform, s.config.Created = s.b.want, nil // no step, no time: as BuildKit has it
 		s.config.Config.Env, s.config.Config.WorkingDir = []string{"PATH=" + plan.DefaultPath}, "/"
 		return nil
 	}
