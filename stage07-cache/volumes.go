@@ -91,7 +91,7 @@ func (c *Container) prepareVolume(b bind) error {
 	if b.NoCopy || b.Subpath != "" {
 		fill = nil
 	}
-	return c.Store.volumeDir().Prepare(b.Source, fill, c.record.State.StartedAt.IsZero())
+	return c.Store.volumeDir().Prepare(b.Source, b.Labels, fill, c.record.State.StartedAt.IsZero())
 }
 
 // fillVolume copies what the layers hold at a path, with the attributes of the directory.

@@ -1,6 +1,6 @@
 // Package mountspec reads the flags -v, --mount and --tmpfs as Docker does. Parse reads text only;
 // Resolve looks at the paths of the host too.
-// Types, NoCopy, Subpath and Layers are also for programs that have volumes and images.
+// Types, NoCopy, Subpath, Labels and Layers are also for programs that have volumes and images.
 package mountspec
 
 import (
@@ -35,6 +35,8 @@ type Spec struct {
 
 	IsDir     bool // by Resolve: the mount is of a directory
 	IsMissing bool // by Resolve: the source is, and MakeSource is set
+
+	Labels map[string]string // of a volume, if it is made for this
 
 	Layers []string // of an image: its directories, the top one first; for the program to set
 }
@@ -274,9 +276,9 @@ func (s Spec) finish(t Types, words [][2]string) (Spec, error) {
 func (s *Spec) special(name, value string) (err error) {
 	kind, _, _ := strings.Cut(name, "-")
 	switch name {
-	case "bind-propagation", "bind-nonrecursive", "bind-recursive", "volume-nocopy", "volume-subpath", "image-subpath", "tmpfs-size", "tmpfs-mode":
+	case "bind-propagation", "bind-nonrecursive", "bind-recursive", "volume-nocopy", "volume-subpath", "volume-label", "image-subpath", "tmpfs-size", "tmpfs-mode":
 	default:
-		return fmt.Errorf("unknown word %q; words: type, src, dst, readonly, bind-propagation, bind-recursive, volume-nocopy, volume-subpath, image-subpath, tmpfs-size, tmpfs-mode", name)
+		return fmt.Errorf("unknown word %q; words: type, src, dst, readonly, bind-propagation, bind-recursive, volume-nocopy, volume-subpath, volume-label, image-subpath, tmpfs-size, tmpfs-mode", name)
 	}
 	if kind != s.Type {
 		return fmt.Errorf("%s is for type=%s", name, kind)
@@ -294,6 +296,13 @@ func (s *Spec) special(name, value string) (err error) {
 			err = fmt.Errorf("%s=%s: give a path inside the %s, without .. and a leading /", name, value, kind)
 		}
 		return err
+	case "volume-label":
+		key, text, _ := strings.Cut(value, "=")
+		if s.Labels == nil {
+			s.Labels = map[string]string{}
+		}
+		s.Labels[key] = text
+		return nil
 	case "volume-nocopy":
 		s.NoCopy, err = boolean(name, value, true)
 		return err

@@ -22,11 +22,16 @@ type Dir struct {
 // Create makes an empty volume with labels, unless there is one of this name.
 func (d Dir) Create(name string, labels map[string]string) error {
 	return d.make(name, func(build string) error {
-		if err := os.Mkdir(filepath.Join(build, "_data"), 0o755); err != nil || len(labels) == 0 {
-			return err
-		}
-		return state.WriteJSON(filepath.Join(build, "labels.json"), labels, state.Durable)
+		return errors.Join(os.Mkdir(filepath.Join(build, "_data"), 0o755), label(build, labels))
 	})
+}
+
+// label writes the labels of a volume that is being made.
+func label(build string, labels map[string]string) error {
+	if len(labels) == 0 {
+		return nil
+	}
+	return state.WriteJSON(filepath.Join(build, "labels.json"), labels, state.Durable)
 }
 
 // make makes a volume: all of it, or nothing. If two processes do it at once, the second finds it
@@ -45,12 +50,13 @@ func (d Dir) make(name string, fill func(build string) error) error {
 	return err
 }
 
-// Prepare makes a volume that is missing, and has fill put into its directory what it begins with. A
-// volume that is there and empty gets that too, if refill is set. Without fill it begins empty.
-func (d Dir) Prepare(name string, fill func(data string) error, refill bool) error {
+// Prepare makes a volume that is missing, with labels, and has fill put into its directory what it
+// begins with. A volume that is there and empty gets that too, if refill is set. Without fill it
+// begins empty.
+func (d Dir) Prepare(name string, labels map[string]string, fill func(data string) error, refill bool) error {
 	err := d.make(name, func(build string) error {
 		data := filepath.Join(build, "_data")
-		if err := os.Mkdir(data, 0o755); err != nil || fill == nil {
+		if err := errors.Join(os.Mkdir(data, 0o755), label(build, labels)); err != nil || fill == nil {
 			return err
 		}
 		return fill(data)

@@ -52,33 +52,42 @@ func TestPrepare(t *testing.T) {
 	d := newDir(t)
 	file := func(name string) string { return filepath.Join(d.Path, name, "_data", "file") }
 	full := errors.New("the disk is full")
-	require.ErrorIs(t, d.Prepare("v", func(string) error { return full }, true), full)
+	require.ErrorIs(t, d.Prepare("v", nil, func(string) error { return full }, true), full)
 	requireNothing(t, d)
-	require.NoError(t, d.Prepare("v", fill, false))
+	require.NoError(t, d.Prepare("v", nil, fill, false))
 	require.FileExists(t, file("v"))
-	require.NoError(t, d.Prepare("empty", nil, true))
+	require.NoError(t, d.Prepare("empty", nil, nil, true))
 	require.NoFileExists(t, file("empty"))
 	requireNothing(t, d, "empty", "v")
 }
 
 // TestRefill holds that a volume which is there gets its content once, while it is empty.
+func TestLabelsOfANewVolume(t *testing.T) {
+	d := newDir(t)
+	require.NoError(t, d.Prepare("v", map[string]string{"a": "b"}, fill, true))
+	require.NoError(t, d.Prepare("v", map[string]string{"a": "c"}, fill, true)) // it is there
+	v, err := Read(d.Path, "v")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"a": "b"}, v.Labels)
+}
+
 func TestRefill(t *testing.T) {
 	d := newDir(t)
 	file := filepath.Join(d.Path, "v", "_data", "file")
 	require.NoError(t, d.Create("v", nil))
-	require.NoError(t, d.Prepare("v", fill, false))
+	require.NoError(t, d.Prepare("v", nil, fill, false))
 	require.NoFileExists(t, file, "it is not the first start")
-	require.NoError(t, d.Prepare("v", fill, true))
+	require.NoError(t, d.Prepare("v", nil, fill, true))
 	require.FileExists(t, file)
 	again := func(string) error { return errors.New("it is not empty") }
-	require.NoError(t, d.Prepare("v", again, true))
+	require.NoError(t, d.Prepare("v", nil, again, true))
 
 	// What one that was killed had made ready is moved by the next.
 	require.NoError(t, d.Create("half", nil))
 	ready := filepath.Join(d.Path, "half", "ready")
 	require.NoError(t, os.Mkdir(ready, 0o755))
 	require.NoError(t, fill(ready))
-	require.NoError(t, d.Prepare("half", again, true))
+	require.NoError(t, d.Prepare("half", nil, again, true))
 	require.FileExists(t, filepath.Join(d.Path, "half", "_data", "file"))
 	require.NoDirExists(t, ready)
 	requireNothing(t, d, "half", "v")
@@ -87,7 +96,7 @@ func TestRefill(t *testing.T) {
 // TestRemove asks twice whether the volume is in use: a container may get it in between.
 func TestRemove(t *testing.T) {
 	d := newDir(t)
-	require.NoError(t, d.Prepare("v", fill, false))
+	require.NoError(t, d.Prepare("v", nil, fill, false))
 	for asked := range 2 {
 		err := d.Remove("v", func() error {
 			if asked--; asked < 0 {

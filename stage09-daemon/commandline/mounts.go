@@ -3,6 +3,7 @@ package commandline
 import (
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -40,9 +41,6 @@ func (m *Mount) unknown(given map[string]bool) {
 	if o := m.BindOptions; o != nil && o.CreateMountpoint {
 		given["Mounts: CreateMountpoint"] = true
 	}
-	if o := m.VolumeOptions; o != nil && len(o.Labels) > 0 {
-		given["Mounts: VolumeOptions.Labels"] = true
-	}
 	if o := m.VolumeOptions; o != nil && o.DriverConfig != nil && (len(o.DriverConfig.Options) > 0 || o.DriverConfig.Name != "" && o.DriverConfig.Name != "local") {
 		given["Mounts: DriverConfig"] = true
 	}
@@ -70,6 +68,9 @@ func (m *Mount) spec() string {
 	if o := m.VolumeOptions; o != nil {
 		add(o.NoCopy, "volume-nocopy")
 		add(o.Subpath != "", "volume-subpath="+o.Subpath)
+		for _, key := range slices.Sorted(maps.Keys(o.Labels)) {
+			add(true, "volume-label="+key+"="+o.Labels[key])
+		}
 	}
 	if o := m.ImageOptions; o != nil {
 		add(o.Subpath != "", "image-subpath="+o.Subpath)
