@@ -164,10 +164,11 @@ func TestNamesComeFromTheLeases(t *testing.T) {
 		t.Cleanup(func() { held.Close() })
 	}
 	require.NoError(t, ipam.Write(dir.LeaseFile(elsewhere.Name), []ipam.Lease{{Addr: db.Addr, ID: db.ID, Keeper: db.Keeper, Names: []string{"hidden"}}}))
-	r := &resolver{dir: dir, id: web.ID}
+	r := &resolver{dir: dir, id: web.ID, links: map[string]string{"database": "db"}}
 	for name, want := range map[string]dns.Records{
 		"web":                      {Addrs: []netip.Addr{web.Addr, web.Addr6}},
 		"db":                       {Addrs: []netip.Addr{db.Addr}},
+		"database":                 {Addrs: []netip.Addr{db.Addr}}, // by a link
 		"shared":                   {Addrs: []netip.Addr{web.Addr, web.Addr6, db.Addr}},
 		"0123456789ab":             {Addrs: []netip.Addr{web.Addr, web.Addr6}},
 		"web.net":                  {Addrs: []netip.Addr{web.Addr, web.Addr6}},

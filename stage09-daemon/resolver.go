@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -33,7 +34,8 @@ type resolver struct {
 	servers []netip.Addr // given with --dns; else the host's
 	udp     *plan.Call   // the calls that open the sockets
 	tcp     *plan.Call
-	server  *dns.Server // nil until start
+	server  *dns.Server       // nil until start
+	links   map[string]string // names of containers, by those that only this one calls them
 }
 
 const (
@@ -98,7 +100,7 @@ func (r *resolver) lookUp(name string) (found dns.Records, err error) {
 	if err != nil {
 		return found, err
 	}
-	internal := true
+	internal, name := true, cmp.Or(r.links[name], name)
 	for _, n := range all {
 		list, _, err := r.dir.Leases(n)
 		if err != nil {

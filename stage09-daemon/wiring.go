@@ -148,6 +148,7 @@ type link struct {
 	conf         string // resolv.conf of the host, with what the flags say of it
 	dry          bool
 	other        *Record // whose network is shared
+	links        map[string]string
 }
 
 // newLink decides how a container is connected, and prepares it. It comes before the namespaces,
@@ -187,10 +188,11 @@ func (l *link) read(w *NetworkOptions, iso Isolation, exposed []string) (mode, o
 		return mode, other, nil, err
 	}
 	list, errList := w.Wishes()
-	var errPorts, errDNS error
+	var errPorts, errDNS, errLinks error
 	l.Ports, errPorts = w.Ports(exposed)
 	l.conf, l.servers, errDNS = w.ResolvConf()
-	if err := cmp.Or(errList, errPorts, errDNS); err != nil {
+	l.links, errLinks = w.Links(mode)
+	if err := cmp.Or(errList, errPorts, errDNS, errLinks); err != nil {
 		return mode, other, nil, err
 	}
 	return mode, other, list, ipam.CheckMode(mode, len(l.Ports), list)
@@ -268,7 +270,7 @@ func (l *link) prepare(list []ipam.Wish, p *Plan, who endpoint) (err error) {
 		l.prepareBridge(p.before, a, there)
 		there = true
 	}
-	l.resolver = &resolver{dir: l.dir, id: who.id, servers: l.servers}
+	l.resolver = &resolver{dir: l.dir, id: who.id, servers: l.servers, links: l.links}
 	return nil
 }
 

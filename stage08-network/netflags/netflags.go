@@ -14,6 +14,7 @@ import (
 
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
@@ -35,6 +36,8 @@ type Options struct {
 
 	Expose []string `json:",omitempty" help:"Expose a port of the container, as EXPOSE does for an image: 80, 53/udp, 5000-5009." placeholder:"PORT[/PROTOCOL]" sep:"none" group:"Network:"`
 
+	Link []string `json:",omitempty" help:"Give a container on the same network another name, which only this one knows: db:database." placeholder:"CONTAINER[:ALIAS]" sep:"none" group:"Network:"`
+
 	MacAddress string `json:",omitempty" help:"MAC address of the container's link, such as 02:42:0a:00:00:09." placeholder:"MAC" group:"Network:"`
 }
 
@@ -50,7 +53,7 @@ func (o *Options) Mode(sharesHost bool) (mode, other string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	return list[0].Mode(sharesHost, len(o.Publish) > 0 || o.PublishAll)
+	return list[0].Mode(sharesHost, len(o.Publish) > 0 || o.PublishAll || len(o.Link) > 0)
 }
 
 // First is the first of the networks that the flags name, "" without one.
@@ -96,6 +99,34 @@ func (o *Options) Ports(exposed []string) ([]portmap.Mapping, error) {
 	return portmap.Parse(specs)
 }
 
+// Links are the containers of --link by their aliases, in lower case, as the resolver is asked.
+func (o *Options) Links(mode string) (map[string]string, error) {
+	links := map[string]string{}
+	for _, text := range o.Link {
+		name, alias := SplitLink(text)
+		if !ids.IsName(name) || !ids.IsName(alias) {
+			return nil, fmt.Errorf("--link %s: give a container and an alias, such as db:database", text)
+		}
+		if !ipam.HasBridge(mode) {
+			return nil, fmt.Errorf("--link %s: there are no other containers on --network %s", text, mode)
+		}
+		if len(name) == 64 { // an id, which the leases have in its short form
+			name = name[:12]
+		}
+		links[strings.ToLower(alias)] = strings.ToLower(name)
+	}
+	return links, nil
+}
+
+// SplitLink returns the container of a link and its alias, which is the same if none is given.
+func SplitLink(text string) (name, alias string) {
+	name, alias, found := strings.Cut(strings.TrimPrefix(text, "/"), ":")
+	if !found {
+		alias = name
+	}
+	return name, alias
+}
+
 // exposed are the ports of --expose.
 func (o *Options) exposed() (ports []string, err error) {
 	for _, text := range o.Expose {
@@ -113,7 +144,8 @@ func (o *Options) exposed() (ports []string, err error) {
 func (o *Options) OfItsOwn() map[string]bool {
 	return map[string]bool{"--add-host": len(o.AddHost) > 0, "--dns": len(o.DNS) > 0,
 		"--dns-search": len(o.DNSSearch) > 0, "--dns-option": len(o.DNSOption) > 0,
-		"--publish": len(o.Publish) > 0, "--publish-all": o.PublishAll, "--expose": len(o.Expose) > 0}
+		"--publish": len(o.Publish) > 0, "--publish-all": o.PublishAll, "--expose": len(o.Expose) > 0,
+		"--link": len(o.Link) > 0}
 }
 
 // ResolvConf is the host's resolv.conf with what the flags say of it, but for the servers of --dns.
@@ -132,6 +164,10 @@ func (o *Options) Describe(d *api.Container) error {
 	for _, spec := range o.AddHost {
 		name, ip := etc.ParseHost(spec)
 		h.ExtraHosts = append(h.ExtraHosts, name+":"+ip)
+	}
+	for _, text := range o.Link {
+		name, alias := SplitLink(text)
+		h.Links = append(h.Links, "/"+name+":"+d.Name+"/"+alias)
 	}
 	exposed, errExposed := o.exposed()
 	for _, port := range exposed {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,7 @@ func TestNetworks(t *testing.T) {
 	require.Equal(t, []string{"none"}, (&Options{}).Networks(false))
 	require.Equal(t, []string{"host"}, (&Options{}).Networks(true))
 	require.Equal(t, []string{bridge}, (&Options{PublishAll: true}).Networks(false))
+	require.Equal(t, []string{bridge}, (&Options{Link: []string{"db"}}).Networks(false))
 	require.Nil(t, both.Networks(true), "--share net and a network of its own")
 	require.Nil(t, (&Options{Network: ipam.Names{"wrong="}}).Networks(false))
 }
@@ -65,10 +67,24 @@ func TestOfItsOwn(t *testing.T) {
 	for flag, given := range (&Options{}).OfItsOwn() {
 		require.False(t, given, flag)
 	}
-	all := Options{Publish: []string{"80"}, PublishAll: true, DNS: []string{"1.1.1.1"}, DNSSearch: []string{"."}, DNSOption: []string{"ndots:2"}, AddHost: []string{"a:::1"}, Expose: []string{"80"}}
-	require.Len(t, all.OfItsOwn(), 7)
+	all := Options{Publish: []string{"80"}, PublishAll: true, DNS: []string{"1.1.1.1"}, DNSSearch: []string{"."}, DNSOption: []string{"ndots:2"}, AddHost: []string{"a:::1"}, Expose: []string{"80"}, Link: []string{"db"}}
+	require.Len(t, all.OfItsOwn(), 8)
 	for flag, given := range all.OfItsOwn() {
 		require.True(t, given, flag)
+	}
+}
+
+func TestLinks(t *testing.T) {
+	id := strings.Repeat("0123456789abcdef", 4)
+	o := Options{Link: []string{"db:Data", "/web", id + ":x"}}
+	links, err := o.Links("red")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"data": "db", "web": "web", "x": "0123456789ab"}, links)
+	_, err = o.Links("none")
+	require.ErrorContains(t, err, "--network none")
+	for _, wrong := range []string{"", ":", "db:", ":x", "a b:c", "db:a:b"} {
+		_, err := (&Options{Link: []string{wrong}}).Links("red")
+		require.ErrorContains(t, err, "--link "+wrong, wrong)
 	}
 }
 

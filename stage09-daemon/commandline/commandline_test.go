@@ -50,9 +50,9 @@ func TestCreate(t *testing.T) {
 		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true}]}}`:       "--mount=type=bind,dst=/b,src=/a,readonly tiny",
 		`{"Healthcheck":{"Test":["CMD","a","b c"],"Interval":1500000000,"Retries":2}}`:                  "--health-cmd=[\"a\",\"b c\"] --health-interval=1.5s --health-retries=2 tiny",
 		`{"Healthcheck":{"Test":["CMD-SHELL","a || b"]}}`:                                               "--health-cmd=a || b tiny",
-		`{"WorkingDir":"/tmp/","ExposedPorts":{"80/tcp":{},"53/udp":{}},"HostConfig":{"PublishAllPorts":true,"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`:                                                  "--workdir=/tmp --publish-all --publish=8080:80/tcp --expose=53/udp tiny",
-		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","BindOptions":{"NonRecursive":true}},{"Type":"volume","Source":"v","Target":"/d","VolumeOptions":{"NoCopy":true,"Subpath":"x"}}]}}`: "--mount=type=bind,dst=/b,src=/a,bind-recursive=disabled --mount=type=volume,dst=/d,src=v,volume-nocopy,volume-subpath=x tiny",
-		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a,b","Target":"/b","ReadOnly":true,"BindOptions":{"ReadOnlyNonRecursive":true}}]}}`:                                                                  `--mount=type=bind,dst=/b,"src=/a,b",readonly,bind-recursive=writable tiny`,
+		`{"WorkingDir":"/tmp/","ExposedPorts":{"80/tcp":{},"53/udp":{}},"HostConfig":{"PublishAllPorts":true,"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}`:                                                                               "--workdir=/tmp --publish-all --publish=8080:80/tcp --expose=53/udp tiny",
+		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","BindOptions":{"NonRecursive":true}},{"Type":"volume","Source":"v","Target":"/d","VolumeOptions":{"NoCopy":true,"Subpath":"x","Labels":{"b":"2,3","a":"1"}}}]}}`: "--mount=type=bind,dst=/b,src=/a,bind-recursive=disabled --mount=type=volume,dst=/d,src=v,volume-nocopy,volume-subpath=x,volume-label=a=1,\"volume-label=b=2,3\" tiny",
+		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a,b","Target":"/b","ReadOnly":true,"BindOptions":{"ReadOnlyNonRecursive":true}}]}}`:                                                                                               `--mount=type=bind,dst=/b,"src=/a,b",readonly,bind-recursive=writable tiny`,
 		`{"Healthcheck":{"Test":["NONE"]}}`: "--no-healthcheck tiny",
 		`{"Volumes":{"/a":{},"/b":{},"/c/":{},"/d":{}},"HostConfig":{"Binds":["v:/b:rw"],"Tmpfs":{"/c":""},"Mounts":[{"Type":"volume","Target":"/d"}]}}`: "--volume=/a --volume=v:/b:rw --tmpfs=/c --mount=type=volume,dst=/d tiny",
 		`{"HostConfig":{"NetworkMode":"red"},"NetworkingConfig":{"EndpointsConfig":{"blue":null,"red":{"Aliases":["x","y"]}}}}`:                          "--network=name=red,alias=x,alias=y --network=blue tiny",
@@ -73,6 +73,26 @@ func TestLimitsAndNotes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "create --pull=never --name=web --hostname-id --blkio-weight=300 --memory-swappiness=0 --device-cgroup-rule=c 42:* rwm"+
 		" --annotation=a=1 --annotation=b=2 --expose=80/tcp --network=none tiny", line)
+}
+
+// TestWarnings: about what is taken and has no effect.
+func TestWarnings(t *testing.T) {
+	for body, want := range map[string][]string{`{}`: {}, `{"HostConfig":{"LogConfig":{"Type":"json-file"}}}`: {},
+		`{"HostConfig":{"LogConfig":{"Config":{"max-size":"1m","max-file":"2"}}}}`: {"Log option max-file is discarded: the whole log is kept, as it is",
+			"Log option max-size is discarded: the whole log is kept, as it is"}} {
+		var c commandline.Create
+		require.NoError(t, json.Unmarshal([]byte(body), &c))
+		require.Equal(t, want, c.Warnings())
+	}
+}
+
+// TestLinks: Docker's clients give them with each network.
+func TestLinks(t *testing.T) {
+	line, err := words(t, `{"Image":"tiny","HostConfig":{"NetworkMode":"red","Links":["db:x"]},"NetworkingConfig":{"EndpointsConfig":{"red":{"Links":["db:y","db:x"]},"blue":{"Links":["db:y"]}}}}`)
+	require.NoError(t, err)
+	require.Equal(t, "create --pull=never --name=web --hostname-id --link=db:x --link=db:y --network=red --network=blue tiny", line)
+	_, err = (&commandline.Connect{Container: "web", EndpointConfig: &commandline.Endpoint{Links: []string{"db:x"}}}).Words("red")
+	require.ErrorContains(t, err, "Links is not supported")
 }
 
 // TestShared: a container that shares another's host name has none of its own, and one on the host's network publishes nothing.
@@ -98,7 +118,7 @@ func TestRefused(t *testing.T) {
 		_, err := (&commandline.Create{Image: image}).Words("")
 		require.ErrorContains(t, err, "invalid reference format", image)
 	}
-	for _, field := range []string{`"Links":["x"]`, `"LogConfig":{"Type":"syslog"}`,
+	for _, field := range []string{`"LogConfig":{"Type":"syslog"}`,
 		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"MaskedPaths":[]`, `"ReadonlyPaths":["/x"]`,
 		`"BlkioWeightDevice":[{}]`, `"KernelMemory":1`, `"CpuRealtimePeriod":1`, `"Mounts":[{"Type":"bind","BindOptions":{"CreateMountpoint":true}}]`,
 		`"Mounts":[{"Type":"volume","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]`, `"Mounts":[{"Type":"tmpfs","TmpfsOptions":{"Options":[["noexec"]]}}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {

@@ -45,6 +45,7 @@ type Create struct {
 // Endpoint is what a container wants of a network.
 type Endpoint struct {
 	Aliases    []string
+	Links      []string
 	IPAMConfig *struct{ IPv4Address, IPv6Address string }
 	MacAddress string
 }
@@ -131,6 +132,7 @@ func (c *Create) Words(name string) ([]string, error) {
 		c.HostConfig.ports(&l)
 	}
 	l.Add("--expose", c.exposed()...)
+	l.Add("--link", c.links()...)
 	c.health(&l)
 	c.network(&l)
 	words := c.Cmd
@@ -149,10 +151,14 @@ func (c *Create) ownsHostname() bool {
 
 // Warnings are about what is accepted and has no effect, in Docker's words.
 func (c *Create) Warnings() []string {
-	if h := &c.HostConfig; h.NetworkMode == "host" && len(h.PortBindings) > 0 {
-		return []string{"Published ports are discarded when using host network mode"}
+	warnings, h := []string{}, &c.HostConfig
+	if h.NetworkMode == "host" && len(h.PortBindings) > 0 {
+		warnings = append(warnings, "Published ports are discarded when using host network mode")
 	}
-	return []string{}
+	for _, option := range slices.Sorted(maps.Keys(h.LogConfig.Config)) {
+		warnings = append(warnings, "Log option "+option+" is discarded: the whole log is kept, as it is")
+	}
+	return warnings
 }
 
 // hasPorts reports whether there is a network to publish ports from.
@@ -165,6 +171,18 @@ func (c *Create) exposed() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(c.ExposedPorts)), func(port string) bool {
 		return c.hasPorts() && len(c.HostConfig.PortBindings[port]) > 0
 	})
+}
+
+// links are those of the container and of each of its networks, where Docker has them too.
+func (c *Create) links() []string {
+	all := slices.Clone(c.HostConfig.Links)
+	for _, e := range c.NetworkingConfig.EndpointsConfig {
+		if e != nil {
+			all = append(all, e.Links...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // newVolumes are the paths of volumes that are only for this container. Docker's SDK for Python also
@@ -346,7 +364,6 @@ func (c *Create) check() error {
 	}
 	given := map[string]bool{
 		"HostConfig.MaskedPaths": h.MaskedPaths != nil, "HostConfig.ReadonlyPaths": h.ReadonlyPaths != nil,
-		"HostConfig.Links":                         len(h.Links) > 0,
 		"HostConfig.StorageOpt":                    len(h.StorageOpt) > 0,
 		"HostConfig.VolumeDriver":                  h.VolumeDriver != "" && h.VolumeDriver != "local",
 		"HostConfig.Runtime " + h.Runtime:          h.Runtime != "" && h.Runtime != "box" && h.Runtime != "runc",

@@ -258,6 +258,9 @@ func (c *Connect) Words(network string) ([]string, error) {
 		if err := e.check(); err != nil {
 			return nil, err
 		}
+		if err := refuse(map[string]bool{"Links": len(e.Links) > 0}); err != nil {
+			return nil, err
+		}
 		l.Add("--alias", e.Aliases...)
 		l.Add("--ip", e.ip())
 		l.Add("--mac-address", e.MacAddress)
