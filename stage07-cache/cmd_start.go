@@ -162,7 +162,7 @@ func (s Store) takeEnded(name string) (*Record, error) {
 	r, err := s.take(name)
 	if errors.Is(err, state.ErrBusy) {
 		if now, errFind := s.find(name); errFind == nil && now.isLive() {
-			return now, nil
+			return now, now.rejectPaused()
 		}
 	}
 	return r, err

@@ -61,7 +61,10 @@ func startContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err != nil {
 		return err
 	}
-	if c.isLive() {
+	switch {
+	case c.stateWord() == "paused":
+		return rest.Errorf(http.StatusConflict, "cannot start a paused container, try unpause instead")
+	case c.isLive():
 		return done(w, http.StatusNotModified, nil)
 	}
 	held, attached, err := attach.Hold(func() error {

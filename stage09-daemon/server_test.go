@@ -297,6 +297,7 @@ var mistakes = []provoking{
 var mistakesOfRoot = []provoking{
 	{"POST", "/containers/web/pause", nil, 204, ""},
 	{"POST", "/containers/web/pause", nil, 409, "is paused"},
+	{"POST", "/containers/web/start", nil, 409, "try unpause"},
 	{"POST", "/containers/web/unpause", nil, 204, ""},
 	{"POST", "/containers/lost/start", nil, 404, "no such network"},
 	{"DELETE", "/networks/ours", nil, 403, "stop or disconnect its containers first"},

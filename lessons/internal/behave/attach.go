@@ -217,14 +217,14 @@ case "$*" in *ctrl*) ;; *) exec "$BOX" "$@" ;; esac
 	},
 	Broken: `[ "$1 $2" = "exec -d" ] && { shift 2; exec "$BOX" exec "$@"; }; exec "$BOX" "$@"`,
 }, {
-	Name: "pause says that a container is paused already, and exec and attach how it goes on", Since: 4, For: Root,
+	Name: "pause says that a container is paused already, and exec, attach and start how it goes on", Since: 4, For: Root,
 	Check: func(b *Box) Seen {
 		return b.detached("sleep 100", func() Seen {
 			both := b.Run("pause", "still", "still")
-			exec, attach, back := b.Run("exec", "still", "true"), b.Run("attach", "still"), b.Run("unpause", "still")
+			exec, attach, start, back := b.Run("exec", "still", "true"), b.Run("attach", "still"), b.Run("start", "still"), b.Run("unpause", "still")
 			const says = "box: container still is paused: box unpause still resumes it\n"
 			return all(ended(both.Status == 1 && both.Line() == "still" && strings.Contains(both.Stderr, "already"), "still, once", both),
-				status(1, exec), same(says, exec.Stderr), status(1, attach), same(says, attach.Stderr), printed("still", back))
+				status(1, exec), same(says, exec.Stderr), status(1, attach), same(says, attach.Stderr), status(1, start), same(says, start.Stderr), printed("still", back))
 		})
 	},
 	Broken: `[ "$1" = pause ] && { "$BOX" pause still; exit; }; exec "$BOX" "$@"`,
