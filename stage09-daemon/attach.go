@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/attach"
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage09-daemon/rest"
 )
 
@@ -107,9 +108,12 @@ func (d *daemon) attachOrQueue(
 			*stream = io.Discard
 		}
 	}
-	if now, err := d.present(c.ID); err == nil && now.isRunning() {
-		v.dial(now)
-	} else {
+	now, err := d.present(c.ID)
+	switch {
+	case err == nil && now.isRunning():
+		v.report(v.dial(now))
+	case err == nil && state.Held(now.livePath()) && v.dial(now) == nil: // a box is starting it
+	default:
 		d.pending[c.ID] = append(d.pending[c.ID], v)
 	}
 	return v, nil
@@ -135,13 +139,13 @@ func (d *daemon) attachPending(c *Record) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	for _, v := range d.pending[c.ID] {
-		v.dial(c)
+		v.report(v.dial(c))
 	}
 	delete(d.pending, c.ID)
 }
 
 // dial gives the monitor of a container pipes for the client.
-func (v *clientConn) dial(c *Record) {
+func (v *clientConn) dial(c *Record) error {
 	streams := []string{"stdout", "stderr"}
 	if c.Run.Interactive {
 		streams = append(streams, "stdin")
@@ -150,10 +154,18 @@ func (v *clientConn) dial(c *Record) {
 		streams = append(streams, attach.Once) // the end of what is typed is the end of the input
 	}
 	client, err := attach.Dial(c.path(), nil, streams...)
+	if err == nil {
+		v.attached <- client
+	}
+	return err
+}
+
+// report tells the client that there is nothing to attach it to.
+func (v *clientConn) report(err error) {
 	if err != nil {
 		io.WriteString(v.err, "box: "+err.Error()+"\n") // the client may be gone already
+		v.attached <- nil
 	}
-	v.attached <- client
 }
 
 // serve copies the streams until the container closes them or the keys are typed.

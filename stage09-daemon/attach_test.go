@@ -3,13 +3,18 @@ package main
 import (
 	"bufio"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage09-daemon/rest"
 )
 
@@ -58,4 +63,24 @@ func TestAttachBeforeStart(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, v)
 	require.True(t, <-started)
+}
+
+// TestAttachWhileStarting: a client may come when a box has the container already, and its process does not exist yet.
+func TestAttachWhileStarting(t *testing.T) {
+	c := ask(t)
+	c.create("slow", map[string]any{}, "echo printed")
+	var out io.Reader
+	held, attached, err := attach.Hold(func() error {
+		_, out = c.hijack("/containers/slow/attach?stream=1&stdout=1", "")
+		return nil
+	})
+	require.NoError(t, err)
+	start := exec.Command(box, "start", "--hold", "slow") // not by the daemon
+	start.Env, start.Stdin = append(os.Environ(), "BOX_ROOT="+c.root), held
+	require.NoError(t, start.Start())
+	require.NoError(t, attached())
+	require.NoError(t, start.Wait())
+	require.NoError(t, out.(net.Conn).SetReadDeadline(time.Now().Add(time.Minute)))
+	stdout, _ := c.frames(out)
+	require.Equal(t, "printed\n", stdout)
 }

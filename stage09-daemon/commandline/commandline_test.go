@@ -138,6 +138,7 @@ func TestInvalid(t *testing.T) {
 		`"Hostname":"a","HostConfig":{"UTSMode":"host"}`:                          "conflicting options: hostname and the UTS mode",
 		`"Env":["A=1","=x"]`:                    "invalid environment variable: =x",
 		`"HostConfig":{"PidMode":"container:"}`: "invalid PID mode: container:",
+		`"HostConfig":{"Isolation":"hyperv"}`:   `Invalid isolation: "hyperv" - linux only supports 'default'`,
 		`"HostConfig":{"IpcMode":"x"}`:          "invalid IPC mode: x", `"HostConfig":{"UTSMode":"x"}`: "invalid UTS mode: x",
 		`"HostConfig":{"Annotations":{"":"x"}}`: "invalid Annotations: the empty string is not permitted as an annotation key",
 		`"Healthcheck":{"Interval":-1}`:         "Interval in Healthcheck cannot be less than 1ms", `"Healthcheck":{"Retries":-1}`: "Retries in Healthcheck cannot be negative",

@@ -308,6 +308,9 @@ func (c *Create) invalid() error {
 	if !slices.Contains([]string{"", "host"}, h.UTSMode) {
 		wrong = append(wrong, "invalid UTS mode: "+h.UTSMode)
 	}
+	if h.Isolation != "" && h.Isolation != "default" {
+		wrong = append(wrong, fmt.Sprintf("Invalid isolation: %q - linux only supports 'default'", h.Isolation))
+	}
 	if _, empty := h.Annotations[""]; empty {
 		wrong = append(wrong, "invalid Annotations: the empty string is not permitted as an annotation key")
 	}
