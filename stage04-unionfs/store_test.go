@@ -446,6 +446,23 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestLogFillsDisk: how a container ended is noted, although its log has filled the disk.
+func TestLogFillsDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root mounts a small disk of its own")
+	}
+	l := newLife(t)
+	require.NoError(t, os.MkdirAll(l.store, 0o755))
+	require.NoError(t, unix.Mount("tmpfs", l.store, "tmpfs", 0, "size=1m"))
+	defer func() {
+		require.Eventually(t, func() bool { return unix.Unmount(l.store, 0) == nil }, time.Minute, 10*time.Millisecond)
+	}()
+	l.box("run", "-d", "--name", "wordy", "--rootfs", l.tiny, "sh", "-c", "i=0; while [ $i -lt 2000 ]; do echo "+strings.Repeat("x", 1000)+"; i=$((i+1)); done; exit 3")
+	l.box("wait", "wordy")
+	require.Contains(t, l.box("ps", "-a"), "Exited (3)")
+	l.box("rm", "wordy")
+}
+
 // A note in the store removes what has the temporary name that belongs to it, and nothing else.
 func TestNoteRemovesOnlyItsOwn(t *testing.T) {
 	l, dir := newLife(t), t.TempDir()

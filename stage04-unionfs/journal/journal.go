@@ -36,6 +36,8 @@ type Writer struct {
 
 	// To returns where a stream goes besides, as it comes, or is nil.
 	To func(stream string) io.Writer
+
+	failed bool // the disk is full, perhaps: the container is to go on
 }
 
 // Create opens a log to write more to it; it makes a file that only its owner can read if there
@@ -109,7 +111,6 @@ type lines struct {
 	w      *Writer
 	stream string
 	begun  []byte // of a line
-	failed bool   // the disk is full, perhaps: the container is to go on
 }
 
 // add writes a line for each line, or for as much of it as fits.
@@ -128,8 +129,11 @@ func (l *lines) add(data []byte) {
 
 // end writes the line that has begun.
 func (l *lines) end() {
-	if len(l.begun) > 0 && !l.failed {
-		l.failed = l.w.write(Line{string(l.begun), l.stream, time.Now().UTC()}) != nil
+	if len(l.begun) > 0 && !l.w.failed {
+		err := l.w.write(Line{string(l.begun), l.stream, time.Now().UTC()})
+		if l.w.failed = err != nil; errors.Is(err, syscall.ENOSPC) {
+			l.w.makeRoom()
+		}
 	}
 	l.begun = l.begun[:0]
 }
@@ -140,6 +144,24 @@ func (w *Writer) write(line Line) error {
 		_, err = w.file.Write(append(data, '\n'))
 	}
 	return err
+}
+
+// room is how much of a log that has filled the disk is given back.
+const room = 64 << 10
+
+// makeRoom cuts the log's last lines off, or half of it if that is less: of the container that has
+// filled the disk, at least it can be noted how it ended.
+func (w *Writer) makeRoom() {
+	size, err := w.file.Seek(0, io.SeekEnd)
+	if err == nil {
+		err = w.file.Truncate(max(size-room, size/2))
+	}
+	if err == nil {
+		err = Tail(w.file, 0) // where the line begins that was cut in two
+	}
+	if at, errSeek := w.file.Seek(0, io.SeekCurrent); err == nil && errSeek == nil {
+		w.file.Truncate(at)
+	}
 }
 
 // Close closes the ends, waits until everything that was printed is written, and closes the log.

@@ -236,3 +236,20 @@ func TestOrder(t *testing.T) {
 		require.Equal(t, "no no\nyes\n", all.String())
 	}
 }
+
+// TestRoomOnAFullDisk: a log that has filled the disk is whole lines, and leaves room for how its container ended.
+func TestRoomOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); errors.Is(err, unix.EPERM) {
+		t.Skip("only root mounts a small disk of its own")
+	} else {
+		require.NoError(t, err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	path := filepath.Join(dir, "log")
+	printed(t, path, "stdout", strings.Repeat(strings.Repeat("x", 999)+"\n", 1000))
+	lines := read(t, path)
+	require.Greater(t, len(lines), 300)
+	require.Len(t, lines[len(lines)-1].Log, 1000)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "record"), make([]byte, 32<<10), 0o600))
+}
