@@ -43,6 +43,9 @@ type networkCreateCmd struct {
 
 	Label []string `help:"Set a label." placeholder:"KEY=VALUE" sep:"none"`
 
+	Gateway string `help:"IPv4 address of the bridge (default: the first of the subnet)." placeholder:"IP"`
+	IPRange string `name:"ip-range" help:"Part of the subnet from which containers get addresses (default: all of it)." placeholder:"IP/BITS"`
+
 	Store Store `embed:""`
 }
 
@@ -61,6 +64,9 @@ func (c *networkCreateCmd) Run() error {
 		return err
 	}
 	n := &ipam.Network{Name: c.Name, Internal: c.Internal, Labels: labels.Map(list)}
+	if err := n.Narrow(subnet, c.Gateway, c.IPRange); err != nil {
+		return err
+	}
 	if err := c.Store.networks().create(n, subnet, false); err != nil {
 		return err
 	}

@@ -80,10 +80,12 @@ func assignSubnets(n *ipam.Network, given netip.Prefix, others []*ipam.Network) 
 	if n.Subnet, err = ipam.ChooseSubnet(given, ipam.InUse(others, routes)); err != nil {
 		return err
 	}
-	n.Gateway = ipam.Nth(n.Subnet, 1)
+	if !n.Gateway.IsValid() {
+		n.Gateway = ipam.Nth(n.Subnet, 1)
+	}
 	if rtnl.HasIPv6() {
 		n.Subnet6 = ipam.UniqueLocal()
-		n.Gateway6 = ipam.Nth(n.Subnet6, 1)
+		n.Gateway6 = ipam.Nth(n.Subnet6, ipam.Number(n.Subnet, n.Gateway))
 	}
 	return nil
 }

@@ -63,7 +63,8 @@ func startContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	}
 	switch {
 	case c.stateWord() == "paused":
-		return rest.Errorf(http.StatusConflict, "cannot start a paused container, try unpause instead")
+		return rest.Errorf(http.StatusConflict,
+			"cannot start a paused container, try unpause instead")
 	case c.isLive():
 		return done(w, http.StatusNotModified, nil)
 	}

@@ -70,6 +70,9 @@ type IPAM struct {
 type Pool struct {
 	Subnet  string
 	Gateway string `json:",omitempty"`
+	IPRange string `json:",omitempty"`
+
+	AuxiliaryAddresses map[string]string `json:",omitempty"`
 }
 
 // Member is a container on a network.

@@ -37,6 +37,9 @@ func (d Dir) Describe(n *Network) (*api.Network, error) {
 	if n.Labels != nil {
 		a.Labels = n.Labels
 	}
+	if n.Range.IsValid() {
+		a.IPAM.Config[0].IPRange = n.Range.String()
+	}
 	if n.Subnet6.IsValid() {
 		a.IPAM.Config = append(a.IPAM.Config, api.Pool{Subnet: n.Subnet6.String(), Gateway: n.Gateway6.String()})
 	}
@@ -48,11 +51,21 @@ func (d Dir) Describe(n *Network) (*api.Network, error) {
 	return a, nil
 }
 
+// once leaves out the repetitions of names: an alias may be the container's own name.
+func once(names []string) (list []string) {
+	for _, name := range names {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
 // Endpoint returns a container on a network in the shape of the API.
 func (d Dir) Endpoint(n *Network, l Lease) *api.Endpoint {
 	id := d.ID(n.Name)
 	e := &api.Endpoint{NetworkID: id, EndpointID: apiID(id, l.ID), MacAddress: l.HardwareAddr().String(), Gateway: n.Gateway.String(),
-		IPAddress: l.Addr.String(), IPPrefixLen: n.Subnet.Bits(), DNSNames: append(append([]string{}, l.Names...), l.ID[:min(12, len(l.ID))])}
+		IPAddress: l.Addr.String(), IPPrefixLen: n.Subnet.Bits(), DNSNames: once(append(slices.Clone(l.Names), l.ID[:min(12, len(l.ID))]))}
 	if l.Addr6.IsValid() {
 		e.GlobalIPv6Address, e.GlobalIPv6PrefixLen, e.IPv6Gateway = l.Addr6.String(), n.Subnet6.Bits(), n.Gateway6.String()
 	}

@@ -32,6 +32,8 @@ type Network struct {
 	Netns    string       `json:"netns,omitempty"`    // where it was made: a link of /proc/PID/ns
 
 	Labels map[string]string `json:"labels,omitempty"`
+
+	Range netip.Prefix `json:"range,omitzero"` // of addresses to choose from, in the subnet
 }
 
 // isWhole reports whether a network that was read has all its fields.
@@ -181,7 +183,7 @@ func (d Dir) IsKept(id string) bool { return state.HeldName(d.File("keepers"), i
 // address with the same number if v6. It returns the other leases.
 func (d Dir) Assign(n *Network, l *Lease, wanted netip.Addr, v6 bool) (
 	live, dead []Lease, err error) {
-	pool := Pool{Network: n.Name, Subnet: n.Subnet, Gateway: n.Gateway}
+	pool := Pool{Network: n.Name, Subnet: n.Subnet, Gateway: n.Gateway, Range: n.Range}
 	if live, dead, err = d.Leases(n); err != nil {
 		return nil, nil, err
 	}

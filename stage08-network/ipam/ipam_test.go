@@ -41,8 +41,33 @@ func TestSubnetsAreChosen(t *testing.T) {
 	require.NotEqual(t, UniqueLocal(), UniqueLocal())
 }
 
+// TestNarrow: a gateway that is not the first address leaves that one to containers, which get theirs from the range.
+func TestNarrow(t *testing.T) {
+	subnet := netip.MustParsePrefix("10.9.8.0/24")
+	var n Network
+	require.NoError(t, n.Narrow(subnet, "10.9.8.9", "10.9.8.64/31"))
+	p := Pool{Subnet: subnet, Gateway: n.Gateway}
+	number, err := p.Free(nil, netip.Addr{})
+	require.NoError(t, err)
+	require.Equal(t, uint32(1), number)
+	p.Range = n.Range
+	number, err = p.Free([]Lease{{Addr: netip.MustParseAddr("10.9.8.64")}}, netip.Addr{})
+	require.NoError(t, err)
+	require.Equal(t, uint32(65), number)
+	_, err = p.Free([]Lease{{Addr: netip.MustParseAddr("10.9.8.64")}, {Addr: netip.MustParseAddr("10.9.8.65")}}, netip.Addr{})
+	require.ErrorContains(t, err, "all of 10.9.8.64/31 are taken")
+	number, err = p.Free(nil, netip.MustParseAddr("10.9.8.5"))
+	require.NoError(t, err, "a wanted address may be outside the range")
+	require.Equal(t, uint32(5), number)
+	for _, wrong := range [][2]string{{"10.9.9.1", ""}, {"10.9.8.0", ""}, {"10.9.8.255", ""}, {"x", ""}, {"fd00::1", ""}, {"", "10.9.0.0/16"}, {"", "10.9.9.0/25"}, {"", "x"}, {"", "fd00::/64"}} {
+		require.Error(t, new(Network).Narrow(subnet, wrong[0], wrong[1]), wrong)
+	}
+	require.Error(t, new(Network).Narrow(netip.Prefix{}, "10.9.8.1", ""), "a gateway needs a subnet")
+	require.Error(t, new(Network).Narrow(netip.MustParsePrefix("fd00::/64"), "fd00::1", ""))
+}
+
 func TestFree(t *testing.T) {
-	p := Pool{"small", netip.MustParsePrefix("10.9.8.0/29"), netip.MustParseAddr("10.9.8.1")}
+	p := Pool{Network: "small", Subnet: netip.MustParsePrefix("10.9.8.0/29"), Gateway: netip.MustParseAddr("10.9.8.1")}
 	var leases []Lease
 	for i := uint32(2); i <= 6; i++ {
 		n, err := p.Free(leases, netip.Addr{})

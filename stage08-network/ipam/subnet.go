@@ -88,6 +88,7 @@ type Pool struct {
 	Network string // its name, for errors
 	Subnet  netip.Prefix
 	Gateway netip.Addr
+	Range   netip.Prefix // the part of the subnet to choose from; invalid for all of it
 }
 
 // Free returns the number of the wanted address, or of the lowest free one if wanted is
@@ -103,13 +104,17 @@ func (p Pool) Free(leases []Lease, wanted netip.Addr) (uint32, error) {
 	if wanted.IsValid() {
 		return p.check(wanted, taken[wanted])
 	}
-	for i := uint32(2); i < last; i++ {
+	from, pool := uint32(1), p.Subnet
+	if p.Range.IsValid() {
+		from, pool = max(1, Number(p.Subnet, p.Range.Masked().Addr())), p.Range
+	}
+	for i := from; i < last && pool.Contains(Nth(p.Subnet, i)); i++ {
 		if taken[Nth(p.Subnet, i)] == "" {
 			return i, nil
 		}
 	}
 	return 0, fmt.Errorf("network %s has no address left: all of %s are taken;"+
-		" box network create --subnet makes a larger one", p.Network, p.Subnet)
+		" box network create --subnet makes a larger one", p.Network, pool)
 }
 
 // check returns the number of a wanted address, which may be taken.
@@ -121,8 +126,35 @@ func (p Pool) check(wanted netip.Addr, owner string) (uint32, error) {
 	case owner != "":
 		return 0, fmt.Errorf("--ip %s is taken: by %s", wanted, owner)
 	}
-	b, base := wanted.As4(), p.Subnet.Masked().Addr().As4()
-	return binary.BigEndian.Uint32(b[:]) - binary.BigEndian.Uint32(base[:]), nil
+	return Number(p.Subnet, wanted), nil
+}
+
+// Number returns the number of an IPv4 address in its subnet: the opposite of Nth.
+func Number(subnet netip.Prefix, addr netip.Addr) uint32 {
+	b, base := addr.As4(), subnet.Masked().Addr().As4()
+	return binary.BigEndian.Uint32(b[:]) - binary.BigEndian.Uint32(base[:])
+}
+
+// Narrow sets the gateway of a new network and the range of its containers' addresses. Both may be
+// "", for the default.
+func (n *Network) Narrow(subnet netip.Prefix, gateway, within string) (err error) {
+	if gateway != "" {
+		if n.Gateway, err = netip.ParseAddr(gateway); err != nil || !n.Gateway.Is4() || !subnet.Contains(n.Gateway) || isEnd(subnet, n.Gateway) {
+			return fmt.Errorf("--gateway %s: give an address of a host in the network's --subnet", gateway)
+		}
+	}
+	if within != "" {
+		n.Range, err = netip.ParsePrefix(within)
+		if err != nil || !n.Range.Addr().Is4() || !subnet.Contains(n.Range.Addr()) || n.Range.Bits() < subnet.Bits() {
+			return fmt.Errorf("--ip-range %s: give a part of the network's --subnet, such as 10.20.128.0/17", within)
+		}
+	}
+	return nil
+}
+
+// isEnd reports whether an address is the first or the last of a subnet, which no host has.
+func isEnd(subnet netip.Prefix, addr netip.Addr) bool {
+	return Number(subnet, addr) == 0 || Number(subnet, addr) == uint32(1)<<(32-subnet.Bits())-1
 }
 
 // InUse are the subnets that are taken: those of networks, and those that the host has routes to.

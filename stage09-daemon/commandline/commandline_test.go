@@ -138,8 +138,10 @@ func TestInvalid(t *testing.T) {
 		`"Hostname":"a","HostConfig":{"UTSMode":"host"}`:                          "conflicting options: hostname and the UTS mode",
 		`"Env":["A=1","=x"]`:                    "invalid environment variable: =x",
 		`"HostConfig":{"PidMode":"container:"}`: "invalid PID mode: container:",
-		`"HostConfig":{"Isolation":"hyperv"}`:   `Invalid isolation: "hyperv" - linux only supports 'default'`,
-		`"HostConfig":{"IpcMode":"x"}`:          "invalid IPC mode: x", `"HostConfig":{"UTSMode":"x"}`: "invalid UTS mode: x",
+		`"HostConfig":{"NanoCpus":-1}`:          "NanoCpus: the number of CPUs cannot be negative",
+		`"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":-3}}`: "maximum retry count cannot be negative",
+		`"HostConfig":{"Isolation":"hyperv"}`:                                         `Invalid isolation: "hyperv" - linux only supports 'default'`,
+		`"HostConfig":{"IpcMode":"x"}`:                                                "invalid IPC mode: x", `"HostConfig":{"UTSMode":"x"}`: "invalid UTS mode: x",
 		`"HostConfig":{"Annotations":{"":"x"}}`: "invalid Annotations: the empty string is not permitted as an annotation key",
 		`"Healthcheck":{"Interval":-1}`:         "Interval in Healthcheck cannot be less than 1ms", `"Healthcheck":{"Retries":-1}`: "Retries in Healthcheck cannot be negative",
 	} {
@@ -181,6 +183,17 @@ func TestNetwork(t *testing.T) {
 	line, err := (&commandline.Network{Name: "red", Internal: true, Labels: map[string]string{"a": "1"}}).Words()
 	require.NoError(t, err)
 	require.Equal(t, "network create --internal --label=a=1 -- red", strings.Join(line, " "))
+	var given commandline.Network
+	require.NoError(t, json.Unmarshal([]byte(`{"Name":"red","IPAM":{"Driver":"default","Config":[{"Subnet":"10.9.0.0/16","Gateway":"10.9.0.9","IPRange":"10.9.1.0/24"}]}}`), &given))
+	line, err = given.Words()
+	require.NoError(t, err)
+	require.Equal(t, "network create --subnet=10.9.0.0/16 --gateway=10.9.0.9 --ip-range=10.9.1.0/24 -- red", strings.Join(line, " "))
+	for _, wrong := range []string{`"Scope":"swarm"`, `"IPAM":{"Driver":"nosuch"}`, `"IPAM":{"Config":[{"AuxiliaryAddresses":{"a":"10.9.0.2"}}]}`} {
+		var n commandline.Network
+		require.NoError(t, json.Unmarshal([]byte(`{"Name":"red",`+wrong+`}`), &n))
+		_, err := n.Words()
+		require.Error(t, err, wrong)
+	}
 	var c commandline.Connect
 	require.NoError(t, json.Unmarshal([]byte(`{"Container":"web","EndpointConfig":{"Aliases":["x"],"IPAMConfig":{"IPv4Address":"10.0.0.9"},"MacAddress":"02:42:0a:00:00:09"}}`), &c))
 	line, err = c.Words("red")

@@ -311,6 +311,12 @@ func (c *Create) invalid() error {
 	if h.Isolation != "" && h.Isolation != "default" {
 		wrong = append(wrong, fmt.Sprintf("Invalid isolation: %q - linux only supports 'default'", h.Isolation))
 	}
+	if h.NanoCpus < 0 {
+		wrong = append(wrong, "NanoCpus: the number of CPUs cannot be negative")
+	}
+	if h.RestartPolicy.MaximumRetryCount < 0 {
+		wrong = append(wrong, "maximum retry count cannot be negative")
+	}
 	if _, empty := h.Annotations[""]; empty {
 		wrong = append(wrong, "invalid Annotations: the empty string is not permitted as an annotation key")
 	}

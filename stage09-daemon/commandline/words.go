@@ -228,7 +228,14 @@ func (n *Network) Words() ([]string, error) {
 	if n.Driver != "" && n.Driver != "bridge" && n.Driver != "default" {
 		return nil, rest.Errorf(http.StatusNotFound, "could not find plugin %s: box has the driver bridge only", n.Driver)
 	}
-	err := refuse(map[string]bool{"Ingress": n.Ingress, "ConfigOnly": n.ConfigOnly, "Options": len(n.Options) > 0,
+	if n.IPAM != nil && n.IPAM.Driver != "" && n.IPAM.Driver != "default" {
+		return nil, rest.Errorf(http.StatusNotFound, "plugin %q not found: box has the IPAM driver default only", n.IPAM.Driver)
+	}
+	if n.Scope == "swarm" {
+		return nil, rest.Errorf(http.StatusForbidden, "cannot create a swarm scoped network when swarm is not active")
+	}
+	hasNames := func(p api.Pool) bool { return len(p.AuxiliaryAddresses) > 0 }
+	err := refuse(map[string]bool{"IPAM: AuxiliaryAddresses": n.IPAM != nil && slices.ContainsFunc(n.IPAM.Config, hasNames), "Ingress": n.Ingress, "ConfigOnly": n.ConfigOnly, "Options": len(n.Options) > 0,
 		"EnableIPv6": n.EnableIPv6 != nil && *n.EnableIPv6, "IPAM: a second range": n.IPAM != nil && len(n.IPAM.Config) > 1})
 	if err != nil {
 		return nil, err
@@ -239,6 +246,8 @@ func (n *Network) Words() ([]string, error) {
 	if n.IPAM != nil {
 		for _, pool := range n.IPAM.Config {
 			l.Add("--subnet", pool.Subnet)
+			l.Add("--gateway", pool.Gateway)
+			l.Add("--ip-range", pool.IPRange)
 		}
 	}
 	return l.With(n.Name), nil
