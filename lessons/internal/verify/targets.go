@@ -14,7 +14,7 @@ var targets = map[string]target{
 	"images":     {1540, 1695},
 	"dockerfile": {1590, 480},
 	"cache":      {940, 270},
-	"network":    {1930, 570},
+	"network":    {1930, 576},
 	"daemon":     {1500, 1300},
 }
 
