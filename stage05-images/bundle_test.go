@@ -173,6 +173,9 @@ func TestBundleIsRefusedByName(t *testing.T) {
 			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Action: specs.ActNotify}}}
 		}, "linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY"},
 		{func(s *specs.Spec) { s.Process.Terminal = true }, "process.terminal"},
+		{func(s *specs.Spec) {
+			s.Linux.Devices = []specs.LinuxDevice{{Path: "/bin", Type: "c", Major: 1, Minor: 3}}
+		}, `linux.devices[0]: path "/bin": the root filesystem has something else there`},
 	} {
 		dir, call := newBundle(t, c.change)
 		log := filepath.Join(dir, "log")

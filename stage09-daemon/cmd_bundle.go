@@ -51,7 +51,7 @@ func (b *bundle) guard() error {
 
 // device makes one of linux.devices.
 func (b *bundle) device(d specs.LinuxDevice) error {
-	node, uid, gid, err := runtimespec.Device(d)
+	node, uid, gid, err := runtimespec.Device(b.Spec, d)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package sysctl
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,14 +35,27 @@ func Namespace(name string) (kind uint64) {
 	return kind
 }
 
+// Names returns the name of a setting with dots, and its file. In a name that begins as net/ a dot is
+// part of an interface's name, such as eth0.5, and in one that begins as net. a slash stands for
+// it (sysctl.d(5)).
+func Names(name string) (dotted, file string) {
+	if i := strings.IndexAny(name, "./"); i >= 0 && name[i] == '/' {
+		name = swapped.Replace(name)
+	}
+	return name, "/proc/sys/" + swapped.Replace(name)
+}
+
+var swapped = strings.NewReplacer(".", "/", "/", ".")
+
 // Parse reads NAME=VALUE. A setting of the whole host is an error, and so is one of a namespace that
 // the container does not have of its own; own has the CLONE_NEW flags of those that it has.
 func Parse(spec string, own uint64) (Setting, error) {
 	name, value, given := strings.Cut(spec, "=")
+	name, file := Names(name)
 	kind := Namespace(name)
 	var err error
 	switch {
-	case !given || name == "" || strings.Contains(name, "/"):
+	case !given || name == "" || path.Clean(file) != file:
 		err = fmt.Errorf("--sysctl %s: give NAME=VALUE, the name with dots: net.ipv4.ip_forward=1", spec)
 	case kind == 0:
 		err = fmt.Errorf("--sysctl %s: %s is the whole host's; a container has kernel.msg*, "+
@@ -49,7 +63,7 @@ func Parse(spec string, own uint64) (Setting, error) {
 	case own&kind == 0:
 		err = fmt.Errorf("--sysctl %s: the container shares this namespace with the host, whose setting it is", spec)
 	}
-	return Setting{name, "/proc/sys/" + strings.ReplaceAll(name, ".", "/"), value}, err
+	return Setting{name, file, value}, err
 }
 
 // Check refuses the first value of --sysctl that no container may have, whatever it shares.

@@ -17,8 +17,11 @@ func TestParse(t *testing.T) {
 	for spec, says := range map[string]string{
 		"net.ipv4.ip_forward":     "give NAME=VALUE",
 		"=1":                      "give NAME=VALUE",
-		"net/ipv4/ip_forward=1":   "give NAME=VALUE",
 		"net.../../x=1":           "give NAME=VALUE",
+		"net.//.kernel.x=1":       "give NAME=VALUE",
+		"net/../kernel/x=1":       "give NAME=VALUE",
+		"/net/ipv4/ip_forward=1":  "give NAME=VALUE",
+		"kernel/hostname=x":       "is the whole host's",
 		"kernel.hostname=x":       "is the whole host's",
 		"fs.mqueue.queues_max=16": "shares this namespace",
 	} {
@@ -28,4 +31,17 @@ func TestParse(t *testing.T) {
 	}
 	require.ErrorContains(t, Check([]string{"kernel.hostname=x"}), "is the whole host's")
 	require.NoError(t, Check([]string{"fs.mqueue.queues_max=16", "net.ipv4.ip_forward=1"}))
+}
+
+// TestNames: both ways to write a setting, as sysctl.d(5) has them.
+func TestNames(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"net.ipv4.ip_forward":                 {"net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"},
+		"net/ipv4/ip_forward":                 {"net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"},
+		"net.ipv4.conf.enp3s0/200.forwarding": {"net.ipv4.conf.enp3s0/200.forwarding", "/proc/sys/net/ipv4/conf/enp3s0.200/forwarding"},
+		"net/ipv4/conf/enp3s0.200/forwarding": {"net.ipv4.conf.enp3s0/200.forwarding", "/proc/sys/net/ipv4/conf/enp3s0.200/forwarding"},
+	} {
+		dotted, file := Names(name)
+		require.Equal(t, want, [2]string{dotted, file})
+	}
 }

@@ -51,7 +51,7 @@ var kinds = map[string]uint32{"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_
 
 // Device is one of linux.devices, with a target that is relative to the root, and its owner: mode
 // 0666 where none is given, and -1 for an id that is to stay as it is.
-func Device(d specs.LinuxDevice) (node devnode.Node, uid, gid int, err error) {
+func Device(spec *specs.Spec, d specs.LinuxDevice) (node devnode.Node, uid, gid int, err error) {
 	node = devnode.Node{Target: path.Clean("/" + d.Path)[1:], Kind: kinds[d.Type],
 		Major: uint32(d.Major), Minor: uint32(d.Minor), Mode: 0o666}
 	if node.Kind == 0 {
@@ -67,5 +67,15 @@ func Device(d specs.LinuxDevice) (node devnode.Node, uid, gid int, err error) {
 	if d.GID != nil {
 		gid = int(*d.GID)
 	}
-	return node, uid, gid, nil
+	return node, uid, gid, vacant(spec, d.Path, node)
+}
+
+// vacant returns an error if something else is at the path of a device.
+func vacant(spec *specs.Spec, name string, d devnode.Node) error {
+	st, err := stat(spec, path.Clean("/"+name))
+	is, dev := st.Mode&unix.S_IFMT, uint64(st.Rdev)
+	if err != nil || is == d.Kind && (is == unix.S_IFIFO || dev == unix.Mkdev(d.Major, d.Minor)) {
+		return nil
+	}
+	return fmt.Errorf("path %q: the root filesystem has something else there; use another path", name)
 }

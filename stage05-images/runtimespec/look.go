@@ -54,10 +54,15 @@ func IsBare(spec *specs.Spec, dir string) bool {
 	return len(names) == 0
 }
 
-// look reports whether a path is there in the container, and a directory: in the last of mounts that
-// covers it, or in the root. A new file system is empty, but /proc, /sys and the cgroups are like the
-// host's.
+// look reports whether a path is there in the container, and a directory.
 func look(spec *specs.Spec, name string) (there, isDir bool) {
+	st, err := stat(spec, name)
+	return err == nil, st.Mode&unix.S_IFMT == unix.S_IFDIR
+}
+
+// stat looks at a path of the container: in the last of mounts that covers it, or in the root. A new
+// file system is empty, but /proc, /sys and the cgroups are like the host's.
+func stat(spec *specs.Spec, name string) (st unix.Stat_t, err error) {
 	root, at := spec.Root.Path, name
 	for _, m := range spec.Mounts {
 		below, covers := strings.CutPrefix(path.Clean(name)+"/", path.Clean("/"+m.Destination)+"/")
@@ -73,10 +78,8 @@ func look(spec *specs.Spec, name string) (there, isDir bool) {
 	}
 	fd, err := rootdir.Open(root, at, unix.O_PATH)
 	if err != nil {
-		return false, false
+		return st, err
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	err = unix.Fstat(fd, &st)
-	return err == nil, st.Mode&unix.S_IFMT == unix.S_IFDIR
+	return st, unix.Fstat(fd, &st)
 }

@@ -60,15 +60,16 @@ func TestRaisedLimitIsNamed(t *testing.T) {
 }
 
 func TestDevice(t *testing.T) {
+	bare := &specs.Spec{Root: &specs.Root{Path: t.TempDir()}}
 	mode, gid := os.FileMode(0o640), uint32(7)
-	node, uid, got, err := Device(specs.LinuxDevice{Path: "/dev/../dev/made/zero", Type: "c", Major: 1, Minor: 5, FileMode: &mode, GID: &gid})
+	node, uid, got, err := Device(bare, specs.LinuxDevice{Path: "/dev/../dev/made/zero", Type: "c", Major: 1, Minor: 5, FileMode: &mode, GID: &gid})
 	require.NoError(t, err)
 	require.Equal(t, devnode.Node{Target: "dev/made/zero", Kind: unix.S_IFCHR, Major: 1, Minor: 5, Mode: 0o640}, node)
 	require.Equal(t, []int{-1, 7}, []int{uid, got})
-	node, _, _, err = Device(specs.LinuxDevice{Path: "dev/fifo", Type: "p"})
+	node, _, _, err = Device(bare, specs.LinuxDevice{Path: "dev/fifo", Type: "p"})
 	require.NoError(t, err)
 	require.Equal(t, devnode.Node{Target: "dev/fifo", Kind: unix.S_IFIFO, Mode: 0o666}, node)
-	_, _, _, err = Device(specs.LinuxDevice{Type: "z"})
+	_, _, _, err = Device(bare, specs.LinuxDevice{Type: "z"})
 	require.EqualError(t, err, `type: unknown device type "z": use b, c, u or p`)
 }
 
@@ -94,4 +95,25 @@ func TestIsBare(t *testing.T) {
 	for name, want := range map[string]bool{"/full": false, "/link": false, "/full/sub": true, "/none": true} {
 		require.Equal(t, want, IsBare(spec, name), name)
 	}
+}
+
+// TestDeviceIsThereAlready: a device that is the one wanted may be there, and nothing else.
+func TestDeviceIsThereAlready(t *testing.T) {
+	host := &specs.Spec{Root: &specs.Root{Path: "/"}}
+	null := specs.LinuxDevice{Path: "/dev/null", Type: "c", Major: 1, Minor: 3}
+	_, _, _, err := Device(host, null)
+	require.NoError(t, err)
+	const said = `path "/dev/null": the root filesystem has something else there; use another path`
+	for _, other := range []specs.LinuxDevice{{Path: null.Path, Type: "c", Major: 1, Minor: 5}, {Path: null.Path, Type: "b", Major: 1, Minor: 3}, {Path: null.Path, Type: "p"}} {
+		_, _, _, err = Device(host, other)
+		require.EqualError(t, err, said)
+	}
+	host.Mounts = []specs.Mount{{Destination: "/dev", Type: "tmpfs", Source: "tmpfs"}}
+	_, _, _, err = Device(host, specs.LinuxDevice{Path: null.Path, Type: "p"})
+	require.NoError(t, err, "the root's own is covered")
+	file := &specs.Spec{Root: &specs.Root{Path: t.TempDir()}}
+	require.NoError(t, os.WriteFile(filepath.Join(file.Root.Path, "null"), nil, 0o600))
+	null.Path = "/null"
+	_, _, _, err = Device(file, null)
+	require.ErrorContains(t, err, `path "/null": the root filesystem has something else`)
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -82,7 +82,8 @@ func Sysctls(spec *specs.Spec) (list []Sysctl, err error) {
 		if err := checkSysctl(spec, name); err != nil {
 			return nil, err
 		}
-		list = append(list, Sysctl{"/proc/sys/" + strings.ReplaceAll(name, ".", "/"), spec.Linux.Sysctl[name]})
+		_, file := sysctl.Names(name)
+		list = append(list, Sysctl{file, spec.Linux.Sysctl[name]})
 	}
 	return list, nil
 }
@@ -97,9 +98,13 @@ func TimeOffsets(spec *specs.Spec) (lines []string) {
 }
 
 func checkSysctl(spec *specs.Spec, name string) error {
+	dotted, file := sysctl.Names(name)
+	if path.Clean(file) != file {
+		return fmt.Errorf("linux.sysctl[%s]: no name of a setting", name)
+	}
 	kind := map[string]specs.LinuxNamespaceType{"kernel.hostname": specs.UTSNamespace,
-		"kernel.domainname": specs.UTSNamespace}[name]
-	switch sysctl.Namespace(name) {
+		"kernel.domainname": specs.UTSNamespace}[dotted]
+	switch sysctl.Namespace(dotted) {
 	case unix.CLONE_NEWNET:
 		kind = specs.NetworkNamespace
 	case unix.CLONE_NEWIPC:

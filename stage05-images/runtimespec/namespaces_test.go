@@ -101,7 +101,14 @@ func TestSysctls(t *testing.T) {
 	list, err := Sysctls(spec)
 	require.NoError(t, err)
 	require.Equal(t, []Sysctl{{"/proc/sys/net/core/somaxconn", "7"}, {"/proc/sys/net/ipv4/ip_forward", "1"}}, list)
-	spec.Linux.Sysctl["vm.swappiness"] = "1"
+	spec.Linux.Sysctl = map[string]string{"net/ipv4/conf/eth0.5/forwarding": "1"}
+	list, err = Sysctls(spec)
+	require.NoError(t, err)
+	require.Equal(t, []Sysctl{{"/proc/sys/net/ipv4/conf/eth0.5/forwarding", "1"}}, list)
+	spec.Linux.Sysctl = map[string]string{"net/../vm/swappiness": "1"}
+	_, err = Sysctls(spec)
+	require.EqualError(t, err, "linux.sysctl[net/../vm/swappiness]: no name of a setting")
+	spec.Linux.Sysctl = map[string]string{"vm.swappiness": "1"}
 	_, err = Sysctls(spec)
 	require.EqualError(t, err, "linux.sysctl[vm.swappiness]: the setting is the host's, not the container's")
 }
