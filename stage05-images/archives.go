@@ -167,7 +167,8 @@ func (s Store) save(out io.Writer, names []string) error {
 				return err
 			}
 		}
-		w.Image(image.Manifest, image.ID, image.Blobs, s.layout().Tagged(text))
+		ids := image.Config.RootFS.DiffIDs
+		w.Image(image.Manifest, image.ID, image.Blobs, ids, s.layout().Tagged(text))
 	}
 	return w.Close()
 }

@@ -57,7 +57,7 @@ func sample(t *testing.T) (archive []byte, want Image) {
 	}
 	name, err := registry.ParseReference("app:1")
 	require.NoError(t, err)
-	w.Image(want.Manifest, digest.FromBytes(config), want.Layers, &name)
+	w.Image(want.Manifest, digest.FromBytes(config), want.Layers, nil, &name)
 	require.NoError(t, w.Close())
 	return out.Bytes(), want
 }

@@ -26,6 +26,8 @@ type dockerImage struct {
 	Config   string // the names of files of the archive
 	RepoTags []string
 	Layers   []string
+
+	LayerSources any `json:",omitempty"` // the descriptors of layers, by their diff ids
 }
 
 // ociNames is the name of an entry of index.json, if it has one.
@@ -85,13 +87,14 @@ func (w *Writer) File(d digest.Digest, path string) error {
 	return w.Blob(d, info.Size(), file)
 }
 
-// Image lists an image: its manifest, the digest of its configuration, its layers, and a name with
-// a tag, or nil. Their blobs are written with Blob.
+// Image lists an image: its manifest, the digest of its configuration, its layers with their diff ids,
+// and a name with a tag, or nil. Their blobs are written with Blob.
 func (w *Writer) Image(
 	manifest ocispec.Descriptor, config digest.Digest, layers []ocispec.Descriptor,
-	name *registry.Reference,
+	diffIDs []digest.Digest, name *registry.Reference,
 ) {
 	image := dockerImage{Config: blobName(config), RepoTags: []string{}, Layers: []string{}}
+	image.LayerSources = sources(layers, diffIDs)
 	for _, blob := range layers {
 		image.Layers = append(image.Layers, blobName(blob.Digest))
 	}
@@ -101,6 +104,31 @@ func (w *Writer) Image(
 			containerdName: name.String(), ocispec.AnnotationRefName: name.Tag}
 	}
 	w.index.Manifests, w.list = append(w.index.Manifests, manifest), append(w.list, image)
+}
+
+// dockerTypes are Docker's names for the types of layers that it knows.
+var dockerTypes = map[string]string{
+	ocispec.MediaTypeImageLayer:     "application/vnd.docker.image.rootfs.diff.tar",
+	ocispec.MediaTypeImageLayerGzip: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+}
+
+// sources are the types of layers, which manifest.json says by their diff ids (Docker does since
+// version 25). Without it crane takes the type of the first layer for that of all. It is nil if they
+// are alike, and if Docker has no name for one.
+func sources(layers []ocispec.Descriptor, diffIDs []digest.Digest) any {
+	list, alike := map[digest.Digest]ocispec.Descriptor{}, true
+	for i, d := range layers {
+		kind, known := dockerTypes[d.MediaType]
+		if !known || i == len(diffIDs) {
+			return nil
+		}
+		alike = alike && d.MediaType == layers[0].MediaType
+		list[diffIDs[i]] = ocispec.Descriptor{MediaType: kind, Digest: d.Digest, Size: d.Size}
+	}
+	if alike {
+		return nil
+	}
+	return list
 }
 
 // Close writes the lists, and the end of the archive. It does not close the underlying writer.

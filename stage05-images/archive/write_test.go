@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/ocispec"
 )
 
 func TestFile(t *testing.T) {
@@ -18,4 +20,39 @@ func TestFile(t *testing.T) {
 	require.NoError(t, w.File(digest.FromString("content"), path))
 	require.ErrorIs(t, w.File(digest.FromString("other"), path), ErrDamaged)
 	require.ErrorIs(t, w.File(digest.FromString("none"), path+"-gone"), os.ErrNotExist)
+}
+
+// TestTypesOfLayers: a reader of manifest.json that would take the first layer's type for all is told
+// that of each.
+func TestTypesOfLayers(t *testing.T) {
+	const gzip, none, zstd = ocispec.MediaTypeImageLayerGzip, ocispec.MediaTypeImageLayer, ocispec.MediaTypeImageLayerZstd
+	const docker = "application/vnd.docker.image.rootfs.diff.tar"
+	for _, c := range []struct{ types, told []string }{
+		{nil, nil}, {[]string{gzip, gzip}, nil}, {[]string{none, none}, nil}, {[]string{zstd, none}, nil},
+		{[]string{gzip, none}, []string{docker + ".gzip", docker}}, {[]string{none, gzip}, []string{docker, docker + ".gzip"}},
+	} {
+		var layers []ocispec.Descriptor
+		var ids []digest.Digest
+		for i, kind := range c.types {
+			layers = append(layers, ocispec.Descriptor{MediaType: kind, Digest: digest.FromString(kind), Size: int64(i)})
+			ids = append(ids, digest.FromString(fmt.Sprint("diff id ", i)))
+		}
+		var out bytes.Buffer
+		w := NewWriter(&out)
+		w.Image(ocispec.Descriptor{}, digest.FromString("config"), layers, ids, nil)
+		require.NoError(t, w.Close())
+		a, err := Read(&out, keepNothing)
+		require.NoError(t, err)
+		var list []struct {
+			LayerSources map[digest.Digest]ocispec.Descriptor
+		}
+		found, err := a.object("manifest.json", &list)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Len(t, list[0].LayerSources, len(c.told), c.types)
+		for i, kind := range c.told {
+			want := ocispec.Descriptor{MediaType: kind, Digest: layers[i].Digest, Size: layers[i].Size}
+			require.Equal(t, want, list[0].LayerSources[ids[i]])
+		}
+	}
 }

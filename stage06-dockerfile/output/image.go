@@ -37,10 +37,10 @@ func Image(ctx context.Context, out io.Writer, c oci.Config, layers []ocispec.De
 	for _, name := range names {
 		ref, errName := registry.ParseNewName(name)
 		err = errors.Join(err, errName)
-		w.Image(manifest, id, layers, &ref)
+		w.Image(manifest, id, layers, c.RootFS.DiffIDs, &ref)
 	}
 	if len(names) == 0 {
-		w.Image(manifest, id, layers, nil)
+		w.Image(manifest, id, layers, c.RootFS.DiffIDs, nil)
 	}
 	return &oci.Image{ID: id}, errors.Join(err, w.Close())
 }
