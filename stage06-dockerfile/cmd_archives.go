@@ -112,7 +112,7 @@ func (c *importCmd) Run() error {
 	if err := c.Store.setLimits(c.LimitFlags); err != nil {
 		return err
 	}
-	image, err := c.Store.importTar(in, name, c.Change)
+	image, err := c.Store.importTar(in, name, c.ChangeOptions)
 	if err != nil {
 		return about("import", c.File, err)
 	}

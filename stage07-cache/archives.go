@@ -127,10 +127,10 @@ func (s Store) keepStaged(l *archive.Staged) error {
 }
 
 // importTar makes an image of one layer.
-func (s Store) importTar(in io.Reader, name string, changes []string) (*oci.Image, error) {
+func (s Store) importTar(in io.Reader, name string, changes ChangeOptions) (*oci.Image, error) {
 	config := oci.NewConfig()
 	config.Config.Env = []string{"PATH=" + plan.DefaultPath}
-	if err := applyChanges(&config, changes); err != nil {
+	if err := changes.Apply(&config); err != nil {
 		return nil, err
 	}
 	stream, _, err := layer.Decompress(in)

@@ -20,6 +20,7 @@ import (
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/union"
+	"stagebox/stage06-dockerfile/configure"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/stubs"
 )
@@ -100,7 +101,7 @@ func (s *stageBuild) script(in *dockerfile.Instruction) []string {
 	if in.JSON {
 		return in.Args
 	}
-	return append(slices.Clone(s.shellWords()), in.ShellCommand())
+	return append(configure.Shell(s.config.Config), in.ShellCommand())
 }
 
 // runEnv returns the environment of RUN: the image's variables, and over them the arguments. ARGs

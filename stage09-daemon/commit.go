@@ -62,7 +62,7 @@ func (s Store) commit(r *Record, name string, c *commitCmd) (*oci.Image, error) 
 		return nil, err
 	}
 	imageview.Keep(&config.Config, shown.Config)
-	if err := applyChanges(&config, c.Change); err != nil {
+	if err := c.ChangeOptions.Apply(&config); err != nil {
 		return nil, err
 	}
 	var layer ocispec.Descriptor
