@@ -3,18 +3,13 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"os"
-	"os/exec"
 	"path"
-
-	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/digest"
-	"stagebox/stage05-images/layer"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/download"
 	"stagebox/stage06-dockerfile/sources"
@@ -22,33 +17,11 @@ import (
 
 // unpack unpacks an archive, if the file is one, as if its files were copied.
 func (c *copying) unpack(f sources.File, dest string) (bool, error) {
-	if !f.Is(unix.S_IFREG) || f.Size == 0 {
-		return false, nil
-	}
-	fd, err := f.Open(unix.O_RDONLY)
-	if err != nil {
-		return false, err
-	}
-	file := os.NewFile(uintptr(fd), f.At)
-	defer file.Close()
-	in := bufio.NewReaderSize(file, 1<<20)
-	err = layer.FirstHeader(in) // zeros, as at the start of a disk image, are not an archive
-	if errors.Is(err, exec.ErrNotFound) {
-		return true, err
-	}
-	if err != nil {
-		return false, nil
-	}
-	stream, _, err := layer.Decompress(in)
-	if err != nil {
-		return true, err
-	}
-	defer stream.Close()
 	var who *copyup.Owner // the archive's
 	if c.chown {
 		who = &c.owner
 	}
-	return true, c.w.Unpack(stream, dest, who, c.s.b.limitFor("archive"))
+	return c.w.UnpackFile(f.Node, dest, who, c.s.b.limitFor("archive"))
 }
 
 // fetch copies a file from a web server. It goes to a file of the store first, so that neither

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -104,20 +103,9 @@ func (s *stageBuild) script(in *dockerfile.Instruction) []string {
 	return append(configure.Shell(s.config.Config), in.ShellCommand())
 }
 
-// runEnv returns the environment of RUN: the image's variables, and over them the arguments. ARGs
-// about proxies are set in small letters and in capitals: programs differ in what they read.
-func (s *stageBuild) runEnv() (env []string) {
-	for name := range strings.FieldsSeq(dockerfile.Proxies) {
-		value := ""
-		for _, arg := range slices.Sorted(maps.Keys(s.b.args)) { // lower case sorts last, and wins
-			if strings.EqualFold(arg, name) {
-				value = s.b.args[arg]
-			}
-		}
-		if value != "" {
-			env = append(env, strings.ToUpper(name)+"="+value, name+"="+value)
-		}
-	}
+// runEnv returns the environment of RUN: the image's variables, and over them the arguments.
+func (s *stageBuild) runEnv() []string {
+	env := dockerfile.ProxyEnv(s.b.args)
 	env = append(env, envfile.WithValues(s.config.Config.Env)...)
 	for _, name := range slices.Sorted(maps.Keys(s.args)) {
 		env = append(env, name+"="+s.args[name])

@@ -6,15 +6,19 @@ package copyup
 
 import (
 	"archive/tar"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"path"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/files"
+	"stagebox/stage04-unionfs/union"
 	"stagebox/stage05-images/layer"
 )
 
@@ -42,6 +46,34 @@ func (w *Writer) Unpack(stream io.Reader, to string, who *Owner, limit layer.Lim
 	}
 	u.tar = layer.NewExtractor(stream)
 	return u.all()
+}
+
+// UnpackFile unpacks a file, if it is an archive, which may be compressed. It returns false for one that
+// is not, and for one that begins with zeros, as the image of a disk may.
+func (w *Writer) UnpackFile(n *union.Node, to string, who *Owner, limit layer.Limit) (bool, error) {
+	if !n.Is(unix.S_IFREG) || n.Size == 0 {
+		return false, nil
+	}
+	fd, err := n.Open(unix.O_RDONLY)
+	if err != nil {
+		return false, err
+	}
+	file := os.NewFile(uintptr(fd), n.Path())
+	defer file.Close()
+	in := bufio.NewReaderSize(file, 1<<20)
+	err = layer.FirstHeader(in)
+	if errors.Is(err, exec.ErrNotFound) {
+		return true, err
+	}
+	if err != nil {
+		return false, nil
+	}
+	stream, _, err := layer.Decompress(in)
+	if err != nil {
+		return true, err
+	}
+	defer stream.Close()
+	return true, w.Unpack(stream, to, who, limit)
 }
 
 // owner is the owner of new directories.

@@ -4,8 +4,8 @@
 // something is put into it. The kernel calls that a copy-up (overlayfs in the kernel's
 // Documentation/filesystems); here it is done by hand, so it needs neither a mount nor root.
 //
-// The lesson reads Writer.Stat, Writer.resolveIn and Writer.Mkdir. Writer.Unpack, for ADD of an
-// archive, is in archive.go.
+// The lesson reads Writer.Stat, Writer.resolveIn and Writer.Mkdir; and in archive.go Writer.UnpackFile,
+// for ADD of an archive.
 package copyup
 
 import (

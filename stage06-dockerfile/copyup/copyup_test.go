@@ -3,6 +3,7 @@ package copyup
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -131,5 +132,39 @@ func TestParents(t *testing.T) {
 	}
 	_, err = w.Parents("/in/file", find("pivot/a"), find("pivot"), Owner{})
 	require.Error(t, err, "it is a file")
+	require.NoError(t, w.Close())
+}
+
+func TestUnpackFile(t *testing.T) {
+	source := t.TempDir()
+	var archive, zipped bytes.Buffer
+	out := tar.NewWriter(&archive)
+	require.NoError(t, out.WriteHeader(&tar.Header{Name: "name", Size: 4, Mode: 0o644}))
+	_, err := out.Write([]byte("text"))
+	require.NoError(t, err)
+	require.NoError(t, out.Close())
+	zip := gzip.NewWriter(&zipped)
+	_, err = zip.Write(archive.Bytes())
+	require.NoError(t, err)
+	require.NoError(t, zip.Close())
+	for name, content := range map[string][]byte{"tar": archive.Bytes(), "gz": zipped.Bytes(), "text": []byte("text"), "zeros": make([]byte, 4096), "empty": nil} {
+		require.NoError(t, os.WriteFile(filepath.Join(source, name), content, 0o644))
+	}
+	u, err := union.Open([]string{source})
+	require.NoError(t, err)
+	defer u.Close()
+	_, dir, w := newTest(t)
+	for name, want := range map[string]bool{"tar": true, "gz": true, "text": false, "zeros": false, "empty": false, ".": false} {
+		n, err := u.Find(name, false)
+		require.NoError(t, err)
+		was, err := w.UnpackFile(n, "/"+name, nil, func(bytes, files int64) error { return nil })
+		require.NoError(t, err, name)
+		require.Equal(t, want, was, name)
+		if want {
+			data, err := os.ReadFile(filepath.Join(dir, name, "name"))
+			require.NoError(t, err)
+			require.Equal(t, "text", string(data))
+		}
+	}
 	require.NoError(t, w.Close())
 }

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -22,5 +23,22 @@ func SetEnv(env []string, name, value string) []string {
 		return append(env, name+"="+value)
 	}
 	env[i] = name + "=" + value
+	return env
+}
+
+// ProxyEnv returns the variables about proxies that the arguments of a build set, in small letters and
+// in capitals: programs differ in what they read.
+func ProxyEnv(args map[string]string) (env []string) {
+	for name := range strings.FieldsSeq(proxies) {
+		value := ""
+		for _, arg := range slices.Sorted(maps.Keys(args)) { // lower case sorts last, and wins
+			if strings.EqualFold(arg, name) {
+				value = args[arg]
+			}
+		}
+		if value != "" {
+			env = append(env, strings.ToUpper(name)+"="+value, name+"="+value)
+		}
+	}
 	return env
 }

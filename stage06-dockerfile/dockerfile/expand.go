@@ -261,14 +261,14 @@ func (f *File) Globals(platform, overrides map[string]string) (map[string]string
 	return args, nil
 }
 
-// Proxies are ARGs that need no declaration, in small letters or in capitals.
-const Proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
+// proxies are ARGs that need no declaration, in small letters or in capitals.
+const proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
 
 // Undeclared returns the names of build arguments, sorted, that no ARG of the file declares, and
 // that mean nothing without one.
 func (f *File) Undeclared(args, platform map[string]string) (names []string) {
 	declared := map[string]bool{"SOURCE_DATE_EPOCH": true}
-	for _, name := range strings.Fields(Proxies) {
+	for _, name := range strings.Fields(proxies) {
 		declared[name], declared[strings.ToUpper(name)] = true, true
 	}
 	all := slices.Clone(f.Args)
