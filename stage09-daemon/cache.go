@@ -8,10 +8,7 @@ package main
 
 import (
 	"crypto/sha256"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,7 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage06-dockerfile/dockerfile"
@@ -28,18 +24,15 @@ import (
 	"stagebox/stage07-cache/buildpicture"
 	"stagebox/stage07-cache/inputs"
 	"stagebox/stage07-cache/stepstore"
+	"stagebox/stage07-cache/urlcache"
 )
 
 // buildCache is the cache as a build uses it.
 type buildCache struct {
-	cacheDir  string
-	cacheTemp bool                        // it is for this build alone
-	imported  map[string]*stepstore.Entry // by --cache-from
+	cache     *stepstore.Cache
 	sums      *checksums
+	urls      *urlcache.Cache
 	cacheOnce sync.Once // prints that the cache is broken
-
-	urls    sync.Mutex // of fetched
-	fetched map[string]*fetchedOnce
 }
 
 // stageCache is the cache as a stage uses it.
@@ -141,75 +134,30 @@ func (s *stageBuild) look(
 		c.why = noCache
 		return c, nil
 	}
-	if c.hit, _ = s.b.find(c.key); c.hit != nil {
+	if c.hit, _ = s.b.cache.Find(c.key); c.hit != nil {
 		return c, nil
 	}
-	c.lock, err = s.b.waitFor("step "+c.key, "another build makes this step: "+in.Text)
+	c.lock, err = s.b.cache.Lock(s.b.ctx, c.key, func() {
+		fmt.Fprintln(os.Stderr, "box: another build makes this step: "+in.Text)
+	})
 	if err != nil {
 		return nil, err
 	}
 	wrong := ""
-	if c.hit, wrong = s.b.find(c.key); c.hit == nil { // the other build may have made it
+	if c.hit, wrong = s.b.cache.Find(c.key); c.hit == nil { // the other build may have made it
 		c.why = s.b.reason(c, wrong)
 	}
 	return c, nil
 }
 
-// waitFor locks a name among all builds that use this cache. It prints a message if it has to
-// wait.
-func (b *builder) waitFor(name, message string) (*os.File, error) {
-	file, err := state.TryLockName(b.cachePath("lock"), name, state.Exclusive)
-	if err != state.ErrBusy {
-		return file, err
-	}
-	fmt.Fprintln(os.Stderr, "box: "+message)
-	file, err = state.LockName(b.ctx, b.cachePath("lock"), name, state.Exclusive)
-	if err != nil && b.ctx.Err() != nil {
-		err = errors.New("the build was interrupted")
-	}
-	return file, err
-}
-
-// find finds an entry whose layer is there. Anything that is wrong with it is a miss.
-func (b *builder) find(key string) (e *stepstore.Entry, wrong string) {
-	path := b.cachePath("steps", key+".json")
-	e, err := b.readEntry(key, path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, "it is no longer in the cache"
-	case err != nil:
-		return nil, "its entry in the cache is damaged"
-	case e.Layer != nil && (e.Layer.Digest.Validate() != nil ||
-		!b.Store.layers().Has(e.Layer.Digest)):
-		return nil, "its layer was removed"
-	}
-	if now := time.Now(); b.imported[key] != e {
-		complain(os.Chtimes(path, now, now)) // the last use, for prune
-	}
-	return e, ""
-}
-
-// readEntry reads the entry of a key, or else takes the one of --cache-from.
-func (b *builder) readEntry(key, path string) (*stepstore.Entry, error) {
-	e, err := stepstore.Read(path)
-	if imported := b.imported[key]; err != nil && imported != nil {
-		return imported, nil
-	}
-	return e, err
-}
-
-func (b *builder) cachePath(names ...string) string {
-	return filepath.Join(append([]string{b.cacheDir}, names...)...)
-}
-
 // remember keeps the result of a step that was made, or that --cache-from has brought.
 func (s *stageBuild) remember(c *cacheStep, e *stepstore.Entry) {
-	if c.hit == nil && !c.racy || c.hit != nil && c.hit == s.b.imported[c.key] {
-		if err := stepstore.Write(s.b.cachePath("steps", c.key+".json"), e); err != nil {
+	if c.hit == nil && !c.racy || s.b.cache.IsImported(c.key, c.hit) {
+		if err := s.b.cache.Write(c.key, e); err != nil {
 			s.b.cacheBroken(err)
 		}
 	}
-	if err := c.saveLastInputs(); err != nil {
+	if err := (inputs.Last{Key: c.key, Inputs: c.inputs}).Write(c.slot); err != nil {
 		s.b.cacheBroken(err)
 	}
 	c.release()
@@ -233,22 +181,17 @@ func (b *builder) cacheBroken(err error) {
 // openCache opens the cache, and adds the steps of --cache-from. A cache that cannot be used is
 // left alone: the build gets a new one, which is removed after it.
 func (b *builder) openCache() (err error) {
-	b.imported, b.cacheDir = map[string]*stepstore.Entry{}, b.Store.path("cache")
-	if err := stepstore.Open(b.cacheDir); err != nil {
-		b.cacheBroken(err)
-		if b.cacheDir, err = os.MkdirTemp(b.Store.path("images/partial"), "cache-*"); err != nil {
-			return err
-		}
-		b.cacheTemp = true
-		if err := stepstore.Open(b.cacheDir); err != nil {
-			return err
-		}
+	b.cache, err = stepstore.OpenCache(b.Store.path("cache"), b.Store.path("images/partial"),
+		b.cacheBroken)
+	if err != nil {
+		return err
 	}
+	b.cache.Has, b.cache.Warn = b.Store.layers().Has, complain
 	if err := b.checkCacheOptions(); err != nil {
 		return err
 	}
 	b.sums, b.show.Least = b.openChecksums(), 50*time.Millisecond
-	b.fetched = map[string]*fetchedOnce{}
+	b.urls = &urlcache.Cache{Dir: b.cache.Path("urls")}
 	for _, name := range b.CacheFrom {
 		if err := b.importCache(strings.TrimPrefix(name, "type=registry,ref=")); err != nil {
 			fmt.Fprintf(os.Stderr,
@@ -263,8 +206,8 @@ func (b *builder) closeCache() {
 	if err := b.sums.close(); err != nil {
 		b.cacheBroken(err)
 	}
-	if b.cacheTemp {
-		complain(removeTree(b.cacheDir))
+	if b.cache.Temp {
+		complain(removeTree(b.cache.Dir))
 	}
 }
 
@@ -276,9 +219,7 @@ func (s *stageBuild) slot() string {
 	if abs, err := filepath.Abs(s.b.files.Dir); err == nil && !s.b.files.Temporary {
 		dir = abs
 	}
-	number, step := fmt.Sprint(s.Index), fmt.Sprint(s.slots)
-	place := fmt.Sprintf("%q", []string{dir, s.b.File, s.Name, number, step})
-	return s.b.cachePath("slots", fmt.Sprintf("%x.json", sha256.Sum256([]byte(place)))[32:])
+	return s.b.cache.Slot(dir, s.b.File, s.Name, fmt.Sprint(s.Index), fmt.Sprint(s.slots))
 }
 
 // runOrReuse runs a step, or takes it from the cache.
@@ -377,8 +318,8 @@ func (s *stageBuild) addCacheNote() error {
 	if s.b.CacheTo == "" || len(s.steps) == 0 {
 		return nil
 	}
-	data, err := json.Marshal(s.steps)
-	s.b.notes = withKey(s.b.notes, cacheNote, string(data))
+	note, err := stepstore.Note(s.steps)
+	s.b.notes = withKey(s.b.notes, stepstore.Annotation, note)
 	return err
 }
 
@@ -393,9 +334,6 @@ func (s *stageBuild) reuse(in *dockerfile.Instruction) error {
 	return nil
 }
 
-// cacheNote is the annotation of a manifest that says which step made which layer.
-const cacheNote = "stagebox.cache.v1"
-
 // importCache adds the steps that an image's manifest lists.
 func (b *builder) importCache(name string) error {
 	image, err := b.image(name, b.want)
@@ -406,11 +344,5 @@ func (b *builder) importCache(name string) error {
 	if err := b.Store.layout().ReadJSON(image.Manifest.Digest, &manifest); err != nil {
 		return err
 	}
-	note := manifest.Annotations[cacheNote]
-	if note == "" {
-		return errors.New("the image lists no steps: build it with --cache-to inline")
-	}
-	steps, err := stepstore.ReadNote(note, image.Config.RootFS.DiffIDs)
-	maps.Copy(b.imported, steps)
-	return err
+	return b.cache.Import(manifest.Annotations, image.Config.RootFS.DiffIDs)
 }

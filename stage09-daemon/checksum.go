@@ -56,7 +56,7 @@ func (b *builder) openChecksums() *checksums {
 	if err != nil || b.files.Temporary {
 		return c
 	}
-	c.path = b.cachePath("files", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:32])
+	c.path = b.cache.Path("files", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:32])
 	c.known = sumfile.Read(c.path)
 	return c
 }

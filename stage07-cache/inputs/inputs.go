@@ -2,6 +2,7 @@
 // before, and says in a line what has changed: for people, since the step's key decides whether it is
 // made again. An input is a name and a value: "parent", "instruction", "ARG NAME", "base IMAGE",
 // "file PATH" and others; the value of a file is its mode, owner and group, and then its content.
+// A Last is what was kept of the step before. The lesson reads Input, Difference and Last.Write.
 package inputs
 
 import (

@@ -1,7 +1,8 @@
 // Package stepstore keeps on the disk which steps of builds were made: a file for each, named by the
 // step's key. Whatever is wrong with a file is an error of its own, so that a build can take the
 // step for one that was never made. Open makes the directory of a cache, Read and Write one step,
-// List and Pruning are for removing steps. The lesson reads Entry, Read and Open.
+// List and Pruning are for removing steps. A Cache is what a build has of all that: it finds a step and
+// locks it among builds. The lesson reads Entry, Read, Open, Cache.Find and Cache.read.
 package stepstore
 
 import (

@@ -1,0 +1,38 @@
+package inputs
+
+import (
+	"encoding/json"
+	"os"
+
+	"stagebox/stage04-unionfs/state"
+)
+
+// Last is the key and the inputs that the step at a place had last, in a file of its own.
+type Last struct {
+	Key    string
+	Inputs []Input
+}
+
+// Write writes them, for the next Difference. If they are there already, the beginning of the file shows
+// it.
+func (l Last) Write(path string) error {
+	begin := `{"Key":"` + l.Key + `"`
+	if file, err := os.Open(path); err == nil {
+		defer file.Close()
+		is := make([]byte, len(begin))
+		if n, err := file.Read(is); err == nil && string(is[:n]) == begin {
+			return nil
+		}
+	}
+	data, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return state.Write(path, data, 0o600, state.Volatile)
+}
+
+// ReadLast reads what Write has written.
+func ReadLast(path string) (l Last, err error) {
+	err = state.ReadJSON(path, &l)
+	return l, err
+}
