@@ -75,7 +75,7 @@ func (b *builder) run() (*oci.Image, error) {
 		return nil, err
 	}
 	defer done()
-	if err := b.failOnWarnings(); err != nil {
+	if err := b.file.FailOnWarnings(b.checks()); err != nil {
 		return nil, err
 	}
 	b.show = ui.NewSteps(os.Stderr, b.Progress, b.Quiet)

@@ -226,17 +226,17 @@ func (s *stageBuild) slot() string {
 func (s *stageBuild) runOrReuse(
 	in *dockerfile.Instruction, do func(in *dockerfile.Instruction) error,
 ) error {
-	inputs, err := s.inputs(in)
+	list, err := s.inputs(in)
 	if err != nil {
 		return err
 	}
-	c, err := s.look(in, inputs)
+	c, err := s.look(in, list)
 	if err != nil {
 		return err
 	}
 	defer c.release()
 	if s.b.ExplainCache {
-		c.explain(os.Stderr, in)
+		inputs.Print(os.Stderr, in.Text, c.key, c.inputs)
 	}
 	s.announce(c, in)
 	layers := len(s.blobs)

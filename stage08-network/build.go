@@ -93,7 +93,7 @@ func (b *builder) run() (*oci.Image, error) {
 		return nil, err
 	}
 	defer done()
-	if err := b.failOnWarnings(); err != nil {
+	if err := b.file.FailOnWarnings(b.checks()); err != nil {
 		return nil, err
 	}
 	b.show = ui.NewSteps(os.Stderr, b.Progress, b.Quiet)
@@ -151,7 +151,7 @@ func (b *builder) finish(s *stageBuild, names []string) (image *oci.Image, err e
 
 // uncached reports whether a stage must not use what earlier builds have left.
 func (b *builder) uncached(s *stageBuild) bool {
-	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, s.isCalled)
+	return b.NoCache || slices.ContainsFunc(b.NoCacheFilter, s.IsCalled)
 }
 
 // onBuild returns how many ONBUILD steps an image has. One that is not here yet is not pulled for

@@ -183,17 +183,7 @@ func (l *inputList) root(n *union.Node, rel string, keep sources.Filter) error {
 	} else {
 		l.add("file "+rel, "directory")
 	}
-	return l.tree(n, rel, keep)
-}
-
-// tree adds the files in a directory that are wanted.
-func (l *inputList) tree(n *union.Node, rel string, keep sources.Filter) error {
-	return l.EachWanted(n, rel, keep, func(child *union.Node, rel string) error {
-		if err := l.file(child, rel); err != nil {
-			return err
-		}
-		return l.tree(child, rel, keep)
-	})
+	return l.Below(n, rel, keep, l.file)
 }
 
 // file adds one file: everything that the copy has of it but its times.

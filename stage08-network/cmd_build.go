@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 
@@ -156,7 +155,7 @@ func (b *builder) parse() (err error) {
 	}
 	if err != nil {
 		if b.Check { // what precedes the mistake
-			_, errCheck := b.printWarnings(os.Stdout)
+			_, errCheck := b.file.PrintWarnings(os.Stdout, "", b.checks())
 			err = errors.Join(err, errCheck)
 		}
 		return err
@@ -217,7 +216,7 @@ func shown(err error) error {
 
 // check prints the warnings for the Dockerfile, which are a failure.
 func (b *builder) check() error {
-	n, err := b.printWarnings(os.Stdout)
+	n, err := b.file.PrintWarnings(os.Stdout, "", b.checks())
 	if err != nil {
 		return err
 	}
@@ -228,62 +227,28 @@ func (b *builder) check() error {
 	return nil
 }
 
-// printWarnings prints the warnings, a line each, also those that precede an error.
-func (b *builder) printWarnings(out io.Writer) (n int, err error) {
-	warnings, _, err := b.warnings()
-	for _, w := range warnings {
-		fmt.Fprintln(out, w)
-	}
-	return len(warnings), err
-}
-
 // warn prints the warnings after a build.
 func (b *builder) warn() error {
 	if b.Quiet {
 		return nil
 	}
-	warnings, _, err := b.warnings()
-	for _, w := range warnings {
-		fmt.Fprintln(os.Stderr, "warning:", w)
-	}
-	for _, name := range b.undeclared() {
+	_, err := b.file.PrintWarnings(os.Stderr, "warning: ", b.checks())
+	for _, name := range b.file.Undeclared(b.args, b.native, b.globals, b.onBuild) {
 		fmt.Fprintf(os.Stderr, "warning: --build-arg %s: the Dockerfile has no ARG %s\n", name, name)
 	}
 	return err
 }
 
-// undeclared returns the build arguments that no ARG takes. One of an ONBUILD may.
-func (b *builder) undeclared() []string {
-	for _, s := range b.file.Stages {
-		if base, err := b.file.BaseOf(s, b.globals); err != nil || b.onBuild(base) > 0 {
-			return nil
-		}
-	}
-	return b.file.Undeclared(b.args, b.native)
-}
-
-// failOnWarnings refuses to build with warnings, if a directive of the Dockerfile asks for it.
-func (b *builder) failOnWarnings() error {
-	if fatal, err := b.file.WarningsAreErrors(); err != nil || !fatal {
-		return err
-	}
-	warnings, _, err := b.warnings()
-	if err != nil || len(warnings) == 0 {
-		return err
-	}
-	return fmt.Errorf("the Dockerfile wants warnings to be errors: %s", warnings[0])
-}
-
-// warnings checks the Dockerfile.
-func (b *builder) warnings() ([]dockerfile.Warning, bool, error) {
-	return dockerfile.Check(b.file, dockerfile.CheckOptions{
+// checks are what the checks of the Dockerfile need to know.
+func (b *builder) checks() dockerfile.CheckOptions {
+	return dockerfile.CheckOptions{
 		Args: b.args, Platform: b.native, Ignore: b.files.Ignore,
 		ImageEnv: b.imageEnv,
 		ValidImage: func(name string) bool {
 			_, err := registry.ParseReference(name)
 			return err == nil
 		},
-	})
+	}
 }
 
 // imageEnv returns the variables of an image that the store has.

@@ -6,9 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage07-cache/buildpicture"
@@ -23,16 +21,6 @@ type CacheOptions struct {
 	Picture       string   `help:"After the build, draw which steps came from the cache, as text or svg." enum:",text,svg" default:"" placeholder:"text|svg"`
 }
 
-// explain prints all inputs of a step.
-func (c *cacheStep) explain(out io.Writer, in *dockerfile.Instruction) {
-	var text strings.Builder
-	fmt.Fprintf(&text, "key of %q: %s\n", in.Text, c.key)
-	for _, i := range c.inputs {
-		fmt.Fprintf(&text, "  %s = %q\n", i.Name, i.Value)
-	}
-	fmt.Fprint(out, text.String())
-}
-
 // checkCacheOptions checks the flags that are more than words.
 func (b *builder) checkCacheOptions() error {
 	if b.CacheTo != "" && b.CacheTo != "inline" && b.CacheTo != "type=inline" {
@@ -42,7 +30,7 @@ func (b *builder) checkCacheOptions() error {
 		return errors.New("--picture is on standard output, and so is an --output: add dest=FILE to that")
 	}
 	for _, name := range b.NoCacheFilter {
-		called := func(s *dockerfile.Stage) bool { return isCalled(s, name) }
+		called := func(s *dockerfile.Stage) bool { return s.IsCalled(name) }
 		if !slices.ContainsFunc(b.file.Stages, called) {
 			return fmt.Errorf("--no-cache-filter %s: no stage has this name or number", name)
 		}
@@ -65,11 +53,4 @@ func (b *builder) picture(form string) string {
 		return buildpicture.SVG(list)
 	}
 	return buildpicture.Text(list)
-}
-
-// isCalled reports whether a stage has a name or number.
-func (s *stageBuild) isCalled(name string) bool { return isCalled(s.Stage, name) }
-
-func isCalled(s *dockerfile.Stage, name string) bool {
-	return s.Name != "" && strings.EqualFold(name, s.Name) || name == fmt.Sprint(s.Index)
 }

@@ -59,20 +59,11 @@ func (c *pruneCmd) Run() error {
 // prune forgets steps, and returns the bytes of the layers that no image has. These are removed
 // at once, or if a build is running by the next prune or rmi.
 func (s Store) prune(p stepstore.Pruning) (freed int64, err error) {
-	for _, dir := range []string{"steps", "slots", "files", "urls"} {
-		if err := state.Sweep(s.path("cache", dir)); err != nil {
-			return 0, err
-		}
-	}
-	steps, err := s.cachedSteps()
-	if err != nil {
-		return 0, err
-	}
 	inImages, err := s.layout().Layers()
 	if err != nil {
 		return 0, err
 	}
-	if freed, err = p.Forget(steps, inImages); err != nil {
+	if freed, err = p.Prune(s.path("cache"), inImages); err != nil {
 		return freed, err
 	}
 	if p.All {

@@ -7,6 +7,7 @@ package dockerfile
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"path"
 	"regexp"
@@ -85,10 +86,27 @@ func Check(f *File, o CheckOptions) (warnings []Warning, fatal bool, err error) 
 	return c.warnings, fatal, err
 }
 
-// WarningsAreErrors reports whether `# check=error=true` asks for warnings to end the build.
-func (f *File) WarningsAreErrors() (bool, error) {
-	_, fatal, err := checkDirective(f.Check)
-	return fatal, err
+// PrintWarnings prints the warnings, a line each, also those that precede an error. It returns how many
+// there are.
+func (f *File) PrintWarnings(out io.Writer, prefix string, o CheckOptions) (n int, err error) {
+	warnings, _, err := Check(f, o)
+	for _, w := range warnings {
+		fmt.Fprintf(out, "%s%v\n", prefix, w)
+	}
+	return len(warnings), err
+}
+
+// FailOnWarnings returns the first warning as an error, if `# check=error=true` asks for warnings to end
+// the build.
+func (f *File) FailOnWarnings(o CheckOptions) error {
+	if _, fatal, err := checkDirective(f.Check); err != nil || !fatal {
+		return err
+	}
+	warnings, _, err := Check(f, o)
+	if err != nil || len(warnings) == 0 {
+		return err
+	}
+	return fmt.Errorf("the Dockerfile wants warnings to be errors: %s", warnings[0])
 }
 
 // checkDirective parses skip=RULE,RULE;experimental=RULE;error=true.

@@ -136,3 +136,29 @@ func TestWarningsBeforeAMistake(t *testing.T) {
 		require.Equal(t, want, got, src)
 	}
 }
+
+func TestWarningsArePrintedOrErrors(t *testing.T) {
+	var out strings.Builder
+	f, err := Parse("Dockerfile", []byte("FROM a\nMAINTAINER me\n"))
+	require.NoError(t, err)
+	n, err := f.PrintWarnings(&out, "warning: ", knownImages)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Regexp(t, "^warning: .*MaintainerDeprecated.*\n$", out.String())
+	require.NoError(t, f.FailOnWarnings(knownImages), "nothing asks for it")
+
+	for text, want := range map[string]string{
+		"# check=error=true\nFROM a\nMAINTAINER me\n":                           "the Dockerfile wants warnings to be errors: ",
+		"# check=error=maybe\nFROM a\n":                                         "error=maybe: it is true or false",
+		"# check=error=true\nFROM a\n":                                          "",
+		"# check=error=true;skip=MaintainerDeprecated\nFROM a\nMAINTAINER me\n": "",
+	} {
+		f, err := Parse("Dockerfile", []byte(text))
+		require.NoError(t, err)
+		if err := f.FailOnWarnings(knownImages); want == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, want)
+		}
+	}
+}

@@ -7,7 +7,7 @@
 // The lesson reads dockerfile.go and instructions.go: how lines become instructions, and what
 // each instruction requires; then Expand and File.Needs. In dockerfile.go, File.read joins
 // continuation lines and collects here-documents, and Instruction.arguments splits what follows the
-// keyword.
+// keyword. Stage.IsCalled is for later stages.
 package dockerfile
 
 import (
@@ -567,6 +567,11 @@ func (f *File) add(in *Instruction) error {
 		return in.ErrorAt("", "%s precedes the first FROM: only ARG may", in.Name)
 	}
 	return nil
+}
+
+// IsCalled reports whether a stage has a name, in any case, or a number.
+func (s *Stage) IsCalled(name string) bool {
+	return s.Name != "" && strings.EqualFold(name, s.Name) || name == fmt.Sprint(s.Index)
 }
 
 // StageNamed returns the stage with a name, in any case: the last if several have it, nil if

@@ -295,6 +295,8 @@ func TestParentIsTheNearestStageAbove(t *testing.T) {
 	require.Nil(t, f.Parent(f.Stages[0], "a"))
 	require.Nil(t, f.Parent(f.Stages[3], "A"))
 	require.Equal(t, f.Stages[1], f.StageNamed("A"))
+	require.True(t, f.Stages[1].IsCalled("A") && f.Stages[1].IsCalled("1"))
+	require.False(t, f.Stages[1].IsCalled("") || f.Stages[1].IsCalled("0") || f.Stages[1].IsCalled("b"))
 }
 
 // FuzzDockerfile parses, expands and checks: no input may end in a panic, and every error

@@ -265,8 +265,15 @@ func (f *File) Globals(platform, overrides map[string]string) (map[string]string
 const proxies = "http_proxy https_proxy ftp_proxy no_proxy all_proxy"
 
 // Undeclared returns the names of build arguments, sorted, that no ARG of the file declares, and
-// that mean nothing without one.
-func (f *File) Undeclared(args, platform map[string]string) (names []string) {
+// that mean nothing without one. An image may have ONBUILD steps with ARGs of their own: if onBuild
+// counts any, there are no such names.
+func (f *File) Undeclared(args, platform, globals map[string]string, onBuild func(image string) int) (
+	names []string) {
+	for _, s := range f.Stages {
+		if base, err := f.BaseOf(s, globals); err != nil || onBuild(base) > 0 {
+			return nil
+		}
+	}
 	declared := map[string]bool{"SOURCE_DATE_EPOCH": true}
 	for _, name := range strings.Fields(proxies) {
 		declared[name], declared[strings.ToUpper(name)] = true, true

@@ -85,3 +85,19 @@ func FuzzExpand(f *testing.F) {
 		}
 	})
 }
+
+func TestUndeclared(t *testing.T) {
+	f, err := Parse("Dockerfile", []byte("ARG A=1\nFROM base$A\nARG B\nFROM other\n"))
+	require.NoError(t, err)
+	args := map[string]string{"A": "", "B": "", "Z": "", "Y": "", "HTTP_PROXY": "", "TARGETOS": ""}
+	var asked []string
+	steps := 0
+	onBuild := func(image string) int { asked = append(asked, image); return steps }
+	names := func() []string {
+		return f.Undeclared(args, map[string]string{"TARGETOS": "linux"}, map[string]string{"A": "1"}, onBuild)
+	}
+	require.Equal(t, []string{"Y", "Z"}, names())
+	require.Equal(t, []string{"base1", "other"}, asked)
+	steps = 1
+	require.Empty(t, names(), "an ONBUILD ARG may take them")
+}

@@ -4,8 +4,9 @@
 // exist for it. Files are those of a union of layers: of the context, a stage or an image.
 //
 // A Search is one COPY or ADD. Find returns the files that a source names, and EachWanted walks
-// through one of them that is a directory. A copy and the checksum of its files use both, so that
-// they are about the same files. The lesson reads Search.Find.
+// through one of them that is a directory, Below through all that is below it, for later stages. A copy
+// and the checksum of its files use both, so that they are about the same files. The lesson reads
+// Search.Find.
 package sources
 
 import (
@@ -316,6 +317,18 @@ func isWanted(n *union.Node, rel string, keep Filter) (bool, error) {
 		}
 	}
 	return false, err
+}
+
+// Below calls do for all files below a directory that a filter keeps, a directory before what is in it.
+func (s *Search) Below(
+	n *union.Node, rel string, keep Filter, do func(child *union.Node, rel string) error,
+) error {
+	return s.EachWanted(n, rel, keep, func(child *union.Node, rel string) error {
+		if err := do(child, rel); err != nil {
+			return err
+		}
+		return s.Below(child, rel, keep, do)
+	})
 }
 
 // EachWanted calls do for the files in a directory, whose path is rel, that a filter keeps, and

@@ -7,6 +7,7 @@ package inputs
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -46,6 +47,16 @@ func Difference(before, now []Input) string {
 		list = append(list[:3], fmt.Sprintf("and %d more", len(list)-3))
 	}
 	return strings.Join(list, "; ")
+}
+
+// Print prints the inputs of a step and their digest, all at once.
+func Print(out io.Writer, step, key string, list []Input) {
+	var text strings.Builder
+	fmt.Fprintf(&text, "key of %q: %s\n", step, key)
+	for _, in := range list {
+		fmt.Fprintf(&text, "  %s = %q\n", in.Name, in.Value)
+	}
+	fmt.Fprint(out, text.String())
 }
 
 // ChangedFile returns the name of the first file that is not as it was, "the list of files" if there

@@ -1,6 +1,7 @@
 package inputs
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,4 +35,10 @@ func TestChangedFile(t *testing.T) {
 	require.Equal(t, "b", ChangedFile(before, []Input{{"instruction", "COPY"}, {"file a", "1"}, {"file b", "3"}}))
 	require.Equal(t, "the list of files", ChangedFile(before, before[:2]))
 	require.Equal(t, "c", ChangedFile(before, append(before[:3:3], Input{"file c", "1"})))
+}
+
+func TestPrint(t *testing.T) {
+	var out strings.Builder
+	Print(&out, "COPY a /", "0123", []Input{{"parent", ""}, {"file a b", "x \"y\""}})
+	require.Equal(t, "key of \"COPY a /\": 0123\n  parent = \"\"\n  file a b = \"x \\\"y\\\"\"\n", out.String())
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/digest"
 )
 
@@ -80,6 +81,20 @@ func (p *Pruning) Filter(text string) (err error) {
 		return fmt.Errorf("--filter %s: %w", text, err)
 	}
 	return nil
+}
+
+// Prune removes from a cache what killed builds have left, and steps as Forget does.
+func (p Pruning) Prune(cache string, inImages map[digest.Digest]bool) (freed int64, err error) {
+	for _, dir := range []string{"steps", "slots", "files", "urls"} {
+		if err := state.Sweep(filepath.Join(cache, dir)); err != nil {
+			return 0, err
+		}
+	}
+	steps, err := List(cache)
+	if err != nil {
+		return 0, err
+	}
+	return p.Forget(steps, inImages)
 }
 
 // Forget removes steps, and returns the bytes of the layers that no image has. A step without a

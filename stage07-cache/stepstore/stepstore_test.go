@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/ocispec"
 )
@@ -144,4 +145,22 @@ func TestBytes(t *testing.T) {
 	steps, err := List(dir)
 	require.NoError(t, err)
 	require.EqualValues(t, 10, Bytes(append(steps, steps...), map[digest.Digest]bool{imaged: true}))
+}
+
+// TestPrune: what a killed build was writing goes too, whether there are steps to forget or not.
+func TestPrune(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, Open(dir))
+	write(t, dir, "own", time.Hour, 10)
+	imaged := write(t, dir, "imaged", time.Hour, 100)
+	pending, err := state.Create(filepath.Join(dir, "urls"))
+	require.NoError(t, err)
+	require.NoError(t, pending.Close())
+	freed, err := Pruning{}.Prune(dir, map[digest.Digest]bool{imaged: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 10, freed)
+	require.NoFileExists(t, pending.Name())
+	steps, err := List(dir)
+	require.NoError(t, err)
+	require.Len(t, steps, 1)
 }
