@@ -12,8 +12,8 @@ var targets = map[string]target{
 	"rootfs":     {1530, 172},
 	"unionfs":    {1780, 1480},
 	"images":     {1540, 1695},
-	"dockerfile": {1590, 480},
-	"cache":      {940, 270},
+	"dockerfile": {1450, 400},
+	"cache":      {720, 240},
 	"network":    {1930, 576},
 	"daemon":     {1500, 1300},
 }
