@@ -49,6 +49,22 @@ func (s *stageBuild) copy(in *dockerfile.Instruction) error {
 
 // prepare reads the flags and opens the place that files come from.
 func (c *copying) prepare() (err error) {
+	if err := c.attributes(); err != nil {
+		return err
+	}
+	c.destination()
+	if err := c.checkSources(); err != nil {
+		return err
+	}
+	c.From, c.Ignore, err = c.s.b.source(c.in, c.in.Flag("from"))
+	if c.Where = "the context"; c.in.Flag("from") != "" {
+		c.Where = "--from=" + c.in.Flag("from")
+	}
+	return err
+}
+
+// attributes reads the flags about what is copied, and how it looks afterwards.
+func (c *copying) attributes() (err error) {
 	in := c.in
 	if text := in.Flag("chown"); text != "" {
 		c.chown = true
@@ -70,13 +86,23 @@ func (c *copying) prepare() (err error) {
 			return in.ErrorAt("--exclude", "--exclude: %v", err)
 		}
 	}
-	c.dest = in.Args[len(in.Args)-1]
 	c.Parents = in.Flag("parents") == "true"
+	return nil
+}
+
+// destination is the last word; a relative one begins at the stage's directory.
+func (c *copying) destination() {
+	c.dest = c.in.Args[len(c.in.Args)-1]
 	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || c.Parents
 	if !path.IsAbs(c.dest) {
 		c.dest = path.Join("/", c.s.config.Config.WorkingDir, c.dest)
 	}
 	c.dest = path.Clean(c.dest)
+}
+
+// checkSources refuses a repository, and a checksum of several files.
+func (c *copying) checkSources() error {
+	in := c.in
 	sources := in.Args[:len(in.Args)-1]
 	if i := slices.IndexFunc(sources, download.IsRepository); i >= 0 && in.Name == "ADD" {
 		return in.ErrorAt(sources[i], "%s %s: a git repository is not fetched:"+
@@ -86,11 +112,7 @@ func (c *copying) prepare() (err error) {
 		return in.ErrorAt("--checksum", "--checksum needs exactly one source, a URL that begins"+
 			" with http or https")
 	}
-	c.From, c.Ignore, err = c.s.b.source(in, in.Flag("from"))
-	if c.Where = "the context"; in.Flag("from") != "" {
-		c.Where = "--from=" + in.Flag("from")
-	}
-	return err
+	return nil
 }
 
 // ownerNamed reads USER[:GROUP], by the names of the stage's own passwd and group.
