@@ -32,31 +32,18 @@ func security(c *Container, p *Plan, id *identity) error {
 	if err := c.workdir(p); err != nil {
 		return err
 	}
-	s, err := seccomp.ParseOptions(c.SecurityOpt)
-	if err != nil {
-		return err
-	}
-	if c.open() && s.Profile == "" {
-		s.Profile = "unconfined"
-	}
-	known := capability.Known(p.Clone.Flags)
-	caps, err := capability.Select(c.CapAdd, c.CapDrop, c.open())
-	if err != nil {
-		return err
-	}
-	caps &= known
-	filter, err := seccomp.Filter(s.Profile, caps)
+	r, err := c.restrictions(p.Clone.Flags)
 	if err != nil {
 		return err
 	}
 	if err := c.rlimits(p); err != nil {
 		return err
 	}
-	p.limitCaps(known &^ caps)
-	if s.NoNewPrivs {
+	p.limitCaps(r.known &^ r.caps)
+	if r.noNewPrivs {
 		p.NoNewPrivs()
 	} else {
-		p.Seccomp(filter)
+		p.Seccomp(r.filter)
 	}
 	if c.isChanged() {
 		id.become(p)
@@ -64,13 +51,39 @@ func security(c *Container, p *Plan, id *identity) error {
 	switch {
 	case id.uid != 0:
 		p.Capset(0)
-	case caps != known:
-		p.Capset(caps)
+	case r.caps != r.known:
+		p.Capset(r.caps)
 	}
-	if s.NoNewPrivs {
-		p.Seccomp(filter)
+	if r.noNewPrivs {
+		p.Seccomp(r.filter)
 	}
 	return nil
+}
+
+// restrictions are what the flags say of system calls and of capabilities.
+type restrictions struct {
+	filter      []unix.SockFilter // empty without one
+	caps, known capability.Set    // those that it keeps, and all that there are
+	noNewPrivs  bool
+}
+
+// restrictions reads the flags. The default filter depends on the capabilities.
+func (c *Container) restrictions(namespaces uint64) (r restrictions, err error) {
+	s, err := seccomp.ParseOptions(c.SecurityOpt)
+	if err != nil {
+		return r, err
+	}
+	if c.open() && s.Profile == "" {
+		s.Profile = "unconfined"
+	}
+	r.known, r.noNewPrivs = capability.Known(namespaces), s.NoNewPrivs
+	caps, err := capability.Select(c.CapAdd, c.CapDrop, c.open())
+	if err != nil {
+		return r, err
+	}
+	r.caps = caps & r.known
+	r.filter, err = seccomp.Filter(s.Profile, r.caps)
+	return r, err
 }
 
 // open reports whether the container has only the restrictions that the user asked for. On the
