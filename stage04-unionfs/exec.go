@@ -18,19 +18,18 @@ import (
 
 // Run is `box exec`.
 func (e *Entry) Run() error {
-	if e.Detach && !e.Monitor && !e.DryRun {
-		return e.detach()
-	}
-	if e.CanDetach(e.TTY, e.Interactive) && !e.DryRun && !e.Monitor {
-		return attach.RunDetachable(os.Args[1:])
-	}
-	if e.Monitor {
-		os.Stderr = os.NewFile(3, "stderr")
+	if apart, err := e.runApart(); apart {
+		return err
 	}
 	x, err := e.resolve()
 	if err != nil {
 		return err
 	}
+	return e.enter(x)
+}
+
+// enter runs the command in the container.
+func (e *Entry) enter(x *execProcess) error {
 	pid := x.pid
 	flags, err := foreign(pid)
 	if err != nil {

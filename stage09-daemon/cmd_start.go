@@ -111,6 +111,11 @@ func (c *startCmd) Run() error {
 	if !c.Attach && !c.Interactive {
 		return batch.Print(c.Names, c.start)
 	}
+	return c.startAttached()
+}
+
+// startAttached starts a container in the foreground. One that runs is attached to.
+func (c *startCmd) startAttached() error {
 	if len(c.Names) > 1 {
 		return errors.New("--attach and --interactive take only one container")
 	}

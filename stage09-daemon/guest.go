@@ -13,6 +13,7 @@ import (
 
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage03-rootfs/seccomp"
+	"stagebox/stage04-unionfs/attach"
 )
 
 // target is a container of the store, or a process by its number.
@@ -60,6 +61,21 @@ type execProcess struct {
 	who     *identity
 	profile string  // of the container's seccomp filter
 	host    *Record // the container, if it is one of the store
+}
+
+// runApart has another process run the command, if this one ends before it. The errors of the other
+// go where those of this one went.
+func (e *Entry) runApart() (apart bool, err error) {
+	switch {
+	case e.Monitor:
+		os.Stderr = os.NewFile(3, "stderr")
+	case e.DryRun:
+	case e.Detach:
+		return true, e.detach()
+	case e.CanDetach(e.TTY, e.Interactive):
+		return true, attach.RunDetachable(os.Args[1:])
+	}
+	return false, nil
 }
 
 // resolve finds the process to join, and describes the command. From the record of a container it
