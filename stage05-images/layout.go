@@ -114,12 +114,8 @@ func (s Store) collect(gone ...digest.Digest) error {
 			return err
 		}
 		for _, entry := range entries {
-			name, _, _ := strings.Cut(entry.Name(), ".") // a note beside a layer
-			if dir != "images/partial" && (needed[name] || state.IsPending(entry.Name())) {
-				continue // pending: a note that is being written at this moment
-			}
-			if !ids.IsID(name) && !isHalfMade(entry.Name()) && !state.IsPending(entry.Name()) {
-				continue // not box's
+			if stays(dir, entry.Name(), needed) {
+				continue
 			}
 			if err := removeTree(s.path(dir, entry.Name())); err != nil {
 				return err
@@ -127,6 +123,17 @@ func (s Store) collect(gone ...digest.Digest) error {
 		}
 	}
 	return nil
+}
+
+// stays reports whether collect leaves a name in a directory alone: one that is needed, or not
+// box's.
+func stays(dir, entry string, needed map[string]bool) bool {
+	name, _, _ := strings.Cut(entry, ".") // a note beside a layer
+	pending := state.IsPending(entry)     // one that is being written
+	if dir != "images/partial" && (needed[name] || pending) {
+		return true
+	}
+	return !ids.IsID(name) && !isHalfMade(entry) && !pending
 }
 
 // keep adds the digests of an image's blobs and layers.
