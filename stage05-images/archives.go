@@ -13,7 +13,6 @@ import (
 	"io"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/archive"
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layer"
@@ -99,30 +98,12 @@ func (l *loading) keepLayers(image *archive.Image) error {
 	}
 	var kept oci.Image
 	for _, staged := range layers {
-		if err := l.store.keepStaged(staged); err != nil {
+		if err := staged.KeepIn(l.store.layers()); err != nil {
 			return err
 		}
 		kept.Config.RootFS.DiffIDs = append(kept.Config.RootFS.DiffIDs, staged.DiffID)
 	}
 	_, err = l.store.layers().Stack(&kept) // makes the directories that layers lack
-	return err
-}
-
-// keepStaged brings a layer and its blob into the store, once.
-func (s Store) keepStaged(l *archive.Staged) error {
-	if l.File == "" {
-		return nil
-	}
-	if err := s.layers().Keep(l.Dir, l.DiffID); err != nil {
-		return err
-	}
-	file, err := state.Reopen(l.File)
-	if err == nil {
-		err = s.layout().Keep(file, l.Blob.Digest, nil)
-	}
-	if err == nil {
-		l.File = ""
-	}
 	return err
 }
 
@@ -143,7 +124,7 @@ func (s Store) importTar(in io.Reader, name string) (*oci.Image, error) {
 	defer func() { complain(l.Drop()) }()
 	staged, err := l.Add(files)
 	if err == nil {
-		err = s.keepStaged(staged)
+		err = staged.KeepIn(s.layers())
 	}
 	if err != nil {
 		return nil, err

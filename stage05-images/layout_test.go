@@ -449,17 +449,17 @@ func TestPullAgain(t *testing.T) {
 	s := newStore(t)
 	image, err := pullFrom(t, s, name)
 	require.NoError(t, err)
-	require.True(t, s.isHere(image.Manifest))
+	require.True(t, s.layers().IsHere(image.Manifest))
 	whole := storeOf(t, s)
 	for _, gone := range []string{s.layers().Path(image.Config.RootFS.DiffIDs[1]), s.layout().Path(image.Blobs[0].Digest), s.layout().Path(image.ID)} {
 		require.NoError(t, os.RemoveAll(gone))
-		require.False(t, s.isHere(image.Manifest))
+		require.False(t, s.layers().IsHere(image.Manifest))
 		_, err = pullFrom(t, s, name)
 		require.NoError(t, err)
 		require.Equal(t, whole, storeOf(t, s))
 	}
 	require.NoError(t, s.untag(image, []string{name + ":latest"}))
-	require.False(t, s.isHere(image.Manifest), "nothing says that it was held against its digests")
+	require.False(t, s.layers().IsHere(image.Manifest), "nothing says that it was held against its digests")
 }
 
 // TestWrongBlobForALayerThatIsHere: an image cannot say of any blob that it is a layer which

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -87,7 +86,7 @@ func (t *transfer) pull(
 	}
 	manifest, err := t.store.layout().PutManifest(desc, data, m)
 	manifest = oci.WithOrigin(manifest, t.ref, origin)
-	if err == nil && !t.store.isHere(manifest) {
+	if err == nil && !t.store.layers().IsHere(manifest) {
 		err = t.pullLayers(ctx, m.Layers, config.RootFS.DiffIDs)
 	}
 	if err == nil {
@@ -129,20 +128,6 @@ func (t *transfer) document(ctx context.Context, d ocispec.Descriptor) error {
 	}
 	_, err = t.store.layout().Put(d.MediaType, data)
 	return err
-}
-
-// isHere reports whether an image has a name or had one, and all of it is here. Then its layers
-// were compared with its configuration before.
-func (s Store) isHere(manifest ocispec.Descriptor) bool {
-	if !s.layout().Lists(manifest) {
-		return false
-	}
-	image, err := s.layout().Image(manifest)
-	if err == nil {
-		_, err = s.layers().Stack(image)
-	}
-	missing := func(d ocispec.Descriptor) bool { return !s.layout().Has(d.Digest) }
-	return err == nil && !slices.ContainsFunc(image.Blobs, missing)
 }
 
 // pullLayers gets the layers of an image, some at a time. The first error ends them all.

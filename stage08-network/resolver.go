@@ -10,9 +10,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"unsafe"
 
@@ -64,26 +62,14 @@ func (r *resolver) plan(h *Plan) {
 
 // start answers questions until stop.
 func (r *resolver) start() error {
-	udp, tcp := fileOf(r.udp, "udp"), fileOf(r.tcp, "tcp")
-	defer udp.Close()
-	defer tcp.Close()
-	packets, err := net.FilePacketConn(udp)
-	if err != nil {
-		return fmt.Errorf("resolver: %w", err)
-	}
-	streams, err := net.FileListener(tcp)
-	if err != nil {
-		packets.Close()
-		return fmt.Errorf("resolver: %w", err)
-	}
-	r.server = &dns.Server{Lookup: r.lookUp, Upstream: r.upstream,
+	server := &dns.Server{Lookup: r.lookUp, Upstream: r.upstream,
 		Limit: mostQuestions, TTL: lifetime}
-	r.server.Start(packets, streams)
+	if err := server.StartOn(r.udp.Ret, r.tcp.Ret); err != nil {
+		return fmt.Errorf("resolver: %w", err)
+	}
+	r.server = server
 	return nil
 }
-
-// fileOf is the descriptor that a call returned, as a file; net copies it.
-func fileOf(c *plan.Call, name string) *os.File { return os.NewFile(c.Ret, name) }
 
 func (r *resolver) stop() {
 	if r.server != nil {

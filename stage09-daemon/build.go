@@ -21,7 +21,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage01-namespaces/subid"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
@@ -353,16 +352,7 @@ func (b *builder) getImage(name string, platform ocispec.Platform) (*oci.Image, 
 
 // dirs returns the layers of the stage, the lowest first.
 func (s *stageBuild) dirs() ([]string, error) {
-	return s.b.Store.dirsOrNothing(&oci.Image{Config: s.config})
-}
-
-// dirsOrNothing returns the layers of an image, or an empty one.
-func (s Store) dirsOrNothing(image *oci.Image) ([]string, error) {
-	dirs, err := s.layers().Stack(image)
-	if err == nil && len(dirs) == 0 {
-		return s.layers().Empty()
-	}
-	return dirs, err
+	return s.b.Store.layers().Root(&oci.Image{Config: s.config})
 }
 
 // layer makes a layer of the files that write writes; if there are none, no layer.
@@ -436,7 +426,7 @@ func (s *stageBuild) adopt(in *dockerfile.Instruction, build string) (err error)
 
 // pack hashes the tar of a layer, once its owners and times are as they are to be.
 func (s *stageBuild) pack(build string, below []string) (layer.Sum, error) {
-	if err := inheritOwners(build, below); err != nil {
+	if err := layer.InheritOwners(build, layer.OwnersOf(below)...); err != nil {
 		return layer.Sum{}, err
 	}
 	if s.b.RewriteTimestamp {
@@ -445,15 +435,6 @@ func (s *stageBuild) pack(build string, below []string) (layer.Sum, error) {
 		}
 	}
 	return layer.PackInside(io.Discard, build, build+layer.OwnersSuffix)
-}
-
-// inheritOwners copies, for an ordinary user, the notes on owners of the layers below that are
-// about files of this layer too. The blob of a layer is made by its own notes alone.
-func inheritOwners(build string, below []string) error {
-	if subid.HasMany() { // the files themselves have their owners
-		return nil
-	}
-	return layer.InheritOwners(build, layer.OwnersOf(below)...)
 }
 
 // add adds a layer.

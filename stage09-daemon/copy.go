@@ -165,7 +165,7 @@ func (b *builder) dirsOf(in *dockerfile.Instruction, ref string) ([]string, erro
 		e.Suggestion = b.file.NearestStage(ref)
 		return nil, e
 	}
-	return b.Store.dirsOrNothing(image)
+	return b.Store.layers().Root(image)
 }
 
 // change turns the attributes of a source into those of its copy.

@@ -73,14 +73,9 @@ func (c *Container) fromImage() (done func() error, err error) {
 }
 
 func (c *Container) useImage(words []string, image *oci.Image) error {
-	dirs, err := c.Store.layers().Stack(image)
+	dirs, err := c.Store.layers().Root(image)
 	if err != nil {
 		return err
-	}
-	if len(dirs) == 0 {
-		if dirs, err = c.Store.layers().Empty(); err != nil {
-			return err
-		}
 	}
 	c.Rootfs, c.Layer = dirs[0], dirs[1:]
 	c.source, c.imageName = image, words[0]

@@ -12,6 +12,7 @@ import (
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/layerstore"
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
@@ -26,7 +27,7 @@ type Staging struct {
 	layers map[digest.Digest]*Staged // by the digests of their blobs
 }
 
-// Staged is one of these layers. Its owner clears File when the layer is in the store.
+// Staged is one of these layers. File is cleared when the layer is kept elsewhere.
 type Staged struct {
 	Blob   ocispec.Descriptor
 	DiffID digest.Digest
@@ -67,6 +68,24 @@ func (s *Staging) Add(in io.Reader) (*Staged, error) {
 	}
 	s.layers[l.Blob.Digest] = l
 	return l, nil
+}
+
+// KeepIn brings a layer and its blob to a directory of layers and its layout, once.
+func (l *Staged) KeepIn(d layerstore.Dir) error {
+	if l.File == "" {
+		return nil
+	}
+	if err := d.Keep(l.Dir, l.DiffID); err != nil {
+		return err
+	}
+	file, err := state.Reopen(l.File)
+	if err == nil {
+		err = d.Layout.Keep(file, l.Blob.Digest, nil)
+	}
+	if err == nil {
+		l.File = ""
+	}
+	return err
 }
 
 // Layers returns the layers of an image, the lowest first, if all are here.

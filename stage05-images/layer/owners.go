@@ -32,6 +32,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage01-namespaces/subid"
 	"stagebox/stage04-unionfs/files"
 )
 
@@ -175,9 +176,12 @@ func (o *Owner) Restore(h *tar.Header) {
 }
 
 // InheritOwners adds to the owners file of a new layer the entries of the layers below it for files
-// that it has too. below are their owners files, the top one first. (Only a later stage makes layers
-// that need this.)
+// that it has too. below are their owners files, the top one first. Where an ordinary user has many
+// ids, the files themselves have their owners. (Only a later stage makes layers that need this.)
 func InheritOwners(dir string, below ...string) error {
+	if subid.HasMany() {
+		return nil
+	}
 	owners, err := ReadOwners(append([]string{dir + OwnersSuffix}, below...)...)
 	if err != nil || len(owners) == 0 {
 		return err

@@ -120,6 +120,40 @@ func TestStack(t *testing.T) {
 	require.Empty(t, entries)
 }
 
+// TestRoot: overlay needs a directory, also for an image without layers.
+func TestRoot(t *testing.T) {
+	d := newDir(t)
+	lower := keep(t, d, "a", "1")
+	dirs, err := d.Root(imageOf(lower))
+	require.NoError(t, err)
+	require.Equal(t, []string{d.Path(lower)}, dirs)
+	dirs, err = d.Root(imageOf())
+	require.NoError(t, err)
+	require.Len(t, dirs, 1)
+	require.DirExists(t, dirs[0])
+	_, err = d.Root(imageOf(digest.FromString("gone")))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestIsHere(t *testing.T) {
+	d := newDir(t)
+	diffID := keep(t, d, "file", "text")
+	require.NoError(t, d.Materialize(diffID))
+	config := oci.NewConfig()
+	config.RootFS.DiffIDs = []digest.Digest{diffID}
+	blob := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: diffID, Size: 1}
+	image, err := d.Layout.Write(config, []ocispec.Descriptor{blob}, "", nil)
+	require.NoError(t, err)
+	require.True(t, d.IsHere(image.Manifest))
+	for _, path := range []string{d.Layout.Path(diffID), d.Path(diffID)} {
+		require.NoError(t, os.Rename(path, path+"-away"))
+		require.False(t, d.IsHere(image.Manifest), path)
+		require.NoError(t, os.Rename(path+"-away", path))
+	}
+	require.NoError(t, d.Layout.Edit(func([]ocispec.Descriptor) ([]ocispec.Descriptor, error) { return nil, nil }))
+	require.False(t, d.IsHere(image.Manifest), "nothing says that it was compared")
+}
+
 func TestSizeIsCountedOnce(t *testing.T) {
 	d := newDir(t)
 	diffID := keep(t, d, "file", "12345")

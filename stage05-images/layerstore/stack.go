@@ -11,6 +11,7 @@ import (
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
+	"stagebox/stage05-images/ocispec"
 )
 
 // Stack returns the directories of an image's layers, the lowest first: the layers, and what has to
@@ -57,4 +58,28 @@ func (d Dir) inherit(dirs []string) ([]string, error) {
 	}
 	err = d.Keep(build, name)
 	return []string{d.Path(name)}, cmp.Or(err, d.Sync()) // the image has its name
+}
+
+// Root returns the directories of a container's root: an image's Stack, or for one without layers an
+// empty one.
+func (d Dir) Root(image *oci.Image) ([]string, error) {
+	dirs, err := d.Stack(image)
+	if err == nil && len(dirs) == 0 {
+		return d.Empty()
+	}
+	return dirs, err
+}
+
+// IsHere reports whether the image of a manifest has a name or had one, and all of it is there. Then
+// its layers were compared with its configuration before.
+func (d Dir) IsHere(manifest ocispec.Descriptor) bool {
+	if !d.Layout.Lists(manifest) {
+		return false
+	}
+	image, err := d.Layout.Image(manifest)
+	if err == nil {
+		_, err = d.Stack(image)
+	}
+	missing := func(blob ocispec.Descriptor) bool { return !d.Layout.Has(blob.Digest) }
+	return err == nil && !slices.ContainsFunc(image.Blobs, missing)
 }

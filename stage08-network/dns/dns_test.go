@@ -4,12 +4,14 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
 )
@@ -119,6 +121,45 @@ func TestOwnNamesDoNotWait(t *testing.T) {
 	var m dnsmessage.Message
 	require.NoError(t, m.Unpack(answer[:size]))
 	require.Len(t, m.Answers, 1)
+}
+
+// TestStartOn answers on sockets that it is given as numbers, and says which is none.
+func TestStartOn(t *testing.T) {
+	packets, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer packets.Close()
+	streams, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer streams.Close()
+	number := func(file *os.File, err error) uintptr {
+		require.NoError(t, err)
+		defer file.Close()
+		copied, err := unix.Dup(int(file.Fd()))
+		require.NoError(t, err)
+		return uintptr(copied)
+	}
+	udp, tcp := number(packets.(*net.UDPConn).File()), number(streams.(*net.TCPListener).File())
+	s := testServer()
+	require.NoError(t, s.StartOn(udp, tcp))
+	defer s.Close()
+	for _, fd := range []uintptr{udp, tcp} {
+		_, err := unix.FcntlInt(fd, unix.F_GETFD, 0)
+		require.ErrorIs(t, err, unix.EBADF, "it has copies")
+	}
+	client, err := net.Dial("udp4", packets.LocalAddr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	_, err = client.Write(question(t, "web.", dnsmessage.TypeA))
+	require.NoError(t, err)
+	answer := make([]byte, 512)
+	n, err := client.Read(answer)
+	require.NoError(t, err)
+	var m dnsmessage.Message
+	require.NoError(t, m.Unpack(answer[:n]))
+	require.True(t, m.Response)
+
+	null := func() uintptr { return number(os.Open(os.DevNull)) }
+	require.Error(t, testServer().StartOn(null(), null()), "it is no socket")
 }
 
 func TestAnswersOverTCP(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 )
@@ -52,6 +53,23 @@ const (
 	maxPacket  = 512             // of our own answers over UDP (RFC 1035, section 4.2.1)
 	patience   = 3 * time.Second // with each upstream server
 )
+
+// StartOn is Start for the descriptors of two sockets, which it copies and closes.
+func (s *Server) StartOn(udp, tcp uintptr) error {
+	packetFile, streamFile := os.NewFile(udp, "udp"), os.NewFile(tcp, "tcp")
+	defer packetFile.Close()
+	defer streamFile.Close()
+	packets, err := net.FilePacketConn(packetFile)
+	if err != nil {
+		return err
+	}
+	streams, err := net.FileListener(streamFile)
+	if err != nil {
+		return errors.Join(err, packets.Close())
+	}
+	s.Start(packets, streams)
+	return nil
+}
 
 // Start answers what comes to the sockets, in the background, until Close closes them.
 func (s *Server) Start(packets net.PacketConn, streams net.Listener) {
