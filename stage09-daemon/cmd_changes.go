@@ -59,7 +59,16 @@ func (c *commitCmd) Run() error {
 	if os.Geteuid() != 0 {
 		return r.store.asInside()
 	}
-	return r.whileFrozen(func() error { return r.store.makeFor(c.Dir, r.commit) })
+	path, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return err
+	}
+	return r.whileFrozen(func() error {
+		if err := r.store.notes().Make(path, r.commit); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return nil
+	})
 }
 
 type exportCmd struct {
@@ -83,18 +92,6 @@ func (c *exportCmd) Run() error {
 	return state.Output(c.Output, state.Durable, func(out *os.File) error {
 		return r.whileFrozen(func() error { return r.export(out) })
 	})
-}
-
-// makeFor makes a file or directory, all of it or nothing, under a path that the user gave.
-func (s Store) makeFor(path string, fill func(build string) error) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	if err := s.notes().Make(path, fill); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
 }
 
 // asInside runs this same command as asOwner does: files of other users of the containers, and
