@@ -1,8 +1,8 @@
 // Box builds images from Dockerfiles, remembers every step, and runs containers with a network.
 //
-// This stage adds netlink.go; then bridge.go and nat.go; wiring.go, which attaches a container;
-// networks.go, ports.go and resolver.go; connect.go, pasta.go and flows.go. The verbs and their
-// flags are in the files cmd_*.go.
+// This stage adds netlink.go; then bridge.go and nat.go; wiring.go and cable.go, which attach a
+// container; networks.go, ports.go and resolver.go; connect.go, pasta.go and flows.go. The verbs
+// and their flags are in the files cmd_*.go.
 package main
 
 import (
