@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -141,6 +142,32 @@ func TestOutputIsNotRead(t *testing.T) {
 		left, err := filepath.Glob(filepath.Join(dir, "stagebox-*"))
 		require.NoError(t, err)
 		require.Empty(t, left, args)
+	}
+}
+
+// TestInterrupted: Ctrl-C leaves nothing, whatever the command is doing.
+func TestInterrupted(t *testing.T) {
+	boxtest.Slow(t, "builds an image")
+	binary, err := program()
+	require.NoError(t, err)
+	for command, begun := range map[string]string{"demo": "stagebox-demo*/store/images/blobs", "diff 2 --plan": "stagebox-diff*"} {
+		dir := t.TempDir()
+		cmd := exec.Command(binary, strings.Fields(command)...)
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		require.NoError(t, cmd.Start())
+		require.Eventually(t, func() bool {
+			found, err := filepath.Glob(filepath.Join(dir, begun))
+			return err == nil && len(found) > 0
+		}, 5*time.Minute, time.Millisecond)
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		require.Error(t, cmd.Wait(), out.String())
+		require.Truef(t, strings.HasSuffix(out.String(), "\nlessons: interrupted\n") || out.String() == "lessons: interrupted\n", "%s", out.String())
+		require.NotContains(t, out.String(), "no such file")
+		left, err := filepath.Glob(filepath.Join(dir, "stagebox-*"))
+		require.NoError(t, err)
+		require.Empty(t, left, command)
 	}
 }
 

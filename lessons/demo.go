@@ -7,7 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/internal/stages"
 )
@@ -60,13 +64,13 @@ func (demoCmd) Run() (err error) {
 		return err
 	}
 	last := all[len(all)-1]
+	ctx, stop := untilStopped()
+	defer stop()
 	dir, err := os.MkdirTemp("", "stagebox-demo")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	ctx, stop := untilStopped()
-	defer stop()
 	fmt.Printf("Building %s: go build -o box ./%s\n", last.Name(), last.Name())
 	if err := last.Build(ctx, filepath.Join(dir, "box")); err != nil {
 		return err
@@ -126,8 +130,25 @@ func (s scene) play(ctx context.Context, dir string) error {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "BOX_ROOT="+filepath.Join(dir, "store"))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	if err := cmd.Run(); err != nil {
+	cmd.Cancel, cmd.WaitDelay = func() error { return endChildren(cmd.Process.Pid) }, time.Minute
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w; go run ./lessons doctor may know why", s.typed, err)
 	}
 	return nil
+}
+
+// endChildren asks what a shell runs to end: then sh -e ends too. Killed instead, the shell would leave
+// a box at work in a directory that is being removed.
+func endChildren(shell int) error {
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", shell))
+	for _, word := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(word); err == nil {
+			_ = unix.Kill(pid, unix.SIGTERM) // it may have ended: the terminal's Ctrl-C went to all
+		}
+	}
+	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -231,6 +230,8 @@ func stat(files []difference.File, tools []difference.Tool) error {
 
 // plans compares what the two stages' binaries say that they would do.
 func (c *diffCmd) plans(before, after stages.Stage) error {
+	ctx, stop := untilStopped()
+	defer stop()
 	dir, err := os.MkdirTemp("", "stagebox-diff")
 	if err != nil {
 		return err
@@ -238,11 +239,11 @@ func (c *diffCmd) plans(before, after stages.Stage) error {
 	defer os.RemoveAll(dir)
 	var old []string
 	if before.Dir != "" {
-		if old, err = before.Plan(context.Background(), dir); err != nil {
+		if old, err = before.Plan(ctx, dir); err != nil {
 			return err
 		}
 	}
-	now, err := after.Plan(context.Background(), dir)
+	now, err := after.Plan(ctx, dir)
 	if err != nil {
 		return err
 	}

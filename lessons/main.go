@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -64,6 +65,8 @@ func main() {
 	switch {
 	case errors.As(err, &exit):
 		os.Exit(int(exit))
+	case errors.Is(err, context.Canceled):
+		fail(errors.New("interrupted"), 1)
 	case err != nil:
 		fail(err, 1)
 	}

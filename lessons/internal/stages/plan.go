@@ -29,6 +29,9 @@ func (s Stage) Plan(ctx context.Context, dir string) ([]string, error) {
 		args = []string{"run", "--rootfs", root, "--dry-run", "--explain", "true"}
 	}
 	out, err := exec.CommandContext(ctx, binary, args...).Output()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", s.Name(), strings.Join(args, " "), err)
 	}

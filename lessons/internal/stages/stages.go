@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"time"
 )
 
 // Stage is one numbered program of the repository.
@@ -78,7 +79,11 @@ func Compile(ctx context.Context, dir, pkg, binary string) error {
 	cmd := exec.CommandContext(ctx, "go", "run", "-buildvcs=false", "-exec", "install -D", pkg, binary)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	// Killed, go would leave its directories, and install, which makes the binary's again.
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(os.Interrupt) }, time.Minute
+	if out, err := cmd.CombinedOutput(); ctx.Err() != nil {
+		return ctx.Err()
+	} else if err != nil {
 		return fmt.Errorf("go build %s: %w\n%s", filepath.Base(filepath.Join(dir, pkg)), err, out)
 	}
 	return nil
