@@ -28,7 +28,7 @@ func (c *loginCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	name, password, err := prompt.Login(c.Username, c.PasswordStdin)
+	name, password, err := prompt.Login(ctx, c.Username, c.PasswordStdin)
 	if err != nil {
 		return err
 	}
