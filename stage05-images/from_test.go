@@ -17,6 +17,13 @@ func TestHintOfAPath(t *testing.T) {
 	_, stderr, status := run(t, "run", "--root", s.Root, "--pull", "never", "nosuch")
 	require.Equal(t, 125, status)
 	require.Contains(t, stderr, hint)
+	require.NotContains(t, stderr, "did you mean")
+	_, stderr, _ = run(t, "run", "--root", s.Root, "--pull", "never", "tinny")
+	require.Contains(t, stderr, "\n     did you mean tiny?\n     "+hint)
+	_, stderr, status = run(t, "import", "--root", s.Root, emptyArchive(t), "shop:1")
+	require.Zero(t, status, stderr)
+	_, stderr, _ = run(t, "run", "--root", s.Root, "--pull", "never", "shp:1")
+	require.Contains(t, stderr, "\n     did you mean shop:1?\n     "+hint)
 	partial := filepath.Join(s.Root, "images", "partial")
 	require.NoError(t, os.RemoveAll(partial))
 	require.NoError(t, os.WriteFile(partial, nil, 0o600))
@@ -115,4 +122,11 @@ func TestVolumesOfAnImage(t *testing.T) {
 		require.Equal(t, 125, status)
 		require.Regexp(t, fmt.Sprintf(`^box: the image volumes:1, VOLUME "%s": /\S* is reserved: the container has its own there\n$`, path), stderr)
 	}
+}
+
+// emptyArchive is a tar archive without files.
+func emptyArchive(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "empty.tar")
+	require.NoError(t, os.WriteFile(path, make([]byte, 1024), 0o600))
+	return path
 }

@@ -10,6 +10,7 @@ import (
 
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/nearest"
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
@@ -57,6 +58,20 @@ func (l Layout) byID(text string) (*Image, error) {
 	}
 	return nil, fmt.Errorf("%q is the beginning of the ids of %d images: give more of it",
 		text, len(found))
+}
+
+// Meant asks whether a word that no image has as its name was one of theirs, or tiny, misspelt. It is
+// a line of a message, or "" when no name is near.
+func (l Layout) Meant(word string) string {
+	index, _ := l.Index() // that it cannot be read was said
+	names := []string{"tiny"}
+	for _, d := range index {
+		names = append(names, strings.TrimSuffix(registry.FamiliarOr(nameOf(d), ""), ":latest"))
+	}
+	if name := nearest.To(word, names); name != "" {
+		return "\n     did you mean " + name + "?"
+	}
+	return ""
 }
 
 // Images returns all images, each with its names. One that is damaged is a warning, and left out.

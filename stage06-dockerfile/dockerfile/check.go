@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"stagebox/stage05-images/nearest"
 )
 
 // Warning is a finding of Check.
@@ -404,7 +406,7 @@ func (c *checker) undeclared(s *Stage, globals map[string]string, missing map[st
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
 		if !slices.Contains(names, name) {
 			c.warn(s.From, "UndefinedArgInFrom",
-				"no ARG above the first FROM declares %s%s", name, meant(Nearest(name, names)))
+				"no ARG above the first FROM declares %s%s", name, meant(nearest.To(name, names)))
 		}
 	}
 }
@@ -486,7 +488,7 @@ func (c *checker) undefined(st *checkScope, in *Instruction, missing map[string]
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
 		if st.known && !slices.Contains(st.declared, name) {
 			c.warn(in, "UndefinedVar",
-				"$%s is not defined%s", name, meant(Nearest(name, slices.Sorted(maps.Keys(st.env)))))
+				"$%s is not defined%s", name, meant(nearest.To(name, slices.Sorted(maps.Keys(st.env)))))
 		}
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"stagebox/stage05-images/nearest"
 )
 
 // File is a parsed Dockerfile.
@@ -268,7 +270,7 @@ func (in *Instruction) parse(text string) error {
 	in.Keyword, in.Name = keyword, strings.ToUpper(keyword)
 	if _, known := flagsOf(in.Name); !known {
 		e := in.ErrorAt(keyword, "unknown instruction %s", keyword)
-		e.Suggestion = Nearest(in.Name, instructionNames())
+		e.Suggestion = nearest.To(in.Name, instructionNames())
 		return e
 	}
 	flags, rest := in.flagWords(rest)
@@ -360,7 +362,7 @@ func (in *Instruction) setFlags(words []string) error {
 		case !slices.Contains(known, name+"=") && !slices.Contains(known, name+"*"):
 			e := in.ErrorAt(place, "%s has no flag --%s", in.Name, name)
 			names := strings.Fields(strings.NewReplacer("=", "", "*", "").Replace(strings.Join(known, " ")))
-			if near := Nearest(name, names); near != "" {
+			if near := nearest.To(name, names); near != "" {
 				e.Suggestion = "--" + near
 			}
 			return e

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"stagebox/stage05-images/nearest"
 )
 
 // Target returns the stage that --target names, by its name or number, or the last stage for "".
@@ -32,7 +34,7 @@ func (f *File) NearestStage(word string) string {
 	for _, s := range f.Stages {
 		names = append(names, s.Name)
 	}
-	return Nearest(word, names)
+	return nearest.To(word, names)
 }
 
 // BaseOf returns the FROM of a stage with its variables replaced, whose values globals has.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage05-images/nearest"
 )
 
 // Mount is a --mount of RUN.
@@ -142,7 +143,7 @@ func (in *Instruction) validateRun() error {
 		if _, given := in.Flags[name]; given && !slices.Contains(values, in.Flag(name)) {
 			e := in.ErrorAt("--"+name,
 				"--%s=%s: there are %s", name, in.Flag(name), strings.Join(values, ", "))
-			e.Suggestion = Nearest(in.Flag(name), values)
+			e.Suggestion = nearest.To(in.Flag(name), values)
 			return e
 		}
 	}
@@ -416,7 +417,7 @@ func (m *Mount) setChecked(key, value string) (err error) {
 			m.Size, err = units.ParseSize(value)
 		}
 	default:
-		if near := Nearest(key, mountKeys); near != "" {
+		if near := nearest.To(key, mountKeys); near != "" {
 			return fmt.Errorf("%q is not known: did you mean %s?", key, near)
 		}
 		return fmt.Errorf("%q is not known", key)
