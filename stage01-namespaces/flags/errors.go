@@ -28,6 +28,9 @@ func Explain(program string, err error) error {
 	}
 	text := rephrase(err.Error(), group)
 	if len(command) == 0 {
+		if strings.HasPrefix(text, "unknown flag") {
+			text += ": the flags of a command follow its name"
+		}
 		return fmt.Errorf("%s; see %s --help", text, program)
 	}
 	name := strings.Join(command, " ")

@@ -23,6 +23,8 @@ func TestExplain(t *testing.T) {
 		{[]string{"runner"}, `runner: missing argument <image>; see box runner --help`},
 		{[]string{"run", "--memor", "a"}, `run: unknown flag --memor (did you mean --memory or --memory-swap?); see box run --help`},
 		{[]string{"run", "--zzzzzzzz", "a"}, `run: unknown flag --zzzzzzzz; see box run --help`},
+		{[]string{"--memory", "1", "run", "a"}, `unknown flag --memory: the flags of a command follow its name; see box --help`},
+		{[]string{"-d", "run", "a"}, `unknown flag -d: the flags of a command follow its name; see box --help`},
 		{[]string{"run", "-Z", "a"}, `run: unknown flag -Z; see box run --help`},
 		{[]string{"run", "--pull=x", "a"}, `run: --pull "x": must be always or never; see box run --help`},
 		{[]string{"run", "--pull=expected one of", "a"}, `run: --pull "expected one of": must be always or never; see box run --help`},

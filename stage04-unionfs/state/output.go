@@ -34,8 +34,11 @@ func Output(name string, d Durability, write func(*os.File) error) error {
 		return err
 	}
 	out, err := Create(dir)
+	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+		failed.Op, failed.Path = "make a file in", filepath.Clean(dir) // its name of the moment says nothing to the user
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("output file %q: %w", name, err)
 	}
 	if err := write(out.File); err != nil {
 		return errors.Join(err, out.Discard())

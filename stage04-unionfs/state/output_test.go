@@ -145,3 +145,9 @@ func TestOutputToStdout(t *testing.T) {
 	require.False(t, state.IsStdout(in("far/file")))
 	require.False(t, state.IsStdout("/dev/stderr"))
 }
+
+func TestOutputInNoDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "nosuch")
+	err := state.Output(dir+"/file", state.Volatile, func(*os.File) error { panic("there is nothing to write to") })
+	require.EqualError(t, err, fmt.Sprintf("output file %q: make a file in %s: no such file or directory", dir+"/file", dir))
+}
