@@ -189,6 +189,17 @@ func TestProgramForTheMachine(t *testing.T) {
 	require.NoError(t, c.checkLoader(sh), "whoever brings the loader, brings the libraries")
 }
 
+// TestStartBesideTheRepository: README clones into stagebox, and a copy must not lie in there.
+func TestStartBesideTheRepository(t *testing.T) {
+	require.Contains(t, readFile(t, "../README.md"), "git clone URL stagebox;")
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	dir, err := (&startCmd{}).directory(stages.Stage{Dir: "stage01-namespaces"})
+	require.NoError(t, err)
+	require.False(t, strings.HasPrefix(dir, filepath.Join(home, "stagebox")+"/"), dir)
+	require.True(t, strings.HasPrefix(dir, home+"/"), dir)
+}
+
 func TestNoCommand(t *testing.T) {
 	out, status := workbench(t)()
 	require.Zero(t, status, out)

@@ -14,7 +14,7 @@ import (
 // startCmd makes the copy that a student works in.
 type startCmd struct {
 	Stage int    `arg:"" help:"Stage to copy."`
-	Dir   string `arg:"" optional:"" help:"Directory to create, outside the repository (default: one in ~/stagebox)."`
+	Dir   string `arg:"" optional:"" help:"Directory to create, outside the repository (default: one in ~/my-stagebox)."`
 }
 
 // Run is `lessons start`.
@@ -41,7 +41,8 @@ func (c *startCmd) Run() error {
 	return c.tell(root, dir)
 }
 
-// directory is where the copy is to be, absolute.
+// directory is where the copy is to be, absolute. The repository itself is ~/stagebox, when it was
+// cloned as README says.
 func (c *startCmd) directory(stage stages.Stage) (string, error) {
 	if c.Dir != "" {
 		return filepath.Abs(c.Dir)
@@ -50,7 +51,7 @@ func (c *startCmd) directory(stage stages.Stage) (string, error) {
 	if err != nil {
 		return "", errors.New("you have no home directory: name a directory for the copy")
 	}
-	return filepath.Join(home, "stagebox", stage.Name()), nil
+	return filepath.Join(home, "my-stagebox", stage.Name()), nil
 }
 
 // remember keeps where the copy is. Hints that were shown stay shown.
