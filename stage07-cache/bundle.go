@@ -250,10 +250,7 @@ func (b *bundle) mount(m specs.Mount) error {
 	default:
 		at.mount = b.NewMount(m.Type, o.Set, o.Data...)
 		at.exact = m.Type == "proc" || m.Type == "sysfs"
-	}
-	if o.Propagation != 0 && !o.Bind {
-		attr := unix.MountAttr{Propagation: o.Propagation &^ unix.MS_REC}
-		b.setMount(at.mount, attr, unix.AT_EMPTY_PATH)
+		b.setOptions(at.mount, o)
 	}
 	b.queueMount(at)
 	return nil
@@ -290,7 +287,7 @@ func (b *bundle) copied(m specs.Mount, o runtimespec.Options) (
 	return mount, info.IsDir(), nil
 }
 
-// setOptions gives the copy of a mount its own options, those below it too where asked.
+// setOptions gives a mount what it does not have from the start, those below it too where asked.
 func (p *Plan) setOptions(mount plan.Arg, o runtimespec.Options) {
 	for _, change := range o.Changes() {
 		p.setMount(mount, change.MountAttr, unix.AT_EMPTY_PATH|change.Flags)

@@ -7,14 +7,11 @@ package main
 import (
 	"errors"
 	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage03-rootfs/pty"
 	"stagebox/stage05-images/runtimecli"
 	"stagebox/stage05-images/runtimespec"
@@ -28,6 +25,9 @@ type runtimeContainer struct {
 	state *runtimestate.State
 	p     *Plan
 }
+
+// The files of its cgroup that say whether it is paused, and which processes are in it.
+const freezer, members = "cgroup.freeze", "cgroup.procs"
 
 // prepareContainer reads the bundle, claims the name and composes the plan, in which with waits the process
 // waits for start. For a dry run it leaves nothing behind.
@@ -164,7 +164,7 @@ func (c *runtimeContainer) exec(process *specs.Process, detach bool) error {
 // delete ends the container, and removes what is left of it.
 func (c *runtimeContainer) delete() error {
 	if c.state.Status == runtimestate.Paused {
-		setFrozenIn(c.state.GroupWith("cgroup.freeze"), false)
+		setFrozenIn(c.state.GroupWith(freezer), false)
 	}
 	c.state.Kill()
 	err := c.remove()
@@ -187,25 +187,6 @@ func (c *runtimeContainer) remove() (err error) {
 		err = errors.Join(err, removeGroup(dir))
 	}
 	return errors.Join(err, c.state.Remove())
-}
-
-// notePause looks whether the container is paused.
-func notePause(s *runtimestate.State) {
-	stopped := cgroupfs.Number(filepath.Join(s.GroupWith("cgroup.freeze"), "cgroup.freeze")) == 1
-	if s.Status != specs.StateStopped && stopped {
-		s.Status = runtimestate.Paused
-	}
-}
-
-// processes are the numbers of all processes of a container.
-func processes(s *runtimestate.State) []int {
-	for _, dir := range s.Groups {
-		if list := cgroupfs.Numbers(dir, "cgroup.procs"); len(list) > 0 {
-			slices.Sort(list)
-			return list
-		}
-	}
-	return []int{}
 }
 
 // JoinKeyring is keyctl(2) KEYCTL_JOIN_SESSION_KEYRING. A kernel may have no keyrings.

@@ -80,30 +80,10 @@ func (c *runtimeRunCmd) run() error {
 	return made.attend(process, c.Keep)
 }
 
-// find is the container that a command names.
-func find(o *runtimecli.Options, id string) (*runtimestate.State, error) {
-	s, err := o.States().Find(id)
-	if err == nil {
-		notePause(s)
-	}
-	return s, err
-}
-
-// withState does something with the container that a command names.
-func withState(o *runtimecli.Options, id string, do func(s *runtimestate.State) error) error {
-	return o.Logged(func() error {
-		s, err := find(o, id)
-		if err != nil {
-			return err
-		}
-		return do(s)
-	})
-}
-
 type runtimeStartCmd struct{ runtimecli.One }
 
 // Run is `box runtime start`.
-func (c *runtimeStartCmd) Run() error { return withState(&c.Options, c.ID, c.start) }
+func (c *runtimeStartCmd) Run() error { return c.With(c.ID, freezer, c.start) }
 
 func (c *runtimeStartCmd) start(s *runtimestate.State) error {
 	if err := s.MayStart(); err != nil {
@@ -120,7 +100,7 @@ type runtimeStateCmd struct{ runtimecli.One }
 
 // Run is `box runtime state`.
 func (c *runtimeStateCmd) Run() error {
-	return withState(&c.Options, c.ID, func(s *runtimestate.State) error {
+	return c.With(c.ID, freezer, func(s *runtimestate.State) error {
 		return runtimecli.PrintJSON(s.Shown())
 	})
 }
@@ -135,14 +115,14 @@ func (c *runtimeKillCmd) kill() error {
 	if err != nil {
 		return err
 	}
-	s, err := find(&c.Options, c.ID)
+	s, err := c.Find(c.ID, freezer)
 	if err != nil {
 		return err
 	}
 	if !c.All {
 		return s.Signal(signal)
 	}
-	for _, pid := range processes(s) {
+	for _, pid := range s.Processes(members) {
 		unix.Kill(pid, signal)
 	}
 	return nil
@@ -154,7 +134,7 @@ type runtimeDeleteCmd struct{ runtimecli.Delete }
 func (c *runtimeDeleteCmd) Run() error { return c.Logged(c.delete) }
 
 func (c *runtimeDeleteCmd) delete() error {
-	s, err := find(&c.Options, c.ID)
+	s, err := c.Find(c.ID, freezer)
 	switch {
 	case errors.Is(err, runtimestate.ErrMissing) && c.Force:
 		return c.States().Forget(c.ID)
@@ -182,8 +162,8 @@ type runtimeResumeCmd struct{ runtimecli.One }
 func (c *runtimeResumeCmd) Run() error { return freezeContainer(&c.One, false) }
 
 func freezeContainer(c *runtimecli.One, stop bool) error {
-	return withState(&c.Options, c.ID, func(s *runtimestate.State) error {
-		group := s.GroupWith("cgroup.freeze")
+	return c.With(c.ID, freezer, func(s *runtimestate.State) error {
+		group := s.GroupWith(freezer)
 		if err := s.MayFreeze(stop, group != ""); err != nil {
 			return err
 		}
@@ -198,7 +178,7 @@ func (c *runtimeListCmd) Run() error {
 	return c.Logged(func() error {
 		list, err := c.States().All()
 		for _, s := range list {
-			notePause(s)
+			s.NotePause(freezer)
 		}
 		return errors.Join(runtimecli.PrintList(list, c.Format == "json", c.Quiet), err)
 	})
@@ -208,8 +188,8 @@ type runtimePsCmd struct{ runtimecli.Ps }
 
 // Run is `box runtime ps`.
 func (c *runtimePsCmd) Run() error {
-	return withState(&c.Options, c.ID, func(s *runtimestate.State) error {
-		return runtimecli.PrintProcesses(processes(s), c.Format == "json", c.Args)
+	return c.With(c.ID, freezer, func(s *runtimestate.State) error {
+		return runtimecli.PrintProcesses(s.Processes(members), c.Format == "json", c.Args)
 	})
 }
 
@@ -234,7 +214,7 @@ type runtimeExecCmd struct {
 }
 
 // Run is `box runtime exec`.
-func (c *runtimeExecCmd) Run() error { return withState(&c.Options, c.ID, c.exec) }
+func (c *runtimeExecCmd) Run() error { return c.With(c.ID, freezer, c.exec) }
 
 func (c *runtimeExecCmd) exec(s *runtimestate.State) error {
 	if err := s.MayExec(); err != nil {

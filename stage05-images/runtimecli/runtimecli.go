@@ -85,6 +85,26 @@ func (o *Options) Logged(run func() error) error {
 	return err
 }
 
+// Find returns the container of a name. freezer is the file of a cgroup that says whether it is paused.
+func (o *Options) Find(id, freezer string) (*runtimestate.State, error) {
+	s, err := o.States().Find(id)
+	if err == nil {
+		s.NotePause(freezer)
+	}
+	return s, err
+}
+
+// With does something with the container that Find returns, as Logged does.
+func (o *Options) With(id, freezer string, do func(s *runtimestate.State) error) error {
+	return o.Logged(func() error {
+		s, err := o.Find(id, freezer)
+		if err != nil {
+			return err
+		}
+		return do(s)
+	})
+}
+
 // Warn writes a warning to --log.
 func (o *Options) Warn(text string) { o.write("warning", text) }
 

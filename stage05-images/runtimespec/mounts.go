@@ -29,11 +29,14 @@ type Change struct {
 }
 
 // Changes are those of a copied mount: its own options, those of the mounts below it too, and how
-// mounts are passed on.
+// mounts are passed on. A new one has its options, and no mounts below it.
 func (o Options) Changes() []Change {
 	recursive := uint64(0)
-	if o.Propagation&unix.MS_REC != 0 {
+	if o.Propagation&unix.MS_REC != 0 && o.Bind {
 		recursive = unix.AT_RECURSIVE
+	}
+	if !o.Bind {
+		o.Set, o.Clear, o.SetAll, o.ClearAll = 0, 0, 0, 0
 	}
 	list := []Change{
 		{unix.MountAttr{Attr_set: o.Set, Attr_clr: o.Clear}, 0},

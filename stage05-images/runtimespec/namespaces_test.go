@@ -141,6 +141,9 @@ func TestChangesOfACopiedMount(t *testing.T) {
 		{unix.MountAttr{Propagation: unix.MS_SLAVE}, unix.AT_RECURSIVE},
 	}, changes("ro", "suid", "rnodev", "rslave"))
 	require.Equal(t, []Change{{unix.MountAttr{Propagation: unix.MS_PRIVATE}, 0}}, changes("private"))
+	o, err := ParseMount(specs.Mount{Type: "tmpfs", Options: []string{"ro", "suid", "rnodev", "rslave"}})
+	require.NoError(t, err)
+	require.Equal(t, []Change{{unix.MountAttr{Propagation: unix.MS_SLAVE}, 0}}, o.Changes(), "a new one")
 }
 
 func TestHasHostsDev(t *testing.T) {

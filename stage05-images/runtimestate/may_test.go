@@ -1,7 +1,9 @@
 package runtimestate
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -63,4 +65,28 @@ func TestRunPlan(t *testing.T) {
 	require.NoError(t, run(&many, "exit 0"))
 	require.Equal(t, plan.ExitStatus(3), run(nil, "exit 3"))
 	require.Equal(t, plan.ExitStatus(128+unix.SIGKILL), run(&one, "exec sleep 1000"))
+}
+
+// TestNotePause: only a file of the container's own cgroups says that it is paused.
+func TestNotePause(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	status := func(s State) specs.ContainerState {
+		s.NotePause("freeze")
+		return s.Status
+	}
+	running := State{State: specs.State{Status: specs.StateRunning}}
+	t.Chdir(dir)
+	write("freeze", "1\n")
+	require.Equal(t, specs.StateRunning, status(running), "the working directory is no cgroup of its")
+	running.Groups = []string{"/none", dir}
+	require.Equal(t, Paused, status(running))
+	require.Equal(t, specs.StateStopped, status(State{State: specs.State{Status: specs.StateStopped}, Groups: running.Groups}))
+	write("freeze", "0\n")
+	require.Equal(t, specs.StateRunning, status(running))
+	write("procs", "30\n7\n")
+	require.Equal(t, []int{7, 30}, running.Processes("procs"))
+	require.Equal(t, []int{}, running.Processes("none"))
 }

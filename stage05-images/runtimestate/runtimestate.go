@@ -9,12 +9,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	json "github.com/go-json-experiment/json/v1" // its types are read in half the time of encoding/json's
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage02-cgroups/cgroupfs"
 )
 
 // Paused is the state of a container whose processes were stopped. The specification has no such
@@ -150,6 +153,25 @@ func (s *State) GroupWith(name string) string {
 		}
 	}
 	return ""
+}
+
+// NotePause looks whether the container is paused. freezer is the file of a cgroup that says so.
+func (s *State) NotePause(freezer string) {
+	group := s.GroupWith(freezer)
+	if group != "" && s.Status != specs.StateStopped && cgroupfs.Number(filepath.Join(group, freezer)) == 1 {
+		s.Status = Paused
+	}
+}
+
+// Processes are the numbers of all processes of the container, sorted, as a file of its cgroups has them.
+func (s *State) Processes(file string) []int {
+	for _, dir := range s.Groups {
+		if list := cgroupfs.Numbers(dir, file); len(list) > 0 {
+			slices.Sort(list)
+			return list
+		}
+	}
+	return []int{}
 }
 
 // Start lets the process go on.
