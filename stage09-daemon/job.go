@@ -105,6 +105,7 @@ var statusWords = []struct {
 	status int
 }{
 	{"no such signal", http.StatusBadRequest},
+	{"no such policy", http.StatusBadRequest},
 	{"execve(", http.StatusBadRequest},
 	{"faccessat(", http.StatusBadRequest},
 	{"no such ", http.StatusNotFound},
@@ -123,6 +124,9 @@ var statusWords = []struct {
 	{"does not say what to run", http.StatusBadRequest},
 	{"--", http.StatusBadRequest},
 	{"a name is made of", http.StatusBadRequest},
+	{"a name has letters", http.StatusBadRequest},
+	{"give a path after the colon", http.StatusBadRequest},
+	{"give OS/ARCH", http.StatusBadRequest},
 }
 
 // withStatus gives an error its status.
