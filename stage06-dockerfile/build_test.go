@@ -243,6 +243,21 @@ func TestScratchAlone(t *testing.T) {
 	require.Equal(t, first, second)
 }
 
+// A device 0:0 of the context would be a whiteout in the layer, and was left out without a word.
+func TestWhiteoutInContext(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nCOPY . /to/\n"), 0o644))
+	if err := unix.Mknod(filepath.Join(dir, "device"), unix.S_IFCHR|0o600, 0); err != nil {
+		t.Skip("this user may make no device: " + err.Error())
+	}
+	_, stderr, status := run(t, "build", dir)
+	require.Equal(t, 1, status)
+	require.Contains(t, stderr, "/to/device: a device with the numbers 0:0 cannot be in a layer")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte("device\n"), 0o644))
+	_, stderr, status = run(t, "build", dir)
+	require.Zero(t, status, stderr)
+}
+
 // What a build refuses is named: a platform, also by --check, and what is too large.
 func TestRefusedByName(t *testing.T) {
 	for _, c := range []struct {

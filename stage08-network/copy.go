@@ -143,7 +143,7 @@ func (b *builder) source(
 		u, err := openLayers(b.dirsOf(in, ref))
 		return u, nil, err
 	}
-	u, err := union.Open([]string{b.files.Dir})
+	u, err := union.OpenTree(b.files.Dir)
 	return u, b.files.Ignore, err
 }
 

@@ -153,7 +153,7 @@ func TestResolve(t *testing.T) {
 	}
 	for spec, says := range map[string]string{
 		"src=a,dst=/x":                ": the host's path must begin with / or with a dot: ./a, perhaps",
-		"src=" + dir + "/gone,dst=/x": "no such file or directory; make it first",
+		"src=" + dir + "/gone,dst=/x": "bind source path does not exist: " + dir + "/gone; make it first",
 	} {
 		_, err := Types{"bind"}.Resolve(nil, []string{spec}, nil, nil)
 		require.ErrorContains(t, err, says)

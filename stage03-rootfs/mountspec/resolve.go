@@ -64,8 +64,11 @@ func (s *Spec) checkSource(isName func(string) bool) error {
 		s.IsDir, s.IsMissing = true, true
 		return nil
 	}
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("bind source path does not exist: %s; make it first", s.Source) // Docker's words
+	}
 	if err != nil {
-		return fmt.Errorf("%w; make it first", err)
+		return err
 	}
 	s.IsDir = info.IsDir()
 	return nil

@@ -35,6 +35,8 @@ import (
 type FS struct {
 	root *Node
 	open []int
+
+	plain bool // a tree that is no layer: a device 0:0 in it is not a whiteout
 }
 
 // place is a directory of one layer: a descriptor, and what to write before a name in it.
@@ -79,6 +81,15 @@ func Open(layers []string) (*FS, error) {
 	return u, unix.Fstat(u.open[0], &u.root.Stat_t)
 }
 
+// OpenTree opens a directory that is not a layer.
+func OpenTree(dir string) (*FS, error) {
+	u, err := Open([]string{dir})
+	if err == nil {
+		u.plain = true
+	}
+	return u, err
+}
+
 func (u *FS) layer(dir string, open bool) (place, error) {
 	if !open {
 		return place{fd: unix.AT_FDCWD, path: dir + "/"}, unix.Access(dir+"/", unix.X_OK)
@@ -117,7 +128,7 @@ func (n *Node) Child(name string) (*Node, error) {
 			return nil, fmt.Errorf("fstatat(%q): %w", name, err)
 		}
 		isDir := st.Mode&unix.S_IFMT == unix.S_IFDIR
-		if IsWhiteout(&st) || !isDir && c.dirs != nil {
+		if IsWhiteout(&st) && !n.fs.plain || !isDir && c.dirs != nil {
 			break
 		}
 		if c.dirs == nil {

@@ -15,6 +15,9 @@ import (
 
 // Put copies a file of any kind but a directory. Its directory exists.
 func (w *Writer) Put(n *union.Node, name string) error {
+	if union.IsWhiteout(&n.Stat_t) {
+		return fmt.Errorf("/%s: a device with the numbers 0:0 cannot be in a layer, where it means that the name was deleted", name)
+	}
 	return withFile(n, func(fd int) error {
 		if err := w.clear(name); err != nil {
 			return err
