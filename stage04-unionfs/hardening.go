@@ -158,14 +158,7 @@ func (p *Plan) Capset(set capability.Set) { p.CapsetOf(set, set, 0) }
 // CapsetOf is capset(2).
 func (p *Plan) CapsetOf(effective, permitted, inheritable capability.Set) {
 	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	data := &[2]unix.CapUserData{}
-	for i := range data {
-		data[i].Effective = uint32(effective >> (32 * i))
-		data[i].Permitted = uint32(permitted >> (32 * i))
-		data[i].Inheritable = uint32(inheritable >> (32 * i))
-	}
-	text := fmt.Sprintf("{effective=%s, permitted=%s, inheritable=%s}",
-		effective, permitted, inheritable)
+	data, text := capability.Data(effective, permitted, inheritable)
 	p.Add("capset", unix.SYS_CAPSET,
 		plan.Ptr(unsafe.Pointer(header), "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}"),
 		plan.Ptr(unsafe.Pointer(data), text)).Why("these rights of root's, and no others").
@@ -238,10 +231,7 @@ func (r *newRoot) networkDefaults() error {
 		if err != nil {
 			return err
 		}
-		last = 0
-		for _, g := range groups {
-			last += uint64(g.Count)
-		}
+		last = subid.Sum(groups)
 	}
 	r.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0").
 		Why("every user may use low ports: they are the container's own")

@@ -89,3 +89,11 @@ func HasMany() bool {
 	uids, _, err := Grants()
 	return err == nil && len(uids) > 0
 }
+
+// Sum is how many ids there are in all ranges. Only later stages use it.
+func Sum(ranges []Range) (count uint64) {
+	for _, r := range ranges {
+		count += uint64(r.Count)
+	}
+	return count
+}

@@ -49,3 +49,8 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, ranges, same)
 	})
 }
+
+func TestSum(t *testing.T) {
+	require.Zero(t, Sum(nil))
+	require.EqualValues(t, 1<<33-2, Sum([]Range{{0, 1<<32 - 1}, {5, 1<<32 - 1}}))
+}

@@ -101,3 +101,16 @@ func (s Set) String() string {
 	}
 	return "1<<" + strings.Join(list, "|1<<")
 }
+
+// Data is the struct of capset(2) for three sets, which has the lower 32 bits of each first, and
+// how a call list shows it.
+func Data(effective, permitted, inheritable Set) (data *[2]unix.CapUserData, text string) {
+	data = &[2]unix.CapUserData{}
+	for i := range data {
+		data[i].Effective = uint32(effective >> (32 * i))
+		data[i].Permitted = uint32(permitted >> (32 * i))
+		data[i].Inheritable = uint32(inheritable >> (32 * i))
+	}
+	return data, fmt.Sprintf("{effective=%s, permitted=%s, inheritable=%s}",
+		effective, permitted, inheritable)
+}

@@ -50,3 +50,10 @@ func TestSelect(t *testing.T) {
 	_, err = Select(nil, []string{"NONSENSE"}, false)
 	require.ErrorContains(t, err, "--cap-drop NONSENSE: ")
 }
+
+// The kernel takes the lower half of each set first.
+func TestData(t *testing.T) {
+	data, text := Data(1<<unix.CAP_CHOWN|1<<unix.CAP_BPF, 1<<unix.CAP_CHOWN, 0)
+	require.Equal(t, [2]unix.CapUserData{{Effective: 1, Permitted: 1}, {Effective: 1 << (unix.CAP_BPF - 32)}}, *data)
+	require.Contains(t, text, "permitted=1<<CAP_CHOWN, inheritable=0}")
+}
