@@ -72,9 +72,9 @@ type checkScope struct {
 // warnings then are those about what precedes it. Of a file that ParseUpTo has read in part, only
 // the form of its instructions is checked.
 func Check(f *File, o CheckOptions) (warnings []Warning, fatal bool, err error) {
-	rules, fatal, err := checkDirective(f.Check)
+	rules, fatal, err := f.checkDirective()
 	if err != nil {
-		return nil, false, fmt.Errorf("%s: # check=%s: %w", f.Name, f.Check, err)
+		return nil, false, err
 	}
 	c := &checker{CheckOptions: o, file: f, checkRules: rules}
 	c.form()
@@ -101,7 +101,7 @@ func (f *File) PrintWarnings(out io.Writer, prefix string, o CheckOptions) (n in
 // FailOnWarnings returns the first warning as an error, if `# check=error=true` asks for warnings to end
 // the build.
 func (f *File) FailOnWarnings(o CheckOptions) error {
-	if _, fatal, err := checkDirective(f.Check); err != nil || !fatal {
+	if _, fatal, err := f.checkDirective(); err != nil || !fatal {
 		return err
 	}
 	warnings, _, err := Check(f, o)
@@ -109,6 +109,13 @@ func (f *File) FailOnWarnings(o CheckOptions) error {
 		return err
 	}
 	return fmt.Errorf("the Dockerfile wants warnings to be errors: %s", warnings[0])
+}
+
+func (f *File) checkDirective() (rules checkRules, fatal bool, err error) {
+	if rules, fatal, err = checkDirective(f.Check); err != nil {
+		err = fmt.Errorf("%s: # check=%s: %w", f.Name, f.Check, err)
+	}
+	return rules, fatal, err
 }
 
 // checkDirective parses skip=RULE,RULE;experimental=RULE;error=true.

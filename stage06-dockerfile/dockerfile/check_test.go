@@ -118,6 +118,16 @@ func TestUnknownImagesVariablesAreNotUndefined(t *testing.T) {
 	require.Equal(t, 6, warnings[0].First)
 }
 
+// TestWrongDirective: a build names the line that it does not understand, as --check does.
+func TestWrongDirective(t *testing.T) {
+	f, err := Parse("Dockerfile", []byte("# check=skip=all;error=yes\nFROM scratch\n"))
+	require.NoError(t, err)
+	const said = "Dockerfile: # check=skip=all;error=yes: error=yes: it is true or false"
+	require.EqualError(t, f.FailOnWarnings(knownImages), said)
+	_, _, err = Check(f, knownImages)
+	require.EqualError(t, err, said)
+}
+
 // A mistake does not keep the warnings about what precedes it back.
 func TestWarningsBeforeAMistake(t *testing.T) {
 	for src, want := range map[string][]string{
