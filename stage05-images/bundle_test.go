@@ -193,6 +193,34 @@ func TestBundleIsRefusedByName(t *testing.T) {
 	}
 }
 
+// TestRefusedBundleLeavesTheCgroupOfAnother: what is refused before there is a process has made no cgroup,
+// and one at its place is that of another container.
+func TestRefusedBundleLeavesTheCgroupOfAnother(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("an ordinary user may have no cgroup to write to")
+	}
+	at := fmt.Sprintf("/box-refused-%d", os.Getpid())
+	dir, call := newBundle(t, func(s *specs.Spec) {
+		s.Linux.CgroupsPath, s.Process.Args = at, []string{"sleep", "1000"}
+	})
+	log, err := os.Create(filepath.Join(dir, "log")) // no pipe: the container has it for life
+	require.NoError(t, err)
+	defer log.Close()
+	running := exec.Command(box, "runtime", "--root", filepath.Join(dir, "states"), "run", "--detach", "--bundle", dir, "one")
+	running.Stdout, running.Stderr = log, log
+	require.NoError(t, running.Run())
+	t.Cleanup(func() { call("delete", "-f", "one") })
+	other, callOther := newBundle(t, func(s *specs.Spec) {
+		s.Linux.CgroupsPath = at
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/mnt", Type: "bind", Source: filepath.Join(dir, "missing"), Options: []string{"bind"}})
+	})
+	_, said, status := callOther("run", "--bundle", other, "two")
+	require.NotZero(t, status)
+	require.Contains(t, said, "missing: no such file")
+	out, _, _ := call("state", "one")
+	require.Contains(t, out, `"status": "running"`)
+}
+
 func TestDeleteFreesTheNameOfAKilledCreate(t *testing.T) {
 	dir, call := newBundle(t, nil)
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "states", "one"), 0o711)) // as far as it had come

@@ -70,9 +70,9 @@ func (c *runtimeContainer) claim(waits bool) (err error) {
 
 // launch makes the process, and hands it over to the engine.
 func (c *runtimeContainer) launch(n *plan.Narration) (*plan.Process, error) {
+	c.state.Groups = c.groups
 	process, err := n.Start(c.p.Plan)
 	if err == nil {
-		c.state.Groups = c.groups
 		err = c.state.Started(process.PID)
 	}
 	if err == nil {
@@ -177,7 +177,6 @@ func (c *runtimeContainer) undo(err error) error {
 	if c.state == nil {
 		return err
 	}
-	c.state.Groups = c.groups
 	return errors.Join(err, c.remove())
 }
 
