@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/lessons/boxtest"
+	"stagebox/stage02-cgroups/cgroupfs"
 )
 
 // bundleRoot is a root for all bundles here, of which none changes a file.
@@ -193,16 +194,17 @@ func TestBundleIsRefusedByName(t *testing.T) {
 	}
 }
 
-// TestRefusedBundleLeavesTheCgroupOfAnother: what is refused before there is a process has made no cgroup,
-// and one at its place is that of another container.
-func TestRefusedBundleLeavesTheCgroupOfAnother(t *testing.T) {
+// TestBundleWithTheCgroupOfAnother: it would end with the first of the two containers to end, so
+// runc refuses it as well.
+func TestBundleWithTheCgroupOfAnother(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("an ordinary user may have no cgroup to write to")
 	}
-	at := fmt.Sprintf("/box-refused-%d", os.Getpid())
-	dir, call := newBundle(t, func(s *specs.Spec) {
+	at := fmt.Sprintf("/box-shared-%d", os.Getpid())
+	shared := func(s *specs.Spec) {
 		s.Linux.CgroupsPath, s.Process.Args = at, []string{"sleep", "1000"}
-	})
+	}
+	dir, call := newBundle(t, shared)
 	log, err := os.Create(filepath.Join(dir, "log")) // no pipe: the container has it for life
 	require.NoError(t, err)
 	defer log.Close()
@@ -210,15 +212,35 @@ func TestRefusedBundleLeavesTheCgroupOfAnother(t *testing.T) {
 	running.Stdout, running.Stderr = log, log
 	require.NoError(t, running.Run())
 	t.Cleanup(func() { call("delete", "-f", "one") })
-	other, callOther := newBundle(t, func(s *specs.Spec) {
-		s.Linux.CgroupsPath = at
-		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/mnt", Type: "bind", Source: filepath.Join(dir, "missing"), Options: []string{"bind"}})
-	})
+	other, callOther := newBundle(t, shared)
 	_, said, status := callOther("run", "--bundle", other, "two")
 	require.NotZero(t, status)
-	require.Contains(t, said, "missing: no such file")
+	require.Contains(t, said, "linux.cgroupsPath "+at+": processes are in this cgroup: 1")
 	out, _, _ := call("state", "one")
 	require.Contains(t, out, `"status": "running"`)
+	out, _, _ = callOther("list", "-q")
+	require.Empty(t, out, "nothing is left")
+}
+
+// TestRefusedBundleLeavesItsCgroup: what is refused before there is a process has made no cgroup.
+func TestRefusedBundleLeavesItsCgroup(t *testing.T) {
+	all, err := cgroupfs.Trees(os.Getpid())
+	require.NoError(t, err)
+	if os.Geteuid() != 0 {
+		t.Skip("an ordinary user may have no cgroup to write to")
+	}
+	name := fmt.Sprintf("box-refused-%d", os.Getpid())
+	group := filepath.Join(all[0].Mount, name)
+	require.NoError(t, os.Mkdir(group, 0o755))
+	defer os.Remove(group)
+	dir, call := newBundle(t, func(s *specs.Spec) {
+		s.Linux.CgroupsPath = "/" + name
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/mnt", Type: "bind", Source: filepath.Join(os.TempDir(), name, "such"), Options: []string{"bind"}})
+	})
+	_, said, status := call("run", "--bundle", dir, "two")
+	require.NotZero(t, status)
+	require.Contains(t, said, "such: no such file")
+	require.DirExists(t, group)
 }
 
 func TestDeleteFreesTheNameOfAKilledCreate(t *testing.T) {

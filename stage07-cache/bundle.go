@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage03-rootfs/devnode"
 	"stagebox/stage05-images/runtimelimits"
 	"stagebox/stage05-images/runtimespec"
@@ -81,6 +82,11 @@ func (b *bundle) cgroup() error {
 	}
 	g.name = filepath.Base(at)
 	for i := range g.parents {
+		in := filepath.Join(g.parents[i].dir, at)
+		if busy := len(cgroupfs.Numbers(in, "cgroup.procs")); busy > 0 && !b.isDry {
+			return fmt.Errorf("linux.cgroupsPath %s: processes are in this cgroup: %d; give the "+
+				"container one of its own", at, busy)
+		}
 		b.makeGroup(g, &g.parents[i], filepath.Dir(at))
 	}
 	for _, s := range list {
