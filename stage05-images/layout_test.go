@@ -34,6 +34,7 @@ import (
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
+	"stagebox/stage05-images/registrycli"
 )
 
 // newStore is an empty one.
@@ -359,7 +360,7 @@ func (f fakeRegistry) serve(t testing.TB) string {
 func pullFrom(t *testing.T, s Store, name string) (*oci.Image, error) {
 	ref, err := registry.ParseReference(name)
 	require.NoError(t, err)
-	return s.pull(t.Context(), ref, "", Remote{}, progress.New(os.Stderr, true, false))
+	return s.pull(t.Context(), ref, "", registrycli.Remote{}, progress.New(os.Stderr, true, false))
 }
 
 // TestHostileImages holds that what is refused gets no name, and that what it has left is

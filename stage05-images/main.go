@@ -15,6 +15,7 @@ import (
 	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/state"
+	"stagebox/stage05-images/registrycli"
 	"stagebox/stage05-images/runtimecli"
 )
 
@@ -50,9 +51,9 @@ var commands = []flags.Command{
 	{"attach", "Connect to a running container's input and output.", &attachCmd{}},
 	{"pull", "Pull an image from a registry.", &pullCmd{}},
 	{"push", "Push an image to a registry.", &pushCmd{}},
-	{"login", "Log in to a registry.", &loginCmd{}},
-	{"logout", "Log out from a registry.", &logoutCmd{}},
-	{"search", "Search a registry for images.", &searchCmd{}},
+	{"login", "Log in to a registry.", &registrycli.Login{}},
+	{"logout", "Log out from a registry.", &registrycli.Logout{}},
+	{"search", "Search a registry for images.", &registrycli.Search{}},
 	{"images", "List images.", &imagesCmd{}},
 	{"tag", "Give an image an additional name.", &tagCmd{}},
 	{"rmi", "Remove images.", &rmiCmd{}},

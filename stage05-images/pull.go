@@ -24,6 +24,7 @@ import (
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/push"
 	"stagebox/stage05-images/registry"
+	"stagebox/stage05-images/registrycli"
 )
 
 // atOnce is how many blobs are transferred at the same time.
@@ -40,7 +41,7 @@ type transfer struct {
 
 // pull gets an image, and all of it that is not here yet.
 func (s Store) pull(
-	ctx context.Context, ref registry.Reference, platform string, remote Remote,
+	ctx context.Context, ref registry.Reference, platform string, remote registrycli.Remote,
 	show *progress.Display,
 ) (*oci.Image, error) {
 	want, err := registry.ParsePlatform(platform)
@@ -52,7 +53,7 @@ func (s Store) pull(
 		return nil, err
 	}
 	defer done()
-	client, err := remote.dial(ref.Host)
+	client, err := remote.Dial(ref.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +204,7 @@ func (t *transfer) unpackAll(blob io.Reader, diffID digest.Digest) error {
 // push sends an image: its blobs, compressed first if they are not yet, and then the manifest that
 // names them.
 func (s Store) push(
-	ctx context.Context, ref registry.Reference, remote Remote, show *progress.Display,
+	ctx context.Context, ref registry.Reference, remote registrycli.Remote, show *progress.Display,
 ) (manifest ocispec.Descriptor, err error) {
 	done, err := s.using()
 	if err != nil {
@@ -218,7 +219,7 @@ func (s Store) push(
 	if image, err = s.layers().Compressed(image, ref.String(), compressing); err != nil {
 		return manifest, err
 	}
-	client, err := remote.dial(ref.Host)
+	client, err := remote.Dial(ref.Host)
 	if err != nil {
 		return manifest, err
 	}

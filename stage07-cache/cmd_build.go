@@ -15,6 +15,7 @@ import (
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
+	"stagebox/stage05-images/registrycli"
 	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/buildflags"
 	"stagebox/stage06-dockerfile/dockerfile"
@@ -46,7 +47,7 @@ type buildCmd struct {
 
 	CacheOptions
 
-	Remote
+	registrycli.Remote
 
 	Store Store `embed:""`
 

@@ -1,5 +1,4 @@
-// The commands pull and push, the flags for connections to registries, and the limits on unpacking a
-// layer, which load and import have too.
+// The commands pull and push, and the limits on unpacking a layer, which load and import have too.
 
 package main
 
@@ -12,33 +11,15 @@ import (
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
+	"stagebox/stage05-images/registrycli"
 )
-
-// Remote are the flags for the connection to a registry.
-type Remote struct {
-	Explain  bool `help:"Print each request and its response." group:"Registry:"`
-	Insecure bool `help:"Allow plain HTTP, and HTTPS with any certificate." group:"Registry:"`
-}
-
-// dial returns a client of a registry, which makes no connection yet.
-func (r Remote) dial(host string) (*registry.Client, error) {
-	client, err := registry.New(host, r.Insecure)
-	if err != nil {
-		return nil, err
-	}
-	client.Warn = func(err error) { complain(fmt.Errorf("warning: %w", err)) }
-	if r.Explain {
-		client.Trace = func(e registry.Exchange) { fmt.Fprintln(os.Stderr, e) }
-	}
-	return client, nil
-}
 
 type pullCmd struct {
 	Name     string `arg:"" name:"image" help:"Name of the image, such as alpine, user/app:1.2 or localhost:5000/app."`
 	Platform string `help:"Platform of the image, such as linux/arm64 or linux/arm/v6 (default: the host's)." placeholder:"OS/ARCH"`
 	Quiet    bool   `short:"q" help:"Print only the name."`
 
-	Remote
+	registrycli.Remote
 
 	Store Store `embed:""`
 
@@ -74,7 +55,7 @@ type pushCmd struct {
 	Name  string `arg:"" name:"image" help:"The image. Its name says where it is pushed: localhost:5000/app, user/app:1.2."`
 	Quiet bool   `short:"q" help:"Print only the name."`
 
-	Remote
+	registrycli.Remote
 
 	Store Store `embed:""`
 }

@@ -35,6 +35,7 @@ import (
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/progress"
 	"stagebox/stage05-images/registry"
+	"stagebox/stage05-images/registrycli"
 )
 
 // fromImage makes a container's root from the image that the first word of its command names. A
@@ -148,7 +149,7 @@ func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 			return nil, err
 		}
 	}
-	remote := Remote{Explain: c.Explain != "", Insecure: c.Insecure}
+	remote := registrycli.Remote{Explain: c.Explain != "", Insecure: c.Insecure}
 	image, err := c.Store.pull(ctx, ref, c.Platform, remote, show)
 	if err != nil {
 		what := "there is no image " + ref.Familiar() + " here"

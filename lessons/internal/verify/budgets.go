@@ -46,7 +46,7 @@ var budgets = map[string]budget{
 		imports: []string{"github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext", "github.com/go-json-experiment/json/v1"},
 	},
 	"images": {
-		adds: []string{"cmd_login.go", "cmd_images.go", "cmd_pull.go", "cmd_from.go", "cmd_archives.go", "cmd_inside.go", "layers.go",
+		adds: []string{"cmd_images.go", "cmd_pull.go", "cmd_from.go", "cmd_archives.go", "cmd_inside.go", "layers.go",
 			"layout.go", "pull.go", "archives.go", "commit.go", "from.go",
 			"bundle.go", "process.go", "cmd_bundle.go", "cmd_runtime.go", "cmd_lifecycle.go", "cmd_hooks.go", "cmd_makebundle.go"},
 		edits: map[string]edit{"cmd_binds.go": {1, 1}, "volumes.go": {11, 0}, "binds.go": {5, 0}, "main.go": {31, 7}, "container.go": {4, 1}, "containers.go": {16, 0}, "store.go": {3, 0}, "cmd_ps.go": {8, 2},

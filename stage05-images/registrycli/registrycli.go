@@ -1,6 +1,7 @@
-// The commands login, logout and search. Logout only removes what login has stored.
-
-package main
+// Package registrycli has the flags of a connection to a registry, and the commands that need a
+// registry and no image: login, logout and search. The requests are in package registry. No lesson
+// reads it.
+package registrycli
 
 import (
 	"fmt"
@@ -12,7 +13,28 @@ import (
 	"stagebox/stage05-images/registry"
 )
 
-type loginCmd struct {
+// Remote are the flags for the connection to a registry.
+type Remote struct {
+	Explain  bool `help:"Print each request and its response." group:"Registry:"`
+	Insecure bool `help:"Allow plain HTTP, and HTTPS with any certificate." group:"Registry:"`
+}
+
+// Dial returns a client of a registry, which makes no connection yet. Its warnings, and with Explain
+// its requests, are printed on standard error.
+func (r Remote) Dial(host string) (*registry.Client, error) {
+	client, err := registry.New(host, r.Insecure)
+	if err != nil {
+		return nil, err
+	}
+	client.Warn = func(err error) { fmt.Fprintln(os.Stderr, "box: warning:", err) }
+	if r.Explain {
+		client.Trace = func(e registry.Exchange) { fmt.Fprintln(os.Stderr, e) }
+	}
+	return client, nil
+}
+
+// Login are the arguments and the flags of login.
+type Login struct {
 	Host          string `arg:"" optional:"" name:"registry" help:"Address of the registry (default: the one that names without an address use)."`
 	Username      string `short:"u" help:"User name (default: ask for it)."`
 	PasswordStdin bool   `help:"Read the password from standard input."`
@@ -21,7 +43,7 @@ type loginCmd struct {
 }
 
 // Run is `box login`.
-func (c *loginCmd) Run() error {
+func (c *Login) Run() error {
 	ctx, stop := interrupt.Context()
 	defer stop()
 	host, err := registry.ParseHost(c.Host)
@@ -32,7 +54,7 @@ func (c *loginCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	client, err := c.dial(host)
+	client, err := c.Dial(host)
 	if err != nil {
 		return err
 	}
@@ -43,12 +65,13 @@ func (c *loginCmd) Run() error {
 	return err
 }
 
-type logoutCmd struct {
+// Logout is the argument of logout, which only removes what login has stored.
+type Logout struct {
 	Host string `arg:"" optional:"" name:"registry" help:"Address of the registry (default: the one that names without an address use)."`
 }
 
 // Run is `box logout`.
-func (c *logoutCmd) Run() error {
+func (c *Logout) Run() error {
 	ctx, stop := interrupt.Context()
 	defer stop()
 	host, err := registry.ParseHost(c.Host)
@@ -65,7 +88,8 @@ func (c *logoutCmd) Run() error {
 	return err
 }
 
-type searchCmd struct {
+// Search are the argument and the flags of search.
+type Search struct {
 	Word  string `arg:"" help:"What to search for. A registry's address in front lists its repositories instead: localhost:5000/app."`
 	Limit int    `help:"Maximum number of results." default:"25"`
 
@@ -75,7 +99,7 @@ type searchCmd struct {
 }
 
 // Run is `box search`.
-func (c *searchCmd) Run() error {
+func (c *Search) Run() error {
 	ctx, stop := interrupt.Context()
 	defer stop()
 	address, word := registry.SplitSearch(c.Word)
@@ -83,7 +107,7 @@ func (c *searchCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	client, err := c.dial(host)
+	client, err := c.Dial(host)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,9 @@
+package registrycli
+
+import (
+	"testing"
+
+	"stagebox/lessons/boxtest"
+)
+
+func TestMain(m *testing.M) { boxtest.Main(m, nil) }
