@@ -20,6 +20,21 @@ import (
 	"stagebox/stage04-unionfs/state"
 )
 
+// DescribeNamed returns a network in the shape of the API, nil if there is none of that name.
+func (d Dir) DescribeNamed(name string) (*api.Network, error) {
+	if !IsLabel(name) {
+		return nil, nil
+	}
+	n, err := d.Find(name)
+	if errors.Is(err, ErrNoNetwork) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.Describe(n)
+}
+
 // Describe returns a network in the shape of the Docker Engine API, with the containers on it.
 func (d Dir) Describe(n *Network) (*api.Network, error) {
 	live, _, err := d.Leases(n)

@@ -20,6 +20,18 @@ func TestDescribe(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, a.ID, 64)
 	require.Equal(t, "10.9.8.0/29", a.IPAM.Config[0].Subnet)
+	named, err := d.DescribeNamed("n")
+	require.NoError(t, err)
+	require.Equal(t, a, named)
+	for _, name := range []string{"none-such", "host", "../n", ""} {
+		named, err = d.DescribeNamed(name)
+		require.NoError(t, err, name)
+		require.Nil(t, named, name)
+	}
+	require.NoError(t, os.WriteFile(d.File("broken.json"), []byte("{}"), 0o644))
+	_, err = d.DescribeNamed("broken")
+	require.Error(t, err)
+	require.NoError(t, os.Remove(d.File("broken.json")))
 	member := a.Containers[l.ID]
 	require.Equal(t, []string{"web", "10.9.8.2/29", "", "02:42:0a:09:08:02"},
 		[]string{member.Name, member.IPv4Address, member.IPv6Address, member.MacAddress})
