@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/rtnl"
 )
@@ -122,9 +123,9 @@ func newAddress(link string, index int, addr netip.Addr, bits int) nlMessage {
 
 // setLinkIndex writes the index of a link into the messages of a datagram that give it addresses.
 func setLinkIndex(data []byte, index int) {
-	for m := range replies(data) {
-		if m.kind == unix.RTM_NEWADDR {
-			binary.NativeEndian.PutUint32(m.body[4:], uint32(index))
+	for m := range attr.Replies(data) {
+		if m.Kind == unix.RTM_NEWADDR {
+			binary.NativeEndian.PutUint32(m.Body[4:], uint32(index))
 		}
 	}
 }
@@ -162,7 +163,7 @@ func linkNamed(name string) (rtnl.Link, error) {
 	if err != nil {
 		return rtnl.Link{}, fmt.Errorf("link %s: %w", name, err)
 	}
-	return rtnl.ReadLink(found[0].body), nil
+	return rtnl.ReadLink(found[0].Body), nil
 }
 
 // hostLinks returns all links of this network namespace.
@@ -174,7 +175,7 @@ func hostLinks() ([]rtnl.Link, error) {
 	}
 	var list []rtnl.Link
 	for _, m := range found {
-		list = append(list, rtnl.ReadLink(m.body))
+		list = append(list, rtnl.ReadLink(m.Body))
 	}
 	return list, nil
 }
@@ -188,7 +189,7 @@ func hostRoutes() ([]rtnl.Route, error) {
 	}
 	var list []rtnl.Route
 	for _, m := range found {
-		if route, ok := rtnl.ReadRoute(m.body); ok {
+		if route, ok := rtnl.ReadRoute(m.Body); ok {
 			list = append(list, route)
 		}
 	}

@@ -190,7 +190,7 @@ func sendNatUnless(generation uint32, changes ...nft.Message) error {
 func askNat(question nft.Message, flags uint16) (bodies [][]byte, err error) {
 	found, err := askNetlink(unix.NETLINK_NETFILTER, question.Kind, flags, question.Data)
 	for _, m := range found {
-		bodies = append(bodies, m.body)
+		bodies = append(bodies, m.Body)
 	}
 	return bodies, err
 }

@@ -10,7 +10,6 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
-	"iter"
 	"strings"
 	"unsafe"
 
@@ -112,7 +111,7 @@ func (p *Plan) Netlink(socket plan.Arg, why string, done func(reply error) error
 	reply := plan.Ptr(unsafe.Pointer(&buffer[0]), "{nlmsg_type=NLMSG_ERROR, error=0}")
 	c := p.Add("recvfrom", unix.SYS_RECVFROM, socket, reply, len(buffer), 0, nil, nil).Why("done?")
 	c.Then(func() {
-		at, err := readAck(buffer[:min(int(c.Ret), len(buffer))])
+		at, err := attr.ReadAck(buffer[:min(int(c.Ret), len(buffer))])
 		if err != nil {
 			c.SetText(1, "{nlmsg_type=NLMSG_ERROR, error="+err.Error()+"}")
 			if at > 0 && at <= len(messages) {
@@ -141,66 +140,8 @@ func sendNetlink(protocol uintptr, messages ...nlMessage) error {
 	return err
 }
 
-// nlReply is a message from the kernel.
-type nlReply struct {
-	kind, flags uint16
-	seq         uint32
-	body        []byte
-}
-
-// replies yields the messages of a datagram, up to the first whose length is wrong.
-func replies(data []byte) iter.Seq[nlReply] {
-	return func(yield func(nlReply) bool) {
-		for len(data) >= nlHeader {
-			size := binary.NativeEndian.Uint32(data)
-			if size < nlHeader || uint64(size) > uint64(len(data)) {
-				return
-			}
-			native := binary.NativeEndian
-			m := nlReply{native.Uint16(data[4:]), native.Uint16(data[6:]), native.Uint32(data[8:]),
-				data[nlHeader:size]}
-			if !yield(m) {
-				return
-			}
-			data = data[min((int(size)+nlAlign-1)&^(nlAlign-1), len(data)):]
-		}
-	}
-}
-
-// readAck reads a reply: the number of the message that it is for, and its error.
-func readAck(data []byte) (at int, err error) {
-	for m := range replies(data) {
-		if m.kind == unix.NLMSG_ERROR {
-			return int(m.seq), m.ack()
-		}
-	}
-	return 0, fmt.Errorf("malformed netlink reply (%d bytes)", len(data))
-}
-
-// ack is the error of an NLMSG_ERROR message: int32 error, the header of the message that it
-// replies to and, unless the flags say otherwise, its body; then attributes, one of which is the
-// kernel's sentence.
-func (m nlReply) ack() error {
-	if len(m.body) < 4 {
-		return fmt.Errorf("an answer without an error number")
-	}
-	errno := unix.Errno(-int32(attr.Number(binary.NativeEndian, m.body)))
-	if errno == 0 {
-		return nil
-	}
-	skip := 4 + nlHeader
-	if m.flags&unix.NLM_F_CAPPED == 0 && len(m.body) >= skip {
-		skip = 4 + max(nlHeader, int(binary.NativeEndian.Uint32(m.body[4:])+nlAlign-1)&^(nlAlign-1))
-	}
-	says := attr.Text(attr.Map(m.body, skip)[unix.NLMSGERR_ATTR_MSG])
-	if m.flags&unix.NLM_F_ACK_TLVS != 0 && says != "" {
-		return fmt.Errorf("%w (%s)", errno, says)
-	}
-	return errno
-}
-
 // askNetlink sends a query and returns the kernel's reply: one message, or all with NLM_F_DUMP.
-func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error) {
+func askNetlink(protocol int, kind, flags uint16, body []byte) ([]attr.Reply, error) {
 	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("socket(AF_NETLINK): %w", err)
@@ -218,7 +159,7 @@ func askNetlink(protocol int, kind, flags uint16, body []byte) ([]nlReply, error
 }
 
 // readReplies receives one datagram, or a whole dump, which ends with a message that says so.
-func readReplies(socket int, dump bool) (all []nlReply, err error) {
+func readReplies(socket int, dump bool) (all []attr.Reply, err error) {
 	for {
 		buffer := make([]byte, 1<<16)
 		n, _, err := unix.Recvfrom(socket, buffer, 0)
@@ -228,11 +169,11 @@ func readReplies(socket int, dump bool) (all []nlReply, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("recvfrom(AF_NETLINK): %w", err)
 		}
-		for m := range replies(buffer[:n]) {
+		for m := range attr.Replies(buffer[:n]) {
 			switch {
-			case m.kind == unix.NLMSG_ERROR:
-				return all, m.ack()
-			case m.kind == unix.NLMSG_DONE:
+			case m.Kind == unix.NLMSG_ERROR:
+				return all, m.Ack()
+			case m.Kind == unix.NLMSG_DONE:
 				return all, nil
 			}
 			all = append(all, m)

@@ -77,13 +77,13 @@ func FuzzNetlink(f *testing.F) {
 	f.Add(append([]byte{36, 0, 0, 0, 2, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 128, 255, 255, 255, 255, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 	f.Add([]byte{255, 255, 255, 255, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		readAck(data)
+		attr.ReadAck(data)
 		total := 0
-		for m := range replies(data) {
-			total += nlHeader + len(m.body)
-			rtnl.ReadLink(m.body)
-			rtnl.ReadRoute(m.body)
-			for kind, value := range attr.List(m.body, 4) {
+		for m := range attr.Replies(data) {
+			total += nlHeader + len(m.Body)
+			rtnl.ReadLink(m.Body)
+			rtnl.ReadRoute(m.Body)
+			for kind, value := range attr.List(m.Body, 4) {
 				require.Zero(t, kind&unix.NLA_F_NESTED)
 				portmap.Text(nft.Element{Set: "on4", Key: value, Data: value})
 				nft.Comment(value)

@@ -33,12 +33,12 @@ func forgetFlows(list []nft.Element) error {
 		return nil
 	}
 	for _, m := range flows {
-		attrs := attr.Map(m.body, 4)
+		attrs := attr.Map(m.Body, 4)
 		from, proto := portmap.Sender(attrs[ctaReply])
 		if proto != unix.IPPROTO_UDP || !portmap.LeadsTo(list, from) {
 			continue
 		}
-		body := nlBody{data: m.body[:4:4]}.
+		body := nlBody{data: m.Body[:4:4]}.
 			attr(ctaOriginal|unix.NLA_F_NESTED, "", attrs[ctaOriginal], "")
 		forget := nlMessage{name: "IPCTNL_MSG_CT_DELETE", kind: ctDelete, body: body}
 		one := sendNetlink(unix.NETLINK_NETFILTER, forget)

@@ -1,6 +1,9 @@
-// Package attr reads the attributes of netlink(7) messages. An attribute is its length and its
-// type, two bytes each in the machine's order, and the value, filled up to four bytes; a value
-// may be attributes again. Nothing is asked here, and what is malformed is not an error: reading ends.
+// Package attr reads netlink(7) messages: what the kernel replies, and the attributes in it. An
+// attribute is its length and its type, two bytes each in the machine's order, and the value, filled
+// up to four bytes; a value may be attributes again. Nothing is asked here, and an attribute that is
+// malformed is not an error: reading ends.
+//
+// The lesson reads ReadAck and List.
 package attr
 
 import (

@@ -14,7 +14,7 @@ var targets = map[string]target{
 	"images":     {1480, 1400},
 	"dockerfile": {1450, 400},
 	"cache":      {720, 240},
-	"network":    {1930, 576},
+	"network":    {1870, 520},
 	"daemon":     {1500, 1300},
 }
 
