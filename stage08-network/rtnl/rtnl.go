@@ -87,14 +87,20 @@ func UplinkMTU(routes []Route, links []Link) uint32 {
 // FreeName is a name that no link in the network namespace of a process has: its links are the
 // lines of /proc/PID/net/dev (proc(5)).
 func FreeName(pid int) (string, error) {
-	links, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", pid))
-	for i := 0; err == nil; i++ {
-		name := fmt.Sprintf("eth%d", i)
-		if !strings.Contains(string(links), " "+name+":") {
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", pid))
+	if err != nil {
+		return "", err
+	}
+	taken := map[string]bool{}
+	for line := range strings.Lines(string(table)) {
+		name, _, _ := strings.Cut(strings.TrimLeft(line, " "), ":")
+		taken[name] = true
+	}
+	for i := 0; ; i++ {
+		if name := fmt.Sprintf("eth%d", i); !taken[name] {
 			return name, nil
 		}
 	}
-	return "", err
 }
 
 // HasIPv6 reports whether IPv6 is on for the host and for the links that it will make.

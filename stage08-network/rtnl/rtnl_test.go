@@ -3,6 +3,8 @@ package rtnl
 import (
 	"encoding/binary"
 	"net/netip"
+	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,4 +81,28 @@ func TestLearning(t *testing.T) {
 	routes := []Route{{Link: 2, Learned: true}, {Link: 2, Learned: true}, {Link: 3}}
 	require.Equal(t, []string{"eth0"}, Learning(links, routes))
 	require.Empty(t, Learning(links, routes[2:]))
+}
+
+// The kernel fills short names up with blanks: the 101st has none in front.
+func TestFreeName(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	inside := exec.Command("unshare", "-n", "sh", "-c", `for i in $(seq 0 2 100); do echo "link add eth$i type veth peer name eth$((i+1))"; done | ip -batch - && echo && exec cat`)
+	in, err := inside.StdinPipe()
+	require.NoError(t, err)
+	out, err := inside.StdoutPipe()
+	require.NoError(t, err)
+	inside.Stderr = os.Stderr
+	require.NoError(t, inside.Start())
+	defer inside.Wait()
+	defer in.Close()
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Skip("needs ip(8), and links of type veth")
+	}
+	name, err := FreeName(inside.Process.Pid)
+	require.NoError(t, err)
+	require.Equal(t, "eth102", name)
+	_, err = FreeName(1 << 30)
+	require.ErrorIs(t, err, os.ErrNotExist)
 }
