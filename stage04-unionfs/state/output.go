@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/files"
 )
 
 // Output calls write with the file that a user has named for a command's output. Standard output
@@ -112,9 +114,8 @@ func writeDescriptor(fd int, name string, write func(*os.File) error) error {
 func outputMode(path string) (fs.FileMode, error) {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		umask := unix.Umask(0)
-		unix.Umask(umask)
-		return 0o666 &^ fs.FileMode(umask), nil
+		umask, err := files.Umask()
+		return 0o666 &^ umask, err
 	}
 	if err != nil {
 		return 0, err

@@ -151,3 +151,29 @@ func TestOutputInNoDirectory(t *testing.T) {
 	err := state.Output(dir+"/file", state.Volatile, func(*os.File) error { panic("there is nothing to write to") })
 	require.EqualError(t, err, fmt.Sprintf("output file %q: make a file in %s: no such file or directory", dir+"/file", dir))
 }
+
+// The umask of a new file is found without setting another one: goroutines that make files meanwhile
+// would make them for everyone.
+func TestOutputLeavesTheUmaskAlone(t *testing.T) {
+	dir := t.TempDir()
+	defer unix.Umask(unix.Umask(0o077))
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		for i := range 5_000 {
+			state.CheckOutput(filepath.Join(dir, fmt.Sprint("none", i%10)))
+		}
+	}()
+	for i := 0; ; i++ {
+		select {
+		case <-ended:
+			return
+		default:
+		}
+		name := filepath.Join(dir, fmt.Sprint("file", i%10))
+		require.NoError(t, os.RemoveAll(name))
+		require.NoError(t, os.WriteFile(name, nil, 0o666))
+		require.EqualValues(t, 0o600, fs(t, name).Mode())
+	}
+
+}

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -58,9 +57,11 @@ func unpack(r io.Reader, dir string, limit Limit, plain bool) (sum Sum, err erro
 		euid: os.Geteuid(), egid: os.Getegid(), plain: plain, implied: map[string]bool{},
 	}
 	defer func() { err = errors.Join(err, u.close()) }()
-	if u.umask, err = umask(); err != nil {
+	mask, err := files.Umask()
+	if err != nil {
 		return sum, err
 	}
+	u.umask = uint32(mask)
 	if err := u.entries(); err != nil {
 		return sum, err
 	}
@@ -68,18 +69,6 @@ func unpack(r io.Reader, dir string, limit Limit, plain bool) (sum Sum, err erro
 		return sum, err
 	}
 	return ahead.Sum(), nil
-}
-
-// umask returns the process's own, without setting it for a moment as umask(2) would.
-func umask() (uint32, error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(status), "\nUmask:\t")
-	text, _, _ := strings.Cut(rest, "\n")
-	mask, err := strconv.ParseUint(text, 8, 32)
-	return uint32(mask), about("find the umask in", "/proc/self/status", err)
 }
 
 // unpacker is at work on one layer.
