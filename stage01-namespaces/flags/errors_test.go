@@ -55,7 +55,7 @@ func TestExplain(t *testing.T) {
 				} `cmd:""`
 			} `cmd:""`
 		}
-		k := kong.Must(&line, kong.PostBuild(AsDocker), kong.Name("box"))
+		k := kong.Must(&line, kong.PostBuild(asDocker), kong.Name("box"))
 		_, err := k.Parse(c.args)
 		require.EqualError(t, Explain("box", err), c.want, c.args)
 	}

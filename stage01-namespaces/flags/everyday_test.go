@@ -102,7 +102,7 @@ func TestParse(t *testing.T) {
 			continue
 		}
 		require.EqualError(t, run(), "run")
-		k, err := kong.New(&theirs, kong.PostBuild(AsDocker), kong.WithHyphenPrefixedParameters(true))
+		k, err := kong.New(&theirs, kong.PostBuild(asDocker), kong.WithHyphenPrefixedParameters(true))
 		require.NoError(t, err)
 		_, err = k.Parse(args)
 		require.NoError(t, err, line)
@@ -180,7 +180,7 @@ func TestParseEmbedded(t *testing.T) {
 	for _, args := range [][]string{{"--root", "/a", "--force"}, {"--force"}} {
 		var ours, theirs placed
 		require.NotNil(t, Parse(&ours, args))
-		k, err := kong.New(&theirs, kong.PostBuild(AsDocker))
+		k, err := kong.New(&theirs, kong.PostBuild(asDocker))
 		require.NoError(t, err)
 		_, err = k.Parse(args)
 		require.NoError(t, err)

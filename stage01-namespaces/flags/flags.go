@@ -13,10 +13,10 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// AsDocker changes a command line that kong has built: only --help asks for help, so that -h is
+// asDocker changes a command line that kong has built: only --help asks for help, so that -h is
 // free; -u=0 is -u 0, for every flag of one letter; and a value that is missing, or no number, is
 // an error in our words.
-func AsDocker(k *kong.Kong) error {
+func asDocker(k *kong.Kong) error {
 	k.Model.HelpFlag.Short = 0
 	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
 		if value, is := node.(*kong.Value); is && (value.Flag != nil || value.Target.Kind() == reflect.Int) {

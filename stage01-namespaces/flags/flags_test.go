@@ -40,7 +40,7 @@ func TestAsDocker(t *testing.T) {
 		{[]string{"-h", "name"}, command{Name: "name"}},
 	} {
 		var got command
-		k, err := kong.New(&got, kong.PostBuild(AsDocker), kong.WithHyphenPrefixedParameters(true))
+		k, err := kong.New(&got, kong.PostBuild(asDocker), kong.WithHyphenPrefixedParameters(true))
 		require.NoError(t, err)
 		_, err = k.Parse(c.args)
 		require.NoError(t, err, c.args)
@@ -61,7 +61,7 @@ func TestErrorsAreSentences(t *testing.T) {
 		{[]string{"-u"}, "--user: a value is missing"},
 	} {
 		var got command
-		k, err := kong.New(&got, kong.PostBuild(AsDocker), kong.WithHyphenPrefixedParameters(true))
+		k, err := kong.New(&got, kong.PostBuild(asDocker), kong.WithHyphenPrefixedParameters(true))
 		require.NoError(t, err)
 		_, err = k.Parse(c.args)
 		require.EqualError(t, err, c.want)

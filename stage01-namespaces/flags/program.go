@@ -65,7 +65,7 @@ func (p Program) Parser(args []string) *kong.Kong {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(p.help),
 		kong.WithHyphenPrefixedParameters(true), // a flag's value may be negative
-		kong.PostBuild(AsDocker),
+		kong.PostBuild(asDocker),
 	}
 	var all []kong.Option
 	for _, c := range p.Commands {

@@ -210,8 +210,8 @@ type Arg struct {
 	isNumber bool          // its text is the value
 }
 
-// Null is the NULL pointer; Cwd is the current directory in openat(2) and its like.
-var Null, Cwd = Arg{text: "NULL"}, Sym(^uintptr(99), "AT_FDCWD")
+// Cwd is the current directory in openat(2) and its like; null is the NULL pointer.
+var null, Cwd = Arg{text: "NULL"}, Sym(^uintptr(99), "AT_FDCWD")
 
 // Num is a number, written in decimal.
 func Num(n int) Arg { return Arg{value: uintptr(n), isNumber: true} }
@@ -236,7 +236,7 @@ func (p *Plan) Str(s string) Arg {
 // StrOrNull is Str, and NULL for an empty string.
 func (p *Plan) StrOrNull(s string) Arg {
 	if s == "" {
-		return Null
+		return null
 	}
 	return p.Str(s)
 }

@@ -91,7 +91,7 @@ func (p *Plan) arg(v any) Arg {
 	case string:
 		return p.Str(v)
 	case nil:
-		return Null
+		return null
 	}
 	panic(fmt.Sprintf("plan: %T is not an argument of a system call", v))
 }

@@ -33,7 +33,7 @@ func (c *Process) forward() {
 	// A write to a closed pipe fails instead of ending box, which has to clean up first.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	signals := make(chan os.Signal, 32)
-	signal.Notify(signals, NotIgnored(passedOn...)...)
+	signal.Notify(signals, notIgnored(passedOn...)...)
 	close(c.listening)
 	<-c.pidKnown
 	for s := range signals {
@@ -46,9 +46,9 @@ var passedOn = []os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1,
 	unix.SIGALRM, unix.SIGTERM, unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
 	unix.SIGWINCH}
 
-// NotIgnored leaves out the signals that box was started to ignore: SIGHUP by nohup(1), SIGINT by
+// notIgnored leaves out the signals that box was started to ignore: SIGHUP by nohup(1), SIGINT by
 // a shell for what runs in the background. They stay ignored, inside too.
-func NotIgnored(list ...os.Signal) []os.Signal {
+func notIgnored(list ...os.Signal) []os.Signal {
 	return slices.DeleteFunc(slices.Clone(list), signal.Ignored)
 }
 

@@ -13,18 +13,18 @@ import (
 	"stagebox/stage01-namespaces/rawfile"
 )
 
-// OnlineCPUs returns the numbers of the host's CPUs that work.
-func OnlineCPUs() ([]int, error) {
+// onlineCPUs returns the numbers of the host's CPUs that work.
+func onlineCPUs() ([]int, error) {
 	text, err := rawfile.Read("/sys/devices/system/cpu/online")
 	if err != nil {
 		return nil, err
 	}
-	return ParseCPUList(strings.TrimSpace(string(text)))
+	return parseCPUList(strings.TrimSpace(string(text)))
 }
 
-// MemoryNodes returns the numbers of the host's memory nodes (numa(7)). A kernel without NUMA does not
+// memoryNodes returns the numbers of the host's memory nodes (numa(7)). A kernel without NUMA does not
 // list them, and has one, 0.
-func MemoryNodes() ([]int, error) {
+func memoryNodes() ([]int, error) {
 	text, err := rawfile.Read("/sys/devices/system/node/has_memory")
 	if errors.Is(err, fs.ErrNotExist) {
 		return []int{0}, nil
@@ -32,16 +32,16 @@ func MemoryNodes() ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ParseCPUList(strings.TrimSpace(string(text)))
+	return parseCPUList(strings.TrimSpace(string(text)))
 }
 
-// CheckNodes names the first memory node of a list that the host does not have.
-func CheckNodes(list string) error {
-	wanted, err := ParseCPUList(list)
+// checkNodes names the first memory node of a list that the host does not have.
+func checkNodes(list string) error {
+	wanted, err := parseCPUList(list)
 	if err != nil {
 		return fmt.Errorf("--cpuset-mems: %q is not a list of memory nodes such as 0-1", list)
 	}
-	nodes, err := MemoryNodes()
+	nodes, err := memoryNodes()
 	if err != nil {
 		return err
 	}
@@ -53,9 +53,9 @@ func CheckNodes(list string) error {
 	return nil
 }
 
-// CheckCPUs names the first CPU of a list that is not online.
-func CheckCPUs(list string, online []int) error {
-	cpus, err := ParseCPUList(list)
+// checkCPUs names the first CPU of a list that is not online.
+func checkCPUs(list string, online []int) error {
+	cpus, err := parseCPUList(list)
 	if err != nil {
 		return fmt.Errorf("--cpuset-cpus: %w", err)
 	}

@@ -8,12 +8,12 @@ import (
 )
 
 func TestCheckCPUs(t *testing.T) {
-	online, err := OnlineCPUs()
+	online, err := onlineCPUs()
 	require.NoError(t, err)
 	require.NotEmpty(t, online)
-	require.NoError(t, CheckCPUs("0-2,4", []int{0, 1, 2, 4}))
-	require.EqualError(t, CheckCPUs("0-4", []int{0, 1, 2, 4}), "--cpuset-cpus: this host has no CPU 3; online are [0 1 2 4]")
-	require.ErrorContains(t, CheckCPUs("x", online), "--cpuset-cpus: ")
+	require.NoError(t, checkCPUs("0-2,4", []int{0, 1, 2, 4}))
+	require.EqualError(t, checkCPUs("0-4", []int{0, 1, 2, 4}), "--cpuset-cpus: this host has no CPU 3; online are [0 1 2 4]")
+	require.ErrorContains(t, checkCPUs("x", online), "--cpuset-cpus: ")
 }
 
 func TestThrottle(t *testing.T) {

@@ -53,7 +53,7 @@ func HasSwap() bool {
 
 // Check refuses limits that contradict each other or that this host cannot have.
 func (l *Limits) Check() error {
-	online, err := OnlineCPUs()
+	online, err := onlineCPUs()
 	if err != nil {
 		return err
 	}
@@ -75,12 +75,12 @@ func (l *Limits) Check() error {
 	case l.CPUs != 0 && l.CPUPeriod != 0:
 		return fmt.Errorf("--cpus %s and --cpu-period %d exclude one another: --cpus has the default period; give --cpu-quota instead", l.CPUs, l.CPUPeriod)
 	case l.CPUSetMems != "":
-		if err := CheckNodes(l.CPUSetMems); err != nil {
+		if err := checkNodes(l.CPUSetMems); err != nil {
 			return err
 		}
 	}
 	if l.CPUSetCPUs != "" {
-		return CheckCPUs(l.CPUSetCPUs, online)
+		return checkCPUs(l.CPUSetCPUs, online)
 	}
 	return nil
 }

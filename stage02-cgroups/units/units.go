@@ -148,9 +148,9 @@ func (q *CPUQuota) UnmarshalText(text []byte) error {
 // UnmarshalJSON reads a number of microseconds.
 func (q *CPUQuota) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*int64)(q)) }
 
-// ParseCPUList reads a list of numbers and ranges, such as 0-2,4 (cpuset(7)). Numbers have at
+// parseCPUList reads a list of numbers and ranges, such as 0-2,4 (cpuset(7)). Numbers have at
 // most 16 bits.
-func ParseCPUList(text string) ([]int, error) {
+func parseCPUList(text string) ([]int, error) {
 	var cpus []int
 	for part := range strings.SplitSeq(text, ",") {
 		from, to, isRange := strings.Cut(part, "-")

@@ -81,11 +81,11 @@ func TestWeights(t *testing.T) {
 }
 
 func TestParseCPUList(t *testing.T) {
-	list, err := ParseCPUList("0-2,4")
+	list, err := parseCPUList("0-2,4")
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 1, 2, 4}, list)
 	for _, text := range []string{"", "a", "1-", "-1", "2-1", "1,,2", "99999"} {
-		_, err := ParseCPUList(text)
+		_, err := parseCPUList(text)
 		require.Error(t, err, text)
 	}
 }

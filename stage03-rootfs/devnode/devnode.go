@@ -83,9 +83,9 @@ func describe(path string, info fs.FileInfo) (Node, bool) {
 	return Node{path, path, st.Mode & unix.S_IFMT, major, minor, st.Mode & 0o777, "rwm"}, true
 }
 
-// Host returns all devices in the host's /dev, apart from terminals, of which a container has its
+// hostNodes returns all devices in the host's /dev, apart from terminals, of which a container has its
 // own.
-func Host() []Node {
+func hostNodes() []Node {
 	var list []Node
 	skip := []string{"/dev/pts", "/dev/shm", "/dev/mqueue"} // directories: /dev/fd is a link
 	walk := func(path string, entry fs.DirEntry, err error) error {
@@ -110,7 +110,7 @@ func Host() []Node {
 func Select(specs []string, all bool) ([]Node, error) {
 	nodes := slices.Clone(Default)
 	if all {
-		nodes = Host()
+		nodes = hostNodes()
 	}
 	for _, spec := range specs {
 		d, err := Parse(spec)

@@ -30,9 +30,9 @@ func TestParse(t *testing.T) {
 
 func TestHost(t *testing.T) {
 	for _, n := range Default[:5] {
-		require.Contains(t, Host(), n)
+		require.Contains(t, hostNodes(), n)
 	}
-	for _, n := range Host() {
+	for _, n := range hostNodes() {
 		require.NotContains(t, []string{"/dev/ptmx", "/dev/console"}, n.Target)
 	}
 }

@@ -29,8 +29,8 @@ func Filter(profile string, caps capability.Set) ([]unix.SockFilter, error) {
 	return Compile(rules)
 }
 
-// IsFile reports whether a profile is in a file.
-func IsFile(profile string) bool {
+// isFile reports whether a profile is in a file.
+func isFile(profile string) bool {
 	return profile != "" && profile != "unconfined" && !strings.HasPrefix(profile, "{")
 }
 
@@ -40,7 +40,7 @@ func loadProfile(path string, caps []string) (*specs.LinuxSeccomp, error) {
 		return Default(caps)
 	}
 	data := []byte(path)
-	if IsFile(path) {
+	if isFile(path) {
 		var err error
 		if data, err = os.ReadFile(path); err != nil {
 			return nil, fmt.Errorf("--security-opt seccomp=%s: %w", path, err)

@@ -36,7 +36,7 @@ func ParseOptions(list []string) (o Options, err error) {
 // Absolute makes the paths of profiles in a list of --security-opt absolute. Only later stages use it.
 func Absolute(list []string) error {
 	for i, option := range list {
-		if file, is := strings.CutPrefix(option, "seccomp="); is && IsFile(file) {
+		if file, is := strings.CutPrefix(option, "seccomp="); is && isFile(file) {
 			path, err := filepath.Abs(file)
 			if err != nil {
 				return err

@@ -30,8 +30,8 @@ func Go(do func()) {
 	}()
 }
 
-// Await waits until a thread of this process has ended, and with it all that was its own.
-func Await(tid int) {
+// await waits until a thread of this process has ended, and with it all that was its own.
+func await(tid int) {
 	for unix.Tgkill(os.Getpid(), tid, 0) == nil {
 		time.Sleep(time.Millisecond)
 	}
@@ -49,7 +49,7 @@ func Root(enter func() error) (root int, end func(), err error) {
 	err = <-entered
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 	root, errOpen := unix.Open(fmt.Sprintf("/proc/self/task/%d/root", tid), flags, 0)
-	end = func() { unix.Close(root); close(ended); Await(tid) }
+	end = func() { unix.Close(root); close(ended); await(tid) }
 	if err = cmp.Or(err, errOpen); err != nil {
 		end()
 	}

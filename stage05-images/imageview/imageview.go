@@ -123,7 +123,7 @@ func Describe(
 ) api.Image {
 	c := image.Config
 	d := api.Image{ID: image.ID.String(), Created: api.Time(image.Created()), Author: c.Author,
-		Config: RunConfig(c.Config), Architecture: c.Architecture, Os: c.OS, Variant: c.Variant,
+		Config: runConfig(c.Config), Architecture: c.Architecture, Os: c.OS, Variant: c.Variant,
 		Size: sizes.Of(image), GraphDriver: graphDriver(c.RootFS.DiffIDs, dir),
 		RootFS: api.RootFS{Type: "layers"}, Metadata: api.Metadata{LastTagTime: api.Time(time.Time{})}}
 	for _, diffID := range c.RootFS.DiffIDs {
@@ -178,8 +178,8 @@ func graphDriver(layers []digest.Digest, dir func(digest.Digest) string) api.Gra
 	return g
 }
 
-// RunConfig returns how to run an image, in the shape of the API.
-func RunConfig(c oci.RunConfig) api.Config {
+// runConfig returns how to run an image, in the shape of the API.
+func runConfig(c oci.RunConfig) api.Config {
 	d := api.Config{User: c.User, ExposedPorts: singlePorts(c.ExposedPorts), Env: c.Env, Cmd: c.Cmd,
 		Volumes: c.Volumes, WorkingDir: c.WorkingDir, Entrypoint: c.Entrypoint, OnBuild: c.OnBuild,
 		Labels: c.Labels, StopSignal: c.StopSignal, Shell: c.Shell, ArgsEscaped: c.ArgsEscaped}
@@ -212,7 +212,7 @@ func singlePorts(exposed map[string]struct{}) map[string]struct{} {
 // Inherit adds to the description of a container what it has from its image. The entrypoint, unless
 // it is nil, is that of the container instead.
 func Inherit(d *api.Config, image oci.RunConfig, entrypoint *string, stopSignal string) {
-	from := RunConfig(image)
+	from := runConfig(image)
 	if entrypoint != nil {
 		isEmpty := func(word string) bool { return word == "" }
 		from.Entrypoint = slices.DeleteFunc([]string{*entrypoint}, isEmpty)

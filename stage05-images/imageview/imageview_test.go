@@ -209,10 +209,10 @@ func TestRangesOfPorts(t *testing.T) {
 	image := oci.RunConfig{}
 	image.ExposedPorts = given("80/tcp", "8000-8002/udp", "90-91", "7-5/tcp", "1-60000/tcp", "x-y/tcp", "-")
 	want := given("80/tcp", "8000/udp", "8001/udp", "8002/udp", "90/tcp", "91/tcp", "7-5/tcp", "1-60000/tcp", "x-y/tcp", "-")
-	require.Equal(t, want, RunConfig(image).ExposedPorts)
+	require.Equal(t, want, runConfig(image).ExposedPorts)
 	require.Len(t, image.ExposedPorts, 7, "the image stays as it is")
 	var container api.Config
 	Inherit(&container, image, nil, "")
 	require.Equal(t, want, container.ExposedPorts)
-	require.Nil(t, RunConfig(oci.RunConfig{}).ExposedPorts)
+	require.Nil(t, runConfig(oci.RunConfig{}).ExposedPorts)
 }

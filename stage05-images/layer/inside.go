@@ -53,7 +53,7 @@ func PackInside(w io.Writer, dir string, owners ...string) (Sum, error) {
 	if !subid.HasMany() {
 		return Pack(w, dir, owners...)
 	}
-	s := NewSummer()
+	s := newSummer()
 	err := Inside(io.MultiWriter(w, s), append([]string{"pack", dir}, owners...)...)
 	return s.Sum(), err
 }

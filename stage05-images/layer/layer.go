@@ -55,23 +55,23 @@ func Compare(is, want digest.Digest) error {
 		"the image is damaged, or it was changed", want, is)
 }
 
-// Summer computes the Sum of the stream that is written to it.
-type Summer struct {
+// summer computes the Sum of the stream that is written to it.
+type summer struct {
 	hash  hash.Hash
 	bytes int64
 }
 
-// NewSummer returns a Summer of an empty stream.
-func NewSummer() *Summer { return &Summer{hash: sha256.New()} }
+// newSummer returns a summer of an empty stream.
+func newSummer() *summer { return &summer{hash: sha256.New()} }
 
 // Write never fails.
-func (s *Summer) Write(data []byte) (int, error) {
+func (s *summer) Write(data []byte) (int, error) {
 	s.bytes += int64(len(data))
 	return s.hash.Write(data)
 }
 
 // Sum is that of the stream so far.
-func (s *Summer) Sum() Sum {
+func (s *summer) Sum() Sum {
 	return Sum{DiffID: digest.NewDigest(digest.SHA256, s.hash), Bytes: s.bytes}
 }
 
@@ -110,7 +110,7 @@ func decompressed(r io.Reader, read func(io.Reader) (Sum, error)) (Sum, error) {
 
 // readAhead reads and sums a stream on one processor, while another makes files of it.
 type readAhead struct {
-	*Summer
+	*summer
 	limit       Limit
 	full, empty chan []byte
 	quit        chan struct{}
@@ -121,7 +121,7 @@ type readAhead struct {
 func startReadAhead(r io.Reader, limit Limit) *readAhead {
 	const blocks, size = 4, 1 << 20
 	a := &readAhead{
-		Summer: NewSummer(), limit: limit,
+		summer: newSummer(), limit: limit,
 		full: make(chan []byte, blocks), empty: make(chan []byte, blocks), quit: make(chan struct{}),
 	}
 	for range blocks {

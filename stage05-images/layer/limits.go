@@ -17,13 +17,13 @@ type LimitFlags struct {
 	MaxLayerWindow units.Size `help:"Maximum memory for decompressing a layer with zstd, up to 2g." default:"128m" placeholder:"SIZE" group:"Layers:"`
 }
 
-// DefaultLimits are those of a command without the flags.
-var DefaultLimits = LimitFlags{MaxLayerSize: 64 << 30, MaxLayerFiles: 4_000_000}
+// flagDefaults are those of a command without the flags.
+var flagDefaults = LimitFlags{MaxLayerSize: 64 << 30, MaxLayerFiles: 4_000_000}
 
 // OrDefault returns the limits that were given, or the default ones.
 func (l LimitFlags) OrDefault() LimitFlags {
 	if l == (LimitFlags{}) {
-		return DefaultLimits
+		return flagDefaults
 	}
 	return l
 }

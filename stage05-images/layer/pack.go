@@ -26,7 +26,7 @@ func Pack(w io.Writer, dir string, owners ...string) (sum Sum, err error) {
 		return sum, about("open", dir, err)
 	}
 	defer unix.Close(fd)
-	s := NewSummer()
+	s := newSummer()
 	p := &packer{archive: files.NewArchive(io.MultiWriter(w, s))}
 	if p.owners, err = ReadOwners(owners...); err != nil {
 		return sum, err

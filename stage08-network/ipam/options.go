@@ -33,7 +33,7 @@ func (n *Names) UnmarshalJSONFrom(from *jsontext.Decoder) error {
 // of --ip, --mac-address and --network-alias, which are about one network, are about the first.
 func (n Names) Wishes(ip, mac string, aliases []string) (list []Wish, err error) {
 	for _, text := range n {
-		wish, err := ParseWish(text)
+		wish, err := parseWish(text)
 		if err != nil {
 			return nil, err
 		}

@@ -23,9 +23,9 @@ type Wish struct {
 // Asks reports whether the container wants more of the network than to be on it.
 func (w Wish) Asks() bool { return len(w.Aliases) > 0 || w.IP.IsValid() || w.MAC != nil }
 
-// ParseWish reads a value of --network: the name of a network, or
+// parseWish reads a value of --network: the name of a network, or
 // name=NAME,alias=NAME,ip=IP,mac-address=MAC.
-func ParseWish(text string) (w Wish, err error) {
+func parseWish(text string) (w Wish, err error) {
 	if !strings.Contains(text, "=") {
 		return Wish{Network: text}, nil
 	}
@@ -104,7 +104,7 @@ func (w Wish) Names(id, name, hostname string) (names []string) {
 	return names
 }
 
-// String is the wish in the form that ParseWish reads.
+// String is the wish in the form that parseWish reads.
 func (w Wish) String() string {
 	text := "name=" + w.Network
 	for _, alias := range w.Aliases {

@@ -8,11 +8,11 @@ import (
 
 func TestWish(t *testing.T) {
 	for _, text := range []string{"red", "name=red,alias=db,alias=store,ip=10.0.0.9", "name=red,mac-address=02:42:0a:00:00:09", "container:web"} {
-		w, err := ParseWish(text)
+		w, err := parseWish(text)
 		require.NoError(t, err)
 		require.Equal(t, text, w.String())
 	}
-	w, err := ParseWish("name=red,alias=db,ip=10.0.0.9")
+	w, err := parseWish("name=red,alias=db,ip=10.0.0.9")
 	require.NoError(t, err)
 	require.Equal(t, []string{"red", "db", "10.0.0.9"}, []string{w.Network, w.Aliases[0], w.IP.String()})
 	for text, says := range map[string]string{
@@ -21,7 +21,7 @@ func TestWish(t *testing.T) {
 		"name=red,mac-address=1": "is not the address of a link", "name=red,mac-address=01:00:5e:00:00:01": "is not the address of a link",
 		"name=red,mac-address=00:00:00:00:00:00": "is not", "name=red,mac-address=02:42:0a:00:00:09,mac-address=02:42:0a:00:00:08": "has 02:42:0a:00:00:09 already",
 	} {
-		_, err := ParseWish(text)
+		_, err := parseWish(text)
 		require.ErrorContains(t, err, says, text)
 	}
 }
