@@ -21,6 +21,7 @@ func TestLimitsThatContradictEachOther(t *testing.T) {
 		require.ErrorContains(t, l.Complete(), want)
 	}
 	require.NoError(t, (&Limits{Memory: 64 << 20, MemorySwap: -1}).Complete())
+	require.NoError(t, (&Limits{Memory: 64 << 20, MemorySwap: 64 << 20, MemoryReservation: 64 << 20}).Complete(), "no swap at all")
 }
 
 // What is not given stays, and what is lifted goes: for memory, the limit of memory and swap too.

@@ -186,6 +186,9 @@ func TestKeys(t *testing.T) {
 		err := attach.Keys(c.keys).Copy(&got, typed)
 		require.Equal(t, c.keys != "" && strings.Contains(c.typed, c.keys), errors.Is(err, attach.ErrDetached), c)
 		require.Equal(t, c.want, got.String(), c)
+		got.Reset()
+		attach.Keys(c.keys).Copy(&got, strings.NewReader(c.typed)) // all at once, as it is pasted
+		require.Equal(t, c.want, got.String(), c)
 	}
 }
 

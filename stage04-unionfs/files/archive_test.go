@@ -131,6 +131,15 @@ func TestArchiveHoldsPortableXattrsOnly(t *testing.T) {
 	require.NoError(t, err)
 	delete(header.PAXRecords, "mtime")
 	require.Equal(t, want, header.PAXRecords)
+	require.NoError(t, os.Link(file, filepath.Join(dir, "other"))) // a name has none of its own
+	names := tar.NewReader(bytes.NewReader(archiveOf(t, dir)))
+	_, err = names.Next()
+	require.NoError(t, err)
+	header, err = names.Next()
+	require.NoError(t, err)
+	require.Equal(t, "file", header.Linkname)
+	delete(header.PAXRecords, "mtime")
+	require.Empty(t, header.PAXRecords)
 }
 
 // TestWalkFollowsNoLink has a directory and a link to the host change places while the

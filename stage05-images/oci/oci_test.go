@@ -24,6 +24,9 @@ func newLayout(t *testing.T) (l Layout, warnings *[]error) {
 		require.NoError(t, os.MkdirAll(filepath.Join(l.Dir, dir), 0o755))
 	}
 	require.False(t, l.IsMade())
+	require.NoError(t, os.WriteFile(filepath.Join(l.Dir, "oci-layout"), []byte(`{"imageLayoutVersion":"2.0.0"}`), 0o644))
+	require.False(t, l.IsMade(), "a version that is not known")
+	require.NoError(t, os.Remove(filepath.Join(l.Dir, "oci-layout")))
 	require.NoError(t, l.Make())
 	require.True(t, l.IsMade())
 	return l, warnings
