@@ -81,8 +81,8 @@ func (p *Plan) Setns(pidfd plan.Arg, flags uint64) *plan.Call {
 		Hint(unix.ESRCH, "the process has ended meanwhile")
 }
 
-// LeaveGroups is setgroups(2) with no group: root has files of the host's by those it is in. An
-// ordinary user may not leave any, and is in the same ones inside.
+// LeaveGroups is setgroups(2) with no group: root's groups would give access to files of the
+// host. An ordinary user may not leave any group, and keeps them all inside.
 func (p *Plan) LeaveGroups() {
 	p.Add("setgroups", unix.SYS_SETGROUPS, 0, nil).Tolerate(unix.EPERM).
 		Why("none of the caller's groups goes in, if it may leave them")

@@ -34,7 +34,7 @@ var kinds = []kind{
 }
 
 // flags returns the CLONE_NEW flags: every namespace that the kernel has; the user namespace
-// only for ordinary users, who need it to be allowed the others.
+// only for ordinary users, who may not make the others without it.
 func (iso Isolation) flags() (uint64, error) {
 	var flags uint64
 	for _, k := range kinds {

@@ -103,7 +103,7 @@ func command(c *Container, p *Plan, who *identity) {
 	p.Execve(c.Command.argv(), who.env, plan.PathIn(who.env))
 }
 
-// Argv is a command line, of which box reads nothing after the first word.
+// Argv is a command line. Nothing after its first word is for box.
 type Argv []string
 
 // argv leaves out a "--" before the first word.
