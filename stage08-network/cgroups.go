@@ -300,9 +300,9 @@ func (g *group) sweep() {
 // makingMode is the mode of a group's directory until it is locked.
 const makingMode = 0o700
 
-// isLeft reports whether a group is a leftover, and then locks it: a lock holds in all PID
-// namespaces, where the number of a box may be another's, or may not be seen. A box that is
-// about to lock the group has ten seconds for it.
+// isLeft reports whether a group is a leftover, and then locks it. The lock holds across PID
+// namespaces; a box's number may there be another process's, or be hidden. A box that has made
+// a group has ten seconds to lock it.
 func isLeft(fd int) bool {
 	var st unix.Stat_t
 	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil || unix.Fstat(fd, &st) != nil {

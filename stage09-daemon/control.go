@@ -1,5 +1,5 @@
-// What can be done to the cgroup of a running container: stop it, let it go on, change its
-// limits. The container is named by any of its processes.
+// What can be done to the cgroup of a running container: stop it, resume it, change its limits.
+// The container is named by any of its processes.
 
 package main
 
@@ -46,7 +46,7 @@ func (g *group) dir(controller string) (path string, v2 bool) {
 	return "", false
 }
 
-// setFrozen stops a group or lets it go on, and waits until that has happened. cgroup.freeze
+// setFrozen stops or resumes a group, and waits until its processes have done so. cgroup.freeze
 // of version 2 needs no controller, so it also serves where the controllers are on version 1.
 func setFrozen(pid int, frozen bool) error {
 	g, err := groupOf(pid)
