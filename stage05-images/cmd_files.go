@@ -33,9 +33,9 @@ type Files struct {
 	given []string // all flags, in the order of the command line
 }
 
-// AfterApply refuses a root without a name, which may come of a shell's variable that was
-// never set: not to be meant is one thing, to run on the host's files is another. It also takes
-// relative paths from the directory of the command, and notes the order of the flags.
+// AfterApply refuses an empty --rootfs, which a shell makes of a variable that was never set: the
+// command would run on the host's files. It also takes relative paths from the directory of the
+// command, and notes the order of the flags.
 func (f *Files) AfterApply(ctx *kong.Context) error {
 	f.given = flags.Given(ctx)
 	for _, flag := range ctx.Flags() {

@@ -12,7 +12,7 @@ import (
 	"stagebox/stage01-namespaces/plan"
 )
 
-// Seccomp installs a filter. No code plans nothing.
+// Seccomp installs a filter, unless it is empty.
 func (p *Plan) Seccomp(code []unix.SockFilter) {
 	if len(code) > 0 {
 		p.SeccompWith(code, 0)

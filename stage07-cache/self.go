@@ -1,8 +1,8 @@
 // A container's process must not get hold of box itself. /proc/PID/exe leads to the program
 // that a process runs, even if that file is not in the container: a process that opens it
 // there, waits until no one runs it any more, and then writes has changed the host's box
-// (CVE-2019-5736). So box runs from a copy in memory that cannot be written to
-// (memfd_create(2), fcntl(2) on seals), where it would end before the container does.
+// (CVE-2019-5736). So where box may end before the container does, it runs from a copy in memory
+// that cannot be written to (memfd_create(2), fcntl(2) on seals).
 
 package main
 

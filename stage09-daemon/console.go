@@ -28,8 +28,8 @@ type console struct {
 	opened func(*os.File)
 }
 
-// stdio decides what the container reads from and writes to. Without one of its own it
-// at least loses the caller's: it could type commands into it (ioctl_tty(2), TIOCSTI).
+// stdio decides what the container reads from and writes to. One without a terminal of its own at
+// least loses the caller's, into which it could type commands (ioctl_tty(2), TIOCSTI).
 func stdio(c *Container, p *Plan) error {
 	if c.Rootfs == "" {
 		return nil
