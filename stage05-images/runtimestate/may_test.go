@@ -45,11 +45,29 @@ func TestSignal(t *testing.T) {
 	require.NoError(t, process.Start())
 	s := &State{State: specs.State{Status: specs.StateStopped, Pid: process.Process.Pid}}
 	require.EqualError(t, s.Signal(unix.SIGKILL), "container not running")
-	s.Status = specs.StateRunning
+	s.Status, s.Began = specs.StateRunning, "1" // another process had this number
+	require.EqualError(t, s.Signal(unix.SIGKILL), "container not running")
+	require.NoError(t, s.Kill())
+	s.Began = began(s.Pid)
 	require.NoError(t, s.Signal(unix.SIGUSR1))
 	var ended *exec.ExitError
 	require.ErrorAs(t, process.Wait(), &ended)
 	require.Equal(t, syscall.SIGUSR1, ended.Sys().(syscall.WaitStatus).Signal())
+}
+
+// TestKill: the process has ended when it returns, and one that may not be killed is an error.
+func TestKill(t *testing.T) {
+	process := exec.Command("sleep", "1000")
+	require.NoError(t, process.Start())
+	s := &State{State: specs.State{Pid: process.Process.Pid}, Began: began(process.Process.Pid)}
+	require.NoError(t, s.Kill())
+	require.Empty(t, began(s.Pid), "a zombie at most")
+	require.NoError(t, s.Kill())
+	process.Wait()
+	if os.Geteuid() != 0 {
+		others := &State{State: specs.State{Pid: 1}, Began: began(1)}
+		require.ErrorIs(t, others.Kill(), unix.EPERM)
+	}
 }
 
 // TestRunPlan: an exit status is an error unless it is 0, and a process whose time is up is killed.

@@ -5,6 +5,7 @@
 package runtimestate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -188,15 +189,43 @@ func (s *State) Start() error {
 	return err
 }
 
-// Kill kills the process, and waits until it has ended.
-func (s *State) Kill() {
-	for range 10000 {
-		if s.Began == "" || began(s.Pid) != s.Began {
-			return
+// process is a handle on the process (os.FindProcess has a pidfd): its number may be another one's
+// by now, and then the error is os.ErrProcessDone.
+func (s *State) process() (*os.Process, error) {
+	process, err := os.FindProcess(s.Pid)
+	if err == nil && (s.Began == "" || began(s.Pid) != s.Began) {
+		process.Release()
+		return nil, os.ErrProcessDone
+	}
+	return process, err
+}
+
+// Kill kills the process, and waits until it has ended; for ten seconds, then that is an error.
+func (s *State) Kill() error {
+	err := s.signal(unix.SIGKILL)
+	if err == os.ErrProcessDone {
+		return nil
+	}
+	for n := 0; n < 10_000 && err == nil; n++ {
+		if began(s.Pid) != s.Began {
+			return nil
 		}
-		unix.Kill(s.Pid, unix.SIGKILL)
 		time.Sleep(time.Millisecond)
 	}
+	return cmp.Or(err, fmt.Errorf("process %d was killed and does not end: it waits for something "+
+		"that cannot be interrupted", s.Pid))
+}
+
+func (s *State) signal(signal unix.Signal) error {
+	process, err := s.process()
+	if err != nil {
+		return err
+	}
+	defer process.Release()
+	if err = process.Signal(signal); err != nil && err != os.ErrProcessDone {
+		err = fmt.Errorf("kill(%d, %s): %w", s.Pid, unix.SignalName(signal), err)
+	}
+	return err
 }
 
 // Shown is the state as it is printed. A process that has ended has no number.
@@ -235,10 +264,14 @@ func (s Store) All() (list []*State, err error) {
 
 // Signal sends the process a signal.
 func (s *State) Signal(signal unix.Signal) error {
-	if s.Status == specs.StateStopped {
+	err := os.ErrProcessDone
+	if s.Status != specs.StateStopped {
+		err = s.signal(signal)
+	}
+	if err == os.ErrProcessDone {
 		return errors.New("container not running")
 	}
-	return unix.Kill(s.Pid, signal)
+	return err
 }
 
 // MayDelete is an error if the container still runs, unless it may be killed.
