@@ -166,7 +166,9 @@ func (c *runtimeContainer) delete() error {
 	if c.state.Status == runtimestate.Paused {
 		setFrozenIn(c.state.GroupWith(freezer), false)
 	}
-	c.state.Kill()
+	if err := c.state.Kill(); err != nil {
+		return err
+	}
 	err := c.remove()
 	c.runPoststop()
 	return err
