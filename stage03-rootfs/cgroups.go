@@ -377,8 +377,9 @@ func joinGroup(pid int, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	for i, t := range all {
-		if t.Place == ours[i].Place {
+	for _, t := range all {
+		here := func(o cgroupfs.Tree) bool { return o.Mount == t.Mount && o.Place == t.Place }
+		if slices.ContainsFunc(ours, here) {
 			continue
 		}
 		dir := filepath.Join(t.Mount, t.Place)
