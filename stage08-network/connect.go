@@ -24,7 +24,7 @@ import (
 func (r *Record) plugIn(wish ipam.Wish) (err error) {
 	runtime.LockOSThread() // the thread enters the container's network
 	l := &link{dir: r.store.networks(), id: r.ID}
-	all, err := l.dir.leasesOf(r.ID)
+	all, err := l.dir.PlacesOf(r.ID)
 	if err != nil || !l.dir.IsKept(r.ID) {
 		return errors.Join(err, fmt.Errorf("container %s is on no network", r.Name))
 	}
@@ -58,18 +58,17 @@ func (r *Record) plugIn(wish ipam.Wish) (err error) {
 
 // leaseOne leases an address on one network more than all that the container is on. The way out
 // leads through it if none leads out yet.
-func (r *Record) leaseOne(l *link, wish ipam.Wish, all []attachment) (err error) {
+func (r *Record) leaseOne(l *link, wish ipam.Wish, all []ipam.Place) (err error) {
 	who := endpoint{id: r.ID, name: r.Name, hostname: r.Run.Hostname}
 	who.keeper = "-" // unknown, if it has left all networks
 	if len(all) > 0 {
-		who.keeper = all[0].lease.Keeper
+		who.keeper = all[0].Lease.Keeper
 	}
 	l.attachment, err = l.allocate(wish, who)
 	if err != nil {
 		return err
 	}
-	isOpen := func(a attachment) bool { return !a.network.Internal }
-	l.wayOut = isOpen(l.attachment) && !slices.ContainsFunc(all, isOpen)
+	l.wayOut = !l.network.Internal && !slices.ContainsFunc(all, ipam.Place.LeadsOut)
 	return nil
 }
 
@@ -97,21 +96,6 @@ func (l *link) removeVeth() error {
 	return err
 }
 
-// leasesOf are a container's attachments, as far as the leases know them.
-func (dir networks) leasesOf(id string) (list []attachment, err error) {
-	all, err := dir.List()
-	for _, n := range all {
-		live, _, errRead := dir.Leases(n)
-		err = errors.Join(err, errRead)
-		for _, l := range live {
-			if l.ID == id {
-				list = append(list, attachment{network: n, lease: l})
-			}
-		}
-	}
-	return list, err
-}
-
 // unplug removes the cable of a container that runs. The end inside goes with that in the bridge,
 // and so do the routes that lead through it.
 func (r *Record) unplug(name string) error {
@@ -124,16 +108,16 @@ func (r *Record) unplug(name string) error {
 	if err != nil {
 		return err
 	}
-	all, err := dir.leasesOf(r.ID)
+	all, err := dir.PlacesOf(r.ID)
 	if err != nil {
 		return err
 	}
 	var gone ipam.Lease
-	rest := slices.DeleteFunc(all, func(a attachment) bool {
-		if a.network.Name != name {
+	rest := slices.DeleteFunc(all, func(p ipam.Place) bool {
+		if p.Network.Name != name {
 			return false
 		}
-		gone = a.lease
+		gone = p.Lease
 		return true
 	})
 	err = sendNetlink(unix.NETLINK_ROUTE, delLink(veth))
@@ -146,7 +130,7 @@ func (r *Record) unplug(name string) error {
 
 // leadElsewhere lets the way out and the published ports of a container that runs lead through
 // another network. If none leads out, the ports are withdrawn until one does.
-func (r *Record) leadElsewhere(rest []attachment) (err error) {
+func (r *Record) leadElsewhere(rest []ipam.Place) (err error) {
 	l := &link{dir: r.store.networks(), id: r.ID}
 	if l.Ports, err = portmap.Reread(r.State.Ports); err != nil {
 		return err
@@ -154,14 +138,14 @@ func (r *Record) leadElsewhere(rest []attachment) (err error) {
 	if err := l.unpublish(); err != nil {
 		return err
 	}
-	next := slices.IndexFunc(rest, func(a attachment) bool { return !a.network.Internal })
+	next := slices.IndexFunc(rest, ipam.Place.LeadsOut)
 	switch {
 	case next < 0 && len(rest) == 0:
 		return r.noteWay("", false)
 	case next < 0:
-		return r.noteWay(rest[0].lease.Addr.String(), false)
+		return r.noteWay(rest[0].Lease.Addr.String(), false)
 	}
-	l.attachment = rest[next]
+	l.network, l.lease = rest[next].Network, rest[next].Lease
 	if err := l.leadOut(strconv.Itoa(r.State.PID)); err != nil {
 		return err
 	}

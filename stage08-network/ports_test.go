@@ -18,6 +18,7 @@ import (
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
+	"stagebox/stage08-network/proxy"
 	"stagebox/stage08-network/rtnl"
 )
 
@@ -60,7 +61,7 @@ func TestAllAddressesOfAFamily(t *testing.T) {
 		}
 		proxies, err := listen(&list[0], l, networksIn(t.TempDir()))
 		require.NoError(t, err)
-		closeAll(proxies)
+		proxy.CloseAll(proxies)
 		require.Equal(t, want, fmt.Sprintf("%v any4, %v any6, %d", is4, is6, len(proxies)))
 		require.Equal(t, "any4 any6", e4.Set+" "+e6.Set)
 	}

@@ -369,7 +369,7 @@ func (l *link) disconnect() error {
 	if l.resolver != nil {
 		l.resolver.stop()
 	}
-	closeAll(l.proxies)
+	proxy.CloseAll(l.proxies)
 	if l.stack != nil {
 		all = append(all, l.stack.Stop())
 	}

@@ -33,6 +33,7 @@ import (
 	"stagebox/stage08-network/dns"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/portmap"
+	"stagebox/stage08-network/proxy"
 )
 
 // The test binary is also what runs in containers and outside: see helpers.
@@ -840,7 +841,7 @@ func testChosenPort(t *testing.T, dir networks) {
 		require.NoError(t, err)
 		require.Len(t, list, 2)
 		require.Equal(t, uint16(40007), m.Host)
-		closeAll(list)
+		proxy.CloseAll(list)
 		m = portmap.Mapping{Protocol: proto, Host: 40003, Container: 80}
 		_, err = listen(&m, ipam.Lease{}, dir)
 		require.ErrorContains(t, err, "port 40003/"+proto+" of the host is in use")

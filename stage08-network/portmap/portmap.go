@@ -1,5 +1,5 @@
 // Package portmap reads what -p takes, [[IP:][HOST]:]CONTAINER[/tcp|/udp]: which ports of the
-// host lead to which of a container. It listens nowhere and makes no rules.
+// host lead to which of a container. Mapping.Listen holds the host's; rules are the caller's.
 package portmap
 
 import (

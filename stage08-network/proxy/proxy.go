@@ -62,6 +62,13 @@ func (p *Proxy) Close() error {
 	return p.streams.Close()
 }
 
+// CloseAll gives several ports back.
+func CloseAll(list []*Proxy) {
+	for _, p := range list {
+		p.Close()
+	}
+}
+
 // Serve passes on what comes to the port, until Close.
 func (p *Proxy) Serve() {
 	if p.packets != nil {

@@ -1,0 +1,45 @@
+package ipam
+
+import (
+	"errors"
+	"net/netip"
+)
+
+// Place is what a container has on one network.
+type Place struct {
+	Network *Network
+	Lease   Lease
+}
+
+// LeadsOut reports whether packets leave the network for elsewhere.
+func (p Place) LeadsOut() bool { return !p.Network.Internal }
+
+// PlacesOf are a container's, as far as the leases know them.
+func (d Dir) PlacesOf(id string) (list []Place, err error) {
+	all, err := d.List()
+	for _, n := range all {
+		live, _, errRead := d.Leases(n)
+		err = errors.Join(err, errRead)
+		for _, l := range live {
+			if l.ID == id {
+				list = append(list, Place{n, l})
+			}
+		}
+	}
+	return list, err
+}
+
+// WayTo is where the ports of a container lead: to the address that it began with, or to one on
+// another network when it has left that network; invalid if none leads out.
+func (d Dir) WayTo(l Lease) (to netip.Addr) {
+	all, _ := d.PlacesOf(l.ID) // without them, there is no way
+	for _, p := range all {
+		if p.Lease.Addr == l.Addr {
+			return l.Addr
+		}
+		if p.LeadsOut() && !to.IsValid() {
+			to = p.Lease.Addr
+		}
+	}
+	return to
+}
