@@ -4,7 +4,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -14,22 +13,18 @@ import (
 )
 
 type networkConnectCmd struct {
-	Network string   `arg:"" help:"A network, by name."`
-	Name    string   `arg:"" name:"container" help:"A container, by name, id or id prefix."`
-	IP      string   `name:"ip" help:"IPv4 address of the container there; it must be free." placeholder:"IP"`
-	MAC     string   `name:"mac-address" help:"MAC address of the container's link there." placeholder:"MAC"`
-	Alias   []string `help:"Additional name of the container there." placeholder:"NAME" sep:"none"`
+	Network string `arg:"" help:"A network, by name."`
+	Name    string `arg:"" name:"container" help:"A container, by name, id or id prefix."`
+
+	netflags.ConnectOptions
 
 	Store Store `embed:""`
 }
 
 // Run is `box network connect`.
 func (c *networkConnectCmd) Run() error {
-	wish := ipam.Wish{Network: c.Network, Aliases: c.Alias}
-	if err := cmp.Or(wish.SetIP(c.IP), wish.SetMAC(c.MAC)); err != nil {
-		return fmt.Errorf("--%w", err)
-	}
-	if err := wish.CheckAliases("--alias"); err != nil {
+	wish, err := c.Wish(c.Network)
+	if err != nil {
 		return err
 	}
 	r, err := c.Store.find(c.Name)

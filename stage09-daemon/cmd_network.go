@@ -16,10 +16,8 @@ import (
 
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/batch"
-	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage06-dockerfile/dockerfile"
-	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/netflags"
 	"stagebox/stage08-network/picture"
 )
@@ -37,14 +35,7 @@ type networkCmd struct {
 func (s Store) networks() networks { return networksIn(s.path("networks")) }
 
 type networkCreateCmd struct {
-	Name     string `arg:"" help:"Name of the network."`
-	Subnet   string `help:"IPv4 subnet of the network (default: an unused one)." placeholder:"IP/BITS"`
-	Internal bool   `help:"Give the network no route to the outside."`
-
-	Label []string `help:"Set a label." placeholder:"KEY=VALUE" sep:"none"`
-
-	Gateway string `help:"IPv4 address of the bridge (default: the first of the subnet)." placeholder:"IP"`
-	IPRange string `name:"ip-range" help:"Part of the subnet from which containers get addresses (default: all of it)." placeholder:"IP/BITS"`
+	netflags.CreateOptions
 
 	Store Store `embed:""`
 }
@@ -55,16 +46,8 @@ func (c *networkCreateCmd) Run() error {
 		return errors.New("network create: only root may make a bridge; an ordinary user's container" +
 			" has a network of its own, through pasta or slirp4netns")
 	}
-	subnet, err := ipam.ParseSubnet(c.Subnet)
+	n, subnet, err := c.NewNetwork()
 	if err != nil {
-		return err
-	}
-	list, err := labels.Read(nil, c.Label)
-	if err != nil {
-		return err
-	}
-	n := &ipam.Network{Name: c.Name, Internal: c.Internal, Labels: labels.Map(list)}
-	if err := n.Narrow(subnet, c.Gateway, c.IPRange); err != nil {
 		return err
 	}
 	if err := c.Store.networks().create(n, subnet, false); err != nil {
