@@ -14,7 +14,7 @@ var targets = map[string]target{
 	"images":     {1480, 1400},
 	"dockerfile": {1450, 400},
 	"cache":      {720, 240},
-	"network":    {1870, 520},
+	"network":    {1830, 480},
 	"daemon":     {1500, 1300},
 }
 
