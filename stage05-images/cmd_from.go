@@ -3,12 +3,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
 	"stagebox/stage05-images/layer"
-	"stagebox/stage05-images/registry"
 )
 
 // ImageOptions are the flags for the image that a container is made of.
@@ -40,18 +38,4 @@ func (c *Container) rejectImageFlags() error {
 		}
 	}
 	return nil
-}
-
-// wouldGet says where an image would come from: --dry-run gets none, and has no list without it.
-func wouldGet(name string, isMade bool) error {
-	ref, err := registry.ParseReference(name)
-	switch {
-	case err != nil:
-		return err
-	case isMade:
-		return errors.New("--dry-run: the image tiny is not here, and would be made of this host's" +
-			" own programs; box run tiny true makes it")
-	}
-	return fmt.Errorf("--dry-run: the image %s would be pulled from %s; box pull %s pulls it",
-		ref.Familiar(), ref.Host, ref.Familiar())
 }

@@ -68,7 +68,7 @@ func (b *builder) outputTo(s *stageBuild, o output.Output) (image *oci.Image, wh
 		err = state.Output(o.Dest, state.Durable, func(out *os.File) error { return tree(out) })
 	default:
 		err = state.Output(o.Dest, state.Durable, func(out *os.File) error {
-			layer := func(w *archive.Writer, d digest.Digest) error { return b.Store.saveBlob(w, d) }
+			layer := func(w *archive.Writer, d digest.Digest) error { return w.Take(b.Store.layers(), d) }
 			image, err = output.Image(b.ctx, out, s.config, s.blobs, names, b.notes, layer)
 			return err
 		})

@@ -17,7 +17,7 @@ import (
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/digest"
-	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/layerstore"
 	"stagebox/stage05-images/oci"
 )
 
@@ -58,34 +58,12 @@ func (s Store) using() (done func() error, err error) {
 		return nil, state.Unusable(err)
 	}
 	if state.Convert(file, state.Exclusive) == nil {
-		err = errors.Join(s.dropHalfMade(), state.Convert(file, state.Shared))
+		err = errors.Join(s.layers().DropHalfMade(), state.Convert(file, state.Shared))
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file.Close, nil
-}
-
-// dropHalfMade removes blobs and layers that are not named by a digest yet, and records that were
-// half written. The part of a blob that an interrupted pull has left is named by its digest, and
-// stays for the next pull.
-func (s Store) dropHalfMade() error {
-	entries, err := os.ReadDir(s.path("images/partial"))
-	for _, entry := range entries {
-		if isHalfMade(entry.Name()) {
-			err = errors.Join(err, removeTree(s.path("images/partial", entry.Name())))
-		}
-	}
-	return errors.Join(err, state.Sweep(s.path("images/partial")), state.Sweep(s.path("images")),
-		state.Sweep(s.path("layers")))
-}
-
-// isHalfMade reports whether a name is one of those that are given to directories in partial/. No
-// other name is removed there.
-func isHalfMade(name string) bool {
-	kind, number, _ := strings.Cut(strings.TrimSuffix(name, layer.OwnersSuffix), "-")
-	return slices.Contains(strings.Fields("layer tiny fetch mount cache"), kind) &&
-		number != "" && strings.Trim(number, "0123456789abcdef") == ""
 }
 
 func exists(path string) bool {
@@ -133,7 +111,7 @@ func stays(dir, entry string, needed map[string]bool) bool {
 	if dir != "images/partial" && (needed[name] || pending) {
 		return true
 	}
-	return !ids.IsID(name) && !isHalfMade(entry) && !pending
+	return !ids.IsID(name) && !layerstore.IsHalfMade(entry) && !pending
 }
 
 // keep adds the digests of an image's blobs and layers.

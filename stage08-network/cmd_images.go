@@ -13,8 +13,8 @@ import (
 
 	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/batch"
-	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/imageview"
+	"stagebox/stage05-images/layerstore"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 )
@@ -135,8 +135,7 @@ type imagePruneCmd struct {
 	Store Store `embed:""`
 }
 
-// Run is `box image prune`. It has freed the layers that are gone afterwards: others
-// may be those of an image that stays.
+// Run is `box image prune`.
 func (c *imagePruneCmd) Run() error {
 	kind := "dangling images"
 	if c.All {
@@ -149,24 +148,17 @@ func (c *imagePruneCmd) Run() error {
 		return err
 	}
 	images, err := c.Store.layout().Images()
-	sizes, freed := map[digest.Digest]int64{}, int64(0)
+	freed := layerstore.Freed{Dir: c.Store.layers()}
 	for _, image := range images {
 		if len(image.Names) > 0 && !c.All || c.Store.unusedImage(image) != nil {
 			continue
 		}
-		for _, diffID := range image.Config.RootFS.DiffIDs {
-			sizes[diffID] = c.Store.layers().Size(diffID)
-		}
+		freed.Note(image)
 		err = errors.Join(err, c.Store.untagAndPrint(image, image.Names))
 		fmt.Println("Deleted: " + image.ID.String())
 	}
 	err = errors.Join(err, c.Store.collect())
-	for diffID, size := range sizes {
-		if !exists(c.Store.layers().Path(diffID)) {
-			freed += size
-		}
-	}
-	fmt.Println("Total reclaimed space: " + units.FormatSize(freed))
+	fmt.Println("Total reclaimed space: " + units.FormatSize(freed.Bytes()))
 	return err
 }
 

@@ -104,7 +104,7 @@ func (c *Container) obtain(name string, local *oci.Image, err error) (*oci.Image
 	isHost := oci.CheckPlatform(oci.Here(), c.Platform, complain) == nil
 	isMade := isTiny(name) && c.Pull != "always" && isHost
 	if c.DryRun {
-		return nil, wouldGet(name, isMade)
+		return nil, registrycli.WouldPull(name, isMade)
 	}
 	if isMade {
 		return c.Store.makeTinyImage()
@@ -162,7 +162,6 @@ func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 }
 
 // layersOf returns the directories of an image that is mounted in a container, the top one first.
-// The last one is empty, for a union needs two.
 func (c *Container) layersOf(name string) ([]string, error) {
 	if layers := c.asImages[name]; layers != nil {
 		return layers, nil
@@ -171,13 +170,7 @@ func (c *Container) layersOf(name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	layers, err := c.Store.layers().Stack(image)
-	if err != nil {
-		return nil, err
-	}
-	slices.Reverse(layers)
-	empty, err := c.Store.layers().Empty()
-	return append(layers, empty...), err
+	return c.Store.layers().Mounted(image)
 }
 
 // image makes the union of an image's layers and copies its mount, which is then in the way no

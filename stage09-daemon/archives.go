@@ -6,9 +6,7 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -114,15 +112,11 @@ func (s Store) importTar(in io.Reader, name string, changes ChangeOptions) (*oci
 	if err := changes.Apply(&config); err != nil {
 		return nil, err
 	}
-	stream, _, err := layer.Decompress(in)
+	files, err := layer.OpenTar(in)
 	if err != nil {
 		return nil, err
 	}
-	defer stream.Close()
-	files := bufio.NewReaderSize(stream, 1<<18)
-	if !layer.IsLayer(files) {
-		return nil, errors.New("not a tar archive")
-	}
+	defer files.Close()
 	l := newLoading(s)
 	defer func() { complain(l.Drop()) }()
 	staged, err := l.Add(files)
@@ -147,7 +141,7 @@ func (s Store) save(out io.Writer, names []string) error {
 		}
 		blobs := []ocispec.Descriptor{image.Manifest, {Digest: image.ID}}
 		for _, d := range append(blobs, image.Blobs...) {
-			if err := s.saveBlob(w, d.Digest); err != nil {
+			if err := w.Take(s.layers(), d.Digest); err != nil {
 				return err
 			}
 		}
@@ -155,15 +149,4 @@ func (s Store) save(out io.Writer, names []string) error {
 		w.Image(image.Manifest, image.ID, image.Blobs, ids, s.layout().Tagged(text))
 	}
 	return w.Close()
-}
-
-func (s Store) saveBlob(w *archive.Writer, d digest.Digest) error {
-	if err := s.layers().Materialize(d); err != nil {
-		return err
-	}
-	err := w.File(d, s.layout().Path(d))
-	if errors.Is(err, archive.ErrDamaged) {
-		return s.layout().Damaged(d)
-	}
-	return err
 }

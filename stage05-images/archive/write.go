@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/layerstore"
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
@@ -85,6 +86,18 @@ func (w *Writer) File(d digest.Digest, path string) error {
 		return err
 	}
 	return w.Blob(d, info.Size(), file)
+}
+
+// Take writes a blob of an image that is kept, and makes it first if it is a layer of this machine's.
+func (w *Writer) Take(from layerstore.Dir, d digest.Digest) error {
+	if err := from.Materialize(d); err != nil {
+		return err
+	}
+	err := w.File(d, from.Layout.Path(d))
+	if errors.Is(err, ErrDamaged) {
+		return from.Layout.Damaged(d)
+	}
+	return err
 }
 
 // Image lists an image: its manifest, the digest of its configuration, its layers with their diff ids,

@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stagebox/stage05-images/digest"
+	"stagebox/stage05-images/layer"
+	"stagebox/stage05-images/layerstore"
+	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/ocispec"
 )
 
@@ -55,4 +59,34 @@ func TestTypesOfLayers(t *testing.T) {
 			require.Equal(t, want, list[0].LayerSources[ids[i]])
 		}
 	}
+}
+
+// TestTake: a layer of this machine becomes a blob when it is wanted, and a damaged blob says what to do.
+func TestTake(t *testing.T) {
+	dir := t.TempDir()
+	d := layerstore.Dir{Dir: filepath.Join(dir, "layers"), RemoveTree: os.RemoveAll}
+	d.Layout = oci.Layout{Dir: filepath.Join(dir, "images"), Warn: func(err error) { require.NoError(t, err) }}
+	for _, path := range []string{d.Dir, d.Layout.Dir + "/partial", d.Layout.Dir + "/blobs/sha256"} {
+		require.NoError(t, os.MkdirAll(path, 0o755))
+	}
+	require.NoError(t, d.Layout.Make())
+	build, err := d.Build()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(build, "file"), []byte("text"), 0o644))
+	require.NoError(t, os.Chmod(build, 0o755))
+	sum, err := layer.Pack(io.Discard, build)
+	require.NoError(t, err)
+	require.NoError(t, d.Keep(build, sum.DiffID))
+
+	var out bytes.Buffer
+	w := NewWriter(&out)
+	require.False(t, d.Layout.Has(sum.DiffID))
+	require.NoError(t, w.Take(d, sum.DiffID))
+	require.NoError(t, w.Close())
+	require.Contains(t, out.String(), blobName(sum.DiffID))
+
+	require.NoError(t, os.WriteFile(d.Layout.Path(sum.DiffID), []byte("else"), 0o644))
+	err = NewWriter(io.Discard).Take(d, sum.DiffID)
+	require.EqualError(t, err, d.Layout.Damaged(sum.DiffID).Error())
+	require.ErrorIs(t, NewWriter(io.Discard).Take(d, digest.FromString("gone")), os.ErrNotExist)
 }

@@ -22,6 +22,23 @@ func IsLayer(r *bufio.Reader) bool {
 		errors.Is(err, exec.ErrNotFound)
 }
 
+// OpenTar opens a tar archive, and takes its compression off, if it has one.
+func OpenTar(in io.Reader) (io.ReadCloser, error) {
+	stream, _, err := Decompress(in)
+	if err != nil {
+		return nil, err
+	}
+	files := bufio.NewReaderSize(stream, 256<<10)
+	if !IsLayer(files) {
+		stream.Close()
+		return nil, errors.New("not a tar archive")
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{files, stream}, nil
+}
+
 // FirstHeader returns an error unless a file begins with the header of a tar file, compressed or
 // not: io.EOF for an empty tar file. A block of zstd, or a header with pax records, may be larger
 // than 64 KiB. All of r can still be read afterwards.

@@ -70,6 +70,18 @@ func (d Dir) Root(image *oci.Image) ([]string, error) {
 	return dirs, err
 }
 
+// Mounted returns the directories of an image that is mounted in a container, the top one first. The
+// last one is empty, for a union needs two.
+func (d Dir) Mounted(image *oci.Image) ([]string, error) {
+	layers, err := d.Stack(image)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(layers)
+	empty, err := d.Empty()
+	return append(layers, empty...), err
+}
+
 // IsHere reports whether the image of a manifest has a name or had one, and all of it is there. Then
 // its layers were compared with its configuration before.
 func (d Dir) IsHere(manifest ocispec.Descriptor) bool {

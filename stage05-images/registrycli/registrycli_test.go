@@ -94,3 +94,10 @@ func TestExplain(t *testing.T) {
 	require.Contains(t, errors, "GET http://"+host+"/v2/")
 	require.NotContains(t, errors, "secret")
 }
+
+func TestWouldPull(t *testing.T) {
+	require.EqualError(t, WouldPull("localhost:5000/app", false),
+		"--dry-run: the image localhost:5000/app:latest would be pulled from localhost:5000; box pull localhost:5000/app:latest pulls it")
+	require.ErrorContains(t, WouldPull("tiny", true), "box run tiny true makes it")
+	require.ErrorContains(t, WouldPull("UPPER", false), "must be in lower case")
+}

@@ -11,7 +11,7 @@ var targets = map[string]target{
 	"cgroups":    {758, 185},
 	"rootfs":     {1530, 172},
 	"unionfs":    {1780, 1480},
-	"images":     {1480, 1400},
+	"images":     {1435, 1375},
 	"dockerfile": {1450, 400},
 	"cache":      {720, 240},
 	"network":    {1830, 480},
