@@ -27,3 +27,13 @@ func Hold(attach func() error) (theirs *os.File, wait func() error, err error) {
 	}()
 	return theirs, func() error { theirs.Close(); return <-result }, nil
 }
+
+// AwaitClients is the monitor's side of Hold: it lets the caller, whose socket its standard input is,
+// attach clients before the process exists, so that they miss nothing of it. A caller that has died
+// holds nothing up. Afterwards the file is /dev/null.
+func AwaitClients(caller *os.File) error {
+	if _, err := caller.WriteString("!"); err == nil {
+		caller.Read(make([]byte, 1))
+	}
+	return Silence(int(caller.Fd()))
+}

@@ -210,6 +210,14 @@ func Holders(path string) (pids []int) {
 	return pids
 }
 
+// ClearLock removes what has the name of a lock and is not a regular file: nothing can be locked there.
+func ClearLock(path string) error {
+	if info, err := os.Lstat(path); err != nil || info.Mode().IsRegular() {
+		return nil
+	}
+	return os.RemoveAll(path)
+}
+
 // KillHolders kills them.
 func KillHolders(path string) error {
 	for _, pid := range Holders(path) {

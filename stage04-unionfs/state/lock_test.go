@@ -185,3 +185,16 @@ func TestFreedWithin(t *testing.T) {
 	require.NoError(t, held.Close())
 	require.True(t, <-freed)
 }
+
+// TestClearLock removes what keeps a lock from being made, and no lock.
+func TestClearLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	require.NoError(t, state.ClearLock(path), "there is none")
+	require.NoError(t, os.MkdirAll(path+"/full", 0o700))
+	require.NoError(t, state.ClearLock(path))
+	held, err := state.TryLock(path, state.Exclusive)
+	require.NoError(t, err)
+	defer held.Close()
+	require.NoError(t, state.ClearLock(path))
+	require.True(t, state.Held(path))
+}

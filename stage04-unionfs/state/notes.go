@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,8 @@ type Notes struct {
 	Dir        string
 	NewID      func() string          // names a note
 	RemoveTree func(dir string) error // also one with files of other users
+
+	Undo map[string]func(path string) error // what Clear does about a file of a name, instead of removing what was half made
 }
 
 // Note notes a path that is being made or removed.
@@ -34,4 +37,21 @@ func (n Notes) Make(path string, fill func(build string) error) error {
 		return errors.Join(fmt.Errorf("make %s: %w", path, err), n.RemoveTree(build), done())
 	}
 	return errors.Join(SyncDir(filepath.Dir(path)), done())
+}
+
+// Clear undoes what a killed process has left: held is its note, which is locked now.
+func (n Notes) Clear(held *os.File) error {
+	path, build, err := ReadNote(held)
+	undo := n.Undo[filepath.Base(path)]
+	switch {
+	case path == "": // it never did anything
+	case undo != nil:
+		err = undo(path)
+	default:
+		err = n.RemoveTree(build)
+	}
+	if err == nil {
+		err = os.Remove(held.Name())
+	}
+	return errors.Join(err, held.Close())
 }

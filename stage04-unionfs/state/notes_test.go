@@ -58,3 +58,36 @@ func TestMake(t *testing.T) {
 		}
 	}
 }
+
+// TestClear undoes what a killed process has left: what it was making is removed, and nothing else.
+func TestClear(t *testing.T) {
+	dir := t.TempDir()
+	id := strings.Repeat("a", 12)
+	notes := Notes{Dir: dir, NewID: func() string { return id }, RemoveTree: os.RemoveAll}
+	path := filepath.Join(dir, "made")
+	build, done, err := notes.Note(path)
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(os.MkdirAll(build+"/half", 0o700), os.Mkdir(path, 0o700)))
+	note := filepath.Join(dir, Unfinished+id)
+	clear := func() {
+		held, err := os.OpenFile(note, os.O_RDWR, 0)
+		require.NoError(t, err)
+		require.NoError(t, notes.Clear(held))
+		require.Error(t, held.Close(), "it was closed")
+	}
+	clear()
+	require.NoDirExists(t, build)
+	require.DirExists(t, path)
+	require.NoFileExists(t, note)
+	require.Error(t, done(), "the note has gone")
+
+	undone := filepath.Join(dir, "frozen")
+	notes.Undo = map[string]func(string) error{"frozen": os.Remove}
+	require.NoError(t, os.WriteFile(undone, nil, 0o600))
+	for _, about := range []string{"", undone} {
+		require.NoError(t, os.WriteFile(note, []byte(about), 0o600))
+		clear()
+		require.NoFileExists(t, note)
+	}
+	require.NoFileExists(t, undone)
+}

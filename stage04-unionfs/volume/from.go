@@ -11,6 +11,26 @@ import (
 // Specs are the values of --volume, --mount and --tmpfs, which were checked before.
 type Specs struct{ Volume, Mount, Tmpfs []string }
 
+// NameAll gives the volumes that have no name one of those that random makes, and returns these names.
+// It changes the values in their places.
+func (s Specs) NameAll(types mountspec.Types, random func() string) (names []string) {
+	next := func() string {
+		names = append(names, random())
+		return names[len(names)-1]
+	}
+	for i, spec := range s.Volume {
+		if !strings.Contains(spec, ":") {
+			s.Volume[i] = next() + ":" + spec
+		}
+	}
+	for i, spec := range s.Mount {
+		if m, err := types.Mount(spec); err == nil && m.Type == "volume" && m.Source == "" {
+			s.Mount[i] += ",src=" + next()
+		}
+	}
+	return names
+}
+
 // TakeFrom is Take for the values of --volumes-from: a container, and how its mounts are taken. find
 // returns what the container has.
 func (s *Specs) TakeFrom(types mountspec.Types, list []string, find func(name string) (Specs, error)) error {

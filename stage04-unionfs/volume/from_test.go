@@ -2,6 +2,7 @@ package volume
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,17 @@ func TestTake(t *testing.T) {
 		s.Take(types, other, readOnly)
 		require.Equal(t, want, s)
 	}
+}
+
+func TestNameAll(t *testing.T) {
+	types, n := mountspec.Types{"bind", "tmpfs", "volume"}, 0
+	random := func() string { n++; return fmt.Sprint("random", n) }
+	s := Specs{Volume: []string{"/own", "data:/data", "/host:/host"},
+		Mount: []string{"type=volume,dst=/more", "type=volume,src=data,dst=/data", "type=tmpfs,dst=/tmp", "type=volume"}}
+	require.Equal(t, []string{"random1", "random2"}, s.NameAll(types, random))
+	require.Equal(t, []string{"random1:/own", "data:/data", "/host:/host"}, s.Volume)
+	require.Equal(t, []string{"type=volume,dst=/more,src=random2", "type=volume,src=data,dst=/data", "type=tmpfs,dst=/tmp", "type=volume"}, s.Mount)
+	require.Empty(t, s.NameAll(types, random), "all have names now")
 }
 
 func TestTakeFrom(t *testing.T) {
