@@ -16,6 +16,7 @@ import (
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage04-unionfs/batch"
 	"stagebox/stage04-unionfs/listing"
+	"stagebox/stage04-unionfs/state"
 )
 
 type psCmd struct {
@@ -116,7 +117,7 @@ func (c *rmCmd) remove(name string) error {
 			return c.Store.discard(unreadable.id)
 		}
 		if err == nil {
-			err = c.Store.clearLock(r.ID)
+			err = state.ClearLock(r.livePath())
 		}
 		if err != nil {
 			return err

@@ -4,15 +4,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 
-	"stagebox/stage04-unionfs/batch"
-	"stagebox/stage04-unionfs/format"
-	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/listing"
 	"stagebox/stage04-unionfs/volume"
 )
@@ -77,25 +72,14 @@ func (c *volumeCreateCmd) Run() error {
 }
 
 type volumeInspectCmd struct {
-	Names  []string `arg:"" name:"volume" help:"Volumes, by name."`
-	Format string   `short:"f" help:"Format as json, or with a Go template such as {{.Mountpoint}}." placeholder:"TEMPLATE"`
+	listing.VolumeInspectOptions
 
 	Store Store `embed:""`
 }
 
 // Run is `box volume inspect`.
 func (c *volumeInspectCmd) Run() error {
-	return format.Named(os.Stdout, c.Names, c.Format, func(name string) (any, error) {
-		v, err := volume.Read(c.Store.path("volumes"), name)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = noVolume(name)
-		}
-		return v, err
-	})
-}
-
-func noVolume(name string) error {
-	return fmt.Errorf("no such volume: %q; box volume ls lists them", name)
+	return c.VolumeInspectOptions.Show(os.Stdout, c.Store.path("volumes"))
 }
 
 type volumePruneCmd struct {
@@ -111,27 +95,14 @@ func (c *volumePruneCmd) Run() error {
 }
 
 type volumeRmCmd struct {
-	Names []string `arg:"" name:"volume" help:"Volumes, by name."`
-	Force bool     `short:"f" help:"Succeed if there is no such volume."`
+	listing.VolumeRemoveOptions
 
 	Store Store `embed:""`
 }
 
 // Run is `box volume rm`.
 func (c *volumeRmCmd) Run() error {
-	return batch.Print(c.Names, func(name string) error {
-		if !ids.IsName(name) {
-			return fmt.Errorf("%q is not the name of a volume: box volume ls lists them", name)
-		}
-		err := c.Store.removeVolume(name, "")
-		if errors.Is(err, fs.ErrNotExist) && c.Force {
-			return nil
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return noVolume(name)
-		}
-		return err
-	})
+	return c.VolumeRemoveOptions.Remove(func(name string) error { return c.Store.removeVolume(name, "") })
 }
 
 // takeVolumes adds the mounts of the containers that --volumes-from names.

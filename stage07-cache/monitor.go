@@ -102,7 +102,7 @@ func (r *Record) openLog(p *Plan) (err error) {
 	}
 	r.log.To = r.hub.Output
 	if r.hold {
-		defer func() { err = errors.Join(err, holdForClients()) }()
+		defer func() { err = errors.Join(err, attach.AwaitClients(os.Stdin)) }()
 	}
 	if r.ready == nil { // in the foreground, the caller is the first client
 		p.Broken = r.hub.Caller()
@@ -135,15 +135,6 @@ func (r *Record) openPipeLog(p *Plan) error {
 		p.stdio[1+i], r.errors = int(end.Fd()), end
 	}
 	return r.openInput(p)
-}
-
-// holdForClients lets the caller attach clients before the process exists, so that they miss
-// nothing of it. A caller that has died holds nothing up.
-func holdForClients() error {
-	if _, err := os.Stdin.WriteString("!"); err == nil {
-		os.Stdin.Read(make([]byte, 1))
-	}
-	return attach.Silence(0)
 }
 
 // openInput makes a pipe for those who are attached to write to, if the process is to have an

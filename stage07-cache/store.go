@@ -45,7 +45,8 @@ func (s Store) open() (err error) {
 // killed meanwhile, the next box removes what has that name. The file cgroup.freeze means processes
 // that are stopped: the next box lets them go on.
 func (s Store) notes() state.Notes {
-	return state.Notes{Dir: s.path("running"), NewID: ids.New, RemoveTree: removeTree}
+	return state.Notes{Dir: s.path("running"), NewID: ids.New, RemoveTree: removeTree,
+		Undo: map[string]func(string) error{"cgroup.freeze": cgroupfs.Thaw}}
 }
 
 // sweep cleans up after boxes that were killed. An unlocked file in running/ belongs to a box that
@@ -62,7 +63,7 @@ func (s Store) sweep() error {
 			continue
 		}
 		if err == nil && strings.HasPrefix(entry.Name(), state.Unfinished) {
-			err = removeUnfinished(held)
+			err = s.notes().Clear(held)
 		} else if err == nil {
 			err = s.repair(entry.Name(), held)
 		}
@@ -71,22 +72,6 @@ func (s Store) sweep() error {
 		}
 	}
 	return err
-}
-
-// removeUnfinished removes what a note is about, and the note.
-func removeUnfinished(held *os.File) error {
-	path, build, err := state.ReadNote(held)
-	switch {
-	case path == "": // it never did anything
-	case filepath.Base(path) == "cgroup.freeze":
-		err = cgroupfs.Thaw(path)
-	default:
-		err = removeTree(build)
-	}
-	if err == nil {
-		err = os.Remove(held.Name())
-	}
-	return errors.Join(err, held.Close())
 }
 
 // about adds the operation and the file to an error.

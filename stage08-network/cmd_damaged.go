@@ -63,7 +63,7 @@ func (r *Record) checkDirs() error {
 // killed, and the container ends with that: its record would say which process to kill.
 func (s Store) discard(id string) error {
 	r := &Record{ID: id, store: s}
-	if err := cmp.Or(s.clearLock(id), state.KillHolders(r.livePath())); err != nil {
+	if err := cmp.Or(state.ClearLock(r.livePath()), state.KillHolders(r.livePath())); err != nil {
 		return err
 	}
 	held, err := state.LockNew(r.livePath())
@@ -75,15 +75,6 @@ func (s Store) discard(id string) error {
 		return errors.Join(err, r.release())
 	}
 	return r.remove()
-}
-
-// clearLock removes what has the name of a container's lock and is not a file.
-func (s Store) clearLock(id string) error {
-	path := s.path("running", id)
-	if info, err := os.Lstat(path); err != nil || info.Mode().IsRegular() {
-		return nil
-	}
-	return os.RemoveAll(path)
 }
 
 // named finds a container by the name in its record: its link is lost.

@@ -22,20 +22,8 @@ import (
 // nameVolumes gives volumes without a name a random one, so that the container has the same ones
 // when it is started again.
 func (c *Container) nameVolumes(r *Record) error {
-	random := func() string {
-		r.Volumes = append(r.Volumes, ids.New())
-		return r.Volumes[len(r.Volumes)-1]
-	}
-	for i, spec := range c.Volume {
-		if !strings.Contains(spec, ":") {
-			c.Volume[i] = random() + ":" + spec
-		}
-	}
-	for i, spec := range c.Mount {
-		if m, err := mountTypes.Mount(spec); err == nil && m.Type == "volume" && m.Source == "" {
-			c.Mount[i] += ",src=" + random()
-		}
-	}
+	given := volume.Specs{Volume: c.Volume, Mount: c.Mount}
+	r.Volumes = given.NameAll(mountTypes, ids.New)
 	_, err := c.binds()
 	return err
 }

@@ -10,7 +10,7 @@ var targets = map[string]target{
 	"namespaces": {450, 135},
 	"cgroups":    {758, 185},
 	"rootfs":     {1530, 172},
-	"unionfs":    {1780, 1480},
+	"unionfs":    {1745, 1445},
 	"images":     {1435, 1375},
 	"dockerfile": {1450, 400},
 	"cache":      {720, 240},
