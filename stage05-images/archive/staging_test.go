@@ -22,7 +22,7 @@ func TestKeepIn(t *testing.T) {
 	for _, path := range []string{d.Dir, partial, d.Layout.Dir + "/blobs/sha256"} {
 		require.NoError(t, os.MkdirAll(path, 0o755))
 	}
-	staging := Staging{Dir: partial, Limit: layer.DefaultLimits.Check, Remove: d.Drop}
+	staging := Staging{Dir: partial, Limit: layer.LimitFlags{}.OrDefault().Check, Remove: d.Drop}
 	kept, err := staging.Add(bytes.NewReader(tarOf(t, "file", "content")))
 	require.NoError(t, err)
 	_, err = staging.Add(bytes.NewReader(tarOf(t, "other", "content")))
