@@ -16,32 +16,18 @@ import (
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/registry"
 	"stagebox/stage05-images/registrycli"
+	"stagebox/stage06-dockerfile/bases"
 	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/buildflags"
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 type buildCmd struct {
-	Context          string   `arg:"" help:"Directory that COPY and ADD take files from; - reads a tar archive or a Dockerfile from standard input."`
-	Tag              []string `short:"t" help:"Name of the image." placeholder:"NAME" sep:"none"`
-	File             string   `short:"f" help:"Path of the Dockerfile; - is standard input (default: CONTEXT/Dockerfile)." placeholder:"FILE"`
-	BuildArg         []string `help:"Set a build argument; NAME alone copies it from the caller's environment." placeholder:"NAME=VALUE" sep:"none"`
-	Target           string   `help:"Stage to build (default: the last)." placeholder:"STAGE"`
-	Label            []string `help:"Set a label on the image." placeholder:"NAME=VALUE" sep:"none"`
-	Platform         string   `help:"Platform to build for, such as linux/arm64 (default: the host's)." placeholder:"OS/ARCH"`
-	Pull             bool     `help:"Check the registry for newer versions of all images."`
-	Secret           []string `help:"Secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE." placeholder:"SPEC" sep:"none"`
-	Network          string   `help:"Network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
-	Quiet            bool     `short:"q" help:"Print only the image's id."`
-	Iidfile          string   `help:"Write the image's id to a file." placeholder:"FILE"`
-	Progress         string   `help:"How to show progress: auto, plain, or tty to update in place." enum:"auto,plain,tty" default:"auto"`
-	Check            bool     `help:"Check the Dockerfile for mistakes, without building."`
-	Keep             bool     `help:"Keep the container of a RUN that fails."`
-	NoCache          bool     `help:"Do not use the build cache."`
-	Annotation       []string `help:"Add an annotation to the image's manifest." placeholder:"NAME=VALUE" sep:"none"`
-	RewriteTimestamp bool     `help:"Clamp file times to SOURCE_DATE_EPOCH (a build argument or variable), so that equal builds give equal images."`
+	buildflags.Source
 
-	Allow []string `help:"Permit RUN to ask for network.host or security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
+	Network string `help:"Network of RUN: none, or host for the host's." enum:"default,none,host" default:"default"`
+
+	buildflags.Options
 
 	OutputOptions
 
@@ -71,32 +57,24 @@ func (c *buildCmd) interruptible() error {
 
 // build builds, or checks the Dockerfile, and prints the image's id.
 func (c *buildCmd) build(b *builder) (err error) {
-	if c.Iidfile != "" {
-		if err := state.CheckOutput(c.Iidfile); err != nil {
-			return err
-		}
+	if err := c.CheckIDFile(); err != nil {
+		return err
 	}
 	if err := b.prepare(); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.files.Close()) }()
-	if c.Check {
+	if c.Options.Check {
 		return b.check()
 	}
 	image, err := b.run()
 	if err != nil {
 		return err
 	}
-	if c.Iidfile != "" {
-		err := state.Output(c.Iidfile, state.Volatile, func(out *os.File) error {
-			_, err := out.WriteString(image.ID.String())
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if err := c.WriteIDFile(image); err != nil {
+		return err
 	}
-	return errors.Join(b.printID(image), b.warn())
+	return errors.Join(b.outputs.PrintID(image, b.Tag), b.warn())
 }
 
 // limitFor returns the limits of a layer for something else that is unpacked or fetched.
@@ -107,23 +85,11 @@ func (b *builder) limitFor(what string) layer.Limit {
 
 // prepare parses the flags, opens the context and parses the Dockerfile.
 func (b *builder) prepare() (err error) {
-	if b.args, err = buildflags.KeyValues("--build-arg", b.BuildArg); err != nil {
+	flags, err := buildflags.Parse(b.Source, b.Options)
+	if err != nil {
 		return err
 	}
-	if b.notes, err = buildflags.Annotations(b.Annotation); err != nil {
-		return err
-	}
-	if b.secrets, err = buildflags.Secrets(b.Secret); err != nil {
-		return err
-	}
-	for _, name := range b.Tag {
-		if _, err := registry.ParseNewName(name); err != nil {
-			return fmt.Errorf("--tag %w", err)
-		}
-	}
-	if b.want, err = registry.ParsePlatform(b.Platform); err != nil {
-		return err
-	}
+	b.args, b.notes, b.secrets, b.want = flags.Args, flags.Notes, flags.Secrets, flags.Platform
 	if err = b.parseOutputs(); err != nil {
 		return err
 	}
@@ -146,7 +112,7 @@ func (b *builder) parse() (err error) {
 		b.file.Check = rules
 	}
 	if err != nil {
-		if b.Check { // what precedes the mistake
+		if b.Options.Check { // what precedes the mistake
 			_, errCheck := b.file.PrintWarnings(os.Stdout, "", b.checks())
 			err = errors.Join(err, errCheck)
 		}
@@ -157,35 +123,11 @@ func (b *builder) parse() (err error) {
 	if b.globals, err = b.file.Globals(b.native, b.args); err != nil {
 		return err
 	}
-	if err = b.checkBases(); err != nil {
+	if err = bases.Check(b.file, b.globals, b.want, b.Options.Check); err != nil {
 		return err
 	}
-	b.epoch, err = buildflags.Epoch(b.args, b.globals, b.files.Newest)
-	if err == nil && b.epoch == nil && b.RewriteTimestamp {
-		err = errors.New("--rewrite-timestamp: SOURCE_DATE_EPOCH is not set;" +
-			" --build-arg SOURCE_DATE_EPOCH=SECONDS since 1970 sets it")
-	}
+	b.epoch, err = b.Epoch(b.args, b.globals, b.files.Newest)
 	return err
-}
-
-// checkBases checks the platforms and the names of all images, also those of stages that are not
-// needed. The checks of --check warn of a name.
-func (b *builder) checkBases() error {
-	for _, s := range b.file.Stages {
-		if _, err := b.platform(s.From); err != nil {
-			return err
-		}
-		base, err := b.file.BaseOf(s, b.globals)
-		if err == nil && base != "scratch" && b.file.Parent(s, base) == nil {
-			if _, err = registry.ParseReference(base); err != nil {
-				err = s.From.ErrorAt(s.Base, "%v", err)
-			}
-		}
-		if err != nil && !b.Check {
-			return err
-		}
-	}
-	return nil
 }
 
 // errBuild is the error of a build that was shown already.

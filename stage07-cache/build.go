@@ -14,21 +14,20 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"stagebox/stage01-namespaces/plan"
-	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage05-images/layer"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
+	"stagebox/stage06-dockerfile/bases"
 	"stagebox/stage06-dockerfile/buildcontext"
 	"stagebox/stage06-dockerfile/buildflags"
 	"stagebox/stage06-dockerfile/cachemount"
+	"stagebox/stage06-dockerfile/configure"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage06-dockerfile/output"
@@ -57,15 +56,8 @@ type builder struct {
 	outputs  output.List               // in place of the store
 
 	lock   sync.Mutex // of done and images: stages are built side by side
-	images map[string]*gotImage
+	images map[string]func() (*oci.Image, error)
 	buildCache
-}
-
-// gotImage is an image that a build asked for: once, so that it is the same for all stages.
-type gotImage struct {
-	once  sync.Once
-	image *oci.Image
-	err   error
 }
 
 // stageBuild is a stage that is being built.
@@ -115,12 +107,8 @@ func (b *builder) build() (*oci.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := labels.Read(nil, b.Label)
-	if err != nil {
+	if err := configure.Labels(&s.config, b.Label); err != nil {
 		return nil, err
-	}
-	for name, value := range labels.Map(list) {
-		s.config.Config.Labels = withKey(maps.Clone(s.config.Config.Labels), name, value)
 	}
 	if err := s.addCacheNote(); err != nil {
 		return nil, err
@@ -247,7 +235,7 @@ func (s *stageBuild) do(
 	if err := s.b.ctx.Err(); err != nil {
 		return errors.New("the build was interrupted")
 	}
-	s.at, s.shown = time.Now().UTC(), s.b.show.Begin(s.label(), in.Text)
+	s.at, s.shown = time.Now().UTC(), s.b.show.Begin(s.b.file.Label(s.Stage), in.Text)
 	if in.Name == "FROM" { // which is not looked up
 		s.shown.Announce("")
 	}
@@ -260,17 +248,6 @@ func (s *stageBuild) do(
 		return err
 	}
 	return in.ErrorAt("", "%w", err)
-}
-
-// label is the name of the stage where steps are shown; "" if there is only one.
-func (s *stageBuild) label() string {
-	if s.Name != "" {
-		return s.Name
-	}
-	if len(s.b.file.Stages) > 1 {
-		return fmt.Sprintf("stage-%d", s.Index)
-	}
-	return ""
 }
 
 // from starts from an earlier stage, an image, or nothing.
@@ -287,12 +264,10 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 	}
 	if base == "scratch" {
 		s.base = s.fromInputs(base, "nothing")
-		s.config = oci.NewConfig()
-		s.config.Platform, s.config.Created = s.b.want, nil // no step, no time: as BuildKit has it
-		s.config.Config.Env, s.config.Config.WorkingDir = []string{"PATH=" + plan.DefaultPath}, "/"
+		s.config = bases.Scratch(s.b.want)
 		return nil
 	}
-	platform, err := s.b.platform(in)
+	platform, err := bases.Platform(s.b.file, in, s.b.globals, s.b.want)
 	if err != nil {
 		return err
 	}
@@ -301,39 +276,21 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 		return err
 	}
 	s.base = s.fromInputs(base, image.ID.String())
-	s.config, s.blobs = image.Config.Clone(), slices.Clone(image.Blobs)
-	isPath := func(v string) bool { return strings.HasPrefix(v, "PATH=") }
-	if !slices.ContainsFunc(s.config.Config.Env, isPath) {
-		s.config.Config.Env = append(s.config.Config.Env, "PATH="+plan.DefaultPath)
-	}
+	s.config, s.blobs = bases.Config(image), slices.Clone(image.Blobs)
 	return nil
-}
-
-// platform returns the platform of FROM --platform, or the build's.
-func (b *builder) platform(in *dockerfile.Instruction) (ocispec.Platform, error) {
-	platform := b.want
-	text, err := b.file.PlatformOf(in, b.globals)
-	if err == nil && text != "" {
-		platform, err = registry.ParsePlatform(text)
-	}
-	if err != nil {
-		err = in.ErrorAt("--platform", "--platform=%s: %v", in.Flag("platform"), err)
-	}
-	return platform, err
 }
 
 // image returns an image that FROM or --from names, and pulls it if need be.
 func (b *builder) image(name string, platform ocispec.Platform) (*oci.Image, error) {
 	b.lock.Lock()
 	key := name + " " + registry.FormatPlatform(platform)
-	got := b.images[key]
-	if got == nil {
-		got = &gotImage{}
-		b.images = withKey(b.images, key, got)
+	get := b.images[key]
+	if get == nil { // once, so that it is the same for all stages
+		get = sync.OnceValues(func() (*oci.Image, error) { return b.getImage(name, platform) })
+		b.images = withKey(b.images, key, get)
 	}
 	b.lock.Unlock()
-	got.once.Do(func() { got.image, got.err = b.getImage(name, platform) })
-	return got.image, got.err
+	return get()
 }
 
 // getImage takes an image of the store, or pulls it.

@@ -47,7 +47,7 @@ func (b *builder) picture(form string) string {
 	slices.SortFunc(stages, func(a, b *stageBuild) int { return a.Index - b.Index })
 	var list []buildpicture.Stage
 	for _, s := range stages {
-		list = append(list, buildpicture.Stage{Name: cmp.Or(s.label(), "the image"), Steps: s.pictureSteps})
+		list = append(list, buildpicture.Stage{Name: cmp.Or(s.b.file.Label(s.Stage), "the image"), Steps: s.pictureSteps})
 	}
 	if form == "svg" {
 		return buildpicture.SVG(list)

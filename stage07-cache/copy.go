@@ -52,8 +52,8 @@ func (c *copying) prepare() (err error) {
 	if err := c.attributes(); err != nil {
 		return err
 	}
-	c.destination()
-	if err := c.checkSources(); err != nil {
+	c.dest, c.isDir = c.in.Destination(c.s.config.Config.WorkingDir)
+	if err := download.CheckSources(c.in); err != nil {
 		return err
 	}
 	c.From, c.Ignore, err = c.s.b.source(c.in, c.in.Flag("from"))
@@ -87,31 +87,6 @@ func (c *copying) attributes() (err error) {
 		}
 	}
 	c.Parents = in.Flag("parents") == "true"
-	return nil
-}
-
-// destination is the last word; a relative one begins at the stage's directory.
-func (c *copying) destination() {
-	c.dest = c.in.Args[len(c.in.Args)-1]
-	c.isDir = strings.HasSuffix(c.dest, "/") || path.Base(c.dest) == "." || c.Parents
-	if !path.IsAbs(c.dest) {
-		c.dest = path.Join("/", c.s.config.Config.WorkingDir, c.dest)
-	}
-	c.dest = path.Clean(c.dest)
-}
-
-// checkSources refuses a repository, and a checksum of several files.
-func (c *copying) checkSources() error {
-	in := c.in
-	sources := in.Args[:len(in.Args)-1]
-	if i := slices.IndexFunc(sources, download.IsRepository); i >= 0 && in.Name == "ADD" {
-		return in.ErrorAt(sources[i], "%s %s: a git repository is not fetched:"+
-			" clone it beside the Dockerfile, and COPY it", in.Name, sources[i])
-	}
-	if in.Flag("checksum") != "" && (len(sources) != 1 || !download.IsURL(sources[0])) {
-		return in.ErrorAt("--checksum", "--checksum needs exactly one source, a URL that begins"+
-			" with http or https")
-	}
 	return nil
 }
 

@@ -44,7 +44,7 @@ func (s *stageBuild) apply(in *dockerfile.Instruction) error {
 func (s *stageBuild) configure(in *dockerfile.Instruction) error {
 	switch in.Name {
 	case "ARG":
-		return s.arg(in)
+		return configure.Args(s.args, in, s.variables, s.b.args, s.b.globals, s.b.native)
 	case "CMD":
 		s.hasCmd = true
 	case "ENV":
@@ -74,29 +74,6 @@ func (s *stageBuild) history(in *dockerfile.Instruction, empty bool) {
 	s.config.Created = &at
 	step := ocispec.History{Created: &at, CreatedBy: in.Whole(), EmptyLayer: empty}
 	s.config.History = append(s.config.History, step)
-}
-
-func (s *stageBuild) arg(in *dockerfile.Instruction) error {
-	for _, pair := range in.Pairs {
-		value, set := s.b.args[pair.Name]
-		switch {
-		case set:
-		case !pair.Bare:
-			var err error
-			if value, err = in.ExpandWord(pair.Value, s.variables); err != nil {
-				return err
-			}
-			set = true
-		default:
-			if value, set = s.b.globals[pair.Name]; !set {
-				value, set = s.b.native[pair.Name]
-			}
-		}
-		if set {
-			s.args[pair.Name] = value
-		}
-	}
-	return nil
 }
 
 // workdir sets the directory for the instructions that follow, and makes it. It belongs to the

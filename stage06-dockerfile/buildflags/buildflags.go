@@ -1,5 +1,6 @@
-// Package buildflags parses the flags of a build that have a grammar: NAME=VALUE, the fields of
-// --secret, and the time SOURCE_DATE_EPOCH. Values may come from variables of the caller. No lesson reads it.
+// Package buildflags has the flags of a build that need nothing but their own words, Source and Options,
+// and Parse for those that have a grammar: NAME=VALUE, the fields of --secret, and the time
+// SOURCE_DATE_EPOCH. Values may come from variables of the caller. No lesson reads it.
 package buildflags
 
 import (

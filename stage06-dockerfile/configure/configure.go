@@ -1,15 +1,18 @@
 // Package configure changes the configuration of an image as the instructions of a Dockerfile do that
 // write no files: ENV, CMD, EXPOSE and the others (the Dockerfile reference). Apply is for a step of a
-// build, once its variables are replaced; Options are the flag --change of commands that change an image
+// build, once its variables are replaced, and Args for an ARG, which changes only what later steps see;
+// Options are the flag --change of commands that change an image
 // without a build. The lesson reads Apply.
 package configure
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage06-dockerfile/dockerfile"
@@ -53,6 +56,41 @@ func Apply(config *oci.Config, in *dockerfile.Instruction, ownCmd bool) error {
 		return fmt.Errorf("%s does more than to change the configuration", in.Name)
 	}
 	return nil
+}
+
+// Args does an ARG: it sets the variables that the instruction declares. A value that the caller of the
+// build has given wins over the default in the instruction, whose own variables get looks up; without
+// both, the first of others that has the name counts.
+func Args(args map[string]string, in *dockerfile.Instruction, get dockerfile.Lookup,
+	given map[string]string, others ...map[string]string) (err error) {
+	for _, pair := range in.Pairs {
+		value, set := given[pair.Name]
+		if !set && !pair.Bare {
+			if value, err = in.ExpandWord(pair.Value, get); err != nil {
+				return err
+			}
+			set = true
+		}
+		for _, values := range others {
+			if !set {
+				value, set = values[pair.Name]
+			}
+		}
+		if set {
+			args[pair.Name] = value
+		}
+	}
+	return nil
+}
+
+// Labels sets the labels of --label.
+func Labels(config *oci.Config, flags []string) error {
+	list, err := labels.Read(nil, flags)
+	config.Config.Labels = maps.Clone(config.Config.Labels) // an earlier stage may have the same
+	for name, value := range labels.Map(list) {
+		set(&config.Config.Labels, name, value)
+	}
+	return err
 }
 
 // Shell returns the shell that runs a command in the shell form.

@@ -95,3 +95,43 @@ func TestShellAndEnter(t *testing.T) {
 		require.Equal(t, dir, config.Config.WorkingDir)
 	}
 }
+
+func TestArgs(t *testing.T) {
+	for text, want := range map[string]map[string]string{
+		"ARG A":                 {"A": "given"},
+		"ARG A=1":               {"A": "given"},
+		"ARG B=1":               {"B": "1"},
+		"ARG B=1 C=$B":          {"B": "1", "C": "1"},
+		"ARG C=$D":              {"C": "image's"},
+		"ARG GLOBAL":            {"GLOBAL": "1"},
+		"ARG GLOBAL=2":          {"GLOBAL": "2"},
+		"ARG TARGETARCH":        {"TARGETARCH": "arm64"},
+		"ARG E=":                {"E": ""},
+		"ARG NOBODY TARGETARCH": {"TARGETARCH": "arm64"},
+	} {
+		f, err := dockerfile.Parse("Dockerfile", []byte("FROM x\n"+text+"\n"))
+		require.NoError(t, err)
+		args := map[string]string{}
+		get := func(name string) (string, bool) {
+			if value, set := args[name]; set {
+				return value, true
+			}
+			return "image's", name == "D"
+		}
+		require.NoError(t, Args(args, f.Stages[0].Steps[0], get, map[string]string{"A": "given", "Z": "not declared"},
+			map[string]string{"GLOBAL": "1"}, map[string]string{"TARGETARCH": "arm64", "GLOBAL": "less"}))
+		require.Equal(t, want, args, text)
+	}
+}
+
+func TestLabels(t *testing.T) {
+	var config oci.Config
+	require.NoError(t, Labels(&config, nil))
+	require.Nil(t, config.Config.Labels)
+	shared := map[string]string{"a": "1", "b": "2"}
+	config.Config.Labels = shared
+	require.NoError(t, Labels(&config, []string{"a=x", "c", "a=3"}))
+	require.Equal(t, map[string]string{"a": "3", "b": "2", "c": ""}, config.Config.Labels)
+	require.Equal(t, map[string]string{"a": "1", "b": "2"}, shared)
+	require.ErrorContains(t, Labels(&config, []string{"=x"}), "--label")
+}

@@ -299,6 +299,37 @@ func TestParentIsTheNearestStageAbove(t *testing.T) {
 	require.False(t, f.Stages[1].IsCalled("") || f.Stages[1].IsCalled("0") || f.Stages[1].IsCalled("b"))
 }
 
+func TestLabelOfAStage(t *testing.T) {
+	f, err := Parse("Dockerfile", []byte("FROM x\n"))
+	require.NoError(t, err)
+	require.Empty(t, f.Label(f.Stages[0]))
+	f, err = Parse("Dockerfile", []byte("FROM x\nFROM y AS last\n"))
+	require.NoError(t, err)
+	require.Equal(t, "stage-0 last", f.Label(f.Stages[0])+" "+f.Label(f.Stages[1]))
+}
+
+func TestDestination(t *testing.T) {
+	type place struct {
+		dest  string
+		isDir bool
+	}
+	for text, want := range map[string]place{
+		"COPY a /b":           {"/b", false},
+		"COPY a /b/":          {"/b", true},
+		"COPY a .":            {"/work", true},
+		"COPY a b/./":         {"/work/b", true},
+		"COPY a ../b":         {"/b", false},
+		"COPY a /b/.":         {"/b", true},
+		"COPY --parents a /b": {"/b", true},
+		"ADD a b":             {"/work/b", false},
+	} {
+		f, err := Parse("Dockerfile", []byte("FROM x\n"+text+"\n"))
+		require.NoError(t, err)
+		dest, isDir := f.Stages[0].Steps[0].Destination("work")
+		require.Equal(t, want, place{dest, isDir}, text)
+	}
+}
+
 // FuzzDockerfile parses, expands and checks: no input may end in a panic, and every error
 // of the parser has a place in the file.
 func FuzzDockerfile(f *testing.F) {

@@ -37,6 +37,17 @@ func (f *File) NearestStage(word string) string {
 	return nearest.To(word, names)
 }
 
+// Label is the name of a stage where steps are shown: "" if there is only one and it has no name.
+func (f *File) Label(s *Stage) string {
+	if s.Name != "" {
+		return s.Name
+	}
+	if len(f.Stages) > 1 {
+		return fmt.Sprintf("stage-%d", s.Index)
+	}
+	return ""
+}
+
 // BaseOf returns the FROM of a stage with its variables replaced, whose values globals has.
 func (f *File) BaseOf(s *Stage, globals map[string]string) (string, error) {
 	base, err := Expand(s.Base, f.Escape, LookupIn(globals))

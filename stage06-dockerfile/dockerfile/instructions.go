@@ -10,6 +10,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -257,6 +258,17 @@ func (in *Instruction) ShellCommand() string {
 		text += "\n" + doc.Content + doc.Name
 	}
 	return text
+}
+
+// Destination returns where a COPY or ADD puts its files, and whether that is a directory even if none
+// is there yet. A relative path begins at workDir.
+func (in *Instruction) Destination(workDir string) (dest string, isDir bool) {
+	dest = in.Args[len(in.Args)-1]
+	isDir = strings.HasSuffix(dest, "/") || path.Base(dest) == "." || in.Flag("parents") == "true"
+	if !path.IsAbs(dest) {
+		dest = path.Join("/", workDir, dest)
+	}
+	return path.Clean(dest), isDir
 }
 
 // Whole returns a RUN as written with the text of its here-documents, and of any other instruction

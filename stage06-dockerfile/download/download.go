@@ -18,11 +18,27 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"stagebox/stage05-images/digest"
+	"stagebox/stage06-dockerfile/dockerfile"
 )
+
+// CheckSources refuses an ADD of a repository, and a checksum of anything but one address.
+func CheckSources(in *dockerfile.Instruction) error {
+	sources := in.Args[:len(in.Args)-1]
+	if i := slices.IndexFunc(sources, IsRepository); i >= 0 && in.Name == "ADD" {
+		return in.ErrorAt(sources[i], "%s %s: a git repository is not fetched:"+
+			" clone it beside the Dockerfile, and COPY it", in.Name, sources[i])
+	}
+	if in.Flag("checksum") != "" && (len(sources) != 1 || !IsURL(sources[0])) {
+		return in.ErrorAt("--checksum", "--checksum needs exactly one source, a URL that begins"+
+			" with http or https")
+	}
+	return nil
+}
 
 // Request is a file that is wanted.
 type Request struct {

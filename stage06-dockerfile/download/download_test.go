@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stagebox/stage05-images/digest"
+	"stagebox/stage06-dockerfile/dockerfile"
 )
 
 // request is for a file of a server, of at most a MiB.
@@ -197,3 +198,25 @@ func TestIsRepository(t *testing.T) {
 		require.Equal(t, want, IsRepository(source), source)
 	}
 }
+
+func TestCheckSources(t *testing.T) {
+	for text, want := range map[string]string{
+		"ADD http://x/a b /":                               "",
+		"ADD --checksum=sha256:" + sum + " http://x/a /":   "",
+		"ADD a git@github.com:x/y.git /":                   "ADD git@github.com:x/y.git: a git repository is not fetched",
+		"COPY git@github.com:x/y.git /":                    "",
+		"ADD --checksum=sha256:" + sum + " a /":            "--checksum needs exactly one source",
+		"ADD --checksum=sha256:" + sum + " http://x/a b /": "--checksum needs exactly one source",
+	} {
+		f, err := dockerfile.Parse("Dockerfile", []byte("FROM x\n"+text+"\n"))
+		require.NoError(t, err)
+		if err := CheckSources(f.Stages[0].Steps[0]); want != "" {
+			require.ErrorContains(t, err, want, text)
+		} else {
+			require.NoError(t, err, text)
+		}
+	}
+}
+
+// sum is a checksum of no file.
+var sum = strings.Repeat("0", 64)

@@ -12,8 +12,8 @@ var targets = map[string]target{
 	"rootfs":     {1530, 172},
 	"unionfs":    {1745, 1445},
 	"images":     {1435, 1375},
-	"dockerfile": {1450, 400},
-	"cache":      {720, 240},
+	"dockerfile": {1370, 295},
+	"cache":      {710, 240},
 	"network":    {1830, 480},
 	"daemon":     {1500, 1300},
 }
