@@ -210,8 +210,11 @@ type Arg struct {
 	isNumber bool          // its text is the value
 }
 
-// Cwd is the current directory in openat(2) and its like; null is the NULL pointer.
-var null, Cwd = Arg{text: "NULL"}, Sym(^uintptr(99), "AT_FDCWD")
+// Cwd is the current directory in openat(2) and its like.
+var Cwd = Sym(^uintptr(99), "AT_FDCWD")
+
+// null is the NULL pointer.
+var null = Arg{text: "NULL"}
 
 // Num is a number, written in decimal.
 func Num(n int) Arg { return Arg{value: uintptr(n), isNumber: true} }

@@ -8,6 +8,7 @@ import (
 	"go/printer"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"stagebox/lessons/internal/stages"
@@ -111,10 +112,14 @@ func (o outliner) add(node ast.Node, name, text, comment string) {
 	o.tool.Exports = append(o.tool.Exports, Export{text, o.doc.Synopsis(comment), file, name})
 }
 
-// values adds constants or variables, a group in one line.
+// values adds constants or variables, a group in one line. In place of a name that is not exported
+// go/doc has a blank one.
 func (o outliner) values(list []*doc.Value) {
 	for _, v := range list {
-		o.add(v.Decl, v.Names[0], v.Decl.Tok.String()+" "+strings.Join(v.Names, ", "), v.Doc)
+		names := slices.DeleteFunc(slices.Clone(v.Names), func(name string) bool { return name == "_" })
+		if len(names) > 0 {
+			o.add(v.Decl, names[0], v.Decl.Tok.String()+" "+strings.Join(names, ", "), v.Doc)
+		}
 	}
 }
 

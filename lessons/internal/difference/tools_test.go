@@ -95,10 +95,11 @@ type Arg = func(int) string
 	require.Equal(t, plan.Exports, tools[0].Exports, "tests export nothing")
 }
 
-// TestExportsHaveTheirNames: of a generic type, and of one that is only embedded.
+// TestExportsHaveTheirNames: of a generic type, of one that is only embedded, and of a variable that is
+// declared together with one that is not exported.
 func TestExportsHaveTheirNames(t *testing.T) {
 	root := t.TempDir()
-	write(t, root, "stage01-a/plan/plan.go", "package plan\n\ntype List[T any] struct{}\n\nfunc (l *List[T]) Len() int { return 0 }\n\ntype base struct{}\n\nfunc (b base) Do() {}\n\ntype Outer struct{ base }\n")
+	write(t, root, "stage01-a/plan/plan.go", "package plan\n\ntype List[T any] struct{}\n\nfunc (l *List[T]) Len() int { return 0 }\n\ntype base struct{}\n\nfunc (b base) Do() {}\n\ntype Outer struct{ base }\n\nvar hidden, Seen = 1, 2\n")
 	all, err := stages.All(root)
 	require.NoError(t, err)
 	tools, err := Tools(all[0], false)
@@ -106,8 +107,9 @@ func TestExportsHaveTheirNames(t *testing.T) {
 	var names []string
 	for _, e := range tools[0].Exports {
 		names = append(names, e.Name)
+		require.NotContains(t, e.Text, "_")
 	}
-	require.Equal(t, []string{"List", "List.Len", "Outer", "base.Do"}, names)
+	require.Equal(t, []string{"Seen", "List", "List.Len", "Outer", "base.Do"}, names)
 }
 
 func TestToolThatDoesNotParseHasItsFiles(t *testing.T) {
