@@ -46,7 +46,11 @@ func result(t *testing.T) Result {
 func TestAllOutputsAreWritten(t *testing.T) {
 	dir, r := t.TempDir(), result(t)
 	var words []string
-	for _, o := range []string{"type=local", "type=tar", "type=oci"} {
+	kinds := []string{"type=oci"}
+	if os.Geteuid() == 0 { // for others, box itself reads a tree: TestOutputsOfOneBuild has it do so
+		kinds = append(kinds, "type=local", "type=tar")
+	}
+	for _, o := range kinds {
 		words = append(words, o+",dest="+filepath.Join(dir, strings.TrimPrefix(o, "type=")))
 	}
 	outputs, err := Parse(append(words, "type=image,name=a", "type=cacheonly"))
@@ -55,11 +59,13 @@ func TestAllOutputsAreWritten(t *testing.T) {
 	said := printed(t, &os.Stderr, func() { image, err = outputs.Write(t.Context(), r) })
 	require.NoError(t, err)
 	require.Equal(t, digest.FromString("a"), image.ID)
-	require.Equal(t, 3, strings.Count(said, "wrote "+dir), said)
-	require.Contains(t, said, "local (local): 1 file, 7 B\n")
-	require.FileExists(t, filepath.Join(dir, "local", "f"))
-	require.FileExists(t, filepath.Join(dir, "tar"))
-	require.FileExists(t, filepath.Join(dir, "oci"))
+	require.Equal(t, len(kinds), strings.Count(said, "wrote "+dir), said)
+	for _, o := range kinds {
+		require.FileExists(t, filepath.Join(dir, strings.Replace(strings.TrimPrefix(o, "type="), "local", "local/f", 1)))
+	}
+	if os.Geteuid() == 0 {
+		require.Contains(t, said, "local (local): 1 file, 7 B\n")
+	}
 	r.Quiet, r.Tags = true, []string{"tag"}
 	require.Empty(t, printed(t, &os.Stderr, func() { image, err = outputs.Write(t.Context(), r) }))
 	require.Equal(t, digest.FromString("tag"), image.ID)
