@@ -175,7 +175,8 @@ func lastLine(text string) string {
 // peak runs a command line to its end for its peak memory. The kernel counts what a process had
 // before its execve(2) too, and a child of ours shares our memory until then. So a shell, which is
 // small, starts it and ends; it is ours to wait for afterwards, because this process is the reaper
-// of its descendants (prctl(2), PR_SET_CHILD_SUBREAPER).
+// of its descendants (prctl(2), PR_SET_CHILD_SUBREAPER). It begins when the shell has ended, which
+// might wait for it otherwise.
 func peak(ctx context.Context, argv, env []string) outcome {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return outcome{failed: true, said: "prctl PR_SET_CHILD_SUBREAPER: " + err.Error()}
@@ -185,9 +186,16 @@ func peak(ctx context.Context, argv, env []string) outcome {
 		return outcome{failed: true, said: err.Error()}
 	}
 	defer said.Close()
-	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `"$@" >/dev/null & echo $!`, "sh"}, argv...)...)
+	hold, begin, err := os.Pipe()
+	if err != nil {
+		return outcome{failed: true, said: cmp.Or(stderr.Close(), err).Error()}
+	}
+	const script = `{ read held <&3; exec "$@" 3<&-; } >/dev/null & echo $!`
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", script, "sh"}, argv...)...)
 	cmd.Env, cmd.Stderr = append(cmd.Environ(), env...), stderr
+	cmd.ExtraFiles = []*os.File{hold}
 	out, err := cmd.Output()
+	err = cmp.Or(err, hold.Close(), begin.Close())
 	pid, errPID := strconv.Atoi(strings.TrimSpace(string(out)))
 	if err = cmp.Or(err, errPID, stderr.Close()); err != nil {
 		return outcome{failed: true, said: "sh: " + err.Error()}
