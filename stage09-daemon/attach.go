@@ -237,7 +237,7 @@ func resizeContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	}
 	client, err := attach.Dial(c.path(), nil)
 	if err == nil {
-		err = errors.Join(client.Resize(size.Row, size.Col), client.Close())
+		err = client.ResizeAndClose(size.Row, size.Col)
 	}
 	return done(w, http.StatusOK, err)
 }

@@ -121,6 +121,14 @@ func TestResize(t *testing.T) {
 		size, err := unix.IoctlGetWinsize(int(slave.Fd()), unix.TIOCGWINSZ)
 		return err == nil && size.Row == 31 && size.Col == 100
 	}, time.Minute, time.Millisecond)
+	for row := range uint16(200) { // one that waits has its size when it returns
+		c, err := attach.Dial(dir, nil)
+		require.NoError(t, err)
+		require.NoError(t, c.ResizeAndClose(row, 100))
+		size, err := unix.IoctlGetWinsize(int(slave.Fd()), unix.TIOCGWINSZ)
+		require.NoError(t, err)
+		require.Equal(t, row, size.Row)
+	}
 }
 
 // A hub takes the place of one that was killed, and a peer that sends something else is harmless.

@@ -114,6 +114,21 @@ func (c *Client) Resize(rows, columns uint16) error {
 	return err
 }
 
+// ResizeAndClose gives the container's terminal a size, and detaches when it has it: the hub closes
+// its end of the connection after the last message that it has dealt with.
+func (c *Client) ResizeAndClose(rows, columns uint16) error {
+	err := c.Resize(rows, columns)
+	if err == nil {
+		err = os.NewSyscallError("shutdown", unix.Shutdown(int(c.conn.Fd()), unix.SHUT_WR))
+	}
+	if err == nil {
+		if _, err = c.conn.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
+			err = nil
+		}
+	}
+	return errors.Join(err, c.Close())
+}
+
 // Close detaches.
 func (c *Client) Close() error {
 	err := c.conn.Close()
