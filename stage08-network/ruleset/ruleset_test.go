@@ -15,12 +15,11 @@ func TestMain(m *testing.M) { boxtest.Main(m, nil) }
 
 // kernel answers as the kernel does: with the attributes of the messages that were sent.
 type kernel struct {
-	table      []byte // nil without one
-	rules      [][]byte
-	elements   map[string][][]byte // by set
-	generation uint32
-	faster     func() // another program's change, before the next of ours
-	err        error  // of every question
+	table    []byte // nil without one
+	rules    [][]byte
+	elements map[string][][]byte // by set
+	faster   func()              // another program's change, before the next of ours
+	err      error               // of every question
 }
 
 func (k *kernel) ask(question nft.Message, flags uint16) ([][]byte, error) {
