@@ -64,7 +64,11 @@ func inside(t *testing.T, binary string, args ...string) (pid int, end func() st
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		io.Copy(io.Discard, out) // PID 1 dies after box, and until it has closed this it goes on
+		cmd.Wait()
+	})
 	lines := bufio.NewReader(out)
 	_, err = lines.ReadString('\n')
 	require.NoError(t, err)
