@@ -27,6 +27,7 @@ import (
 	"stagebox/stage06-dockerfile/configure"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/once"
 	"stagebox/stage06-dockerfile/output"
 	"stagebox/stage06-dockerfile/ui"
 	"stagebox/stage06-dockerfile/unchanged"
@@ -44,7 +45,8 @@ type builder struct {
 	want    ocispec.Platform
 	secrets map[string]buildflags.Secret
 	show    *ui.Steps
-	done    map[*dockerfile.Stage]*stageBuild
+	done    once.Map[*dockerfile.Stage, *stageBuild]
+	images  once.Map[string, *oci.Image] // so that one name means the same image for all stages
 
 	triggers map[*dockerfile.Stage]int // ONBUILD steps that were counted before the build
 	epoch    *time.Time                // SOURCE_DATE_EPOCH: when all steps are made, or nil
@@ -135,22 +137,28 @@ func (b *builder) onBuild(image string) int {
 
 // stage builds a stage and those that it needs, once.
 func (b *builder) stage(stage *dockerfile.Stage) (*stageBuild, error) {
-	if s := b.done[stage]; s != nil {
-		return s, nil
-	}
-	for _, needed := range b.file.Needs(stage, b.globals) {
-		if _, err := b.stage(needed); err != nil {
-			return nil, err
+	return b.done.Get(stage, func() (*stageBuild, error) {
+		s := &stageBuild{Stage: stage, b: b, args: map[string]string{}}
+		if err := b.buildAll(b.file.Needs(stage, b.globals)); err != nil {
+			return s, err
 		}
-	}
-	s := &stageBuild{Stage: stage, b: b, args: map[string]string{}}
-	b.done[stage] = s
-	return s, s.build()
+		return s, s.build()
+	})
 }
 
 // built returns a stage that is built already.
 func (b *builder) built(stage *dockerfile.Stage) *stageBuild {
-	return b.done[stage]
+	return b.done.Made(stage)
+}
+
+// buildAll builds stages, one after the other.
+func (b *builder) buildAll(stages []*dockerfile.Stage) error {
+	for _, stage := range stages {
+		if _, err := b.stage(stage); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // build does the steps of a stage: FROM, the triggers of its base, and its instructions.
@@ -248,6 +256,12 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 
 // image returns an image that FROM or --from names, and pulls it if need be.
 func (b *builder) image(name string, platform ocispec.Platform) (*oci.Image, error) {
+	return b.images.Get(name+" "+registry.FormatPlatform(platform),
+		func() (*oci.Image, error) { return b.getImage(name, platform) })
+}
+
+// getImage takes an image of the store, or pulls it.
+func (b *builder) getImage(name string, platform ocispec.Platform) (*oci.Image, error) {
 	pull := "missing"
 	if b.Pull {
 		pull = "always"

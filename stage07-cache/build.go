@@ -14,7 +14,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +29,7 @@ import (
 	"stagebox/stage06-dockerfile/configure"
 	"stagebox/stage06-dockerfile/copyup"
 	"stagebox/stage06-dockerfile/dockerfile"
+	"stagebox/stage06-dockerfile/once"
 	"stagebox/stage06-dockerfile/output"
 	"stagebox/stage06-dockerfile/ui"
 	"stagebox/stage06-dockerfile/unchanged"
@@ -47,7 +47,8 @@ type builder struct {
 	want    ocispec.Platform
 	secrets map[string]buildflags.Secret
 	show    *ui.Steps
-	done    map[*dockerfile.Stage]*stageBuild
+	done    once.Map[*dockerfile.Stage, *stageBuild]
+	images  once.Map[string, *oci.Image] // so that one name means the same image for all stages
 
 	triggers map[*dockerfile.Stage]int // ONBUILD steps that were counted before the build
 	epoch    *time.Time                // SOURCE_DATE_EPOCH: when all steps are made, or nil
@@ -55,8 +56,6 @@ type builder struct {
 	emptied  cachemount.Emptied        // by --no-cache
 	outputs  output.List               // in place of the store
 
-	lock   sync.Mutex // of done and images: stages are built side by side
-	images map[string]func() (*oci.Image, error)
 	buildCache
 }
 
@@ -72,8 +71,6 @@ type stageBuild struct {
 	shown  *ui.Step
 	at     time.Time // when the current step was made
 
-	once sync.Once // builds it
-	err  error     // of that
 	stageCache
 }
 
@@ -153,33 +150,30 @@ func (b *builder) onBuild(image string) int {
 
 // stage builds a stage and those that it needs, once.
 func (b *builder) stage(stage *dockerfile.Stage) (*stageBuild, error) {
-	b.lock.Lock()
-	s := b.done[stage]
-	if s == nil {
-		s = &stageBuild{Stage: stage, b: b, args: map[string]string{}}
-		b.done[stage] = s
-	}
-	b.lock.Unlock()
-	s.once.Do(func() {
-		var needs errgroup.Group // side by side
-		for _, needed := range b.file.Needs(stage, b.globals) {
-			needs.Go(func() error {
-				_, err := b.stage(needed)
-				return err
-			})
+	return b.done.Get(stage, func() (*stageBuild, error) {
+		s := &stageBuild{Stage: stage, b: b, args: map[string]string{}}
+		if err := b.buildAll(b.file.Needs(stage, b.globals)); err != nil {
+			return s, err
 		}
-		if s.err = needs.Wait(); s.err == nil {
-			s.err = s.build()
-		}
+		return s, s.build()
 	})
-	return s, s.err
 }
 
 // built returns a stage that is built already.
 func (b *builder) built(stage *dockerfile.Stage) *stageBuild {
-	b.lock.Lock()
-	defer b.lock.Unlock()
-	return b.done[stage]
+	return b.done.Made(stage)
+}
+
+// buildAll builds stages, side by side.
+func (b *builder) buildAll(stages []*dockerfile.Stage) error {
+	var all errgroup.Group
+	for _, stage := range stages {
+		all.Go(func() error {
+			_, err := b.stage(stage)
+			return err
+		})
+	}
+	return all.Wait()
 }
 
 // build does the steps of a stage: FROM, the triggers of its base, and its instructions.
@@ -282,15 +276,8 @@ func (s *stageBuild) from(in *dockerfile.Instruction) error {
 
 // image returns an image that FROM or --from names, and pulls it if need be.
 func (b *builder) image(name string, platform ocispec.Platform) (*oci.Image, error) {
-	b.lock.Lock()
-	key := name + " " + registry.FormatPlatform(platform)
-	get := b.images[key]
-	if get == nil { // once, so that it is the same for all stages
-		get = sync.OnceValues(func() (*oci.Image, error) { return b.getImage(name, platform) })
-		b.images = withKey(b.images, key, get)
-	}
-	b.lock.Unlock()
-	return get()
+	return b.images.Get(name+" "+registry.FormatPlatform(platform),
+		func() (*oci.Image, error) { return b.getImage(name, platform) })
 }
 
 // getImage takes an image of the store, or pulls it.

@@ -105,10 +105,9 @@ func commandLine() flags.Program {
 		}}
 }
 
-// exit ends box after a command. An error is printed, unless it is only how the program ended, or
-// build has shown it.
+// exit ends box after a command. An error is printed, unless it is only how the program ended.
 func exit(command string, err error) {
-	if err != nil && !errors.As(err, new(plan.ExitStatus)) && !errors.As(err, new(errBuild)) {
+	if err != nil && !errors.As(err, new(plan.ExitStatus)) {
 		fmt.Fprintln(os.Stderr, "box:", err)
 		fmt.Fprint(os.Stderr, state.Advice(err))
 	}

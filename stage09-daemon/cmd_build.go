@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/interrupt"
 	"stagebox/stage05-images/layer"
@@ -58,7 +59,7 @@ func (c *buildCmd) interruptible() error {
 	if err := c.checkNetwork(); err != nil {
 		return err
 	}
-	return c.build(&builder{buildCmd: c, ctx: ctx, done: map[*dockerfile.Stage]*stageBuild{}})
+	return c.build(&builder{buildCmd: c, ctx: ctx})
 }
 
 // build builds, or checks the Dockerfile, and prints the image's id.
@@ -141,6 +142,9 @@ func (b *builder) parse() (err error) {
 
 // errBuild is the error of a build that was shown already.
 type errBuild struct{ error }
+
+// Unwrap leaves only how box ends, of which main prints nothing.
+func (errBuild) Unwrap() error { return plan.ExitStatus(1) }
 
 // shown shows an error, and its place in the Dockerfile.
 func shown(err error) error {

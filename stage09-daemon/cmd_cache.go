@@ -40,10 +40,7 @@ func (b *builder) checkCacheOptions() error {
 
 // picture draws the stages that were built, as text or SVG.
 func (b *builder) picture(form string) string {
-	var stages []*stageBuild
-	for _, s := range b.done {
-		stages = append(stages, s)
-	}
+	stages := b.done.All()
 	slices.SortFunc(stages, func(a, b *stageBuild) int { return a.Index - b.Index })
 	var list []buildpicture.Stage
 	for _, s := range stages {
