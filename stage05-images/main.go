@@ -68,11 +68,8 @@ var commands = []flags.Command{
 }
 
 func main() {
+	rootFirst()
 	args := runtimecli.Args(os.Args)
-	if args == nil {
-		rootFirst()
-		args = os.Args[1:]
-	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	} else if args[0] == "--version" {

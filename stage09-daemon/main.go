@@ -75,12 +75,9 @@ var commands = []flags.Command{
 }
 
 func main() {
+	rootFirst()
+	hostFirst()
 	args := runtimecli.Args(os.Args)
-	if args == nil {
-		rootFirst()
-		hostFirst()
-		args = os.Args[1:]
-	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	} else if args[0] == "--version" {

@@ -32,13 +32,13 @@ type Options struct {
 var withValue = []string{"--root", "--log", "--log-format", "--rootless", "--criu"}
 
 // Args returns the words after the program's name as box takes them: "runtime", the command, and
-// after it the flags that runc has before it. It returns nil unless the program is called runc, or
-// its first word is runtime.
+// after it the flags that runc has before it. It returns them as they are unless the program is called
+// runc, or the first of them is runtime.
 func Args(args []string) []string {
 	rest := args[1:]
 	if filepath.Base(args[0]) != "runc" {
 		if len(rest) == 0 || rest[0] != "runtime" {
-			return nil
+			return rest
 		}
 		rest = rest[1:]
 	}
