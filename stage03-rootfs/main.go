@@ -1,8 +1,8 @@
 // Box runs a command in namespaces and in a root of its own, within limits and restrictions.
 //
-// This stage adds rootfs.go, to read from top to bottom, with mounts.go, binds.go; devices.go and
-// guard.go; then console.go, users.go, hardening.go and seccomp.go; init.go and self.go last. Read
-// container.go before them. The verbs and their flags are in the files cmd_*.go.
+// This stage adds rootfs.go, to read from top to bottom, with mounts.go, binds.go, names.go;
+// devices.go and guard.go; then console.go, users.go, hardening.go and seccomp.go; init.go and
+// self.go last. Read container.go before them. The verbs and their flags are in the files cmd_*.go.
 package main
 
 import (

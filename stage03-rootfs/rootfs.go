@@ -17,8 +17,6 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage01-namespaces/subid"
-	"stagebox/stage03-rootfs/etc"
-	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage03-rootfs/rootdir"
 )
 
@@ -57,6 +55,7 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 			"with (initramfs): switch_root to another first")
 	p.Detach(".").Why("and the old one is gone: from here no path leads out").Look("findmnt -N PID")
 	r.attach()
+	r.fillNames(binds)
 	if c.TTY {
 		r.openConsole(who.uid)
 	}
@@ -87,8 +86,6 @@ type pendingMount struct {
 	isDir  bool
 	exact  bool // the path may hold no symbolic link
 	made   bool // the place is there already
-
-	mountFile func(at plan.Arg) // instead of mount: plans that of a file, once /dev is there
 }
 
 // enter makes the directory a mount, of which pivot_root makes a root.
@@ -168,54 +165,36 @@ func (r *newRoot) cgroups(g *group, dir string, attrs uint64, there bool) {
 	}
 }
 
-// names are three files of the container's own in /etc: files without a name, in the
-// memory of its /dev, so that the root is not written to.
-func (r *newRoot) names(binds []bind) {
-	hosts := etc.Hosts(etc.HostNames(etc.FullName(r.Hostname, r.Domainname)), "127.0.1.1")
-	for _, file := range []struct{ target, content string }{
-		{"/etc/hostname", r.Hostname + "\n"},
-		{"/etc/hosts", hosts}, {"/etc/resolv.conf", etc.ResolvConf()},
-	} {
-		target := r.nameTarget(file.target, binds)
-		if target == "" {
-			continue
-		}
-		lay := func(at plan.Arg) { r.fill(at, file.content) }
-		r.queueMount(pendingMount{target: target, mountFile: lay})
-	}
-}
-
-// attach puts every mount in its place, in the order in which they were queued: /dev before the
-// files that are made in its memory, and /proc last, because until then no magic link, such as
-// /proc/self/fd/7, can be in the way.
+// attach puts every mount in its place, in the order in which they were queued: /proc last, because
+// until then no magic link, such as /proc/self/fd/7, can be in the way.
 func (r *newRoot) attach() {
 	r.Section("attach: each mount in its place, from inside")
 	for _, m := range r.mounted {
 		r.mountPoint(m)
-		if !m.mount.IsSet() && m.mountFile == nil {
-			continue // the program's directory: it only has to exist
+		if !m.mount.IsSet() {
+			continue // it only has to exist
 		}
-		resolve, flags := uint64(unix.RESOLVE_IN_ROOT), uint64(0)
-		if m.exact {
-			resolve = unix.RESOLVE_NO_SYMLINKS
-		}
-		if m.isDir {
-			flags = unix.O_DIRECTORY
-		}
-		at := r.OpenPath(m.target, flags, resolve).
-			Hint(unix.ELOOP, m.target+" in the root is a symbolic link, "+
-				"which box does not follow here: make it a directory").
-			Hint(unix.ENOTDIR, m.target+" in the root is not a directory").
-			Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").
-			Result()
-		if m.mountFile != nil {
-			m.mountFile(at)
-			continue
-		}
-		r.Attach(m.mount, at, "").Why(m.target).
+		r.Attach(m.mount, r.place(m), "").Why(m.target).
 			Hint(unix.EINVAL, "a file can only be mounted on a file, and "+
 				m.target+" in the root is a directory")
 	}
+}
+
+// place opens the place of a mount. No link leads out of the root.
+func (r *newRoot) place(m pendingMount) plan.Arg {
+	resolve, flags := uint64(unix.RESOLVE_IN_ROOT), uint64(0)
+	if m.exact {
+		resolve = unix.RESOLVE_NO_SYMLINKS
+	}
+	if m.isDir {
+		flags = unix.O_DIRECTORY
+	}
+	return r.OpenPath(m.target, flags, resolve).
+		Hint(unix.ELOOP, m.target+" in the root is a symbolic link, "+
+			"which box does not follow here: make it a directory").
+		Hint(unix.ENOTDIR, m.target+" in the root is not a directory").
+		Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").
+		Result()
 }
 
 // mountPoint makes the directory or the empty file that a mount needs to lie on. An existing
@@ -240,25 +219,6 @@ func (r *newRoot) mountPoint(m pendingMount) {
 	}
 }
 
-// fill makes a file in the memory of /dev and lays it over another. Its name is then taken
-// away: a mount needs a name at the start only.
-func (r *newRoot) fill(at plan.Arg, content string) {
-	const name = ".new"
-	file := r.Add("openat", unix.SYS_OPENAT, r.dev, name,
-		plan.Sym(unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, "O_WRONLY|O_CREAT|O_CLOEXEC"),
-		plan.Sym(0o644, "0644")).Result()
-	if content != "" {
-		r.Write(file, content)
-	}
-	mount := r.CopyMount(r.dev, name).Result()
-	if r.ReadOnly {
-		r.SetMount(mount, rdOnly).Why("--read-only")
-	}
-	r.Attach(mount, at, "")
-	r.Add("unlinkat", unix.SYS_UNLINKAT, r.dev, name, 0)
-	r.Close(file)
-}
-
 // maps reports whether the id of a user or group is mapped in the container.
 func (r *newRoot) maps(id int) bool {
 	if r.Clone.Flags&unix.CLONE_NEWUSER == 0 {
@@ -280,14 +240,4 @@ func (c *Container) checkRoot() (err error) {
 		c.Rootfs, err = rootdir.Check(c.Rootfs)
 	}
 	return err
-}
-
-// nameTarget is where a file has to lie that is mounted on name: distributions ship an
-// /etc/resolv.conf that is a link to nowhere, and -v may mount another /etc. It is empty if -v
-// mounts a file of the caller's there.
-func (c *Container) nameTarget(name string, binds []bind) string {
-	if mountspec.Has(binds, name) {
-		return ""
-	}
-	return rootdir.Target(name, mountspec.Open(binds, c.openInside))
 }

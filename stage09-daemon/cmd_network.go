@@ -157,10 +157,7 @@ func (c *Container) checkNetwork() error {
 	return cmp.Or(errShared, err, etc.CheckHosts(c.AddHost))
 }
 
-// nameFiles are the files in /etc that tell a container its names and those of others.
-var nameFiles = []string{"hostname", "hosts", "resolv.conf"}
-
-// writeNames puts them in the container's directory, from which it has them mounted. A container
+// writeNames puts nameFiles in the container's directory, from which it has them mounted. A container
 // that shares the network of another has the other's files, under further names (link(2)): what
 // one of the two writes, the other reads.
 func (c *Container) writeNames() error {

@@ -17,7 +17,6 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage01-namespaces/subid"
-	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage03-rootfs/rootdir"
 )
 
@@ -164,23 +163,6 @@ func (r *newRoot) cgroups(g *group, dir string, attrs uint64, there bool) {
 	}
 }
 
-// names are three files of the container's own in /etc. They lie in its directory in the store
-// (see link.writeNames), so the root is not written to.
-func (r *newRoot) names(binds []bind) {
-	for _, name := range nameFiles {
-		target := r.nameTarget("/etc/"+name, binds)
-		if target == "" {
-			continue
-		}
-		mount := r.CopyMount(plan.Cwd, r.record.path(name)).
-			Why("a file of its own, for /etc/" + name).Result()
-		if r.ReadOnly {
-			r.SetMount(mount, rdOnly).Why("--read-only")
-		}
-		r.queueMount(pendingMount{mount: mount, target: target})
-	}
-}
-
 // attach puts every mount in its place, in the order in which they were queued: /proc last, because
 // until then no magic link, such as /proc/self/fd/7, can be in the way.
 func (r *newRoot) attach() {
@@ -188,25 +170,29 @@ func (r *newRoot) attach() {
 	for _, m := range r.mounted {
 		r.mountPoint(m)
 		if !m.mount.IsSet() {
-			continue // the program's directory: it only has to exist
+			continue // it only has to exist
 		}
-		resolve, flags := uint64(unix.RESOLVE_IN_ROOT), uint64(0)
-		if m.exact {
-			resolve = unix.RESOLVE_NO_SYMLINKS
-		}
-		if m.isDir {
-			flags = unix.O_DIRECTORY
-		}
-		at := r.OpenPath(m.target, flags, resolve).
-			Hint(unix.ELOOP, m.target+" in the root is a symbolic link, "+
-				"which box does not follow here: make it a directory").
-			Hint(unix.ENOTDIR, m.target+" in the root is not a directory").
-			Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").
-			Result()
-		r.Attach(m.mount, at, "").Why(m.target).
+		r.Attach(m.mount, r.place(m), "").Why(m.target).
 			Hint(unix.EINVAL, "a file can only be mounted on a file, and "+
 				m.target+" in the root is a directory")
 	}
+}
+
+// place opens the place of a mount. No link leads out of the root.
+func (r *newRoot) place(m pendingMount) plan.Arg {
+	resolve, flags := uint64(unix.RESOLVE_IN_ROOT), uint64(0)
+	if m.exact {
+		resolve = unix.RESOLVE_NO_SYMLINKS
+	}
+	if m.isDir {
+		flags = unix.O_DIRECTORY
+	}
+	return r.OpenPath(m.target, flags, resolve).
+		Hint(unix.ELOOP, m.target+" in the root is a symbolic link, "+
+			"which box does not follow here: make it a directory").
+		Hint(unix.ENOTDIR, m.target+" in the root is not a directory").
+		Hint(unix.ENOENT, m.target+" in the root cannot be made, or is a link to nowhere").
+		Result()
 }
 
 // mountPoint makes the directory or the empty file that a mount needs to lie on. An existing
@@ -255,14 +241,4 @@ func (c *Container) checkRoot() (err error) {
 		c.Rootfs, err = rootdir.Check(c.Rootfs)
 	}
 	return err
-}
-
-// nameTarget is where a file has to lie that is mounted on name: distributions ship an
-// /etc/resolv.conf that is a link to nowhere, and -v may mount another /etc. It is empty if -v
-// mounts a file of the caller's there.
-func (c *Container) nameTarget(name string, binds []bind) string {
-	if mountspec.Has(binds, name) {
-		return ""
-	}
-	return rootdir.Target(name, mountspec.Open(binds, c.openInside))
 }

@@ -44,9 +44,9 @@ var changes = []string{
 	"container.go:Container", "container.go:Container.Run",
 	"containers.go:Record.running", "containers.go:State", "containers.go:State.exit",
 	"main.go:commands",
+	"names.go:newRoot.names", "names.go:newRoot.fill is gone", "names.go:newRoot.fillNames is gone",
 	"namespaces.go:namespaces",
-	"rootfs.go:newRoot.attach", "rootfs.go:newRoot.names", "rootfs.go:pendingMount",
-	"rootfs.go:newRoot.fill is gone",
+	"rootfs.go:root",
 	"store.go:Store.repair",
 	"usage.go:group.usage",
 }
