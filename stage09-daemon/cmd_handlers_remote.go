@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage03-rootfs/pty"
 	"stagebox/stage09-daemon/remote"
 	"stagebox/stage09-daemon/rest"
 )
@@ -77,7 +78,7 @@ func runLine(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	}
 	if line.Terminal {
 		err = job.runOnTerminal(job.Stdout, func(ours *os.File) {
-			setSize(ours, &unix.Winsize{Row: line.Rows, Col: line.Columns})
+			pty.SetSize(ours, &unix.Winsize{Row: line.Rows, Col: line.Columns})
 			go passOn(ours, ours)
 		})
 	} else {
@@ -132,7 +133,7 @@ func (j *job) passOn(from io.Reader, input io.WriteCloser, terminal *os.File) {
 			j.Process.Signal(unix.Signal(n))
 		case number == remote.Resize && terminal != nil:
 			if n, _ := fmt.Sscan(string(data), &size.Row, &size.Col); n == 2 {
-				setSize(terminal, &size)
+				pty.SetSize(terminal, &size)
 			}
 		}
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage03-rootfs/pty"
 )
 
 // remote is a box -H for the daemon.
@@ -96,10 +98,10 @@ func TestHostSignals(t *testing.T) {
 // TestHostTerminal: at a terminal the job has one too, of the same size; keys make its signals.
 func TestHostTerminal(t *testing.T) {
 	c := ask(t)
-	ours, theirs, err := openTerminal()
+	ours, theirs, err := pty.Open()
 	require.NoError(t, err)
 	defer ours.Close()
-	require.NoError(t, setSize(ours, &unix.Winsize{Row: 33, Col: 77}))
+	require.NoError(t, pty.SetSize(ours, &unix.Winsize{Row: 33, Col: 77}))
 	cmd := c.remote("run", "-it", "--rm", "--network", "none", "tiny", "sh", "-c",
 		"trap 'exit 9' INT; stty size; while :; do sleep 0.05; done") // without a trap, process 1 gets no signal: ^C between two commands would be lost
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs

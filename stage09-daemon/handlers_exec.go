@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage03-rootfs/pty"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage09-daemon/commandline"
 	"stagebox/stage09-daemon/report"
@@ -35,6 +36,11 @@ type execInstance struct {
 	started  bool
 	exit     *int     // once it has ended
 	terminal *os.File // the daemon's side of it
+	size     unix.Winsize
+
+	resizing sync.Mutex
+	passedOn *os.File     // from box exec: each size that the command's own terminal has got
+	has      unix.Winsize // the last of them
 
 	job atomic.Pointer[job] // once it is started
 }
@@ -44,6 +50,7 @@ func createExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err := r.Decode(&e.request); err != nil {
 		return err
 	}
+	e.size.Row, e.size.Col = e.request.ConsoleSize[0], e.request.ConsoleSize[1]
 	c, err := d.find(r.Name)
 	if err != nil {
 		return err
@@ -80,7 +87,10 @@ func (d *daemon) findExec(id string) (*execInstance, error) {
 
 // startExec runs the command as a job, whose streams are the client's. The client may leave it.
 func startExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
-	var body struct{ Detach, Tty bool }
+	var body struct {
+		Detach, Tty bool
+		ConsoleSize [2]uint16
+	}
 	if err := r.Decode(&body); err != nil {
 		return err
 	}
@@ -88,7 +98,7 @@ func startExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err != nil {
 		return err
 	}
-	if !e.begin() {
+	if !e.begin(body.ConsoleSize) {
 		return rest.Errorf(http.StatusConflict, "exec %s was started already", e.id)
 	}
 	d.emit("exec_start", e.container, map[string]string{"execID": e.id})
@@ -105,10 +115,7 @@ func startExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		return err
 	}
 	if e.request.Tty {
-		err = job.runOnTerminal(v.out, func(ours *os.File) {
-			e.setTerminal(ours)
-			go io.Copy(ours, v.in)
-		})
+		err = e.runOnTerminal(job, v)
 	} else {
 		err = e.runOnPipes(job, v)
 	}
@@ -134,10 +141,30 @@ func (e *execInstance) runOnPipes(job *job, v *clientConn) error {
 	return errorOr(job.Start(), job.Wait)
 }
 
+// runOnTerminal gives the job a terminal that resizeExec finds. box exec says on passedOn when the
+// command's own one has the size of it.
+func (e *execInstance) runOnTerminal(job *job, v *clientConn) error {
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	job.ExtraFiles = []*os.File{nil, theirs} // 3 is for box exec's own use
+	job.Env = append(job.Env, pty.SizesVariable+"=4")
+	return job.runOnTerminal(v.out, func(terminal *os.File) {
+		e.mutex.Lock()
+		defer e.mutex.Unlock()
+		e.terminal, e.passedOn = terminal, ours
+		pty.SetSize(terminal, &e.size)
+		go io.Copy(terminal, v.in)
+	})
+}
+
 // runOnTerminal gives the job a terminal (pty(7)), of which the daemon has the other side: opened
 // gets it, to write what is typed to.
 func (j *job) runOnTerminal(out io.Writer, opened func(ours *os.File)) error {
-	ours, theirs, err := openTerminal()
+	ours, theirs, err := pty.Open()
 	if err != nil {
 		return err
 	}
@@ -152,45 +179,18 @@ func (j *job) runOnTerminal(out io.Writer, opened func(ours *os.File)) error {
 	return j.Wait()
 }
 
-// setTerminal has resizeExec find the terminal.
-func (e *execInstance) setTerminal(ours *os.File) {
+// begin reports whether the command is to be started: once. A size may be given for its terminal.
+func (e *execInstance) begin(size [2]uint16) bool {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
-	e.terminal = ours
-}
-
-// openTerminal makes a pair of terminals.
-func openTerminal() (ours, theirs *os.File, err error) {
-	ours, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, nil, err
+	if e.started {
+		return false
 	}
-	raw, err := ours.SyscallConn()
-	number := 0
-	if err == nil {
-		errControl := raw.Control(func(fd uintptr) {
-			if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
-				number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-			}
-		})
-		err = errors.Join(err, errControl)
-	}
-	if err == nil {
-		theirs, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, ours.Close())
-	}
-	return ours, theirs, nil
-}
-
-// begin reports whether the command is to be started: once.
-func (e *execInstance) begin() bool {
-	e.mutex.Lock()
-	defer e.mutex.Unlock()
-	first := !e.started
 	e.started = true
-	return first
+	if size != [2]uint16{} {
+		e.size = unix.Winsize{Row: size[0], Col: size[1]}
+	}
+	return true
 }
 
 // command is the process of the command: the child of the job, once it is another program. 0
@@ -239,24 +239,26 @@ func resizeExec(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err != nil {
 		return err
 	}
-	e.mutex.Lock()
-	defer e.mutex.Unlock()
-	if e.terminal == nil {
-		return done(w, http.StatusOK, nil)
-	}
-	return done(w, http.StatusOK, setSize(e.terminal, size))
+	return done(w, http.StatusOK, e.resize(size))
 }
 
-// setSize gives a terminal a size.
-func setSize(terminal *os.File, size *unix.Winsize) error {
-	raw, err := terminal.SyscallConn()
-	if err != nil {
-		return err
+// resize gives the command's terminal a size, and waits until it has it. One that is yet to be made
+// begins with it.
+func (e *execInstance) resize(size *unix.Winsize) error {
+	e.resizing.Lock()
+	defer e.resizing.Unlock()
+	e.mutex.Lock()
+	e.size = *size
+	terminal, from := e.terminal, e.passedOn
+	e.mutex.Unlock()
+	if terminal == nil {
+		return nil
 	}
-	errControl := raw.Control(func(fd uintptr) {
-		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size)
-	})
-	return errors.Join(err, errControl)
+	err := pty.SetSize(terminal, size) // or the command has ended
+	for e.has != *size && err == nil {
+		_, err = fmt.Fscanln(from, &e.has.Row, &e.has.Col)
+	}
+	return nil
 }
 
 // sizeIn is the size of a terminal that a request gives.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -410,6 +412,50 @@ func TestInside(t *testing.T) {
 	}
 	c.ok(204, "POST", "/containers/web/stop?t=20", nil)
 	c.ok(304, "POST", "/containers/web/stop", nil)
+}
+
+// TestExecSizes: the terminal of a command has its size when that is confirmed, and from its beginning
+// the one that was given before.
+func TestExecSizes(t *testing.T) {
+	boxtest.Turn(t, 2, 4)
+	c := ask(t)
+	c.create("web", nil, "while :; do sleep 0.05; done")
+	c.ok(204, "POST", "/containers/web/start", nil)
+	made := func(more map[string]any) string {
+		body := map[string]any{"Cmd": []string{"stty", "size"}, "AttachStdin": true, "AttachStdout": true, "Tty": true}
+		maps.Copy(body, more)
+		var e struct{ ID string }
+		require.NoError(t, json.Unmarshal([]byte(c.ok(201, "POST", "/containers/web/exec", body)), &e))
+		return "/exec/" + e.ID
+	}
+	printed := func(e, body string) string {
+		_, in := c.hijack(e+"/start", body)
+		text, err := io.ReadAll(in)
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.Equal(t, "31 101\r\n", printed(made(map[string]any{"ConsoleSize": []int{31, 101}}), `{"Tty":true}`))
+	require.Equal(t, "32 102\r\n", printed(made(nil), `{"Tty":true,"ConsoleSize":[32,102]}`))
+	early := made(nil)
+	c.ok(200, "POST", early+"/resize?h=33&w=103", nil)
+	require.Equal(t, "33 103\r\n", printed(early, `{"Tty":true}`))
+
+	asks := made(map[string]any{"Cmd": []string{"sh", "-c", "while read l; do stty size; done"}})
+	conn, in := c.hijack(asks+"/start", `{"Tty":true}`)
+	lines := bufio.NewReader(in)
+	for row := 20; row < 60; row++ {
+		c.ok(200, "POST", fmt.Sprint(asks, "/resize?w=90&h=", row), nil)
+		c.ok(200, "POST", fmt.Sprint(asks, "/resize?w=90&h=", row), nil) // the same again
+		_, err := io.WriteString(conn, "\n")
+		require.NoError(t, err)
+		size := "\r\n"
+		for size == "\r\n" { // the echo
+			size, err = lines.ReadString('\n')
+			require.NoError(t, err)
+		}
+		require.Equal(t, fmt.Sprint(row, " 90\r\n"), size)
+	}
+	require.NoError(t, conn.CloseWrite())
 }
 
 // TestImages: a build, which is a job with the context as its input, and what is made of an image.

@@ -1,6 +1,6 @@
 // Package pty is the host's side of a container's terminal (pty(7), ioctl_tty(2)): it takes the
-// master of the pair from the container, and copies between it and the caller's terminal. The
-// lesson reads Receive and Terminal.Serve.
+// master of the pair from the container, and copies between it and the caller's terminal; a daemon,
+// which has no terminal, makes one (Open). The lesson reads Receive and Terminal.Serve.
 package pty
 
 import (
@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"time"
 	"unsafe"
 
@@ -28,13 +29,17 @@ type Terminal struct {
 	Input func(master io.Writer, restore func())
 }
 
+// SizesVariable is the environment variable that may have the number of an open file: Serve writes
+// there each size that the container's terminal has got, as two numbers in a line.
+const SizesVariable = "BOX_SIZES"
+
 // Serve copies between the caller's terminal and the master of a pair, and gives the latter the
 // size of standard output whenever that changes. end waits for the last output, and leaves the
 // caller's terminal as it was.
 func (t Terminal) Serve(master *os.File) (end func(), err error) {
 	sizes := make(chan os.Signal, 1)
 	signal.Notify(sizes, unix.SIGWINCH)
-	go follow(master, sizes)
+	go follow(master, sizes, reported())
 	restore := func() {}
 	if t.Typed {
 		state, err := term.MakeRaw(0) // every key is passed on, Ctrl-C too
@@ -82,13 +87,24 @@ func (o lastOutput) Read(p []byte) (n int, err error) {
 }
 
 // follow gives the container's terminal the size of the caller's, whenever it changes.
-func follow(master *os.File, sizes chan os.Signal) {
+func follow(master *os.File, sizes chan os.Signal, report io.Writer) {
 	conn, err := master.SyscallConn() // Fd would make the file wait again
 	for ; err == nil; <-sizes {
 		if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
 			conn.Control(func(fd uintptr) { unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
+			fmt.Fprintln(report, size.Row, size.Col) // it may not be read any more
 		}
 	}
+}
+
+// reported is the file for SizesVariable.
+func reported() io.Writer {
+	fd, err := strconv.Atoi(os.Getenv(SizesVariable))
+	if err != nil {
+		return io.Discard
+	}
+	unix.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), SizesVariable)
 }
 
 // Receive takes the master of a pair from the first end of a socket pair (SCM_RIGHTS, unix(7)),
@@ -120,4 +136,41 @@ func SizeArg(w *unix.Winsize) plan.Arg {
 	return plan.Ptr(unsafe.Pointer(w),
 		fmt.Sprintf("{ws_row=%d, ws_col=%d, ws_xpixel=%d, ws_ypixel=%d}",
 			w.Row, w.Col, w.Xpixel, w.Ypixel))
+}
+
+// Open makes a pair in the host's own /dev/pts.
+func Open() (master, slave *os.File, err error) {
+	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := master.SyscallConn()
+	number := 0
+	if err == nil {
+		errControl := raw.Control(func(fd uintptr) {
+			if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
+				number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+			}
+		})
+		err = errors.Join(err, errControl)
+	}
+	if err == nil {
+		slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, master.Close())
+	}
+	return master, slave, nil
+}
+
+// SetSize gives a terminal a size.
+func SetSize(terminal *os.File, size *unix.Winsize) error {
+	raw, err := terminal.SyscallConn()
+	if err != nil {
+		return err
+	}
+	errControl := raw.Control(func(fd uintptr) {
+		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size)
+	})
+	return errors.Join(err, errControl)
 }

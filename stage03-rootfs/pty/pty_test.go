@@ -79,3 +79,39 @@ func TestNoTerminalComes(t *testing.T) {
 	_, err := pty.Receive(send(t, nil))
 	require.ErrorContains(t, err, "the container sent no terminal")
 }
+
+// TestSizes: who started box learns that the container's terminal has the size, once it has it.
+func TestSizes(t *testing.T) {
+	outer, caller := newPair(t) // the caller's terminal, which is to be standard output
+	terminal, err := pty.Receive(outer)
+	require.NoError(t, err)
+	defer terminal.Close()
+	stdout, err := unix.Dup(1)
+	require.NoError(t, err)
+	require.NoError(t, unix.Dup2(int(caller.Fd()), 1))
+	defer func() { unix.Dup2(stdout, 1); unix.Close(stdout) }()
+	var pipe [2]int
+	require.NoError(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+	said := os.NewFile(uintptr(pipe[0]), "said")
+	defer said.Close()
+	t.Setenv(pty.SizesVariable, fmt.Sprint(pipe[1])) // it is box's to close
+	ends, slave := newPair(t)
+	master, err := pty.Receive(ends)
+	require.NoError(t, err)
+	end, err := pty.Terminal{Output: caller}.Serve(master)
+	require.NoError(t, err)
+	for row := uint16(0); row < 50; row++ {
+		size := &unix.Winsize{Row: row, Col: 100}
+		require.NoError(t, unix.IoctlSetWinsize(int(caller.Fd()), unix.TIOCSWINSZ, size))
+		require.NoError(t, unix.Kill(os.Getpid(), unix.SIGWINCH)) // it is not this process's own terminal
+		for has := (unix.Winsize{}); has != *size; {
+			_, err := fmt.Fscanln(said, &has.Row, &has.Col)
+			require.NoError(t, err)
+		}
+		inside, err := unix.IoctlGetWinsize(int(slave.Fd()), unix.TIOCGWINSZ)
+		require.NoError(t, err)
+		require.Equal(t, size, inside)
+	}
+	require.NoError(t, slave.Close())
+	end()
+}

@@ -147,6 +147,8 @@ type Exec struct {
 
 	User, WorkingDir, DetachKeys string
 	Env, Cmd                     []string
+
+	ConsoleSize [2]uint16 // height and width; no flag of box
 }
 
 // Words is the line of box exec.
