@@ -195,8 +195,11 @@ func waitRegion(fd uintptr, name string, kind Kind) (err error) {
 
 // Holders returns the other processes that hold a lock on a file. The kernel names none for such a
 // lock, so that every open file is looked at (proc(5), /proc/PID/fdinfo).
-func Holders(path string) (pids []int) {
-	files, _ := filepath.Glob("/proc/[0-9]*/fd/*") // no bad pattern
+func Holders(path string) (pids []int) { return holders("[0-9]*", path) }
+
+// holders returns those of the processes whose number fits a pattern.
+func holders(process, path string) (pids []int) {
+	files, _ := filepath.Glob("/proc/" + process + "/fd/*") // no bad pattern
 	for _, file := range files {
 		if to, err := os.Readlink(file); err != nil || to != path {
 			continue
@@ -221,9 +224,23 @@ func ClearLock(path string) error {
 // KillHolders kills them.
 func KillHolders(path string) error {
 	for _, pid := range Holders(path) {
-		if err := unix.Kill(pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
+		if err := killHolder(pid, path); err != nil && err != os.ErrProcessDone {
 			return fmt.Errorf("kill(%d, SIGKILL): %w", pid, err)
 		}
 	}
 	return nil
+}
+
+// killHolder kills a process that holds a lock. The number may be another one's by now, so it looks
+// once more when it has a handle on the process (os.FindProcess has a pidfd).
+func killHolder(pid int, path string) error {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	defer process.Release()
+	if len(holders(strconv.Itoa(pid), path)) == 0 {
+		return os.ErrProcessDone
+	}
+	return process.Kill()
 }
