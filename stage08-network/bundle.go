@@ -1,8 +1,8 @@
 // An OCI bundle is a directory with a root and a file, config.json, that says how to run it (the
 // OCI Runtime Specification). Engines like podman and containerd write it, and an OCI runtime
 // makes the container of it. Here each part of the file becomes a part of the plan: read compose,
-// then the function of the part you look for. The words of the file are translated by package
-// runtimespec.
+// then the function of the part you look for. Package runtimespec reads the file (Load) and
+// translates its words.
 
 package main
 

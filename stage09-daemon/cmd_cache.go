@@ -1,4 +1,5 @@
-// The flags of a build about the cache, and what they print.
+// The flags of a build about the cache, and what they print. cache.go has what --cache-from and
+// --cache-to do.
 
 package main
 

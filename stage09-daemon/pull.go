@@ -223,7 +223,7 @@ func (s Store) push(
 	if err != nil {
 		return manifest, err
 	}
-	blobs := push.Push{Layout: s.layout(), Registry: client, To: ref, Show: show, AtOnce: atOnce}
+	blobs := push.Sender{Layout: s.layout(), Registry: client, To: ref, Show: show, AtOnce: atOnce}
 	if err := blobs.Blobs(ctx, image); err != nil {
 		return manifest, err
 	}

@@ -1,4 +1,5 @@
-// Package capability has the names and numbers of capabilities(7), and sets of them.
+// Package capability has the names and numbers of capabilities(7), and sets of them. Default is
+// the set that a container gets unless flags change it.
 package capability
 
 import (

@@ -3,7 +3,11 @@
 // record. A client connects to it and sends one message with the files that it wants to be served
 // through (SCM_RIGHTS), then a message for each new size of its terminal. The messages of a
 // SOCK_SEQPACKET socket stay apart, and the bytes of the streams do not go through it: a client
-// may pass on a connection to a third party, and end. No lesson reads it.
+// may pass on a connection to a third party, and end.
+//
+// StartMonitor, RestartMonitor and Hold are for the command that starts the monitor. Dial connects
+// to its Hub, and Visit joins a box's own terminal and signals to a container. LeaveOptions, Keys
+// and RunDetachable let a user detach from a container by a sequence of keys. No lesson reads it.
 package attach
 
 import (

@@ -49,7 +49,7 @@ func (c *LeaveOptions) Input(end func() (status byte)) (func(to io.Writer, resto
 	if !c.Detachable {
 		return func(to io.Writer, _ func()) { io.Copy(to, os.Stdin) }, nil
 	}
-	back := NewBack()
+	back := newBack()
 	return func(to io.Writer, restore func()) {
 		if keys.Copy(to, os.Stdin) != ErrDetached {
 			return
@@ -67,8 +67,8 @@ func PrintLeft() (status byte) {
 	return 1
 }
 
-// DetachableFlag is the flag after the verb by which a program knows that RunDetachable runs it.
-const DetachableFlag = "--detachable"
+// detachableFlag is the flag after the verb by which a program knows that RunDetachable runs it.
+const detachableFlag = "--detachable"
 
 // RunDetachable runs this program again, with the same files, and waits for it. The second process
 // stays with the container until its end. The first, for which the caller's shell waits, can end
@@ -80,7 +80,7 @@ func RunDetachable(args []string) error {
 		return os.NewSyscallError("socketpair", err)
 	}
 	ours, theirs := os.NewFile(uintptr(ends[0]), "back"), os.NewFile(uintptr(ends[1]), "front")
-	back := exec.Command("/proc/self/exe", append([]string{args[0], DetachableFlag}, args[1:]...)...)
+	back := exec.Command("/proc/self/exe", append([]string{args[0], detachableFlag}, args[1:]...)...)
 	back.Stdin, back.Stdout, back.Stderr = os.Stdin, os.Stdout, os.Stderr
 	back.ExtraFiles = []*os.File{theirs}
 	if err := errors.Join(back.Start(), theirs.Close()); err != nil {
@@ -114,8 +114,8 @@ type Back struct {
 	left  atomic.Bool
 }
 
-// NewBack takes over the connection. If the first process is killed, this one kills itself.
-func NewBack() *Back {
+// newBack takes over the connection. If the first process is killed, this one kills itself.
+func newBack() *Back {
 	b := &Back{front: os.NewFile(3, "front")}
 	unix.CloseOnExec(3)
 	go func() {

@@ -221,7 +221,7 @@ func ClearLock(path string) error {
 	return os.RemoveAll(path)
 }
 
-// KillHolders kills them.
+// KillHolders kills the processes that Holders returns.
 func KillHolders(path string) error {
 	for _, pid := range Holders(path) {
 		if err := killHolder(pid, path); err != nil && err != os.ErrProcessDone {

@@ -12,8 +12,8 @@ import (
 	"stagebox/stage04-unionfs/state"
 )
 
-// Dir is a directory of volumes. Several processes may make and remove volumes at the same time; the
-// notes tell the next one of those that a killed process was about to make or remove.
+// Dir is a directory of volumes. Several processes may make and remove volumes at the same time.
+// If one is killed in the middle, Notes names the volume to the next process.
 type Dir struct {
 	Path  string
 	Notes state.Notes
@@ -50,9 +50,9 @@ func (d Dir) make(name string, fill func(build string) error) error {
 	return err
 }
 
-// Prepare makes a volume that is missing, with labels, and has fill put into its directory what it
-// begins with. A volume that is there and empty gets that too, if refill is set. Without fill it
-// begins empty.
+// Prepare makes a volume that is missing, with labels, and calls fill with its directory to put
+// there what the volume begins with. With refill, it does so for an existing volume that is empty,
+// too. Without fill the volume begins empty.
 func (d Dir) Prepare(name string, labels map[string]string, fill func(data string) error, refill bool) error {
 	err := d.make(name, func(build string) error {
 		data := filepath.Join(build, "_data")

@@ -11,8 +11,8 @@ import (
 // Specs are the values of --volume, --mount and --tmpfs, which were checked before.
 type Specs struct{ Volume, Mount, Tmpfs []string }
 
-// NameAll gives the volumes that have no name one of those that random makes, and returns these names.
-// It changes the values in their places.
+// NameAll gives each volume that has no name one from random, and returns the new names. It
+// changes the values in place.
 func (s Specs) NameAll(types mountspec.Types, random func() string) (names []string) {
 	next := func() string {
 		names = append(names, random())
@@ -31,8 +31,8 @@ func (s Specs) NameAll(types mountspec.Types, random func() string) (names []str
 	return names
 }
 
-// TakeFrom is Take for the values of --volumes-from: a container, and how its mounts are taken. find
-// returns what the container has.
+// TakeFrom calls Take for each value of --volumes-from: the name of a container and, after a
+// colon, how its mounts are taken. find returns the mounts of a container.
 func (s *Specs) TakeFrom(types mountspec.Types, list []string, find func(name string) (Specs, error)) error {
 	for _, from := range list {
 		name, mode, _ := strings.Cut(from, ":")
@@ -48,9 +48,9 @@ func (s *Specs) TakeFrom(types mountspec.Types, list []string, find func(name st
 	return nil
 }
 
-// Take adds the mounts of another container, as --volumes-from does: as they are there or read-only,
-// and but for those at whose place there is one already. A volume that was given no name gives way,
-// as in Docker.
+// Take adds the mounts of another container, as --volumes-from does, as they are or read-only. A
+// mount is left out if its place is taken, except by a volume without a name: that gives way, as
+// in Docker.
 func (s *Specs) Take(types mountspec.Types, other Specs, readOnly bool) {
 	for _, spec := range other.Volume {
 		s.take(types, &s.Volume, Specs{Volume: []string{spec}}, spec, readOnly, ",ro")

@@ -1,6 +1,7 @@
-// Package volume makes, fills, reads and removes volumes: directories of which NAME/_data has the
-// files, and NAME/labels.json, if it is there, the labels. The caller knows the files that a volume
-// begins with, and whether a container has it.
+// Package volume makes, fills, reads and removes volumes. The directory NAME/_data has the files
+// of a volume, and NAME/labels.json its labels, if it has any. The caller knows the files that a
+// volume begins with, and whether a container has it. Specs are the flags by which containers get
+// volumes, their own or those of another container.
 //
 // The lesson reads Dir.Create, Dir.Prepare and Dir.Remove.
 package volume

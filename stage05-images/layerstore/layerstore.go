@@ -1,13 +1,19 @@
-// Package layerstore keeps the layers of images unpacked, each once, as directories that overlay can
-// stack. A layer has the name of the digest of its uncompressed tar, its diff id. Beside DIR/HEX may
-// be HEX.owners, with owners that an ordinary user cannot give a file, HEX.json, its size, HEX.gzip,
-// the descriptor of its compressed blob, and a mark while it is not on the disk yet.
+// Package layerstore keeps the layers of images unpacked, each once, as directories that overlay
+// can stack. A layer is named by its diff id, the digest of its uncompressed tar:
+//
+//	HEX         the layer
+//	HEX.owners  the owners that an ordinary user cannot give its files (package layer)
+//	HEX.json    the number of bytes in its files
+//	HEX.gzip    the descriptor of its compressed blob
+//
+// Only HEX is always there. A mark beside it says that the layer may not be on the disk yet
+// (state.Mark).
 //
 // Several processes may use one directory: a layer is made in the partial/ of an image layout, and
 // gets its name under the lock of the layout's index. The package removes no layer that has one.
 //
-// The lesson reads Dir.name, Dir.Sync, Dir.Compress, Dir.Compressed, Dir.Materialize,
-// Dir.Size and Dir.Brief.
+// The lesson reads Dir.name, Dir.Sync, Dir.Compress, Dir.Compressed, Dir.Materialize, Dir.Size and
+// Dir.Brief.
 package layerstore
 
 import (
@@ -46,8 +52,8 @@ func (d Dir) Build() (string, error) {
 	return os.MkdirTemp(filepath.Join(d.Layout.Dir, "partial"), "layer-*")
 }
 
-// Keep gives a layer that was made its name; it is on the disk once Sync has returned. If another
-// process has made the layer meanwhile, that one serves as well.
+// Keep gives a layer that was made in build its name. It is on the disk once Sync has returned. If
+// another process has made the same layer meanwhile, that one is kept.
 func (d Dir) Keep(build string, diffID digest.Digest) error {
 	if err := layer.OwnInside(build); err != nil {
 		return err

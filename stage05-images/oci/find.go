@@ -1,4 +1,5 @@
-// From what people write to an image.
+// Finding an image of the layout by what people write: its name, its id, or the beginning of the
+// id. Client.ManifestFor in package registry asks a registry for the meaning of a tag.
 
 package oci
 

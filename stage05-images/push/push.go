@@ -1,8 +1,9 @@
-// Package push sends the blobs of an image to a registry, several at the same time. A blob that the
-// registry has already is not sent; one that it has in another repository is mounted from there. The
-// requests are in package registry.
+// Package push sends the blobs of an image to a registry, several at the same time. A blob that
+// the registry has already is not sent; one that it has in another repository is mounted from
+// there. A push that was interrupted is therefore resumed by pushing again: only the blobs that
+// had not arrived in full are sent, from their beginning. The requests are in package registry.
 //
-// The lesson reads blob.
+// The lesson reads Sender.blob.
 package push
 
 import (
@@ -19,8 +20,8 @@ import (
 	"stagebox/stage05-images/registry"
 )
 
-// Push is where blobs come from, and where they go.
-type Push struct {
+// Sender sends blobs of a layout to a repository of a registry.
+type Sender struct {
 	Layout   oci.Layout
 	Registry *registry.Client
 	To       registry.Reference
@@ -30,44 +31,44 @@ type Push struct {
 
 // Blobs sends the configuration and the layers of an image, some at a time. After an error no other
 // is begun, and those that are on their way go on.
-func (p *Push) Blobs(ctx context.Context, image *oci.Image) error {
-	config, err := p.Layout.Read(image.ID)
+func (s *Sender) Blobs(ctx context.Context, image *oci.Image) error {
+	config, err := s.Layout.Read(image.ID)
 	if err != nil {
 		return err
 	}
 	blobs := append([]ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageConfig,
 		Digest: image.ID, Size: int64(len(config))}}, image.Blobs...)
-	from := p.Layout.OtherRepository(image.Manifest.Digest, p.To)
+	from := s.Layout.OtherRepository(image.Manifest.Digest, s.To)
 	group, failed := errgroup.WithContext(ctx)
-	group.SetLimit(p.AtOnce)
+	group.SetLimit(s.AtOnce)
 	for _, blob := range blobs {
 		group.Go(func() error {
 			if failed.Err() != nil {
 				return context.Cause(failed)
 			}
-			return p.blob(ctx, blob, from)
+			return s.blob(ctx, blob, from)
 		})
 	}
 	return group.Wait()
 }
 
 // blob sends one. from is another repository of the registry that may have it, or "".
-func (p *Push) blob(ctx context.Context, blob ocispec.Descriptor, from string) error {
-	file, err := os.Open(p.Layout.Path(blob.Digest))
+func (s *Sender) blob(ctx context.Context, blob ocispec.Descriptor, from string) error {
+	file, err := os.Open(s.Layout.Path(blob.Digest))
 	if err != nil {
 		return fmt.Errorf("the blob %s: %w; pull or load its image again", blob.Digest, err)
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err != nil || info.Size() != blob.Size {
-		return cmp.Or(err, p.Layout.Damaged(blob.Digest))
+		return cmp.Or(err, s.Layout.Damaged(blob.Digest))
 	}
 	label := blob.Digest.Short()
-	update := func(n int64) { p.Show.Update(label, n, blob.Size) }
-	how, err := p.Registry.Push(ctx, p.To.Repository, blob, file, from, update)
+	update := func(n int64) { s.Show.Update(label, n, blob.Size) }
+	how, err := s.Registry.Push(ctx, s.To.Repository, blob, file, from, update)
 	if err != nil { // a registry refuses a damaged blob, and does not say which
-		return cmp.Or(p.Layout.Check(blob.Digest), err)
+		return cmp.Or(s.Layout.Check(blob.Digest), err)
 	}
-	p.Show.Event(label, map[registry.Outcome]string{
+	s.Show.Event(label, map[registry.Outcome]string{
 		registry.Exists:  "Layer already exists",
 		registry.Mounted: "Mounted from another repository",
 		registry.Pushed:  "Pushed",

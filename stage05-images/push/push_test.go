@@ -44,7 +44,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // newPush is a layout with an image of one layer, and a registry for it.
-func newPush(t *testing.T) (*Push, *oci.Image, *server) {
+func newPush(t *testing.T) (*Sender, *oci.Image, *server) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	s := &server{has: map[string]string{}}
 	listening := httptest.NewServer(s)
@@ -65,7 +65,7 @@ func newPush(t *testing.T) (*Push, *oci.Image, *server) {
 	image, err := l.Write(config, []ocispec.Descriptor{layer}, "", nil)
 	require.NoError(t, err)
 	show := progress.New(os.Stderr, true, false)
-	return &Push{Layout: l, Registry: client, To: ref, Show: show, AtOnce: 2}, image, s
+	return &Sender{Layout: l, Registry: client, To: ref, Show: show, AtOnce: 2}, image, s
 }
 
 func TestBlobs(t *testing.T) {

@@ -1,4 +1,5 @@
-// Images for several platforms: an index lists a manifest for each, or further indexes. What suits
+// From a name to the manifest of one platform's image, which is how a pull begins (ManifestFor). A
+// tag may name an index, which lists a manifest for each platform, or further indexes. What suits
 // a platform best is chosen as containerd does it (image-index.md of the OCI image specification
 // leaves it open).
 

@@ -1,5 +1,5 @@
 // Putting a blob: not at all if it is there, by a mount from another repository, in one request,
-// or in chunks.
+// or in chunks. An upload that breaks off begins again: no blob is continued in its middle.
 
 package registry
 

@@ -7,8 +7,9 @@ import (
 	"stagebox/stage05-images/registry"
 )
 
-// WouldPull says where an image would come from: --dry-run gets none, and has no list without it.
-// isMade is for tiny, which needs no registry.
+// WouldPull is the error of --dry-run for an image that is not in the store: nothing is pulled
+// then, and without the image there is no plan to print. It says where the image would come from.
+// isMade is true for tiny, which needs no registry.
 func WouldPull(name string, isMade bool) error {
 	ref, err := registry.ParseReference(name)
 	switch {

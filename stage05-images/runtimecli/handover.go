@@ -18,7 +18,8 @@ type HandOver struct {
 	PreserveFds   int    `help:"Pass on this many descriptors after the three standard ones." placeholder:"N"`
 }
 
-// Give gives the engine a process, and first its terminal if it wants that, whose master receive waits for.
+// Give writes the number of a process to --pid-file. Before that, if --console-socket is given, it
+// sends the master of the terminal there, which receive waits for.
 func (h *HandOver) Give(pid int, receive func() (*os.File, error)) error {
 	if h.ConsoleSocket != "" {
 		master, err := receive()

@@ -23,7 +23,8 @@ type ProcessOptions struct {
 	Env     []string `short:"e" help:"A further variable." placeholder:"NAME=VALUE" sep:"none"`
 }
 
-// Of returns the process that a file describes, or the container's own with another command.
+// Of returns the process for exec: the one in the file of --process, or own, which is the
+// container's, with the words of args as its command and changed by the other flags.
 func (o *ProcessOptions) Of(own *specs.Process, args []string) (*specs.Process, error) {
 	process := *own
 	if o.Process != "" {

@@ -1,7 +1,8 @@
 // Package runtimecli is the part of an OCI runtime's command line that engines rely on and that
-// makes no container: runc's flags before the command (Options) and after it (verbs.go), the log file
-// from which engines read errors, files and sockets by which a process and its terminal are handed
-// over, and what list, ps and version print. No lesson reads it.
+// makes no container: runc's flags before the command (Options) and after it (verbs.go), reading
+// the bundle of create and run (BundleOptions.Load), the log file from which engines read errors,
+// files and sockets by which a process and its terminal are handed over, and what list, ps and
+// version print. No lesson reads it.
 package runtimecli
 
 import (
@@ -94,7 +95,7 @@ func (o *Options) Find(id, freezer string) (*runtimestate.State, error) {
 	return s, err
 }
 
-// With does something with the container that Find returns, as Logged does.
+// With finds a container and calls do with it; an error goes to --log too. freezer is as for Find.
 func (o *Options) With(id, freezer string, do func(s *runtimestate.State) error) error {
 	return o.Logged(func() error {
 		s, err := o.Find(id, freezer)

@@ -23,8 +23,9 @@ type BundleOptions struct {
 	Options
 }
 
-// Load reads the bundle, and refuses what cannot be made of it. A container that waits for start
-// outlives the command.
+// Load reads and checks the bundle (runtimespec.Load), and returns its absolute path. It returns
+// an error for a terminal as CheckConsole does. waits is true for create, whose container waits
+// for start after the command has ended.
 func (o *BundleOptions) Load(waits bool) (dir string, spec *specs.Spec, err error) {
 	if o.NoPivot {
 		return "", nil, errors.New("--no-pivot: not supported: a process can escape from a chroot")
@@ -38,7 +39,9 @@ func (o *BundleOptions) Load(waits bool) (dir string, spec *specs.Spec, err erro
 	return dir, spec, o.CheckConsole(spec.Process.Terminal, waits)
 }
 
-// CheckConsole refuses a terminal that no process would hold, and a socket for none.
+// CheckConsole returns an error if the process has a terminal that nothing would serve, because
+// the command ends first (waits) and no --console-socket is given, or if that flag is given
+// without a terminal.
 func (o *BundleOptions) CheckConsole(terminal, waits bool) error {
 	switch {
 	case terminal && waits && o.ConsoleSocket == "":
@@ -50,14 +53,14 @@ func (o *BundleOptions) CheckConsole(terminal, waits bool) error {
 	return nil
 }
 
-// Create are the argument and the flags of create.
+// Create has the argument and the flags of create.
 type Create struct {
 	ID string `arg:"" name:"container" help:"Its name."`
 
 	BundleOptions
 }
 
-// CreateAndStart are those of run.
+// CreateAndStart has the argument and the flags of run.
 type CreateAndStart struct {
 	ID     string `arg:"" name:"container" help:"Its name."`
 	Detach bool   `short:"d" help:"Leave it running."`
@@ -68,14 +71,14 @@ type CreateAndStart struct {
 	plan.Narration
 }
 
-// One are those of a command for one container that has no flags of its own.
+// One has the argument of a command for one container, which has no flags of its own.
 type One struct {
 	ID string `arg:"" name:"container" help:"The container."`
 
 	Options
 }
 
-// Delete are those of delete.
+// Delete has the argument and the flags of delete.
 type Delete struct {
 	ID    string `arg:"" name:"container" help:"The container."`
 	Force bool   `short:"f" help:"Kill it first if it runs; a container that does not exist is not an error."`
@@ -83,7 +86,7 @@ type Delete struct {
 	Options
 }
 
-// Kill are those of kill.
+// Kill has the arguments and the flags of kill.
 type Kill struct {
 	ID     string `arg:"" name:"container" help:"The container."`
 	Signal string `arg:"" name:"signal" optional:"" default:"TERM" help:"A signal's name or number."`
@@ -92,7 +95,7 @@ type Kill struct {
 	Options
 }
 
-// List are those of list.
+// List has the flags of list.
 type List struct {
 	Format string `short:"f" help:"table or json." enum:"table,json" default:"table"`
 	Quiet  bool   `short:"q" help:"Names alone."`
@@ -100,7 +103,7 @@ type List struct {
 	Options
 }
 
-// Ps are those of ps.
+// Ps has the arguments and the flags of ps.
 type Ps struct {
 	ID     string   `arg:"" name:"container" help:"The container."`
 	Args   []string `arg:"" optional:"" passthrough:"" help:"Arguments for ps."`
@@ -109,7 +112,7 @@ type Ps struct {
 	Options
 }
 
-// Exec are the flags of exec.
+// Exec has the flags of exec.
 type Exec struct {
 	ProcessOptions
 

@@ -25,7 +25,8 @@ type Setting struct {
 // File is a file of a cgroup and the value for it: "" if the version has no such limit.
 type File struct{ Name, Value string }
 
-// Of translates linux.resources. The order matters where the kernel compares.
+// Of translates linux.resources. The settings are to be written in this order: the kernel refuses
+// a limit that contradicts another, such as more memory than memory and swap together.
 func Of(r *specs.LinuxResources) []Setting {
 	var list settings
 	if r.Memory != nil {

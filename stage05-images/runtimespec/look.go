@@ -13,8 +13,8 @@ import (
 	"stagebox/stage03-rootfs/rootdir"
 )
 
-// IsBind reports whether one of mounts is a copy of a mount of the host's.
-func IsBind(m specs.Mount) bool {
+// isBind reports whether a mount is a bind mount.
+func isBind(m specs.Mount) bool {
 	o, err := ParseMount(m)
 	return err == nil && o.Bind
 }
@@ -22,7 +22,7 @@ func IsBind(m specs.Mount) bool {
 // HasHostsDev reports whether /dev is a copy of a directory of the host's.
 func HasHostsDev(spec *specs.Spec) bool {
 	return slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
-		return path.Clean(m.Destination) == "/dev" && IsBind(m)
+		return path.Clean(m.Destination) == "/dev" && isBind(m)
 	})
 }
 
@@ -68,7 +68,7 @@ func stat(spec *specs.Spec, name string) (st unix.Stat_t, err error) {
 		below, covers := strings.CutPrefix(path.Clean(name)+"/", path.Clean("/"+m.Destination)+"/")
 		switch {
 		case !covers:
-		case IsBind(m):
+		case isBind(m):
 			root, at = "/", filepath.Join(m.Source, below)
 		case m.Type == "proc", m.Type == "sysfs", strings.HasPrefix(m.Type, "cgroup"):
 			root, at = "/", name

@@ -155,8 +155,8 @@ func Propagation(text string) (value, first uint64, err error) {
 		strings.Join(slices.Sorted(maps.Keys(propagations)), ", "))
 }
 
-// OptionNames are the options that a mount may have, sorted.
-func OptionNames() []string {
+// optionNames are the options that a mount may have, sorted.
+func optionNames() []string {
 	list := append([]string{"bind", "rbind", "idmap", "ridmap", "tmpcopyup"}, ignored...)
 	for name := range attributes {
 		list = append(list, name, "r"+name)

@@ -58,7 +58,8 @@ type Priorities struct {
 	Limits      []rlimit.Limit
 }
 
-// ParsePriorities reads them. A hard limit that box may not raise stays as it is, with a warning.
+// ParsePriorities reads process.oomScoreAdj, scheduler, ioPriority and rlimits, and
+// linux.personality. A hard limit that box may not raise stays as it is, with a warning.
 func ParsePriorities(l *specs.Linux, p *specs.Process, warn func(string)) (o Priorities, err error) {
 	o.OOMScoreAdj = p.OOMScoreAdj
 	if o.Scheduler, err = scheduler(p.Scheduler); err != nil {
@@ -202,7 +203,7 @@ func Features(namespaces, caps []string) *features.Features {
 	}
 	yes, no := true, false
 	return &features.Features{
-		OCIVersionMin: "1.0.0", OCIVersionMax: specs.Version, Hooks: Kinds, MountOptions: OptionNames(),
+		OCIVersionMin: "1.0.0", OCIVersionMax: specs.Version, Hooks: hookKinds, MountOptions: optionNames(),
 		Linux: &features.Linux{
 			Namespaces: types, Capabilities: caps,
 			Cgroup: &features.Cgroup{V1: &yes, V2: &yes, Systemd: &no, SystemdUser: &no, Rdma: &no},

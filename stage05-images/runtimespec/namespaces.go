@@ -134,7 +134,7 @@ func MapIDs(l *specs.Linux) IDMaps {
 	return m
 }
 
-// MapIDsOf returns those of an id-mapped mount: its own, or else the container's.
+// MapIDsOf returns the maps of an id-mapped mount: its own, or else the container's.
 func MapIDsOf(m specs.Mount, l *specs.Linux) (uids, gids string, err error) {
 	of := specs.Linux{UIDMappings: m.UIDMappings, GIDMappings: m.GIDMappings}
 	if len(m.UIDMappings) == 0 {

@@ -1,11 +1,11 @@
 // Package runtimespec translates the words of an OCI bundle's config.json (the OCI Runtime
-// Specification, config.md and config-linux.md) to the kernel's numbers, and says by its path
-// which field is wrong or is not supported. It makes no call of a container's plan.
+// Specification, config.md and config-linux.md) to the kernel's numbers. An error names the field
+// by its path. The caller makes the container's plan.
 //
-// Load reads and checks the file; namespaces.go has what depends on linux.namespaces, mounts.go the
-// options of mounts, look.go what they show, devices.go the rules for devices, and names.go capabilities,
-// limits of setrlimit(2) and the like. The lesson reads Refuse. write.go goes the other way: it writes a
-// config.json for a container of box's.
+// Load reads and checks the file. namespaces.go has what depends on linux.namespaces, mounts.go
+// the options of mounts, look.go what the mounts show, devices.go the rules for devices, and
+// names.go capabilities, limits of setrlimit(2) and the like. The lesson reads Refuse. write.go
+// goes the other way: it writes a config.json for one of box's own containers.
 package runtimespec
 
 import (
@@ -23,9 +23,8 @@ import (
 	"stagebox/stage01-namespaces/rawfile"
 )
 
-// Load reads the config.json of a bundle, and makes root.path and the sources of bind mounts
-// absolute. A field that is missing,
-// wrong, or asks for what is not supported is an error that names it.
+// Load reads the config.json in dir, a bundle, and makes root.path and the sources of bind mounts
+// absolute. A field that is missing, wrong or not supported is an error that names it.
 func Load(dir string) (*specs.Spec, error) {
 	file := filepath.Join(dir, "config.json")
 	data, err := rawfile.Read(file)
@@ -55,7 +54,7 @@ func Load(dir string) (*specs.Spec, error) {
 		spec.Root.Path = filepath.Join(dir, spec.Root.Path)
 	}
 	for i, m := range spec.Mounts {
-		if IsBind(m) && !filepath.IsAbs(m.Source) {
+		if isBind(m) && !filepath.IsAbs(m.Source) {
 			spec.Mounts[i].Source = filepath.Join(dir, m.Source)
 		}
 	}
@@ -123,10 +122,10 @@ func CheckProcess(p *specs.Process) error {
 	return nil
 }
 
-// Kinds of hooks, in the order in which they run.
-var Kinds = []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}
+// hookKinds are the kinds of hooks, in the order in which they run.
+var hookKinds = []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}
 
-// Hooks returns those of a kind.
+// Hooks returns the hooks of a kind, such as poststop.
 func Hooks(h *specs.Hooks, kind string) []specs.Hook {
 	switch kind {
 	case "prestart":
@@ -145,7 +144,7 @@ func Hooks(h *specs.Hooks, kind string) []specs.Hook {
 }
 
 func checkHooks(h *specs.Hooks) error {
-	for _, kind := range Kinds {
+	for _, kind := range hookKinds {
 		for i, hook := range Hooks(h, kind) {
 			if !filepath.IsAbs(hook.Path) {
 				return fmt.Errorf("hooks.%s[%d].path %q: must be an absolute path", kind, i, hook.Path)
@@ -158,7 +157,8 @@ func checkHooks(h *specs.Hooks) error {
 	return nil
 }
 
-// Refuse names what the specification has and box does not do.
+// Refuse returns an error that names the first field that the specification has and box does not
+// support.
 func Refuse(spec *specs.Spec) error {
 	l, r := spec.Linux, spec.Linux.Resources
 	for _, field := range []struct {

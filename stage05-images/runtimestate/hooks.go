@@ -20,7 +20,8 @@ import (
 var statuses = map[string]specs.ContainerState{"startContainer": specs.StateCreated,
 	"poststart": specs.StateRunning, "poststop": specs.StateStopped}
 
-// Input is a file in memory with the state, for the standard input of a hook of a kind.
+// Input returns a file in memory with the state, for the standard input of a hook. kind is that of
+// the hook, such as poststop.
 func Input(kind string, shown specs.State) (*os.File, error) {
 	shown.Version, shown.Status = specs.Version, cmp.Or(statuses[kind], specs.StateCreating)
 	if kind == "poststop" {

@@ -25,7 +25,7 @@ import (
 // state, and engines know runc's.
 const Paused specs.ContainerState = "paused"
 
-// ErrMissing means that there is no container of a name.
+// ErrMissing means that no container has this name.
 var ErrMissing = errors.New("container does not exist")
 
 // Store is a directory of states.
@@ -104,7 +104,7 @@ func (s *State) Started(pid int) error {
 	return os.Rename(next, s.path("state.json"))
 }
 
-// Find reads the state of a container, and looks how it is doing.
+// Find reads the state of a container, and finds out whether its process still runs.
 func (s Store) Find(id string) (*State, error) {
 	st := &State{Dir: filepath.Join(string(s), id)}
 	if !isName(id) {
@@ -156,7 +156,8 @@ func (s *State) GroupWith(name string) string {
 	return ""
 }
 
-// NotePause looks whether the container is paused. freezer is the file of a cgroup that says so.
+// NotePause sets the status to Paused if the container is. freezer is the file of a cgroup that
+// says so.
 func (s *State) NotePause(freezer string) {
 	group := s.GroupWith(freezer)
 	if group != "" && s.Status != specs.StateStopped && cgroupfs.Number(filepath.Join(group, freezer)) == 1 {
@@ -164,7 +165,8 @@ func (s *State) NotePause(freezer string) {
 	}
 }
 
-// Processes are the numbers of all processes of the container, sorted, as a file of its cgroups has them.
+// Processes returns the numbers of all processes of the container, sorted. file is the name of the
+// file of a cgroup that lists them.
 func (s *State) Processes(file string) []int {
 	for _, dir := range s.Groups {
 		if list := cgroupfs.Numbers(dir, file); len(list) > 0 {
@@ -200,7 +202,7 @@ func (s *State) process() (*os.Process, error) {
 	return process, err
 }
 
-// Kill kills the process, and waits until it has ended; for ten seconds, then that is an error.
+// Kill kills the process and waits until it has ended. After ten seconds it returns an error.
 func (s *State) Kill() error {
 	err := s.signal(unix.SIGKILL)
 	if err == os.ErrProcessDone {
@@ -248,7 +250,7 @@ func (s Store) Forget(id string) error {
 	return os.RemoveAll(filepath.Join(string(s), id))
 }
 
-// All are the states of all containers.
+// All returns the states of all containers.
 func (s Store) All() (list []*State, err error) {
 	entries, err := os.ReadDir(string(s))
 	if errors.Is(err, os.ErrNotExist) {
@@ -274,7 +276,7 @@ func (s *State) Signal(signal unix.Signal) error {
 	return err
 }
 
-// MayDelete is an error if the container still runs, unless it may be killed.
+// MayDelete returns an error if the container still runs, unless force is set.
 func (s *State) MayDelete(force bool) error {
 	if s.Status == specs.StateStopped || force {
 		return nil
@@ -282,7 +284,7 @@ func (s *State) MayDelete(force bool) error {
 	return fmt.Errorf("cannot delete container %s that is not stopped: %s", s.ID, s.Status)
 }
 
-// MayStart is an error unless the container was made and not started.
+// MayStart returns an error unless the container was created and not started.
 func (s *State) MayStart() error {
 	switch s.Status {
 	case specs.StateCreated:
@@ -293,7 +295,7 @@ func (s *State) MayStart() error {
 	return errors.New("cannot start an already running container")
 }
 
-// MayExec is an error if no process can be brought into the container.
+// MayExec returns an error if exec cannot bring a process into the container.
 func (s *State) MayExec() error {
 	switch s.Status {
 	case specs.StateStopped:
@@ -304,7 +306,8 @@ func (s *State) MayExec() error {
 	return nil
 }
 
-// MayFreeze is an error if the container's processes cannot be stopped, or with stop false go on.
+// MayFreeze returns an error unless the container's processes can be stopped or, if stop is false,
+// resumed.
 func (s *State) MayFreeze(stop, hasFreezer bool) error {
 	switch {
 	case stop && s.Status != specs.StateRunning && s.Status != specs.StateCreated:

@@ -14,9 +14,9 @@ import (
 	"stagebox/stage06-dockerfile/buildcontext"
 )
 
-// KeyValues parses NAME=VALUE; NAME alone takes the caller's variable, and is left out if that is
+// keyValues parses NAME=VALUE; NAME alone takes the caller's variable, and is left out if that is
 // not set. An error begins with the flag.
-func KeyValues(flag string, list []string) (map[string]string, error) {
+func keyValues(flag string, list []string) (map[string]string, error) {
 	values := map[string]string{}
 	for _, text := range list {
 		name, value, given := strings.Cut(text, "=")
@@ -33,8 +33,8 @@ func KeyValues(flag string, list []string) (map[string]string, error) {
 	return values, nil
 }
 
-// Annotations parses [manifest:]NAME=VALUE. An index would be that of several platforms.
-func Annotations(list []string) (map[string]string, error) {
+// annotations parses [manifest:]NAME=VALUE. An index would be that of several platforms.
+func annotations(list []string) (map[string]string, error) {
 	notes := map[string]string{}
 	for _, text := range list {
 		name, value, given := strings.Cut(text, "=")
@@ -53,11 +53,11 @@ func Annotations(list []string) (map[string]string, error) {
 	return notes, nil
 }
 
-// Epoch returns the time of SOURCE_DATE_EPOCH (reproducible-builds.org): of --build-arg, or of the
+// epoch returns the time of SOURCE_DATE_EPOCH (reproducible-builds.org): of --build-arg, or of the
 // caller's environment, which becomes an argument then, or of an ARG above the first FROM. Without
 // any it is nil. The word context stands for the time of the context: the steps see the seconds, or
 // nothing where it has no time.
-func Epoch(args, globals map[string]string, context func() (*time.Time, error)) (*time.Time, error) {
+func epoch(args, globals map[string]string, context func() (*time.Time, error)) (*time.Time, error) {
 	const name = "SOURCE_DATE_EPOCH"
 	if _, given := args[name]; !given && os.Getenv(name) != "" {
 		args[name] = os.Getenv(name)
@@ -97,9 +97,9 @@ func replaceWord(values map[string]string, name string, at *time.Time) {
 // Secret is a value of --secret: the content of a file or a variable.
 type Secret struct{ file, env string }
 
-// Secrets parses id=NAME,src=FILE and id=NAME,env=VARIABLE. With the id alone, the secret is the
+// secrets parses id=NAME,src=FILE and id=NAME,env=VARIABLE. With the id alone, the secret is the
 // variable of that name, or if it is not set, the file.
-func Secrets(list []string) (map[string]Secret, error) {
+func secrets(list []string) (map[string]Secret, error) {
 	secrets := map[string]Secret{}
 	for _, spec := range list {
 		id, s := "", Secret{}

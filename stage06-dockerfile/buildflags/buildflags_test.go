@@ -9,11 +9,11 @@ import (
 )
 
 func TestAnnotations(t *testing.T) {
-	notes, err := Annotations([]string{"a=1", "manifest:b=x=y", "c="})
+	notes, err := annotations([]string{"a=1", "manifest:b=x=y", "c="})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"a": "1", "b": "x=y", "c": ""}, notes)
 	for _, text := range []string{"index:a=1", "manifest-descriptor:a=1", "a", "=1"} {
-		_, err := Annotations([]string{text})
+		_, err := annotations([]string{text})
 		require.ErrorContains(t, err, "--annotation")
 	}
 }
@@ -21,9 +21,9 @@ func TestAnnotations(t *testing.T) {
 func TestEpoch(t *testing.T) {
 	const name = "SOURCE_DATE_EPOCH"
 	at := func(args, globals map[string]string) *time.Time {
-		epoch, err := Epoch(args, globals, nil)
+		got, err := epoch(args, globals, nil)
 		require.NoError(t, err)
-		return epoch
+		return got
 	}
 	t.Setenv(name, "")
 	require.Nil(t, at(map[string]string{}, nil))
@@ -36,7 +36,7 @@ func TestEpoch(t *testing.T) {
 	require.Equal(t, "7", args[name]) // an ARG of a stage has it too
 	require.EqualValues(t, 6, at(map[string]string{name: "6"}, nil).Unix())
 	for _, text := range []string{"yesterday", "-1", "1e9", "999999999999999"} {
-		_, err := Epoch(map[string]string{name: text}, nil, nil)
+		_, err := epoch(map[string]string{name: text}, nil, nil)
 		require.ErrorContains(t, err, name+"="+text)
 	}
 }
@@ -48,7 +48,7 @@ func TestEpochOfTheContext(t *testing.T) {
 	newest := time.Unix(8, 0)
 	for _, want := range []*time.Time{&newest, nil} {
 		args, globals := map[string]string{name: "context"}, map[string]string{name: "context"}
-		got, err := Epoch(args, globals, func() (*time.Time, error) { return want, nil })
+		got, err := epoch(args, globals, func() (*time.Time, error) { return want, nil })
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 		seen := map[string]string{}
@@ -59,6 +59,6 @@ func TestEpochOfTheContext(t *testing.T) {
 		require.Equal(t, seen, globals)
 	}
 	failure := errors.New("no")
-	_, err := Epoch(map[string]string{name: "context"}, nil, func() (*time.Time, error) { return nil, failure })
+	_, err := epoch(map[string]string{name: "context"}, nil, func() (*time.Time, error) { return nil, failure })
 	require.ErrorIs(t, err, failure)
 }

@@ -49,13 +49,13 @@ type Values struct {
 
 // Parse parses the flags that have a grammar, and checks the names of --tag.
 func Parse(s Source, o Options) (v Values, err error) {
-	if v.Args, err = KeyValues("--build-arg", s.BuildArg); err != nil {
+	if v.Args, err = keyValues("--build-arg", s.BuildArg); err != nil {
 		return v, err
 	}
-	if v.Notes, err = Annotations(o.Annotation); err != nil {
+	if v.Notes, err = annotations(o.Annotation); err != nil {
 		return v, err
 	}
-	if v.Secrets, err = Secrets(s.Secret); err != nil {
+	if v.Secrets, err = secrets(s.Secret); err != nil {
 		return v, err
 	}
 	for _, name := range s.Tag {
@@ -69,7 +69,7 @@ func Parse(s Source, o Options) (v Values, err error) {
 
 // Epoch is the function Epoch; --rewrite-timestamp needs a time.
 func (o Options) Epoch(args, globals map[string]string, context func() (*time.Time, error)) (*time.Time, error) {
-	at, err := Epoch(args, globals, context)
+	at, err := epoch(args, globals, context)
 	if err == nil && at == nil && o.RewriteTimestamp {
 		err = errors.New("--rewrite-timestamp: SOURCE_DATE_EPOCH is not set;" +
 			" --build-arg SOURCE_DATE_EPOCH=SECONDS since 1970 sets it")

@@ -14,9 +14,9 @@ import (
 	"stagebox/stage05-images/registry"
 )
 
-// Image writes an image archive, as box save does, of an image that is not in the store: its
+// writeArchive writes an image archive, as box save does, of an image that is not in the store: its
 // configuration, layers, names and annotations. layer writes the blob of a layer.
-func Image(ctx context.Context, out io.Writer, c oci.Config, layers []ocispec.Descriptor, names []string,
+func writeArchive(ctx context.Context, out io.Writer, c oci.Config, layers []ocispec.Descriptor, names []string,
 	notes map[string]string, layer func(*archive.Writer, digest.Digest) error) (*oci.Image, error) {
 	config, err := json.Marshal(c)
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 	"stagebox/stage04-unionfs/state"
 )
 
-// Local writes the tar stream that tree makes into a directory, which is made if it is missing.
+// writeLocal writes the tar stream that tree makes into a directory, which is made if it is missing.
 // What is there stays, unless the stream has a file of its name: a regular file or a link is then
 // replaced, in one step by a regular file; a directory or a special file is an error. New files
 // belong to the caller. No link leads out of the directory (os.Root). sum says how much was written.
-func Local(dir string, tree func(io.Writer) error) (sum string, err error) {
+func writeLocal(dir string, tree func(io.Writer) error) (sum string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil { // the mode that Docker gives it
 		return "", err
 	}

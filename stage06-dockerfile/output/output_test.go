@@ -96,7 +96,7 @@ file 5 5 644:644 0:0 - "d/file"
 		t.Skip("only root can make a whiteout here:", err)
 	}
 	var out bytes.Buffer
-	require.NoError(t, Tree(&out, nil, []string{dir + "/top", dir + "/low"}))
+	require.NoError(t, writeTree(&out, nil, []string{dir + "/top", dir + "/low"}))
 	var list []string
 	at := map[string]time.Time{}
 	for r := tar.NewReader(&out); ; {
@@ -112,7 +112,7 @@ file 5 5 644:644 0:0 - "d/file"
 	require.Equal(t, int64(1000000000), at["e/"].Unix())
 
 	then := time.Unix(5, 0)
-	require.NoError(t, Tree(&out, &then, []string{dir + "/top", dir + "/low"}))
+	require.NoError(t, writeTree(&out, &then, []string{dir + "/top", dir + "/low"}))
 	for r := tar.NewReader(&out); ; {
 		h, err := r.Next()
 		if err == io.EOF {
@@ -143,11 +143,11 @@ func TestLocalIsWhatTarUnpacks(t *testing.T) {
 		chmod 500 in/ro; chmod 1777 in/d/e; chmod 4711 in/big
 		find in -depth -exec touch -h -d '2001-02-03 04:05:06.123456789' {} +`)
 	var stream bytes.Buffer
-	require.NoError(t, Tree(&stream, nil, []string{dir + "/in"}))
+	require.NoError(t, writeTree(&stream, nil, []string{dir + "/in"}))
 	text := bytes.Clone(stream.Bytes())
 	require.NoError(t, os.WriteFile(dir+"/tar", text, 0o644))
 	for range 2 { // the second time replaces all of it
-		sum, err := Local(dir+"/out", copyOf(text))
+		sum, err := writeLocal(dir+"/out", copyOf(text))
 		require.NoError(t, err)
 		require.Equal(t, ": 8 files, 293 KiB", sum)
 		shell(t, dir, `[ ! -e want ] || mv want before; mkdir -m 700 want; tar -C want --no-same-owner -pxf tar`)
@@ -170,7 +170,7 @@ func TestLocalMergesAndReplaces(t *testing.T) {
 	open, err := os.Open(dir + "/out/d/file")
 	require.NoError(t, err)
 	defer open.Close()
-	_, err = Local(dir+"/out", treeOf(dir+"/in"))
+	_, err = writeLocal(dir+"/out", treeOf(dir+"/in"))
 	require.NoError(t, err)
 	old, err := io.ReadAll(open)
 	require.NoError(t, err)
@@ -197,12 +197,12 @@ func TestLocalRefusesWhatIsInTheWay(t *testing.T) {
 	} {
 		shell(t, dir, "rm -rf in out; mkdir in out; echo x >in/x; echo y >in/y; "+way)
 		before := shell(t, dir, "find out | sort")
-		_, err := Local(dir+"/out", treeOf(dir+"/in"))
+		_, err := writeLocal(dir+"/out", treeOf(dir+"/in"))
 		require.EqualError(t, err, fmt.Sprintf("write %q: %s", dir+"/out/x", says))
 		require.Equal(t, before, shell(t, dir, "find out | sort"))
 	}
 	shell(t, dir, "rm -rf in out; mkdir -p in/x out; mkfifo out/x")
-	_, err := Local(dir+"/out", treeOf(dir+"/in"))
+	_, err := writeLocal(dir+"/out", treeOf(dir+"/in"))
 	require.ErrorContains(t, err, "a special file is in the way")
 }
 
@@ -217,7 +217,7 @@ func TestLocalStaysInside(t *testing.T) {
 		{Name: "x", Typeflag: tar.TypeLink, Linkname: "../outside/file"},
 		{Name: "link/d/", Typeflag: tar.TypeDir, Mode: 0o755},
 	} {
-		_, err := Local(dir+"/out", func(w io.Writer) error {
+		_, err := writeLocal(dir+"/out", func(w io.Writer) error {
 			a := tar.NewWriter(w)
 			return errors.Join(a.WriteHeader(h), a.Close())
 		})
@@ -231,13 +231,13 @@ func TestLocalBrokenOff(t *testing.T) {
 	dir := t.TempDir()
 	shell(t, dir, "mkdir in out; echo a >in/a; head -c 3000000 /dev/zero >in/b; echo old >out/b")
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Local(dir+"/out", func(w io.Writer) error {
-		return Tree(&until{ctx, &cancelAfter{w, 1 << 20, cancel}}, nil, []string{dir + "/in"})
+	_, err := writeLocal(dir+"/out", func(w io.Writer) error {
+		return writeTree(&until{ctx, &cancelAfter{w, 1 << 20, cancel}}, nil, []string{dir + "/in"})
 	})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, "a\nb\na\nold\n", shell(t, dir+"/out", "ls -A; cat a b"))
 
-	_, err = Local(dir+"/out", func(io.Writer) error { return errors.New("nothing to write") })
+	_, err = writeLocal(dir+"/out", func(io.Writer) error { return errors.New("nothing to write") })
 	require.EqualError(t, err, "nothing to write")
 }
 
@@ -255,7 +255,7 @@ func (c *cancelAfter) Write(p []byte) (int, error) {
 }
 
 func treeOf(dir string) func(io.Writer) error {
-	return func(w io.Writer) error { return Tree(w, nil, []string{dir}) }
+	return func(w io.Writer) error { return writeTree(w, nil, []string{dir}) }
 }
 
 func copyOf(text []byte) func(io.Writer) error {

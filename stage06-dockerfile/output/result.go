@@ -30,7 +30,7 @@ type Result struct {
 	Blob func(w *archive.Writer, d digest.Digest) error // writes the blob of a layer
 }
 
-// Write writes a result to all outputs, and says on standard error what was written. The image is nil
+// writeFiles writes a result to all outputs, and says on standard error what was written. The image is nil
 // if none of them is one.
 func (list List) Write(ctx context.Context, r Result) (image *oci.Image, err error) {
 	for _, o := range list {
@@ -52,18 +52,18 @@ func (list List) Write(ctx context.Context, r Result) (image *oci.Image, err err
 func (o Output) write(ctx context.Context, r Result) (image *oci.Image, what string, err error) {
 	names := o.Names(r.Tags)
 	layers, err := r.Layers()
-	tree := func(w io.Writer) error { return Write(ctx, w, r.Epoch, layers) }
+	tree := func(w io.Writer) error { return writeFiles(ctx, w, r.Epoch, layers) }
 	switch {
 	case err != nil || o.Type == "cacheonly":
 	case o.Type == "image":
 		image, err = r.Keep(names)
 	case o.Type == "local":
-		what, err = Local(o.Dest, tree)
+		what, err = writeLocal(o.Dest, tree)
 	case o.Type == "tar":
 		err = state.Output(o.Dest, state.Durable, func(out *os.File) error { return tree(out) })
 	default:
 		err = state.Output(o.Dest, state.Durable, func(out *os.File) error {
-			image, err = Image(ctx, out, r.Config, r.Blobs, names, r.Notes, r.Blob)
+			image, err = writeArchive(ctx, out, r.Config, r.Blobs, names, r.Notes, r.Blob)
 			return err
 		})
 	}

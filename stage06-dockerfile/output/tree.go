@@ -14,15 +14,15 @@ import (
 	"stagebox/stage05-images/layer"
 )
 
-// Write writes the files that layers, the lowest first, show together, as Tree does, until the
+// writeFiles writes the files that layers, the lowest first, show together, as Tree does, until the
 // context is done. Those of an ordinary user may belong to several ids, and some only their owners
 // can read: they are read in a user namespace.
-func Write(ctx context.Context, w io.Writer, at *time.Time, layers []string) error {
+func writeFiles(ctx context.Context, w io.Writer, at *time.Time, layers []string) error {
 	layers = slices.Clone(layers)
 	slices.Reverse(layers)
 	w = &until{ctx, w}
 	if os.Geteuid() == 0 {
-		return Tree(w, at, layers)
+		return writeTree(w, at, layers)
 	}
 	return layer.Inside(w, append([]string{"tree", seconds(at)}, layers...)...)
 }
@@ -33,13 +33,13 @@ func Inside(w io.Writer, words ...string) error {
 	if err != nil {
 		return err
 	}
-	return Tree(w, at, words[1:])
+	return writeTree(w, at, words[1:])
 }
 
-// Tree writes the files that layers, the top one first, show together, as a tar stream: without
+// writeTree writes the files that layers, the top one first, show together, as a tar stream: without
 // whiteouts, and with the owners that are noted beside the layers. If at is not nil, it is the
 // time of all files.
-func Tree(w io.Writer, at *time.Time, layers []string) error {
+func writeTree(w io.Writer, at *time.Time, layers []string) error {
 	u, err := union.Open(layers)
 	if err != nil {
 		return err

@@ -1,8 +1,11 @@
-// Package stepstore keeps on the disk which steps of builds were made: a file for each, named by the
-// step's key. Whatever is wrong with a file is an error of its own, so that a build can take the
-// step for one that was never made. Open makes the directory of a cache, Read and Write one step,
-// List and Pruning are for removing steps. A Cache is what a build has of all that: it finds a step and
-// locks it among builds. The lesson reads Entry, Read, Open, Cache.Find and Cache.read.
+// Package stepstore keeps on the disk which steps of builds were made: a file for each, named by
+// the step's key. A file that is damaged or not to be trusted is an error, so that a build can
+// take the step for one that was never made.
+//
+// A Cache is the directory as a build uses it: it finds a step, locks it among builds, and imports
+// the steps that an image's manifest lists (--cache-from). Open, Read and Write work on the files
+// themselves; List and Pruning remove steps. The lesson reads Entry, Read, Open, Cache.Find and
+// Cache.read.
 package stepstore
 
 import (

@@ -11,7 +11,7 @@ func (n *Network) Answer(list []Lease, name string, found *dns.Records) {
 	suffix := "." + n.Name
 	short := strings.TrimSuffix(name, strings.ToLower(suffix))
 	for _, l := range list {
-		switch matches := l.HasName(name) || l.HasName(short); {
+		switch matches := l.hasName(name) || l.hasName(short); {
 		case l.hasAddress(name):
 			found.Names = append(found.Names, l.Label()+suffix)
 		case matches && l.Addr6.IsValid():

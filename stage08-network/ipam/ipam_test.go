@@ -121,10 +121,10 @@ func TestNames(t *testing.T) {
 	require.Equal(t, "x", Lease{ID: "x"}.Label())
 	require.Equal(t, "Web, x", Labels([]Lease{l, {ID: "x"}}))
 	for _, name := range []string{"web", "WEB", "db", "0123456789ab"} {
-		require.True(t, l.HasName(name), name)
+		require.True(t, l.hasName(name), name)
 	}
 	for _, name := range []string{"", "we", "0123456789abcdef", "0123456789a"} {
-		require.False(t, l.HasName(name), name)
+		require.False(t, l.hasName(name), name)
 	}
 }
 

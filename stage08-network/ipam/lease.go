@@ -56,9 +56,9 @@ func Labels(list []Lease) string {
 	return strings.Join(labels, ", ")
 }
 
-// HasName reports whether a name is one of the container's, in upper or lower case, or the 12
+// hasName reports whether a name is one of the container's, in upper or lower case, or the 12
 // digits of its id that are shown.
-func (l Lease) HasName(name string) bool {
+func (l Lease) hasName(name string) bool {
 	isName := func(own string) bool { return strings.EqualFold(own, name) }
 	return name == l.ID[:min(12, len(l.ID))] || slices.ContainsFunc(l.Names, isName)
 }

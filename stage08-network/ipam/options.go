@@ -66,7 +66,7 @@ func (w Wish) Mode(sharesHost, publishes bool) (mode, other string, err error) {
 	case (mode == "container") != found || found && other == "":
 		err = fmt.Errorf("--network %s: give bridge, none, host, container:NAME,"+
 			" or the name of a network", w.Network)
-	case mode == "" && !publishes && !w.Asks():
+	case mode == "" && !publishes && !w.asks():
 		mode = "none"
 	case (mode == "" || mode == "default") && os.Geteuid() == 0:
 		mode = Default
@@ -94,7 +94,7 @@ func CheckMode(mode string, ports int, list []Wish) error {
 			" of your own, through pasta or slirp4netns", list[0].Network)
 	case ports > 0 && !bridged && mode != "default":
 		return fmt.Errorf("--publish with %s: there is no network of its own to publish from", flag)
-	case !bridged && list[0].Asks():
+	case !bridged && list[0].asks():
 		return errors.New("--ip, --mac-address and --network-alias need a network that box has made: box network create")
 	}
 	for _, more := range list[1:] {

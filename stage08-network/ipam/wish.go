@@ -20,8 +20,8 @@ type Wish struct {
 	MAC net.HardwareAddr // nil for the one that comes of the IP address
 }
 
-// Asks reports whether the container wants more of the network than to be on it.
-func (w Wish) Asks() bool { return len(w.Aliases) > 0 || w.IP.IsValid() || w.MAC != nil }
+// asks reports whether the container wants more of the network than to be on it.
+func (w Wish) asks() bool { return len(w.Aliases) > 0 || w.IP.IsValid() || w.MAC != nil }
 
 // parseWish reads a value of --network: the name of a network, or
 // name=NAME,alias=NAME,ip=IP,mac-address=MAC.

@@ -103,7 +103,7 @@ func (o *Options) Ports(exposed []string) ([]portmap.Mapping, error) {
 func (o *Options) Links(mode string) (map[string]string, error) {
 	links := map[string]string{}
 	for _, text := range o.Link {
-		name, alias := SplitLink(text)
+		name, alias := splitLink(text)
 		if !ids.IsName(name) || !ids.IsName(alias) {
 			return nil, fmt.Errorf("--link %s: give a container and an alias, such as db:database", text)
 		}
@@ -118,8 +118,8 @@ func (o *Options) Links(mode string) (map[string]string, error) {
 	return links, nil
 }
 
-// SplitLink returns the container of a link and its alias, which is the same if none is given.
-func SplitLink(text string) (name, alias string) {
+// splitLink returns the container of a link and its alias, which is the same if none is given.
+func splitLink(text string) (name, alias string) {
 	name, alias, found := strings.Cut(strings.TrimPrefix(text, "/"), ":")
 	if !found {
 		alias = name
@@ -166,7 +166,7 @@ func (o *Options) Describe(d *api.Container) error {
 		h.ExtraHosts = append(h.ExtraHosts, name+":"+ip)
 	}
 	for _, text := range o.Link {
-		name, alias := SplitLink(text)
+		name, alias := splitLink(text)
 		h.Links = append(h.Links, "/"+name+":"+d.Name+"/"+alias)
 	}
 	exposed, errExposed := o.exposed()

@@ -32,7 +32,7 @@ const maxTaken = 256
 
 // listenAll opens the proxies of one port: those before an error too.
 func (m *Mapping) listenAll(v6 bool, target func() string) (list []*proxy.Proxy, err error) {
-	for _, family := range m.Families(v6) {
+	for _, family := range m.families(v6) {
 		p, err := proxy.Listen(m.Protocol+family, m.Address(), target)
 		if err != nil {
 			return list, err

@@ -40,9 +40,9 @@ func Published(list []Mapping, v6 bool) (published []string) {
 	return published
 }
 
-// Families are those of which sockets listen for the mapping, "4" or "6", IPv4 first; v6 is whether the
+// families are those of which sockets listen for the mapping, "4" or "6", IPv4 first; v6 is whether the
 // host has IPv6.
-func (m Mapping) Families(v6 bool) []string {
+func (m Mapping) families(v6 bool) []string {
 	switch {
 	case m.IP.Is4() || !m.IP.IsValid() && !v6:
 		return []string{"4"}

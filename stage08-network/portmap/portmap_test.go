@@ -152,10 +152,10 @@ func TestAllOfAContainer(t *testing.T) {
 	require.Equal(t, []string{"0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp", "127.0.0.1:53->53/udp", "[::1]:81->81/tcp"}, Published(list, true))
 	var families [][]string
 	for _, m := range list {
-		families = append(families, m.Families(true))
+		families = append(families, m.families(true))
 	}
 	require.Equal(t, [][]string{{"4", "6"}, {"4"}, {"6"}}, families)
-	require.Equal(t, []string{"4"}, list[0].Families(false))
+	require.Equal(t, []string{"4"}, list[0].families(false))
 	var sets []string
 	for _, e := range Elements(list, "id", netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("fd00::2")) {
 		require.Equal(t, "id", e.Comment)
