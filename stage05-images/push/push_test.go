@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,9 +27,14 @@ import (
 type server struct {
 	sync.Mutex
 	has map[string]string // content by digest
+
+	calls, most atomic.Int32 // at the same time
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	s.most.Store(max(s.most.Load(), s.calls.Add(1)))
+	defer s.calls.Add(-1)
+	time.Sleep(time.Millisecond) // for others to come
 	s.Lock()
 	defer s.Unlock()
 	switch name := filepath.Base(req.URL.Path); {
@@ -101,4 +108,22 @@ func TestInterrupted(t *testing.T) {
 	cancel(reason)
 	require.ErrorIs(t, p.Blobs(ctx, image), reason)
 	require.Empty(t, s.has)
+}
+
+// TestAtOnce: no more blobs are on their way than AtOnce, and after an error no other is begun.
+func TestAtOnce(t *testing.T) {
+	p, image, s := newPush(t)
+	for _, text := range []string{"two", "three", "four", "five"} {
+		blob, err := p.Layout.Put(ocispec.MediaTypeImageLayer, []byte(text))
+		require.NoError(t, err)
+		image.Blobs = append(image.Blobs, blob)
+	}
+	p.AtOnce = 1
+	require.NoError(t, p.Blobs(context.Background(), image))
+	require.Len(t, s.has, 6)
+	require.EqualValues(t, 1, s.most.Load())
+	clear(s.has)
+	require.NoError(t, os.Remove(p.Layout.Path(image.Blobs[1].Digest)))
+	require.ErrorIs(t, p.Blobs(context.Background(), image), os.ErrNotExist)
+	require.Len(t, s.has, 2, "the configuration and the first layer")
 }

@@ -117,3 +117,48 @@ func TestDeviceIsThereAlready(t *testing.T) {
 	_, _, _, err = Device(file, null)
 	require.ErrorContains(t, err, `path "/null": the root filesystem has something else`)
 }
+
+// TestRefuse: what box does not do is named, and what asks for nothing is no matter.
+func TestRefuse(t *testing.T) {
+	id := uint32(1)
+	for want, change := range map[string]func(*specs.Spec){
+		"":                                       func(*specs.Spec) {},
+		"linux.mountLabel: not supported":        func(s *specs.Spec) { s.Linux.MountLabel = "x" },
+		"linux.intelRdt: not supported":          func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{} },
+		"linux.memoryPolicy: not supported":      func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{} },
+		"linux.netDevices: not supported":        func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {}} },
+		"linux.resources.network: not supported": func(s *specs.Spec) { s.Linux.Resources.Network = &specs.LinuxNetwork{ClassID: &id} },
+		"linux.resources.rdma: not supported":    func(s *specs.Spec) { s.Linux.Resources.Rdma = map[string]specs.LinuxRdma{"a": {}} },
+		"windows: not supported":                 func(s *specs.Spec) { s.Windows = &specs.Windows{} },
+		"vm: not supported":                      func(s *specs.Spec) { s.VM = &specs.VM{} },
+		"solaris: not supported":                 func(s *specs.Spec) { s.Solaris = &specs.Solaris{} },
+		"linux.seccomp: SCMP_ACT_NOTIFY is not supported": func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActNotify}
+		},
+		"linux.seccomp.syscalls[1].action: SCMP_ACT_NOTIFY is not supported": func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{Syscalls: []specs.LinuxSyscall{{Action: specs.ActAllow}, {Action: specs.ActNotify}}}
+		},
+	} {
+		spec := &specs.Spec{Linux: &specs.Linux{Resources: &specs.LinuxResources{Network: &specs.LinuxNetwork{}}}}
+		change(spec)
+		if err := Refuse(spec); want == "" {
+			require.NoError(t, err)
+		} else {
+			require.EqualError(t, err, want)
+		}
+	}
+	require.EqualError(t, Refuse(&specs.Spec{Linux: &specs.Linux{Resources: &specs.LinuxResources{},
+		Seccomp: &specs.LinuxSeccomp{ListenerPath: "/x"}}}), "linux.seccomp: SCMP_ACT_NOTIFY is not supported")
+}
+
+// TestHooks: a hook has an absolute path, and time to run if any is said.
+func TestHooks(t *testing.T) {
+	hooks := func(path string, timeout *int) error {
+		return checkHooks(&specs.Hooks{Poststop: []specs.Hook{{Path: "/bin/true"}, {Path: path, Timeout: timeout}}})
+	}
+	none, one := 0, 1
+	require.NoError(t, hooks("/bin/true", nil))
+	require.NoError(t, hooks("/bin/true", &one))
+	require.EqualError(t, hooks("true", nil), `hooks.poststop[1].path "true": must be an absolute path`)
+	require.EqualError(t, hooks("/bin/true", &none), "hooks.poststop[1].timeout: must be more than 0 seconds")
+}
