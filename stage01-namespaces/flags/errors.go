@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,14 +28,30 @@ func Explain(program string, err error) error {
 		}
 	}
 	text := rephrase(err.Error(), group)
+	name := strings.Join(command, " ")
+	if long := withTwoDashes(failed.Context); long != "" && strings.HasPrefix(text, "unknown flag -") {
+		text = "unknown flag " + long[1:] + " (did you mean " + long + "?)"
+	}
 	if len(command) == 0 {
 		if strings.HasPrefix(text, "unknown flag") {
 			text += ": the flags of a command follow its name"
 		}
 		return fmt.Errorf("%s; see %s --help", text, program)
 	}
-	name := strings.Join(command, " ")
 	return fmt.Errorf("%s: %s; see %s %s --help", name, text, program, name)
+}
+
+// withTwoDashes returns the long flag that a word such as -follow means, or "".
+func withTwoDashes(ctx *kong.Context) string {
+	for _, word := range ctx.Args {
+		name, _, _ := strings.Cut(strings.TrimPrefix(word, "-"), "=")
+		for _, flag := range ctx.Flags() {
+			if strings.HasPrefix(word, "-") && len(name) > 1 && name == flag.Name {
+				return "--" + name
+			}
+		}
+	}
+	return ""
 }
 
 // rephrase returns kong's message in our words. Other messages come from this package or from the
@@ -76,6 +93,7 @@ func orList(words string) string {
 	for i, word := range list {
 		list[i] = strings.TrimSpace(word)
 	}
+	list = slices.DeleteFunc(list, func(word string) bool { return word == "" }) // not given at all
 	last := len(list) - 1
 	if last == 0 {
 		return list[0]

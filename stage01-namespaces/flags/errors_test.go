@@ -33,6 +33,8 @@ func TestExplain(t *testing.T) {
 		{[]string{"many"}, `many: missing command; see box many --help`},
 		{[]string{"net", "la"}, `net: unknown command "la" (did you mean ls or rm?); see box net --help`},
 		{[]string{"net", "rm"}, `net rm: missing argument <network>; see box net rm --help`},
+		{[]string{"run", "-pull=always", "a"}, `run: unknown flag -pull (did you mean --pull?); see box run --help`},
+		{[]string{"run", "--picture=x", "a"}, `run: --picture "x": must be text or svg; see box run --help`},
 		{[]string{"net", "ls", "x"}, `net ls: too many arguments: "x"; see box net ls --help`},
 	} {
 		var line struct {
@@ -40,6 +42,7 @@ func TestExplain(t *testing.T) {
 				Memory     int64 `short:"m"`
 				MemorySwap int64
 				Pull       string `enum:"always,never" default:"never"`
+				Picture    string `enum:",text,svg" default:""`
 				Image      string `arg:""`
 			} `cmd:""`
 			Runner struct {

@@ -41,10 +41,40 @@ func (p Program) Read(args []string) (run func() error, err error) {
 		return run, nil
 	}
 	ctx, err := p.Parser(args).Parse(args)
-	if err != nil {
+	if name := p.ours(args); err != nil && name != "" {
+		return nil, fmt.Errorf("unknown command %q (did you mean %s %s?); see %[2]s --help",
+			strings.Join(args[:2], " "), p.Name, name)
+	} else if err != nil {
 		return nil, Explain(p.Name, err)
 	}
 	return func() error { return ctx.Run() }, nil
+}
+
+// dockers are pairs of words with which Docker names what is a command of one word here.
+var dockers = map[string]string{
+	"container ls": "ps", "container list": "ps", "image ls": "images", "image list": "images",
+	"image rm": "rmi", "image remove": "rmi", "image build": "build", "image pull": "pull",
+	"image push": "push", "image tag": "tag", "image save": "save", "image load": "load",
+	"image import": "import", "image history": "history", "system info": "info",
+	"builder build": "build", "buildx build": "build",
+}
+
+// ours returns the command of this program that Docker names with the first two of args, or "".
+// Docker has our commands for containers below container, too.
+func (p Program) ours(args []string) string {
+	if len(args) < 2 {
+		return ""
+	}
+	name := dockers[args[0]+" "+args[1]]
+	if name == "" && args[0] == "container" {
+		name = args[1]
+	}
+	for _, c := range p.Commands {
+		if c.Name == name && c.Help != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // AsHelp makes of `help` and `help COMMAND` what git, go and docker make of it.

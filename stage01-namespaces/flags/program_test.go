@@ -33,6 +33,10 @@ func TestProgramReads(t *testing.T) {
 		"greet":        "greet: missing argument <name>; see p greet --help",
 		"great you":    `unknown command "great" (did you mean greet?); see p --help`,
 		"greet -x you": "greet: unknown flag -x; see p greet --help",
+
+		"container greet you": `unknown command "container greet" (did you mean p greet?); see p --help`,
+		"container secret":    `unknown command "container"; see p --help`,
+		"image ls":            `unknown command "image"; see p --help`, // no images here
 	} {
 		ran := false
 		run, err := program(&ran).Read(strings.Fields(line))
