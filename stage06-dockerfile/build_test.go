@@ -260,6 +260,8 @@ func TestWhiteoutInContext(t *testing.T) {
 
 // What a build refuses is named: a platform, also by --check, and what is too large.
 func TestRefusedByName(t *testing.T) {
+	_, stderr, status := buildFile(t, "FROM scratch\n", "-t", "localhost:1/tiny")
+	require.Zero(t, status, stderr)
 	for _, c := range []struct {
 		text, told string
 		flags      []string
@@ -271,6 +273,12 @@ func TestRefusedByName(t *testing.T) {
 		{"FROM tiny\nRUN --security=insecure true\n", "Dockerfile:2: --security=insecure: not allowed; use box build --allow security.insecure\n", nil},
 		{"FROM scratch\nADD --checksum=1 https://localhost:1/x.git#main:sub /\n", "Dockerfile:2: ADD https://localhost:1/x.git#main:sub: a git repository is not fetched: clone it beside the Dockerfile, and COPY it\n", nil},
 		{"FROM scratch\nADD git@localhost:x /\n", "ADD git@localhost:x: a git repository is not fetched", nil},
+		{"FROM localhost:1/tinny\n", "\n     did you mean localhost:1/tiny?\n", nil},
+		{"FROM scratch\nCOPY ../x /\n", "COPY ../x: there is no such file in the context, which no .. leaves: build with a directory above it", nil},
+		{"FROM scratch\nCOPY /etc/hosts /\n", "there is no such file in the context, which an absolute path begins in, too: / is not the host's\n", nil},
+		{"FROM scratch\nCOPY x /\n", "there is no such file in the context\n", nil},
+		{"FROM scratch AS app\n", "--target ap: no stage has this name or number; available: app\n     did you mean app?\n", []string{"--target", "ap"}},
+		{"FROM tiny\nRUN --mount=type=cache true\n", "--mount=type=cache: target is missing: the path inside\n", nil},
 		{"FROM scratch\n", "--max-layer-window 4 GiB: give 1k to 2g", []string{"--max-layer-window", "4g"}},
 	} {
 		_, stderr, status := buildFile(t, c.text, c.flags...)
@@ -278,7 +286,7 @@ func TestRefusedByName(t *testing.T) {
 		require.Contains(t, stderr, c.told)
 	}
 	server := serve(t, []caseFile{{path: "file", data: make([]byte, 2000)}})
-	_, stderr, status := buildFile(t, "FROM scratch\nADD "+server+"/file /\n", "--max-layer-size", "1k")
+	_, stderr, status = buildFile(t, "FROM scratch\nADD "+server+"/file /\n", "--max-layer-size", "1k")
 	require.Equal(t, 1, status)
 	require.Contains(t, stderr, "the download is larger than 1 KiB")
 }

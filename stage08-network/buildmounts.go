@@ -38,6 +38,9 @@ type stepMounts struct {
 // add adds them to the container.
 func (m *stepMounts) add() error {
 	for _, mount := range cachemount.InOrder(m.in.Mounts, m.s.config.Config.WorkingDir) {
+		if err := mount.CheckTarget(); err != nil {
+			return m.in.ErrorAt("--mount", "--mount=%v", err)
+		}
 		var err error
 		switch mount.Type {
 		case "tmpfs":

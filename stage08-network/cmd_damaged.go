@@ -88,5 +88,5 @@ func (s Store) named(name string) (*Record, error) {
 			return r, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %q; box ps -a lists them by name and id", errNoContainer, name)
+	return nil, fmt.Errorf("%w: %s", errNoContainer, s.ids().Missing(name))
 }

@@ -64,8 +64,8 @@ func (c *Container) fromImage() (done func() error, err error) {
 		err = c.useImage(words, image)
 	case isTiny(words[0]) || errors.As(err, new(*fs.PathError)): // an image, or the disk has failed
 	case errors.Is(errHere, oci.ErrNoImage):
-		err = fmt.Errorf("%w%s\n     a program of this host is named by its path, such as %s",
-			err, c.Store.layout().Meant(words[0]), hostinfo.Program(words[0]))
+		err = fmt.Errorf("%w\n     a program of this host is named by its path, such as %s",
+			c.Store.layout().Meant(words[0], err), hostinfo.Program(words[0]))
 	}
 	if err != nil {
 		return nil, errors.Join(err, done())
@@ -156,7 +156,8 @@ func (c *Container) pullImage(name string, missing error) (*oci.Image, error) {
 		if errors.As(missing, new(oci.OtherPlatform)) {
 			what = missing.Error()
 		}
-		return nil, fmt.Errorf("%s, and it cannot be pulled: %w", what, err)
+		err = fmt.Errorf("%s, and it cannot be pulled: %w", what, err)
+		return nil, c.Store.layout().Meant(name, err)
 	}
 	return image, nil
 }

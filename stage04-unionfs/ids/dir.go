@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"stagebox/stage04-unionfs/nearest"
 )
 
 // Dir is a directory of containers: each has a directory named by its id, and its name is a symbolic
@@ -71,6 +73,11 @@ func (d Dir) Named(name string) (id string) {
 		return ""
 	}
 	return id
+}
+
+// Missing is what to say of a word that no container has as its name.
+func (d Dir) Missing(word string) string {
+	return fmt.Sprintf("%q; box ps -a lists them by name and id%s", word, nearest.Hint(word, d.Names()))
 }
 
 // IsTaken reports whether a name leads to a container, or to one that is being made.

@@ -39,6 +39,8 @@ func TestDir(t *testing.T) {
 	}
 	require.NoError(t, d.Drop("../running"))
 	require.Equal(t, []string{"begun", "first", "made"}, d.Names())
+	require.Equal(t, `"frist"; box ps -a lists them by name and id`+"\n     did you mean first?", d.Missing("frist"))
+	require.Equal(t, `"none"; box ps -a lists them by name and id`, d.Missing("none"))
 
 	require.NoError(t, os.Symlink(id("abc1"), at("second")))
 	require.NoError(t, d.DropAll(id("abc1")))

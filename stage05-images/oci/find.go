@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/nearest"
 	"stagebox/stage05-images/digest"
-	"stagebox/stage05-images/nearest"
 	"stagebox/stage05-images/ocispec"
 	"stagebox/stage05-images/registry"
 )
@@ -38,7 +38,7 @@ func (l Layout) Find(text string) (*Image, error) {
 func (l Layout) byID(text string) (*Image, error) {
 	hex := strings.TrimPrefix(text, "sha256:")
 	if len(hex) < 2 || strings.Trim(hex, "0123456789abcdef") != "" {
-		return nil, fmt.Errorf("%w: %q; box images lists them", ErrNoImage, text)
+		return nil, l.noImage(text)
 	}
 	all, err := l.Images()
 	if err != nil {
@@ -53,7 +53,7 @@ func (l Layout) byID(text string) (*Image, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("%w: %q; box images lists them", ErrNoImage, text)
+		return nil, l.noImage(text)
 	case 1:
 		return found[0], nil
 	}
@@ -61,18 +61,30 @@ func (l Layout) byID(text string) (*Image, error) {
 		text, len(found))
 }
 
-// Meant asks whether a word that no image has as its name was one of theirs, or tiny, misspelt. It is
-// a line of a message, or "" when no name is near.
-func (l Layout) Meant(word string) string {
+// noImage says that a word names no image, and asks whether one of theirs was meant.
+func (l Layout) noImage(text string) error {
+	return fmt.Errorf("%w: %q; box images lists them%s", ErrNoImage, text, nearest.Hint(text, l.familiar()))
+}
+
+// Meant adds to the error about a word that no image has as its name the question whether it was one
+// of theirs, or tiny, misspelt: unless Find has asked.
+func (l Layout) Meant(word string, err error) error {
+	hint := nearest.Hint(word, append(l.familiar(), "tiny"))
+	if err == nil || strings.HasSuffix(err.Error(), hint) {
+		return err
+	}
+	return fmt.Errorf("%w%s", err, hint)
+}
+
+// familiar returns the names of the images as a user types them.
+func (l Layout) familiar() (names []string) {
 	index, _ := l.Index() // that it cannot be read was said
-	names := []string{"tiny"}
 	for _, d := range index {
-		names = append(names, strings.TrimSuffix(registry.FamiliarOr(nameOf(d), ""), ":latest"))
+		if name := nameOf(d); name != "" {
+			names = append(names, strings.TrimSuffix(registry.FamiliarOr(name, name), ":latest"))
+		}
 	}
-	if name := nearest.To(word, names); name != "" {
-		return "\n     did you mean " + name + "?"
-	}
-	return ""
+	return names
 }
 
 // Images returns all images, each with its names. One that is damaged is a warning, and left out.

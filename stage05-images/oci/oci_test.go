@@ -256,3 +256,17 @@ func TestWordsOfAConfiguration(t *testing.T) {
 		require.Error(t, json.Unmarshal([]byte(`{"config": `+wrong+`}`), &Config{}), wrong)
 	}
 }
+
+// A name that is near one of theirs is asked about once, with tiny only where it would be made.
+func TestMisspeltNames(t *testing.T) {
+	l, _ := newLayout(t)
+	write(t, l, "x", "")
+	write(t, l, "shop", full(t, "localhost:5000/shop"))
+	_, err := l.Find("localhost:5000/shp")
+	require.EqualError(t, err, `no such image here: "localhost:5000/shp"; box images lists them`+"\n     did you mean localhost:5000/shop?")
+	require.Equal(t, err, l.Meant("localhost:5000/shp", err))
+	_, err = l.Find("tinny")
+	require.EqualError(t, err, `no such image here: "tinny"; box images lists them`)
+	require.EqualError(t, l.Meant("tinny", errors.New("no network")), "no network\n     did you mean tiny?")
+	require.NoError(t, l.Meant("tinny", nil))
+}

@@ -16,7 +16,7 @@ import (
 	"strconv"
 	"strings"
 
-	"stagebox/stage05-images/nearest"
+	"stagebox/stage04-unionfs/nearest"
 )
 
 // Warning is a finding of Check.

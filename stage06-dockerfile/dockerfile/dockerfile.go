@@ -19,7 +19,7 @@ import (
 	"strings"
 	"unicode"
 
-	"stagebox/stage05-images/nearest"
+	"stagebox/stage04-unionfs/nearest"
 )
 
 // File is a parsed Dockerfile.

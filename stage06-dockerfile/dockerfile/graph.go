@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"stagebox/stage05-images/nearest"
+	"stagebox/stage04-unionfs/nearest"
 )
 
 // Target returns the stage that --target names, by its name or number, or the last stage for "".
@@ -24,8 +24,8 @@ func (f *File) Target(name string) (*Stage, error) {
 		}
 		names = append(names, cmp.Or(s.Name, fmt.Sprint(i)))
 	}
-	return nil, fmt.Errorf("--target %s: no stage has this name or number; there are %s",
-		name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("--target %s: no stage has this name or number; available: %s%s",
+		name, strings.Join(names, ", "), nearest.Hint(name, names))
 }
 
 // NearestStage returns the name of a stage that looks like a word, "" if none does.

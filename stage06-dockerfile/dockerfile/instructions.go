@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"stagebox/stage02-cgroups/units"
-	"stagebox/stage05-images/nearest"
+	"stagebox/stage04-unionfs/nearest"
 )
 
 // Mount is a --mount of RUN.
@@ -461,6 +461,14 @@ func mountNumber(value string, base int) (*uint64, error) {
 		return nil, fmt.Errorf("this is not a number to base %d", base)
 	}
 	return &n, nil
+}
+
+// CheckTarget refuses a mount that has no place, which only a step that runs needs.
+func (m Mount) CheckTarget() error {
+	if m.Target == "" && m.Type != "secret" && m.Type != "ssh" {
+		return fmt.Errorf("type=%s: target is missing: the path inside", m.Type)
+	}
+	return nil
 }
 
 // check refuses combinations that make no sense.

@@ -140,11 +140,24 @@ func (s *Search) glob(dir *union.Node, pattern string, follow, must bool) ([]Fil
 			next = append(next, more...)
 		}
 		if must = must && !isPattern(part); must && len(next) == 0 {
-			return nil, fmt.Errorf("there is no such file in %s", s.Where)
+			return nil, fmt.Errorf("there is no such file in %s%s", s.Where, s.wayOut(pattern))
 		}
 		list = next
 	}
 	return s.withoutIgnored(list, must)
+}
+
+// wayOut says why a path that may be right on the host is not in the context.
+func (s *Search) wayOut(pattern string) string {
+	switch clean := path.Clean(pattern); {
+	case s.Where != "the context":
+		return ""
+	case clean == ".." || strings.HasPrefix(clean, "../"):
+		return ", which no .. leaves: build with a directory above it as context, and -f for the Dockerfile"
+	case path.IsAbs(pattern):
+		return ", which an absolute path begins in, too: / is not the host's"
+	}
+	return ""
 }
 
 // withoutIgnored removes the files that .dockerignore leaves out. A file may be found by a link,

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage04-unionfs/ids"
+	"stagebox/stage04-unionfs/nearest"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -91,7 +92,7 @@ var reserved = []string{"none", "host", "container", "default"}
 func (d Dir) Find(name string) (*Network, error) {
 	if !IsLabel(name) {
 		return nil, fmt.Errorf("network %q: a name has letters, digits, and inside also _ . and -,"+
-			" at the most 63 in all", name)
+			" at most 63 in all", name)
 	}
 	n := &Network{}
 	err := state.ReadJSON(d.File(name+".json"), n)
@@ -101,7 +102,7 @@ func (d Dir) Find(name string) (*Network, error) {
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s; box network ls lists those that exist,"+
-			" box network create %s makes it", ErrNoNetwork, name, name)
+			" box network create %s makes it%s", ErrNoNetwork, name, name, nearest.Hint(name, d.names()))
 	}
 	if err == nil && (n.Name != name || !n.isWhole()) {
 		err = fmt.Errorf("%s is not the record of a network", d.File(name+".json"))
@@ -113,11 +114,19 @@ func (d Dir) Find(name string) (*Network, error) {
 	return n, nil
 }
 
+// names returns the names of all networks, sorted.
+func (d Dir) names() (list []string) {
+	files, _ := filepath.Glob(d.File("*.json"))
+	for _, file := range files {
+		list = append(list, strings.TrimSuffix(filepath.Base(file), ".json"))
+	}
+	return list
+}
+
 // List returns all networks, by name. One that is damaged is a warning, and left out.
 func (d Dir) List() (list []*Network, err error) {
-	files, err := filepath.Glob(d.File("*.json"))
-	for _, file := range files {
-		n, err := d.Find(strings.TrimSuffix(filepath.Base(file), ".json"))
+	for _, name := range d.names() {
+		n, err := d.Find(name)
 		if err != nil {
 			d.Warn(err)
 			continue

@@ -32,6 +32,13 @@ func TestNetworksAreRecords(t *testing.T) {
 	_, err = d.Find("none-such")
 	require.ErrorIs(t, err, ErrNoNetwork)
 	require.ErrorContains(t, err, "box network create none-such makes it")
+	require.NotContains(t, err.Error(), "did you mean")
+	front := *n
+	front.Name = "front"
+	require.NoError(t, state.WriteJSON(d.File("front.json"), &front, state.Volatile))
+	_, err = d.Find("fornt")
+	require.ErrorContains(t, err, "\n     did you mean front?")
+	require.NoError(t, os.Remove(d.File("front.json")))
 	for _, name := range reserved {
 		_, err = d.Find(name)
 		require.ErrorIs(t, err, ErrNoNetwork)

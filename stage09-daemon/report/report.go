@@ -403,7 +403,7 @@ func mistake(text string) string {
 		return "invalid from flag value " + words[2] + ": refers to current build stage"
 	case strings.Contains(what, " cannot be a stage's name: "):
 		return says("invalid name for build stage: \"" + words[0] + "\"")
-	case strings.HasSuffix(what, ": there is no such file in the context"):
+	case strings.Contains(what, ": there is no such file in the context"):
 		return "file not found in build context or excluded by .dockerignore: stat " + strings.TrimSuffix(words[1], ":") + ": file does not exist"
 	}
 	return ""

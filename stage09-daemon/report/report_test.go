@@ -63,17 +63,18 @@ func TestBuildWords(t *testing.T) {
 	require.Equal(t, "Dockerfile:2: RUN returned a non-zero code: 23", text)
 	require.Equal(t, 23, code)
 	for text, want := range map[string]string{
-		"Dockerfile:3: unknown instruction FROMM: did you mean FROM?":        "dockerfile parse error on line 3: unknown instruction: FROMM (Dockerfile:3: unknown instruction FROMM: did you mean FROM?)",
-		"d/D:2: ENV needs an argument":                                       "dockerfile parse error on line 2: ENV requires at least one argument (d/D:2: ENV needs an argument)",
-		"D:2: COPY needs a source and a destination":                         "dockerfile parse error on line 2: COPY requires at least two arguments (D:2: COPY needs a source and a destination)",
-		"D:1: FROM takes an image, or an image AS a name":                    "dockerfile parse error on line 1: FROM requires either one or three arguments (D:1: FROM takes an image, or an image AS a name)",
-		"D:2: ENV: there is no name before the =":                            "dockerfile parse error on line 2: ENV names can not be blank (D:2: ENV: there is no name before the =)",
-		"D:2: COPY foo: there is no such file in the context":                "file not found in build context or excluded by .dockerignore: stat foo: file does not exist (D:2: COPY foo: there is no such file in the context)",
-		`D:2: SHELL needs the JSON form, such as ["a"]`:                      `dockerfile parse error on line 2: SHELL requires the arguments to be in JSON form (D:2: SHELL needs the JSON form, such as ["a"])`,
-		"D:2: no stage above is called foo, and as an image: it is not here": "invalid from flag value foo (D:2: no stage above is called foo, and as an image: it is not here)",
-		"D:2: circular: stage 0 would take files from itself":                "invalid from flag value 0: refers to current build stage (D:2: circular: stage 0 would take files from itself)",
-		"D:1: 1 cannot be a stage's name: it begins with a letter":           `dockerfile parse error on line 1: invalid name for build stage: "1" (D:1: 1 cannot be a stage's name: it begins with a letter)`,
-		"--target x: no stage has this name":                                 `target stage "x" could not be found: --target x: no stage has this name`,
+		"Dockerfile:3: unknown instruction FROMM: did you mean FROM?":                 "dockerfile parse error on line 3: unknown instruction: FROMM (Dockerfile:3: unknown instruction FROMM: did you mean FROM?)",
+		"d/D:2: ENV needs an argument":                                                "dockerfile parse error on line 2: ENV requires at least one argument (d/D:2: ENV needs an argument)",
+		"D:2: COPY needs a source and a destination":                                  "dockerfile parse error on line 2: COPY requires at least two arguments (D:2: COPY needs a source and a destination)",
+		"D:1: FROM takes an image, or an image AS a name":                             "dockerfile parse error on line 1: FROM requires either one or three arguments (D:1: FROM takes an image, or an image AS a name)",
+		"D:2: ENV: there is no name before the =":                                     "dockerfile parse error on line 2: ENV names can not be blank (D:2: ENV: there is no name before the =)",
+		"D:2: COPY foo: there is no such file in the context":                         "file not found in build context or excluded by .dockerignore: stat foo: file does not exist (D:2: COPY foo: there is no such file in the context)",
+		`D:2: SHELL needs the JSON form, such as ["a"]`:                               `dockerfile parse error on line 2: SHELL requires the arguments to be in JSON form (D:2: SHELL needs the JSON form, such as ["a"])`,
+		"D:2: no stage above is called foo, and as an image: it is not here":          "invalid from flag value foo (D:2: no stage above is called foo, and as an image: it is not here)",
+		"D:2: circular: stage 0 would take files from itself":                         "invalid from flag value 0: refers to current build stage (D:2: circular: stage 0 would take files from itself)",
+		"D:1: 1 cannot be a stage's name: it begins with a letter":                    `dockerfile parse error on line 1: invalid name for build stage: "1" (D:1: 1 cannot be a stage's name: it begins with a letter)`,
+		"D:2: COPY ../a: there is no such file in the context, which no .. leaves: …": "file not found in build context or excluded by .dockerignore: stat ../a: file does not exist (D:2: COPY ../a: there is no such file in the context, which no .. leaves: …)",
+		"--target x: no stage has this name":                                          `target stage "x" could not be found: --target x: no stage has this name`,
 	} {
 		got, code := report.BuildError(text)
 		require.Equal(t, want, got)

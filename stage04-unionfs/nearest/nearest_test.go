@@ -11,3 +11,10 @@ func TestTo(t *testing.T) {
 		require.Equal(t, want, To(word, []string{"busybox", "alpine:3", "tiny"}), word)
 	}
 }
+
+func TestHint(t *testing.T) {
+	require.Equal(t, "\n     did you mean tiny?", Hint("tinny", []string{"busybox", "tiny"}))
+	for _, word := range []string{"nothing", "tiny"} {
+		require.Empty(t, Hint(word, []string{"busybox", "tiny"}))
+	}
+}

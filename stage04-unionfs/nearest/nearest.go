@@ -13,6 +13,15 @@ func To(word string, words []string) (best string) {
 	return best
 }
 
+// Hint is a line of a message that asks whether the word near a misspelt one was meant, or "": also
+// for one that is spelt right.
+func Hint(word string, words []string) string {
+	if near := To(word, words); near != "" && near != word {
+		return "\n     did you mean " + near + "?"
+	}
+	return ""
+}
+
 // editDistance counts the characters to add, remove or replace (Levenshtein distance).
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
