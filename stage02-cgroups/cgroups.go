@@ -176,8 +176,8 @@ func (g *group) file(s setting) (path, value string, err error) {
 		}
 	}
 	if os.Geteuid() != 0 {
-		return "", "", fmt.Errorf("%s needs a cgroup that you may write to; "+
-			"systemd makes you one: systemd-run --user --scope -p Delegate=yes box run …", s.flag)
+		return "", "", fmt.Errorf("%s needs a cgroup that you may write to; %s",
+			s.flag, cgroupfs.HowToGetOne("/run/systemd/system"))
 	}
 	v1, _, _ := strings.Cut(s.v1.name, ".")
 	return "", "", fmt.Errorf("%s: no cgroup tree that box can write to has the %s controller; "+

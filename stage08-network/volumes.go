@@ -52,7 +52,7 @@ func (c *Container) openVolumes(binds []bind) error {
 		}
 		if !c.DryRun {
 			if err := c.prepareVolume(b); err != nil {
-				return fmt.Errorf("the volume %s: %w", b.Source, err)
+				return volume.About(b.Source, err)
 			}
 		}
 		binds[i].Source, binds[i].IsDir = c.Store.path("volumes", b.Source, "_data"), true
@@ -97,7 +97,7 @@ func (c *Container) fillVolume(data, target string) error {
 		return err
 	}
 	if !n.IsDir() {
-		return fmt.Errorf("%s is a file in the container, and a volume is a directory", target)
+		return volume.AtFile(target)
 	}
 	return n.Copy(data)
 }

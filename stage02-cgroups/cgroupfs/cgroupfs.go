@@ -243,3 +243,13 @@ func Thaw(file string) error {
 	}
 	return err
 }
+
+// HowToGetOne says how an ordinary user comes to a group. The directory systemd is there where
+// systemd runs.
+func HowToGetOne(systemd string) string {
+	if _, err := os.Stat(systemd); err == nil {
+		return "systemd makes you one: systemd-run --user --scope -p Delegate=yes box run …"
+	}
+	return "no systemd runs here to make one: as root, make a directory in each tree of cgroups, " +
+		"chown -R it to yourself, and move your shell into it"
+}

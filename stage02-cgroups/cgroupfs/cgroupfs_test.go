@@ -71,3 +71,10 @@ func TestChain(t *testing.T) {
 	require.Equal(t, []string{"/a", "/a/b", "/a/b/c"}, Chain("/a", "/a/b/c"))
 	require.Equal(t, []string{"/a"}, Chain("/a", "/a"))
 }
+
+// systemd-run is of no use where no systemd runs.
+func TestHowToGetOne(t *testing.T) {
+	require.Contains(t, HowToGetOne(t.TempDir()), "systemd-run --user")
+	require.NotContains(t, HowToGetOne("/nowhere"), "systemd-run")
+	require.Contains(t, HowToGetOne("/nowhere"), "chown -R it to yourself")
+}

@@ -3,6 +3,7 @@ package volume
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -65,6 +66,23 @@ func (d Dir) Prepare(name string, labels map[string]string, fill func(data strin
 		return err
 	}
 	return d.refill(filepath.Join(d.Path, name), fill)
+}
+
+// AtFile is the path of a file where a volume is to be mounted.
+type AtFile string
+
+func (f AtFile) Error() string {
+	return "a volume cannot be mounted at " + string(f) +
+		": it is a file in the container, and a volume is a directory"
+}
+
+// About returns an error of Prepare with the name of the volume, which for AtFile does not matter: it
+// may be one that was made up.
+func About(name string, err error) error {
+	if at := AtFile(""); errors.As(err, &at) {
+		return at
+	}
+	return fmt.Errorf("the volume %s: %w", name, err)
 }
 
 // refill fills an empty volume, which other containers may use at this moment: what it is to get

@@ -113,3 +113,11 @@ func TestRemove(t *testing.T) {
 	require.ErrorIs(t, d.Remove("v", unused), fs.ErrNotExist)
 	requireNothing(t, d)
 }
+
+// An error of a volume without a name says nothing of the name that was made up for it.
+func TestVolumeAtAFile(t *testing.T) {
+	d := newDir(t)
+	err := d.Prepare("0123", nil, func(string) error { return AtFile("/bin/sh") }, false)
+	require.EqualError(t, About("0123", err), "a volume cannot be mounted at /bin/sh: it is a file in the container, and a volume is a directory")
+	require.EqualError(t, About("0123", ErrInUse), "the volume 0123: "+ErrInUse.Error())
+}
