@@ -288,3 +288,13 @@ func TestAttributes(t *testing.T) {
 		require.Equal(t, "n", string(value[:n]))
 	}
 }
+
+// A shell makes an empty word of a variable that is not set: it is not the current directory.
+func TestEmptyPaths(t *testing.T) {
+	for _, o := range []crosscopy.Options{{From: "", To: "web:/"}, {From: "web:/", To: ""}} {
+		_, err := o.Container()
+		require.EqualError(t, err, "cp: a path is empty: . is the current directory")
+	}
+	_, err := crosscopy.Options{From: "file", To: "web"}.Container()
+	require.EqualError(t, err, "cp: one of the two has to be CONTAINER:PATH, such as web:/etc")
+}

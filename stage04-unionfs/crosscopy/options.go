@@ -59,8 +59,10 @@ func (o Options) sides() (from, to side, err error) {
 	switch {
 	case err != nil || errTo != nil:
 		err = errors.Join(err, errTo)
+	case o.From == "" || o.To == "":
+		err = errors.New("cp: a path is empty: . is the current directory")
 	case from.container == "" && to.container == "":
-		err = errors.New("cp: one of the two has to be CONTAINER:PATH")
+		err = errors.New("cp: one of the two has to be CONTAINER:PATH, such as web:/etc")
 	case from.container != "" && to.container != "":
 		err = errors.New("cp: copying from one container to another takes two steps, or box cp A:PATH - | box cp - B:PATH")
 	}

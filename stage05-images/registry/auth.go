@@ -224,8 +224,11 @@ func (c *Client) warn(err error) {
 // docker login does: in $DOCKER_CONFIG/config.json or ~/.docker/config.json, or with the credential
 // helper that this file names. All else in the file stays as it is.
 func (c *Client) Login(ctx context.Context, name, password string) error {
-	if name == "" || password == "" || strings.Contains(name, ":") {
-		return errors.New("a login needs a name, without a colon, and a password")
+	switch {
+	case name == "" || strings.Contains(name, ":"):
+		return fmt.Errorf("invalid user name %q: it is not empty and has no colon", name)
+	case password == "":
+		return errors.New("the password is empty")
 	}
 	c.login = credential{Username: name, Secret: password}
 	check := request{method: "GET", target: "/v2/", why: "are the name and the password right?"}

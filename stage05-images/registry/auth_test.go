@@ -140,8 +140,8 @@ func TestBadConfigIsLeftAlone(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, text, string(after))
 	}
-	for _, pair := range [][2]string{{"", "x"}, {"x", ""}, {"a:b", "x"}} {
-		require.ErrorContains(t, r.Login(t.Context(), pair[0], pair[1]), "needs a name")
+	for _, c := range [][3]string{{"", "x", `invalid user name ""`}, {"x", "", "the password is empty"}, {"a:b", "x", `invalid user name "a:b"`}} {
+		require.ErrorContains(t, r.Login(t.Context(), c[0], c[1]), c[2])
 	}
 }
 

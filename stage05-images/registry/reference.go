@@ -169,6 +169,10 @@ func complaint(name string) string {
 		return "it is a URL: leave out what precedes the address"
 	case hasDigest && digest.Digest(sum).Validate() != nil:
 		return "after the @ comes a digest, sha256: and 64 hexadecimal digits in lower case"
+	case path == "":
+		return "the name before the " + name[:1] + " is missing"
+	case hasTag && tag == "":
+		return "a tag is missing after the :"
 	case hasTag && !isTag(tag):
 		return fmt.Sprintf("%q cannot be a tag, which is at most 128 letters, digits, _, . and -, "+
 			"and begins with none of the last two", tag)

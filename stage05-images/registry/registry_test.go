@@ -967,3 +967,9 @@ func TestNobodyListens(t *testing.T) {
 	_, err := tags(t, testClient(t, server.URL), "a")
 	require.ErrorContains(t, err, "nothing listens there")
 }
+
+func TestUnknownHost(t *testing.T) {
+	target := &url.URL{Scheme: "https", Host: "registry.example:5000", Path: "/v2/"}
+	err := (&Client{}).failed("GET", target, &net.DNSError{Err: "no such host", Name: "registry.example", IsNotFound: true})
+	require.ErrorContains(t, err, "\n     no name server knows registry.example: ")
+}

@@ -98,8 +98,16 @@ func (c *Client) failed(method string, target *url.URL, err error) error {
 			"--insecure allows it"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		hint = "\n     nothing listens there"
+	case isUnknownHost(err):
+		hint = "\n     no name server knows " + target.Hostname() + ": is it spelt right, and is there a network?"
 	}
 	return fmt.Errorf("%s %s: %w%s", method, publicURL(target), err, hint)
+}
+
+// isUnknownHost reports whether the name of a host has no address, as far as could be found out.
+func isUnknownHost(err error) bool {
+	var lookup *net.DNSError
+	return errors.As(err, &lookup) && lookup.IsNotFound
 }
 
 // isTransient reports whether another attempt may succeed.
