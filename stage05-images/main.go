@@ -41,9 +41,9 @@ var commands = []flags.Command{
 	{"rename", "Rename a container.", &renameCmd{}},
 	{"top", "List the processes of a container.", &topCmd{}},
 	{"rm", "Remove containers.", &rmCmd{}},
-	{"inspect", "Show details of containers, or draw their layers.", &inspectCmd{}},
+	{"inspect", "Show details of containers and other objects, or draw layers.", &inspectCmd{}},
 	{"diff", "List the files that a container has changed.", &diffCmd{}},
-	{"commit", "Create a layer from a container's changes.", &commitCmd{}},
+	{"commit", "Save a container's changes for new containers to start from.", &commitCmd{}},
 	{"export", "Write a container's files to a tar archive.", &exportCmd{}},
 	{"volume", "Manage volumes.", &volumeCmd{}},
 	{"create", "Create a container without starting it.", &createCmd{}},
@@ -63,7 +63,7 @@ var commands = []flags.Command{
 	{"load", "Load images from an archive.", &loadCmd{}},
 	{"import", "Create an image from an archive of files.", &importCmd{}},
 	{"inside", "", &insideCmd{}},
-	{"runtime", "Make containers of OCI bundles, as runc does.", &runtimeCmd{}},
+	{"runtime", "Create containers from OCI bundles, as runc does.", &runtimeCmd{}},
 	{"bundle", "Write an OCI bundle of an image: its files and a config.json.", &bundleCmd{}},
 }
 

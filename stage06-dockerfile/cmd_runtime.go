@@ -20,17 +20,17 @@ import (
 )
 
 type runtimeCmd struct {
-	Create   runtimeCreateCmd   `cmd:"" help:"Make a container of a bundle; its program waits for start."`
-	Start    runtimeStartCmd    `cmd:"" help:"Let the program of a created container begin."`
+	Create   runtimeCreateCmd   `cmd:"" help:"Create a container from a bundle; its program waits for start."`
+	Start    runtimeStartCmd    `cmd:"" help:"Start the program of a created container."`
 	State    runtimeStateCmd    `cmd:"" help:"Print the state of a container as JSON."`
 	Kill     runtimeKillCmd     `cmd:"" help:"Send a signal to a container."`
-	Delete   runtimeDeleteCmd   `cmd:"" help:"Remove what is left of a container."`
-	Run      runtimeRunCmd      `cmd:"" help:"Make a container of a bundle, and start it."`
+	Delete   runtimeDeleteCmd   `cmd:"" help:"Delete a container that has stopped."`
+	Run      runtimeRunCmd      `cmd:"" help:"Create a container from a bundle and start it."`
 	Exec     runtimeExecCmd     `cmd:"" help:"Run another process in a container."`
 	Ps       runtimePsCmd       `cmd:"" help:"List the processes of a container."`
 	Pause    runtimePauseCmd    `cmd:"" help:"Stop all processes of a container."`
 	Resume   runtimeResumeCmd   `cmd:"" help:"Resume the processes of a paused container."`
-	List     runtimeListCmd     `cmd:"" help:"List the containers."`
+	List     runtimeListCmd     `cmd:"" help:"List containers."`
 	Features runtimeFeaturesCmd `cmd:"" help:"Print what config.json may ask for, as JSON."`
 	Version  runtimeVersionCmd  `cmd:"" help:"Print the version, and that of the specification (--version, as engines ask)."`
 }
@@ -207,8 +207,8 @@ type runtimeVersionCmd struct{ runtimecli.Options }
 func (c *runtimeVersionCmd) Run() error { return runtimecli.PrintVersion(version) }
 
 type runtimeExecCmd struct {
-	ID   string `arg:"" name:"container" help:"The container."`
-	Args Argv   `arg:"" name:"command" optional:"" passthrough:"partial" help:"The command, if --process names no file."`
+	ID   string `arg:"" name:"container" help:"Name of the container."`
+	Args Argv   `arg:"" name:"command" optional:"" passthrough:"partial" help:"The command and its arguments, without --process."`
 
 	runtimecli.Exec
 }

@@ -28,7 +28,7 @@ type pruneCmd struct {
 	All         bool       `short:"a" help:"Remove everything that builds left, not just the steps that no image uses: downloads, unused cache mounts, checksums."`
 	KeepStorage units.Size `help:"Keep the most recently used steps, up to this size." placeholder:"BYTES"`
 	Force       bool       `short:"f" help:"Do not ask for confirmation."`
-	Filter      string     `help:"Remove only what was not used for a time: until=24h." placeholder:"FILTER"`
+	Filter      string     `help:"Remove only what was not used for this long: until=24h." placeholder:"FILTER"`
 
 	Store Store `embed:""`
 }

@@ -35,7 +35,7 @@ func (r Remote) Dial(host string) (*registry.Client, error) {
 
 // Login are the arguments and the flags of login.
 type Login struct {
-	Host          string `arg:"" optional:"" name:"registry" help:"Address of the registry (default: the one that names without an address use)."`
+	Host          string `arg:"" optional:"" name:"registry" help:"Address of the registry (default: docker.io)."`
 	Username      string `short:"u" help:"User name (default: ask for it)."`
 	PasswordStdin bool   `help:"Read the password from standard input."`
 
@@ -67,7 +67,7 @@ func (c *Login) Run() error {
 
 // Logout is the argument of logout, which only removes what login has stored.
 type Logout struct {
-	Host string `arg:"" optional:"" name:"registry" help:"Address of the registry (default: the one that names without an address use)."`
+	Host string `arg:"" optional:"" name:"registry" help:"Address of the registry (default: docker.io)."`
 }
 
 // Run is `box logout`.
@@ -90,7 +90,7 @@ func (c *Logout) Run() error {
 
 // Search are the argument and the flags of search.
 type Search struct {
-	Word  string `arg:"" help:"What to search for. A registry's address in front lists its repositories instead: localhost:5000/app."`
+	Word  string `arg:"" help:"What to search for. With the address of a registry in front, list its repositories instead: localhost:5000/app."`
 	Limit int    `help:"Maximum number of results." default:"25"`
 
 	Format string `help:"Format: table, json, or a Go template such as {{.Name}}." placeholder:"FORMAT"`

@@ -13,9 +13,9 @@ import (
 // HandOver are the flags by which an engine gets hold of a process and its terminal, and passes
 // descriptors on to it.
 type HandOver struct {
-	PidFile       string `help:"A file for the number of the process." placeholder:"FILE"`
-	ConsoleSocket string `help:"A socket to which the master of the terminal is sent." placeholder:"SOCKET"`
-	PreserveFds   int    `help:"Pass on this many descriptors after the three standard ones." placeholder:"N"`
+	PidFile       string `help:"Write the PID of the process to a file." placeholder:"FILE"`
+	ConsoleSocket string `help:"Send the master of the terminal to a unix socket." placeholder:"SOCKET"`
+	PreserveFds   int    `help:"Pass N more file descriptors to the process, from 3 on." placeholder:"N"`
 }
 
 // Give writes the number of a process to --pid-file. Before that, if --console-socket is given, it

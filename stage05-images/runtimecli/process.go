@@ -16,11 +16,11 @@ import (
 
 // ProcessOptions are the flags of exec that describe its process.
 type ProcessOptions struct {
-	Process string   `short:"p" help:"A JSON file that describes the process, as config.json does." placeholder:"FILE"`
-	TTY     bool     `short:"t" name:"tty" help:"A terminal of its own."`
-	User    string   `short:"u" help:"Another user." placeholder:"UID[:GID]"`
-	Cwd     string   `help:"Another directory." placeholder:"DIR"`
-	Env     []string `short:"e" help:"A further variable." placeholder:"NAME=VALUE" sep:"none"`
+	Process string   `short:"p" help:"Read the process from a JSON file, in the form of config.json's process." placeholder:"FILE"`
+	TTY     bool     `short:"t" name:"tty" help:"Allocate a terminal."`
+	User    string   `short:"u" help:"User to run as (default: the container's)." placeholder:"UID[:GID]"`
+	Cwd     string   `help:"Working directory (default: the container's)." placeholder:"DIR"`
+	Env     []string `short:"e" help:"Set an additional environment variable." placeholder:"NAME=VALUE" sep:"none"`
 }
 
 // Of returns the process for exec: the one in the file of --process, or own, which is the

@@ -22,8 +22,8 @@ import (
 // Options are the flags that runc takes before the command.
 type Options struct {
 	Root          string `help:"Directory for the state of containers." placeholder:"DIR"`
-	Log           string `help:"A file to which errors and warnings are written too." placeholder:"FILE"`
-	LogFormat     string `help:"text or json." enum:"text,json" default:"text"`
+	Log           string `help:"Also write errors and warnings to a file." placeholder:"FILE"`
+	LogFormat     string `help:"Format of --log: text or json." enum:"text,json" default:"text"`
 	Debug         bool   `hidden:""`
 	SystemdCgroup bool   `help:"Not supported: box makes cgroups itself."`
 	Rootless      string `hidden:""`

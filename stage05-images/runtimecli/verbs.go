@@ -12,7 +12,7 @@ import (
 
 // BundleOptions are the flags of create and run.
 type BundleOptions struct {
-	Bundle string `short:"b" help:"The directory that holds config.json." default:"." placeholder:"DIR"`
+	Bundle string `short:"b" help:"Directory of the bundle, which holds config.json." default:"." placeholder:"DIR"`
 
 	HandOver
 
@@ -55,16 +55,16 @@ func (o *BundleOptions) CheckConsole(terminal, waits bool) error {
 
 // Create has the argument and the flags of create.
 type Create struct {
-	ID string `arg:"" name:"container" help:"Its name."`
+	ID string `arg:"" name:"container" help:"Name for the container."`
 
 	BundleOptions
 }
 
 // CreateAndStart has the argument and the flags of run.
 type CreateAndStart struct {
-	ID     string `arg:"" name:"container" help:"Its name."`
-	Detach bool   `short:"d" help:"Leave it running."`
-	Keep   bool   `help:"Keep its state when it has ended."`
+	ID     string `arg:"" name:"container" help:"Name for the container."`
+	Detach bool   `short:"d" help:"Run the container in the background."`
+	Keep   bool   `help:"Do not delete the container when it exits."`
 
 	BundleOptions
 
@@ -73,41 +73,41 @@ type CreateAndStart struct {
 
 // One has the argument of a command for one container, which has no flags of its own.
 type One struct {
-	ID string `arg:"" name:"container" help:"The container."`
+	ID string `arg:"" name:"container" help:"Name of the container."`
 
 	Options
 }
 
 // Delete has the argument and the flags of delete.
 type Delete struct {
-	ID    string `arg:"" name:"container" help:"The container."`
-	Force bool   `short:"f" help:"Kill it first if it runs; a container that does not exist is not an error."`
+	ID    string `arg:"" name:"container" help:"Name of the container."`
+	Force bool   `short:"f" help:"Kill the container first if it runs; succeed if there is none."`
 
 	Options
 }
 
 // Kill has the arguments and the flags of kill.
 type Kill struct {
-	ID     string `arg:"" name:"container" help:"The container."`
-	Signal string `arg:"" name:"signal" optional:"" default:"TERM" help:"A signal's name or number."`
-	All    bool   `short:"a" help:"Send it to all processes of the container."`
+	ID     string `arg:"" name:"container" help:"Name of the container."`
+	Signal string `arg:"" name:"signal" optional:"" default:"TERM" help:"Signal to send, by name or number."`
+	All    bool   `short:"a" help:"Send the signal to all processes of the container."`
 
 	Options
 }
 
 // List has the flags of list.
 type List struct {
-	Format string `short:"f" help:"table or json." enum:"table,json" default:"table"`
-	Quiet  bool   `short:"q" help:"Names alone."`
+	Format string `short:"f" help:"Output format: table or json." enum:"table,json" default:"table"`
+	Quiet  bool   `short:"q" help:"Print only names."`
 
 	Options
 }
 
 // Ps has the arguments and the flags of ps.
 type Ps struct {
-	ID     string   `arg:"" name:"container" help:"The container."`
-	Args   []string `arg:"" optional:"" passthrough:"" help:"Arguments for ps."`
-	Format string   `short:"f" help:"table or json." enum:"table,json" default:"table"`
+	ID     string   `arg:"" name:"container" help:"Name of the container."`
+	Args   []string `arg:"" optional:"" passthrough:"" help:"Arguments of ps(1)."`
+	Format string   `short:"f" help:"Output format: table or json." enum:"table,json" default:"table"`
 
 	Options
 }
@@ -118,7 +118,7 @@ type Exec struct {
 
 	HandOver
 
-	Detach bool `short:"d" help:"Leave it running."`
+	Detach bool `short:"d" help:"Run the process in the background."`
 
 	Options
 }

@@ -14,8 +14,9 @@ import (
 	"stagebox/stage06-dockerfile/dockerfile"
 )
 
-// Check checks the platforms and the names of all images, also those of stages that are not needed.
-// A name is let pass if the checks of the file will warn of it.
+// Check checks the platforms and the names of the images of all stages, also of those that are not
+// needed. warned means that the checks of the file are to run, which warn of a name that is not
+// valid: Check then returns no error for it.
 func Check(f *dockerfile.File, globals map[string]string, want ocispec.Platform, warned bool) error {
 	for _, s := range f.Stages {
 		if _, err := Platform(f, s.From, globals, want); err != nil {

@@ -1,6 +1,7 @@
-// Package buildflags has the flags of a build that need nothing but their own words, Source and Options,
-// and Parse for those that have a grammar: NAME=VALUE, the fields of --secret, and the time
-// SOURCE_DATE_EPOCH. Values may come from variables of the caller. No lesson reads it.
+// Package buildflags has the flags of a build that can be read without the store and the
+// Dockerfile: Source and Options are as kong reads them, and Parse reads those that have a
+// grammar, such as NAME=VALUE and the fields of --secret. Values may come from the caller's
+// environment. No lesson reads it.
 package buildflags
 
 import (
@@ -33,7 +34,8 @@ func keyValues(flag string, list []string) (map[string]string, error) {
 	return values, nil
 }
 
-// annotations parses [manifest:]NAME=VALUE. An index would be that of several platforms.
+// annotations parses [manifest:]NAME=VALUE. Other kinds, such as index, are refused: an image for
+// one platform has a manifest alone.
 func annotations(list []string) (map[string]string, error) {
 	notes := map[string]string{}
 	for _, text := range list {
@@ -53,10 +55,11 @@ func annotations(list []string) (map[string]string, error) {
 	return notes, nil
 }
 
-// epoch returns the time of SOURCE_DATE_EPOCH (reproducible-builds.org): of --build-arg, or of the
-// caller's environment, which becomes an argument then, or of an ARG above the first FROM. Without
-// any it is nil. The word context stands for the time of the context: the steps see the seconds, or
-// nothing where it has no time.
+// epoch returns the time of SOURCE_DATE_EPOCH (reproducible-builds.org), in seconds since 1970, or
+// nil if it is not set. It is looked for in --build-arg, in the caller's environment, which is
+// then added to args, and in an ARG above the first FROM. The word context means the time that the
+// function context returns: args and globals get its seconds, or lose the variable if there is
+// none.
 func epoch(args, globals map[string]string, context func() (*time.Time, error)) (*time.Time, error) {
 	const name = "SOURCE_DATE_EPOCH"
 	if _, given := args[name]; !given && os.Getenv(name) != "" {
@@ -98,7 +101,7 @@ func replaceWord(values map[string]string, name string, at *time.Time) {
 type Secret struct{ file, env string }
 
 // secrets parses id=NAME,src=FILE and id=NAME,env=VARIABLE. With the id alone, the secret is the
-// variable of that name, or if it is not set, the file.
+// variable of that name, or the file if the variable is not set.
 func secrets(list []string) (map[string]Secret, error) {
 	secrets := map[string]Secret{}
 	for _, spec := range list {

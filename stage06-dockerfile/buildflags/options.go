@@ -67,7 +67,9 @@ func Parse(s Source, o Options) (v Values, err error) {
 	return v, err
 }
 
-// Epoch is the function Epoch; --rewrite-timestamp needs a time.
+// Epoch returns the time of SOURCE_DATE_EPOCH, in seconds since 1970, or nil if it is not set. It
+// is looked for in --build-arg, in the caller's environment, which is then added to args, and in
+// an ARG above the first FROM. With --rewrite-timestamp, a missing time is an error.
 func (o Options) Epoch(args, globals map[string]string, context func() (*time.Time, error)) (*time.Time, error) {
 	at, err := epoch(args, globals, context)
 	if err == nil && at == nil && o.RewriteTimestamp {

@@ -70,7 +70,7 @@ func (w *Writer) CopyTimes(st *unix.Stat_t, name string) error {
 	return w.setTimes(name, st.Atim, st.Mtim)
 }
 
-// Write makes a file of data.
+// Write makes a regular file with these bytes, mode, owner and time. Its directory exists.
 func (w *Writer) Write(name string, data []byte, mode uint32, who Owner, at time.Time) error {
 	if err := w.clear(name); err != nil {
 		return err

@@ -10,8 +10,9 @@ import (
 	"stagebox/stage04-unionfs/union"
 )
 
-// Place returns the path for a file: to itself, or name in it if it is a directory; isDir is whether
-// it is to be one. The directories on the way are made.
+// Place returns where a file called name goes that is copied to the path to: to that path, or into
+// it under its name if the path is a directory or isDir says that it is to be one. The directories
+// that lead there are made, and belong to who.
 func (w *Writer) Place(to, name string, isDir bool, who Owner) (string, error) {
 	if !isDir {
 		real, err := w.Resolve(to, false, who)
@@ -30,8 +31,9 @@ func (w *Writer) Place(to, name string, isDir bool, who Owner) (string, error) {
 	return path.Join(dir, name), err
 }
 
-// Parents makes in a directory those above a file of a source, up to pivot, which is left out, and the
-// file itself if it is one. It returns the last. They are like those of the source.
+// Parents makes the directories of a source that lie between pivot and n in the directory in, with
+// the same attributes, and also n itself if it is a directory. pivot itself is not made. It
+// returns the path of the innermost one. New directories on the way to in belong to who.
 func (w *Writer) Parents(in string, n, pivot *union.Node, who Owner) (to string, err error) {
 	var dirs []*union.Node
 	for ; n != pivot; n = n.Parent() {

@@ -13,8 +13,8 @@ import (
 // mostLinks is how many links may be followed, as in the kernel (path_resolution(7)).
 const mostLinks = 40
 
-// Resolve follows the links of a path, and returns where it leads, which need not exist. With
-// make, all of it is made directories; new ones get the owner.
+// Resolve follows the links of a path, and returns the path they lead to, which need not exist.
+// With make, each part of it that is missing is made as a directory that belongs to who.
 func (w *Writer) Resolve(name string, make bool, who Owner) (string, error) {
 	return w.resolveIn(".", name, make, who)
 }

@@ -1,7 +1,7 @@
 // Package output is the flag --output of a build: where the result goes instead of the store.
-// Parse reads the flag as Docker does, List.Check looks at what is there before anything is built, and
-// List.Write writes a Result to all of them: Write writes the files of layers as a tar stream, Local unpacks such a stream into a directory,
-// and Image writes an image archive. No lesson reads it.
+// Parse reads the flag as Docker does, List.Check looks at what is there before anything is built,
+// and List.Write writes a Result to all outputs: as a tar stream (tree.go), into a directory
+// (local.go), or as an image archive (image.go). No lesson reads it.
 package output
 
 import (

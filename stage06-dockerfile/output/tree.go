@@ -14,9 +14,9 @@ import (
 	"stagebox/stage05-images/layer"
 )
 
-// writeFiles writes the files that layers, the lowest first, show together, as Tree does, until the
-// context is done. Those of an ordinary user may belong to several ids, and some only their owners
-// can read: they are read in a user namespace.
+// writeFiles writes what writeTree writes until the context is done, of layers with the lowest
+// first. Files of an ordinary user's layers may belong to several ids, and some only their owners
+// can read: they are read in a user namespace, by a box that calls Inside.
 func writeFiles(ctx context.Context, w io.Writer, at *time.Time, layers []string) error {
 	layers = slices.Clone(layers)
 	slices.Reverse(layers)
@@ -27,7 +27,8 @@ func writeFiles(ctx context.Context, w io.Writer, at *time.Time, layers []string
 	return layer.Inside(w, append([]string{"tree", seconds(at)}, layers...)...)
 }
 
-// Inside is what the process in that namespace does, with the words after "tree".
+// Inside is for a box that writeFiles has started in a user namespace: it writes a tree. words are
+// the time and the layers, as writeFiles puts them after "tree".
 func Inside(w io.Writer, words ...string) error {
 	at, err := timeOf(words[0])
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // Input is one of the things that a step depends on.
 type Input = struct{ Name, Value string }
 
-// ParentChanged is the difference when only the step before is another.
+// ParentChanged is the difference when only the step before has changed.
 const ParentChanged = "parent changed"
 
 // Difference describes how inputs differ from those before.

@@ -13,8 +13,8 @@ type Last struct {
 	Inputs []Input
 }
 
-// Write writes them, for the next Difference. If they are there already, the beginning of the file shows
-// it.
+// Write writes the key and the inputs for the next Difference. It leaves a file alone that begins
+// with the same key.
 func (l Last) Write(path string) error {
 	begin := `{"Key":"` + l.Key + `"`
 	if file, err := os.Open(path); err == nil {

@@ -95,16 +95,16 @@ func (c *Cache) Lock(ctx context.Context, key string, waits func()) (*os.File, e
 	return file, err
 }
 
-// Slot is the file about the step at a place, which some words name.
+// Slot returns the path of the file about the step at a place of a Dockerfile.
 func (c *Cache) Slot(place ...string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q", place))
 	return c.Path("slots", fmt.Sprintf("%x.json", sum)[32:])
 }
 
-// Annotation is that of a manifest which says which step made which layer.
+// Annotation is the key of the manifest's annotation that says which step made which layer.
 const Annotation = "stagebox.cache.v1"
 
-// Note is the text of the annotation.
+// Note returns the text of the annotation, JSON that ReadNote reads.
 func Note(steps map[string]*Entry) (string, error) {
 	data, err := json.Marshal(steps)
 	return string(data), err
@@ -121,5 +121,5 @@ func (c *Cache) Import(annotations map[string]string, layers []digest.Digest) er
 	return err
 }
 
-// IsImported reports whether an entry came with an image, and is not in the directory.
+// IsImported reports whether an entry came with an image and is not in the directory.
 func (c *Cache) IsImported(key string, e *Entry) bool { return e != nil && c.imported[key] == e }

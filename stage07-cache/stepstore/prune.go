@@ -60,7 +60,7 @@ func Bytes(steps []Kept, inImages map[digest.Digest]bool) (bytes int64) {
 	return bytes
 }
 
-// Pruning says which steps are forgotten.
+// Pruning says which steps are removed.
 type Pruning struct {
 	All  bool          // also those of images
 	Keep int64         // up to so many bytes of layers, of the steps used last
@@ -121,9 +121,9 @@ func (p Pruning) Forget(steps []Kept, inImages map[digest.Digest]bool) (freed in
 	return freed, nil
 }
 
-// PruneFiles removes what builds have left in a cache beside the steps and was not changed for an age:
-// the last inputs of steps, digests of files, downloads and cache mounts. It returns the bytes that
-// size has counted before. No build may be using the cache.
+// PruneFiles removes the other files of a cache that have not changed for this long: the last
+// inputs of steps, digests of files, downloads and cache mounts. freed is the sum of what size
+// returned for them. No build may be using the cache.
 func PruneFiles(cache string, age time.Duration, size func(path string) int64, remove func(path string) error) (freed int64, err error) {
 	for _, dir := range []string{"slots", "files", "urls", "mounts"} {
 		entries, err := os.ReadDir(filepath.Join(cache, dir))

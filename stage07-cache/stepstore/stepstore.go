@@ -31,7 +31,7 @@ import (
 	"stagebox/stage06-dockerfile/ui"
 )
 
-// Version is that of the rules for keys: entries of other versions are ignored.
+// Version is the version of the rules for keys: entries of other versions are ignored.
 const Version = 1
 
 // Entry is a step that was made, in DIR/steps/KEY.json.
@@ -62,7 +62,7 @@ func Read(path string) (*Entry, error) {
 	return e, nil
 }
 
-// Write writes what Read reads.
+// Write writes an entry, and its checksum in a second line, for Read.
 func Write(path string, e *Entry) error {
 	line, err := json.Marshal(e)
 	if err != nil {

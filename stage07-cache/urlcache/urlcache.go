@@ -23,7 +23,7 @@ import (
 	"stagebox/stage06-dockerfile/download"
 )
 
-// Cache is a directory, and what a build has asked for.
+// Cache is a directory of downloads, and what one build has asked for.
 type Cache struct {
 	Dir string
 

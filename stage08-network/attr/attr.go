@@ -1,7 +1,7 @@
-// Package attr reads netlink(7) messages: what the kernel replies, and the attributes in it. An
-// attribute is its length and its type, two bytes each in the machine's order, and the value, filled
-// up to four bytes; a value may be attributes again. Nothing is asked here, and an attribute that is
-// malformed is not an error: reading ends.
+// Package attr reads netlink(7) messages: the kernel's replies, and the attributes in them. An
+// attribute is a length and a type, of two bytes each in the machine's byte order, and a value,
+// padded to four bytes; the value may be attributes again. The caller sends the questions. A
+// malformed attribute is not an error: reading ends there.
 //
 // The lesson reads ReadAck and List.
 package attr
@@ -46,7 +46,7 @@ func List(data []byte, skip int) iter.Seq2[uint16, []byte] {
 	}
 }
 
-// Number reads a value of four bytes; a shorter one is 0.
+// Number reads a value of four bytes in a byte order; a shorter one is 0.
 func Number(order binary.ByteOrder, value []byte) int {
 	if len(value) < 4 {
 		return 0

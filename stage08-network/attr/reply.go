@@ -38,7 +38,8 @@ func Replies(data []byte) iter.Seq[Reply] {
 	}
 }
 
-// ReadAck reads a reply: the number of the message that it is for, and its error.
+// ReadAck reads a reply: the sequence number of the message that it answers, and its error, nil
+// for success.
 func ReadAck(data []byte) (at int, err error) {
 	for m := range Replies(data) {
 		if m.Kind == unix.NLMSG_ERROR {

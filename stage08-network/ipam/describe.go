@@ -173,7 +173,8 @@ func (l Lease) HardwareAddr() net.HardwareAddr {
 	return HardwareAddr(l.Addr)
 }
 
-// HardwareAddr is the address of a link on the wire: one's own kind, then its IPv4 address.
+// HardwareAddr returns the MAC address that belongs to an IPv4 address: two bytes of box's own,
+// then the address.
 func HardwareAddr(addr netip.Addr) net.HardwareAddr {
 	return append(net.HardwareAddr{0x02, 0x42}, addr.AsSlice()...)
 }

@@ -44,7 +44,7 @@ func (n *Network) isWhole() bool {
 		n.Bridge != "" && len(n.Bridge) < unix.IFNAMSIZ
 }
 
-// Netns names the network namespace of this process.
+// Netns names the network namespace of this process, as the link /proc/self/ns/net does.
 func Netns() (string, error) { return os.Readlink("/proc/self/ns/net") }
 
 // IsElsewhere reports whether the network was made in another network namespace.
@@ -136,8 +136,8 @@ func (d Dir) List() (list []*Network, err error) {
 	return list, err
 }
 
-// Add records a network whose name is new. assign gives it its addresses, which must not be those
-// of the others. Nothing is written when dry.
+// Add records a network whose name is new. assign gives it its addresses, which must not overlap
+// with those of the others. When dry, nothing is written.
 func (d Dir) Add(n *Network, dry bool, assign func(others []*Network) error) error {
 	if slices.Contains(reserved, n.Name) {
 		return fmt.Errorf("network %s: the word means something else for --network;"+
@@ -261,8 +261,8 @@ func (d Dir) Release(n *Network, id string) error {
 	})
 }
 
-// ReleaseAll ends the leases of a container on all networks, each once undo has taken what belongs
-// to it away.
+// ReleaseAll ends the leases of a container on all networks. Before each ends, undo removes what
+// belongs to it in the kernel.
 func (d Dir) ReleaseAll(id string, undo func([]Lease) error) error {
 	all, err := d.List()
 	for _, n := range all {

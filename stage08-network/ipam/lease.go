@@ -1,8 +1,8 @@
-// Package ipam manages networks, their addresses, and the containers that have them, in a directory
-// of plain files (Dir): which networks there are, a subnet for each that nothing else on the host
-// uses, and a file of leases, which say who has which address. A lease counts as long as the
-// process that keeps it lives, so that none is lost when that process is killed: it holds a lock
-// that the container's id names. Bridges and rules are the caller's.
+// Package ipam manages networks, their addresses, and the containers that have them, in a
+// directory of plain files (Dir): which networks there are, a subnet for each that nothing else on
+// the host uses, and a file of leases, which say who has which address. A lease counts as long as
+// the process that keeps it lives, which holds a lock named by the container's id: when that
+// process is killed, its addresses are free again. The caller makes the bridges and rules.
 //
 // The lesson reads Network, Lease and Dir.Acquire.
 package ipam

@@ -76,7 +76,7 @@ func (w Wish) Mode(sharesHost, publishes bool) (mode, other string, err error) {
 	return mode, other, err
 }
 
-// HasBridge reports whether a mode is the name of a network with a bridge.
+// HasBridge reports whether a mode is the name of a network that has a bridge.
 func HasBridge(mode string) bool {
 	return !slices.Contains([]string{"none", "host", "container", "default"}, mode)
 }

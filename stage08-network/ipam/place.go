@@ -14,7 +14,7 @@ type Place struct {
 // LeadsOut reports whether packets leave the network for elsewhere.
 func (p Place) LeadsOut() bool { return !p.Network.Internal }
 
-// PlacesOf are a container's, as far as the leases know them.
+// PlacesOf returns the networks that a container has leases on.
 func (d Dir) PlacesOf(id string) (list []Place, err error) {
 	all, err := d.List()
 	for _, n := range all {
@@ -29,8 +29,9 @@ func (d Dir) PlacesOf(id string) (list []Place, err error) {
 	return list, err
 }
 
-// WayTo is where the ports of a container lead: to the address that it began with, or to one on
-// another network when it has left that network; invalid if none leads out.
+// WayTo returns the address that the published ports of a container lead to: the one that it began
+// with or, if it has left that network, one on another network. It is invalid if no network of the
+// container leads out.
 func (d Dir) WayTo(l Lease) (to netip.Addr) {
 	all, _ := d.PlacesOf(l.ID) // without them, there is no way
 	for _, p := range all {

@@ -20,7 +20,7 @@ type Wish struct {
 	MAC net.HardwareAddr // nil for the one that comes of the IP address
 }
 
-// asks reports whether the container wants more of the network than to be on it.
+// asks reports whether the container wants more than to be on the network: an alias or an address.
 func (w Wish) asks() bool { return len(w.Aliases) > 0 || w.IP.IsValid() || w.MAC != nil }
 
 // parseWish reads a value of --network: the name of a network, or

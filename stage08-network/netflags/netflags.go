@@ -1,6 +1,6 @@
-// Package netflags has the flags about a container's network, as kong reads them and as a record keeps
-// them, and says what they ask for together: which networks, of which kind the first is, which ports,
-// and what is in /etc/hosts and resolv.conf. It makes nothing. No lesson reads it.
+// Package netflags has the flags about a container's network, as kong reads them and as a record
+// keeps them. It says which networks they ask for, of which kind the first is, which ports are
+// published, and what is in /etc/hosts and resolv.conf. It makes nothing. No lesson reads it.
 package netflags
 
 import (
@@ -21,7 +21,7 @@ import (
 	"stagebox/stage08-network/portmap"
 )
 
-// Options are the flags.
+// Options are the flags of run and create about the network.
 type Options struct {
 	Network      ipam.Names `help:"Connect the container to a network: bridge, none, host, container:NAME or one created by box network create (default for ordinary users: a network of its own, through pasta). More than once: to several; name=NET,alias=NAME,ip=IP,mac-address=MAC says more of one." placeholder:"NET" sep:"none" group:"Network:"`
 	Publish      []string   `short:"p" help:"Publish a container's port on the host: 8080:80, 127.0.0.1:8080:80, 5000-5009:5000-5009/udp; 80 alone picks a free port." placeholder:"[IP:]HOST:CTR[/udp]" sep:"none" group:"Network:"`
@@ -79,8 +79,8 @@ func (o *Options) Networks(sharesHost bool) []string {
 	return names
 }
 
-// Ports are those to publish, with -P also those that the image and --expose name and that --publish
-// does not.
+// Ports returns the ports to publish: those of --publish and, with -P, those that the image
+// (exposed) and --expose name and --publish does not.
 func (o *Options) Ports(exposed []string) ([]portmap.Mapping, error) {
 	list, err := portmap.Parse(o.Publish)
 	own, errOwn := o.exposed()
@@ -99,7 +99,8 @@ func (o *Options) Ports(exposed []string) ([]portmap.Mapping, error) {
 	return portmap.Parse(specs)
 }
 
-// Links are the containers of --link by their aliases, in lower case, as the resolver is asked.
+// Links returns the containers of --link by their aliases, in lower case as the resolver looks
+// them up.
 func (o *Options) Links(mode string) (map[string]string, error) {
 	links := map[string]string{}
 	for _, text := range o.Link {
@@ -139,8 +140,8 @@ func (o *Options) exposed() (ports []string, err error) {
 	return ports, nil
 }
 
-// OfItsOwn says which flags were given that make no sense for a container which shares the network of
-// another, and so its names and ports.
+// OfItsOwn reports for each flag, by name, whether it was given, of those that make no sense for a
+// container that shares another's network, and so its names and ports.
 func (o *Options) OfItsOwn() map[string]bool {
 	return map[string]bool{"--add-host": len(o.AddHost) > 0, "--dns": len(o.DNS) > 0,
 		"--dns-search": len(o.DNSSearch) > 0, "--dns-option": len(o.DNSOption) > 0,
@@ -148,7 +149,8 @@ func (o *Options) OfItsOwn() map[string]bool {
 		"--link": len(o.Link) > 0}
 }
 
-// ResolvConf is the host's resolv.conf with what the flags say of it, but for the servers of --dns.
+// ResolvConf returns the host's resolv.conf with the search domains and options of the flags, and
+// apart from it the servers of --dns.
 func (o *Options) ResolvConf() (conf string, servers []netip.Addr, err error) {
 	servers, err = dns.ParseServers(o.DNS)
 	err = cmp.Or(err, dns.CheckWords(o.DNSSearch, o.DNSOption))
@@ -182,7 +184,7 @@ func (o *Options) Describe(d *api.Container) error {
 	return cmp.Or(err, errExposed)
 }
 
-// CheckBuild refuses what the flags of a build about the network of RUN cannot mean.
+// CheckBuild returns an error unless the flags of a build about the network of RUN are valid.
 func CheckBuild(network string, addHost []string) error {
 	shares := strings.HasPrefix(network, "container:")
 	switch mode, _, err := (&Options{Network: ipam.Names{network}}).Mode(false); {
@@ -196,8 +198,8 @@ func CheckBuild(network string, addHost []string) error {
 	return etc.CheckHosts(addHost)
 }
 
-// HostNames are the names of a container in its /etc/hosts: its host name, in full and short, and the
-// name that it was given.
+// HostNames returns the names of a container in its own /etc/hosts: its host name, in full and
+// short, and its name.
 func HostNames(hostname, domain, name string) string {
 	names := etc.HostNames(etc.FullName(hostname, domain))
 	return strings.Join(slices.Compact(strings.Fields(names+" "+name)), " ")

@@ -9,7 +9,7 @@ import (
 	"stagebox/stage08-network/ipam"
 )
 
-// CreateOptions are what network create takes.
+// CreateOptions are the argument and the flags of network create.
 type CreateOptions struct {
 	Name     string `arg:"" help:"Name of the network."`
 	Subnet   string `help:"IPv4 subnet of the network (default: an unused one)." placeholder:"IP/BITS"`
@@ -21,7 +21,8 @@ type CreateOptions struct {
 	IPRange string `name:"ip-range" help:"Part of the subnet from which containers get addresses (default: all of it)." placeholder:"IP/BITS"`
 }
 
-// NewNetwork is the network that they ask for, and its subnet, which is invalid if none was given.
+// NewNetwork returns the network that the flags ask for, and its IPv4 subnet, which is invalid if
+// --subnet is not given.
 func (o *CreateOptions) NewNetwork() (n *ipam.Network, subnet netip.Prefix, err error) {
 	if subnet, err = ipam.ParseSubnet(o.Subnet); err != nil {
 		return nil, subnet, err
@@ -41,7 +42,7 @@ type ConnectOptions struct {
 	Alias []string `help:"Additional name of the container there." placeholder:"NAME" sep:"none"`
 }
 
-// Wish is what they ask for on a network.
+// Wish returns what the flags ask for on a network.
 func (o *ConnectOptions) Wish(network string) (ipam.Wish, error) {
 	wish := ipam.Wish{Network: network, Aliases: o.Alias}
 	if err := cmp.Or(wish.SetIP(o.IP), wish.SetMAC(o.MAC)); err != nil {

@@ -51,7 +51,7 @@ func Text(e nft.Element) string {
 		binary.BigEndian.Uint16(e.Data[len(e.Data)-4:]))
 }
 
-// Texts are those of the published ports of a container, which is the comment of the elements.
+// Texts returns the Text of each element with this comment, which names a container.
 func Texts(list []nft.Element, comment string) (texts []string) {
 	for _, e := range list {
 		if text := Text(e); e.Comment == comment && text != "" {
@@ -61,7 +61,8 @@ func Texts(list []nft.Element, comment string) (texts []string) {
 	return texts
 }
 
-// Elements are those of all mappings to a container's addresses, of which one may be invalid.
+// Elements returns the map elements of all mappings to the addresses of one container. Its IPv4 or
+// IPv6 address may be invalid, for none.
 func Elements(list []Mapping, comment string, to ...netip.Addr) (elements []nft.Element) {
 	for _, m := range list {
 		for _, addr := range to {

@@ -9,8 +9,9 @@ import (
 	"stagebox/stage08-network/proxy"
 )
 
-// Explain names the user of a port that is in use, and the reason of other errors of listening.
-// A process that is a container's box has the name that container returns.
+// Explain returns an error of Listen in more words: which process has the port already, or what
+// else is wrong. container returns the name of the container that a process keeps, or "" for other
+// processes.
 func (m Mapping) Explain(err error, container func(pid int) string) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE) && m.Host == 0:

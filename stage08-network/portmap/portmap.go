@@ -1,5 +1,8 @@
-// Package portmap reads what -p takes, [[IP:][HOST]:]CONTAINER[/tcp|/udp]: which ports of the
-// host lead to which of a container. Mapping.Listen holds the host's; rules are the caller's.
+// Package portmap reads the values of -p, [[IP:][HOST]:]CONTAINER[/tcp|/udp], which say which
+// ports of the host lead to which ports of a container. It composes the elements of the maps in
+// nf_tables that redirect packets (Elements), and listens on the host's ports (Mapping.Listen).
+// The caller sends the elements to the kernel. flow.go reads what connection tracking says of a
+// flow.
 package portmap
 
 import (
@@ -32,7 +35,8 @@ func (m Mapping) Published(v6 bool) []string {
 	return list
 }
 
-// Published is what all of a list's mappings are published as.
+// Published returns all mappings of a list as docker ps shows them, each as Mapping.Published
+// does.
 func Published(list []Mapping, v6 bool) (published []string) {
 	for _, m := range list {
 		published = append(published, m.Published(v6)...)
@@ -40,8 +44,8 @@ func Published(list []Mapping, v6 bool) (published []string) {
 	return published
 }
 
-// families are those of which sockets listen for the mapping, "4" or "6", IPv4 first; v6 is whether the
-// host has IPv6.
+// families returns the families that the mapping listens on, "4" or "6", IPv4 first; v6 is whether
+// the host has IPv6.
 func (m Mapping) families(v6 bool) []string {
 	switch {
 	case m.IP.Is4() || !m.IP.IsValid() && !v6:
@@ -84,8 +88,8 @@ func Reread(published []string) ([]Mapping, error) {
 	return Parse(specs)
 }
 
-// Address is the host's address and port, as package net takes it to listen: without an address
-// where all are meant.
+// Address is the host's address and port as package net takes it for listening: ":8080" for every
+// address.
 func (m Mapping) Address() string { return m.on("") }
 
 func (m Mapping) on(all string) string {

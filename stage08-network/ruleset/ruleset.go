@@ -165,7 +165,7 @@ func (r *Ruleset) Generation() (uint32, error) {
 	return nft.ReadGeneration(answer[0]), nil
 }
 
-// In returns the elements of the sets that are wanted, as the kernel has them.
+// In returns the elements, as the kernel has them, of the sets for which wanted returns true.
 func (r *Ruleset) In(wanted func(nft.Set) bool) (list []nft.Element, err error) {
 	for _, s := range r.Sets {
 		if !wanted(s) {
