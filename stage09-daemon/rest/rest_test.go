@@ -3,6 +3,7 @@ package rest_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -105,4 +106,40 @@ func TestFail(t *testing.T) {
 	rest.Fail(answer, errors.New("x"))
 	require.Equal(t, 500, answer.Code)
 	require.JSONEq(t, `{"message":"x"}`, answer.Body.String())
+	answer = httptest.NewRecorder()
+	rest.Fail(answer, fmt.Errorf("while: %w", rest.Errorf(http.StatusConflict, "y %d", 1)))
+	require.Equal(t, 409, answer.Code)
+	require.JSONEq(t, `{"message":"y 1"}`, answer.Body.String())
+}
+
+// TestProgress: an error and what is about it are not sent with the lines, and nothing else is left out.
+func TestProgress(t *testing.T) {
+	for _, c := range []struct{ lines, sent, why string }{
+		{"one|two", "ONE|TWO", "two"},
+		{"one|box: failed| try this", "ONE", "failed\n try this"},
+		{"one| about it", "ONE| ABOUT IT", "one"},
+		{"one|no a| about it", "ONE| ABOUT IT", "no a"},
+		{"no a| about it|one", "NO A| ABOUT IT|ONE", "one"},
+		{"box: failed| try this|one| more", "ONE| MORE", "one"},
+		{"box: failed", "", "failed"},
+	} {
+		answer, want := httptest.NewRecorder(), ""
+		p := rest.Progress{Messages: rest.NewMessages(answer), Key: "k", Intro: 1, Format: strings.ToUpper,
+			IsError: func(line string) bool { return strings.HasPrefix(line, "no ") }}
+		for line := range strings.SplitSeq(c.lines, "|") {
+			p.Line(line)
+		}
+		p.Release(errors.New(p.Why))
+		require.Equal(t, c.sent != "", p.Begun, c.lines)
+		if p.Begun {
+			want = "1\n{\"k\":\"" + strings.ReplaceAll(c.sent, "|", "\"}\n{\"k\":\"") + "\"}\n"
+		}
+		require.Equal(t, want, answer.Body.String(), c.lines)
+		require.Equal(t, c.why, p.Why, c.lines)
+	}
+	answer := httptest.NewRecorder()
+	p := rest.Progress{Messages: rest.NewMessages(answer), Key: "k"} // without Format and IsError
+	p.Line("no a")
+	p.Release(nil)
+	require.JSONEq(t, `{"k":"no a"}`, answer.Body.String())
 }
