@@ -36,11 +36,12 @@ func stdio(c *Container, p *Plan) error {
 	if !c.TTY {
 		return nil
 	}
-	if c.Interactive && !term.IsTerminal(0) {
+	typed := c.Interactive
+	if typed && !term.IsTerminal(0) {
 		return errors.New("--tty with --interactive needs a terminal to read from, " +
 			"and standard input is not one: leave one of the two out")
 	}
-	p.console = &console{Terminal: pty.Terminal{Output: os.Stdout, Typed: c.Interactive}}
+	p.console = &console{Terminal: pty.Terminal{Output: os.Stdout, Typed: typed}}
 	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
 		p.console.size = *size
 	}

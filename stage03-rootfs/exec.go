@@ -33,10 +33,11 @@ func (e *Entry) Run() error {
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
-	confine, err := p.securityOf(pid, flags)
+	theirs, err := restrictionsOf(pid, flags, "")
 	if err != nil {
 		return err
 	}
+	theirs.shield(p)
 	if flags&unix.CLONE_NEWUSER != 0 {
 		p.LeaveGroups()
 	}
@@ -46,7 +47,8 @@ func (e *Entry) Run() error {
 	}
 	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")
 	p.Handshake()
-	confine()
+	theirs.confine(p)
+	theirs.keepCaps(p)
 	env := environment("box")
 	p.Execve(e.Command.argv(), env, plan.PathIn(env))
 	return p.live(&e.Narration)

@@ -120,6 +120,15 @@ func (r *Record) openTerminalLog(p *Plan) (err error) {
 	return err
 }
 
+// redirect has the terminal lead where the plan says, for example into the log.
+func (c *console) redirect(p *Plan) {
+	c.Output, c.Input, c.opened = p.output, p.passInput, p.opened
+	if p.Broken == nil {
+		c.Broken = make(chan struct{})
+		p.Broken = c.Broken
+	}
+}
+
 // openPipeLog gives the process a pipe to the log as standard output, and another as standard
 // error.
 func (r *Record) openPipeLog(p *Plan) error {

@@ -43,12 +43,8 @@ func stdio(c *Container, p *Plan) error {
 		return errors.New("--tty with --interactive needs a terminal to read from, " +
 			"and standard input is not one: leave one of the two out")
 	}
-	p.console = &console{Terminal: pty.Terminal{Output: p.output, Typed: typed, Input: p.passInput},
-		opened: p.opened}
-	if p.Broken == nil {
-		p.console.Broken = make(chan struct{})
-		p.Broken = p.console.Broken
-	}
+	p.console = &console{Terminal: pty.Terminal{Output: os.Stdout, Typed: typed}}
+	p.console.redirect(p)
 	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
 		p.console.size = *size
 	}

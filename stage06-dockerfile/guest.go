@@ -89,6 +89,7 @@ func (e *Entry) resolve() (*execProcess, error) {
 		return nil, err
 	}
 	c := &Container{Command: e.Command, Terminal: e.Terminal,
+		Security: Security{Privileged: e.Privileged},
 		ProcessOptions: ProcessOptions{User: e.User,
 			Workdir: e.Workdir, Env: e.Env, EnvFile: e.EnvFile}}
 	if err := c.readEnvFiles(); err != nil {
@@ -137,7 +138,7 @@ func (x *execProcess) stdio(p *Plan) error {
 
 // prepare gives the command its terminal and directory, the restrictions of the others, and its
 // user.
-func (x *execProcess) prepare(p *Plan, confine func(who *identity)) error {
+func (x *execProcess) prepare(p *Plan, theirs *joined) error {
 	if x.TTY {
 		p.openPair(x.who.uid)
 		x.session(p)
@@ -148,6 +149,16 @@ func (x *execProcess) prepare(p *Plan, confine func(who *identity)) error {
 	if err := x.rlimits(p); err != nil {
 		return err
 	}
-	confine(x.who)
+	if x.Privileged {
+		theirs.caps = theirs.known
+	}
+	theirs.confine(p)
+	if x.who.given {
+		x.who.become(p)
+	}
+	if x.who.uid != 0 {
+		theirs.caps = 0
+	}
+	theirs.keepCaps(p)
 	return nil
 }

@@ -49,10 +49,11 @@ func (e *Entry) enter(x *execProcess) error {
 	if err := joinGroup(pid, p); err != nil {
 		return err
 	}
-	confine, err := p.securityOf(pid, flags, x.profile, e.Privileged)
+	theirs, err := restrictionsOf(pid, flags, x.profile)
 	if err != nil {
 		return err
 	}
+	theirs.shield(p)
 	if p.passInput, err = e.Input(attach.PrintLeft); err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (e *Entry) enter(x *execProcess) error {
 	p.Fork(unix.CLONE_PARENT).Why("only a child is inside the PID namespace")
 	p.Handshake()
 	x.host.input(x.Container, p)
-	if err := x.prepare(p, confine); err != nil {
+	if err := x.prepare(p, theirs); err != nil {
 		return err
 	}
 	p.Execve(e.Command.argv(), x.who.env, plan.PathIn(x.who.env))

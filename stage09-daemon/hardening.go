@@ -90,51 +90,56 @@ func (c *Container) restrictions(namespaces uint64) (r restrictions, err error) 
 // host's own files, none of the others would hold.
 func (c *Container) open() bool { return c.Privileged || c.Rootfs == "" }
 
-// securityOf lets no process inside touch the one that exec brings in, before that is as
-// restricted as they are (CVE-2016-9962). confine then gives it the restrictions of the process
-// pid, and leaves the caller's terminal. profile is that of pid's filter.
-func (p *Plan) securityOf(pid int, namespaces uint64, profile string, privileged bool) (
-	confine func(who *identity), err error) {
+// joined are the restrictions of a process whose namespaces exec joins.
+type joined struct {
+	restrictions
+	isFiltered bool // by a seccomp filter
+}
+
+// restrictionsOf reads those of the process pid. What its filter allows cannot be read: profile
+// says that, or is empty for the default one.
+func restrictionsOf(pid int, namespaces uint64, profile string) (*joined, error) {
 	theirs, err := capability.StatusOf(pid)
 	if err != nil {
 		return nil, err
 	}
-	keep, known := theirs.Bounding, capability.Known(namespaces)
 	if !theirs.Filtered {
 		profile = "unconfined"
 	}
-	filter, err := seccomp.Filter(profile, keep)
-	if err != nil {
-		return nil, err
-	}
-	if privileged {
-		keep = known
-	}
+	filter, err := seccomp.Filter(profile, theirs.Bounding)
+	return &joined{restrictions{filter, theirs.Bounding, capability.Known(namespaces),
+		theirs.NoNewPrivs}, theirs.Filtered}, err
+}
+
+// shield lets no process inside touch the one that exec brings in, before that is as restricted as
+// they are (CVE-2016-9962).
+func (r *joined) shield(p *Plan) {
 	p.Prctl(plan.Sym(unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), plan.Sym(0, "SUID_DUMP_DISABLE")).
 		Why("no process inside may look into this one or change it")
-	if theirs.Filtered {
+	if r.isFiltered {
 		p.DetachTerminal()
 		p.Umask(0o022).Why("whatever the caller's is")
 	}
-	return func(who *identity) {
-		if theirs.Filtered && p.console == nil {
-			p.Add("setsid", unix.SYS_SETSID).Why("away from the caller's terminal")
-		}
-		p.limitCaps(known &^ keep)
-		p.Seccomp(filter)
-		if theirs.NoNewPrivs {
-			p.NoNewPrivs()
-		}
-		if who.given {
-			who.become(p)
-		}
-		if who.uid != 0 {
-			keep = 0
-		}
-		if keep != known {
-			p.Capset(keep & known)
-		}
-	}, nil
+}
+
+// confine gives the process what those inside are restricted to, capabilities apart that it may
+// still need, and leaves the caller's terminal.
+func (r *joined) confine(p *Plan) {
+	if r.isFiltered && p.console == nil {
+		p.Add("setsid", unix.SYS_SETSID).Why("away from the caller's terminal")
+	}
+	p.limitCaps(r.known &^ r.caps)
+	p.Seccomp(r.filter)
+	if r.noNewPrivs {
+		p.NoNewPrivs()
+	}
+}
+
+// keepCaps is last: it leaves the process no more capabilities than those inside have.
+func (r *joined) keepCaps(p *Plan) {
+	if r.caps != r.known {
+		p.Capset(r.caps & r.known)
+	}
 }
 
 // limitCaps drops capabilities for good: no program that is executed can bring them back.
