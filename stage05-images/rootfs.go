@@ -50,13 +50,7 @@ func root(c *Container, p *Plan, g *group, who *identity) error {
 	if err != nil {
 		return err
 	}
-	p.Section("pivot: the new root takes the place of the old one")
-	p.PivotRoot(".", ".").Why("the new root; the old one now lies on top of it").
-		Look("ls /proc/PID/root").
-		Hint(unix.EBUSY, "this directory is the root already: name another one").
-		Hint(unix.EINVAL, "pivot_root cannot leave the root file system that the kernel started "+
-			"with (initramfs): switch_root to another first")
-	p.Detach(".").Why("and the old one is gone: from here no path leads out").Look("findmnt -N PID")
+	r.pivot()
 	r.attach()
 	r.fillNames(binds)
 	if c.TTY {
@@ -123,6 +117,17 @@ func (r *newRoot) collectMounts(g *group, binds []bind) (proc plan.Arg, err erro
 
 // queueMount queues a mount for attach.
 func (r *newRoot) queueMount(m pendingMount) { r.mounted = append(r.mounted, m) }
+
+// pivot makes the directory the root, and takes the old root away.
+func (r *newRoot) pivot() {
+	r.Section("pivot: the new root takes the place of the old one")
+	r.PivotRoot(".", ".").Why("the new root; the old one now lies on top of it").
+		Look("ls /proc/PID/root").
+		Hint(unix.EBUSY, "this directory is the root already: name another one").
+		Hint(unix.EINVAL, "pivot_root cannot leave the root file system that the kernel started "+
+			"with (initramfs): switch_root to another first")
+	r.Detach(".").Why("and the old one is gone: from here no path leads out").Look("findmnt -N PID")
+}
 
 // sys makes /sys. The network's part of it belongs to the owner of the network namespace, so a
 // user who shares the host's network gets the host's /sys.
