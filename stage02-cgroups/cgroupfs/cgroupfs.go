@@ -1,7 +1,7 @@
 // Package cgroupfs finds the mounted hierarchies of cgroups, of either version (cgroups(7)),
 // and the place of a process in each, and reads the small files that a cgroup has. Files are
 // read without errors: a group may end at any time, and a kernel may lack any of its files.
-// The lesson reads Tree, Trees and Pressure.
+// The lesson reads Tree, Trees, Remove, BlockIO and Pressure.
 package cgroupfs
 
 import (

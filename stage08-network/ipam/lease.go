@@ -4,7 +4,7 @@
 // the process that keeps it lives, which holds a lock named by the container's id: when that
 // process is killed, its addresses are free again. The caller makes the bridges and rules.
 //
-// The lesson reads Network, Lease and Dir.Acquire.
+// The lesson reads Network, ChooseSubnet, Lease and Dir.Acquire.
 package ipam
 
 import (
