@@ -80,6 +80,12 @@ func TestWeights(t *testing.T) {
 	require.Error(t, w.UnmarshalText([]byte("1")))
 }
 
+func TestIOWeights(t *testing.T) {
+	for v1, v2 := range map[IOWeight]int64{10: 1, 17: 71, 100: 910, 500: 4950, 1000: 10000} {
+		require.Equal(t, v2, v1.V2(), "%d", v1)
+	}
+}
+
 func TestParseCPUList(t *testing.T) {
 	list, err := parseCPUList("0-2,4")
 	require.NoError(t, err)
