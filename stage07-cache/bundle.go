@@ -68,7 +68,7 @@ func (b *bundle) compose(p *Plan) error {
 func (b *bundle) cgroup() error {
 	b.Section("cgroup: what it may use")
 	var list []setting
-	for _, s := range runtimelimits.Of(b.Linux.Resources) {
+	for _, s := range runtimelimits.Of(b.Linux.Resources, cgroupfs.HasBFQ("/sys/block")) {
 		v2, v1 := file{s.V2.Name, s.V2.Value}, file{s.V1.Name, s.V1.Value}
 		list = append(list, setting{s.Field, s.Controller, v2, v1})
 	}

@@ -253,3 +253,17 @@ func HowToGetOne(systemd string) string {
 	return "no systemd runs here to make one: as root, make a directory in each tree of cgroups, " +
 		"chown -R it to yourself, and move your shell into it"
 }
+
+// HasBFQ reports whether a block device of this host can have the I/O scheduler BFQ, and so a group
+// of version 2 the scheduler's weight. Devices is /sys/block, where each device lists the schedulers
+// that are loaded (the kernel's block/switching-sched). An OCI runtime asks before it sets a bundle's weight.
+func HasBFQ(devices string) bool {
+	lists, _ := filepath.Glob(filepath.Join(devices, "*/queue/scheduler"))
+	return slices.ContainsFunc(lists, func(list string) bool {
+		names, err := os.ReadFile(list)
+		return err == nil && slices.Contains(strings.FieldsFunc(string(names), isBetweenNames), "bfq")
+	})
+}
+
+// isBetweenNames reports whether a character separates schedulers: "none mq-deadline [bfq]".
+func isBetweenNames(c rune) bool { return strings.ContainsRune(" []\n", c) }

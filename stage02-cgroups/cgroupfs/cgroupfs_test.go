@@ -78,3 +78,15 @@ func TestHowToGetOne(t *testing.T) {
 	require.NotContains(t, HowToGetOne("/nowhere"), "systemd-run")
 	require.Contains(t, HowToGetOne("/nowhere"), "chown -R it to yourself")
 }
+
+func TestHasBFQ(t *testing.T) {
+	dir := t.TempDir()
+	require.False(t, HasBFQ(dir))
+	for device, list := range map[string]string{"loop0": "none\n", "sda": "[mq-deadline] kyber none\n"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, device, "queue"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, device, "queue/scheduler"), []byte(list), 0o644))
+	}
+	require.False(t, HasBFQ(dir))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "sda/queue/scheduler"), []byte("none mq-deadline [bfq]\n"), 0o644))
+	require.True(t, HasBFQ(dir))
+}

@@ -26,8 +26,9 @@ type Setting struct {
 type File struct{ Name, Value string }
 
 // Of translates linux.resources. The settings are to be written in this order: the kernel refuses
-// a limit that contradicts another, such as more memory than memory and swap together.
-func Of(r *specs.LinuxResources) []Setting {
+// a limit that contradicts another, such as more memory than memory and swap together. Without
+// BFQ, weights of I/O are those of io.weight, as with runc.
+func Of(r *specs.LinuxResources, hasBFQ bool) []Setting {
 	var list settings
 	if r.Memory != nil {
 		list.memory(r.Memory)
@@ -40,7 +41,7 @@ func Of(r *specs.LinuxResources) []Setting {
 		list.add("pids.limit", "pids", "pids.max", most, "pids.max", most)
 	}
 	if r.BlockIO != nil {
-		list.blockIO(r.BlockIO)
+		list.blockIO(r.BlockIO, hasBFQ)
 	}
 	for i, page := range r.HugepageLimits {
 		n := fmt.Sprint(page.Limit)
@@ -137,14 +138,19 @@ func (s *settings) cpu(c *specs.LinuxCPU) {
 	}
 }
 
-func (s *settings) blockIO(b *specs.LinuxBlockIO) {
+func (s *settings) blockIO(b *specs.LinuxBlockIO, hasBFQ bool) {
+	name, v2 := "io.bfq.weight", func(w uint16) int64 { return int64(w) }
+	if !hasBFQ {
+		name, v2 = "io.weight", func(w uint16) int64 { return units.IOWeight(w).V2() }
+	}
 	if b.Weight != nil && *b.Weight != 0 {
-		s.add("blockIO.weight", "io", "io.bfq.weight", fmt.Sprint(*b.Weight), "blkio.bfq.weight", fmt.Sprint(*b.Weight))
+		s.add("blockIO.weight", "io", name, fmt.Sprint(v2(*b.Weight)), "blkio.bfq.weight", fmt.Sprint(*b.Weight))
 	}
 	for _, d := range b.WeightDevice {
 		if d.Weight != nil {
-			text := fmt.Sprintf("%d:%d %d", d.Major, d.Minor, *d.Weight)
-			s.add("blockIO.weightDevice", "io", "io.bfq.weight", text, "blkio.bfq.weight_device", text)
+			at := fmt.Sprintf("%d:%d ", d.Major, d.Minor)
+			s.add("blockIO.weightDevice", "io", name, at+fmt.Sprint(v2(*d.Weight)),
+				"blkio.bfq.weight_device", at+fmt.Sprint(*d.Weight))
 		}
 	}
 	throttles := func(field, v2, v1 string, list []specs.LinuxThrottleDevice) {

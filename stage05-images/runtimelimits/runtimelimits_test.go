@@ -23,6 +23,7 @@ func TestOf(t *testing.T) {
 		`{"memory": {"disableOOMKiller": false}}`:               "",
 		`{"memory": {"kernel": 5}}`:                             "memory.kernel memory: memory.max= | memory.kmem=",
 		`{"cpu": {"shares": 1024}}`:                             "cpu.shares cpu: cpu.weight=100 | cpu.shares=1024",
+		`{"cpu": {"quota": 20}}`:                                "cpu.quota cpu: cpu.max=20 100000 | cpu.cfs_quota_us=20",
 		`{"cpu": {"quota": -1}}`:                                "cpu.quota cpu: cpu.max=max 100000 | cpu.cfs_quota_us=-1",
 		`{"cpu": {"burst": 9}}`:                                 "cpu.burst cpu: cpu.max.burst=9 | cpu.cfs_burst_us=9",
 		`{"cpu": {"realtimePeriod": 8}}`:                        "cpu.realtimePeriod cpu: cpu.max= | cpu.rt_period_us=8",
@@ -44,10 +45,22 @@ func TestOf(t *testing.T) {
 		var r specs.LinuxResources
 		require.NoError(t, json.Unmarshal([]byte(resources), &r), resources)
 		var got []string
-		for _, s := range Of(&r) {
+		for _, s := range Of(&r, true) {
 			got = append(got, fmt.Sprintf("%s %s: %s=%s | %s=%s", strings.TrimPrefix(s.Field, "linux.resources."), s.Controller,
 				s.V2.Name, s.V2.Value, s.V1.Name, s.V1.Value))
 		}
 		require.Equal(t, want, strings.Join(got, "; "), resources)
 	}
+}
+
+// TestWeightsWithoutBFQ: the scheduler is a module on many hosts, and a cgroup has its file only while it is loaded.
+func TestWeightsWithoutBFQ(t *testing.T) {
+	var r specs.LinuxResources
+	require.NoError(t, json.Unmarshal([]byte(`{"blockIO": {"weight": 1000, "weightDevice": [{"major": 8, "minor": 1, "weight": 100}]}}`), &r))
+	got := Of(&r, false)
+	require.Len(t, got, 2)
+	require.Equal(t, File{"io.weight", "10000"}, got[0].V2)
+	require.Equal(t, File{"blkio.bfq.weight", "1000"}, got[0].V1)
+	require.Equal(t, File{"io.weight", "8:1 910"}, got[1].V2)
+	require.Equal(t, File{"blkio.bfq.weight_device", "8:1 100"}, got[1].V1)
 }
