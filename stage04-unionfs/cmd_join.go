@@ -60,7 +60,7 @@ func (c *Container) hasPrivateIPC() bool {
 	return slices.Contains([]string{"", "private", "none"}, c.IPC) && !slices.Contains(c.Share, "ipc")
 }
 
-// checkOwnRoot refuses modes that make no sense for a container of which nothing is kept.
+// checkOwnRoot refuses modes that make no sense for a container that is not kept.
 func (c *Container) checkOwnRoot() error {
 	given := map[string]bool{"--pid": c.PID != "" && c.PID != "host", "--ipc": c.IPC != "" && c.IPC != "host"}
 	flag := c.firstGiven(given)

@@ -38,7 +38,7 @@ func (c *psCmd) Run() error {
 	return c.Options.Write(os.Stdout, rows, psLine)
 }
 
-// psFilters are filters of which one value has to match, besides those that every list has.
+// psFilters are further filters of ps. Of several values for one name, any may match.
 var psFilters = map[string]func(r *Record, value string) bool{
 	"volume": func(r *Record, name string) bool {
 		return slices.ContainsFunc(r.Run.requestedMounts(), func(m mountspec.Spec) bool { return m.Source == name || m.Target == name })

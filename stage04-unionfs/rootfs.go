@@ -85,7 +85,7 @@ type pendingMount struct {
 	made   bool // the place is there already
 }
 
-// enter makes the union of the layers, of which pivot_root makes a root.
+// enter mounts the union of the layers, which pivot_root then makes the root.
 func (r *newRoot) enter() { r.record.overlay().mount(r.Plan) }
 
 // collectMounts makes or copies every mount that the root will have.

@@ -163,7 +163,7 @@ func (r *Record) mounts() []api.MountPoint {
 	return api.MountPoints(files.requestedMounts(), r.store.path("volumes"))
 }
 
-// draw prints the layers of a container as a picture, the lowest of which has the mount points.
+// draw prints the layers of a container as a picture. The lowest one has the mount points.
 func (r *Record) draw(form string) error {
 	o := r.overlay()
 	list, err := o.changes()

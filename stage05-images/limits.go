@@ -91,7 +91,7 @@ var unlimited = map[string]setting{
 		file{"cpu.max", "max"}, file{"cpu.cfs_quota_us", "-1"}},
 }
 
-// throttles translates the limits of block devices, of which there may be several, and the weight.
+// throttles translates the limits of block devices, one for each device, and the weight.
 func (l *Limits) throttles() []setting {
 	var list []setting
 	add := func(flag, v2, v1 string, limits []units.Throttle) {

@@ -100,7 +100,7 @@ func (s *stageBuild) ownerNamed(text string) (copyup.Owner, error) {
 	return copyup.ParseOwner(u, text)
 }
 
-// openLayers opens layers, of which the lowest comes first, as a union.
+// openLayers opens layers, the lowest first, as a union.
 func openLayers(dirs []string, err error) (*union.FS, error) {
 	if err != nil {
 		return nil, err

@@ -139,7 +139,7 @@ func (b *builder) parse() (err error) {
 // errBuild is the error of a build that was shown already.
 type errBuild struct{ error }
 
-// Unwrap leaves only how box ends, of which main prints nothing.
+// Unwrap leaves only the exit status, so that main prints nothing more.
 func (errBuild) Unwrap() error { return plan.ExitStatus(1) }
 
 // shown shows an error, and its place in the Dockerfile.

@@ -124,7 +124,7 @@ func (c *updateCmd) update(t target, settings []setting) error {
 	return err
 }
 
-// hasEnded reports whether a process has ended. A container of which it was the first is one that
+// hasEnded reports whether a process has ended. If it was the first of its container, the container
 // does not run: it has new limits from its next start on.
 func hasEnded(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH }
 

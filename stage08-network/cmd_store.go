@@ -75,7 +75,7 @@ type StoreOptions struct {
 	asImages      map[string][]string      // directories that it mounts as if they were images
 }
 
-// rejectStoreFlags refuses the flags that make no sense for a container of which nothing is kept.
+// rejectStoreFlags refuses the flags that make no sense for a container that is not kept.
 func (c *Container) rejectStoreFlags() error {
 	flag := c.firstGiven(map[string]bool{"--name": c.Name != "", "--detach": c.Detach, "--cidfile": c.Cidfile != "", "--stop-timeout": c.StopTimeout != nil, "--volumes-from": len(c.VolumesFrom) > 0,
 		"--label": len(c.Label) > 0, "--label-file": len(c.LabelFile) > 0, "--restart": c.Restart != "", "--detach-keys": c.DetachKeys != "", "--stop-signal": c.StopSignal != "", "--health-cmd": c.HealthCmd != "",

@@ -161,8 +161,8 @@ func (e *execInstance) runOnTerminal(job *job, v *clientConn) error {
 	})
 }
 
-// runOnTerminal gives the job a terminal (pty(7)), of which the daemon has the other side: opened
-// gets it, to write what is typed to.
+// runOnTerminal gives the job a terminal (pty(7)). It calls opened with the other side, the master,
+// to which the daemon writes what is typed.
 func (j *job) runOnTerminal(out io.Writer, opened func(ours *os.File)) error {
 	ours, theirs, err := pty.Open()
 	if err != nil {

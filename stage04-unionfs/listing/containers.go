@@ -62,7 +62,7 @@ type Source[T any] struct {
 	Filters  map[string]func(item T, value string) bool // besides those of this package
 }
 
-// filters are those of which one value has to match.
+// filters are the filters of ps. Of several values for one name, any may match.
 var filters = map[string]func(c Container, value string) bool{
 	"id": func(c Container, id string) bool { return filter.Text(c.ID)(id) },
 	"name": func(c Container, name string) bool {

@@ -10,7 +10,7 @@ import (
 // there takes less than reading a record.
 type Text struct{ text []byte }
 
-// WriteJSON is WriteJSON, and keeps the text.
+// WriteJSON is the function WriteJSON, and remembers what was written for IsStill.
 func (t *Text) WriteJSON(path string, value any, d Durability) (err error) {
 	t.text, err = writeJSON(path, value, d)
 	return err

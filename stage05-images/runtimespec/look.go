@@ -19,20 +19,20 @@ func isBind(m specs.Mount) bool {
 	return err == nil && o.Bind
 }
 
-// HasHostsDev reports whether /dev is a copy of a directory of the host's.
+// HasHostsDev reports whether /dev is a bind mount of a directory of the host.
 func HasHostsDev(spec *specs.Spec) bool {
 	return slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
 		return path.Clean(m.Destination) == "/dev" && isBind(m)
 	})
 }
 
-// Place is a path that is there in the container.
+// Place is a path that exists in the container.
 type Place struct {
 	Path  string
 	IsDir bool
 }
 
-// Present returns those of some paths that are there.
+// Present returns those of the paths that exist in the container.
 func Present(spec *specs.Spec, paths []string) (list []Place) {
 	for _, name := range paths {
 		if there, isDir := look(spec, name); there {

@@ -28,8 +28,9 @@ type Change struct {
 	Flags uint64
 }
 
-// Changes are those of a copied mount: its own options, those of the mounts below it too, and how
-// mounts are passed on. A new one has its options, and no mounts below it.
+// Changes returns the changes that these options mean for a copied mount: its own options, those
+// of the mounts below it, and the propagation. A new mount is made with its options, and has no
+// mounts below it.
 func (o Options) Changes() []Change {
 	recursive := uint64(0)
 	if o.Propagation&unix.MS_REC != 0 && o.Bind {

@@ -170,7 +170,7 @@ var seccompFlags = map[specs.LinuxSeccompFlag]int{
 	"SECCOMP_FILTER_FLAG_TSYNC": 0, // there is one thread
 }
 
-// Seccomp compiles linux.seccomp, of which there may be none, and reads the flags of seccomp(2).
+// Seccomp compiles linux.seccomp, nil for none, and reads the flags of seccomp(2).
 func Seccomp(profile *specs.LinuxSeccomp) (code []unix.SockFilter, flags int, err error) {
 	if profile == nil {
 		return nil, 0, nil
@@ -217,8 +217,8 @@ func Features(namespaces, caps []string) *features.Features {
 	}
 }
 
-// HookProcess is the process of a hook that is a program of the container's: its own, but for what it
-// runs.
+// HookProcess returns the process of a hook that runs inside the container: the container's own
+// process, except for its program, arguments and environment.
 func HookProcess(spec *specs.Spec, hook specs.Hook) *specs.Process {
 	process := *spec.Process
 	process.Terminal, process.Env, process.Args = false, hook.Env, []string{hook.Path}

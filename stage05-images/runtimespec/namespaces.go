@@ -185,7 +185,7 @@ type Joining struct {
 	FD   int
 }
 
-// Namespaces are those of a container that are not box's own.
+// Namespaces are the namespaces of a container that it does not share with box.
 type Namespaces struct {
 	New     uint64    // CLONE_NEW… of those to make
 	Joined  []Joining // those that exist already: user first, mnt last

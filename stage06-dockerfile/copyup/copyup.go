@@ -42,7 +42,7 @@ type Writer struct {
 	parents map[string]bool     // directories that Parents has made
 }
 
-// New writes into a directory above layers, the lowest of which comes first.
+// New returns a Writer into a directory above layers, the lowest of which comes first.
 func New(dir string, layers []string) (*Writer, error) {
 	file, err := os.Open(dir)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Copies of files, and files of which only the content is given.
+// Copies of files, and files made from data.
 
 package copyup
 

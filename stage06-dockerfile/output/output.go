@@ -198,7 +198,8 @@ func (list List) RewriteTimestamp() bool {
 	return slices.ContainsFunc(list, func(o Output) bool { return o.rewrite })
 }
 
-// Names are those of the image: of --tag if there are any, as in Docker, else the output's own.
+// Names returns the names of the image: those of --tag if there are any, as in Docker, else the
+// output's own.
 func (o Output) Names(tags []string) []string {
 	if len(tags) > 0 {
 		return tags

@@ -62,8 +62,8 @@ func (r *Ruleset) Create() []nft.Message {
 	return list
 }
 
-// Ready reports whether the table is there. One of an older version, and one of which something is
-// missing, is made again, with the elements of its sets; when dry, nothing is changed.
+// Ready reports whether the table is there. If it is of an older version, or a part of it is
+// missing, it is made again, with the elements of its sets; when dry, nothing is changed.
 func (r *Ruleset) Ready(dry bool) (there bool, err error) {
 	for {
 		generation, err := r.Generation()
