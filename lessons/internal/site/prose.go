@@ -3,7 +3,9 @@ package site
 import (
 	"bytes"
 	"html"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/renderer"
@@ -112,5 +114,24 @@ func idOf(n ast.Node) string {
 func (s *Site) html(d *document) (string, error) {
 	var b bytes.Buffer
 	err := s.markdown(d).Renderer().Render(&b, d.source, d.tree)
-	return strings.ReplaceAll(b.String(), "<th></th>", "<td></td>"), err
+	return withJoints(strings.ReplaceAll(b.String(), "<th></th>", "<td></td>")), err
+}
+
+var (
+	cell  = regexp.MustCompile(`(?s)<td[^>]*>.*?</td>`)
+	words = regexp.MustCompile(`>[^<]+<`)
+	joint = regexp.MustCompile(`[_/.]+\pL`)
+)
+
+// withJoints lets a long name in a table break after its parts: on a phone there is no room for
+// mount_namespaces(7) in a column, and a browser would break it anywhere.
+func withJoints(page string) string {
+	return cell.ReplaceAllStringFunc(page, func(text string) string {
+		return words.ReplaceAllStringFunc(text, func(text string) string {
+			return joint.ReplaceAllStringFunc(text, func(text string) string {
+				_, size := utf8.DecodeLastRuneInString(text)
+				return text[:len(text)-size] + "<wbr>" + text[len(text)-size:]
+			})
+		})
+	})
 }

@@ -335,3 +335,9 @@ func TestBuildsRemembersAStage(t *testing.T) {
 	_, err = b.Calls(ctx, stages.Stage{Number: 1, Topic: "a", Dir: dir})
 	require.Error(t, err)
 }
+
+// A name in a table may be broken after its parts, and nothing else of the page changes.
+func TestNamesInTablesHaveJoints(t *testing.T) {
+	require.Equal(t, `<p>a_b</p><td><code>mount_<wbr>namespaces(7)</code>, 1.5, <a href="x_y/z.html">cpu/<wbr>cpu.<wbr>cfs_<wbr>quota_<wbr>us</a></td>`,
+		withJoints(`<p>a_b</p><td><code>mount_namespaces(7)</code>, 1.5, <a href="x_y/z.html">cpu/cpu.cfs_quota_us</a></td>`))
+}
