@@ -73,6 +73,8 @@ func rephrase(message string, group bool) string {
 		return "unknown flag " + m[1] + similar(m[2])
 	} else if m := match(`(?s)^unknown flag (-[^-]*?)(?:, did you mean .*)?$`); m != nil {
 		return "unknown flag " + m[1] // every other letter would be similar
+	} else if m := match(`(?s)^\[?(<[^>]*>).*: expected a valid 64 bit int but got (".*")$`); m != nil {
+		return m[1] + " " + m[2] + ": must be a whole number"
 	} else if m := match(`(?s)^(\S+) must be one of ("[^ ]*") but got (.*)$`); m != nil {
 		return m[1] + " " + m[3] + ": must be " + orList(m[2])
 	}

@@ -35,6 +35,8 @@ func TestExplain(t *testing.T) {
 		{[]string{"net", "rm"}, `net rm: missing argument <network>; see box net rm --help`},
 		{[]string{"run", "-pull=always", "a"}, `run: unknown flag -pull (did you mean --pull?); see box run --help`},
 		{[]string{"run", "--picture=x", "a"}, `run: --picture "x": must be text or svg; see box run --help`},
+		{[]string{"pids", "web"}, `pids: <pid> "web": must be a whole number; see box pids --help`},
+		{[]string{"pid", "web"}, `pid: <pid> "web": must be a whole number; see box pid --help`},
 		{[]string{"net", "ls", "x"}, `net ls: too many arguments: "x"; see box net ls --help`},
 	} {
 		var line struct {
@@ -45,6 +47,12 @@ func TestExplain(t *testing.T) {
 				Picture    string `enum:",text,svg" default:""`
 				Image      string `arg:""`
 			} `cmd:""`
+			Pids struct {
+				PIDs []int64 `arg:"" optional:"" name:"pid"`
+			} `cmd:"" hidden:""`
+			Pid struct {
+				PID int64 `arg:"" name:"pid"`
+			} `cmd:"" hidden:""`
 			Runner struct {
 				Images []string `arg:"" name:"image"`
 			} `cmd:""`
