@@ -1,10 +1,13 @@
 // Package nearest finds the word that was meant. No lesson reads it.
 package nearest
 
-// To returns the known word that a misspelt one is closest to, if it is at most two
-// changes away, or "".
+// To returns the known word that a misspelt one is closest to, or "". It may be one change away, and if the word has
+// six letters or more, two: nope is not done.
 func To(word string, words []string) (best string) {
-	least := min(3, len(word)) // else every word of one letter would be near
+	least := 1 + min(2, len(word)/2)
+	if len(word) < 6 {
+		least = min(2, least)
+	}
 	for _, w := range words {
 		if d := editDistance(word, w); d < least {
 			best, least = w, d
@@ -22,23 +25,27 @@ func Hint(word string, words []string) string {
 	return ""
 }
 
-// editDistance counts the characters to add, remove or replace (Levenshtein distance).
+// editDistance counts the characters to add, remove or replace, and the neighbours to exchange
+// (optimal string alignment).
 func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
+	above, row := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
 		for j := range len(b) {
-			change := corner
+			change := row[j]
 			if a[i] != b[j] {
 				change++
 			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			next[j+1] = min(change, row[j+1]+1, next[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], above[j-1]+1)
+			}
 		}
+		above, row = row, next
 	}
 	return row[len(b)]
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestTo(t *testing.T) {
-	for word, want := range map[string]string{"tinny": "tiny", "tniy": "tiny", "tiny": "tiny", "alpin:3": "alpine:3", "true": "", "x": "", "": ""} {
+	for word, want := range map[string]string{"tinny": "tiny", "tniy": "tiny", "tiny": "tiny", "alpin:3": "alpine:3", "true": "", "x": "", "": "", "busyobx": "busybox", "bsybx": "", "tuna": ""} {
 		require.Equal(t, want, To(word, []string{"busybox", "alpine:3", "tiny"}), word)
 	}
 }
