@@ -47,6 +47,9 @@ func (c *daemonCmd) Run() error {
 // listen listens on all addresses.
 func (c *daemonCmd) listen() (all []net.Listener, err error) {
 	hosts := c.Hosts
+	if err := c.CheckUsed(hosts); err != nil {
+		return nil, err
+	}
 	if len(hosts) == 0 {
 		path, err := defaultSocket()
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,7 +58,14 @@ func Open(ctx context.Context, dir, file string, a Archive) (*Context, error) {
 		return a.open(file)
 	}
 	info, err := os.Stat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil:
+	case dir == "":
+		return nil, errors.New("build context: its name is empty: . is the current directory")
+	case strings.Contains(dir, "://") || strings.HasPrefix(dir, "git@"):
+		return nil, fmt.Errorf("build context %s: a context is not fetched: "+
+			"clone or download it, and give the directory, or - for an archive on standard input", dir)
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("build context %s: no such directory", dir)
 	}
 	if err != nil {

@@ -94,6 +94,10 @@ func TestContextIsADirectory(t *testing.T) {
 		_, err := open(t, filepath.Join(dir, name), "", strings.NewReader(""))
 		require.EqualError(t, err, "build context "+filepath.Join(dir, name)+": "+says)
 	}
+	for name, says := range map[string]string{"": "its name is empty: . is the current directory", "https://x.example/y.git": "a context is not fetched: ", "git@x.example:y": "a context is not fetched: "} {
+		_, err := open(t, name, "", strings.NewReader(""))
+		require.ErrorContains(t, err, says)
+	}
 }
 
 // TestMissingDockerfile: the error says what the path is relative to, if one was given.

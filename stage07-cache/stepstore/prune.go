@@ -78,7 +78,7 @@ func (p *Pruning) Filter(text string) (err error) {
 		return fmt.Errorf("--filter %s: invalid filter %q; available: until", text, name)
 	}
 	if p.Age, err = time.ParseDuration(until); err != nil {
-		return fmt.Errorf("--filter %s: %w", text, err)
+		return fmt.Errorf("--filter %s: give the time since the last use, such as until=24h or until=90m", text)
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func TestFilter(t *testing.T) {
 	require.NoError(t, p.Filter(""))
 	require.NoError(t, p.Filter("until=24h"))
 	require.Equal(t, 24*time.Hour, p.Age)
-	require.ErrorContains(t, p.Filter("until=x"), "--filter until=x: ")
+	require.ErrorContains(t, p.Filter("until=x"), "--filter until=x: give the time since the last use")
 	require.ErrorContains(t, p.Filter("label=x"), `--filter label=x: invalid filter "label"; available: until`)
 }
 

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,6 +79,14 @@ func (c Certificates) TCP(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("-H tcp://%s: %w", address, err)
 	}
 	return tls.NewListener(l, config), nil
+}
+
+// CheckUsed refuses certificates where no address is one of TCP.
+func (c Certificates) CheckUsed(hosts []string) error {
+	if c != (Certificates{}) && !slices.ContainsFunc(hosts, func(h string) bool { return strings.HasPrefix(h, "tcp://") }) {
+		return errors.New("--tlscacert, --tlscert and --tlskey are for -H tcp://HOST:PORT, and no such address was given")
+	}
+	return nil
 }
 
 func (c Certificates) config() (*tls.Config, error) {

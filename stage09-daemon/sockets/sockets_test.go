@@ -113,3 +113,11 @@ func TestTCP(t *testing.T) {
 		require.ErrorContains(t, err, says)
 	}
 }
+
+// A daemon with certificates that no client of its sockets is asked for looks safer than it is.
+func TestCertificatesNeedAPort(t *testing.T) {
+	c := sockets.Certificates{Own: "daemon"}
+	require.ErrorContains(t, c.CheckUsed([]string{"unix:///run/x"}), "are for -H tcp://HOST:PORT")
+	require.NoError(t, c.CheckUsed([]string{"unix:///run/x", "tcp://localhost:1"}))
+	require.NoError(t, sockets.Certificates{}.CheckUsed(nil))
+}
