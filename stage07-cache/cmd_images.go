@@ -153,8 +153,11 @@ func (c *imagePruneCmd) Run() error {
 		if len(image.Names) > 0 && !c.All || c.Store.unusedImage(image) != nil {
 			continue
 		}
+		if failed := c.Store.untagAndPrint(image, image.Names); failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
 		freed.Note(image)
-		err = errors.Join(err, c.Store.untagAndPrint(image, image.Names))
 		fmt.Println("Deleted: " + image.ID.String())
 	}
 	err = errors.Join(err, c.Store.collect())

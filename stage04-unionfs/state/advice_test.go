@@ -17,5 +17,6 @@ func TestAdvice(t *testing.T) {
 		Advice(fmt.Errorf("unpack: %w", full)))
 	require.Empty(t, Advice(unix.EROFS))
 	require.Empty(t, Advice(nil))
+	require.Empty(t, Advice(&os.PathError{Op: "write", Path: os.Stdout.Name(), Err: unix.ENOSPC}), "not the store's")
 	require.Empty(t, Advice(plan.StepError{Call: &plan.Call{Errno: unix.ENOSPC}}), "a limit of the kernel's")
 }
