@@ -1251,3 +1251,21 @@ func TestDiskOfTheStore(t *testing.T) {
 		require.Truef(t, strings.HasSuffix(string(out), want), "%s", out)
 	}
 }
+
+// A container outlives its image: what commit cannot do, export can.
+func TestCommitWithoutTheImage(t *testing.T) {
+	s := newStore(t)
+	for _, line := range []string{"run --name last tiny true", "rmi --force tiny"} {
+		args := strings.Fields(line)
+		_, stderr, status := run(t, append([]string{args[0], "--root", s.Root}, args[1:]...)...)
+		require.Zero(t, status, stderr)
+	}
+	_, stderr, status := run(t, "commit", "--root", s.Root, "last", "new")
+	require.Equal(t, 1, status)
+	require.Equal(t, "box: commit: the image that last was made from has been removed; box export last | box import - NAME makes one of all its files\n", stderr)
+	file := filepath.Join(t.TempDir(), "files.tar")
+	_, stderr, status = run(t, "export", "--root", s.Root, "-o", file, "last")
+	require.Zero(t, status, stderr)
+	_, stderr, status = run(t, "import", "--root", s.Root, file, "new")
+	require.Zero(t, status, stderr)
+}

@@ -213,6 +213,9 @@ func (c *commitCmd) commitImage(r *Record) error {
 	image, err := c.Store.commit(r, name, c)
 	if err == nil {
 		_, err = fmt.Println(image.ID)
+	} else if errors.Is(err, oci.ErrNoImage) {
+		err = fmt.Errorf("commit: the image that %s was made from has been removed; "+
+			"box export %[1]s | box import - NAME makes one of all its files", r.Name)
 	}
 	return err
 }
