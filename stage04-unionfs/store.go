@@ -18,6 +18,7 @@ import (
 
 	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage04-unionfs/union"
@@ -190,7 +191,7 @@ func (s Store) records() (list []*Record, damaged []error, err error) {
 }
 
 // errNoContainer means that no container has a name.
-var errNoContainer = errors.New("no such container")
+var errNoContainer = fault.NotFound.New("no such container")
 
 // find finds a container by its name, its id, or the beginning of its id.
 func (s Store) find(text string) (*Record, error) {

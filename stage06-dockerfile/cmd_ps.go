@@ -5,7 +5,6 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"stagebox/stage02-cgroups/cgroupfs"
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/listing"
 	"stagebox/stage04-unionfs/state"
 )
@@ -89,7 +89,7 @@ func (r *Record) isPaused() bool {
 // rejectPaused is an error for a paused container, in which nothing would happen.
 func (r *Record) rejectPaused() error {
 	if r.isPaused() {
-		return fmt.Errorf("container %s is paused: box unpause %s resumes it", r.Name, r.Name)
+		return fault.Conflict.Errorf("container %s is paused: box unpause %s resumes it", r.Name, r.Name)
 	}
 	return nil
 }

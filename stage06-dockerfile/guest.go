@@ -14,6 +14,7 @@ import (
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage03-rootfs/seccomp"
 	"stagebox/stage04-unionfs/attach"
+	"stagebox/stage04-unionfs/fault"
 )
 
 // target is a container of the store, or a process by its number.
@@ -46,7 +47,7 @@ func (t target) setFrozen(s Store, frozen bool) (*Record, error) {
 	}
 	if r != nil && r.isPaused() == frozen {
 		if frozen {
-			return nil, fmt.Errorf("container %s is paused already", r.Name)
+			return nil, fault.Conflict.Errorf("container %s is paused already", r.Name)
 		}
 		return nil, fmt.Errorf("container %s is not paused", r.Name)
 	}

@@ -4,10 +4,10 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 
 	"stagebox/stage03-rootfs/etc"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/netflags"
 )
@@ -58,9 +58,9 @@ func (r *Record) connectTo(wish ipam.Wish) error {
 	left := names[0] == "none" && (!r.isRunning() || isKept) // it was disconnected from all, perhaps
 	switch {
 	case slices.Contains(names, wish.Network):
-		return fmt.Errorf("network connect %s: container %s is on it already", wish.Network, r.Name)
+		return fault.Forbidden.Errorf("network connect %s: container %s is on it already", wish.Network, r.Name)
 	case !ipam.HasBridge(names[0]) && !left:
-		return fmt.Errorf("network connect %s: container %s is on %s, and has no second network",
+		return fault.Forbidden.Errorf("network connect %s: container %s is on %s, and has no second network",
 			wish.Network, r.Name, names[0])
 	}
 	if _, err := r.store.networks().findOrCreate(wish.Network, false); err != nil {
@@ -86,7 +86,7 @@ func (r *Record) disconnectFrom(name string) error {
 	names := r.Run.networkNames()
 	at := slices.Index(names, name)
 	if at < 0 || !ipam.HasBridge(name) {
-		return fmt.Errorf("network disconnect %s: container %s is not on it", name, r.Name)
+		return fault.NotFound.Errorf("network disconnect %s: container %s is not on it", name, r.Name)
 	}
 	if r.isRunning() {
 		if err := r.unplug(name); err != nil {

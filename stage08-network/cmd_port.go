@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage08-network/portmap"
 )
 
@@ -22,7 +23,7 @@ func (c *portCmd) Run() error {
 		return err
 	}
 	if !r.isRunning() {
-		return fmt.Errorf("container %s is not running: box start %s starts it", r.Name, r.Name)
+		return fault.Conflict.Errorf("container %s is not running: box start %s starts it", r.Name, r.Name)
 	}
 	lines := portmap.Lines(r.State.Ports, c.Port)
 	if c.Port != "" && lines == nil {

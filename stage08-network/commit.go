@@ -7,7 +7,6 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage03-rootfs/mountspec"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage05-images/imageview"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/ocispec"
@@ -34,7 +34,7 @@ func (s Store) unusedImage(image *oci.Image) error {
 			return err == nil && mounted.ID == image.ID
 		}
 		if r.ImageID == image.ID || slices.ContainsFunc(r.Run.requestedMounts(), isMounted) {
-			return fmt.Errorf("the image %s is in container %s: box rm %s, "+
+			return fault.Conflict.Errorf("the image %s is in container %s: box rm %s, "+
 				"or box rmi -f, which leaves the container what it needs",
 				image.ID.Short(), r.Name, r.Name)
 		}

@@ -26,6 +26,7 @@ import (
 	"stagebox/stage03-rootfs/envfile"
 	"stagebox/stage03-rootfs/mountspec"
 	"stagebox/stage03-rootfs/tiny"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/labels"
 	"stagebox/stage04-unionfs/signals"
@@ -192,7 +193,8 @@ func (r *newRoot) image(b bind) plan.Arg {
 // merge takes from the image what the flags leave open.
 func (c *Container) merge(words []string, config oci.RunConfig) error {
 	if c.Command = c.commandOf(words, config); len(c.Command) == 0 {
-		return errors.New("the image does not say what to run: give a command after its name")
+		return fault.Invalid.New(
+			"the image does not say what to run: give a command after its name")
 	}
 	if err := c.readEnvFiles(); err != nil {
 		return err

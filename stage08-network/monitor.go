@@ -18,6 +18,7 @@ import (
 
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/attach"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/journal"
 	"stagebox/stage04-unionfs/state"
 )
@@ -181,7 +182,7 @@ func (r *Record) closeLog() error {
 }
 
 // errEnded means that there is no process to send a signal to.
-var errEnded = errors.New("is not running")
+var errEnded = fault.Conflict.New("is not running")
 
 // notRunning is errEnded of this container, and how it gets a process.
 func (r *Record) notRunning() error {

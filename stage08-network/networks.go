@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage08-network/attr"
 	"stagebox/stage08-network/ipam"
 	"stagebox/stage08-network/nft"
@@ -122,7 +123,8 @@ func (dir networks) remove(name string, force bool) error {
 			return err
 		}
 		if len(live) > 0 {
-			return fmt.Errorf("network %s is in use by %s: stop or disconnect its containers first",
+			return fault.Forbidden.Errorf(
+				"network %s is in use by %s: stop or disconnect its containers first",
 				name, ipam.Labels(live))
 		}
 		if err := dir.tearDown(n, dead, force); err != nil {

@@ -141,6 +141,7 @@ func (d *daemon) stream(w http.ResponseWriter, r *rest.Request, args ...string) 
 	w.Header().Set("Content-Type", "application/x-tar")
 	counted := &counter{Writer: w}
 	job.Stdout = counted
+	job.marked()
 	err := job.failure(job.Run())
 	if err != nil && counted.n > 0 {
 		panic(http.ErrAbortHandler)
@@ -285,6 +286,7 @@ func getArchive(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel() // ends a job whose output is not wanted
 	job := d.command(ctx, r, "cp", "--", c.ID+":"+r.Param("path"), "-")
+	job.marked()
 	out, err := job.StdoutPipe()
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"stagebox/stage03-rootfs/etc"
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage06-dockerfile/dockerfile"
 	"stagebox/stage08-network/netflags"
@@ -43,7 +44,7 @@ type networkCreateCmd struct {
 // Run is `box network create`.
 func (c *networkCreateCmd) Run() error {
 	if os.Geteuid() != 0 {
-		return errors.New("network create: only root may make a bridge; an ordinary user's container" +
+		return fault.Forbidden.New("network create: only root may make a bridge; an ordinary user's container" +
 			" has a network of its own, through pasta or slirp4netns")
 	}
 	n, subnet, err := c.NewNetwork()

@@ -14,6 +14,7 @@ import (
 	"stagebox/stage01-namespaces/plan"
 	"stagebox/stage04-unionfs/attach"
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/signals"
 	"stagebox/stage04-unionfs/state"
@@ -282,11 +283,11 @@ func (c *renameCmd) Run() error {
 		return err
 	}
 	if r.Name == name {
-		return fmt.Errorf("rename %s: the container has this name already", name)
+		return fault.Conflict.Errorf("rename %s: the container has this name already", name)
 	}
 	err = r.rename(name)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("rename %s: another container has this name: box rename gives it another", name)
+		return fault.Conflict.Errorf("rename %s: another container has this name: box rename gives it another", name)
 	}
 	if err == nil {
 		err = c.Store.networks().Rename(r.ID, name)

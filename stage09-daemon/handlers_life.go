@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stagebox/stage04-unionfs/attach"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage09-daemon/broker"
 	"stagebox/stage09-daemon/commandline"
 	"stagebox/stage09-daemon/rest"
@@ -78,6 +79,7 @@ func startContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	}
 	job := d.command(context.WithoutCancel(r.Context()), r, "start", "--hold", c.ID)
 	job.Stdin = held
+	job.marked()
 	if err := errors.Join(job.Start(), attached()); err != nil {
 		return err
 	}
@@ -115,7 +117,7 @@ func killContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	line := commandline.Words{"kill"}
 	line.Add("--signal", r.Param("signal"))
 	err := d.change(w, r, "kill", line)
-	if err != nil && strings.Contains(err.Error(), "no such signal") {
+	if fault.Of(err) == fault.Invalid {
 		err = rest.Errorf(http.StatusBadRequest, "Invalid signal: %s: %v", r.Param("signal"), err)
 	}
 	return err

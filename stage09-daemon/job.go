@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage09-daemon/report"
 	"stagebox/stage09-daemon/rest"
 )
@@ -29,6 +29,7 @@ type job struct {
 	errors bytes.Buffer // what it prints on standard error, its narration left out
 	intro  any          // what precedes its messages
 	hint   string       // what follows its error, in messages
+	kind   fault.Kind   // of its error
 	pid    atomic.Int64 // once it has begun
 }
 
@@ -53,22 +54,27 @@ func (d *daemon) command(ctx context.Context, r *rest.Request, args ...string) *
 	j := &job{Cmd: exec.CommandContext(ctx, program, args...)}
 	j.Env = []string{"BOX_ROOT=" + d.dir(), "PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}
 	j.Dir = "/"
-	j.Stderr = &rest.Lines{Do: func(line string) { d.splitStderr(r, &j.errors, line) }}
+	j.Stderr = &rest.Lines{Do: func(line string) { d.splitStderr(r, j, line) }}
 	j.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	j.Cancel = func() error { return j.Process.Signal(unix.SIGTERM) }
 	d.narrate(r, 2, "box "+strings.Join(args, " "))
 	return j
 }
 
-// splitStderr keeps a line of a job's standard error, unless the line is part of its narration.
-func (d *daemon) splitStderr(r *rest.Request, errors io.Writer, line string) {
+// splitStderr keeps a line of a job's standard error, unless the line is part of its narration, or
+// has the kind of the error.
+func (d *daemon) splitStderr(r *rest.Request, j *job, line string) {
+	if kind, is := fault.Marked(line); is {
+		j.kind = kind
+		return
+	}
 	for _, side := range []string{"host│", "box │", "── "} {
 		if d.explain && strings.HasPrefix(line, side) {
 			d.narrate(r, 3, line)
 			return
 		}
 	}
-	fmt.Fprintln(errors, line)
+	fmt.Fprintln(&j.errors, line)
 }
 
 // run runs a command to its end, whether or not the client still waits, and returns its output.
@@ -80,9 +86,13 @@ func (d *daemon) run(r *rest.Request, args ...string) (string, error) {
 func (j *job) output() (string, error) {
 	var out bytes.Buffer
 	j.Stdout = &out
+	j.marked()
 	err := j.Run()
 	return strings.TrimSuffix(out.String(), "\n"), j.failure(err)
 }
+
+// marked has the job report the kind of its error, which failure has then.
+func (j *job) marked() { j.Env = append(j.Env, fault.Variable+"=1") }
 
 // failure is the error of a job that has ended: its last words.
 func (j *job) failure(err error) error {
@@ -96,51 +106,28 @@ func (j *job) failure(err error) error {
 	if text == "" {
 		return fmt.Errorf("box %s: %w", strings.Join(j.Args[1:], " "), err)
 	}
-	return errors.New(strings.TrimPrefix(text, "box: "))
+	return j.kind.New(strings.TrimPrefix(text, "box: "))
 }
 
-// statusWords are the statuses of errors, by words in them. The first that fits counts.
-var statusWords = []struct {
-	words  string
-	status int
-}{
-	{"no such signal", http.StatusBadRequest},
-	{"no such policy", http.StatusBadRequest},
-	{"execve(", http.StatusBadRequest},
-	{"faccessat(", http.StatusBadRequest},
-	{"no such ", http.StatusNotFound},
-	{"only root may", http.StatusForbidden},
-	{"has this name", http.StatusConflict},
-	{"another box is using it", http.StatusConflict},
-	{"belongs to container", http.StatusConflict},
-	{"is in container", http.StatusConflict},
-	{"stop or disconnect its containers first", http.StatusForbidden},
-	{"exists already", http.StatusConflict},
-	{"is on it already", http.StatusForbidden},
-	{"overlaps with", http.StatusForbidden},
-	{"is not on it", http.StatusNotFound},
-	{"is not running", http.StatusConflict},
-	{"is paused", http.StatusConflict},
-	{"does not say what to run", http.StatusBadRequest},
-	{"--", http.StatusBadRequest},
-	{"a name is made of", http.StatusBadRequest},
-	{"a name has letters", http.StatusBadRequest},
-	{"give a path after the colon", http.StatusBadRequest},
-	{"give OS/ARCH", http.StatusBadRequest},
+// statuses are those of the kinds of errors.
+var statuses = map[fault.Kind]int{
+	fault.Invalid:   http.StatusBadRequest,
+	fault.NotFound:  http.StatusNotFound,
+	fault.Conflict:  http.StatusConflict,
+	fault.Forbidden: http.StatusForbidden,
+	fault.Other:     http.StatusInternalServerError,
 }
 
-// withStatus gives an error its status.
+// withStatus gives an error its status. One that begins with a flag is about its value.
 func withStatus(err error) error {
-	text := strings.TrimPrefix(err.Error(), "box: ")
 	if errors.As(err, new(rest.Problem)) {
 		return err
 	}
-	for _, s := range statusWords {
-		if strings.Contains(text, s.words) {
-			return rest.Problem{Status: s.status, Text: report.Known(text)}
-		}
+	text := strings.TrimPrefix(err.Error(), "box: ")
+	if strings.HasPrefix(text, "--") {
+		err = fault.Invalid.Wrap(err)
 	}
-	return rest.Problem{Status: http.StatusInternalServerError, Text: report.Known(text)}
+	return rest.Problem{Status: statuses[fault.Of(err)], Text: report.Known(text)}
 }
 
 // find finds a container by its name or id, or the beginning of one.

@@ -14,6 +14,7 @@ import (
 
 	"stagebox/stage01-namespaces/flags"
 	"stagebox/stage01-namespaces/plan"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/registrycli"
 	"stagebox/stage05-images/runtimecli"
@@ -85,7 +86,7 @@ func main() {
 	}
 	run, err := commandLine().Read(args)
 	if err != nil {
-		exit("run", err) // 125, whichever the command is, as in Docker
+		exit("run", fault.Invalid.Wrap(err)) // 125, whichever the command is, as in Docker
 	}
 	exit(args[0], run())
 }
@@ -108,7 +109,7 @@ func commandLine() flags.Program {
 func exit(command string, err error) {
 	if err != nil && !errors.As(err, new(plan.ExitStatus)) {
 		fmt.Fprintln(os.Stderr, "box:", err)
-		fmt.Fprint(os.Stderr, state.Advice(err))
+		fmt.Fprint(os.Stderr, state.Advice(err), fault.Mark(err))
 	}
 	os.Exit(plan.StatusOf(command, err))
 }

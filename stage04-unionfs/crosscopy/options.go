@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"stagebox/stage02-cgroups/units"
+	"stagebox/stage04-unionfs/fault"
 )
 
 // Options are the arguments and flags of cp.
@@ -31,7 +32,7 @@ func sideOf(arg string) (side, error) {
 	name, path, found := strings.Cut(arg, ":")
 	if found && name != "" && !strings.ContainsAny(name[:1], "/.") {
 		if path == "" {
-			return side{}, fmt.Errorf("cp %s: give a path after the colon; the container's root is %s/", arg, arg)
+			return side{}, fault.Invalid.Errorf("cp %s: give a path after the colon; the container's root is %s/", arg, arg)
 		}
 		return side{container: name, path: withEnd(filepath.Join("/", path), path)}, nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/files"
 )
 
@@ -40,7 +41,7 @@ type Place struct {
 // Errors of docker cp, which call for another path.
 var (
 	errCopyDir   = errors.New("cannot copy a directory over a file")
-	errNoDir     = errors.New("no such directory; make it first, or leave the slash at the end out")
+	errNoDir     = fault.NotFound.New("no such directory; make it first, or leave the slash at the end out")
 	errNotAFile  = errors.New("the destination must be a directory or a regular file")
 	errNotDir    = errors.New("the destination must be a directory, for an archive to be unpacked in")
 	errOverwrite = errors.New("a directory and a file cannot replace each other")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/nearest"
 )
 
@@ -115,7 +116,7 @@ func (d Dir) Take(name string, link func(name string) error) error {
 		return fmt.Errorf("--name %s: %s is not a container's name; box rm -f %s removes it",
 			name, filepath.Join(d.Path, name), name)
 	}
-	return fmt.Errorf("--name %s: a container has this name already; "+
+	return fault.Conflict.Errorf("--name %s: a container has this name already; "+
 		"box rm %s removes it, if it has ended", name, name)
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/state"
 )
 
@@ -91,7 +92,7 @@ func WriteFile(name, id string) error {
 // CheckName refuses a text that cannot be a container's name.
 func CheckName(name string) error {
 	if len(name) < 2 || !IsName(name) || IsID(name) || IsNumber(name) {
-		return fmt.Errorf("%q: a name is made of two or more letters, digits and _ . -, "+
+		return fault.Invalid.Errorf("%q: a name is made of two or more letters, digits and _ . -, "+
 			"begins with a letter or digit, and is neither a number nor an id", name)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/format"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/volume"
@@ -54,5 +55,5 @@ func (o VolumeRemoveOptions) Remove(remove func(name string) error) error {
 }
 
 func noVolume(name string) error {
-	return fmt.Errorf("no such volume: %q; box volume ls lists them", name)
+	return fault.NotFound.Errorf("no such volume: %q; box volume ls lists them", name)
 }

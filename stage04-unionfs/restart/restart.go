@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"stagebox/stage04-unionfs/fault"
 )
 
 // Policy is the value of --restart: always, unless-stopped, or on-failure, with :N for at most N
@@ -25,7 +27,7 @@ func (p *Policy) UnmarshalText(text []byte) error {
 	case name == "no" || name == "":
 		*p = ""
 	case name != "on-failure" && name != "always" && name != "unless-stopped":
-		return fmt.Errorf("%q: no such policy; there are no, on-failure[:N], always, unless-stopped", text)
+		return fault.Invalid.Errorf("%q: no such policy; there are no, on-failure[:N], always, unless-stopped", text)
 	}
 	return nil
 }

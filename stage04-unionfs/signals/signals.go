@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stagebox/stage04-unionfs/fault"
 )
 
 // Parse reads TERM, SIGTERM, 15, RTMIN+3 or RTMAX-3, in upper or lower case.
@@ -20,7 +22,7 @@ func Parse(text string) (unix.Signal, error) {
 	if _, err := fmt.Sscanf(text, "%d", &n); err == nil && n > 0 && n < 65 && fmt.Sprint(n) == text {
 		return unix.Signal(n), nil
 	}
-	return 0, fmt.Errorf("%s: there is no such signal; kill -l lists them", text)
+	return 0, fault.Invalid.Errorf("%s: there is no such signal; kill -l lists them", text)
 }
 
 // Or reads a signal as Parse does, or returns another one if the text is none.

@@ -15,10 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/rawfile"
+	"stagebox/stage04-unionfs/fault"
 )
 
 // ErrBusy means that another process holds a lock.
-var ErrBusy = errors.New("another box is using it")
+var ErrBusy = fault.Conflict.New("another box is using it")
 
 // Kind is the kind of a lock: several processes can hold a shared one at a time, and only one
 // process an exclusive one.

@@ -2,15 +2,15 @@ package volume
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/labels"
 )
 
 // ErrInUse means that a container has a volume; the container's name follows.
-var ErrInUse = errors.New("it belongs to container")
+var ErrInUse = fault.Conflict.New("it belongs to container")
 
 // CreateOptions are the flags of volume create.
 type CreateOptions struct {
@@ -30,7 +30,7 @@ func (o CreateOptions) Resolve() (name string, byKey map[string]string, err erro
 	}
 	name = cmp.Or(o.Name, ids.New())
 	if !ids.IsName(name) {
-		return "", nil, fmt.Errorf("volume create %q: a name is made of letters, digits and _ . -, and begins with a letter or digit", name)
+		return "", nil, fault.Invalid.Errorf("volume create %q: a name is made of letters, digits and _ . -, and begins with a letter or digit", name)
 	}
 	return name, labels.Map(list), nil
 }

@@ -4,12 +4,12 @@
 package oci
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"stagebox/stage04-unionfs/batch"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/nearest"
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/ocispec"
@@ -17,7 +17,7 @@ import (
 )
 
 // ErrNoImage means that the layout has no image of this name or id.
-var ErrNoImage = errors.New("no such image here")
+var ErrNoImage = fault.NotFound.New("no such image here")
 
 // Find finds an image by its name, its id, or the beginning of its id.
 func (l Layout) Find(text string) (*Image, error) {

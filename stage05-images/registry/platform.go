@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stagebox/stage01-namespaces/rawfile"
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage05-images/ocispec"
 )
 
@@ -30,7 +31,7 @@ import (
 func ParsePlatform(text string) (ocispec.Platform, error) {
 	p := ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	if strings.Contains(text, ",") {
-		return p, fmt.Errorf("platform %s: one platform at a time; "+
+		return p, fault.Invalid.Errorf("platform %s: one platform at a time; "+
 			"give each a command, and a tag, of its own", Printable(text))
 	}
 	parts := strings.Split(strings.ToLower(text), "/")
@@ -39,7 +40,7 @@ func ParsePlatform(text string) (ocispec.Platform, error) {
 	case text == "":
 		return p, nil
 	case len(parts) > 3 || slices.ContainsFunc(parts, bad):
-		return p, fmt.Errorf("platform %s: give OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64",
+		return p, fault.Invalid.Errorf("platform %s: give OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64",
 			Printable(text))
 	case isSystem(parts[0]):
 		if p.OS = parts[0]; len(parts) > 1 {
@@ -47,13 +48,13 @@ func ParsePlatform(text string) (ocispec.Platform, error) {
 		}
 		p.Variant = strings.Join(parts[min(2, len(parts)):], "")
 	case len(parts) == 3:
-		return p, fmt.Errorf("platform %s: unknown operating system %s", Printable(text), parts[0])
+		return p, fault.Invalid.Errorf("platform %s: unknown operating system %s", Printable(text), parts[0])
 	default:
 		p.Architecture, p.Variant = parts[0], strings.Join(parts[1:], "")
 	}
 	p = normalize(p)
 	if len(parts) < 3 && isSystem(p.Architecture) || !isArchitecture(p.Architecture) {
-		return p, fmt.Errorf("platform %s: unknown architecture %s; give OS/ARCH, such as linux/arm64",
+		return p, fault.Invalid.Errorf("platform %s: unknown architecture %s; give OS/ARCH, such as linux/arm64",
 			Printable(text), p.Architecture)
 	}
 	return p, nil

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage04-unionfs/ids"
 	"stagebox/stage04-unionfs/nearest"
 	"stagebox/stage04-unionfs/state"
@@ -83,7 +84,7 @@ func (d Dir) Locked(do func() error) error {
 }
 
 // ErrNoNetwork means that no network has a name.
-var ErrNoNetwork = errors.New("no such network")
+var ErrNoNetwork = fault.NotFound.New("no such network")
 
 // reserved are names that no network can have.
 var reserved = []string{"none", "host", "container", "default"}
@@ -91,7 +92,7 @@ var reserved = []string{"none", "host", "container", "default"}
 // Find reads a network.
 func (d Dir) Find(name string) (*Network, error) {
 	if !IsLabel(name) {
-		return nil, fmt.Errorf("network %q: a name has letters, digits, and inside also _ . and -,"+
+		return nil, fault.Invalid.Errorf("network %q: a name has letters, digits, and inside also _ . and -,"+
 			" at most 63 in all", name)
 	}
 	n := &Network{}
@@ -146,7 +147,7 @@ func (d Dir) Add(n *Network, dry bool, assign func(others []*Network) error) err
 	complete := func() error {
 		switch _, err := d.Find(n.Name); {
 		case err == nil:
-			return fmt.Errorf("network %s exists already", n.Name)
+			return fault.Conflict.Errorf("network %s exists already", n.Name)
 		case !errors.Is(err, ErrNoNetwork):
 			return err
 		}

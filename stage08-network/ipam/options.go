@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"stagebox/stage04-unionfs/fault"
 )
 
 // Default is the name of the network that is made when it is first needed.
@@ -90,7 +92,7 @@ func CheckMode(mode string, ports int, list []Wish) error {
 	}
 	switch {
 	case bridged && os.Geteuid() != 0:
-		return fmt.Errorf("--network %s: only root may make a bridge; leave --network out for a network"+
+		return fault.Forbidden.Errorf("--network %s: only root may make a bridge; leave --network out for a network"+
 			" of your own, through pasta or slirp4netns", list[0].Network)
 	case ports > 0 && !bridged && mode != "default":
 		return fmt.Errorf("--publish with %s: there is no network of its own to publish from", flag)

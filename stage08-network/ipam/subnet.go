@@ -6,10 +6,10 @@ package ipam
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage08-network/rtnl"
 )
 
@@ -29,7 +29,7 @@ func ChooseSubnet(given netip.Prefix, uses []Use) (netip.Prefix, error) {
 				return s, nil
 			}
 		}
-		return given, errors.New("every subnet from 10.201.0.0/16 to 10.250.0.0/16 and from" +
+		return given, fault.Forbidden.New("every subnet from 10.201.0.0/16 to 10.250.0.0/16 and from" +
 			" 192.168.201.0/24 to 192.168.250.0/24 overlaps with something: give one with --subnet")
 	}
 	given = given.Masked()
@@ -39,7 +39,7 @@ func ChooseSubnet(given netip.Prefix, uses []Use) (netip.Prefix, error) {
 			" IPv6 comes by itself", given)
 	}
 	if other := overlap(given, uses); other != "" {
-		return given, fmt.Errorf("--subnet %s overlaps with %s: choose another,"+
+		return given, fault.Forbidden.Errorf("--subnet %s overlaps with %s: choose another,"+
 			" or leave --subnet out", given, other)
 	}
 	return given, nil

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"stagebox/stage04-unionfs/fault"
 )
 
 // Wish is what a container wants of a network.
@@ -85,7 +87,7 @@ func (w *Wish) SetMAC(text string) error {
 func (w Wish) CheckAliases(flag string) error {
 	for _, alias := range w.Aliases {
 		if !IsLabel(alias) {
-			return fmt.Errorf("%s %q: a name has letters, digits, and inside also _ . and -", flag, alias)
+			return fault.Invalid.Errorf("%s %q: a name has letters, digits, and inside also _ . and -", flag, alias)
 		}
 	}
 	return nil

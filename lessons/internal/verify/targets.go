@@ -10,7 +10,7 @@ var targets = map[string]target{
 	"namespaces": {450, 135},
 	"cgroups":    {758, 185},
 	"rootfs":     {1530, 172},
-	"unionfs":    {1745, 1445},
+	"unionfs":    {1748, 1446},
 	"images":     {1435, 1375},
 	"dockerfile": {1370, 295},
 	"cache":      {710, 240},
