@@ -62,7 +62,7 @@ func (s Store) selected(o listing.Options) ([]*Record, error) {
 func (r *Record) line(withSize bool) map[string]any {
 	c, _ := r.describe() // as far as it is known: inspect has the error
 	line := map[string]any{"Id": r.ID, "Names": []string{"/" + r.Name}, "Image": r.Image,
-		"ImageID": r.ImageID.String(), "Command": strings.Join(r.Run.Command.argv(), " "),
+		"ImageID": r.ImageID.String(), "Command": listing.CommandLine(r.Run.Command.argv()),
 		"Created": r.Created.Unix(), "Ports": report.Ports(c.NetworkSettings.Ports),
 		"Labels": c.Config.Labels, "State": c.State.Status, "Mounts": c.Mounts,
 		"Status":          listing.Options{}.Row(r.summary()).Status,

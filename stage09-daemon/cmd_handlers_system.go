@@ -56,7 +56,7 @@ func getInfo(d *daemon, w http.ResponseWriter, _ *rest.Request) error {
 		"ContainersPaused": counts["paused"], "ContainersStopped": counts["exited"] + counts["created"],
 		"Images": len(images), "Driver": "overlay", "DriverStatus": [][2]string{}, "DockerRootDir": d.dir(),
 		"Plugins":       map[string][]string{"Volume": {"local"}, "Network": {"bridge", "host", "null"}, "Log": {"json-file"}},
-		"ServerVersion": version, "OSType": "linux", "OperatingSystem": "Linux", "Architecture": report.Architecture(),
+		"ServerVersion": version, "OSType": "linux", "OperatingSystem": report.System(), "Architecture": report.Architecture(),
 		"KernelVersion": report.Kernel(), "NCPU": runtime.NumCPU(), "MemTotal": report.Memory(),
 		"MemoryLimit": true, "SwapLimit": true, "PidsLimit": true, "CPUShares": true, "CPUSet": true, "CpuCfsPeriod": true,
 		"CpuCfsQuota": true, "IPv4Forwarding": true, "LoggingDriver": "json-file", "CgroupDriver": "cgroupfs",

@@ -297,6 +297,8 @@ var mistakes = []provoking{
 	{"POST", "/containers/idle/kill", nil, 409, "is not running"},
 	{"POST", "/containers/idle/rename?name=a:b", nil, 400, "a name is made of"},
 	{"POST", "/containers/create", map[string]any{"Image": "mute"}, 400, "does not say what to run"},
+	{"POST", "/containers/create", map[string]any{"Image": "TINY"}, 400, "invalid reference format"}, // 404 has a client pull it
+	{"GET", "/containers/json?all=1", nil, 200, `"Command":"sh -c 'while :; do sleep 0.05; done'"`},
 	{"POST", "/containers/stranger/start", nil, 500, "user is paused--: no such user"},
 }
 

@@ -179,7 +179,7 @@ func (row Row) Label(key string) string { return row.labels[key] }
 
 // Row returns the row of a container. The sizes are added up only if they are shown.
 func (o Options) Row(c Container) Row {
-	command := strings.Join(c.Command, " ")
+	command := CommandLine(c.Command)
 	row := Row{ID: c.ID, Names: c.Name, Command: strconv.Quote(command), State: c.State,
 		CreatedAt:  c.Created.Local().Format("2006-01-02 15:04:05 -0700 MST"),
 		RunningFor: units.FormatAge(c.Created) + " ago", Status: c.status(),
@@ -192,6 +192,17 @@ func (o Options) Row(c Container) Row {
 		row.ID, row.Command = c.ID[:12], shorten(command)
 	}
 	return row
+}
+
+// CommandLine is a command on one line, as Docker shows it: an argument with a blank is in quotes.
+func CommandLine(command []string) string {
+	words := slices.Clone(command)
+	for i, word := range words {
+		if i > 0 && strings.Contains(word, " ") {
+			words[i] = "'" + word + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // shorten returns the beginning of a command line, in quotes.

@@ -106,12 +106,12 @@ func TestRows(t *testing.T) {
 	}
 	all := containers()
 	require.Equal(t, "CONTAINER ID   IMAGE   COMMAND                  STATUS                    NAMES\n"+
-		"aaaaaaaaaaaa   tiny    \"sh -c echo a long c…\"   Exited (3) 3 months ago   old\n", print(listing.Options{}, all[0]))
+		"aaaaaaaaaaaa   tiny    \"sh -c 'echo a long …\"   Exited (3) 3 months ago   old\n", print(listing.Options{}, all[0]))
 	require.Equal(t, "Up 3 months (healthy)\n", print(listing.Options{Format: "{{.Status}}"}, all[1]))
 	require.Equal(t, "Up 3 months (Paused)\n", print(listing.Options{Format: "{{.Status}}"}, all[2]))
 	require.Equal(t, "Created\n", print(listing.Options{Format: "{{.Status}}"}, all[3]))
 	require.Equal(t, all[0].ID+"\n", print(listing.Options{Quiet: true, NoTrunc: true}, all[0]))
-	require.Equal(t, "\"sh -c echo a long command\" o tier=o data,/tmp 1 tiny\n", print(listing.Options{NoTrunc: true,
+	require.Equal(t, "\"sh -c 'echo a long command'\" o tier=o data,/tmp 1 tiny\n", print(listing.Options{NoTrunc: true,
 		Format: `{{.Command}} {{.Label "tier"}} {{.Labels}} {{.Mounts}} {{.LocalVolumes}} {{.Image}}`}, all[0]))
 	all[0].Layers = []string{t.TempDir(), dir}
 	require.Regexp(t, `^\d.* \(virtual \d`, print(listing.Options{Format: "{{.Size}}"}, all[0]))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stagebox/stage04-unionfs/api"
+	"stagebox/stage05-images/registry"
 	"stagebox/stage09-daemon/rest"
 )
 
@@ -78,6 +79,9 @@ func CheckImage(name string) error {
 	}
 	if strings.ContainsAny(name[:1], "/.-") || strings.ContainsAny(name, " \t\n\x00") {
 		return rest.Errorf(http.StatusBadRequest, "image %q: invalid reference format", name)
+	}
+	if _, err := registry.ParseReference(name); err != nil {
+		return rest.Errorf(http.StatusBadRequest, "invalid reference format: %v", err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package report
 
 import (
 	"archive/tar"
+	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"io/fs"
@@ -266,6 +267,23 @@ func Hostname() string {
 		return "localhost"
 	}
 	return name
+}
+
+// System is the name of the host's distribution (os-release(5)).
+func System() string {
+	for _, path := range []string{"/etc/os-release", "/usr/lib/os-release"} {
+		file, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		defer file.Close()
+		for lines := bufio.NewScanner(file); lines.Scan(); {
+			if name, is := strings.CutPrefix(lines.Text(), "PRETTY_NAME="); is {
+				return strings.Trim(name, `"'`)
+			}
+		}
+	}
+	return "Linux"
 }
 
 // Files is how many files this process has open.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"encoding/base64"
 	"encoding/json"
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,6 +24,15 @@ func TestOutputs(t *testing.T) {
 	require.Positive(t, freed)
 	names, _ := report.Pruned("Deleted Volumes:\nv1\nv2\n\nTotal reclaimed space: 0B\n")
 	require.Equal(t, []string{"v1", "v2"}, names)
+}
+
+// TestSystem: a shell reads the same name of the host.
+func TestSystem(t *testing.T) {
+	out, err := exec.Command("sh", "-c", ". /etc/os-release && printf %s \"${PRETTY_NAME:-Linux}\"").Output()
+	if err != nil {
+		t.Skip("no /etc/os-release")
+	}
+	require.Equal(t, string(out), report.System())
 }
 
 func TestPorts(t *testing.T) {
