@@ -5,7 +5,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"path"
 	"strings"
@@ -202,7 +201,11 @@ func (j *job) messages(w http.ResponseWriter, key string, last func(m rest.Messa
 		p.Format = func(line string) string { return report.BuildLine(line) + "\n" }
 		p.IsError = report.IsMistake
 	}
-	j.Stderr = &rest.Lines{Do: p.Line}
+	j.Stderr = &rest.Lines{Do: func(line string) {
+		if !j.isKind(line) {
+			p.Line(line)
+		}
+	}}
 	out, err := j.output()
 	p.Release(err)
 	if err == nil {
@@ -211,7 +214,7 @@ func (j *job) messages(w http.ResponseWriter, key string, last func(m rest.Messa
 	}
 	text, code := report.BuildError(cmp.Or(p.Why, err.Error()))
 	if j.intro != nil && !p.Begun {
-		return withStatus(errors.New(text + j.hint))
+		return withStatus(j.kind.New(text + j.hint))
 	}
 	return p.Fail(text+j.hint, code)
 }

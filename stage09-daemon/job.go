@@ -64,8 +64,7 @@ func (d *daemon) command(ctx context.Context, r *rest.Request, args ...string) *
 // splitStderr keeps a line of a job's standard error, unless the line is part of its narration, or
 // has the kind of the error.
 func (d *daemon) splitStderr(r *rest.Request, j *job, line string) {
-	if kind, is := fault.Marked(line); is {
-		j.kind = kind
+	if j.isKind(line) {
 		return
 	}
 	for _, side := range []string{"host│", "box │", "── "} {
@@ -93,6 +92,15 @@ func (j *job) output() (string, error) {
 
 // marked has the job report the kind of its error, which failure has then.
 func (j *job) marked() { j.Env = append(j.Env, fault.Variable+"=1") }
+
+// isKind takes a line that has the kind of the job's error.
+func (j *job) isKind(line string) bool {
+	kind, is := fault.Marked(line)
+	if is {
+		j.kind = kind
+	}
+	return is
+}
 
 // failure is the error of a job that has ended: its last words.
 func (j *job) failure(err error) error {

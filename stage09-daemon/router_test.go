@@ -83,8 +83,8 @@ func TestTransfers(t *testing.T) {
 	program = filepath.Join(t.TempDir(), "box")
 	require.NoError(t, os.WriteFile(program, []byte(`#!/bin/sh
 case "$*" in
-*/bad:1) printf 'box: pull bad: 404 Not Found\n     there is no such name\n' >&2; exit 1;;
-*/half:1) printf '0123: Pull complete\nbox: no space\n' >&2; exit 1;;
+*/bad:1) printf 'box: pull bad: 404 Not Found\n     there is no such name\n\037kind 2\n' >&2; exit 1;;
+*/half:1) printf '0123: Pull complete\nbox: no space\n\037kind 3\n' >&2; exit 1;;
 pull*) printf 'box: looking\n0123: Pull complete\n' >&2;;
 push*) echo '0123: Pushed' >&2; echo '1: digest: sha256:45 size: 67'; echo docker.io/library/ab:1;;
 esac

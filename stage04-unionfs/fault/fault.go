@@ -33,6 +33,9 @@ type kinded struct {
 
 func (k kinded) Unwrap() error { return k.error }
 
+// Kind is what Of asks an error for. Other packages' types of errors may have this method too.
+func (k kinded) Kind() Kind { return k.kind }
+
 // New makes an error, as errors.New does.
 func (k Kind) New(text string) error { return kinded{k, errors.New(text)} }
 
@@ -49,9 +52,9 @@ func (k Kind) Wrap(err error) error {
 
 // Of is the kind of an error. A program that cannot be executed is an invalid one.
 func Of(err error) Kind {
-	var k kinded
+	var k interface{ Kind() Kind }
 	if errors.As(err, &k) {
-		return k.kind
+		return k.Kind()
 	}
 	var step plan.StepError
 	if errors.As(err, &step) && step.AtExecve() {

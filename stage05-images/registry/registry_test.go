@@ -35,6 +35,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"stagebox/lessons/boxtest"
 
+	"stagebox/stage04-unionfs/fault"
 	"stagebox/stage05-images/digest"
 	"stagebox/stage05-images/ocispec"
 )
@@ -789,6 +790,16 @@ func TestBadManifests(t *testing.T) {
 	require.ErrorContains(t, err, "their digest is "+string(digest.FromString("{}")))
 	_, _, err = r.Manifest(t.Context(), Reference{Repository: "a", Digest: "sha256:/../x"})
 	require.ErrorContains(t, err, "manifest sha256:/../x")
+}
+
+// TestKindsOfStatuses: a name that a registry denies is one that is not found, as in Docker.
+func TestKindsOfStatuses(t *testing.T) {
+	for status, want := range map[int]fault.Kind{403: fault.NotFound, 404: fault.NotFound, 400: fault.Other} {
+		r := serveRegistry(t, func(w http.ResponseWriter, req *http.Request) { w.WriteHeader(status) })
+		_, _, err := r.Manifest(t.Context(), Reference{Repository: "a", Tag: "b"})
+		require.Error(t, err)
+		require.Equal(t, want, fault.Of(err), "%d: %v", status, err)
+	}
 }
 
 // TestEndlessAnswers sends a manifest of a gibibyte, and lists without an end.

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"stagebox/stage04-unionfs/fault"
 )
 
 // statusError is an answer with a status that was not wanted.
@@ -29,6 +31,15 @@ type statusError struct {
 }
 
 func (e *statusError) Error() string { return e.text + e.hint }
+
+// Kind: a registry that denies a name may as well not have it, and does not say which.
+func (e *statusError) Kind() fault.Kind {
+	switch e.status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		return fault.NotFound
+	}
+	return fault.Other
+}
 
 // statusError reads the server's reasons (spec.md, "Error Codes"), and closes the answer.
 func (c *Client) statusError(method string, resp *http.Response) *statusError {

@@ -604,7 +604,11 @@ func undelegated(b *Box) Seen {
 	if e.Status == 0 {
 		return Seen{Cannot: "this user has a group that was delegated"}
 	}
-	return all(refused(e), holds(strings.Contains(e.Stderr, "systemd-run"), "a sentence with systemd-run", e.Stderr))
+	way := "systemd-run"
+	if _, err := os.Stat("/run/systemd/system"); err != nil { // no systemd runs here: sd_booted(3)
+		way = "chown"
+	}
+	return all(refused(e), holds(strings.Contains(e.Stderr, way), "a sentence with "+way, e.Stderr))
 }
 
 // handOut lets the groups below the root of version 2 have all controllers that a box gives to
