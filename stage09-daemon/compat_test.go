@@ -149,7 +149,7 @@ func TestInvalidAtCreate(t *testing.T) {
 	c := ask(t)
 	for words, host := range map[string]map[string]any{
 		"NOSUCH":               {"CapAdd": []string{"NOSUCH"}},
-		"--publish":            {"PortBindings": map[string]any{"aa80/tcp": []any{map[string]any{"HostPort": "8080"}}}},
+		`\"aa80\"`:             {"PortBindings": map[string]any{"aa80/tcp": []any{map[string]any{"HostPort": "8080"}}}},
 		"99999":                {"PortBindings": map[string]any{"80/tcp": []any{map[string]any{"HostPort": "99999"}}}},
 		"--memory 4096":        {"Memory": 4096},
 		"--shm-size":           {"ShmSize": -1},

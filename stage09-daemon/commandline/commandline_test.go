@@ -118,10 +118,10 @@ func TestRefused(t *testing.T) {
 		_, err := (&commandline.Create{Image: image}).Words("")
 		require.ErrorContains(t, err, "invalid reference format", image)
 	}
-	for _, field := range []string{`"LogConfig":{"Type":"syslog"}`,
+	for _, field := range []string{
 		`"OomKillDisable":true`, `"DeviceRequests":[{}]`, `"MaskedPaths":[]`, `"ReadonlyPaths":["/x"]`,
 		`"BlkioWeightDevice":[{}]`, `"KernelMemory":1`, `"CpuRealtimePeriod":1`, `"Mounts":[{"Type":"bind","BindOptions":{"CreateMountpoint":true}}]`,
-		`"Mounts":[{"Type":"volume","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]`, `"Mounts":[{"Type":"tmpfs","TmpfsOptions":{"Options":[["noexec"]]}}]`, `"Mounts":[{"Type":"npipe"}]`, `"Runtime":"kata"`} {
+		`"Mounts":[{"Type":"volume","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]`, `"Mounts":[{"Type":"tmpfs","TmpfsOptions":{"Options":[["noexec"]]}}]`} {
 		_, err := words(t, `{"Image":"tiny","HostConfig":{`+field+`}}`)
 		require.ErrorContains(t, err, "is not supported", field)
 	}
@@ -141,6 +141,11 @@ func TestInvalid(t *testing.T) {
 		`"HostConfig":{"NanoCpus":-1}`:          "NanoCpus: the number of CPUs cannot be negative",
 		`"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":-3}}`: "maximum retry count cannot be negative",
 		`"HostConfig":{"Isolation":"hyperv"}`:                                         `Invalid isolation: "hyperv" - linux only supports 'default'`,
+		`"HostConfig":{"LogConfig":{"Type":"syslog"}}`:                                "logger: no log driver named 'syslog' is registered",
+		`"HostConfig":{"Mounts":[{"Type":"npipe"}]}`:                                  `invalid mount config for type "npipe": mount type unknown`,
+		`"HostConfig":{"Runtime":"kata"}`:                                             "unknown or invalid runtime name: kata",
+		`"HostConfig":{"NetworkMode":"none","PortBindings":{"foo/tcp":[]}}`:           `invalid port specification: "foo"`,
+		`"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"8080-x"}]}}`:            `invalid port specification: "8080-x"`,
 		`"HostConfig":{"IpcMode":"x"}`:                                                "invalid IPC mode: x", `"HostConfig":{"UTSMode":"x"}`: "invalid UTS mode: x",
 		`"HostConfig":{"Annotations":{"":"x"}}`: "invalid Annotations: the empty string is not permitted as an annotation key",
 		`"Healthcheck":{"Interval":-1}`:         "Interval in Healthcheck cannot be less than 1ms", `"Healthcheck":{"Retries":-1}`: "Retries in Healthcheck cannot be negative",

@@ -339,10 +339,44 @@ func (c *Create) invalid() error {
 			wrong = append(wrong, "conflicting options: port exposing and the container type network mode")
 		}
 	}
-	if len(wrong) == 0 {
+	if wrong = append(wrong, h.unknown()...); len(wrong) == 0 {
 		return c.invalidHealth()
 	}
 	return rest.Errorf(http.StatusBadRequest, "%s", wrong[0])
+}
+
+// unknown are names and ports that Docker refuses as those of nothing it has, in its words: box has no
+// more drivers than a Docker that was built with these.
+func (h *HostConfig) unknown() (wrong []string) {
+	if !slices.Contains([]string{"", "json-file"}, h.LogConfig.Type) {
+		wrong = append(wrong, "logger: no log driver named '"+h.LogConfig.Type+"' is registered")
+	}
+	if !slices.Contains([]string{"", "box", "runc"}, h.Runtime) {
+		wrong = append(wrong, "unknown or invalid runtime name: "+h.Runtime)
+	}
+	for _, m := range h.Mounts {
+		if !slices.Contains([]string{"bind", "volume", "tmpfs", "image"}, m.Type) {
+			wrong = append(wrong, fmt.Sprintf("invalid mount config for type %q: mount type unknown", m.Type))
+		}
+	}
+	for _, port := range slices.Sorted(maps.Keys(h.PortBindings)) { // also where none is published
+		number, _, _ := strings.Cut(port, "/")
+		if _, err := strconv.ParseUint(number, 10, 16); err != nil {
+			wrong = append(wrong, fmt.Sprintf("invalid port specification: %q", number))
+		}
+		for _, b := range h.PortBindings[port] {
+			if from, to, isRange := strings.Cut(b.HostPort, "-"); !isPort(from) || isRange && !isPort(to) {
+				wrong = append(wrong, fmt.Sprintf("invalid port specification: %q", b.HostPort))
+			}
+		}
+	}
+	return wrong
+}
+
+// isPort reports whether a text is a port; none is any.
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil || text == ""
 }
 
 // invalidHealth refuses times of a health check that are too short, in Docker's words.
@@ -373,11 +407,9 @@ func (c *Create) check() error {
 	}
 	given := map[string]bool{
 		"HostConfig.MaskedPaths": h.MaskedPaths != nil, "HostConfig.ReadonlyPaths": h.ReadonlyPaths != nil,
-		"HostConfig.StorageOpt":                    len(h.StorageOpt) > 0,
-		"HostConfig.VolumeDriver":                  h.VolumeDriver != "" && h.VolumeDriver != "local",
-		"HostConfig.Runtime " + h.Runtime:          h.Runtime != "" && h.Runtime != "box" && h.Runtime != "runc",
-		"HostConfig.UsernsMode":                    h.UsernsMode != "" && h.UsernsMode != "host",
-		"HostConfig.LogConfig " + h.LogConfig.Type: !slices.Contains([]string{"", "json-file"}, h.LogConfig.Type),
+		"HostConfig.StorageOpt":   len(h.StorageOpt) > 0,
+		"HostConfig.VolumeDriver": h.VolumeDriver != "" && h.VolumeDriver != "local",
+		"HostConfig.UsernsMode":   h.UsernsMode != "" && h.UsernsMode != "host",
 	}
 	if h := c.Healthcheck; h != nil && len(h.Test) > 0 && !(h.Test[0] == "NONE" || len(h.Test) > 1 && strings.HasPrefix(h.Test[0], "CMD")) {
 		return rest.Errorf(http.StatusBadRequest, "Healthcheck %q: give NONE, CMD or CMD-SHELL, and a command", h.Test)

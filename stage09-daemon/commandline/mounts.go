@@ -37,7 +37,6 @@ type Mount struct {
 
 // unknown finds what box has no word for.
 func (m *Mount) unknown(given map[string]bool) {
-	given["Mounts: type "+m.Type] = !slices.Contains([]string{"bind", "volume", "tmpfs", "image"}, m.Type)
 	if o := m.BindOptions; o != nil && o.CreateMountpoint {
 		given["Mounts: CreateMountpoint"] = true
 	}
