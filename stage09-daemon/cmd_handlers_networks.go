@@ -4,8 +4,10 @@ package main
 
 import (
 	"net/http"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/filter"
@@ -31,11 +33,10 @@ func (d *daemon) networksLike(filters []string) ([]*api.Network, error) {
 			all = append(all, object)
 		}
 	}
-	for _, n := range []api.Network{{Name: "host", ID: "host", Driver: "host"}, {Name: "none", ID: "none", Driver: "null"},
-		{Name: defaultNetwork, ID: d.networks().ID(defaultNetwork), Driver: "bridge"}} {
-		n.Scope, n.Created = "local", "0001-01-01T00:00:00Z"
+	for _, n := range []*api.Network{report.Network("host", "host", "host", d.made()), report.Network("none", "none", "null", d.made()),
+		report.Network(defaultNetwork, d.networks().ID(defaultNetwork), "bridge", d.made())} {
 		if !slices.ContainsFunc(all, func(made *api.Network) bool { return made.Name == n.Name }) {
-			all = append(all, &n)
+			all = append(all, n)
 		}
 	}
 	own := map[bool]string{true: "custom", false: "builtin"}
@@ -45,6 +46,15 @@ func (d *daemon) networksLike(filters []string) ([]*api.Network, error) {
 		is := func(text string) func(string) bool { return func(v string) bool { return v == text } }
 		return !named || !f.Any("driver", is(n.Driver)) || !f.Any("type", is(kind)) || !f.Any("scope", is(n.Scope)) || !f.Labels(n.Labels)
 	}), nil
+}
+
+// made is when the store was made: that file is never written to again. Without any image it is now.
+func (d *daemon) made() time.Time {
+	info, err := os.Stat(d.path("images", "oci-layout"))
+	if err != nil {
+		return time.Now()
+	}
+	return info.ModTime()
 }
 
 func listNetworks(d *daemon, w http.ResponseWriter, r *rest.Request) error {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -177,4 +178,20 @@ func TestInvalidAtCreate(t *testing.T) {
 		require.Contains(t, text, words)
 	}
 	require.Equal(t, "[]", strings.TrimSpace(c.ok(200, "GET", "/containers/json?all=1", nil)))
+}
+
+// TestPredefinedNetworks: those that no file describes have lists too, and were made with the store.
+func TestPredefinedNetworks(t *testing.T) {
+	boxtest.Turn(t, 1, 4)
+	c := ask(t)
+	info, err := os.Stat(filepath.Join(c.root, "images", "oci-layout"))
+	require.NoError(t, err)
+	for name, driver := range map[string]string{"none": "null", "host": "host", "bridge": "bridge"} {
+		var n map[string]any
+		require.NoError(t, json.Unmarshal([]byte(c.ok(200, "GET", "/networks/"+name, nil)), &n))
+		require.Equal(t, info.ModTime().UTC().Format(time.RFC3339Nano), n["Created"])
+		empty := map[string]any{}
+		require.Equal(t, []any{driver, empty, empty, empty}, []any{n["Driver"], n["Labels"], n["Options"], n["Containers"]})
+		require.Equal(t, map[string]any{"Driver": "default", "Options": nil, "Config": []any{}}, n["IPAM"])
+	}
 }

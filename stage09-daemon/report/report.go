@@ -208,6 +208,14 @@ func Image(image *oci.Image, all []*oci.Image, sizes imageview.Sizes, users int)
 		SharedSize: -1, VirtualSize: size, Labels: image.Config.Config.Labels, Containers: int64(users)}
 }
 
+// Network is a network that every daemon has, also before a container is on it. Programs go through its
+// lists without a look whether they are there.
+func Network(name, id, driver string, made time.Time) *api.Network {
+	return &api.Network{Name: name, ID: id, Driver: driver, Scope: "local", Created: api.Time(made),
+		IPAM: api.IPAM{Driver: "default", Config: []api.Pool{}}, Containers: map[string]api.Member{},
+		Options: map[string]string{}, Labels: map[string]string{}}
+}
+
 // Usage is a reading of what a container uses, in the form of GET /containers/NAME/stats.
 func Usage(id, name string, now, before *stats.Usage) any {
 	cpu := func(u *stats.Usage) any {
