@@ -21,6 +21,9 @@ func listImages(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 		return err
 	}
 	list, err := d.imagesLike(filters)
+	if err == nil && r.Is("shared-size") {
+		err = d.share(list)
+	}
 	if err != nil {
 		return err
 	}
@@ -55,6 +58,13 @@ func (d *daemon) imagesLike(filters []string) ([]report.ImageSummary, error) {
 		}
 	}
 	return list, nil
+}
+
+// share adds to images how much of each is in layers that another one of the store has too.
+func (d *daemon) share(list []report.ImageSummary) error {
+	all, err := d.layout().Images()
+	report.Share(list, all, d.layers().Size)
+	return err
 }
 
 func inspectImage(d *daemon, w http.ResponseWriter, r *rest.Request) error {

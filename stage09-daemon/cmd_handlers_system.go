@@ -179,6 +179,9 @@ func diskUsage(d *daemon, w http.ResponseWriter, _ *rest.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := d.share(images); err != nil {
+		return err
+	}
 	layers, err := d.layout().Layers()
 	if err != nil {
 		return err

@@ -195,3 +195,31 @@ func TestPredefinedNetworks(t *testing.T) {
 		require.Equal(t, map[string]any{"Driver": "default", "Options": nil, "Config": []any{}}, n["IPAM"])
 	}
 }
+
+// TestSharedSizes: a layer counts as shared in the images that have it, and as an image's own if no other has.
+func TestSharedSizes(t *testing.T) {
+	boxtest.Turn(t, 2, 4)
+	c := ask(t)
+	c.ok(200, "POST", "/build?t=more", tarOf(t, "Dockerfile", "FROM tiny\nRUN printf 12345 >/more\n"))
+	sizes := func(text string) map[string]int64 {
+		var list []struct {
+			RepoTags         []string
+			Size, SharedSize int64
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &list))
+		all := map[string]int64{}
+		for _, image := range list {
+			all[image.RepoTags[0]], all[image.RepoTags[0]+" shared"] = image.Size, image.SharedSize
+		}
+		return all
+	}
+	tiny := sizes(c.ok(200, "GET", "/images/json", nil))["tiny:latest"]
+	require.Greater(t, tiny, int64(5))
+	want := map[string]int64{"tiny:latest": tiny, "tiny:latest shared": tiny, "more:latest": tiny + 5, "more:latest shared": tiny}
+	var usage struct{ Images json.RawMessage }
+	require.NoError(t, json.Unmarshal([]byte(c.ok(200, "GET", "/system/df", nil)), &usage))
+	require.Equal(t, want, sizes(string(usage.Images)))
+	require.Equal(t, want, sizes(c.ok(200, "GET", "/images/json?shared-size=1", nil)))
+	c.ok(200, "DELETE", "/images/more", nil)
+	require.Equal(t, map[string]int64{"tiny:latest": tiny, "tiny:latest shared": 0}, sizes(c.ok(200, "GET", "/images/json?shared-size=1", nil)))
+}

@@ -208,6 +208,30 @@ func Image(image *oci.Image, all []*oci.Image, sizes imageview.Sizes, users int)
 		SharedSize: -1, VirtualSize: size, Labels: image.Config.Config.Labels, Containers: int64(users)}
 }
 
+// Share adds to images how much of each is in layers that another one of all has too. Two manifests may
+// be of one image.
+func Share(list []ImageSummary, all []*oci.Image, sizes imageview.Sizes) {
+	users := map[digest.Digest]map[string]struct{}{}
+	for _, image := range all {
+		for _, layer := range image.Config.RootFS.DiffIDs {
+			users[layer] = api.Set(users[layer], image.ID.String())
+		}
+	}
+	shared := sizes.Once()
+	only := func(layer digest.Digest) int64 {
+		if len(users[layer]) > 1 {
+			return shared(layer)
+		}
+		return 0
+	}
+	for i := range list {
+		of := slices.IndexFunc(all, func(image *oci.Image) bool { return image.ID.String() == list[i].ID })
+		if of >= 0 { // else it was made meanwhile
+			list[i].SharedSize = imageview.Sizes(only).Of(all[of])
+		}
+	}
+}
+
 // Network is a network that every daemon has, also before a container is on it. Programs go through its
 // lists without a look whether they are there.
 func Network(name, id, driver string, made time.Time) *api.Network {
