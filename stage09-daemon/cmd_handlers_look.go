@@ -351,7 +351,7 @@ func pruneContainers(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	var known []string
 	for _, f := range filters {
 		if text, is := strings.CutPrefix(f, "until="); is {
-			if before, err = pastTime(text); err != nil {
+			if before, err = rest.PastTime(text); err != nil {
 				return err
 			}
 		} else {

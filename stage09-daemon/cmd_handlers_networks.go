@@ -4,10 +4,8 @@ package main
 
 import (
 	"net/http"
-	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"stagebox/stage04-unionfs/api"
 	"stagebox/stage04-unionfs/filter"
@@ -33,8 +31,7 @@ func (d *daemon) networksLike(filters []string) ([]*api.Network, error) {
 			all = append(all, object)
 		}
 	}
-	for _, n := range []*api.Network{report.Network("host", "host", "host", d.made()), report.Network("none", "none", "null", d.made()),
-		report.Network(defaultNetwork, d.networks().ID(defaultNetwork), "bridge", d.made())} {
+	for _, n := range report.Networks(defaultNetwork, d.networks().ID(defaultNetwork), d.path("images", "oci-layout")) {
 		if !slices.ContainsFunc(all, func(made *api.Network) bool { return made.Name == n.Name }) {
 			all = append(all, n)
 		}
@@ -46,15 +43,6 @@ func (d *daemon) networksLike(filters []string) ([]*api.Network, error) {
 		is := func(text string) func(string) bool { return func(v string) bool { return v == text } }
 		return !named || !f.Any("driver", is(n.Driver)) || !f.Any("type", is(kind)) || !f.Any("scope", is(n.Scope)) || !f.Labels(n.Labels)
 	}), nil
-}
-
-// made is when the store was made: that file is never written to again. Without any image it is now.
-func (d *daemon) made() time.Time {
-	info, err := os.Stat(d.path("images", "oci-layout"))
-	if err != nil {
-		return time.Now()
-	}
-	return info.ModTime()
 }
 
 func listNetworks(d *daemon, w http.ResponseWriter, r *rest.Request) error {

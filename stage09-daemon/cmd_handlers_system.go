@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -128,28 +127,11 @@ func eventsWanted(r *rest.Request) (filters []string, since, until time.Time, er
 		if r.Param(key) == "" {
 			continue
 		}
-		if *to, err = pastTime(r.Param(key)); err != nil {
+		if *to, err = rest.PastTime(r.Param(key)); err != nil {
 			return nil, since, until, err
 		}
 	}
 	return filters, since, until, nil
-}
-
-// pastTime reads a time as clients send it: seconds since 1970 with a fraction, a date, or how long
-// ago it was.
-func pastTime(text string) (time.Time, error) {
-	seconds, fraction, _ := strings.Cut(text, ".")
-	if n, err := strconv.ParseInt(seconds, 10, 64); err == nil {
-		nanos, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
-		return time.Unix(n, nanos), errorOr(err, func() error { return nil })
-	}
-	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return t, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil {
-		return time.Now().Add(-ago), nil
-	}
-	return time.Time{}, rest.Errorf(http.StatusBadRequest, "invalid time %q", text)
 }
 
 // checkAuth has a job log in to a registry. The credentials are kept by the client alone.

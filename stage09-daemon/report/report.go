@@ -232,12 +232,20 @@ func Share(list []ImageSummary, all []*oci.Image, sizes imageview.Sizes) {
 	}
 }
 
-// Network is a network that every daemon has, also before a container is on it. Programs go through its
-// lists without a look whether they are there.
-func Network(name, id, driver string, made time.Time) *api.Network {
-	return &api.Network{Name: name, ID: id, Driver: driver, Scope: "local", Created: api.Time(made),
-		IPAM: api.IPAM{Driver: "default", Config: []api.Pool{}}, Containers: map[string]api.Member{},
-		Options: map[string]string{}, Labels: map[string]string{}}
+// Networks are those that every daemon has, also before a container is on them: the default one has an
+// id of its own. Programs go through their lists without a look whether they are there. They were made
+// with the store, of which a file tells that is never written to again; without any image, it is now.
+func Networks(defaultName, id, file string) (list []*api.Network) {
+	made := time.Now()
+	if info, err := os.Stat(file); err == nil {
+		made = info.ModTime()
+	}
+	for _, n := range [][3]string{{"host", "host", "host"}, {"none", "none", "null"}, {defaultName, id, "bridge"}} {
+		list = append(list, &api.Network{Name: n[0], ID: n[1], Driver: n[2], Scope: "local", Created: api.Time(made),
+			IPAM: api.IPAM{Driver: "default", Config: []api.Pool{}}, Containers: map[string]api.Member{},
+			Options: map[string]string{}, Labels: map[string]string{}})
+	}
+	return list
 }
 
 // Usage is a reading of what a container uses, in the form of GET /containers/NAME/stats.

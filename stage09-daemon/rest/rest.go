@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Version and Least are the newest and the oldest version of the API that are served.
@@ -109,6 +110,23 @@ func (r *Request) Filters() (list []string, err error) {
 		}
 	}
 	return list, nil
+}
+
+// PastTime reads a time as clients send it: seconds since 1970 with a fraction, a date, or how long
+// ago it was.
+func PastTime(text string) (time.Time, error) {
+	seconds, fraction, _ := strings.Cut(text, ".")
+	if n, err := strconv.ParseInt(seconds, 10, 64); err == nil {
+		nanos, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
+		return time.Unix(n, nanos), err
+	}
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil {
+		return time.Now().Add(-ago), nil
+	}
+	return time.Time{}, Errorf(http.StatusBadRequest, "invalid time %q", text)
 }
 
 // Unversioned takes the version off a path, and refuses one that is not served. The words are
