@@ -116,9 +116,10 @@ func (r *Request) Filters() (list []string, err error) {
 // ago it was.
 func PastTime(text string) (time.Time, error) {
 	seconds, fraction, _ := strings.Cut(text, ".")
-	if n, err := strconv.ParseInt(seconds, 10, 64); err == nil {
-		nanos, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
-		return time.Unix(n, nanos), err
+	n, err := strconv.ParseInt(seconds, 10, 64)
+	nanos, errNanos := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
+	if err == nil && errNanos == nil { // else it may be 1.5h
+		return time.Unix(n, nanos), nil
 	}
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t, nil

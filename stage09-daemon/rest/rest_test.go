@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -142,4 +143,16 @@ func TestProgress(t *testing.T) {
 	p.Line("no a")
 	p.Release(nil)
 	require.JSONEq(t, `{"k":"no a"}`, answer.Body.String())
+}
+
+// TestPastTime: a fraction may be one of a second or of an hour, and what is no time is the client's mistake.
+func TestPastTime(t *testing.T) {
+	at, err := rest.PastTime("12.5")
+	require.NoError(t, err)
+	require.Equal(t, time.Unix(12, 5e8), at)
+	ago, err := rest.PastTime("1.5h")
+	require.NoError(t, err)
+	require.InDelta(t, 1.5, time.Since(ago).Hours(), 0.1)
+	_, err = rest.PastTime("1.x")
+	require.Equal(t, rest.Errorf(400, `invalid time "1.x"`), err)
 }
