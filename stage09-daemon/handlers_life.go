@@ -18,7 +18,7 @@ import (
 	"stagebox/stage09-daemon/rest"
 )
 
-// createContainer answers 404 for an image that is not here: a client then pulls it.
+// createContainer answers 404 for an image that is not here: a client then pulls it. tiny is made.
 func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	var body commandline.Create
 	if err := r.Decode(&body); err != nil {
@@ -30,7 +30,7 @@ func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err != nil {
 		return err
 	}
-	if image, err := d.describeImage(body.Image); err == nil && image == nil {
+	if image, err := d.describeImage(body.Image); err == nil && image == nil && !isTiny(body.Image) {
 		return rest.Errorf(http.StatusNotFound, "No such image: %s", body.Image)
 	}
 	id, err := d.run(r, line...)

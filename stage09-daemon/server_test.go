@@ -75,6 +75,14 @@ func ask(t *testing.T) *client {
 	return c
 }
 
+// TestTinyIsMade: the image that no registry has is made for a client too.
+func TestTinyIsMade(t *testing.T) {
+	c := ask(t)
+	c.box("rmi", "tiny")
+	c.create("first", nil, "true")
+	c.ok(200, "GET", "/images/tiny/json", nil)
+}
+
 // startDaemon starts a daemon, and waits until it answers.
 func (c *client) startDaemon() {
 	c.daemon = exec.Command(box, "daemon", "-H", "unix://"+c.socket)
