@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"testing"
 	"time"
@@ -64,4 +65,13 @@ func TestWords(t *testing.T) {
 	require.Nil(t, Pairs(nil, "="))
 	require.Equal(t, map[string]struct{}{"x": {}}, Set(nil, "x"))
 	require.Equal(t, "0001-01-01T00:00:00Z", Time(time.Time{}))
+}
+
+// TestTmpfs: the size and the mode of a tmpfs are numbers, as Docker has them: 448 for 700.
+func TestTmpfs(t *testing.T) {
+	list, err := mountspec.Types{"tmpfs"}.Parse(nil, []string{"type=tmpfs,dst=/t,tmpfs-size=64m,tmpfs-mode=700", "type=tmpfs,dst=/u"}, nil)
+	require.NoError(t, err)
+	text, err := json.Marshal(Mounts(list))
+	require.NoError(t, err)
+	require.JSONEq(t, `[{"Type":"tmpfs","Target":"/t","TmpfsOptions":{"SizeBytes":67108864,"Mode":448}},{"Type":"tmpfs","Target":"/u"}]`, string(text))
 }

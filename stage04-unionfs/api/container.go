@@ -226,6 +226,14 @@ type Mount struct {
 	Source   string `json:",omitempty"`
 	Target   string
 	ReadOnly bool `json:",omitempty"`
+
+	TmpfsOptions *TmpfsOptions `json:",omitempty"`
+}
+
+// TmpfsOptions are the size and the mode of a tmpfs.
+type TmpfsOptions struct {
+	SizeBytes int64  `json:",omitempty"`
+	Mode      uint32 `json:",omitempty"`
 }
 
 // NetworkSettings is how a container is connected at the moment.

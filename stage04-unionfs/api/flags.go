@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"stagebox/stage02-cgroups/units"
@@ -47,9 +48,28 @@ func Devices(specs []string) []Device {
 // Mounts are those of --mount, as they were asked for.
 func Mounts(list []mountspec.Spec) (all []Mount) {
 	for _, s := range list {
-		all = append(all, Mount{Type: s.Type, Source: s.Source, Target: s.Target, ReadOnly: s.ReadOnly})
+		all = append(all, Mount{Type: s.Type, Source: s.Source, Target: s.Target, ReadOnly: s.ReadOnly, TmpfsOptions: tmpfsOptions(s.Options)})
 	}
 	return all
+}
+
+// tmpfsOptions are those of a tmpfs that the API has a number for, nil if there is none. A part of the
+// memory is not one.
+func tmpfsOptions(options []string) *TmpfsOptions {
+	o := TmpfsOptions{}
+	for _, option := range options {
+		name, value, _ := strings.Cut(option, "=")
+		if n, err := strconv.ParseInt(value, 10, 64); name == "size" && err == nil {
+			o.SizeBytes = n
+		}
+		if n, err := strconv.ParseUint(value, 8, 32); name == "mode" && err == nil {
+			o.Mode = uint32(n)
+		}
+	}
+	if o == (TmpfsOptions{}) {
+		return nil
+	}
+	return &o
 }
 
 // MountPoints are mounts as a container has them; volumes is the directory that holds the volumes.
