@@ -220,13 +220,15 @@ func (j *job) messages(w http.ResponseWriter, key string, last func(m rest.Messa
 	p.Release(err)
 	if err == nil {
 		p.Begin()
-		return last(p.Messages, out)
+		last(p.Messages, out) // its error is the client's, as below
+		return nil
 	}
 	text, code := report.BuildError(cmp.Or(p.Why, err.Error()))
 	if j.intro != nil && !p.Begun {
 		return withStatus(j.kind.New(text + j.hint))
 	}
-	return p.Fail(text+j.hint, code)
+	p.Fail(text+j.hint, code)
+	return nil
 }
 
 // saveImages streams an archive of images.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -115,6 +116,22 @@ esac
 func TestHintOfBuildKit(t *testing.T) {
 	_, text := answerOf(idle(t), "POST http://box/images/create?fromImage=moby/buildkit&tag=buildx-stable-1", "")
 	require.Contains(t, text, "set DOCKER_BUILDKIT=0")
+}
+
+// gone is a client that has left, and counts how often it was given a status.
+type gone struct {
+	http.ResponseWriter
+	statuses int
+}
+
+func (g *gone) WriteHeader(int)           { g.statuses++ }
+func (g *gone) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// TestClientGone: a message that does not reach the client is no second answer, of which net/http complains.
+func TestClientGone(t *testing.T) {
+	client := &gone{ResponseWriter: httptest.NewRecorder()}
+	idle(t).ServeHTTP(client, httptest.NewRequest("POST", "/images/load", nil))
+	require.Zero(t, client.statuses, "the first message is the answer, with 200")
 }
 
 // answerOf is the status and the body of the answer to METHOD URL.
