@@ -108,7 +108,7 @@ func (j *job) failure(err error) error {
 		lines.Close()
 	}
 	if exit := (*exec.ExitError)(nil); err == nil || !errors.As(err, &exit) {
-		return err
+		return rest.NotStarted(err)
 	}
 	text := strings.TrimSpace(j.errors.String())
 	if text == "" {

@@ -307,6 +307,8 @@ var mistakes = []provoking{
 	{"POST", "/containers/create", map[string]any{"Image": "mute"}, 400, "does not say what to run"},
 	{"POST", "/containers/create", map[string]any{"Image": "TINY"}, 400, "invalid reference format"}, // 404 has a client pull it
 	{"GET", "/containers/json?all=1", nil, 200, `"Command":"sh -c 'while :; do sleep 0.05; done'"`},
+	{"POST", "/volumes/create", map[string]any{"Name": "a\x00b"}, 400, "has a NUL in it"},
+	{"POST", "/containers/create", map[string]any{"Image": "tiny", "Env": []string{"A=" + strings.Repeat("x", 1<<18)}}, 400, "longer than an argument may be"},
 	{"POST", "/containers/stranger/start", nil, 500, "user is paused--: no such user"},
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -35,6 +36,15 @@ func (p Problem) Error() string { return p.Text }
 // Errorf makes a Problem.
 func Errorf(status int, format string, args ...any) error {
 	return Problem{status, fmt.Sprintf(format, args...)}
+}
+
+// NotStarted is the error of a job of which no process came to be: the client's, if that is for a text
+// that execve(2) takes for no argument.
+func NotStarted(err error) error {
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.E2BIG) {
+		return Errorf(http.StatusBadRequest, "a text of the request has a NUL in it, or is longer than an argument may be")
+	}
+	return err
 }
 
 // Request is a request with the name that is part of its path.
