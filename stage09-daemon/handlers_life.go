@@ -30,7 +30,7 @@ func createContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if err != nil {
 		return err
 	}
-	if image, err := d.describeImage(body.Image); err == nil && image == nil && !isTiny(body.Image) {
+	if made, err := d.describeImage(body.Image); err == nil && made == nil && !isTiny(body.Image) {
 		return rest.Errorf(http.StatusNotFound, "No such image: %s", body.Image)
 	}
 	id, err := d.run(r, line...)
