@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -289,6 +290,23 @@ func TestRefusedByName(t *testing.T) {
 	_, stderr, status = buildFile(t, "FROM scratch\nADD "+server+"/file /\n", "--max-layer-size", "1k")
 	require.Equal(t, 1, status)
 	require.Contains(t, stderr, "the download is larger than 1 KiB")
+}
+
+// TestRunLimits: --shm-size and --ulimit are what the kernel says inside RUN, and 64 MiB is the default.
+func TestRunLimits(t *testing.T) {
+	const shm = "FROM tiny\nRUN df -k /dev/shm | grep -q ' %s '\n"
+	for _, c := range []struct {
+		text  string
+		flags []string
+	}{
+		{fmt.Sprintf(shm, "65536"), nil},
+		{fmt.Sprintf(shm, "65536"), []string{"--shm-size", "0"}},
+		{fmt.Sprintf(shm, "1024"), []string{"--shm-size", "1m"}},
+		{"FROM tiny\nRUN test \"$(ulimit -Sn) $(ulimit -Hn) $(ulimit -c)\" = '100 200 0'\n", []string{"--ulimit", "nofile=100:200", "--ulimit", "core=0"}},
+	} {
+		_, stderr, status := buildFile(t, c.text, c.flags...)
+		require.Zero(t, status, "%s: %s", c.flags, stderr)
+	}
 }
 
 // TestBuildArgsNobodyTakes: a name that is misspelled is noticed, and one that needs no ARG is not.

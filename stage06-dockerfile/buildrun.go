@@ -33,6 +33,7 @@ func (s *stageBuild) run(in *dockerfile.Instruction) error {
 	c := &Container{Isolation: Isolation{Hostname: "buildkitsandbox"}, Store: s.b.Store}
 	c.Rootfs, c.Layer, c.Rm = dirs[0], dirs[1:], !s.b.Keep
 	c.Env, c.User, c.Workdir = s.runEnv(), s.config.Config.User, s.config.Config.WorkingDir
+	c.ShmSize, c.Ulimit = s.b.ShmSize, s.b.Ulimit
 	if err := s.permissions(c, in); err != nil {
 		return err
 	}

@@ -252,17 +252,19 @@ func buildctl(b *caseBuild) error {
 	words := strings.Fields(*record)
 	args := append(slices.Clone(words[1:]), "build", "--no-cache", "--progress", "plain", "--frontend", "dockerfile.v0",
 		"--output", "type=oci,compression=uncompressed,dest="+b.archive)
-	file := "Dockerfile"
+	file, limits := "Dockerfile", []string{}
 	for i := 0; i < len(b.flags); i += 2 {
 		switch flag := b.flags[i]; flag {
 		case "--build-arg", "--label":
 			args = append(args, "--opt", strings.TrimPrefix(flag, "--")+":"+b.flags[i+1])
-		case "--target", "--platform":
+		case "--target", "--platform", "--shm-size": // its frontend takes bytes
 			args = append(args, "--opt", strings.TrimPrefix(flag, "--")+"="+b.flags[i+1])
 		case "--network":
 			args = append(args, "--opt", "force-network-mode="+b.flags[i+1])
 		case "--secret", "--allow":
 			args = append(args, flag, b.flags[i+1])
+		case "--ulimit":
+			limits = append(limits, b.flags[i+1])
 		case "-f":
 			file = b.flags[i+1]
 		case "-":
@@ -272,7 +274,7 @@ func buildctl(b *caseBuild) error {
 			b.t.Fatalf("%s: no flag of BuildKit's is like it", flag)
 		}
 	}
-	args = append(args, "--opt", "filename="+file, "--local", "context=.", "--local", "dockerfile=.")
+	args = append(args, "--opt", "ulimit="+strings.Join(limits, ","), "--opt", "filename="+file, "--local", "context=.", "--local", "dockerfile=.")
 	for name, archive := range b.bases {
 		layout, digest := unpackLayout(b.t, archive)
 		args = append(args, "--oci-layout", name+"="+layout, "--opt", "context:"+name+"=oci-layout://"+name+"@"+digest)

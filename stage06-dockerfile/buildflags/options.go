@@ -1,11 +1,13 @@
 package buildflags
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"time"
 
+	"stagebox/stage02-cgroups/units"
 	"stagebox/stage04-unionfs/state"
 	"stagebox/stage05-images/oci"
 	"stagebox/stage05-images/ocispec"
@@ -37,6 +39,9 @@ type Options struct {
 	RewriteTimestamp bool     `help:"Clamp file times to SOURCE_DATE_EPOCH (a build argument or variable), so that equal builds give equal images."`
 
 	Allow []string `help:"Permit RUN to ask for network.host or security.insecure." placeholder:"RIGHT" enum:"network.host,security.insecure"`
+
+	ShmSize units.Size `help:"Size of /dev/shm of RUN (default: 64m)." placeholder:"BYTES"`
+	Ulimit  []string   `help:"Set a resource limit of RUN, such as nofile=1024:4096; see prlimit(1)." placeholder:"NAME=SOFT[:HARD]" sep:"none"`
 }
 
 // Values are the flags that have a grammar, as they were parsed.
@@ -64,7 +69,7 @@ func Parse(s Source, o Options) (v Values, err error) {
 		}
 	}
 	v.Platform, err = registry.ParsePlatform(s.Platform)
-	return v, err
+	return v, cmp.Or(err, o.checkLimits())
 }
 
 // Epoch returns the time of SOURCE_DATE_EPOCH, in seconds since 1970, or nil if it is not set. It
