@@ -87,6 +87,7 @@ func (s *stageBuild) inputs(in *dockerfile.Instruction) ([]inputs.Input, error) 
 		}
 		list = append(list, inputs.Input{"command", fmt.Sprintf("%q", s.script(in))},
 			inputs.Input{"network", s.b.networkInput(in)})
+		list = append(list, s.b.RunLimits()...)
 		return s.mountInputs(in, list)
 	case "WORKDIR":
 		if s.b.epoch != nil { // the time of its directory

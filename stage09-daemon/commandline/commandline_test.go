@@ -166,7 +166,10 @@ func TestBuild(t *testing.T) {
 	got, err = line("networkmode=mine&extrahosts=a:192.0.2.1&extrahosts=b:192.0.2.2")
 	require.NoError(t, err)
 	require.Equal(t, "build --progress=plain --file=Dockerfile --network=mine --add-host=a:192.0.2.1 --add-host=b:192.0.2.2 -", got)
-	for _, query := range []string{"remote=http://x", "memory=1", "buildargs=x"} {
+	got, err = line("shmsize=1048576&ulimits=" + url.QueryEscape(`[{"Name":"nofile","Soft":5,"Hard":6},{"Name":"core","Soft":-1,"Hard":-1}]`))
+	require.NoError(t, err)
+	require.Equal(t, "build --progress=plain --file=Dockerfile --shm-size=1048576 --ulimit=nofile=5:6 --ulimit=core=-1:-1 -", got)
+	for _, query := range []string{"remote=http://x", "memory=1", "buildargs=x", "shmsize=x", "ulimits=x"} {
 		_, err := line(query)
 		require.Error(t, err, query)
 	}

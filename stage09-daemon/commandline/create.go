@@ -530,7 +530,5 @@ func (r *Resources) flags(l *Words) {
 	for _, d := range r.Devices {
 		l.Add("--device", strings.TrimRight(d.PathOnHost+":"+d.PathInContainer+":"+d.CgroupPermissions, ":"))
 	}
-	for _, u := range r.Ulimits {
-		l.Add("--ulimit", fmt.Sprintf("%s=%d:%d", u.Name, u.Soft, u.Hard))
-	}
+	l.ulimits(r.Ulimits)
 }

@@ -58,6 +58,13 @@ func (l *Words) pairs(flag, separator string, all map[string]string) {
 	}
 }
 
+// ulimits adds the limits of setrlimit(2).
+func (l *Words) ulimits(list []api.Ulimit) {
+	for _, u := range list {
+		l.Add("--ulimit", fmt.Sprintf("%s=%d:%d", u.Name, u.Soft, u.Hard))
+	}
+}
+
 // With adds what follows the flags, none of which is taken for a flag.
 func (l Words) With(args ...string) []string { return append(append(l, "--"), args...) }
 
@@ -108,14 +115,16 @@ func Stop(verb, signal, seconds string) Words {
 // Build is the line of box build; the context comes on its standard input.
 func Build(r *rest.Request) ([]string, error) {
 	args, labels, caches := map[string]*string{}, map[string]string{}, []string{}
-	for key, to := range map[string]any{"buildargs": &args, "labels": &labels, "cachefrom": &caches} {
+	shmSize, ulimits := int64(0), []api.Ulimit{}
+	for key, to := range map[string]any{"buildargs": &args, "labels": &labels, "cachefrom": &caches,
+		"shmsize": &shmSize, "ulimits": &ulimits} {
 		if err := r.JSONParam(key, to); err != nil {
 			return nil, err
 		}
 	}
 	given := map[string]bool{}
 	for _, key := range []string{"remote", "memory", "memswap", "cpushares", "cpusetcpus", "cpusetmems", "cpuquota", "cpuperiod",
-		"shmsize", "squash", "ulimits", "cgroupparent", "securityopt", "outputs"} {
+		"squash", "cgroupparent", "securityopt", "outputs"} {
 		given["build: "+key] = r.Is(key) && r.Param(key) != "null" && r.Param(key) != "[]"
 	}
 	if err := refuse(given); err != nil {
@@ -142,6 +151,8 @@ func Build(r *rest.Request) ([]string, error) {
 		l.Add("--network", mode)
 	}
 	l.Add("--add-host", r.URL.Query()["extrahosts"]...)
+	l.number("--shm-size", shmSize)
+	l.ulimits(ulimits)
 	return append(l, "-"), nil
 }
 

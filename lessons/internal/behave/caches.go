@@ -18,6 +18,17 @@ exec "$BOX" "$@"`
 const newUUID = "RUN cat /proc/sys/kernel/random/uuid >/uuid"
 
 var cacheRows = []Row{{
+	Name: "cache: --ulimit and --shm-size are in the key of RUN, as numbers", Since: 7,
+	Check: func(b *Box) Seen {
+		if e := b.build("FROM tiny", "RUN test $(ulimit -Sn) -ne 100 && test $(ulimit -Sn) -ne 200"); e.Status != 0 {
+			return status(0, e)
+		}
+		build := func(flag string) Ended { return b.Run("build", flag, b.context()) }
+		return all(status(0, build("--ulimit=nofile=300")), status(1, build("--ulimit=nofile=100")), status(1, build("--ulimit=nofile=200:400")),
+			status(0, build("--shm-size=1m")), refused(build("--ulimit=nofile=5:1")), refused(build("--shm-size=-1")))
+	},
+	Broken: `for word; do shift; case $word in --ulimit=* | --shm-size=*) ;; *) set -- "$@" "$word" ;; esac; done; exec "$BOX" "$@"`,
+}, {
 	Name: "cache: a step that has not changed is not run, also when files were written again", Since: 7,
 	Check: func(b *Box) Seen {
 		first := b.uuid("FROM tiny", "COPY file /file", newUUID)
