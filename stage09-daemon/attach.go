@@ -73,7 +73,7 @@ func attachContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	if r.Is("logs") {
 		return rest.Errorf(http.StatusNotImplemented, "attach: logs=1: ask for the logs first")
 	}
-	v, err := d.attachOrQueue(c, w, r)
+	v, err := d.admit(c, w, r)
 	if err != nil {
 		return err
 	}
@@ -93,27 +93,33 @@ func attachContainer(d *daemon, w http.ResponseWriter, r *rest.Request) error {
 	return nil
 }
 
-// attachOrQueue takes a client's connection over and attaches it at once, or leaves it to the start
-// of the container. No start comes in between: a client that has its answer may ask for one.
-func (d *daemon) attachOrQueue(
-	c *Record, w http.ResponseWriter, r *rest.Request,
-) (v *clientConn, err error) {
+// admit takes a client's connection over and attaches it at once, or leaves it to the start of the
+// container. The answer comes last: a client that has it may start the container, or let one that
+// is held go on.
+func (d *daemon) admit(c *Record, w http.ResponseWriter, r *rest.Request) (*clientConn, error) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	if v, err = hijack(w, r, c.Run.TTY); err != nil {
-		return nil, err
+	var client *attach.Client
+	now, err := d.present(c.ID)
+	isRunning := err == nil && now.isRunning()
+	if isRunning || err == nil && state.Held(now.livePath()) { // or a box is starting it
+		client, err = dial(now)
+	}
+	v, refused := hijack(w, r, c.Run.TTY)
+	if refused != nil {
+		if client != nil {
+			client.Close()
+		}
+		return nil, refused
 	}
 	for key, stream := range map[string]*io.Writer{"stdout": &v.out, "stderr": &v.err} {
 		if !r.Is(key) {
 			*stream = io.Discard
 		}
 	}
-	now, err := d.present(c.ID)
-	switch {
-	case err == nil && now.isRunning():
-		v.report(v.dial(now))
-	case err == nil && state.Held(now.livePath()) && v.dial(now) == nil: // a box is starting it
-	default:
+	if client != nil || isRunning {
+		v.take(client, err)
+	} else {
 		d.pending[c.ID] = append(d.pending[c.ID], v)
 	}
 	return v, nil
@@ -139,13 +145,13 @@ func (d *daemon) attachPending(c *Record) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	for _, v := range d.pending[c.ID] {
-		v.report(v.dial(c))
+		v.take(dial(c))
 	}
 	delete(d.pending, c.ID)
 }
 
-// dial gives the monitor of a container pipes for the client.
-func (v *clientConn) dial(c *Record) error {
+// dial gives the monitor of a container pipes for a client.
+func dial(c *Record) (*attach.Client, error) {
 	streams := []string{"stdout", "stderr"}
 	if c.Run.Interactive {
 		streams = append(streams, "stdin")
@@ -153,19 +159,15 @@ func (v *clientConn) dial(c *Record) error {
 	if c.Run.Interactive && !c.Run.TTY {
 		streams = append(streams, attach.Once) // the end of what is typed is the end of the input
 	}
-	client, err := attach.Dial(c.path(), nil, streams...)
-	if err == nil {
-		v.attached <- client
-	}
-	return err
+	return attach.Dial(c.path(), nil, streams...)
 }
 
-// report tells the client that there is nothing to attach it to.
-func (v *clientConn) report(err error) {
+// take has the connection served with the client's pipes, or says why there are none.
+func (v *clientConn) take(client *attach.Client, err error) {
 	if err != nil {
-		io.WriteString(v.err, "box: "+err.Error()+"\n") // the client may be gone already
-		v.attached <- nil
+		io.WriteString(v.err, "box: "+err.Error()+"\n") // the other side may be gone already
 	}
+	v.attached <- client
 }
 
 // serve copies the streams until the container closes them or the keys are typed.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,10 +60,44 @@ func TestAttachBeforeStart(t *testing.T) {
 		}()
 	}}}
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/containers/x/attach?stdout=1", nil)
-	v, err := d.attachOrQueue(c, w, &rest.Request{Request: r})
+	v, err := d.admit(c, w, &rest.Request{Request: r})
 	require.NoError(t, err)
 	require.NotNil(t, v)
 	require.True(t, <-started)
+}
+
+// TestAttachedBeforeAnswered: another box, not the daemon, holds a container back until the client has its answer.
+// The client does not miss what the container prints, even if it has ended before the daemon does anything more.
+func TestAttachedBeforeAnswered(t *testing.T) {
+	c := ask(t)
+	c.create("short", nil, "echo printed")
+	d := idle(t)
+	d.Store = Store{Root: c.root}
+	record, err := d.find("short")
+	require.NoError(t, err)
+	isHeld, answer := make(chan bool), make(chan bool)
+	held, released, err := attach.Hold(func() error { close(isHeld); <-answer; return nil })
+	require.NoError(t, err)
+	start := exec.Command(box, "start", "--hold", "short")
+	start.Env, start.Stdin = append(os.Environ(), "BOX_ROOT="+c.root), held
+	require.NoError(t, start.Start())
+	<-isHeld
+	server, client := net.Pipe()
+	defer client.Close()
+	w := hijacked{httptest.NewRecorder(), answered{server, sync.OnceFunc(func() {
+		close(answer)
+		require.NoError(t, released())
+		require.NoError(t, start.Wait())
+		require.Equal(t, "0\n", c.box("wait", "short"))
+	})}}
+	v, err := d.admit(record, w, &rest.Request{Request: httptest.NewRequest(http.MethodPost, "/containers/short/attach?stdout=1", nil)})
+	require.NoError(t, err)
+	require.NotEmpty(t, v.attached, "the client is not attached")
+	streams := <-v.attached
+	defer streams.Close()
+	printed, err := io.ReadAll(streams.Stdout)
+	require.NoError(t, err)
+	require.Equal(t, "printed\n", string(printed))
 }
 
 // TestAttachWhileStarting: a client may come when a box has the container already, and its process does not exist yet.
