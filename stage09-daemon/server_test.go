@@ -83,7 +83,8 @@ func TestTinyIsMade(t *testing.T) {
 	c.ok(200, "GET", "/images/tiny/json", nil)
 }
 
-// startDaemon starts a daemon, and waits until it answers.
+// startDaemon starts a daemon, and waits until it answers. To connect is not enough: where one was
+// killed, a child of its that has not executed its program yet may still hold the socket.
 func (c *client) startDaemon() {
 	c.daemon = exec.Command(box, "daemon", "-H", "unix://"+c.socket)
 	c.daemon.Env = append(os.Environ(), "BOX_ROOT="+c.root, "STAGEBOX_SECRET=1")
@@ -93,8 +94,8 @@ func (c *client) startDaemon() {
 	}
 	require.NoError(c, c.daemon.Start())
 	require.Eventually(c, func() bool {
-		conn, err := net.Dial("unix", c.socket)
-		return err == nil && conn.Close() == nil
+		status, _, err := c.try("GET", "/_ping", nil)
+		return err == nil && status == 200
 	}, time.Minute, 5*time.Millisecond)
 }
 
